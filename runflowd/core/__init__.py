@@ -1,0 +1,1 @@
+"""The functional core: decisions without I/O, clock or randomness. `now` is always an argument."""

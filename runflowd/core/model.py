@@ -1,0 +1,106 @@
+"""The values that travel between modules: frozen, comparable, free of behaviour beyond naming.
+
+Paths are `str` as `os.fsdecode` gives them (undecodable bytes are surrogates), so a file name in
+any encoding survives the whole journey. Durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+"""What `json.loads` can give. Checked where it is read, never trusted."""
+
+MAX_UPLOAD_BYTES = 52_428_800
+"""50 MiB, the service's limit for one upload (API reference, asset-uploads: `size_bytes`)."""
+
+MAX_BATCH_ITEMS = 100
+"""The service takes 1 to 100 items in one batch (API reference, create a batch)."""
+
+
+class WatchMode(StrEnum):
+    """How changes in a watched folder are noticed; `auto` looks at the file-system type."""
+
+    AUTO = "auto"
+    EVENTS = "events"
+    SWEEP = "sweep"
+
+
+class AfterKind(StrEnum):
+    """What happens to a source file once its result is durable."""
+
+    KEEP = "keep"
+    MOVE = "move"
+    DELETE = "delete"
+
+
+class OnDelete(StrEnum):
+    """What happens to an output when its source file is deleted."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+
+
+class Existing(StrEnum):
+    """What a new rule does with files that were there before it."""
+
+    PROCESS = "process"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """When a batch is sealed: full, heavy, quiet for `quiet` s, or its oldest item `max_wait` s old."""
+
+    quiet: float = 5.0
+    max_wait: float = 60.0
+    max_items: int = MAX_BATCH_ITEMS
+    max_bytes: int = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """What to do with a source after success; `folder` is absolute and set for `move` only."""
+
+    kind: AfterKind = AfterKind.KEEP
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One folder, one model, one output folder. Immutable: a reload makes new rules.
+
+    `watch`, `output` and the paths in `files` are absolute. `input` is the rule's template with its
+    placeholders unresolved. `include` and `exclude` are gitwildmatch patterns over relative paths.
+    """
+
+    name: str
+    watch: str
+    output: str
+    model: str
+    input: dict[str, Json]
+    include: tuple[str, ...] = ("**/*",)
+    exclude: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
+    overridable: tuple[str, ...] = ()
+    naming: str = "{stem}.{ext}"
+    select: str = ""
+    overwrite: bool = False
+    on_delete: OnDelete = OnDelete.KEEP
+    after: After = After()
+    existing: Existing = Existing.PROCESS
+    settle: float = 2.0
+    sweep: float = 300.0
+    mode: WatchMode = WatchMode.AUTO
+    batch: BatchLimits = BatchLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """The facts by which a file counts as unchanged; never the inode alone, inodes are reused."""
+
+    size: int
+    mtime_ns: int
+    inode: int
