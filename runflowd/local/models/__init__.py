@@ -1,0 +1,1 @@
+"""Image models that run on this machine's CPU: a small segmentation network and classical compositing."""

@@ -1,0 +1,264 @@
+"""The local models by id: what each is called, takes, costs and does.
+
+Prices are those of the hosted models where they are published; they only exist so that a trial run shows
+what the same work would cost. Nothing is charged on this machine.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from runflowd.local.models.contract import (
+    EncodedImage,
+    InputSpec,
+    Json,
+    Model,
+    ModelFailure,
+    Process,
+    Result,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["EncodedImage", "InputSpec", "Json", "Model", "ModelFailure", "Process", "Result", "catalog"]
+
+RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+"""The ten aspect ratios that the hosted product-photo models take, width:height."""
+
+RESOLUTIONS = ("1K", "2K", "4K")
+
+IMAGE = InputSpec("image_url", "image", required=True, description="The product photo: JPEG, PNG or WebP.")
+RATIO = InputSpec("aspect_ratio", "string", required=True, choices=RATIOS, description="Width:height.")
+RESOLUTION = InputSpec(
+    "resolution",
+    "string",
+    required=True,
+    choices=RESOLUTIONS,
+    description="About 1, 4 or 17 megapixels, whatever the ratio.",
+)
+
+
+def catalog(weights: Path | None = None) -> dict[str, Model]:
+    """Every local model by its id. `weights` is the network's file; None looks in the usual places.
+
+    Cheap: neither the weights nor numpy, Pillow or onnxruntime are touched before a model runs.
+    """
+    models = (*_cutting(weights), *_reshaping(weights), *_plain())
+    return {model.id: model for model in models}
+
+
+def _cutting(weights: Path | None) -> tuple[Model, ...]:
+    """The models that find the product and put it elsewhere."""
+    return (
+        Model(
+            id="runflow/background-removal",
+            name="Background removal (local)",
+            description=(
+                "Cuts the product out with U2NetP, a 4.6 MB network that looks twice at 320 pixels. PNG with "
+                "transparency, same size as the input. Good for one compact object; thin legs, hair, glass and "
+                "white on white come out wrong."
+            ),
+            price=Decimal("0.018"),
+            inputs=(IMAGE,),
+            output_shape="image_urls",
+            takes_batches=True,
+            process=_late("cutting", "remove_background", weights),
+        ),
+        Model(
+            id="runflow/background-replace",
+            name="Background replacement (local)",
+            description=(
+                "Cuts the product out with U2NetP and sets it into a drawn studio: backdrop, surface and shadow "
+                "come from a small fixed vocabulary in the prompt, not from a generative model. What the prompt "
+                "says beyond that vocabulary is named in the run's log. JPEG, same size as the input up to "
+                "4096 pixels. The light on the product stays as it was photographed."
+            ),
+            price=Decimal("0.35"),
+            inputs=(
+                IMAGE,
+                InputSpec(
+                    "prompt",
+                    "string",
+                    required=True,
+                    description="Backdrop, surface and shadow, such as: white studio, soft shadow.",
+                ),
+            ),
+            output_shape="outputs",
+            takes_batches=True,
+            process=_late("cutting", "replace_background", weights),
+        ),
+        Model(
+            id="runflow/background-color",
+            name="Background colour (local)",
+            description=(
+                "Cuts the product out with U2NetP and fills everything else with one flat colour. PNG, same "
+                "size as the input. No shadow."
+            ),
+            price=Decimal("0.12"),
+            inputs=(IMAGE, *(_channel(name) for name in ("red", "green", "blue"))),
+            output_shape="outputs",
+            takes_batches=True,
+            process=_late("cutting", "colour_background", weights),
+        ),
+        Model(
+            id="runflow/product-isolation",
+            name="Product isolation (local)",
+            description=(
+                "Cuts the product out with U2NetP and centres it on a transparent canvas of the ratio and "
+                "resolution asked for (PNG). With a prompt the canvas is a drawn studio as in "
+                "background-replace (JPEG). Hidden parts are not invented, enlarging is Lanczos."
+            ),
+            price=Decimal("0.27"),
+            inputs=(
+                IMAGE,
+                RATIO,
+                RESOLUTION,
+                InputSpec("prompt", "string", description="Backdrop instead of transparency."),
+            ),
+            output_shape="image_urls",
+            takes_batches=True,
+            process=_late("cutting", "isolate_product", weights),
+        ),
+    )
+
+
+def _reshaping(weights: Path | None) -> tuple[Model, ...]:
+    """The models that change the frame and keep the scene."""
+    return (
+        Model(
+            id="runflow/smart-resize",
+            name="Smart resize (local)",
+            description=(
+                "Moves the frame to the new ratio around the product that U2NetP finds, and extends the "
+                "backdrop's colours where the photo is too small. Nothing new is painted: wood and rooms smear. "
+                "JPEG."
+            ),
+            price=Decimal("0.55"),
+            inputs=(IMAGE, RATIO, RESOLUTION),
+            output_shape="outputs",
+            takes_batches=True,
+            process=_late("framing", "smart_resize", weights),
+        ),
+        Model(
+            id="runflow/outpaint",
+            name="Outpaint (local)",
+            description=(
+                "Extends the backdrop beyond the photo's edges by diffusing its border colours. Good on plain "
+                "backdrops, a smear on detailed ones; it paints no new objects. JPEG, at most 4096 pixels a side."
+            ),
+            price=Decimal("0.55"),
+            inputs=(IMAGE, *(_expansion(side) for side in ("top", "bottom", "left", "right"))),
+            output_shape="outputs",
+            takes_batches=True,
+            process=_late("framing", "outpaint", weights),
+        ),
+        Model(
+            id="runflow/outpaint/aspect-ratio",
+            name="Outpaint to a ratio (local)",
+            description=(
+                "Extends the backdrop on two sides until the photo has the ratio asked for, by diffusing its "
+                "border colours. The photo itself is kept whole. JPEG, at most 4096 pixels a side."
+            ),
+            price=Decimal("0.55"),
+            inputs=(IMAGE, RATIO),
+            output_shape="outputs",
+            takes_batches=True,
+            process=_late("framing", "outpaint_ratio", weights),
+        ),
+    )
+
+
+def _plain() -> tuple[Model, ...]:
+    """The models that need no network."""
+    return (
+        Model(
+            id="runflow/upscale",
+            name="Upscale (local)",
+            description=(
+                "Enlarges two or four times with Lanczos and sharpens slightly. No learned detail: it looks "
+                "like the original, larger. At most 50 megapixels come out."
+            ),
+            price=Decimal("0.08"),
+            inputs=(
+                IMAGE,
+                InputSpec(
+                    "upscale_factor",
+                    "integer",
+                    default=2,
+                    minimum=2,
+                    maximum=4,
+                    choices=("2", "4"),
+                    description="How many times wider and higher.",
+                ),
+                InputSpec("output_format", "string", default="jpeg", choices=("jpeg", "png")),
+            ),
+            output_shape="outputs",
+            takes_batches=True,
+            process=_late("framing", "upscale", None),
+        ),
+        Model(
+            id="runflow/pass-through",
+            name="Pass-through (local)",
+            description="Returns the file unchanged, without decoding it. For trials and measurements.",
+            price=Decimal(0),
+            inputs=(IMAGE,),
+            output_shape="outputs",
+            takes_batches=True,
+            process=pass_through,
+        ),
+    )
+
+
+def _channel(name: str) -> InputSpec:
+    return InputSpec(f"color_{name}", "integer", required=True, minimum=0, maximum=255)
+
+
+def _expansion(side: str) -> InputSpec:
+    return InputSpec(
+        f"expand_{side}",
+        "integer",
+        required=True,
+        minimum=0,
+        maximum=80,
+        description="Percent of the photo's own width or height to add on this side.",
+    )
+
+
+_SIGNATURES = {
+    b"\xff\xd8\xff": ("jpg", "image/jpeg"),
+    b"\x89PNG\r\n\x1a\n": ("png", "image/png"),
+    b"GIF8": ("gif", "image/gif"),
+    b"RIFF": ("webp", "image/webp"),
+}
+
+
+def pass_through(values: Mapping[str, Json], images: Mapping[str, bytes]) -> Result:  # noqa: ARG001 - a Process
+    """The image's bytes as they came; the type is told by the first bytes, nothing is decoded."""
+    data = images["image_url"]
+    suffix, mime = next(
+        (kind for start, kind in _SIGNATURES.items() if data.startswith(start)),
+        ("bin", "application/octet-stream"),
+    )
+    return Result((EncodedImage(f"result_0.{suffix}", mime, data, 0, 0),))
+
+
+def _late(module: str, function: str, weights: Path | None) -> Process:
+    """A process whose module, and the libraries that it needs, are imported when it first runs."""
+
+    def process(values: Mapping[str, Json], images: Mapping[str, bytes]) -> Result:
+        try:
+            found = import_module(f"runflowd.local.models.{module}")
+        except ModuleNotFoundError as error:
+            raise ModelFailure(
+                "DEPENDENCY_MISSING",
+                f"The local models need the Python package {error.name}, which is not installed. "
+                "Install them with: pip install 'runflowd[local]'",
+            ) from error
+        result: Result = getattr(found, function)(values, images, weights)
+        return result
+
+    return process
