@@ -1,0 +1,146 @@
+"""Photos in, pictures out: decoding that survives hostile files, and encoding that keeps the quality.
+
+Every photo becomes 8-bit sRGB, upright, with its own transparency kept aside.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageCms, ImageOps
+
+from runflowd.local.models.contract import EncodedImage, ModelFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_PIXELS = 50_000_000
+"""Photos and results above this are refused: 50 megapixels take about 0.6 GB while they are worked on."""
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+"""What is decoded; MPO is the JPEG of phones that store a second picture. First frame only."""
+
+JPEG_QUALITY = 93
+
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+"""What Pillow's decoders raise on damaged files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """`colours` is mode RGB in sRGB. `alpha` is mode L of the same size, None where the file has none."""
+
+    colours: Image.Image
+    alpha: Image.Image | None
+    notes: tuple[str, ...] = ()
+
+
+def read_photo(images: Mapping[str, bytes], name: str = "image_url") -> Photo:
+    """The photo that came in as `name`. Raises ModelFailure: UNREADABLE_IMAGE, IMAGE_TOO_LARGE."""
+    data = images.get(name)
+    if not data:
+        raise ModelFailure("UNREADABLE_IMAGE", f"The file given as {name} is empty.")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+            _check_size(opened.size)
+            opened.load()
+            return _normalised(opened)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large("The photo") from error
+    except _DAMAGE as error:
+        raise ModelFailure(
+            "UNREADABLE_IMAGE",
+            f"The file given as {name} cannot be decoded as an image ({len(data)} bytes): {error}",
+        ) from error
+
+
+def check_result_size(width: int, height: int) -> None:
+    """Raise ModelFailure where a result of that many pixels would be too large."""
+    if width * height > MAX_PIXELS:
+        raise _too_large(f"The result ({width} x {height})")
+
+
+def png(picture: Image.Image) -> EncodedImage:
+    """The picture as PNG: lossless, keeps transparency."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=6)
+    return EncodedImage("result_0.png", "image/png", buffer.getvalue(), picture.width, picture.height)
+
+
+def jpeg(picture: Image.Image) -> EncodedImage:
+    """The opaque picture as JPEG without colour subsampling, so that coloured edges stay crisp."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, progressive=True)
+    return EncodedImage("result_0.jpg", "image/jpeg", buffer.getvalue(), picture.width, picture.height)
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise _too_large(f"The photo ({width} x {height})")
+
+
+def _too_large(what: str) -> ModelFailure:
+    return ModelFailure(
+        "IMAGE_TOO_LARGE", f"{what} has more than {MAX_PIXELS // 1_000_000} megapixels, the local models' limit."
+    )
+
+
+def _normalised(image: Image.Image) -> Photo:
+    """Upright, 8-bit sRGB, transparency aside."""
+    profile = image.info.get("icc_profile")
+    upright = _upright(image)
+    alpha = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else None
+    notes: tuple[str, ...] = ()
+    colours = _eight_bit(upright)
+    if isinstance(profile, bytes) and profile:
+        colours, notes = _to_srgb(colours, profile)
+    return Photo(_opaque(colours), _meaningful(alpha), notes)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as its EXIF orientation wants to be seen; unreadable EXIF leaves it as it is."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGE:
+        return image.copy()
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit greys scaled down (Pillow would clip them at 255); palettes resolved; other modes as they are."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        return image.convert("I").point(lambda value: value / 257).convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB") if image.mode == "P" else image
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, tuple[str, ...]]:
+    """The colours converted from the embedded profile; a profile that does not fit is ignored with a note."""
+    plain = image.convert({"RGBA": "RGB", "LA": "L"}.get(image.mode, image.mode))
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(plain, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, *_DAMAGE):
+        return image, ("The photo's colour profile could not be used; its colours were taken as sRGB.",)
+    return (converted or plain), ()
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """RGB; the colours under full transparency are replaced by white, since editors leave anything there."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layered = image.convert("RGBA")
+    white = Image.new("RGBA", layered.size, "white")
+    hidden = layered.getchannel("A").point(lambda value: 255 if value == 0 else 0)
+    return Image.composite(white, layered, hidden).convert("RGB")
+
+
+def _meaningful(alpha: Image.Image | None) -> Image.Image | None:
+    """None for an alpha channel that hides nothing."""
+    if alpha is None or alpha.getextrema() == (255, 255):
+        return None
+    return alpha
