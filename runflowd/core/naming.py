@@ -1,0 +1,213 @@
+"""Where a result goes: the input's relative path, mirrored, with a name of our own making.
+
+Names are made from our own source path and a fixed table of extensions; no string from a server
+ever becomes part of a path. Paths are relative, with `/` between their parts.
+
+Two inputs never share an output. The first to ask for `x.webp` gets it; the next, `x.png`, becomes
+`x (png).webp`; should that be gone too, a short hash of the input's path decides. The same path,
+asked with the same names taken, always gives the same answer. "Taken" is compared by
+`collision_key`, so `A.jpg` and `a.jpg`, or the NFC and NFD spelling of one name, count as the same
+name: the output folder may be shared with a file system that cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import string
+import unicodedata
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from runflowd.errors import RunflowdError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runflowd.core.model import Rule
+
+MAX_NAME_BYTES = 255
+"""Longest file name on Linux file systems (`NAME_MAX` in limits.h)."""
+
+FAILURE_SUFFIX = ".failed.txt"
+TEMPORARY_PREFIX = ".runflowd-"
+TEMPORARY_SUFFIX = ".part"
+
+EXTENSIONS = MappingProxyType(
+    {
+        "image/jpeg": "jpg",
+        "image/png": "png",
+        "image/webp": "webp",
+        "image/gif": "gif",
+        "image/tiff": "tif",
+        "image/bmp": "bmp",
+        "image/avif": "avif",
+        "image/heic": "heic",
+        "image/jxl": "jxl",
+        "image/svg+xml": "svg",
+        "application/pdf": "pdf",
+        "application/zip": "zip",
+        "video/mp4": "mp4",
+        "video/webm": "webm",
+        "model/gltf-binary": "glb",
+    }
+)
+"""The extension of each type that a result's own bytes can show it to be; nothing else is written."""
+
+NAMING_FIELDS = ("stem", "ext", "index", "dir", "rule")
+"""What a rule's `name` pattern may hold in braces."""
+
+_KNOWN_EXTENSIONS = frozenset(EXTENSIONS.values())
+_SURROGATE_ESCAPE = "surrogateescape"
+_HASH_LENGTH = 8
+
+
+class UnsafePathError(RunflowdError):
+    """A path would leave the output folder, or is no relative path at all."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"refused to make an output name for {path!r}: {reason}")
+
+
+def nothing_taken(_path: str) -> bool:
+    """The `taken` of an empty output folder."""
+    return False
+
+
+def naming_problem(pattern: str) -> str:
+    """Given a rule's `name` pattern, return what is wrong with it as a sentence, or nothing."""
+    try:
+        parts = list(string.Formatter().parse(pattern))
+    except ValueError:
+        return "has unbalanced braces; write for example {stem}.{ext}"
+
+    fields = [name for _, name, _, _ in parts if name is not None]
+    unknown = [name for name in fields if name not in NAMING_FIELDS]
+    if unknown:
+        return f"has the unknown field {{{unknown[0]}}}; there are {', '.join(f'{{{f}}}' for f in NAMING_FIELDS)}"
+    if any(spec or conversion for _, _, spec, conversion in parts):
+        return "takes plain fields only, such as {stem}, without : or !"
+    if "stem" not in fields or not pattern.endswith(".{ext}") or fields.count("ext") != 1:
+        return "must hold {stem}, so that results differ, and end in .{ext}, because the result decides its type"
+
+    return _file_name_problem(pattern)
+
+
+def _file_name_problem(pattern: str) -> str:
+    if any(char in "/\\" or ord(char) < ord(" ") for char in pattern):
+        return "is a file name, so it has no slash and no control characters; folders follow the input's"
+    if pattern.startswith("."):
+        return "starts with a dot, which would hide every result"
+
+    return ""
+
+
+def output_path(
+    rule: Rule,
+    relative: str,
+    extension: str,
+    index: int = 0,
+    count: int = 1,
+    taken: Callable[[str], bool] = nothing_taken,
+) -> str:
+    """Where one result of `relative` goes, relative to the rule's output folder.
+
+    `extension` is a value of EXTENSIONS. `index` counts the outputs of one item from 0, of `count`.
+    `taken` says whether a path belongs to another input or a foreign file; compare by
+    `collision_key`. Raise UnsafePathError if the input path could leave the folder.
+    """
+    if extension not in _KNOWN_EXTENSIONS:
+        raise UnsafePathError(relative, f"{extension!r} is not an extension that runflowd writes")
+    if not 0 <= index < count:
+        raise ValueError(f"output {index} of {count} does not exist")
+
+    folder, name = _split(relative)
+    for mark in _marks(relative, name):
+        path = _join(folder, _name(rule, folder, name, extension, index, count, mark))
+        if not taken(path):
+            return path
+
+    raise UnsafePathError(relative, "every name it could get is taken")
+
+
+def failure_note(relative: str) -> str:
+    """Where the failure of `relative` is told, relative to the output folder: `photo.jpg.failed.txt`."""
+    folder, name = _split(relative)
+
+    return _join(folder, _fitted(name, FAILURE_SUFFIX))
+
+
+def temporary_name(key: str) -> str:
+    """A short hidden file name for a download in progress; the same key gives the same name."""
+    return f"{TEMPORARY_PREFIX}{_digest(key)[:24]}{TEMPORARY_SUFFIX}"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one that `temporary_name` makes, so that a start may sweep it away."""
+    return re.fullmatch(r"\.runflowd-[0-9a-f]{24}\.part", name) is not None
+
+
+def collision_key(path: str) -> str:
+    """Paths with equal keys may be the same file on some file system: case and Unicode form folded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+def _split(relative: str) -> tuple[str, str]:
+    """Folder and name of a relative path; raise UnsafePathError unless each part is an ordinary name."""
+    parts = relative.split("/")
+    if "\0" in relative:
+        raise UnsafePathError(relative, "it holds a NUL byte")
+    if any(part in {"", ".", ".."} for part in parts):
+        raise UnsafePathError(relative, "it is absolute, empty or climbs out of its folder")
+
+    return "/".join(parts[:-1]), parts[-1]
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _marks(relative: str, name: str) -> Iterator[str]:
+    """What tells this input's result from another's: nothing, its extension, a hash, a counted hash."""
+    _, _, extension = name.rpartition(".")
+    kind = extension.lower() if re.fullmatch(r"[A-Za-z0-9]{1,8}", extension) and "." in name[1:] else "file"
+    short = _digest(relative)[:_HASH_LENGTH]
+    yield ""
+    yield f" ({kind})"
+    yield f" ({kind} {short})"
+    for number in range(2, 1000):
+        yield f" ({kind} {short} {number})"
+
+
+def _name(rule: Rule, folder: str, name: str, extension: str, index: int, count: int, mark: str) -> str:
+    stem, dot, _ = name.rpartition(".")
+    facts = {
+        "index": str(index + 1),
+        "dir": folder.rpartition("/")[2] or rule.name,
+        "rule": rule.name,
+    }
+    numbered = f"-{index + 1}" if count > 1 and index and "{index}" not in rule.naming else ""
+    whole = rule.naming.removesuffix(".{ext}").format(**facts, stem=stem if dot and stem else name)
+
+    return _fitted(whole, f"{numbered}{mark}.{extension}")
+
+
+def _fitted(stem: str, suffix: str) -> str:
+    """`stem` + `suffix` within 255 bytes; a longer stem is cut at a character and marked by its hash."""
+    room = MAX_NAME_BYTES - len(suffix.encode())
+    if len(stem.encode(errors=_SURROGATE_ESCAPE)) <= room:
+        return stem + suffix
+
+    room -= 1 + _HASH_LENGTH
+    kept = stem.encode(errors=_SURROGATE_ESCAPE)[:room]
+    # A character cut in half would come back as stray bytes; bytes that were stray before are kept.
+    while not stem.startswith(kept.decode(errors=_SURROGATE_ESCAPE)):
+        kept = kept[:-1]
+
+    return f"{kept.decode(errors=_SURROGATE_ESCAPE)}-{_digest(stem)[:_HASH_LENGTH]}{suffix}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors=_SURROGATE_ESCAPE)).hexdigest()

@@ -1,0 +1,244 @@
+"""What is bought: a rule's `input` template, filled in for one file, and the bytes that are posted.
+
+A template may hold placeholders in any text value, at any depth:
+
+    ${file.url} ${file.name} ${file.stem} ${file.dir} ${file.path} ${files.NAME.url}
+
+`resolve` fills in what the file's path tells and leaves the URLs symbolic, because they are minted
+per upload and expire: the *symbolic* input is what is hashed and stored. `bind` puts the URLs in
+just before posting. In symbolic text every `$` that is data is doubled, so a file named
+`${file.url}.jpg` is inserted as data and never expanded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from runflowd.core.model import MAX_BATCH_ITEMS, Json
+
+FILE_URL = "file.url"
+"""The symbol that stands for the URL of the uploaded file."""
+
+_TEXT_FIELDS = ("file.name", "file.stem", "file.dir", "file.path")
+_TEMPLATE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
+_SYMBOLIC = re.compile(r"\$\$|\$\{([^}]*)\}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+MAX_CLIENT_REF = 255
+"""Longest `client_ref` the service takes, in characters (API reference, create a batch)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What the path of one file, relative to its watched folder, tells a template.
+
+    Values are text for a remote service: NFC, with undecodable bytes shown as U+FFFD.
+    """
+
+    path: str
+
+    def value(self, field: str) -> str:
+        """The text behind `file.name`, `file.stem`, `file.dir` or `file.path`."""
+        folder, _, name = _presentable(self.path).rpartition("/")
+        stem, dot, _ = name.rpartition(".")
+        values = {
+            "file.name": name,
+            "file.stem": stem if dot and stem else name,
+            "file.dir": folder,
+            "file.path": _presentable(self.path),
+        }
+
+        return values[field]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """One item of a batch body: our reference and the bound input of the model."""
+
+    client_ref: str
+    input: Mapping[str, Json]
+
+
+class UnknownUrlError(KeyError):
+    """A symbolic input names a URL that was not given to `bind`: a fault of the caller."""
+
+
+def template_problems(template: Json, files: Sequence[str]) -> list[tuple[tuple[str | int, ...], str]]:
+    """Given a template and the names of the rule's reference files, return (path, sentence) per mistake."""
+    known = (FILE_URL, *_TEXT_FIELDS, *(f"files.{name}.url" for name in files))
+
+    return [
+        (path, sentence)
+        for path, text in _texts(template, ())
+        for match in _TEMPLATE.finditer(text)
+        if (sentence := _placeholder_problem(match, known))
+    ]
+
+
+def placeholders(template: Json) -> frozenset[str]:
+    """The names of all placeholders in a template, such as `{"file.url", "file.stem"}`."""
+    return _names(_TEMPLATE, template)
+
+
+def symbols(symbolic: Json) -> frozenset[str]:
+    """The names of the URLs that `bind` needs for a symbolic input: `{"file.url", "files.logo.url"}`."""
+    return _names(_SYMBOLIC, symbolic)
+
+
+def resolve(template: Mapping[str, Json], file: FileFacts, overrides: Mapping[str, Json] | None = None) -> Json:
+    """Given a valid template, the file's facts and folder overrides, return the symbolic input."""
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return "$${"
+
+        return _as_data(file.value(name)) if name in _TEXT_FIELDS else f"${{{name}}}"
+
+    return _map_texts({**template, **(overrides or {})}, lambda text: _substitute(_TEMPLATE, text, fill, _as_data))
+
+
+def bind(symbolic: Json, urls: Mapping[str, str]) -> Json:
+    """Given a symbolic input and a URL per symbol, return the input to post; raise UnknownUrlError."""
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return "$"
+        if name not in urls:
+            raise UnknownUrlError(name)
+
+        return urls[name]
+
+    return _map_texts(symbolic, lambda text: _substitute(_SYMBOLIC, text, fill, str))
+
+
+def recipe_hash(model: str, symbolic: Json, select: str, references: Mapping[str, str]) -> str:
+    """Return the hex name of a recipe: one content under one recipe is bought once.
+
+    `references` maps the name of each reference file to the hash of its content, so that a changed
+    logo is a changed recipe. References that the input does not use do not count.
+    """
+    used = symbols(symbolic)
+    facts = {
+        "model": model,
+        "input": symbolic,
+        "select": select,
+        "references": {name: digest for name, digest in references.items() if f"files.{name}.url" in used},
+    }
+
+    return hashlib.sha256(canonical_json(facts)).hexdigest()
+
+
+def canonical_json(value: Json) -> bytes:
+    """The one spelling of a JSON value: keys sorted, no spaces, UTF-8; raise ValueError on NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def guide_body(items: Sequence[BatchItem], metadata: Json = None, callback_url: str = "") -> bytes:
+    """The batch body of the guide "Batch process media": `{"items": [{"input": {...}}]}`."""
+    listed = [{"input": dict(item.input), "client_ref": item.client_ref} for item in _checked(items)]
+
+    return _body({"items": listed}, metadata, callback_url)
+
+
+def reference_body(items: Sequence[BatchItem], metadata: Json = None, callback_url: str = "") -> bytes:
+    """The batch body of the API reference: `{"input": [{...model fields, "client_ref": ...}]}`."""
+    listed = [{**item.input, "client_ref": item.client_ref} for item in _checked(items)]
+
+    return _body({"input": listed}, metadata, callback_url)
+
+
+def run_body(item: BatchItem, metadata: Json = None, callback_url: str = "") -> bytes:
+    """The body of a single run, for models that take no batches."""
+    (item,) = _checked([item])
+
+    return _body({"input": dict(item.input), "client_ref": item.client_ref}, metadata, callback_url)
+
+
+def _checked(items: Sequence[BatchItem]) -> Sequence[BatchItem]:
+    if not 1 <= len(items) <= MAX_BATCH_ITEMS:
+        raise ValueError(f"a batch takes 1 to {MAX_BATCH_ITEMS} items, not {len(items)}")
+    if any(len(item.client_ref) > MAX_CLIENT_REF for item in items):
+        raise ValueError(f"a client_ref has at most {MAX_CLIENT_REF} characters")
+
+    return items
+
+
+def _body(body: dict[str, Json], metadata: Json, callback_url: str) -> bytes:
+    if metadata:
+        body["metadata"] = metadata
+    if callback_url:
+        body["callback_url"] = callback_url
+
+    return canonical_json(body)
+
+
+def _placeholder_problem(match: re.Match[str], known: Sequence[str]) -> str:
+    name = match[1]
+    if name is None or (name in known and match[2]):
+        return ""
+    if not match[2]:
+        return f"the placeholder ${{{name[:40]} is never closed; add }} or write $${{ for a plain ${{"
+
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"unknown placeholder ${{{name}}}; did you mean ${{{near[0]}}}?"
+
+    choices = ", ".join(f"${{{choice}}}" for choice in known)
+
+    return f"unknown placeholder ${{{name}}}; there are {choices}; write $${{ for a plain ${{"
+
+
+def _presentable(text: str) -> str:
+    return unicodedata.normalize("NFC", _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def _as_data(text: str) -> str:
+    return text.replace("$", "$$")
+
+
+def _names(pattern: re.Pattern[str], value: Json) -> frozenset[str]:
+    matches = (match for _, text in _texts(value, ()) for match in pattern.finditer(text))
+
+    return frozenset(match[1] for match in matches if match[1] is not None)
+
+
+def _substitute(
+    pattern: re.Pattern[str], text: str, fill: Callable[[re.Match[str]], str], plain: Callable[[str], str]
+) -> str:
+    """Replace each match by `fill` and pass the text in between through `plain`, in one pass."""
+    parts, start = [], 0
+    for match in pattern.finditer(text):
+        parts += [plain(text[start : match.start()]), fill(match)]
+        start = match.end()
+
+    return "".join([*parts, plain(text[start:])])
+
+
+def _texts(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _texts(part, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            yield from _texts(part, (*path, index))
+
+
+def _map_texts(value: Json, change: Callable[[str], str]) -> Json:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _map_texts(part, change) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_map_texts(part, change) for part in value]
+
+    return value

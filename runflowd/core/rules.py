@@ -1,0 +1,291 @@
+"""Which files a rule takes: include and exclude patterns, and the droppings nobody wants bought.
+
+Patterns are those of .gitignore (`*.jpg`, `shoes/**`, `/top.png`), read without regard to case
+because cameras write `IMG_1.JPG`. A pattern without a slash matches a file or folder of that name
+at any depth. The last match wins, so `!*.tmp` in `exclude` brings a default dropping back; what lies
+in an excluded folder stays excluded, as in git.
+
+One sweep asks about every file of a tree, so the common shapes (`**/*`, `*.jpg`, `name`, `.*`) are
+answered by string comparison and only the rest by regular expression.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pathspec.patterns.gitignore import GitIgnorePatternError
+from pathspec.patterns.gitignore.basic import GitIgnoreBasicPattern
+
+from runflowd.core.naming import FAILURE_SUFFIX, TEMPORARY_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from runflowd.core.model import Rule
+
+OVERRIDE_NAME = "_runflow.yaml"
+"""A file of this name sets input keys for the folder it lies in; it is never an image to send."""
+
+RESERVED = (OVERRIDE_NAME, f"{TEMPORARY_PREFIX}*", f"*{FAILURE_SUFFIX}")
+"""Runflowd's own files: ignored whatever the rule says."""
+
+DROPPINGS: Mapping[str, str] = {
+    ".*": "hidden files and folders",
+    "._*": "macOS resource forks",
+    "*~": "editor backups",
+    "#*#": "editor autosaves",
+    "*.swp": "editor swap files",
+    "*.part": "unfinished downloads and copies",
+    "*.partial": "unfinished downloads and copies",
+    "*.filepart": "unfinished WinSCP transfers",
+    "*.crdownload": "unfinished Chrome downloads",
+    "*.download": "unfinished Safari downloads",
+    "*.tmp": "temporary files",
+    "*.temp": "temporary files",
+    "~$*": "Office lock files",
+    "*.lock": "lock files",
+    "@eaDir": "Synology thumbnails",
+    "#recycle": "Synology recycle bin",
+    "$RECYCLE.BIN": "Windows recycle bin",
+    "System Volume Information": "Windows system folder",
+    "lost+found": "file-system repair folder",
+    "Thumbs.db": "Windows thumbnails",
+    "ehthumbs.db": "Windows thumbnails",
+    "desktop.ini": "Windows folder settings",
+    ".stfolder": "Syncthing marker",
+    ".stversions": "Syncthing old versions",
+    ".sync": "Resilio marker",
+    "*.sb-*": "macOS safe-save folders",
+}
+"""What is ignored unless a rule says `!pattern` in `exclude`, with the reason in words."""
+
+
+class PatternError(ValueError):
+    """A pattern that could not mean what its author hoped; the text says what to write instead."""
+
+
+class Shape(StrEnum):
+    """How a pattern is answered: most by comparing the last part of the path with some text."""
+
+    ALL = "all"
+    SUFFIX = "suffix"
+    PREFIX = "prefix"
+    NAME = "name"
+    REGEX = "regex"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One line of gitignore, lower-cased. `text` serves the three shapes that compare text."""
+
+    line: str
+    positive: bool
+    shape: Shape
+    text: str
+    regex: re.Pattern[str]
+
+    def owns(self, path: str, name: str) -> bool:
+        """Whether the lower-cased path (a folder's ends in a slash) matches by itself, not by a parent."""
+        match self.shape:
+            case Shape.ALL:
+                return True
+            case Shape.SUFFIX:
+                return name.endswith(self.text)
+            case Shape.PREFIX:
+                return name.startswith(self.text)
+            case Shape.NAME:
+                return name == self.text
+            case Shape.REGEX:
+                found = self.regex.match(path)
+                return found is not None and found.end() == len(path)
+
+
+def pattern(line: str) -> Pattern:
+    """Given one include or exclude line, return its pattern; raise PatternError with the remedy."""
+    if not line.strip():
+        raise PatternError("is empty; remove it or write a pattern such as **/*.jpg")
+    if "{" in line and "}" in line:
+        raise PatternError("has braces, which stand for themselves; write one pattern per line instead")
+    if line.startswith("#"):
+        raise PatternError("starts with #, which makes it a comment; write \\# for a plain #")
+
+    lowered = line.lower()
+    try:
+        text, positive = GitIgnoreBasicPattern.pattern_to_regex(lowered)
+    except GitIgnorePatternError as error:
+        raise PatternError("is no valid pattern; see the pattern format of gitignore") from error
+    if text is None:
+        raise PatternError("can never match a file")
+    shape, rest = _shape(lowered.removeprefix("!"))
+
+    return Pattern(line, bool(positive), shape, rest, re.compile(str(text), re.DOTALL))
+
+
+def _shape(line: str) -> tuple[Shape, str]:
+    core = line.removeprefix("**/")
+    if core in {"*", "**"}:
+        return Shape.ALL, ""
+    if any(char in core for char in "/[]?\\") or core != core.strip() or core.count("*") > 1:
+        return Shape.REGEX, ""
+    if core.startswith("*"):
+        return Shape.SUFFIX, core[1:]
+    if core.endswith("*"):
+        return Shape.PREFIX, core[:-1]
+
+    return (Shape.REGEX, "") if "*" in core else (Shape.NAME, core)
+
+
+class Patterns:
+    """A list of patterns as one question about one entry of a folder, the last match deciding."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._patterns = tuple(patterns)
+        self._ordered = not all(each.positive for each in patterns)
+        self._everything = any(each.shape is Shape.ALL for each in patterns)
+        self._suffixes = tuple(each.text for each in patterns if each.shape is Shape.SUFFIX)
+        self._prefixes = tuple(each.text for each in patterns if each.shape is Shape.PREFIX)
+        self._names = frozenset(each.text for each in patterns if each.shape is Shape.NAME)
+        self._others = tuple(each for each in patterns if each.shape is Shape.REGEX)
+        self._any_other = re.compile("|".join(f"(?:{each.regex.pattern})" for each in self._others), re.DOTALL)
+
+    def owns(self, path: str, name: str) -> bool:
+        """Whether the lower-cased path (a folder's ends in a slash) matches by itself, not by a parent."""
+        if self._ordered:
+            return self.deciding(path, name) is not None
+        if self._everything or name in self._names:
+            return True
+        if name.endswith(self._suffixes) or name.startswith(self._prefixes):
+            return True
+
+        # One expression for all tells quickly that none matches, which is the usual answer.
+        if not self._others or self._any_other.match(path) is None:
+            return False
+
+        return any(each.owns(path, name) for each in self._others)
+
+    def deciding(self, path: str, name: str) -> Pattern | None:
+        """The pattern by which `owns` says yes, or None."""
+        for each in reversed(self._patterns):
+            if each.owns(path, name):
+                return each if each.positive else None
+
+        return None
+
+
+class Matcher:
+    """Answers for one rule whether a relative path is one of its inputs, and if not, why not."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._reserved = Patterns([pattern(line) for line in RESERVED])
+        self._exclude = Patterns([*_DROPPING_PATTERNS, *(pattern(line) for line in rule.exclude)])
+        self._include = Patterns([pattern(line) for line in rule.include])
+        self._excluded_folders: dict[str, bool] = {"": False}
+        self._included_folders: dict[str, bool] = {"": False}
+
+    def matches(self, path: str) -> bool:
+        """Whether the file at this relative path belongs to the rule."""
+        path = path.lower()
+        folder, _, name = path.rpartition("/")
+        if self._folder_excluded(folder) or self._reserved.owns(path, name) or self._exclude.owns(path, name):
+            return False
+
+        return self._include.owns(path, name) or self._folder_included(folder)
+
+    def prunes(self, folder: str) -> bool:
+        """Whether a scan need not look into this relative folder at all."""
+        return self._folder_excluded(folder.lower())
+
+    def why_not(self, path: str) -> str | None:
+        """The reason why `matches` says no, in words, or None if it says yes."""
+        if self.matches(path):
+            return None
+
+        for entry, name in _entries(path.lower()):
+            if reserved := self._reserved.deciding(entry, name):
+                return f"runflowd's own file ({reserved.line})"
+            if found := self._exclude.deciding(entry, name):
+                return _reason(found)
+
+        return "no include pattern matches"
+
+    def _folder_excluded(self, folder: str) -> bool:
+        known = self._excluded_folders.get(folder)
+        if known is None:
+            parent, _, name = folder.rpartition("/")
+            known = self._folder_excluded(parent) or self._reserved.owns(f"{folder}/", name)
+            known = known or self._exclude.owns(f"{folder}/", name)
+            _remember(self._excluded_folders, folder, answer=known)
+
+        return known
+
+    def _folder_included(self, folder: str) -> bool:
+        known = self._included_folders.get(folder)
+        if known is None:
+            parent, _, name = folder.rpartition("/")
+            known = self._include.owns(f"{folder}/", name) or self._folder_included(parent)
+            _remember(self._included_folders, folder, answer=known)
+
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChanges:
+    """What a reload does to the rules, by name; `changed` rules exist before and after, but differ."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def diff_rules(old: Iterable[Rule], new: Iterable[Rule]) -> RuleChanges:
+    """Compare two sets of rules by name, each part in the order of its own configuration."""
+    before = {rule.name: rule for rule in old}
+    after = {rule.name: rule for rule in new}
+
+    return RuleChanges(
+        added=tuple(name for name in after if name not in before),
+        removed=tuple(name for name in before if name not in after),
+        changed=tuple(name for name, rule in after.items() if name in before and before[name] != rule),
+    )
+
+
+def owner(rules: Iterable[Rule], path: str) -> tuple[Rule, str] | None:
+    """The rule whose watched folder holds this absolute path, and the path relative to that folder."""
+    for rule in rules:
+        prefix = rule.watch.rstrip("/") + "/"
+        if path.startswith(prefix) and len(path) > len(prefix):
+            return rule, path[len(prefix) :]
+
+    return None
+
+
+_DROPPING_PATTERNS = tuple(pattern(f"\\{line}" if line.startswith("#") else line) for line in DROPPINGS)
+_MANY_FOLDERS = 20_000
+
+
+def _remember(answers: dict[str, bool], folder: str, *, answer: bool) -> None:
+    """Keep an answer; a tree of unusual breadth starts afresh rather than grow the memory for ever."""
+    if len(answers) > _MANY_FOLDERS:
+        answers.clear()
+        answers[""] = False
+    answers[folder] = answer
+
+
+def _entries(path: str) -> Iterator[tuple[str, str]]:
+    """Each folder on the way to a path, then the path itself, as (path, name)."""
+    parts = path.split("/")
+    for depth, name in enumerate(parts[:-1], start=1):
+        yield "/".join(parts[:depth]) + "/", name
+    yield path, parts[-1]
+
+
+def _reason(found: Pattern) -> str:
+    meaning = DROPPINGS.get(found.line.removeprefix("\\"))
+
+    return f"ignored by default: {found.line}, {meaning}" if meaning else f"excluded by {found.line}"
