@@ -1,0 +1,49 @@
+"""What becomes of a file that came to rest: buy, share somebody's result, try again, or nothing.
+
+This is where "nothing is paid for twice" is decided; the store runs it inside one transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runflowd.core.lifecycle import ItemState
+
+_UNBOUGHT = frozenset({ItemState.WAITING, ItemState.READY, ItemState.FOLLOWING, ItemState.FAILED, ItemState.SKIPPED})
+"""States of a row that may be written over: no money has moved for it."""
+
+_RETRIED = frozenset({ItemState.WAITING, ItemState.FAILED, ItemState.SKIPPED})
+"""Touching a file in one of these asks for another try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """Another item of the rule with the same content and recipe that is bought, or will be."""
+
+    id: int
+    state: ItemState
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to write: only the new stat (`touch`), or a row in `state`.
+
+    `supersede` keeps the old row, whose content was or may have been bought, beside the new one.
+    `twin` is the item whose result is taken.
+    """
+
+    state: ItemState
+    touch: bool = False
+    supersede: bool = False
+    twin: int | None = None
+
+
+def decide(existing: ItemState | None, *, same_content: bool, twin: Twin | None) -> Decision:
+    """Decide about a file at a path whose current row, if any, is in state `existing`."""
+    if existing is not None and same_content and existing not in _RETRIED:
+        return Decision(existing, touch=True)
+    supersede = existing is not None and existing not in _UNBOUGHT
+    if twin is None:
+        return Decision(ItemState.READY, supersede=supersede)
+    state = ItemState.DELIVERING if twin.state is ItemState.DONE else ItemState.FOLLOWING
+    return Decision(state, supersede=supersede, twin=twin.id)

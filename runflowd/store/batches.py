@@ -1,0 +1,264 @@
+"""Rows of batches and purchases: sealed with their rule text, bought under a stored key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from runflowd.core.batching import take
+from runflowd.core.lifecycle import BatchState, ItemState, Outcome, check_batch
+from runflowd.store.items import Item, move, promote_follower
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runflowd.core.model import BatchLimits
+    from runflowd.store.connection import Connection, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who works on what until when (epoch seconds)."""
+
+    owner: str
+    now: float
+    seconds: float = 60.0
+
+    @property
+    def until(self) -> float:
+        """The time after which another owner may take the rows."""
+        return self.now + self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch as the store knows it."""
+
+    id: str
+    rule: str
+    snapshot: str
+    service: str
+    model: str
+    state: BatchState
+    items: int
+    shape: str
+    remote_id: str | None
+    status: str
+    cost: Decimal | None
+    failure_code: str
+    failure: str
+    attempts: int
+    sealed_at: float
+    submitted_at: float | None
+    stalled_at: float | None
+    ended_at: float | None
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """One request that costs money; `body` is None once its answer is known."""
+
+    key: str
+    item: int | None
+    shape: str
+    body: bytes | None
+    outcome: Outcome
+    intended_at: float
+    remote_id: str | None
+
+
+def batch_from(row: Row) -> Batch:
+    """A whole `batch` row as a value."""
+    return Batch(
+        id=row["id"],
+        rule=row["rule"],
+        snapshot=row["snapshot"],
+        service=row["service"],
+        model=row["model"],
+        state=BatchState(row["state"]),
+        items=row["items"],
+        shape=row["shape"],
+        remote_id=row["remote_id"],
+        status=row["status"],
+        cost=Decimal(row["cost"]) if row["cost"] else None,
+        failure_code=row["failure_code"],
+        failure=row["failure"],
+        attempts=row["attempts"],
+        sealed_at=row["sealed_at"],
+        submitted_at=row["submitted_at"],
+        stalled_at=row["stalled_at"],
+        ended_at=row["ended_at"],
+        generation=row["generation"],
+    )
+
+
+def save_snapshot(connection: Connection, rule: str, text: str) -> str:
+    """Keep a rule text; give the id under which batches refer to it."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    connection.run("save_snapshot", id=digest, rule=rule, text=text)
+    return digest
+
+
+def seal(
+    connection: Connection,
+    *,
+    snapshot: str,
+    rule: str,
+    model: str,
+    service: str,
+    limits: BatchLimits,
+    now: float,
+) -> str | None:
+    """Make a batch of the oldest ready items under one rule text; None when nothing is ready."""
+    rows = connection.all("ready_of_snapshot", snapshot=snapshot, limit=limits.max_items)
+    chosen = rows[: take((row["size"] for row in rows), limits)]
+    if not chosen:
+        return None
+    return new_batch(connection, [row["id"] for row in chosen], snapshot, rule, model, service, now)
+
+
+def new_batch(
+    connection: Connection, numbers: list[int], snapshot: str, rule: str, model: str, service: str, now: float
+) -> str:
+    """Make a batch of ready items, in the order given."""
+    batch = uuid.uuid4().hex
+    connection.run(
+        "insert_batch",
+        id=batch,
+        rule=rule,
+        snapshot=snapshot,
+        service=service,
+        model=model,
+        items=len(numbers),
+        now=now,
+    )
+    connection.run_many(
+        "put_in_batch",
+        [{"batch": batch, "position": index, "id": number} for index, number in enumerate(numbers)],
+    )
+    return batch
+
+
+def claim_batches(
+    connection: Connection,
+    state: BatchState,
+    service: str,
+    lease: Lease,
+    limit: int,
+    paused: Iterable[str] = (),
+) -> list[Batch]:
+    """Take up to `limit` batches that are due; nobody else gets them while the lease lasts."""
+    rows = connection.all(
+        "claim_batches",
+        state=state,
+        service=service,
+        owner=lease.owner,
+        now=lease.now,
+        until=lease.until,
+        limit=limit,
+        paused=json.dumps(list(paused)),
+    )
+    return [batch_from(row) for row in rows]
+
+
+def release(
+    connection: Connection,
+    batch: Batch,
+    owner: str,
+    *,
+    due_at: float,
+    attempts: int = 0,
+    status: str = "",
+    code: str = "",
+    reason: str = "",
+    stalled_at: float | None = None,
+) -> bool:
+    """Give a batch back, to be looked at again at `due_at`; False when it was no longer ours."""
+    return (
+        connection.run(
+            "release_batch",
+            id=batch.id,
+            owner=owner,
+            generation=batch.generation,
+            due_at=due_at,
+            attempts=attempts,
+            status=status or batch.status,
+            failure_code=code,
+            failure=reason,
+            stalled_at=stalled_at,
+        )
+        == 1
+    )
+
+
+def move_batch(
+    connection: Connection, batch: Batch, after: BatchState, *, code: str = "", reason: str = "", now: float
+) -> bool:
+    """Move a batch along the table of transitions; False when it is no longer where it was."""
+    check_batch(batch.state, after)
+    ended = now if after in {BatchState.ENDED, BatchState.REFUSED, BatchState.UNKNOWN} else None
+    return (
+        connection.run(
+            "move_batch",
+            id=batch.id,
+            before=batch.state,
+            after=after,
+            failure_code=code,
+            failure=reason,
+            ended_at=ended,
+        )
+        == 1
+    )
+
+
+def intend(
+    connection: Connection, batch: str, shape: str, body: bytes, now: float, item: int | None = None
+) -> Purchase:
+    """Store the exact bytes and a new key of a request that will cost money, before it is sent."""
+    key = uuid.uuid4().hex
+    connection.run("insert_purchase", key=key, batch=batch, item=item, shape=shape, body=body, now=now)
+    return Purchase(key, item, shape, body, Outcome.INTENDED, now, None)
+
+
+def purchases_of_batch(connection: Connection, batch: str) -> list[Purchase]:
+    """Every request made, or to be made, for a batch, oldest first."""
+    return [
+        Purchase(
+            row["key"],
+            row["item"],
+            row["shape"],
+            row["body"],
+            Outcome(row["outcome"]),
+            row["intended_at"],
+            row["remote_id"],
+        )
+        for row in connection.all("purchases_of_batch", batch=batch)
+    ]
+
+
+def close_purchase(connection: Connection, key: str, outcome: Outcome, remote_id: str | None = None) -> None:
+    """Record what became of a request; its bytes are no longer needed."""
+    connection.run("close_purchase", key=key, outcome=outcome, remote_id=remote_id)
+
+
+def drop_from_batch(connection: Connection, item: Item, code: str, reason: str) -> None:
+    """Take an item out of a batch that was not bought: its file is gone or has changed."""
+    move(connection, item.id, ItemState.BATCHED, ItemState.SKIPPED, code=code, reason=reason)
+    connection.run("leave_batch", id=item.id)
+    promote_follower(connection, item.id)
+
+
+def renew_leases(connection: Connection, lease: Lease) -> None:
+    """Keep everything this owner has claimed."""
+    connection.run("renew_batch_leases", owner=lease.owner, until=lease.until)
+    connection.run("renew_item_leases", owner=lease.owner, until=lease.until)
+
+
+def free_leases(connection: Connection, owner: str) -> int:
+    """Take over what a dead owner held; called once, after the lock on the state file was won."""
+    return connection.run("free_batch_leases", owner=owner) + connection.run("free_item_leases", owner=owner)

@@ -1,0 +1,117 @@
+-- name: save_snapshot
+INSERT INTO snapshot (id, rule, text) VALUES (:id, :rule, :text) ON CONFLICT DO NOTHING
+
+-- name: snapshot
+SELECT text FROM snapshot WHERE id = :id
+
+-- name: insert_batch
+INSERT INTO batch (id, rule, snapshot, service, model, state, items, sealed_at)
+VALUES (:id, :rule, :snapshot, :service, :model, 'sealed', :items, :now)
+
+-- name: batch
+SELECT * FROM batch WHERE id = :id
+
+-- name: batch_by_remote
+SELECT * FROM batch WHERE remote_id = :remote_id
+
+-- name: claim_batches
+UPDATE batch SET owner = :owner, lease_until = :until, generation = generation + 1
+WHERE id IN (SELECT id FROM batch WHERE state = :state AND service = :service AND due_at <= :now
+             AND (owner IS NULL OR lease_until < :now) AND rule NOT IN (SELECT value FROM json_each(:paused))
+             ORDER BY due_at, sealed_at LIMIT :limit)
+RETURNING *
+
+-- name: next_batch
+SELECT min(due_at) AS due_at FROM batch WHERE state = :state AND service = :service AND owner IS NULL
+
+-- name: release_batch
+UPDATE batch SET owner = NULL, attempts = :attempts, due_at = :due_at, status = :status, failure_code = :failure_code,
+                 failure = :failure, stalled_at = :stalled_at
+WHERE id = :id AND owner = :owner AND generation = :generation
+
+-- name: move_batch
+UPDATE batch SET state = :after, failure_code = :failure_code, failure = :failure, ended_at = :ended_at, attempts = 0,
+                 due_at = 0, owner = NULL
+WHERE id = :id AND state = :before
+
+-- name: batch_submitted
+UPDATE batch SET remote_id = :remote_id, shape = :shape, submitted_at = :now, status = '' WHERE id = :id
+
+-- name: batch_ended
+UPDATE batch SET cost = :cost, status = :status WHERE id = :id
+
+-- name: wake_batch
+UPDATE batch SET due_at = 0 WHERE remote_id = :remote_id AND state = 'submitted'
+
+-- name: wake_all_batches
+UPDATE batch SET due_at = 0 WHERE state IN ('sealed', 'submitted')
+
+-- name: resize_batch
+UPDATE batch SET items = :items WHERE id = :id
+
+-- name: open_batches
+SELECT * FROM batch WHERE state IN ('sealed', 'submitted', 'unknown') ORDER BY sealed_at LIMIT :limit
+
+-- name: count_open_batches
+SELECT count(*) AS count FROM batch WHERE state IN ('sealed', 'submitted')
+
+-- name: renew_batch_leases
+UPDATE batch SET lease_until = :until WHERE owner = :owner
+
+-- name: free_batch_leases
+UPDATE batch SET owner = NULL, due_at = 0 WHERE owner IS NOT NULL AND owner != :owner
+
+-- name: insert_purchase
+INSERT INTO purchase (key, batch, item, shape, body, intended_at) VALUES (:key, :batch, :item, :shape, :body, :now)
+
+-- name: purchases_of_batch
+SELECT * FROM purchase WHERE batch = :batch ORDER BY intended_at, key
+
+-- name: close_purchase
+UPDATE purchase SET outcome = :outcome, remote_id = :remote_id, body = NULL WHERE key = :key
+
+-- name: save_asset
+INSERT INTO asset (service, content, mime, asset_id, url, confirmed_at)
+VALUES (:service, :content, :mime, :asset_id, :url, :now)
+ON CONFLICT DO UPDATE SET asset_id = excluded.asset_id, url = excluded.url, confirmed_at = excluded.confirmed_at
+
+-- name: asset
+SELECT * FROM asset WHERE service = :service AND content = :content AND mime = :mime
+
+-- name: forget_asset
+DELETE FROM asset WHERE service = :service AND content = :content AND mime = :mime
+
+-- name: save_fact
+INSERT INTO fact (service, subject, value) VALUES (:service, :subject, :value) ON CONFLICT DO UPDATE SET value = excluded.value
+
+-- name: fact
+SELECT value FROM fact WHERE service = :service AND subject = :subject
+
+-- name: raise_incident
+INSERT INTO incident (scope, code, message, remedy, since, last) VALUES (:scope, :code, :message, :remedy, :now, :now)
+ON CONFLICT DO UPDATE SET code = excluded.code, message = excluded.message, remedy = excluded.remedy, last = excluded.last, count = count + 1
+
+-- name: clear_incident
+DELETE FROM incident WHERE scope = :scope
+
+-- name: incidents
+SELECT * FROM incident ORDER BY since
+
+-- name: output_at
+SELECT output.*, item.rule, item.folder, item.name FROM output JOIN item ON item.id = output.item WHERE output.path = :path
+
+-- name: outputs_of
+SELECT * FROM output WHERE item = :item ORDER BY position
+
+-- name: reserve_output
+INSERT INTO output (path, item, position, content, size) VALUES (:path, :item, :position, :content, :size)
+ON CONFLICT DO UPDATE SET item = excluded.item, position = excluded.position, content = excluded.content, size = excluded.size, written_at = NULL
+
+-- name: output_written
+UPDATE output SET written_at = :now WHERE path = :path
+
+-- name: forget_output
+DELETE FROM output WHERE path = :path
+
+-- name: move_output
+UPDATE OR REPLACE output SET path = :after, item = :item WHERE path = :before

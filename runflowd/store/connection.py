@@ -1,0 +1,164 @@
+"""One SQLite connection: opened with care, migrated, and spoken to by the names of its statements."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import sqlite3
+from contextlib import contextmanager
+from importlib import resources
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from runflowd.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Row: TypeAlias = sqlite3.Row
+
+
+class Locked(StoreError):
+    """Another process has this state file open for work."""
+
+    def __init__(self, path: Path, pid: str) -> None:
+        self.pid = pid
+        super().__init__(
+            f"{path}: in use by another runflowd (process {pid or 'unknown'}). "
+            "Stop that one first, or give this one a state file of its own with `state:`."
+        )
+
+
+class Newer(StoreError):
+    """The state file was written by a newer runflowd."""
+
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        super().__init__(
+            f"{path}: has schema {found}, this program knows up to {known}. It was written by a newer runflowd: "
+            "install that version again, or restore the copy made before the upgrade. Nothing was changed."
+        )
+
+
+class Damaged(StoreError):
+    """The state file is not a sound database; it is left as it is."""
+
+    def __init__(self, path: Path, finding: str) -> None:
+        super().__init__(
+            f"{path}: is damaged ({finding}). It holds what was paid for, so it is never replaced silently. "
+            "Restore a copy, or move it away and start with an empty state."
+        )
+
+
+def statements() -> dict[str, str]:
+    """Every statement of the `.sql` files in this package, by the name in its `-- name:` line."""
+    found: dict[str, str] = {}
+    for file in resources.files(__package__).iterdir():
+        if file.name.endswith(".sql"):
+            parts = re.split(r"^-- name: (\w+)$", file.read_text("utf-8"), flags=re.MULTILINE)
+            found.update(zip(parts[1::2], parts[2::2], strict=True))
+    return found
+
+
+STATEMENTS = statements()
+
+
+class Connection:
+    """A connection that runs statements by name; values are always bound, never formatted in."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self.raw = raw
+
+    def run(self, name: str, /, **values: Any) -> int:
+        """Run a statement; give the number of rows it changed."""
+        return self.raw.execute(STATEMENTS[name], values).rowcount
+
+    def run_many(self, name: str, /, rows: list[dict[str, Any]]) -> None:
+        """Run a statement once for each set of values."""
+        self.raw.executemany(STATEMENTS[name], rows)
+
+    def one(self, name: str, /, **values: Any) -> Row | None:
+        """The first row of an answer, or None."""
+        row: Row | None = self.raw.execute(STATEMENTS[name], values).fetchone()
+        return row
+
+    def all(self, name: str, /, **values: Any) -> list[Row]:
+        """All rows of an answer; the statement bounds how many there can be."""
+        return self.raw.execute(STATEMENTS[name], values).fetchall()
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold the state file for this process alone; raise `Locked` naming the other one.
+
+    The kernel drops a `flock` with its process (flock(2)), so a crash leaves no stale lock.
+    """
+    beside = path.with_name(path.name + ".lock")
+    descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Locked(path, os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def connect(path: Path, *, readonly: bool = False) -> Connection:
+    """Open the state file with the settings durability rests on; raise `StoreError` if it cannot be."""
+    try:
+        raw = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        raw.row_factory = sqlite3.Row
+        raw.execute("PRAGMA busy_timeout = 10000")
+        raw.execute("PRAGMA foreign_keys = ON")
+        raw.execute("PRAGMA cache_size = -8192")
+        if not readonly:
+            raw.execute("PRAGMA journal_mode = WAL")
+            raw.execute("PRAGMA synchronous = FULL")
+            os.chmod(path, 0o600)  # noqa: PTH101  one call, no object needed
+    except sqlite3.DatabaseError as trouble:
+        raise _explain(path, trouble) from trouble
+    return Connection(raw)
+
+
+def _explain(path: Path, trouble: sqlite3.Error) -> StoreError:
+    if isinstance(trouble, sqlite3.OperationalError) and "not a database" not in str(trouble):
+        return StoreError(f"{path}: cannot be opened ({trouble}). Check that its folder exists and is writable.")
+    return Damaged(path, str(trouble))
+
+
+def migrate(connection: Connection, path: Path) -> None:
+    """Bring the schema up to date, each step in one transaction; refuse a newer or damaged file.
+
+    A copy named after the old schema is kept beside the file before the first step of an upgrade.
+    """
+    raw = connection.raw
+    try:
+        found = raw.execute("PRAGMA user_version").fetchone()[0]
+        finding = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as trouble:
+        raise Damaged(path, str(trouble)) from trouble
+    if finding != "ok":
+        raise Damaged(path, finding)
+    steps = migrations()
+    if found > len(steps):
+        raise Newer(path, found, len(steps))
+    if 0 < found < len(steps):
+        raw.execute("VACUUM INTO ?", (f"{path}.schema-{found}.{os.getpid()}",))
+    for number, script in list(enumerate(steps, start=1))[found:]:
+        raw.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def migrations() -> list[str]:
+    """The migration scripts in order; the n-th leads to schema n."""
+    folder = resources.files(__package__) / "migrations"
+    return [file.read_text("utf-8") for file in sorted(folder.iterdir(), key=lambda file: file.name)]

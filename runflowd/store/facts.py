@@ -1,0 +1,101 @@
+"""What the store remembers beside items and batches: uploads, outputs, a service's habits, incidents."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from runflowd.store.items import path_of
+
+if TYPE_CHECKING:
+    from runflowd.store.connection import Connection, Row
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedAsset:
+    """A content the service holds; its `url` is signed and short-lived, its id is not."""
+
+    asset_id: str
+    url: str
+    confirmed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file that runflowd wrote or is about to write; `source` is the input path it belongs to."""
+
+    path: str
+    item: int
+    content: str
+    size: int
+    written: bool
+    rule: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Trouble wider than one item, while it lasts."""
+
+    scope: str
+    code: str
+    message: str
+    remedy: str
+    since: float
+    last: float
+    count: int
+
+
+def find_asset(connection: Connection, service: str, content: str, mime: str) -> UploadedAsset | None:
+    """The upload that holds this content, if there was one."""
+    row = connection.one("asset", service=service, content=content, mime=mime)
+    return UploadedAsset(row["asset_id"], row["url"], row["confirmed_at"]) if row else None
+
+
+def save_asset(
+    connection: Connection, service: str, content: str, mime: str, asset_id: str, url: str, now: float
+) -> None:
+    """Remember an upload, or the fresh URL of one."""
+    connection.run("save_asset", service=service, content=content, mime=mime, asset_id=asset_id, url=url, now=now)
+
+
+def fact(connection: Connection, service: str, subject: str) -> str | None:
+    """What was learnt of a service about a subject, such as the batch body it takes."""
+    row = connection.one("fact", service=service, subject=subject)
+    return row["value"] if row else None
+
+
+def _output(row: Row) -> Output:
+    return Output(os.fsdecode(row["path"]), row["item"], row["content"], row["size"], row["written_at"] is not None)
+
+
+def output_at(connection: Connection, path: str) -> Output | None:
+    """The output recorded at an absolute path, with the input it belongs to."""
+    row = connection.one("output_at", path=os.fsencode(path))
+    if row is None:
+        return None
+    plain = _output(row)
+    return Output(plain.path, plain.item, plain.content, plain.size, plain.written, row["rule"], path_of(row))
+
+
+def outputs_of(connection: Connection, item: int) -> list[Output]:
+    """The outputs of an item in their order."""
+    return [_output(row) for row in connection.all("outputs_of", item=item)]
+
+
+def reserve_output(connection: Connection, path: str, item: int, position: int, content: str, size: int) -> None:
+    """Say which bytes are about to appear at a path, so that a crash after the rename is recognised."""
+    connection.run("reserve_output", path=os.fsencode(path), item=item, position=position, content=content, size=size)
+
+
+def incidents(connection: Connection) -> list[Incident]:
+    """All trouble that lasts, oldest first."""
+    return [Incident(**dict(row)) for row in connection.all("incidents")]
+
+
+def spend_since(connection: Connection, since: float) -> Decimal:
+    """What the items that ended since then cost, in dollars."""
+    rows = connection.all("spend_since", since=since)
+    return sum((Decimal(row["cost"]) for row in rows), Decimal(0))

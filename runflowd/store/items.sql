@@ -1,0 +1,122 @@
+-- name: known_in_folder
+SELECT id, name, size, mtime_ns, inode, state, present FROM item WHERE rule = :rule AND folder = :folder AND current = 1
+
+-- name: item_at
+SELECT * FROM item WHERE rule = :rule AND folder = :folder AND name = :name AND current = 1
+
+-- name: item_by_id
+SELECT * FROM item WHERE id = :id
+
+-- name: items_of_batch
+SELECT * FROM item WHERE batch = :batch ORDER BY position
+
+-- name: twin
+SELECT id, state, folder, name FROM item
+WHERE rule = :rule AND content = :content AND recipe = :recipe AND id != :id
+  AND state IN ('ready', 'batched', 'submitted', 'delivering', 'done', 'unknown')
+ORDER BY state = 'done' DESC, id LIMIT 1
+
+-- name: insert_item
+INSERT INTO item (rule, folder, name, size, mtime_ns, inode, state, content, mime, recipe, input, snapshot, client_ref,
+                  source_item, failure_code, failure, found_at, ready_at, ended_at)
+VALUES (:rule, :folder, :name, :size, :mtime_ns, :inode, :state, :content, :mime, :recipe, :input, :snapshot, :client_ref,
+        :source_item, :failure_code, :failure, :now, :ready_at, :ended_at)
+RETURNING id
+
+-- name: replace_item
+UPDATE item
+SET size = :size, mtime_ns = :mtime_ns, inode = :inode, present = 1, state = :state, content = :content, mime = :mime,
+    recipe = :recipe, input = :input, snapshot = :snapshot, client_ref = :client_ref, source_item = :source_item,
+    batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, failure_code = :failure_code,
+    failure = :failure, attempts = 0, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
+    owner = NULL, generation = generation + 1
+WHERE id = :id
+
+-- name: touch_item
+UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, present = 1 WHERE id = :id
+
+-- name: supersede_item
+UPDATE item SET current = 0 WHERE id = :id
+
+-- name: mark_absent
+UPDATE item SET present = 0 WHERE id = :id
+
+-- name: delete_unbought
+DELETE FROM item WHERE id = :id AND state IN ('waiting', 'ready', 'failed', 'skipped')
+  AND batch IS NULL AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.source_item = item.id)
+
+-- name: folders_below
+SELECT DISTINCT folder FROM item WHERE rule = :rule AND current = 1 AND present = 1 AND folder > :after
+ORDER BY folder LIMIT :limit
+
+-- name: ready_groups
+SELECT snapshot, count(*) AS count, sum(size) AS bytes, min(ready_at) AS oldest FROM item WHERE state = 'ready' GROUP BY snapshot
+
+-- name: ready_of_snapshot
+SELECT id, size FROM item WHERE state = 'ready' AND snapshot = :snapshot ORDER BY id LIMIT :limit
+
+-- name: ready_of_rule
+SELECT * FROM item WHERE rule = :rule AND state = 'ready' AND snapshot != :snapshot ORDER BY id LIMIT :limit
+
+-- name: put_in_batch
+UPDATE item SET state = 'batched', batch = :batch, position = :position, attempts = 0, due_at = 0 WHERE id = :id AND state = 'ready'
+
+-- name: move_item
+UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure, ended_at = :ended_at,
+                attempts = 0, due_at = 0, owner = NULL
+WHERE id = :id AND state = :before
+
+-- name: leave_batch
+UPDATE item SET batch = NULL, position = NULL WHERE id = :id
+
+-- name: set_run
+UPDATE item SET run_id = :run_id WHERE id = :id
+
+-- name: set_result
+UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :cost WHERE id = :id
+
+-- name: drop_output
+UPDATE item SET output = NULL WHERE id = :id
+
+-- name: claim_deliveries
+UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
+WHERE id IN (SELECT id FROM item WHERE state = 'delivering' AND due_at <= :now AND (owner IS NULL OR lease_until < :now)
+             AND rule NOT IN (SELECT value FROM json_each(:paused))
+             ORDER BY due_at, id LIMIT :limit)
+RETURNING *
+
+-- name: release_item
+UPDATE item SET owner = NULL, attempts = :attempts, due_at = :due_at, failure_code = :failure_code, failure = :failure
+WHERE id = :id AND owner = :owner AND generation = :generation
+
+-- name: next_delivery
+SELECT min(due_at) AS due_at FROM item WHERE state = 'delivering' AND owner IS NULL
+
+-- name: followers
+SELECT id FROM item WHERE state = 'following' AND source_item = :id ORDER BY id
+
+-- name: follow
+UPDATE item SET source_item = :source_item WHERE id = :id
+
+-- name: count_states
+SELECT rule, state, count(*) AS count FROM item GROUP BY rule, state
+
+-- name: count_in_flight
+SELECT count(*) AS count FROM item WHERE state IN ('ready', 'following', 'batched', 'submitted', 'delivering')
+
+-- name: list_items
+SELECT * FROM item
+WHERE (:rule IS NULL OR rule = :rule) AND (:state IS NULL OR state = :state) AND (:batch IS NULL OR batch = :batch) AND id > :after
+ORDER BY id LIMIT :limit
+
+-- name: last_failures
+SELECT * FROM item WHERE state IN ('failed', 'unknown') AND current = 1 ORDER BY ended_at DESC LIMIT :limit
+
+-- name: spend_since
+SELECT cost FROM item WHERE cost IS NOT NULL AND ended_at >= :since
+
+-- name: renew_item_leases
+UPDATE item SET lease_until = :until WHERE owner = :owner
+
+-- name: free_item_leases
+UPDATE item SET owner = NULL WHERE owner IS NOT NULL AND owner != :owner

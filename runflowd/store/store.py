@@ -1,0 +1,141 @@
+"""The store as the stages see it: short functions run inside a transaction, many to one commit.
+
+A commit costs one fsync however much it holds, so callers that arrive while one is under way are
+gathered and committed together by whoever comes next to the lock. No background task is needed,
+and an answer is given only after the data is on disk.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from contextlib import ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from runflowd.errors import StoreError
+from runflowd.store.connection import Connection, connect, lock, migrate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+T = TypeVar("T")
+
+
+class NotDurable(StoreError):
+    """A change could not be written; it did not happen and no money may move on its strength."""
+
+    def __init__(self, path: Path, trouble: sqlite3.Error) -> None:
+        super().__init__(
+            f"{path}: could not be written ({trouble}). Free space on that disk; work goes on by itself then."
+        )
+
+
+class _Ticket(Generic[T]):
+    """One caller's work and, after the commit, its answer."""
+
+    __slots__ = ("done", "error", "result", "work")
+
+    def __init__(self, work: Callable[[Connection], T]) -> None:
+        self.work = work
+        self.done = False
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+
+class Store:
+    """The open state file. `owner` names this process in leases; every opening has a new one."""
+
+    def __init__(self, path: Path, writer: Connection, reader: Connection) -> None:
+        self.path = path
+        self.owner = uuid.uuid4().hex
+        self._writer = writer
+        self._reader = reader
+        self._turn = anyio.Lock()
+        self._reading = anyio.Lock()
+        self._queue: list[_Ticket[Any]] = []
+        self.commits = 0
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction on the writer's thread; return once it is durable.
+
+        An exception in `work` undoes that work alone and is raised here. `NotDurable` means the
+        commit itself failed and nothing of it happened.
+        """
+        ticket = _Ticket(work)
+        self._queue.append(ticket)
+        async with self._turn:
+            if not ticket.done:
+                gathered, self._queue = self._queue, []
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(self._commit, gathered)
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.result  # type: ignore[return-value]  # set whenever there is no error
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on the reading connection: sees all that was committed, changes nothing."""
+        async with self._reading:
+            return await anyio.to_thread.run_sync(work, self._reader)
+
+    def _commit(self, tickets: list[_Ticket[Any]]) -> None:
+        raw = self._writer.raw
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+            for ticket in tickets:
+                self._attempt(ticket)
+            raw.execute("COMMIT")
+            self.commits += 1
+        except sqlite3.Error as trouble:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+            for ticket in tickets:
+                ticket.error = NotDurable(self.path, trouble)
+        for ticket in tickets:
+            ticket.done = True
+
+    def _attempt(self, ticket: _Ticket[Any]) -> None:
+        raw = self._writer.raw
+        raw.execute("SAVEPOINT ticket")
+        try:
+            ticket.result = ticket.work(self._writer)
+        except sqlite3.OperationalError:
+            raise  # a full or failing disk concerns the whole commit
+        except Exception as error:  # noqa: BLE001  the caller gets its own exception, the others go on
+            raw.execute("ROLLBACK TO ticket")
+            ticket.error = error
+        raw.execute("RELEASE ticket")
+
+
+@asynccontextmanager
+async def open_store(path: Path) -> AsyncIterator[Store]:
+    """Open the state file for work: lock, check, migrate. Raise `StoreError` when that cannot be."""
+    with ExitStack() as stack:
+
+        def prepare() -> Store:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(lock(path))
+            writer = connect(path)
+            stack.callback(writer.raw.close)
+            migrate(writer, path)
+            reader = connect(path, readonly=True)
+            stack.callback(reader.raw.close)
+            return Store(path, writer, reader)
+
+        try:
+            store = await anyio.to_thread.run_sync(prepare)
+        except OSError as trouble:
+            raise StoreError(
+                f"{path}: cannot be opened ({trouble.strerror}). Check that its folder is writable."
+            ) from trouble
+        yield store
+
+
+def open_reader(path: Path) -> Connection:
+    """A read-only connection for commands that look at the state while a daemon may be running."""
+    if not path.exists():
+        raise StoreError(f"{path}: there is no state file yet. It is made by the first `runflowd run` or `sync`.")
+    return connect(path, readonly=True)
