@@ -1,0 +1,66 @@
+"""The only package that touches users' files. Everything in it blocks: call it from a worker thread.
+
+A file is named by its root (an absolute folder from the configuration) and a path relative to it.
+The root itself is trusted and may be a symlink; nothing beneath it is. Each component below the
+root is opened by directory descriptor without following symlinks, so that nobody who can write to a
+share can make the daemon read or write elsewhere by swapping a folder for a link.
+"""
+
+from __future__ import annotations
+
+from runflowd.files.draft import TEMPORARY_PREFIX, Draft, Written, start_draft, sweep_temporaries
+from runflowd.files.errors import (
+    Changed,
+    Escapes,
+    FileTrouble,
+    Forbidden,
+    Missing,
+    NameTooLong,
+    NoSpace,
+    NotAFile,
+    ReadOnly,
+    Taken,
+    TooBig,
+    Unusable,
+)
+from runflowd.files.folders import ensure_root, free_space, root_identity
+from runflowd.files.placing import copy, move, remove, remove_note, write_note
+from runflowd.files.reading import FileSource, hash_file, image_source, read_chunks, stat
+from runflowd.files.scan import Listing, Skipped, scan_directory, walk
+
+__all__ = [
+    "TEMPORARY_PREFIX",
+    "Changed",
+    "Draft",
+    "Escapes",
+    "FileSource",
+    "FileTrouble",
+    "Forbidden",
+    "Listing",
+    "Missing",
+    "NameTooLong",
+    "NoSpace",
+    "NotAFile",
+    "ReadOnly",
+    "Skipped",
+    "Taken",
+    "TooBig",
+    "Unusable",
+    "Written",
+    "copy",
+    "ensure_root",
+    "free_space",
+    "hash_file",
+    "image_source",
+    "move",
+    "read_chunks",
+    "remove",
+    "remove_note",
+    "root_identity",
+    "scan_directory",
+    "start_draft",
+    "stat",
+    "sweep_temporaries",
+    "walk",
+    "write_note",
+]

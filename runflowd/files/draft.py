@@ -1,0 +1,215 @@
+"""Files that appear at once, complete, or not at all.
+
+A draft is a hidden temporary file in the folder where the result shall appear, since a rename is
+atomic within one file system only. Content is synced before the rename and the folder after it:
+"write, rename" alone may leave an empty file after a power cut.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import stat as modes
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from runflowd.failpoints import reach
+from runflowd.files.errors import FileTrouble, Taken, TooBig, Unusable, explained
+from runflowd.files.folders import joined, opened_folder, parts_of, sync_folder
+from runflowd.files.reading import FileSource
+from runflowd.files.renaming import rename_new
+from runflowd.files.scan import stat_of, walk
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from runflowd.core.model import Stat
+
+TEMPORARY_PREFIX = ".runflowd-"
+"""Every temporary file begins so; hidden, ignored by all rules, and short whatever the final name."""
+
+_SUFFIX = ".part"
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that is durable under its final name. `relative` is its path below the root."""
+
+    relative: str
+    stat: Stat
+    sha256: str
+
+
+class Draft:
+    """A file being written. Use as a context manager: left uncommitted, it vanishes."""
+
+    def __init__(self, root: str, folder: str, descriptor: int, *, limit: int) -> None:
+        self.root = root
+        self.folder = folder
+        self.limit = limit
+        self.size = 0
+        self._folder = descriptor
+        self._digest = hashlib.sha256()
+        self._name = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{_SUFFIX}"
+        self._path = joined(root, f"{folder}/{self._name}" if folder else self._name)
+        self._flushed: Written | None = None
+        self._file = -1
+        with explained("write", self._path):
+            self._file = os.open(self._name, _CREATE, 0o666, dir_fd=descriptor)
+            # Held while the draft lives, so that another daemon's sweep leaves it alone.
+            with suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def __repr__(self) -> str:
+        return f"<Draft in {self.folder or '.'!r}, {self.size} bytes>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 in hex of what was written so far."""
+        return self._digest.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Append. Raises TooBig beyond the limit, NoSpace and the like from the disk."""
+        if self.size + len(data) > self.limit:
+            raise TooBig("write", self._path, what=f"it is larger than the allowed {self.limit} bytes")
+        self._digest.update(data)
+        self._flushed = None
+        rest = memoryview(data)
+        with explained("write", self._path):
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        self.size += len(data)
+
+    def source(self) -> FileSource:
+        """What was written so far, for checking it; valid until commit or discard."""
+        return FileSource(self._path, self.size, self._file)
+
+    def flush(self) -> Written:
+        """Make the content durable under its temporary name, and say what it will be.
+
+        Stat and hash stay the same through the rename, so a caller can record them first and
+        recognise the file as its own after a crash. `relative` is that of the temporary file.
+        """
+        if self._flushed is not None:
+            return self._flushed
+        with explained("write", self._path):
+            os.fsync(self._file)
+            found = os.fstat(self._file)
+        if found.st_size != self.size:
+            raise Unusable("write", self._path, what=f"{self.size} bytes became {found.st_size}")
+        reach("output.written")
+        self._flushed = Written(self._relative(self._name), stat_of(found), self.sha256)
+        return self._flushed
+
+    def commit(self, name: str, *, replaces: Stat | None = None, overwrite: bool = False) -> Written:
+        """Give the draft its final name in its folder, durably.
+
+        An existing file is replaced only if it is exactly `replaces`, or with `overwrite`; otherwise
+        Taken is raised and nothing changes. A folder or special file is never replaced.
+        """
+        relative = self._relative(name)
+        path = joined(self.root, relative)
+        if len(parts_of("write", self.root, relative)) != len(parts_of("write", self.root, self.folder)) + 1:
+            raise Unusable("write", path, what="the name of a file may not contain a slash")
+        written = self.flush()
+        with explained("write", path):
+            self._rename(name, path, replaces, overwrite=overwrite)
+            self._name = ""
+            reach("output.renamed")
+            sync_folder(self._folder)
+        self.discard()
+        return Written(relative, written.stat, written.sha256)
+
+    def discard(self) -> None:
+        """Remove the draft and close it. Does nothing after a commit; never raises."""
+        if self._name:
+            with suppress(OSError):
+                os.unlink(self._name, dir_fd=self._folder)
+            self._name = ""
+        for descriptor in (self._file, self._folder):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._file = self._folder = -1
+
+    def _rename(self, name: str, path: str, replaces: Stat | None, *, overwrite: bool) -> None:
+        if replaces is not None or overwrite:
+            standing = look_at(name, self._folder)
+            if standing is not None:
+                if not standing.regular or (not overwrite and standing.stat != replaces):
+                    raise Taken("write", path)
+                os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+                return
+        rename_new(self._name, name, self._folder, self._folder)
+
+    def _relative(self, name: str) -> str:
+        return f"{self.folder}/{name}" if self.folder else name
+
+
+def start_draft(root: str, folder: str, *, limit: int) -> Draft:
+    """Begin a file of at most `limit` bytes in `folder` below `root`; missing folders are made.
+
+    Raises FileTrouble: Missing if the root is not there, Escapes if a symlink stands in the way.
+    """
+    with opened_folder("write into", root, folder, make=True) as descriptor:
+        own = os.dup(descriptor)
+    try:
+        return Draft(root, folder, own, limit=limit)
+    except BaseException:
+        os.close(own)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What already stands at a name."""
+
+    stat: Stat
+    regular: bool
+
+
+def look_at(name: str, folder: int) -> Standing | None:
+    """What stands at `name` in an open folder, symlinks not followed; None if nothing."""
+    try:
+        found = os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    return Standing(stat_of(found), regular=modes.S_ISREG(found.st_mode))
+
+
+def sweep_temporaries(root: str) -> int:
+    """Remove drafts that a crash left below `root`; return how many. Never touches another name."""
+    removed = 0
+    for listing in walk(root):
+        names = [name for name in listing.files if name.startswith(TEMPORARY_PREFIX) and name.endswith(_SUFFIX)]
+        if names:
+            with suppress(FileTrouble), opened_folder("clean", root, listing.relative) as folder:
+                removed += sum(_remove_abandoned(name, folder) for name in names)
+    return removed
+
+
+def _remove_abandoned(name: str, folder: int) -> bool:
+    """Unlink a draft unless somebody still writes it, which its lock shows."""
+    try:
+        descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(name, dir_fd=folder)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -1,0 +1,143 @@
+"""Whole-file operations: copy, move, remove, and the notes that stand beside failed files."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from runflowd.files.draft import Written, look_at, start_draft
+from runflowd.files.errors import Changed, FileTrouble, Missing, NotAFile, Taken, explained
+from runflowd.files.folders import joined, opened_folder, parts_of, sync_folder
+from runflowd.files.reading import hash_file, image_source, read_chunks, stat
+from runflowd.files.renaming import rename_new
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Stat
+
+NOTE_HEADING = "runflowd could not process this file."
+"""The first line of every note; a file without it is not ours and is never replaced or removed."""
+
+_MOST_NOTE_BYTES = 64 * 1024
+
+
+def copy(
+    root: str,
+    relative: str,
+    to_root: str,
+    to_relative: str,
+    expected: Stat,
+    *,
+    sha256: str = "",
+    replaces: Stat | None = None,
+    overwrite: bool = False,
+) -> Written:
+    """Copy a file durably. Raises Changed if it is not `expected`, Taken if the destination exists.
+
+    A copy, no hard link: people edit results, and an edit must not show up in a second place.
+    `replaces` and `overwrite` are those of `Draft.commit`; `sha256`, if known, is checked on the way.
+    """
+    folder, name = _split("write", to_root, to_relative)
+    with start_draft(to_root, folder, limit=expected.size) as draft:
+        for piece in read_chunks(root, relative, expected, sha256=sha256):
+            draft.write(piece)
+        return draft.commit(name, replaces=replaces, overwrite=overwrite)
+
+
+def move(root: str, relative: str, to_root: str, to_relative: str, expected: Stat, *, sha256: str = "") -> Written:
+    """Move a file durably without replacing anything; across file systems by copy, then removal.
+
+    The hash is computed unless the caller knows it as `sha256`.
+    Raises Changed if it is not `expected`, Taken if the destination exists. After a crash either
+    or both places hold the whole file.
+    """
+    digest = sha256 or hash_file(root, relative, expected)
+    folder, name = _split("move", root, relative)
+    to_folder, to_name = _split("write", to_root, to_relative)
+    with (
+        opened_folder("move", root, folder) as source,
+        opened_folder("write into", to_root, to_folder, make=True) as target,
+    ):
+        _refuse_changed("move", joined(root, relative), name, source, expected)
+        try:
+            with explained("write", joined(to_root, to_relative)):
+                rename_new(name, to_name, source, target)
+                sync_folder(target)
+                sync_folder(source)
+        except FileTrouble as trouble:
+            if trouble.code != errno.EXDEV:
+                raise
+        else:
+            return Written(to_relative, expected, digest)
+    written = copy(root, relative, to_root, to_relative, expected, sha256=digest)
+    remove(root, relative, expected)
+    return written
+
+
+def remove(root: str, relative: str, expected: Stat) -> bool:
+    """Remove a file durably if it is still `expected`; say whether it was there. Raises Changed."""
+    folder, name = _split("remove", root, relative)
+    path = joined(root, relative)
+    try:
+        with opened_folder("remove", root, folder) as descriptor:
+            _refuse_changed("remove", path, name, descriptor, expected)
+            with explained("remove", path):
+                os.unlink(name, dir_fd=descriptor)
+                sync_folder(descriptor)
+    except Missing:
+        return False
+    return True
+
+
+def write_note(root: str, relative: str, text: str) -> Written:
+    """Put a note for people in place atomically, replacing an older note of ours.
+
+    The text follows the line `NOTE_HEADING`. Raises Taken if a file that is no note has the name.
+    """
+    data = f"{NOTE_HEADING}\n\n{text.rstrip()}\n".encode(errors="backslashreplace")[:_MOST_NOTE_BYTES]
+    folder, name = _split("write", root, relative)
+    replaces = _our_note(root, relative)
+    with start_draft(root, folder, limit=_MOST_NOTE_BYTES) as draft:
+        draft.write(data)
+        return draft.commit(name, replaces=replaces)
+
+
+def remove_note(root: str, relative: str) -> bool:
+    """Remove a note of ours, as after a retry that succeeded; say whether there was one."""
+    note = _our_note(root, relative)
+    if note is None:
+        return False
+    with suppress(Changed):
+        return remove(root, relative, note)
+    return False
+
+
+def _our_note(root: str, relative: str) -> Stat | None:
+    """The stat of the note at a path; None if there is nothing or something that is no note."""
+    found = stat(root, relative)
+    if found is None:
+        return None
+    try:
+        with image_source(root, relative) as source:
+            heading = source.read(0, len(NOTE_HEADING))
+    except (Missing, NotAFile):
+        return None
+    return found if heading == NOTE_HEADING.encode() else None
+
+
+def _refuse_changed(doing: str, path: str, name: str, folder: int, expected: Stat) -> None:
+    with explained(doing, path):
+        standing = look_at(name, folder)
+    if standing is None:
+        raise Missing(doing, path)
+    if not standing.regular or standing.stat != expected:
+        raise Changed(doing, path)
+
+
+def _split(doing: str, root: str, relative: str) -> tuple[str, str]:
+    """Folder and name of a relative path."""
+    parts = parts_of(doing, root, relative)
+    if not parts:
+        raise Taken(doing, root, what="it is the folder itself")
+    return "/".join(parts[:-1]), parts[-1]

@@ -1,0 +1,126 @@
+"""What lies in a folder: the facts that every hint leads to."""
+
+from __future__ import annotations
+
+import os
+import stat as modes
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runflowd.core.model import Stat
+from runflowd.files.errors import FileTrouble, explained, from_os_error
+from runflowd.files.folders import joined, opened_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An entry that is not offered as a file; `reason` is a clause for people."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One folder as it was when looked at.
+
+    `relative` is the folder's path below the root, "" for the root. `trouble` is set when the folder
+    could not be read to its end: then a missing name proves nothing, and no file may be taken for
+    deleted.
+    """
+
+    relative: str
+    files: dict[str, Stat] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    trouble: FileTrouble | None = None
+
+    def path_of(self, name: str) -> str:
+        """The path of an entry relative to the root."""
+        return f"{self.relative}/{name}" if self.relative else name
+
+
+def stat_of(found: os.stat_result) -> Stat:
+    """The facts that runflowd keeps of a file."""
+    return Stat(size=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+
+
+def scan_directory(root: str, relative: str = "") -> Listing:
+    """List one folder. An unreadable or missing folder is a listing with `trouble`, not an exception."""
+    return _scan(root, relative)[0]
+
+
+def walk(root: str, start: str = "", *, enter: Callable[[str], bool] | None = None) -> Iterator[Listing]:
+    """List `start` and all folders beneath it, one listing each, parents first.
+
+    `enter` gets a folder's relative path and says whether to go in. Bind mounts that lead back to a
+    folder already seen are not entered twice. Memory is bounded by the folders still to visit.
+    """
+    pending = [start]
+    seen: set[tuple[int, int]] = set()
+    while pending:
+        listing, identity = _scan(root, pending.pop())
+        if identity is not None and identity in seen:
+            continue
+        if identity is not None:
+            seen.add(identity)
+        yield listing
+        below = (listing.path_of(name) for name in reversed(listing.folders))
+        pending += [path for path in below if enter is None or enter(path)]
+
+
+def _scan(root: str, relative: str) -> tuple[Listing, tuple[int, int] | None]:
+    files: dict[str, Stat] = {}
+    folders: list[str] = []
+    skipped: list[Skipped] = []
+    trouble: FileTrouble | None = None
+    identity: tuple[int, int] | None = None
+    path = joined(root, relative)
+    try:
+        with opened_folder("list", root, relative) as folder, explained("list", path):
+            found = os.fstat(folder)
+            identity = found.st_dev, found.st_ino
+            _sort_entries(folder, path, root, files, folders, skipped)
+    except FileTrouble as error:
+        trouble = error
+    return Listing(relative, files, tuple(sorted(folders)), tuple(skipped), trouble), identity
+
+
+def _sort_entries(
+    folder: int, path: str, root: str, files: dict[str, Stat], folders: list[str], skipped: list[Skipped]
+) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                found = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                skipped.append(Skipped(entry.name, from_os_error(error, "look at", entry.name).reason))
+                continue
+            if modes.S_ISREG(found.st_mode):
+                files[entry.name] = stat_of(found)
+            elif modes.S_ISDIR(found.st_mode):
+                folders.append(entry.name)
+            else:
+                skipped.append(Skipped(entry.name, _why_skipped(found.st_mode, joined(path, entry.name), root)))
+
+
+def _why_skipped(mode: int, path: str, root: str) -> str:
+    if not modes.S_ISLNK(mode):
+        return f"it is {_KINDS.get(modes.S_IFMT(mode), 'no regular file')}"
+    inside = os.path.realpath(root)
+    if os.path.realpath(path).startswith(f"{inside.rstrip('/')}/"):
+        return "it is a symlink; what it points to is seen under its own name"
+    return "it is a symlink that leads out of the folder"
+
+
+_KINDS = {
+    modes.S_IFIFO: "a pipe",
+    modes.S_IFSOCK: "a socket",
+    modes.S_IFCHR: "a device",
+    modes.S_IFBLK: "a device",
+}
