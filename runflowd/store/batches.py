@@ -68,6 +68,7 @@ class Purchase:
     shape: str
     body: bytes | None
     outcome: Outcome
+    ambiguous: bool
     intended_at: float
     remote_id: str | None
 
@@ -222,7 +223,7 @@ def intend(
     """Store the exact bytes and a new key of a request that will cost money, before it is sent."""
     key = uuid.uuid4().hex
     connection.run("insert_purchase", key=key, batch=batch, item=item, shape=shape, body=body, now=now)
-    return Purchase(key, item, shape, body, Outcome.INTENDED, now, None)
+    return Purchase(key, item, shape, body, Outcome.INTENDED, False, now, None)
 
 
 def purchases_of_batch(connection: Connection, batch: str) -> list[Purchase]:
@@ -234,6 +235,7 @@ def purchases_of_batch(connection: Connection, batch: str) -> list[Purchase]:
             row["shape"],
             row["body"],
             Outcome(row["outcome"]),
+            bool(row["ambiguous"]),
             row["intended_at"],
             row["remote_id"],
         )
@@ -246,11 +248,27 @@ def close_purchase(connection: Connection, key: str, outcome: Outcome, remote_id
     connection.run("close_purchase", key=key, outcome=outcome, remote_id=remote_id)
 
 
-def drop_from_batch(connection: Connection, item: Item, code: str, reason: str) -> None:
-    """Take an item out of a batch that was not bought: its file is gone or has changed."""
-    move(connection, item.id, ItemState.BATCHED, ItemState.SKIPPED, code=code, reason=reason)
+def drop_from_batch(connection: Connection, item: Item, state: ItemState, code: str, reason: str, now: float) -> None:
+    """Take an item out of a batch that was not bought: its file is gone, has changed, or is no good.
+
+    Unless it failed for good, the next look at its folder finds it anew, whatever its stat says then.
+    """
+    move(connection, item.id, ItemState.BATCHED, state, code=code, reason=reason, now=now)
     connection.run("leave_batch", id=item.id)
+    if state is not ItemState.FAILED:
+        connection.run("look_again", id=item.id)
     promote_follower(connection, item.id)
+
+
+def split_batch(connection: Connection, batch: Batch, items: list[Item], now: float) -> None:
+    """The service refuses the batch and does not say why: try its halves, each under keys of its own."""
+    middle = len(items) // 2
+    move_batch(connection, batch, BatchState.REFUSED, code="SPLIT", reason="refused whole; tried in halves", now=now)
+    for item in items:
+        move(connection, item.id, ItemState.BATCHED, ItemState.READY)
+    for half in (items[:middle], items[middle:]):
+        numbers = [item.id for item in half]
+        new_batch(connection, numbers, batch.snapshot, batch.rule, batch.model, batch.service, now)
 
 
 def renew_leases(connection: Connection, lease: Lease) -> None:
@@ -260,5 +278,9 @@ def renew_leases(connection: Connection, lease: Lease) -> None:
 
 
 def free_leases(connection: Connection, owner: str) -> int:
-    """Take over what a dead owner held; called once, after the lock on the state file was won."""
+    """Take over what a dead owner held; called once, after the lock on the state file was won.
+
+    An intent found now may have been sent before the crash, so its key is never replaced lightly.
+    """
+    connection.run("doubt_all_purchases")
     return connection.run("free_batch_leases", owner=owner) + connection.run("free_item_leases", owner=owner)

@@ -17,7 +17,7 @@ SELECT * FROM batch WHERE remote_id = :remote_id
 -- name: claim_batches
 UPDATE batch SET owner = :owner, lease_until = :until, generation = generation + 1
 WHERE id IN (SELECT id FROM batch WHERE state = :state AND service = :service AND due_at <= :now
-             AND (owner IS NULL OR lease_until < :now) AND rule NOT IN (SELECT value FROM json_each(:paused))
+             AND (owner IS NULL OR (owner != :owner AND lease_until < :now)) AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY due_at, sealed_at LIMIT :limit)
 RETURNING *
 
@@ -70,6 +70,15 @@ SELECT * FROM purchase WHERE batch = :batch ORDER BY intended_at, key
 -- name: close_purchase
 UPDATE purchase SET outcome = :outcome, remote_id = :remote_id, body = NULL WHERE key = :key
 
+-- name: doubt_purchase
+UPDATE purchase SET ambiguous = 1 WHERE key = :key
+
+-- name: doubt_all_purchases
+UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended'
+
+-- name: place_item
+UPDATE item SET position = :position WHERE id = :id
+
 -- name: save_asset
 INSERT INTO asset (service, content, mime, asset_id, url, confirmed_at)
 VALUES (:service, :content, :mime, :asset_id, :url, :now)
@@ -115,3 +124,6 @@ DELETE FROM output WHERE path = :path
 
 -- name: move_output
 UPDATE OR REPLACE output SET path = :after, item = :item WHERE path = :before
+
+-- name: clear_incidents
+DELETE FROM incident

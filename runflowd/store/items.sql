@@ -38,6 +38,9 @@ UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, present = 1 
 -- name: supersede_item
 UPDATE item SET current = 0 WHERE id = :id
 
+-- name: look_again
+UPDATE item SET size = -1 WHERE id = :id
+
 -- name: mark_absent
 UPDATE item SET present = 0 WHERE id = :id
 
@@ -80,7 +83,7 @@ UPDATE item SET output = NULL WHERE id = :id
 
 -- name: claim_deliveries
 UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
-WHERE id IN (SELECT id FROM item WHERE state = 'delivering' AND due_at <= :now AND (owner IS NULL OR lease_until < :now)
+WHERE id IN (SELECT id FROM item WHERE state = 'delivering' AND due_at <= :now AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
              AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY due_at, id LIMIT :limit)
 RETURNING *

@@ -87,6 +87,7 @@ CREATE TABLE purchase (
     shape       TEXT NOT NULL,
     body        BLOB,                   -- exact bytes; dropped once the answer is known
     outcome     TEXT NOT NULL DEFAULT 'intended',
+    ambiguous   INTEGER NOT NULL DEFAULT 0,    -- 1: sent once without a clear answer
     intended_at REAL NOT NULL,
     remote_id   TEXT
 ) STRICT;

@@ -1,0 +1,70 @@
+"""What every stage is given: the store, the bells, the clock, and the configuration of the moment."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runflowd.bell import Bells
+
+if TYPE_CHECKING:
+    from runflowd.api.client import Runflow
+    from runflowd.clock import Clock
+    from runflowd.core.model import Rule
+    from runflowd.incidents import Incidents
+    from runflowd.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The service work is bought from. `name` marks the batches that were bought there."""
+
+    name: str
+    api: Runflow
+    poll: float = 2.0
+    callback_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How much is done at once, and the free bytes a disk must keep."""
+
+    uploads: int = 8
+    downloads: int = 8
+    batches: int = 4
+    polls: int = 8
+    free_space: int = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A hint to look at one folder of one rule soon, and at what is below it if `deep`."""
+
+    rule: str
+    folder: str
+    deep: bool = False
+
+
+@dataclass(slots=True)
+class Context:
+    """One per daemon. `rules` and `remote` are replaced whole by a reload; the rest stays."""
+
+    store: Store
+    clock: Clock
+    incidents: Incidents
+    remote: Remote
+    rules: dict[str, Rule]
+    capacity: Capacity = Capacity()
+    bells: Bells = field(default_factory=Bells)
+    looks: deque[Look] = field(default_factory=lambda: deque(maxlen=4096))
+    beats: dict[str, float] = field(default_factory=dict)
+
+    def look(self, rule: str, path: str) -> None:
+        """Hint that the folder of `path` deserves a look: what was known of that file is out of date."""
+        self.looks.append(Look(rule, path.rpartition("/")[0]))
+        self.bells.intake.ring()
+
+    def beat(self, stage: str) -> None:
+        """Note that a stage turned its loop; the service watchdog is fed only while all of them do."""
+        self.beats[stage] = self.clock.now()

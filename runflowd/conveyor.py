@@ -1,0 +1,96 @@
+"""The loop that three of the stages run: claim what is due, work on it, wait for a bell or a deadline.
+
+A job that raises is given back to be tried later and never takes the others down. Giving back may
+itself fail while the disk is full; it is then repeated, since a row nobody gives back is lost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import anyio
+import structlog
+
+from runflowd.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from runflowd.bell import Bell
+    from runflowd.context import Context
+
+Job = TypeVar("Job")
+log = structlog.get_logger()
+
+LONGEST_NAP = 15.0
+"""Seconds between two turns of an idle loop; short enough for a watchdog to notice a stuck one."""
+
+_STORE_PAUSE = 5.0
+
+
+class Conveyor(Generic[Job]):
+    """Runs one stage: at most `slots` jobs at a time, claimed only when there is room for them."""
+
+    def __init__(  # noqa: D107
+        self,
+        name: str,
+        context: Context,
+        bell: Bell,
+        *,
+        slots: int,
+        claim: Callable[[int], Awaitable[Sequence[Job]]],
+        work: Callable[[Job], Awaitable[None]],
+        give_back: Callable[[Job, Exception], Awaitable[None]],
+        pause: Callable[[], Awaitable[float]],
+    ) -> None:
+        self.name = name
+        self._context = context
+        self._bell = bell
+        self._free = slots
+        self._claim = claim
+        self._work = work
+        self._give_back = give_back
+        self._pause = pause
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns when the jobs in hand are finished."""
+        self._stopping = True
+        self._bell.ring()
+
+    async def run(self) -> None:
+        """Turn until `stop`."""
+        async with anyio.create_task_group() as group:
+            while not self._stopping:
+                self._context.beat(self.name)
+                jobs, nap = await self._turn()
+                for job in jobs:
+                    self._free -= 1
+                    group.start_soon(self._carry, job)
+                if not jobs:
+                    await self._bell.wait(min(nap, LONGEST_NAP))
+
+    async def _turn(self) -> tuple[Sequence[Job], float]:
+        try:
+            jobs = await self._claim(self._free) if self._free else ()
+            return jobs, 0.0 if jobs else await self._pause()
+        except StoreError as trouble:
+            log.error(str(trouble), action="store.failed", stage=self.name)
+            return (), _STORE_PAUSE
+
+    async def _carry(self, job: Job) -> None:
+        try:
+            await self._work(job)
+        except Exception as error:  # noqa: BLE001  one job's trouble is not the others'
+            await self._return(job, error)
+        finally:
+            self._free += 1
+            self._bell.ring()
+
+    async def _return(self, job: Job, error: Exception) -> None:
+        while True:
+            try:
+                return await self._give_back(job, error)
+            except StoreError as trouble:
+                log.error(str(trouble), action="store.failed", stage=self.name)
+                await anyio.sleep(_STORE_PAUSE)

@@ -1,0 +1,89 @@
+"""When the answer to a purchase was lost: look for what was bought before anything is bought again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from runflowd.core.lifecycle import BatchState, ItemState, Outcome
+from runflowd.core.refusal import Shape
+from runflowd.dispatch.purchase import submit
+from runflowd.store.batches import close_purchase, move_batch, purchases_of_batch
+from runflowd.store.items import items_of_batch, move
+
+if TYPE_CHECKING:
+    from runflowd.api.errors import ApiError
+    from runflowd.api.values import Run
+    from runflowd.context import Context
+    from runflowd.store import Connection
+    from runflowd.store.batches import Batch
+    from runflowd.store.items import Item
+
+log = structlog.get_logger()
+
+_ASK = (
+    "It may have been bought and it may not; runflowd never buys it a second time by itself. "
+    "Look for it at the service, then `runflowd retry` it if it is not there"
+)
+
+
+class LookUp:
+    """Searches the service's runs by the references that were sent with the purchase."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def adopt(self, batch: Batch, items: list[Item]) -> bool:
+        """Take over what the service already has of this batch; False when it shows nothing of it."""
+        found: dict[int, Run] = {}
+        room = anyio.CapacityLimiter(4)
+
+        async def one(item: Item) -> None:
+            async with room:
+                for run in await self._context.remote.api.find_runs(item.client_ref):
+                    if run.client_ref in {"", item.client_ref}:
+                        found[item.id] = run
+
+        async with anyio.create_task_group() as group:
+            for item in items:
+                group.start_soon(one, item)
+        if not found:
+            return False
+        await self._context.store.write(lambda connection: self._record(connection, batch, items, found))
+        log.warning("found at the service", action="batch.adopted", rule=batch.rule, batch=batch.id, items=len(found))
+        return True
+
+    def _record(self, connection: Connection, batch: Batch, items: list[Item], found: dict[int, Run]) -> None:
+        remote = next((run.batch_id for run in found.values() if run.batch_id), None)
+        intent = next(p for p in purchases_of_batch(connection, batch.id) if p.outcome is Outcome.INTENDED)
+        close_purchase(connection, intent.key, Outcome.ACCEPTED, remote)
+        shape = intent.shape if remote else Shape.RUN
+        submit(connection, batch, items, remote, shape, self._context.clock.wall())
+        for item in items:
+            if run := found.get(item.id):
+                connection.run("set_run", id=item.id, run_id=run.id)
+
+    async def give_up(self, batch: Batch, items: list[Item]) -> None:
+        """The key is too old to be trusted and the service shows nothing: stop and ask."""
+        await self._stop(batch, items, "OUTCOME_UNKNOWN", f"no answer came for this purchase in time. {_ASK}.")
+
+    async def conflict(self, batch: Batch, error: ApiError) -> None:
+        """Our own key is in use with other bytes: a fault that no new key may paper over."""
+        items = await self._context.store.read(lambda connection: items_of_batch(connection, batch.id))
+        await self._stop(batch, items, "KEY_CONFLICT", f"{error}. {_ASK}.")
+
+    async def _stop(self, batch: Batch, items: list[Item], code: str, reason: str) -> None:
+        now = self._context.clock.wall()
+
+        def write(connection: Connection) -> None:
+            for purchase in purchases_of_batch(connection, batch.id):
+                if purchase.outcome is Outcome.INTENDED:
+                    close_purchase(connection, purchase.key, Outcome.UNKNOWN)
+            move_batch(connection, batch, BatchState.UNKNOWN, code=code, reason=reason, now=now)
+            for item in items:
+                move(connection, item.id, ItemState.BATCHED, ItemState.UNKNOWN, code=code, reason=reason, now=now)
+
+        await self._context.store.write(write)
+        log.error(reason, action="batch.unknown", rule=batch.rule, batch=batch.id, code=code, items=len(items))

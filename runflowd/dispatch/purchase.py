@@ -1,0 +1,147 @@
+"""Buying: the intent first, then the POST, then what the answer means.
+
+A key is repeated with the same bytes for as long as its outcome is open. A clear refusal closes it,
+and the next try has a key of its own, unless an earlier try of that key went unanswered: then a
+refusal proves nothing about the first request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from runflowd.api.errors import ApiError, Conflict, OutOfCredit, RateLimited, Rejected, Transient, Unauthorized
+from runflowd.core.lifecycle import BatchState, ItemState, Outcome
+from runflowd.core.recipe import BatchItem
+from runflowd.core.refusal import Shape, body_of
+from runflowd.failpoints import reach
+from runflowd.store.batches import close_purchase, intend, move_batch
+from runflowd.store.items import move
+
+if TYPE_CHECKING:
+    from runflowd.api.values import Created, CreatedItem
+    from runflowd.context import Context
+    from runflowd.core.model import Json
+    from runflowd.store import Connection
+    from runflowd.store.batches import Batch, Purchase
+    from runflowd.store.items import Item
+
+log = structlog.get_logger()
+
+_NOTHING_HAPPENED = (RateLimited, OutOfCredit, Unauthorized, Rejected)
+"""Answers after which a request that was sent once has certainly bought nothing."""
+
+
+def takes_subject(model: str) -> str:
+    """Under which subject it is remembered whether a model takes batches."""
+    return f"takes-batches:{model}"
+
+
+BODY_SUBJECT = "batch-body"
+
+
+class Purchasing:
+    """Sends what costs money."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def intend(
+        self, batch: Batch, shape: Shape, items: list[tuple[Item, Json]], only: Item | None = None
+    ) -> Purchase:
+        """Store key and bytes for a purchase of `items`, each with its final input."""
+        metadata = {"source": "runflowd", "rule": batch.rule, "batch": batch.id}
+        wording = [BatchItem(item.client_ref, final) for item, final in items]
+        body = body_of(shape, wording, metadata, self._context.remote.callback_url)
+        now = self._context.clock.wall()
+
+        def write(connection: Connection) -> Purchase:
+            for position, (item, _) in enumerate(items):
+                connection.run("place_item", id=item.id, position=position if only is None else item.position)
+            return intend(connection, batch.id, shape, body, now, only.id if only else None)
+
+        purchase = await self._context.store.write(write)
+        reach("purchase.intended")
+        return purchase
+
+    async def post(self, batch: Batch, purchase: Purchase) -> Created:
+        """Send an intent; keep book of what a failure proves. Raises `ApiError`."""
+        api = self._context.remote.api
+        assert purchase.body is not None, "an open intent has its bytes"
+        send = api.create_run if purchase.shape == Shape.RUN else api.create_batch
+        try:
+            created = await send(batch.model, purchase.body, purchase.key)
+        except ApiError as error:
+            await self._note_failure(purchase, error)
+            raise
+        reach("purchase.answered")
+        return created
+
+    async def _note_failure(self, purchase: Purchase, error: ApiError) -> None:
+        if isinstance(error, Transient) and error.ambiguous:
+            await self._context.store.write(lambda connection: connection.run("doubt_purchase", key=purchase.key))
+        elif isinstance(error, Rejected) or (isinstance(error, _NOTHING_HAPPENED) and not purchase.ambiguous):
+            await self.close(purchase, Outcome.REFUSED)
+        elif isinstance(error, Conflict):
+            await self.close(purchase, Outcome.UNKNOWN)
+
+    async def close(self, purchase: Purchase, outcome: Outcome, remote_id: str | None = None) -> None:
+        """Settle a purchase: its bytes are dropped, its key is never sent again."""
+        await self._context.store.write(lambda connection: close_purchase(connection, purchase.key, outcome, remote_id))
+
+    async def record_batch(self, batch: Batch, purchase: Purchase, created: Created, items: list[Item]) -> None:
+        """The service took the batch: note its id, the run ids, and what it takes, in one transaction."""
+        now = self._context.clock.wall()
+        runs = match_runs(created.items, items)
+
+        def write(connection: Connection) -> None:
+            close_purchase(connection, purchase.key, Outcome.ACCEPTED, created.id)
+            connection.run("save_fact", service=batch.service, subject=BODY_SUBJECT, value=purchase.shape)
+            connection.run("save_fact", service=batch.service, subject=takes_subject(batch.model), value="yes")
+            submit(connection, batch, items, created.id, purchase.shape, now)
+            for item in items:
+                if run := runs.get(item.client_ref):
+                    connection.run("set_run", id=item.id, run_id=run)
+
+        await self._context.store.write(write)
+        reach("purchase.recorded")
+        log.info(
+            "submitted", action="batch.submitted", rule=batch.rule, batch=batch.id, items=len(items), model=batch.model
+        )
+
+    async def record_run(self, batch: Batch, purchase: Purchase, created: Created, item: Item) -> None:
+        """The service took a single run: note its id."""
+
+        def write(connection: Connection) -> None:
+            close_purchase(connection, purchase.key, Outcome.ACCEPTED, created.id)
+            connection.run("save_fact", service=batch.service, subject=takes_subject(batch.model), value="no")
+            connection.run("set_run", id=item.id, run_id=created.id)
+
+        await self._context.store.write(write)
+        reach("purchase.recorded")
+
+
+def submit(
+    connection: Connection, batch: Batch, items: list[Item], remote_id: str | None, shape: str, now: float
+) -> None:
+    """Move a batch and its items to submitted."""
+    connection.run("batch_submitted", id=batch.id, remote_id=remote_id, shape=shape, now=now)
+    connection.run("resize_batch", id=batch.id, items=len(items))
+    move_batch(connection, batch, BatchState.SUBMITTED, now=now)
+    for item in items:
+        move(connection, item.id, ItemState.BATCHED, ItemState.SUBMITTED)
+
+
+def match_runs(created: tuple[CreatedItem, ...], items: list[Item]) -> dict[str, str]:
+    """Which run belongs to which client_ref: by the reference, else by place if all are there.
+
+    `sequence` may start at 0 or 1, so only the order it gives is used.
+    """
+    named = {entry.client_ref: entry.run_id for entry in created if entry.client_ref and entry.run_id}
+    if named:
+        return named
+    if len(created) != len(items) or any(entry.sequence is None for entry in created):
+        return {}
+    ordered = sorted(created, key=lambda entry: entry.sequence or 0)
+    return {item.client_ref: entry.run_id for item, entry in zip(items, ordered, strict=True) if entry.run_id}

@@ -1,0 +1,113 @@
+"""Trouble wider than one item: what it covers is paused, it is said once, probed, and ends by itself.
+
+Scopes: `service` (no call gets through), `credit` (nothing may be bought), `disk` (results cannot be
+written), `state` (the state file cannot be written) and `rule:NAME`. A stage asks how long its
+scopes are closed; the first success after a probe closes the incident.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from runflowd.core.backoff import delay
+
+if TYPE_CHECKING:
+    from runflowd.clock import Clock
+    from runflowd.store import Store
+
+log = structlog.get_logger()
+
+SERVICE = "service"
+CREDIT = "credit"
+DISK = "disk"
+
+
+def rule_scope(rule: str) -> str:
+    """The scope that covers one rule and nothing else."""
+    return f"rule:{rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong for a whole scope, and what to do about it."""
+
+    scope: str
+    code: str
+    message: str
+    remedy: str
+    slowest: float = 60.0
+    retry_after: float | None = None
+
+
+@dataclass(slots=True)
+class _Open:
+    trouble: Trouble
+    attempts: int
+    retry_at: float
+
+
+class Incidents:
+    """The open incidents of this process, mirrored in the store for whoever asks."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._open: dict[str, _Open] = {}
+
+    def __repr__(self) -> str:
+        return f"<Incidents {', '.join(sorted(self._open)) or 'none'}>"
+
+    def snapshot(self) -> tuple[Trouble, ...]:
+        """Every incident that is open now."""
+        return tuple(entry.trouble for entry in self._open.values())
+
+    async def report(self, trouble: Trouble) -> float:
+        """Open an incident, or note that it lasts; give the monotonic time of the next probe."""
+        entry = self._open.get(trouble.scope)
+        now = self._clock.now()
+        if entry and entry.retry_at > now:
+            return entry.retry_at  # several calls failed at once: one of them counts
+        attempts = entry.attempts + 1 if entry else 1
+        pause = delay(attempts, cap=trouble.slowest, jitter=self._clock.jitter(), retry_after=trouble.retry_after)
+        self._open[trouble.scope] = _Open(trouble, attempts, now + pause)
+        if entry is None or entry.trouble.code != trouble.code:
+            log.error(
+                trouble.message, action="incident.open", scope=trouble.scope, code=trouble.code, remedy=trouble.remedy
+            )
+        values = {"scope": trouble.scope, "code": trouble.code, "message": trouble.message, "remedy": trouble.remedy}
+        await self._store.write(lambda connection: connection.run("raise_incident", now=self._clock.wall(), **values))
+        return now + pause
+
+    async def over(self, *scopes: str) -> None:
+        """A call got through: whatever was open for these scopes has ended."""
+        for scope in scopes:
+            if self._open.pop(scope, None):
+                log.info("over", action="incident.over", scope=scope)
+                await self._store.write(lambda connection, scope=scope: connection.run("clear_incident", scope=scope))
+
+    async def forget_all(self) -> None:
+        """Start afresh: after a start or a reload every scope deserves a new try at once."""
+        self._open.clear()
+        await self._store.write(lambda connection: connection.run("clear_incidents"))
+
+    def closed_for(self, *scopes: str) -> float:
+        """Seconds until the given scopes may be tried again; 0 when all of them are open."""
+        now = self._clock.now()
+        return max((self._open[scope].retry_at - now for scope in scopes if scope in self._open), default=0.0)
+
+    def paused_rules(self) -> list[str]:
+        """Names of the rules that are not to be touched before their next probe."""
+        now = self._clock.now()
+        return [
+            scope.removeprefix("rule:")
+            for scope, entry in self._open.items()
+            if scope.startswith("rule:") and entry.retry_at > now
+        ]
+
+    def next_probe(self) -> float | None:
+        """Seconds until the earliest probe of an open incident."""
+        now = self._clock.now()
+        return min((max(0.0, entry.retry_at - now) for entry in self._open.values()), default=None)

@@ -1,0 +1,41 @@
+"""From an exception to the scope it covers: which errors pause the service, the credit, a rule."""
+
+from __future__ import annotations
+
+from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Transient, Unauthorized
+from runflowd.incidents import CREDIT, SERVICE, Trouble, rule_scope
+
+KEY_PROBE = 300.0
+"""Seconds between two tries with a key that was refused; a reload tries at once."""
+
+
+def of_service(error: ApiError) -> Trouble | None:
+    """The trouble that concerns every call to the service, or None when the error is narrower."""
+    message = str(error)
+    match error:
+        case Unauthorized():
+            return Trouble(SERVICE, "UNAUTHORIZED", message, error.remedy, slowest=KEY_PROBE)
+        case OutOfCredit():
+            return Trouble(CREDIT, "OUT_OF_CREDIT", message, error.remedy)
+        case Transient():
+            return Trouble(
+                SERVICE,
+                "RATE_LIMITED" if error.status == 429 else "UNREACHABLE",
+                message,
+                "Nothing to do: work resumes by itself. `runflowd doctor` looks at the connection",
+                retry_after=error.retry_after,
+            )
+    return None
+
+
+def of_rule(rule: str, model: str, error: ApiError) -> Trouble | None:
+    """The trouble that concerns one rule: its model is gone."""
+    if isinstance(error, NotFound):
+        return Trouble(
+            rule_scope(rule),
+            "MODEL_NOT_FOUND",
+            f"rule {rule}: the service does not know the model {model}. {error}",
+            "Correct `model:` in the rule; its files wait until then",
+            slowest=KEY_PROBE,
+        )
+    return None
