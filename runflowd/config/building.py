@@ -1,0 +1,136 @@
+"""From the validated document to the frozen Config: defaults filled in, paths absolute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from runflowd.config.crosscheck import absolute
+from runflowd.config.document import HOSTED_URL, LimitsSection, LogSection, MoveSection, SharedSection
+from runflowd.config.snapshot import Callbacks, Config, Limits, Listen, LocalService, Log, Service
+from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete, Rule, WatchMode
+from runflowd.core.recipe import FILE_URL
+
+if TYPE_CHECKING:
+    from runflowd.config.document import (
+        BatchSection,
+        CallbacksSection,
+        Document,
+        RuleSection,
+        ServiceSection,
+        WebSection,
+    )
+    from runflowd.config.merging import Merged
+
+
+T = TypeVar("T")
+
+
+def build(document: Document, merged: Merged, base: str) -> Config:
+    """The Config of a document without mistakes; relative paths start from the folder `base`."""
+    shared = document.defaults or SharedSection()
+    log = document.log or LogSection()
+    limits = document.limits or LimitsSection()
+    return Config(
+        files=tuple(merged.files),
+        digest=merged.digest,
+        service=_service(document.service, base),
+        rules=tuple(_rule(name, rule, shared, base) for name, rule in document.rules.items() if rule.enabled),
+        state=absolute(document.state, base) if document.state else "",
+        web=_web(document.web),
+        log=Log(log.format, log.level),
+        limits=Limits(**limits.model_dump()),
+        disabled=tuple(name for name, rule in document.rules.items() if not rule.enabled),
+        warnings=tuple(merged.warnings),
+    )
+
+
+def listen(text: str | None) -> Listen | None:
+    """Given a checked address such as `127.0.0.1:8787` or `unix:/path`, return its parts; None for off."""
+    if not text or text == "off":
+        return None
+    if text.startswith("unix:"):
+        return Listen(socket=text.removeprefix("unix:"))
+    host, _, port = text.rpartition(":")
+
+    return Listen(host=host.strip("[]"), port=int(port))
+
+
+def _web(section: WebSection | None) -> Listen | None:
+    return listen(section.listen) if section else None
+
+
+def _service(section: ServiceSection, base: str) -> Service:
+    if section.local is not None:
+        local = section.local
+        return Service(
+            local=LocalService(_optional(local.folder, base), _optional(local.weights, base), listen(local.listen))
+        )
+
+    return Service(
+        url=section.url or HOSTED_URL,
+        organization=section.organization or "",
+        api_key_file=_optional(section.api_key_file, base),
+        allow_http=section.allow_http,
+        callbacks=_callbacks(section.callbacks, base),
+    )
+
+
+def _callbacks(section: CallbacksSection | None, base: str) -> Callbacks | None:
+    if section is None:
+        return None
+
+    secret, previous = absolute(section.secret_file, base), _optional(section.previous_secret_file, base)
+
+    return Callbacks(section.public_url, secret, previous)
+
+
+def _optional(path: str | None, base: str) -> str:
+    return absolute(path, base) if path else ""
+
+
+def _first(*choices: T | None) -> T:
+    """The first choice that is given; the last one always is."""
+    return next(choice for choice in choices if choice is not None)
+
+
+def _rule(name: str, rule: RuleSection, shared: SharedSection, base: str) -> Rule:
+    usual = Rule(name="", watch="", output="", model="", input={})
+
+    return Rule(
+        name=name,
+        watch=absolute(rule.watch, base),
+        output=absolute(rule.output, base),
+        model=rule.model,
+        input=rule.input or {"image_url": f"${{{FILE_URL}}}"},
+        include=tuple(rule.include or usual.include),
+        exclude=(*(shared.exclude or ()), *(rule.exclude or ())),
+        files={key: absolute(file, base) for key, file in (rule.files or {}).items()},
+        overridable=tuple(rule.overridable or ()),
+        naming=rule.name or usual.naming,
+        select=rule.select or "",
+        overwrite=_first(rule.overwrite, shared.overwrite, usual.overwrite),
+        on_delete=OnDelete(_first(rule.on_delete, shared.on_delete, usual.on_delete)),
+        after=_after(rule.after if rule.after is not None else shared.after, base),
+        existing=Existing(_first(rule.existing, usual.existing)),
+        settle=_first(rule.settle, shared.settle, usual.settle),
+        sweep=_first(rule.sweep, shared.sweep, usual.sweep),
+        mode=WatchMode(_first(rule.mode, shared.mode, usual.mode)),
+        batch=_batch(rule.batch, shared.batch),
+    )
+
+
+def _batch(own: BatchSection | None, shared: BatchSection | None) -> BatchLimits:
+    """Each limit by itself: the rule's, else that of defaults, else the usual one."""
+    given = {
+        **(shared.model_dump(exclude_none=True) if shared else {}),
+        **(own.model_dump(exclude_none=True) if own else {}),
+    }
+
+    return BatchLimits(**given)
+
+
+def _after(section: MoveSection | AfterKind | None, base: str) -> After:
+    if isinstance(section, MoveSection):
+        return After(AfterKind.MOVE, absolute(section.move, base))
+
+    return After(section or AfterKind.KEEP)

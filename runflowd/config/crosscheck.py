@@ -1,0 +1,184 @@
+"""What no single field can tell: whether the parts of a configuration fit together.
+
+These checks read the document as written, before it is known to be valid, so that their findings
+stand in the same report as those about single fields. Folders are compared with symbolic links
+resolved, because the kernel will resolve them too.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runflowd.config.fields import is_loopback
+from runflowd.config.mistakes import Mistake
+from runflowd.core.recipe import FILE_URL, placeholders, template_problems
+from runflowd.core.rules import OVERRIDE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runflowd.yamlsource import Path
+
+
+def absolute(text: str, base: str) -> str:
+    """A folder as written, made absolute against the configuration's own folder; `~` is the home folder."""
+    return os.path.normpath(os.path.join(base, os.path.expanduser(text)))  # noqa: PTH111, PTH118  # text, not Path: bytes survive
+
+
+def cross_check(data: Mapping[str, Any], base: str) -> Iterator[Mistake]:
+    """Every mistake in how the parts of a merged document fit together."""
+    yield from _service(_mapping(data.get("service")), data)
+    rules = {
+        name: rule
+        for name, rule in _mapping(data.get("rules")).items()
+        if isinstance(rule, dict) and rule.get("enabled") is not False
+    }
+    for name, rule in rules.items():
+        yield from _input(("rules", name), rule)
+        yield from _home(("rules", name), rule)
+    yield from _folders(list(_places(rules, _mapping(data.get("defaults")), base)), _state(data, base))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _service(service: dict[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+    if service.get("local") is not None:
+        for key in ("url", "organization", "api_key_file", "callbacks"):
+            if service.get(key) is not None:
+                yield Mistake(("service", key), "does not go with local; keep one of them", at_key=True)
+    url = service.get("url")
+    if (
+        isinstance(url, str)
+        and url.startswith("http:")
+        and not is_loopback(url)
+        and service.get("allow_http") is not True
+    ):
+        yield Mistake(("service", "url"), "would send the key in the clear; use https, or allow_http: true")
+
+    callbacks = _mapping(service.get("callbacks"))
+    public = callbacks.get("public_url")
+    if isinstance(public, str) and public.startswith("http:") and service.get("allow_http") is not True:
+        yield Mistake(("service", "callbacks", "public_url"), "must be https, or set allow_http: true in service")
+    if callbacks and _web_is_off(data.get("web")):
+        yield Mistake(("service", "callbacks"), "needs the web section, which receives the calls", at_key=True)
+
+
+def _web_is_off(web: Any) -> bool:
+    return web is None or web == "off" or _mapping(web).get("listen") == "off"
+
+
+def _input(path: Path, rule: dict[str, Any]) -> Iterator[Mistake]:
+    template = rule.get("input")
+    if not isinstance(template, dict):
+        return
+    names = [str(name) for name in _mapping(rule.get("files"))]
+    found = template_problems(template, names)
+    yield from (Mistake((*path, "input", *where), message) for where, message in found)
+
+    if not found and FILE_URL not in placeholders(template):
+        yield Mistake(
+            (*path, "input"), "never uses the file, so all would be the same; add image_url: ${file.url}", at_key=True
+        )
+    if "client_ref" in template:
+        yield Mistake((*path, "input", "client_ref"), "is set by runflowd; leave it out", at_key=True)
+    unused = [name for name in names if f"files.{name}.url" not in placeholders(template)]
+    if not found:
+        yield from (
+            Mistake((*path, "files", name), f"is never used; write ${{files.{name}.url}} in input", at_key=True)
+            for name in unused
+        )
+
+
+def _home(path: Path, rule: dict[str, Any]) -> Iterator[Mistake]:
+    for key in ("watch", "output"):
+        text = rule.get(key)
+        if isinstance(text, str) and text.startswith("~") and os.path.expanduser(text) == text:  # noqa: PTH111
+            yield Mistake((*path, key), "has a ~ for which there is no home folder; write the whole path")
+    if OVERRIDE_NAME in (rule.get("overridable") or ()):
+        yield Mistake((*path, "overridable"), "names keys of input, not files")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A folder that the document names, with links resolved, and what the rule does there."""
+
+    rule: str
+    role: str
+    path: Path
+    real: str
+
+
+def _places(rules: dict[str, dict[str, Any]], defaults: dict[str, Any], base: str) -> Iterator[_Place]:
+    for name, rule in rules.items():
+        for role in ("watch", "output"):
+            if isinstance(rule.get(role), str) and rule[role].strip():
+                yield _Place(name, role, ("rules", name, role), _real(rule[role], base))
+        own = rule.get("after") is not None
+        move = _mapping(rule.get("after") if own else defaults.get("after")).get("move")
+        if isinstance(move, str) and move.strip():
+            path: Path = ("rules", name, "after", "move") if own else ("defaults", "after", "move")
+            yield _Place(name, "after.move", path, _real(move, base))
+
+
+def _state(data: Mapping[str, Any], base: str) -> str:
+    state = data.get("state")
+
+    return _real(state, base) if isinstance(state, str) else ""
+
+
+def _real(text: str, base: str) -> str:
+    return os.path.realpath(absolute(text, base))
+
+
+_CLASHES = {
+    ("watch", "watch"): "one file would be bought twice; give each rule a folder of its own",
+    ("output", "watch"): "results would be taken for new files and bought again; put them elsewhere",
+    ("watch", "output"): "results would be taken for new files and bought again; put them elsewhere",
+    ("output", "output"): "results could overwrite each other; give each rule a folder of its own",
+    ("after.move", "watch"): "moved sources would be taken for new files; move them elsewhere",
+    ("watch", "after.move"): "moved sources would be taken for new files; move them elsewhere",
+    ("after.move", "output"): "moved sources could overwrite results; move them elsewhere",
+}
+
+
+def _folders(places: list[_Place], state: str) -> Iterator[Mistake]:
+    """Every pair of folders that must not hold one another but do."""
+    by_folder: dict[str, list[_Place]] = {}
+    for place in places:
+        by_folder.setdefault(place.real, []).append(place)
+    order = {id(place): number for number, place in enumerate(places)}
+
+    for inner in places:
+        for folder in _upwards(inner.real):
+            for outer in by_folder.get(folder, ()):
+                same = inner.real == outer.real
+                if inner is outer or (same and order[id(inner)] < order[id(outer)] and inner.role == outer.role):
+                    continue
+                yield from _clash(inner, outer, same=same)
+    for folder in _upwards(state) if state else ():
+        for outer in by_folder.get(folder, ()):
+            if outer.role == "watch":
+                yield Mistake(("state",), f"lies in the watched folder of {outer.rule}; put it elsewhere")
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    while True:
+        yield folder
+        parent = os.path.dirname(folder)  # noqa: PTH120  # text, not Path: bytes survive
+        if parent == folder:
+            return
+        folder = parent
+
+
+def _clash(inner: _Place, outer: _Place, *, same: bool) -> Iterator[Mistake]:
+    reason = _CLASHES.get((inner.role, outer.role))
+    mirrored = same and inner.role == "watch" and outer.role != "watch"
+    if reason is None or mirrored:
+        return
+    whose = f"{outer.role} of this rule" if inner.rule == outer.rule else f"{outer.role} of rule {outer.rule}"
+    relation = "is the same folder as" if same else "lies inside"
+    yield Mistake(inner.path, f"{relation} {whose}; {reason}", other=outer.path)

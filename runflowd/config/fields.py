@@ -1,0 +1,203 @@
+"""The kinds of value that a configuration field can hold, each with its check and its JSON Schema.
+
+A check raises PydanticCustomError with a sentence that follows the field's path: "is no duration;
+write a number and a unit ...". Values are never quoted in it where they could be secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError, core_schema
+
+from runflowd.core.naming import naming_problem
+from runflowd.core.rules import pattern
+from runflowd.core.units import DURATION_PATTERN, SIZE_PATTERN, duration_text, seconds, size_in_bytes, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+RULE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+MODEL_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"
+LISTEN_PATTERN = r"^(unix:/.+|\[[0-9a-fA-F:]+\]:[0-9]{1,5}|[A-Za-z0-9.-]+:[0-9]{1,5})$"
+
+
+def refuse(sentence: str) -> PydanticCustomError:
+    """The error by which a check says no; `sentence` follows the field's path in the report."""
+    return PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with a unit, written as text and held in the base unit, within bounds."""
+
+    least: float
+    most: float
+    parse: Callable[[str], float]
+    show: Callable[[Any], str]
+    pattern: str
+    example: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": self.pattern}
+
+    def _check(self, value: Any) -> float:
+        if not isinstance(value, str):
+            raise refuse(f"needs a number and a unit, such as {self.example}")
+        try:
+            number = self.parse(value)
+        except ValueError as error:
+            raise refuse(str(error)) from None
+        if not self.least <= number <= self.most:
+            raise refuse(f"is out of range; it goes from {self.show(self.least)} to {self.show(self.most)}")
+
+        return number
+
+
+def duration(least: float, most: float) -> Quantity:
+    """A duration in seconds, written such as `1h30m`."""
+    return Quantity(least, most, seconds, duration_text, DURATION_PATTERN, "5s")
+
+
+def size(least: int, most: int) -> Quantity:
+    """A size in bytes, written such as `20MiB`."""
+    return Quantity(least, most, size_in_bytes, size_text, SIZE_PATTERN, "20MiB")
+
+
+@dataclass(frozen=True, eq=False)
+class OrWord:
+    """Lets a section be one of a few words too, such as `service: local`.
+
+    `words` maps each word to its long form, which is checked like any section, or to a final value.
+    """
+
+    section: type[BaseModel]
+    words: Mapping[Any, Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._expand, handler.generate_schema(self.section))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"enum": list(self.words)}, handler(schema)]}
+
+    def _expand(self, value: Any, check: Callable[[Any], Any]) -> Any:
+        if isinstance(value, dict):
+            return check(value)
+        for word, meaning in self.words.items():
+            if value == word and type(value) is type(word):
+                return check(meaning) if isinstance(meaning, dict) else meaning
+
+        near = difflib.get_close_matches(str(value), map(str, self.words), n=1)
+        choices = ", ".join(str(word).lower() for word in self.words)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise refuse(f"is neither {choices} nor a section with keys of its own{hint}")
+
+
+def _check_text(value: str) -> str:
+    if not value.strip() or value != value.strip() or "\0" in value:
+        raise refuse("is empty or has spaces around it")
+
+    return value
+
+
+def _check_pattern(value: str) -> str:
+    try:
+        pattern(value)
+    except ValueError as error:
+        raise refuse(str(error)) from None
+
+    return value
+
+
+def _check_naming(value: str) -> str:
+    if problem := naming_problem(value):
+        raise refuse(problem)
+
+    return value
+
+
+def _check_model(value: str) -> str:
+    if not re.fullmatch(MODEL_PATTERN[1:-1], value):
+        raise refuse("is no model name; write owner/model, such as runflow/background-replace")
+
+    return value
+
+
+def _check_rule_name(value: str) -> str:
+    if not re.fullmatch(RULE_NAME_PATTERN[1:-1], value):
+        raise refuse("is no rule name; use up to 64 letters, digits, dots, dashes and underscores")
+
+    return value
+
+
+def _check_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[\s\\]", value):
+        raise refuse("is no web address; write for example https://api.runflow.io")
+    if parts.username or parts.password:
+        raise refuse("holds a user name or password; leave them out, keys have files of their own")
+    if parts.query or parts.fragment:
+        raise refuse("has a part after ? or #; leave it out")
+
+    return value.rstrip("/")
+
+
+def _check_listen(value: str) -> str:
+    if not re.fullmatch(LISTEN_PATTERN[1:-1], value):
+        raise refuse("is no address to listen on; write host:port, [::1]:port or unix:/path, such as 127.0.0.1:8787")
+    if not value.startswith("unix:") and not 0 < int(value.rpartition(":")[2]) < 2**16:
+        raise refuse("has no usable port; ports go from 1 to 65535")
+
+    return value
+
+
+def _check_listen_or_off(value: str) -> str:
+    return value if value == "off" else _check_listen(value)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL can only reach this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+Folder = Annotated[str, AfterValidator(_check_text)]
+PatternText = Annotated[str, AfterValidator(_check_pattern)]
+Naming = Annotated[str, AfterValidator(_check_naming)]
+Model = Annotated[str, AfterValidator(_check_model), WithJsonSchema({"type": "string", "pattern": MODEL_PATTERN})]
+RuleName = Annotated[
+    str, AfterValidator(_check_rule_name), WithJsonSchema({"type": "string", "pattern": RULE_NAME_PATTERN})
+]
+Url = Annotated[str, AfterValidator(_check_url), Field(max_length=2000)]
+ListenText = Annotated[
+    str, AfterValidator(_check_listen), WithJsonSchema({"type": "string", "pattern": LISTEN_PATTERN})
+]
+ListenOrOff = Annotated[
+    str,
+    AfterValidator(_check_listen_or_off),
+    WithJsonSchema({"anyOf": [{"const": "off"}, {"type": "string", "pattern": LISTEN_PATTERN}]}),
+]

@@ -1,0 +1,57 @@
+"""From files to a Config: read, merge, check everything, and only then build."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from runflowd.config.building import build
+from runflowd.config.crosscheck import cross_check
+from runflowd.config.document import Document
+from runflowd.config.merging import config_folder, merge
+from runflowd.config.mistakes import mistakes
+from runflowd.errors import ConfigError
+
+if TYPE_CHECKING:
+    import os
+
+    from runflowd.config.merging import Merged
+    from runflowd.config.snapshot import Config
+
+
+def load(path: str | os.PathLike[str]) -> Config:
+    """Given a file, or a folder whose `*.yaml` files are merged in name order, return the Config.
+
+    Raise ConfigError with every mistake of all files. A missing or empty file is a mistake; a folder
+    that a rule names and that is missing is not, since it may be a mount that comes back.
+    """
+    place = str(path)
+    merged = merge(place)
+    document = _checked(merged, config_folder(place))
+    if document is None or merged.problems:
+        raise ConfigError(merged.ordered())
+
+    return build(document, merged, config_folder(place))
+
+
+def _checked(merged: Merged, base: str) -> Document | None:
+    """The validated document; what is wrong is added to `merged.problems`."""
+    unread = bool(merged.problems) and not merged.data
+    if unread:
+        return None
+
+    document = None
+    try:
+        document = Document.model_validate(merged.data)
+    except ValidationError as error:
+        found = [mistake for mistake in mistakes(error) if not (merged.problems and _lost(mistake.path))]
+        merged.problems += [merged.problem(mistake) for mistake in found]
+    merged.problems += [merged.problem(mistake) for mistake in cross_check(merged.data, base)]
+
+    return document
+
+
+def _lost(path: tuple[str | int, ...]) -> bool:
+    """Whether a missing section may just stand in a file that could not be read."""
+    return path in {("service",), ("rules",)}

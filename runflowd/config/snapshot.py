@@ -1,0 +1,110 @@
+"""The configuration as the daemon holds it: frozen, checked, paths absolute, units resolved.
+
+A reload makes a new Config and swaps the whole of it. Durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runflowd.core.model import MAX_UPLOAD_BYTES
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Rule
+    from runflowd.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to accept connections: a TCP host and port, or the path of a unix socket."""
+
+    host: str = ""
+    port: int = 0
+    socket: str = ""
+
+    def __str__(self) -> str:
+        if self.socket:
+            return f"unix:{self.socket}"
+
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def local_only(self) -> bool:
+        """Whether only programs of this machine can connect."""
+        return bool(self.socket) or self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """Where the service reports finished batches, and the files of the secrets that prove it was the service."""
+
+    public_url: str
+    secret_file: str
+    previous_secret_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalService:
+    """The service on this machine. An empty `folder` or `weights` means the default place; no `listen`, no port."""
+
+    folder: str = ""
+    weights: str = ""
+    listen: Listen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Who does the work: the service at `url`, or, if `local` is set, this machine."""
+
+    url: str = ""
+    organization: str = ""
+    api_key_file: str = ""
+    allow_http: bool = False
+    callbacks: Callbacks | None = None
+    local: LocalService | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """`format` is auto, console or json; `level` is debug, info, warning or error."""
+
+    format: str = "auto"
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is done at once, and how much disk is left alone."""
+
+    uploads: int = 8
+    downloads: int = 8
+    batches: int = 4
+    free_space: int = 256 * 1024 * 1024
+    upload_size: int = MAX_UPLOAD_BYTES
+    download_size: int = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One whole configuration. `digest` names the content of `files`, for telling a change.
+
+    `state` and `listen` are empty when the configuration leaves them to the daemon or turns them
+    off. `disabled` names the rules that say `enabled: false`. `warnings` are worth saying, but no
+    reason to refuse.
+    """
+
+    files: tuple[str, ...]
+    digest: str
+    service: Service
+    rules: tuple[Rule, ...]
+    state: str = ""
+    web: Listen | None = None
+    log: Log = Log()
+    limits: Limits = Limits()
+    disabled: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+
+    def rule(self, name: str) -> Rule | None:
+        """The enabled rule of this name."""
+        return next((rule for rule in self.rules if rule.name == name), None)
