@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runflowd.local.models.planes import Floats, blurred, smoothstep
 from runflowd.local.models.textures import SIDE, texture
@@ -66,14 +67,14 @@ def _wall(scene: Scene, stage: Stage) -> Floats:
     first, last = _ends(scene)
     match scene.shade:
         case Shade.RADIAL:
-            share = 1 - stage.round_light(stage.base - 0.28 * stage.height, 0.48, 0.48)
+            share = np.asarray(1 - stage.round_light(stage.base - 0.28 * stage.height, 0.48, 0.48))
         case Shade.LINEAR:
-            share = smoothstep(-0.05, 1.05, stage.rows() / stage.height)
+            share = smoothstep(-0.05 * stage.height, 1.05 * stage.height, stage.rows())
         case Shade.FLAT:
             share = np.zeros((1, 1), np.float32)
         case _:
             # A sweep: the wall turns into the ground without an edge.
-            share = smoothstep(0.30, 1.0, stage.rows() / stage.height)
+            share = smoothstep(0.30 * stage.height, stage.height, stage.rows())
     field = first + (last - first) * share[..., None]
     return np.broadcast_to(field, (stage.height, stage.width, 3)).astype(np.float32)
 
@@ -91,7 +92,7 @@ def _ends(scene: Scene) -> tuple[Floats, Floats]:
         case Shade.FLAT:
             return first, first
         case Shade.SWEEP:
-            return first, first * np.float32(0.945)
+            return first, first * np.float32(0.955)
 
 
 def _ground(scene: Scene, stage: Stage) -> Floats:
@@ -125,17 +126,17 @@ def _sampled(material: Floats, across: Floats, down: Floats) -> Floats:
     return np.asarray(upper * (1 - share_y) + lower * share_y, np.float32)
 
 
-def _mirrored(index: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _mirrored(index: NDArray[np.int32]) -> NDArray[np.int32]:
     period = 2 * SIDE
     folded = index % period
-    return np.where(folded < SIDE, folded, period - 1 - folded)
+    return np.asarray(np.where(folded < SIDE, folded, period - 1 - folded), np.int32)
 
 
 def _lit(field: Floats, stage: Stage) -> Floats:
     """A lamp above: brighter behind and under the product, a little darker in the corners."""
     behind = stage.round_light(stage.base - 0.30 * stage.height, 0.45, 0.40)
     under = stage.round_light(stage.base, 0.42, 0.16)
-    corners = 1 - 0.05 * (1 - stage.round_light(0.5 * stage.height, 0.75, 0.75))
+    corners = 1 - 0.03 * (1 - stage.round_light(0.5 * stage.height, 0.75, 0.75))
     # Light adds little where the backdrop is bright already, and makes a dark one readable.
     dark = 1 - field.mean(axis=2)
     gain = 1 + 0.03 * behind + 0.02 * under

@@ -54,9 +54,9 @@ def darkness(cover: Floats, foot: Footing, kind: Shadow) -> Floats:
         case Shadow.FLOATING:
             return _below(cover, foot)
         case Shadow.SOFT:
-            return np.asarray(1 - (1 - _contact(cover, foot)) * (1 - 0.55 * _pool(cover, foot)), np.float32)
+            return np.asarray(1 - (1 - _contact(cover, foot)) * (1 - 0.62 * _pool(cover, foot)), np.float32)
         case Shadow.STRONG:
-            light = (1 - _contact(cover, foot)) * (1 - 0.45 * _pool(cover, foot)) * (1 - 0.5 * _cast(cover, foot))
+            light = (1 - _contact(cover, foot)) * (1 - 0.5 * _pool(cover, foot)) * (1 - 0.5 * _cast(cover, foot))
             return np.asarray(1 - light, np.float32)
 
 
@@ -82,14 +82,16 @@ def _contact(cover: Floats, foot: Footing) -> Floats:
 
 
 def _pool(cover: Floats, foot: Footing) -> Floats:
-    """The wide soft shadow of a large lamp, from the part of the ground that the product stands on."""
+    """The wide soft shadow of a large lamp, from the patch of ground that the product covers."""
     rows = np.arange(cover.shape[0], dtype=np.float32)[:, None]
-    depth = min(0.30 * foot.wide, 0.5 * foot.tall)
-    under = ((rows <= foot.lowest) & (rows > foot.lowest - depth)) * foot.stands[None, :]
+    # The visible front of the base, mirrored backwards, closes the outline that stands on the ground.
+    middle = float(foot.lowest[foot.stands > 0.3].min())
+    behind = np.minimum(2 * middle - foot.lowest, foot.lowest - 0.06 * foot.wide)
+    under = ((rows <= foot.lowest) & (rows > behind)) * foot.stands[None, :]
     ground = under.astype(np.float32)
     size = max(foot.wide, 0.5 * foot.tall)
-    close, far = blurred(ground, 0.035 * size), blurred(ground, 0.10 * size)
-    return np.asarray((0.75 * close + 0.65 * far).clip(0, 1), np.float32)
+    close, far = blurred(ground, 0.03 * size), blurred(ground, 0.085 * size)
+    return np.asarray((0.75 * close + 0.75 * far).clip(0, 1), np.float32)
 
 
 def _cast(cover: Floats, foot: Footing) -> Floats:

@@ -35,16 +35,20 @@ def _plain(tint: Floats) -> Floats:
 
 
 def _marble(tint: Floats) -> Floats:
-    """Fine veins along the level lines of warped noise, some strong, over soft clouds."""
+    """Long veins that wander about one direction, a few bold, most faint, over soft clouds."""
+    across, down = np.meshgrid(*(np.linspace(0, 1, SIDE, dtype=np.float32),) * 2)
     clouds = noise(SIDE, SIDE, 6, seed=11)
-    warp = noise(SIDE, SIDE, 7, seed=12)
-    bold = _veins(clouds * 2.1 + warp * 0.9, 0.028) * smoothstep(0.4, 0.72, noise(SIDE, SIDE, 4, seed=13))
-    fine = _veins(warp * 2.6 + clouds * 1.2, 0.018) * smoothstep(0.35, 0.8, noise(SIDE, SIDE, 4, seed=14))
-    veins = (0.75 * bold + 0.35 * fine).clip(0, 1)[..., None]
-    stone = _varied(tint, (clouds - 0.5) * 0.07)
+    bend, fray = noise(SIDE, SIDE, 4, seed=12), noise(SIDE, SIDE, 8, seed=15)
+    course = across * 1.1 + down * 0.8 + bend * 0.9 + fray * 0.28
+    bold = _veins(course * 2.2, 0.05) * smoothstep(0.35, 0.75, noise(SIDE, SIDE, 4, seed=13))
+    fine = _veins(course * 5.3 + clouds, 0.05) * smoothstep(0.4, 0.8, noise(SIDE, SIDE, 5, seed=14))
+    haze = _veins(course * 2.2, 0.30) * smoothstep(0.3, 0.8, noise(SIDE, SIDE, 3, seed=16))
+    veins = (0.55 * bold**2 + 0.25 * fine + 0.22 * haze).clip(0, 0.8)[..., None]
+    # The lamp needs room above: pure white would lose its veins.
+    stone = _varied(np.minimum(tint, np.float32(0.925)), (clouds - 0.5) * 0.06)
     # Light stone has grey veins, dark stone pale ones.
-    vein = np.array([0.56, 0.55, 0.56] if tint.mean() > 0.4 else [0.78, 0.76, 0.72], np.float32)
-    return np.asarray(stone * (1 - 0.8 * veins) + vein * 0.8 * veins, np.float32)
+    vein = np.array([0.52, 0.52, 0.54] if tint.mean() > 0.4 else [0.80, 0.78, 0.74], np.float32)
+    return np.asarray(stone * (1 - veins) + vein * veins, np.float32)
 
 
 def _wood(tint: Floats) -> Floats:

@@ -1,0 +1,144 @@
+"""Making a photo's backdrop larger than it was photographed.
+
+The product is first taken out of the photo and the hole closed with the colours around it. That plate is
+mirrored at the photo's edges and blurred more and more with the distance, so that grain and texture go on
+near the edge and no second product or hard repetition appears further out. The photo itself is untouched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from runflowd.local.models.planes import Floats, blurred, from_image, smoothstep, to_image
+
+PLATE_SIDE = 1280
+"""The extension is made at no more than this and enlarged; it is out of focus anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """Pixels to add on each side."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+    def scaled(self, factor: float) -> Margins:
+        return Margins(*(round(side * factor) for side in (self.left, self.top, self.right, self.bottom)))
+
+    def __bool__(self) -> bool:
+        return any((self.left, self.top, self.right, self.bottom))
+
+
+def extend(photo: Image.Image, product: Image.Image | None, margins: Margins) -> Image.Image:
+    """The photo (RGB) with its backdrop continued into the margins; `product` is its mask (L), if known."""
+    width = photo.width + margins.left + margins.right
+    height = photo.height + margins.top + margins.bottom
+    factor = min(1.0, PLATE_SIDE / max(width, height))
+    small = photo.resize(_scaled(photo.size, factor), Image.Resampling.BOX)
+    around = _around(from_image(small), _hole(small.size, product), margins.scaled(factor))
+    canvas = to_image(around, grain=_grain(photo)).resize((width, height), Image.Resampling.BICUBIC)
+    canvas.paste(photo, (margins.left, margins.top), _feather(photo.size, margins))
+    return canvas
+
+
+def without_product(photo: Floats, hole: Floats) -> Floats:
+    """The photo with the hole (1 inside) closed by the colours around it, smoothly: push-pull filling.
+
+    Known pixels are averaged down a pyramid until every hole is covered, and handed back up to the gaps.
+    """
+    known = 1 - hole
+    return _push_pull(photo * known[..., None], known)
+
+
+def _push_pull(colours: Floats, weight: Floats) -> Floats:
+    """`colours` are multiplied by `weight`; gives plain colours without gaps."""
+    height, width = weight.shape
+    if min(height, width) <= 2:
+        mean = colours.sum((0, 1)) / max(float(weight.sum()), 1e-6)
+        coarse = np.broadcast_to(mean, colours.shape).astype(np.float32)
+    else:
+        half = (max(1, width // 2), max(1, height // 2))
+        lighter = np.dstack([_halved(colours[..., i], half) for i in range(3)])
+        filled = _push_pull(lighter, _halved(weight, half))
+        coarse = np.dstack([_enlarged(filled[..., i], (width, height)) for i in range(3)])
+    sure = weight.clip(0, 1)[..., None]
+    own = colours / np.maximum(weight, np.float32(1e-6))[..., None]
+    return np.asarray(own * sure + coarse * (1 - sure), np.float32)
+
+
+def _around(photo: Floats, hole: Floats | None, margins: Margins) -> Floats:
+    """The plate, mirrored into the margins and blurred with the distance from the photo."""
+    plate = photo if hole is None else without_product(photo, hole)
+    sides = ((margins.top, margins.bottom), (margins.left, margins.right), (0, 0))
+    # "symmetric" repeats as often as it must, for margins wider than the photo.
+    wide = np.pad(plate, sides, mode="symmetric")
+    away = _distance(wide.shape[0], wide.shape[1], margins)
+    scale = max(photo.shape[0], photo.shape[1])
+    result = wide
+    for radius, start, full in ((0.006, 0.0, 0.05), (0.02, 0.03, 0.14), (0.06, 0.10, 0.32)):
+        share = smoothstep(start * scale, full * scale, away)[..., None]
+        result = np.asarray(result * (1 - share) + blurred(wide, radius * scale) * share, np.float32)
+    return result
+
+
+def _distance(height: int, width: int, margins: Margins) -> Floats:
+    """How many pixels each place is outside the photo; 0 inside."""
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    columns = np.arange(width, dtype=np.float32)[None, :]
+    down = np.maximum(margins.top - rows, rows - (height - 1 - margins.bottom)).clip(0)
+    across = np.maximum(margins.left - columns, columns - (width - 1 - margins.right)).clip(0)
+    return np.asarray(np.hypot(down, across), np.float32)
+
+
+def _hole(size: tuple[int, int], product: Image.Image | None) -> Floats | None:
+    """The product's mask, grown a little so that its edge and contact shadow do not bleed into the plate."""
+    if product is None:
+        return None
+    mask = from_image(product.resize(size, Image.Resampling.BOX))
+    return smoothstep(0.02, 0.25, blurred(mask, 0.012 * max(size)))
+
+
+def _grain(photo: Image.Image) -> float:
+    """The photo's own fine noise in 8-bit steps, from its border, so that the extension is not too smooth."""
+    tile = photo.resize((min(photo.width, 512), min(photo.height, 512)), Image.Resampling.NEAREST)
+    grey = np.asarray(tile.convert("L"), np.float32)
+    fine = grey[1:, 1:] - grey[:-1, 1:] - grey[1:, :-1] + grey[:-1, :-1]
+    # Median absolute deviation, so that edges and texture do not count; the difference doubles the noise.
+    return float(min(4.0, np.median(np.abs(fine)) * 1.4826 / 2))
+
+
+def _feather(size: tuple[int, int], margins: Margins) -> Image.Image:
+    """Opaque but for a thin blend at the sides that were extended."""
+    width, height = size
+    thin = max(2.0, 0.006 * max(size))
+    rows, columns = np.arange(height, dtype=np.float32), np.arange(width, dtype=np.float32)
+    ramp_x = np.ones(width, np.float32)
+    ramp_y = np.ones(height, np.float32)
+    if margins.left:
+        ramp_x *= smoothstep(0, thin, columns)
+    if margins.right:
+        ramp_x *= smoothstep(0, thin, width - 1 - columns)
+    if margins.top:
+        ramp_y *= smoothstep(0, thin, rows)
+    if margins.bottom:
+        ramp_y *= smoothstep(0, thin, height - 1 - rows)
+    return to_image(np.outer(ramp_y, ramp_x).astype(np.float32))
+
+
+def _halved(plane: Floats, size: tuple[int, int]) -> Floats:
+    image = Image.fromarray(np.ascontiguousarray(plane))
+    return np.asarray(image.resize(size, Image.Resampling.BOX), np.float32)
+
+
+def _enlarged(plane: Floats, size: tuple[int, int]) -> Floats:
+    image = Image.fromarray(np.ascontiguousarray(plane))
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32)
+
+
+def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
