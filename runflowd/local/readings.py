@@ -1,0 +1,92 @@
+"""The points on which descriptions of the API disagree, as switches.
+
+The hosted API's documentation contradicts itself in places and is silent in others. A client has to
+survive every reading, so this service can play each. The first choice of every switch is its default.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Readings(BaseModel):
+    """One choice for every point of disagreement."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    batch_body: Literal["both", "guide", "reference"] = Field(
+        "both", description="Which batch body is taken: `items: [{input}]` (guide), `input: [{}]` (reference)."
+    )
+    status_field: Literal["status_code", "status", "both"] = Field(
+        "status_code", description="The name of the status on records."
+    )
+    words: Literal["reference", "canceled", "errored", "novel"] = Field(
+        "reference",
+        description="Status words: American `canceled`, `errored` for failed, `warming_up` for running.",
+    )
+    failure: Literal["reference", "sample", "error", "reason"] = Field(
+        "reference",
+        description="A failed run's fields: `failure_stage_code`, `failure_stage`, `error{}`, `failure_reason`.",
+    )
+    item_failure: Literal["run", "item"] = Field(
+        "run", description="A failed item says why in `error` and `run`, or in its own `failure_message`."
+    )
+    list_envelope: Literal["reference", "concept", "both", "url"] = Field(
+        "reference", description="Pages: `next`/`previous`, `next_pq`/`prev_pq`, both, or `next` as a URL."
+    )
+    error_envelope: Literal["flat", "nested", "detail", "html", "text", "empty"] = Field(
+        "flat", description="How an error is wrapped."
+    )
+    credit_code: Literal["INSUFFICIENT_CREDITS", "INSUFFICIENT_CREDIT"] = Field(
+        "INSUFFICIENT_CREDITS", description="The code beside HTTP 402."
+    )
+    retry_after: Literal["absent", "seconds", "date"] = Field(
+        "absent", description="`Retry-After` on injected 429 and 503 answers."
+    )
+    balance: Literal["string", "number", "cents", "list", "forbidden"] = Field(
+        "string", description="`/v1/billing/balance`: decimal string, number, `balance_cents`, a list, or 403."
+    )
+    health: Literal["status", "ok"] = Field("status", description="`/v1/health`: `{status}` or `{ok}`.")
+    output: Literal[
+        "model", "image_urls", "outputs", "image", "images", "image_object", "url", "output_url", "string", "data"
+    ] = Field("model", description="The shape of a run's output; `model` is the model's own.")
+    stages: bool = Field(
+        False, description="Put an intermediate before each result, whose file name then starts with `result_`."
+    )
+    file_names: Literal["plain", "hostile"] = Field(
+        "plain", description="File names in URLs and outputs: honest ones, or ones that try to escape."
+    )
+    asset_ref: Literal["accepted", "refused"] = Field(
+        "accepted", description="`runflow://assets/{id}` as a model input: taken, or refused with 422."
+    )
+    sequence_base: Literal[0, 1] = Field(0, description="The `sequence_index` of the first item.")
+    items: Literal["ordered", "shuffled", "doubled", "missing"] = Field(
+        "ordered", description="Items of a batch as lists show them; `missing` leaves out the last."
+    )
+    create_status: Literal[201, 200, 202] = Field(201, description="The HTTP status of a creation.")
+    create_id: Literal["id", "run_id"] = Field("id", description="The name of a new run's id.")
+    fields: Literal["documented", "missing", "null", "extra"] = Field(
+        "documented", description="Fields a client could do without: there, left out, null; or unknown ones added."
+    )
+    cost: Literal["string", "number", "null"] = Field("string", description="How costs are written.")
+    ids: Literal["uuid", "ulid", "prefixed"] = Field("uuid", description="Ids: UUIDv7, `01J...`, `batch_01J...`.")
+    run_event: Literal["run.completed", "run.succeeded"] = Field(
+        "run.completed", description="The event name of a succeeded run's callback."
+    )
+    batch_event: Literal["batch.succeeded", "batch.completed"] = Field(
+        "batch.succeeded", description="The event name of a succeeded batch's callback."
+    )
+    callback_failure: Literal["envelope", "null"] = Field(
+        "envelope", description="`output` in the callback of a failed run."
+    )
+    idempotency: Literal["honoured", "batches", "ignored"] = Field(
+        "honoured", description="Where `Idempotency-Key` counts: batches and runs, batches only, nowhere."
+    )
+    invalid_item: Literal["batch", "item"] = Field(
+        "batch", description="One invalid item refuses the whole batch (422), or only fails that item."
+    )
+    pointer: Literal["loc", "none"] = Field(
+        "loc", description="Whether a validation error names the offending item in `errors[].loc`."
+    )

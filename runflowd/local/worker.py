@@ -1,0 +1,157 @@
+"""The workers: claim queued runs, process their pictures in a thread, record how they ended.
+
+A page of runs is claimed and committed at once. Its size follows the speed of the model: one picture at a
+time when they take long, many when they take next to nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+
+from runflowd.local.admission import names_of
+from runflowd.local.inputs import unknown
+from runflowd.local.models.contract import EncodedImage, ModelFailure
+from runflowd.local.outcomes import Failure, Outcome, Stored, record
+from runflowd.local.references import Picture
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from runflowd.local.context import Service
+    from runflowd.local.faults import RunFault
+
+MOST = 32
+"""Runs in one page at most."""
+
+QUICK, SLOW = 0.02, 0.1
+"""Seconds in which a page doubles the next one, and from which it halves it."""
+
+logger = logging.getLogger(__name__)
+
+
+def resume(service: Service) -> None:
+    """After a restart: whatever was in work is queued again. Nothing was charged for it."""
+    with service.storage.transaction():
+        service.storage.run("UPDATE runs SET status = 'queued', started_at = NULL WHERE status = 'running'")
+
+
+async def work(service: Service) -> None:
+    """One worker, for ever."""
+    page, limiter = 1, CapacityLimiter(1)
+    while True:
+        claimed = _claim(service, page)
+        if not claimed:
+            await service.work.wait(60.0)
+            continue
+        service.in_work |= {run["id"] for run in claimed}
+        try:
+            page = await _process_page(service, claimed, page, limiter)
+        finally:
+            service.in_work -= {run["id"] for run in claimed}
+        service.settled.set()
+
+
+async def _process_page(service: Service, claimed: list[sqlite3.Row], page: int, limiter: CapacityLimiter) -> int:
+    """Process and record; return the size of the next page."""
+    ended, jobs = await _strike(service, claimed)
+    began = time.perf_counter()
+    if jobs:
+        # A process that stops does not wait for a model: the run is still `running` and starts over.
+        ended += await to_thread.run_sync(
+            lambda: [_develop(service, run) for run in jobs], abandon_on_cancel=True, limiter=limiter
+        )
+    taken = time.perf_counter() - began
+    if ended:
+        record(service, ended)
+    if taken < QUICK:
+        return min(page * 2, MOST)
+    return max(page // 2, 1) if taken > SLOW else page
+
+
+def _claim(service: Service, limit: int) -> list[sqlite3.Row]:
+    """The oldest queued runs, now `running`."""
+    rows = service.storage.all("SELECT * FROM runs WHERE status = 'queued' ORDER BY number LIMIT ?", limit)
+    if rows:
+        now = service.clock()
+        numbers = json.dumps([row["number"] for row in rows])
+        with service.storage.transaction():
+            service.storage.run(
+                "UPDATE runs SET status = 'running', started_at = ? WHERE number IN (SELECT value FROM json_each(?))",
+                now,
+                numbers,
+            )
+            for batch_id in {row["batch_id"] for row in rows} - {None}:
+                service.storage.run(
+                    "UPDATE batches SET status = 'running', started_at = ? WHERE id = ? AND started_at IS NULL",
+                    now,
+                    batch_id,
+                )
+    return rows
+
+
+async def _strike(service: Service, claimed: list[sqlite3.Row]) -> tuple[list[Outcome], list[sqlite3.Row]]:
+    """Deal out the runs' faults: which ended at once, and which are still to be processed."""
+    ended, jobs = [], []
+    for run in claimed:
+        fault = _fault(service, run)
+        if fault is None:
+            jobs.append(run)
+        elif fault.kind == "slow":
+            await anyio.sleep(fault.seconds)
+            jobs.append(run)
+        elif fault.kind == "fail":
+            ended.append(Outcome(run, failure=Failure(fault.code, fault.message, fault.stage)))
+        elif fault.kind == "cancel":
+            ended.append(Outcome(run, cancelled=True))
+    return ended, jobs
+
+
+def _fault(service: Service, run: sqlite3.Row) -> RunFault | None:
+    if not service.plan.faults.runs:
+        return None
+    images = {name: Picture(**image) for name, image in json.loads(run["images"]).items()}
+    kinds = frozenset({"fail", "cancel", "stuck", "slow"})
+    return service.plan.for_run(names_of(run["model"], run["client_ref"], images), kinds)  # type: ignore[arg-type]
+
+
+def _develop(service: Service, run: sqlite3.Row) -> Outcome:
+    """Process one run in this thread: read its images, call the model, store the results."""
+    try:
+        return _process(service, run)
+    except ModelFailure as failure:
+        return Outcome(run, failure=Failure(failure.code, failure.message, failure.stage))
+    except ImportError as error:
+        message = f"{run['model']} needs {error.name or error}; install it with: pip install 'runflowd[local]'"
+        return Outcome(run, failure=Failure("DEPENDENCY_MISSING", message, "dispatch"))
+    except Exception as error:
+        logger.exception("run failed", extra={"action": "run_failed", "run_id": run["id"]})
+        message = f"{run['model']} broke on this input: {type(error).__name__}: {error}"
+        return Outcome(run, failure=Failure("INTERNAL_ERROR", message, "inference"))
+
+
+def _process(service: Service, run: sqlite3.Row) -> Outcome:
+    model = service.models.get(run["model"])
+    if model is None:
+        raise ModelFailure("MODEL_UNAVAILABLE", f"{run['model']} is no longer part of this service.", "dispatch")
+    given, images = json.loads(run["input"]), json.loads(run["images"])
+    contents = {name: service.blobs.read(image["sha256"]) for name, image in images.items()}
+    values = {spec.name: spec.default for spec in model.inputs if spec.default is not None}
+    values |= {name: value for name, value in given.items() if value is not None}
+    result = model.process(values, contents)
+    known = {id(contents[name]): image["sha256"] for name, image in images.items()}
+    pictures = tuple(_store(service, image, known) for image in result.images)
+    ignored = unknown(model, given)
+    notes = (f"Ignored inputs that this model does not have: {', '.join(ignored)}.",) if ignored else ()
+    return Outcome(run, pictures, (*result.notes, *notes))
+
+
+def _store(service: Service, image: EncodedImage, known: dict[int, Any]) -> Stored:
+    """Bytes that a model handed through unchanged are already stored, and hashed."""
+    sha256 = known.get(id(image.data)) or service.blobs.write(image.data)
+    return Stored(sha256, len(image.data), image.name, image.mime_type, image.width, image.height)
