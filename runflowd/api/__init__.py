@@ -1,1 +1,77 @@
 """A typed async client of the Runflow API that survives every reading of its documentation."""
+
+from __future__ import annotations
+
+from runflowd.api.client import Runflow
+from runflowd.api.errors import (
+    ApiError,
+    Conflict,
+    Expired,
+    NotFound,
+    OutOfCredit,
+    Permanent,
+    RateLimited,
+    Rejected,
+    Rejection,
+    Scope,
+    Transient,
+    Unauthorized,
+    Unsafe,
+)
+from runflowd.api.statistics import Traffic
+from runflowd.api.transfers import Download
+from runflowd.api.values import (
+    Asset,
+    Batch,
+    CallbackSecret,
+    Created,
+    CreatedItem,
+    Failure,
+    Identity,
+    Item,
+    Limits,
+    ModelDetail,
+    ModelInput,
+    Page,
+    Run,
+    SecretKey,
+    Service,
+    Status,
+    Upload,
+)
+
+__all__ = [
+    "ApiError",
+    "Asset",
+    "Batch",
+    "CallbackSecret",
+    "Conflict",
+    "Created",
+    "CreatedItem",
+    "Download",
+    "Expired",
+    "Failure",
+    "Identity",
+    "Item",
+    "Limits",
+    "ModelDetail",
+    "ModelInput",
+    "NotFound",
+    "OutOfCredit",
+    "Page",
+    "Permanent",
+    "RateLimited",
+    "Rejected",
+    "Rejection",
+    "Run",
+    "Runflow",
+    "Scope",
+    "SecretKey",
+    "Service",
+    "Status",
+    "Traffic",
+    "Transient",
+    "Unauthorized",
+    "Unsafe",
+    "Upload",
+]

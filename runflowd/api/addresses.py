@@ -1,0 +1,133 @@
+"""Which addresses the service may send us to.
+
+A service, or whoever speaks in its name, must not turn the daemon against the network it runs in:
+a result's URL that names a cloud metadata address, a router, or the daemon's own control port. So a
+URL from an answer has to be https and public, with two exceptions that the operator has made already
+by naming the service: the service's own host, and, for a service on loopback, loopback.
+
+A name may resolve to anything at any time, so the decision that counts is `admits`, asked about the
+address actually connected to, before a single byte is sent.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, TypeAlias
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runflowd.core.model import Json
+
+_LONGEST_URL = 16_384
+_IPAddress: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class Refused(Exception):
+    """An address is not to be visited; the text says why and never quotes a query."""
+
+
+class Borders:
+    """What lies within reach, seen from the service at `service_url`."""
+
+    def __init__(self, service_url: str) -> None:
+        home = httpx.URL(service_url)
+        self._host = home.host
+        self._cleartext = home.scheme == "http"
+        self._loopback = is_loopback_name(home.host)
+
+    def check(self, url: str) -> httpx.URL:
+        """Return `url` parsed, by the same parser that will send it. Raises `Refused`."""
+        target = _parsed(url)
+        if target.scheme != "https" and not (target.scheme == "http" and self._cleartext):
+            raise Refused(f"{target.scheme or 'no'} scheme where https is required")
+        if target.userinfo:
+            raise Refused("it carries a user name or password")
+        if not _is_plausible_host(target.host):
+            raise Refused("it names no usable host")
+        address = _address(target.host)
+        if address is not None and not self.admits(target.host, target.host):
+            raise Refused(f"{target.host} is not a public address")
+        if address is None and is_loopback_name(target.host) and not self._at_home(target.host):
+            raise Refused(f"{target.host} is this machine")
+        return target
+
+    def admits(self, host: str, peer: str) -> bool:
+        """Tell whether a connection made for `host` may stay open now that it reached `peer`."""
+        if host == self._host:
+            return True
+        address = _address(peer)
+        if address is None:
+            return False
+        return _is_public(address) or (self._loopback and address.is_loopback)
+
+    def guard(self, target: httpx.URL) -> Callable[[str, dict[str, Json]], Awaitable[None]]:
+        """Return a trace hook for httpx that closes a connection which reached a forbidden peer.
+
+        Through a proxy the peer is the proxy, which the operator chose; the check is then the proxy's.
+        """
+        host = target.raw_host.decode("ascii")
+        direct = True
+
+        async def hook(event: str, info: dict[str, Json]) -> None:
+            nonlocal direct
+            if event == "connection.connect_tcp.started":
+                direct = info["host"] == host
+            elif event == "connection.connect_tcp.complete" and direct:
+                stream = info["return_value"]
+                peer = stream.get_extra_info("server_addr")
+                reached = str(peer[0]) if isinstance(peer, tuple) else ""
+                if not self.admits(target.host, reached):
+                    await stream.aclose()
+                    raise Refused(f"{target.host} leads to {reached or 'nowhere known'}, which is not public")
+
+        return hook
+
+    def _at_home(self, host: str) -> bool:
+        return self._loopback or host == self._host
+
+
+def _parsed(url: str) -> httpx.URL:
+    if len(url) > _LONGEST_URL:
+        raise Refused("it is longer than 16 KiB")
+    try:
+        return httpx.URL(url)
+    except (httpx.InvalidURL, ValueError, TypeError):
+        raise Refused("it is no URL") from None
+
+
+def _is_plausible_host(host: str) -> bool:
+    # Longer labels make the resolver raise UnicodeError instead of failing like any other name.
+    return 0 < len(host) <= 253 and (":" in host or all(len(part) <= 63 for part in host.split(".")))
+
+
+def is_loopback_name(host: str) -> bool:
+    """Tell whether `host` is, or by its name stands for, this machine."""
+    address = _address(host)
+    bare = host.rstrip(".").lower()
+    return address.is_loopback if address else bare == "localhost" or bare.endswith(".localhost")
+
+
+def _address(text: str) -> _IPAddress | None:
+    try:
+        address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    return _embedded(address) or address
+
+
+def _embedded(address: _IPAddress) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that an IPv6 one stands for (mapped, 6to4, Teredo, NAT64), if any."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo[1] if address.teredo else None
+    return address.ipv4_mapped or address.sixtofour or teredo
+
+
+def _is_public(address: _IPAddress) -> bool:
+    return address.is_global and not address.is_multicast and not address.is_reserved

@@ -1,0 +1,93 @@
+"""Reads what the service says about itself: models, the account, the balance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd.api.reading import record, rows
+from runflowd.api.redaction import redact
+from runflowd.api.scalars import first, identifier, money, shallow, text
+from runflowd.api.values import Identity, ModelDetail, ModelInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from runflowd.core.model import Json
+
+
+def balance(body: Json) -> Decimal | None:
+    """Return the balance in dollars from any of its three documented shapes; None when there is none."""
+    entries = rows(body)
+    one = entries[0] if entries else record(body)
+    told = first(one, "balance", "balance_usd")
+    if isinstance(told, dict):
+        one, told = told, first(told, "balance", "balance_usd", "amount")
+    if told is not None:
+        return money(told, debt=True)
+    cents = money(one.get("balance_cents"), debt=True)
+    return None if cents is None else cents / 100
+
+
+def model(asked: str) -> Callable[[Json], ModelDetail]:
+    """Return a reader for the detail of the model that was asked for as `asked`."""
+
+    def read(body: Json) -> ModelDetail:
+        one = record(body)
+        inputs = (_input(row) for row in rows({"items": one.get("inputs")}))
+        found = _summary(one)
+        known = tuple(one for one in inputs if one.name)
+        return ModelDetail(asked, found.name, found.description, known, found.uid)
+
+    return read
+
+
+def models(body: Json) -> tuple[ModelDetail, ...]:
+    """Read a page of the catalog."""
+    return tuple(found for row in rows(body) if (found := _summary(row)).id)
+
+
+def _summary(one: dict[str, Json]) -> ModelDetail:
+    creator = first(one, "model_creator", "creator", "owner")
+    owner = text(first(creator, "slug", "id")) if isinstance(creator, dict) else text(creator)
+    slug = text(first(one, "full_slug", "slug", "id"))
+    return ModelDetail(
+        id=redact(slug if "/" in slug or not owner else f"{owner}/{slug}", 300),
+        name=redact(text(one.get("name")), 300),
+        description=redact(text(one.get("description")), 2000),
+        uid=identifier(one.get("id")),
+    )
+
+
+def _input(row: dict[str, Json]) -> ModelInput:
+    default = row.get("default_value")
+    return ModelInput(
+        name=redact(text(row.get("name")), 200),
+        kind=redact(text(first(row, "variable_type_code", "type")), 60),
+        required=first(row, "is_required", "required") is True,
+        default=default if shallow(default) else None,
+        description=redact(text(row.get("description")), 2000),
+    )
+
+
+def identity(body: Json) -> Identity:
+    """Read the account a key belongs to."""
+    one = record(body)
+    memberships = rows({"items": one.get("memberships")})
+    organizations = (_organization(row.get("org")) for row in memberships)
+    scopes = [scope for row in memberships for scope in _words(row.get("scopes"))] + _words(one.get("scopes"))
+    return Identity(
+        id=identifier(one.get("id")),
+        email=redact(text(one.get("email")), 300),
+        organizations=tuple(name for name in organizations if name),
+        scopes=tuple(dict.fromkeys(scopes)),
+    )
+
+
+def _organization(value: Json) -> str:
+    return redact(text(first(value, "slug", "name", "id")), 200) if isinstance(value, dict) else ""
+
+
+def _words(value: Json) -> list[str]:
+    listed = value[:500] if isinstance(value, list) else []
+    return [redact(word, 80) for word in listed if isinstance(word, str)]

@@ -1,0 +1,244 @@
+"""The Runflow API as typed calls: one call, one request, one value or one `ApiError`.
+
+Nothing is retried here and no state is kept between calls: when and how often to try again is decided
+by those who know what a call is for. Every method may raise any `ApiError`; docstrings name only the
+ones with a special meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from runflowd.api import catalog, reading
+from runflowd.api.addresses import Borders
+from runflowd.api.errors import Conflict, NotFound, Permanent, Rejected, Scope, Unauthorized, Unsafe
+from runflowd.api.routes import Routes
+from runflowd.api.session import Call, Session, origin
+from runflowd.api.transfers import Transfers
+from runflowd.api.values import Asset, Limits, Run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+    from decimal import Decimal
+
+    import httpx
+
+    from runflowd.api.statistics import Traffic
+    from runflowd.api.transfers import Download
+    from runflowd.api.values import (
+        Batch,
+        CallbackSecret,
+        Created,
+        Identity,
+        ModelDetail,
+        Page,
+        Service,
+        Upload,
+    )
+    from runflowd.core.model import Json
+
+_UPLOAD = Call("start the upload", "POST", "asset-uploads", Scope.ITEM)
+_CONFIRM = Call("confirm the upload", "POST", "asset-uploads/{id}/confirmations", Scope.ITEM)
+_ASSET = Call("read the asset", "GET", "assets/{id}", Scope.ITEM)
+_CREATE_BATCH = Call("create the batch", "POST", "models/{model}/batches", effect=True)
+_CREATE_RUN = Call("create the run", "POST", "models/{model}/runs", Scope.ITEM, effect=True)
+_BATCH = Call("read the batch", "GET", "batches/{id}")
+_ITEMS = Call("read the batch's items", "GET", "batches/{id}/items")
+_RUN = Call("read the run", "GET", "runs/{id}", Scope.ITEM)
+_RUNS = Call("search the runs", "GET", "runs")
+_BALANCE = Call("read the balance", "GET", "billing/balance", Scope.SERVICE)
+_CREDIT = Call("read the balance", "GET", "credit-balances", Scope.SERVICE)
+_MODEL = Call("read the model", "GET", "models/{model}", Scope.RULE)
+_MODELS = Call("search the models", "GET", "models", Scope.SERVICE)
+_ME = Call("read the account", "GET", "auth/me", Scope.SERVICE)
+_SECRET = Call("create a callback secret", "POST", "callback-secrets", Scope.SERVICE, effect=True)
+
+_PAGE_SIZES = (100, 10, 1)
+"""Items asked for at once. Results sent inline (`sync_mode`) can make a page of 100 too large to take."""
+
+_SEARCH_PAGES = 4
+
+_SIGNED = {"add_signature": "true"}
+
+Value = TypeVar("Value")
+
+
+def _json(body: dict[str, Json]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+class Runflow:
+    """A client of one service. Use it as an async context manager; it is safe to share among tasks."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        self._routes = Routes(limits, transport)
+        self._session = Session(service, limits, self._routes)
+        self._transfers = Transfers(self._session.wire, limits, self._routes, Borders(origin(service.url)))
+        self._sign_links = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._routes.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Runflow {self._session.host}>"
+
+    def snapshot(self) -> Traffic:
+        """Return what went over the wire so far."""
+        return self._session.wire.counters.snapshot()
+
+    async def create_upload(self, name: str, mime_type: str, size: int) -> Upload:
+        """Start an upload of `size` bytes, 1 to 52,428,800; the name is a label of at most 500 characters."""
+        label = name.encode("utf-8", "replace").decode()[-500:] or "file"
+        body = {"filename": label, "mime_type": mime_type, "size_bytes": size}
+        return await self._session.call(_UPLOAD, reading.upload, "asset-uploads", body=_json(body))
+
+    async def put(self, upload: Upload, mime_type: str, size: int, chunks: Callable[[], AsyncIterator[bytes]]) -> None:
+        """Send the bytes of an upload, streamed, without the API key.
+
+        `chunks` makes a fresh iterator over exactly `size` bytes; what it raises passes through. The
+        time allowed grows with the size. Raises `Expired` when the session must be started again, and
+        `Unsafe` when the address named by the service is not to be visited.
+        """
+        await self._transfers.put(upload, mime_type, size, chunks)
+
+    async def confirm(self, asset_id: str) -> Asset:
+        """Finish an upload. A confirmation that was made before is as good as one made now."""
+        path = ("asset-uploads", asset_id, "confirmations")
+        try:
+            found = await self._session.call(_CONFIRM, reading.asset, *path, body=b"{}")
+        except (Conflict, NotFound, Rejected) as refused:
+            try:
+                return await self.asset(asset_id)
+            except Permanent:
+                raise refused from None
+        return found if found.url else await self.asset(found.id)
+
+    async def asset(self, asset_id: str) -> Asset:
+        """Read an asset with a freshly signed URL; its `runflow://` reference when there is no URL."""
+        found = await self._session.call(_ASSET, reading.asset, "assets", asset_id)
+        return found if found.url else Asset(found.id, f"runflow://assets/{found.id}")
+
+    async def create_batch(self, model: str, body: bytes, key: str) -> Created:
+        """Buy a batch: exactly `body` under the idempotency `key`.
+
+        After a `Transient` that is `ambiguous`, only the same body under the same key is safe.
+        `NotFound` concerns the model, `Rejected` the body or a model that takes no batches.
+        """
+        path = ("models", *model.split("/"), "batches")
+        return await self._create(_CREATE_BATCH, path, body, key)
+
+    async def create_run(self, model: str, body: bytes, key: str) -> Created:
+        """Buy one run, as `create_batch` does a batch; the service may ignore the key here."""
+        return await self._create(_CREATE_RUN, ("models", *model.split("/"), "runs"), body, key)
+
+    async def _create(self, call: Call, path: tuple[str, ...], body: bytes, key: str) -> Created:
+        try:
+            return await self._session.call(call, reading.created, *path, body=body, key=key)
+        except NotFound as missing:
+            missing.scope = Scope.RULE
+            raise
+
+    async def batch(self, batch_id: str) -> Batch:
+        """Read a batch and the states of its items; `NotFound` may mean another organization's key."""
+        return await self._session.call(_BATCH, reading.batch, "batches", batch_id)
+
+    async def items(self, batch_id: str, cursor: str | None = None) -> Page:
+        """Read one page of a batch's items in full, results included."""
+        for size in _PAGE_SIZES:
+            query = {"limit": str(size)} | ({"pq": cursor} if cursor else {})
+            try:
+                page = await self._signed(_ITEMS, reading.page, "batches", batch_id, "items", query=query)
+            except Unsafe as refused:
+                if refused.code != "TOO_LARGE" or size == _PAGE_SIZES[-1]:
+                    raise
+            else:
+                return page
+        raise AssertionError  # the last size returns or raises
+
+    async def _signed(
+        self, call: Call, read: Callable[[Json], Value], *path: str, query: dict[str, str] | None = None
+    ) -> Value:
+        """Read with `add_signature=true`, which first-party code sends for runs and no page documents.
+
+        A server that answers only without it is from then on always asked so.
+        """
+        if not self._sign_links:
+            return await self._session.call(call, read, *path, query=query)
+        try:
+            return await self._session.call(call, read, *path, query=(query or {}) | _SIGNED)
+        except Rejected:
+            found = await self._session.call(call, read, *path, query=query)
+            self._sign_links = False
+            return found
+
+    async def run(self, run_id: str) -> Run:
+        """Read one run."""
+        return await self._signed(_RUN, reading.run, "runs", run_id)
+
+    async def find_runs(self, client_ref: str) -> tuple[Run, ...]:
+        """Return the runs created with exactly this `client_ref`, which holds no quote."""
+        assert "'" not in client_ref
+        found: list[Run] = []
+        query = {"q": f"client_ref.EQ:'{client_ref}'", "limit": "100"}
+        for _ in range(_SEARCH_PAGES):
+            runs, cursor = await self._session.call(_RUNS, reading.runs, "runs", query=query)
+            # A server that ignores the filter answers with everybody's runs.
+            found += [run for run in runs if run.client_ref == client_ref]
+            if cursor is None or cursor == query.get("pq"):
+                break
+            query["pq"] = cursor
+        return tuple(found)
+
+    async def balance(self) -> Decimal | None:
+        """Return the credit in dollars; None when the key may not read it or it makes no sense.
+
+        Raises `Transient`, and `Unauthorized` for a key that is not accepted at all (401).
+        """
+        for call, *path in ((_BALANCE, "billing", "balance"), (_CREDIT, "credit-balances")):
+            try:
+                found = await self._session.call(call, catalog.balance, *path)
+            except (Permanent, Unauthorized) as refused:
+                if refused.status == 401:
+                    raise
+                continue
+            if found is not None:
+                return found
+        return None
+
+    async def model(self, model: str) -> ModelDetail:
+        """Read one model by `owner/slug`, with the inputs it declares."""
+        return await self._session.call(_MODEL, catalog.model(model), "models", *model.split("/"))
+
+    async def models(self, query: str = "") -> tuple[ModelDetail, ...]:
+        """Search the catalog; `query` is a filter such as `slug.EQ:'background-removal'`."""
+        asked = {"limit": "100"} | ({"q": query} if query else {})
+        return await self._session.call(_MODELS, catalog.models, "models", query=asked)
+
+    async def me(self) -> Identity:
+        """Return whose key this is: the cheapest check that it works."""
+        return await self._session.call(_ME, catalog.identity, "auth", "me", query={"embed": "memberships"})
+
+    async def create_callback_secret(self, label: str) -> CallbackSecret:
+        """Make a new signing secret for callbacks, shown this once."""
+        body = _json({"label": label[:255]})
+        return await self._session.call(_SECRET, reading.callback_secret, "callback-secrets", body=body)
+
+    def download(self, url: str, limit: int) -> AbstractAsyncContextManager[Download]:
+        """Open a result for reading at most `limit` bytes, without the API key; inline data is decoded.
+
+        Raises `Unsafe` for an address that is not public https (unless the service itself is local), a
+        redirect or a file too large; `Expired` when the link must be fetched anew; `NotFound`.
+        """
+        return self._transfers.download(url, limit)

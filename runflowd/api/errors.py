@@ -1,0 +1,218 @@
+"""What can go wrong between runflowd and the service, as one tree.
+
+ApiError                  carries action, host, status, code, message, request_id, and a scope
+├── Transient             network, timeout, 408, 5xx, an answer that is no JSON: try again later
+│   └── RateLimited       429
+├── Permanent             any other 4xx: the same request will fail again
+│   ├── NotFound          404, 410
+│   ├── Conflict          409: the idempotency key was used with another body
+│   └── Rejected          400, 422: `problems` tell which fields, `item_indexes()` which items
+├── Unauthorized          401, 403 from the API: the key, not the request
+├── OutOfCredit           402: nothing was created
+├── Expired               a presigned link is no longer good: ask for a fresh one
+└── Unsafe                something the server sent was refused here: an address, a redirect, a size
+
+The texts come from a hostile place: they are stripped of control characters, of URL queries and of
+anything that looks like a key before they become part of an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+from runflowd.api.redaction import redact
+from runflowd.core.backoff import Trouble
+from runflowd.errors import RunflowdError
+
+MESSAGE_LIMIT = 500
+"""Characters of the server's own words that an error keeps."""
+
+CODE_LIMIT = 80
+
+
+class Scope(StrEnum):
+    """What an error stops: the smallest thing that must pause while it lasts."""
+
+    ITEM = "item"
+    BATCH = "batch"
+    RULE = "rule"
+    SERVICE = "service"
+    MACHINE = "machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a call went: what we tried (`create the batch`), the host, and the answer's request id."""
+
+    action: str
+    host: str
+    request_id: str = ""
+
+
+class ApiError(RunflowdError):
+    """The service refused, or could not be heard.
+
+    `status` is the HTTP status, None when there was no answer. `code` and `message` are the server's
+    (or, without an answer, ours), already redacted. `scope` is what should pause.
+    """
+
+    trouble: ClassVar[Trouble] = Trouble.PERMANENT
+    remedy: ClassVar[str] = ""
+    scope: Scope = Scope.SERVICE
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        status: int | None = None,
+        code: str = "",
+        message: str = "",
+        scope: Scope | None = None,
+    ) -> None:
+        self.action = place.action
+        self.host = redact(place.host, CODE_LIMIT * 2)
+        self.request_id = redact(place.request_id, CODE_LIMIT)
+        self.status = status
+        self.code = redact(code, CODE_LIMIT)
+        self.message = redact(message, MESSAGE_LIMIT)
+        if scope is not None:
+            self.scope = scope
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        said = f"{self.host} answered {self.status}" if self.status else self.host
+        parts = [f"cannot {self.action}: {said}"]
+        parts += [f"({self.code})"] if self.code else []
+        sentence = " ".join(parts) + (f": {self.message}" if self.message else "")
+        sentence += f". {self.remedy}" if self.remedy else ""
+        return sentence + (f" [request {self.request_id}]" if self.request_id else "")
+
+
+class Transient(ApiError):
+    """Worth another try. `retry_after` is in seconds, None when the server named no time.
+
+    `ambiguous` says that the request may have been acted upon: it had left this machine, and no
+    answer that can be trusted came back. A purchase is then repeated only under the same key.
+    """
+
+    trouble = Trouble.TRANSIENT
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        status: int | None = None,
+        code: str = "",
+        message: str = "",
+        scope: Scope | None = None,
+        retry_after: float | None = None,
+        ambiguous: bool = False,
+    ) -> None:
+        self.retry_after = retry_after
+        self.ambiguous = ambiguous
+        super().__init__(place, status=status, code=code, message=message, scope=scope)
+
+
+class RateLimited(Transient):
+    """429: too many requests; nothing was done."""
+
+    trouble = Trouble.RATE_LIMITED
+
+
+class Permanent(ApiError):
+    """The request itself is at fault; sending it again changes nothing."""
+
+    scope = Scope.BATCH
+
+
+class NotFound(Permanent):
+    """404 or 410: no such batch, run, asset or model for this key's organization."""
+
+    remedy = "Check the name and that the API key belongs to the right organization"
+
+
+class Conflict(Permanent):
+    """409: the idempotency key is already in use with another body; never answered with a new key."""
+
+
+Location: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One thing the server found wrong, and where: `("body", "input", 3, "image_url")`."""
+
+    loc: Location
+    message: str
+
+    def __str__(self) -> str:
+        where = ".".join(str(part) for part in self.loc)
+        return f"{where}: {self.message}" if where else self.message
+
+
+_LISTS_OF_ITEMS = frozenset({"input", "inputs", "items"})
+
+
+class Rejected(Permanent):
+    """400 or 422: the body did not pass validation. `problems` may be empty when nothing was named."""
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        status: int | None = None,
+        code: str = "",
+        message: str = "",
+        scope: Scope | None = None,
+        problems: tuple[Rejection, ...] = (),
+    ) -> None:
+        self.problems = problems
+        told = "; ".join(str(problem) for problem in problems[:5])
+        text = f"{message}: {told}" if message and told else message or told
+        super().__init__(place, status=status, code=code, message=text, scope=scope)
+
+    def item_indexes(self) -> frozenset[int]:
+        """Positions in the batch, from 0, that the server points at; empty when it points at none."""
+        return frozenset(
+            position
+            for problem in self.problems
+            for name, position in zip(problem.loc, problem.loc[1:], strict=False)
+            if name in _LISTS_OF_ITEMS and isinstance(position, int)
+        )
+
+    def blames_the_shape(self) -> bool:
+        """Whether the top level of the body is at fault, as when `items` was sent and `input` expected."""
+        return any(
+            loc[-1] in _LISTS_OF_ITEMS and len(loc) == 1
+            for problem in self.problems
+            if (loc := problem.loc[1:] if problem.loc[:1] == ("body",) else problem.loc)
+        )
+
+
+class Unauthorized(ApiError):
+    """401 or 403: the key is missing, revoked, or lacks a scope. Nothing works until a person acts."""
+
+    trouble = Trouble.UNAUTHORIZED
+    remedy = "Check the API key, its scopes and its organization, then reload"
+
+
+class OutOfCredit(ApiError):
+    """402: the balance does not cover the request; nothing was created or charged."""
+
+    trouble = Trouble.OUT_OF_CREDIT
+    remedy = "Top up the balance; work resumes by itself"
+
+
+class Expired(ApiError):
+    """A presigned link was refused: read the item (or start the upload) again for a fresh one."""
+
+    trouble = Trouble.TRANSIENT
+    scope = Scope.ITEM
+
+
+class Unsafe(ApiError):
+    """Something the server sent was refused on this side, before it could do harm."""
+
+    scope = Scope.ITEM

@@ -1,0 +1,258 @@
+"""Reads the service's records, whichever of its documentation pages turns out to be true.
+
+Each function takes decoded JSON and gives a frozen value. Absent, null, extra and absurd fields never
+raise; only a record without the one thing it is for (an id, an upload address) does, as `Unreadable`.
+Field names come from the API reference first, then from the guides and the service's own clients.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+from runflowd.api.redaction import redact
+from runflowd.api.scalars import Unreadable, count, first, identifier, money, shallow, text
+from runflowd.api.values import (
+    Asset,
+    Batch,
+    CallbackSecret,
+    Created,
+    CreatedItem,
+    Failure,
+    Item,
+    Page,
+    Run,
+    Status,
+    Upload,
+)
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from runflowd.core.model import Json
+
+Record: TypeAlias = "dict[str, Json]"
+
+_WORDS = {
+    "succeeded": Status.SUCCEEDED,
+    "success": Status.SUCCEEDED,
+    "completed": Status.SUCCEEDED,
+    "failed": Status.FAILED,
+    "errored": Status.FAILED,
+    "error": Status.FAILED,
+    "cancelled": Status.CANCELLED,
+    "canceled": Status.CANCELLED,
+    "partial_succeeded": Status.PARTIAL,
+    "partially_succeeded": Status.PARTIAL,
+    "partial": Status.PARTIAL,
+}
+MESSAGE_LIMIT = 2000
+"""Characters of a failure message that are kept."""
+
+_CURSOR_LIMIT = 4096
+
+
+def record(body: Json) -> Record:
+    """Return the object an answer is about; one level of `data` is unwrapped."""
+    if not isinstance(body, dict):
+        raise Unreadable("the answer is no JSON object")
+    inner = body.get("data")
+    return inner if isinstance(inner, dict) and "id" not in body else body
+
+
+def rows(body: Json) -> list[Record]:
+    """Return the objects of a list answer, be it an envelope (`items`, `data`) or a bare array."""
+    found = first(body, "items", "data", "results", "runs") if isinstance(body, dict) else body
+    if isinstance(found, dict):
+        found = first(found, "items", "data")
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def cursor(body: Json) -> str | None:
+    """Return the cursor of the next page from `next_pq` or `next`, a bare cursor or a URL; or None."""
+    if not isinstance(body, dict):
+        return None
+    told = first(body, "next_pq", "next", "next_cursor")
+    if isinstance(told, dict):
+        told = first(told, "pq", "cursor", "href", "url")
+    if not isinstance(told, str) or not 0 < len(told) <= _CURSOR_LIMIT:
+        return None
+    if told.startswith(("/", "?")) or "://" in told[:12]:
+        return _cursor_of(told)
+    return told
+
+
+def _cursor_of(url: str) -> str | None:
+    try:
+        query = parse_qs(urlsplit(url).query)
+    except ValueError:
+        return None
+    return next((query[name][0] for name in ("pq", "next_pq", "cursor") if query.get(name)), None)
+
+
+def status(*records: Record) -> tuple[Status, str]:
+    """Return the status and the word it was spelled with, from the first record that has one."""
+    for one in records:
+        word = redact(text(first(one, "status_code", "status")), 60)
+        if word:
+            return _WORDS.get(word.lower().replace("-", "_"), Status.PENDING), word
+    return Status.PENDING, ""
+
+
+def failure(*records: Record) -> Failure | None:
+    """Return why a run failed: `failure_*` fields first, then `error`, then `failure_reason`."""
+    found = [_declared(one) for one in records]
+    found += [_error(one.get(name)) for name in ("error", "failure_reason") for one in records]
+    code = next((one.code for one in found if one.code), "")
+    message = next((one.message for one in found if one.message), "")
+    stage = next((one.stage for one in found if one.stage), "")
+    return Failure(code, message, stage) if code or message or stage else None
+
+
+def _declared(one: Record) -> Failure:
+    return Failure(
+        redact(text(one.get("failure_code")), 80),
+        redact(text(one.get("failure_message")), MESSAGE_LIMIT),
+        redact(text(first(one, "failure_stage_code", "failure_stage")), 80),
+    )
+
+
+def _error(value: Json) -> Failure:
+    if isinstance(value, dict):
+        words = first(value, "message", "detail", "msg", "error_message")
+        return Failure(
+            redact(text(first(value, "code", "error_type", "type")), 80),
+            redact(text(words), MESSAGE_LIMIT),
+            redact(text(first(value, "stage", "stage_code")), 80),
+        )
+    return Failure(message=redact(text(value), MESSAGE_LIMIT))
+
+
+def _nested(one: Record, name: str) -> Record:
+    value = one.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _lean(row: Record) -> CreatedItem:
+    told, word = status(row)
+    return CreatedItem(_reference(row), identifier(row.get("run_id")), _sequence(row), told, word)
+
+
+def _reference(*records: Record) -> str:
+    return next((ref for one in records if (ref := text(one.get("client_ref")))), "")
+
+
+def _sequence(row: Record) -> int | None:
+    return count(first(row, "sequence_index", "sequence", "index"))
+
+
+def created(body: Json) -> Created:
+    """Read the answer of a create call: `id`, else `batch_id` or `run_id`, and the items if inlined."""
+    one = record(body)
+    return Created(_needed(one, "id", "batch_id", "run_id"), tuple(_lean(row) for row in _inlined(one)))
+
+
+def _inlined(one: Record) -> list[Record]:
+    return rows({"items": one.get("items")})
+
+
+def _needed(one: Record, *names: str) -> str:
+    found = next((value for name in names if (value := identifier(one.get(name)))), "")
+    if not found:
+        raise Unreadable(f"the answer has no usable {names[0]!r}")
+    return found
+
+
+def batch(body: Json) -> Batch:
+    """Read a batch detail."""
+    one = record(body)
+    told, word = status(one)
+    return Batch(
+        id=_needed(one, "id", "batch_id"),
+        status=told,
+        word=word,
+        total=count(first(one, "items_total", "total")),
+        succeeded=count(first(one, "items_succeeded", "succeeded")),
+        failed=count(first(one, "items_failed", "failed")),
+        cancelled=count(first(one, "items_cancelled", "items_canceled", "cancelled")),
+        items=tuple(_lean(row) for row in _inlined(one)),
+        cost=money(one.get("cost")),
+        failure=failure(one),
+    )
+
+
+def item(row: Record) -> Item:
+    """Read one full batch item; what it lacks is taken from the run nested in it."""
+    inner = _nested(row, "run")
+    told, word = status(row, inner)
+    return Item(
+        client_ref=_reference(row, inner),
+        run_id=identifier(row.get("run_id")) or identifier(inner.get("id")),
+        sequence=_sequence(row),
+        status=told,
+        word=word,
+        output=_output(row, inner),
+        cost=_cost(row, inner),
+        failure=failure(inner, row),
+    )
+
+
+def _output(*records: Record) -> Json:
+    return next((value for one in records if (value := one.get("output")) and shallow(value)), None)
+
+
+def _cost(*records: Record) -> Decimal | None:
+    return next((value for one in records if (value := money(one.get("cost"))) is not None), None)
+
+
+def page(body: Json) -> Page:
+    """Read one page of batch items."""
+    if not isinstance(body, dict | list):
+        raise Unreadable("the answer is no list of items")
+    return Page(tuple(item(row) for row in rows(body)), cursor(body))
+
+
+def run(body: Json) -> Run:
+    """Read one run."""
+    one = record(body)
+    told, word = status(one)
+    return Run(
+        id=_needed(one, "id", "run_id"),
+        batch_id=identifier(one.get("batch_id")),
+        client_ref=_reference(one),
+        status=told,
+        word=word,
+        output=_output(one),
+        cost=_cost(one),
+        failure=failure(one),
+    )
+
+
+def runs(body: Json) -> tuple[tuple[Run, ...], str | None]:
+    """Read a page of runs and the cursor of the next; rows without an id are dropped."""
+    named = (row for row in rows(body) if identifier(row.get("id")) or identifier(row.get("run_id")))
+    return tuple(run(row) for row in named), cursor(body)
+
+
+def upload(body: Json) -> Upload:
+    """Read an upload session."""
+    one = record(body)
+    url = text(first(one, "upload_url", "url"))
+    if not url:
+        raise Unreadable("the answer has no 'upload_url'")
+    return Upload(_needed(one, "asset_id", "id"), url)
+
+
+def asset(body: Json) -> Asset:
+    """Read an asset; its `url` may be empty."""
+    one = record(body)
+    return Asset(_needed(one, "id", "asset_id"), text(one.get("url")))
+
+
+def callback_secret(body: Json) -> CallbackSecret:
+    """Read a new callback secret, whose text is shown this once."""
+    one = record(body)
+    secret = text(first(one, "plain_secret", "secret"))
+    if not secret:
+        raise Unreadable("the answer has no 'plain_secret'")
+    return CallbackSecret(_needed(one, "id"), secret)

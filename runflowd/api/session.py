@@ -1,0 +1,144 @@
+"""A call to the API: address, headers, answer, exception. What a call means is `client`'s business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from runflowd import __version__
+from runflowd.api.errors import Permanent, Place, Scope, Transient, Unauthorized
+from runflowd.api.refusals import refusal
+from runflowd.api.scalars import Unreadable, decode, identifier
+from runflowd.api.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runflowd.api.routes import Routes
+    from runflowd.api.values import Limits, Service
+    from runflowd.core.model import Json
+
+Value = TypeVar("Value")
+
+USER_AGENT = f"runflowd/{__version__}"
+_REQUEST_IDS = ("x-request-id", "runflow-request-id", "cf-ray", "x-amz-request-id")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One kind of request. `action` completes "cannot ..."; `route` names it in the statistics.
+
+    `scope` is what pauses when the request itself is refused; `effect` marks a call that buys or makes
+    something, whose failure half-way leaves a doubt.
+    """
+
+    action: str
+    method: str
+    route: str
+    scope: Scope = Scope.BATCH
+    effect: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.method} {self.route}"
+
+
+class Session:
+    """Speaks to one service with one key."""
+
+    def __init__(self, service: Service, limits: Limits, routes: Routes) -> None:
+        self.service = service
+        self.url = origin(service.url)
+        self.host = httpx.URL(self.url).netloc.decode("ascii")
+        self.wire = Wire(limits)
+        self._limits = limits
+        self._routes = routes
+
+    async def call(
+        self,
+        call: Call,
+        read: Callable[[Json], Value],
+        *segments: str,
+        query: dict[str, str] | None = None,
+        body: bytes | None = None,
+        key: str = "",
+    ) -> Value:
+        """Make `call` at `/v1/<segments>` and return what `read` makes of the answer.
+
+        `body` is sent byte for byte as JSON; `key` becomes the `Idempotency-Key`. Raises `ApiError`.
+        """
+        place = Place(call.action, self.host)
+        request = self._request(call, place, segments, query, body, key)
+        async with self.wire.exchange(place, call.label, seconds=self._limits.total, scope=Scope.SERVICE) as running:
+            running.repeatable = not call.effect
+            self.wire.counters.sent(len(body or b""))
+            transport = self._routes.api(request.url)
+            answer = await self.wire.answer(running, transport, request, self._limits.answer)
+        response = answer.response
+        if not response.is_success:
+            place = Place(call.action, self.host, request_id(response))
+            raise refusal(place, response, answer.body, scope=call.scope, ambiguous=call.effect)
+        try:
+            return read(decode(answer.body))
+        except Unreadable as reason:
+            raise Transient(
+                Place(call.action, self.host, request_id(response)),
+                status=response.status_code,
+                code="UNREADABLE",
+                message=str(reason),
+                scope=Scope.MACHINE if answer.body.lstrip()[:1] == b"<" else Scope.SERVICE,
+                ambiguous=call.effect,
+            ) from None
+
+    def _request(
+        self,
+        call: Call,
+        place: Place,
+        segments: tuple[str, ...],
+        query: dict[str, str] | None,
+        body: bytes | None,
+        key: str,
+    ) -> httpx.Request:
+        url = f"{self.url}/v1/{path(place, *segments)}" + (f"?{urlencode(query)}" if query else "")
+        headers = self._headers(place)
+        if body is not None:
+            headers.append(("Content-Type", "application/json"))
+        if key:
+            headers.append(("Idempotency-Key", key))
+        return httpx.Request(call.method, url, headers=headers, content=body, extensions=self.wire.extensions())
+
+    def _headers(self, place: Place) -> list[tuple[str, str]]:
+        # Asking for no compression costs little and takes away a way to make 1 MiB into 1 GiB here.
+        headers = [("User-Agent", USER_AGENT), ("Accept", "application/json"), ("Accept-Encoding", "identity")]
+        token = self.service.api_key.reveal()
+        if token:
+            if not identifier(token) and not (token.isascii() and token.isprintable() and " " not in token):
+                raise Unauthorized(place, message="the API key holds characters that no key has")
+            headers.append(("Authorization", f"Bearer {token}"))
+        if self.service.organization:
+            headers.append(("X-Organization-Id", self.service.organization))
+        return headers
+
+
+def origin(url: str) -> str:
+    """Return the service's address without a trailing slash or `/v1`, which every path brings itself."""
+    bare = url.strip().rstrip("/")
+    return bare.removesuffix("/v1")
+
+
+def path(place: Place, *segments: str) -> str:
+    """Return a URL path of `segments`, each percent-encoded.
+
+    Raises `Permanent` for an empty segment, `.` and `..`: those would name another resource.
+    """
+    if not segments or not all(segment.strip(".") and segment.isprintable() for segment in segments):
+        raise Permanent(place, code="NAME", message="an empty or relative name cannot be part of an address")
+    return "/".join(quote(segment, safe="") for segment in segments)
+
+
+def request_id(response: httpx.Response) -> str:
+    """Return the id by which the service's support can find this request, or empty."""
+    return next((found for name in _REQUEST_IDS if (found := response.headers.get(name))), "")

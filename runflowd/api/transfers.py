@@ -1,0 +1,234 @@
+"""Bytes in bulk: presigned uploads, and downloads from wherever a result lies.
+
+Neither carries the API key: the permission is in the URL, which for the same reason appears in no error.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+import anyio
+import httpx
+
+from runflowd.api.addresses import Refused
+from runflowd.api.errors import Place, Scope, Transient, Unsafe
+from runflowd.api.redaction import redact
+from runflowd.api.refusals import storage_refusal
+from runflowd.api.scalars import count
+from runflowd.api.session import USER_AGENT, request_id
+from runflowd.api.wire import FOREIGN, Exchange, TooLarge, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    from runflowd.api.addresses import Borders
+    from runflowd.api.routes import Routes
+    from runflowd.api.values import Limits, Upload
+
+_ERROR_BODY = 64 * 1024
+_DATA = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A download under way. `length` is the promised size in bytes, None when the server named none.
+
+    `mime_type` is what the server claims, empty when it claims nothing. Iterate `chunks` once; it
+    raises `Transient` when the body is cut short and `Unsafe` when it outgrows the limit.
+    """
+
+    length: int | None
+    mime_type: str
+    chunks: AsyncIterator[bytes] = field(repr=False)
+
+
+class Transfers:
+    """Moves bytes to and from object storage, within the borders."""
+
+    def __init__(self, wire: Wire, limits: Limits, routes: Routes, borders: Borders) -> None:
+        self._wire = wire
+        self._limits = limits
+        self._routes = routes
+        self._borders = borders
+
+    async def put(self, upload: Upload, mime_type: str, size: int, chunks: Callable[[], AsyncIterator[bytes]]) -> None:
+        """Send `size` bytes to the upload's address; see `Runflow.put`."""
+        target = self._target("upload the file", upload.upload_url, Scope.SERVICE)
+        place = Place("upload the file", target.host)
+        body = _Body(chunks, size, self._wire)
+        headers = [
+            ("Host", target.netloc.decode("ascii")),
+            ("User-Agent", USER_AGENT),
+            ("Accept-Encoding", "identity"),
+            ("Content-Type", mime_type),
+            ("Content-Length", str(size)),
+        ]
+        request = httpx.Request("PUT", target, headers=headers, stream=body, extensions=self._extensions(target))
+        async with self._wire.exchange(
+            place, "PUT upload", seconds=self._patience(size), scope=Scope.SERVICE
+        ) as running:
+            try:
+                answer = await self._wire.answer(running, self._routes.storage(target), request, _ERROR_BODY)
+            except Exception:
+                if body.trouble is not None:
+                    raise body.trouble from None
+                raise
+            finally:
+                await body.aclose()
+        if not answer.response.is_success:
+            place = Place("upload the file", target.host, request_id(answer.response))
+            raise storage_refusal(place, answer.response, answer.body, scope=Scope.SERVICE)
+
+    @asynccontextmanager
+    async def download(self, url: str, limit: int) -> AsyncGenerator[Download]:
+        """Open `url` for reading at most `limit` bytes; see `Runflow.download`."""
+        if url[:5].lower() == "data:":
+            yield _inline(url, limit)
+            return
+        target = self._target("download the result", url, Scope.ITEM)
+        place = Place("download the result", target.host)
+        headers = [("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
+        request = httpx.Request("GET", target, headers=headers, extensions=self._extensions(target))
+        async with self._wire.exchange(
+            place, "GET download", seconds=self._limits.transfer, scope=Scope.ITEM
+        ) as running:
+            response = await self._open(running, request)
+            try:
+                length = await self._vetted(running, response, limit)
+                running.deadline.deadline = anyio.current_time() + self._patience(length or limit)
+                async with aclosing(self._chunks(running, response, limit)) as chunks:
+                    yield Download(length, _mime_type(response), chunks)
+            finally:
+                await response.aclose()
+
+    async def _open(self, running: Exchange, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await self._routes.storage(request.url).handle_async_request(request)
+        except Refused as reason:
+            raise running.refused(reason) from None
+        except FOREIGN as error:
+            raise running.unheard(error) from error
+        running.status = response.status_code
+        return response
+
+    async def _vetted(self, running: Exchange, response: httpx.Response, limit: int) -> int | None:
+        """Return the promised length. Raises `ApiError` unless the answer is a file of fair size."""
+        if response.status_code != 200:
+            place = Place(running.place.action, running.place.host, request_id(response))
+            body = await self._error_body(running, response)
+            raise storage_refusal(place, response, body, scope=Scope.ITEM)
+        length = count(response.headers.get("content-length"))
+        if length is not None and length > limit:
+            raise running.refused(f"{length} bytes exceed the limit of {limit}", code="TOO_LARGE")
+        coded = response.headers.get("content-encoding", "identity") != "identity"
+        return None if coded else length
+
+    async def _error_body(self, running: Exchange, response: httpx.Response) -> bytes:
+        try:
+            return await self._wire.read(response, _ERROR_BODY)
+        except TooLarge:
+            return b""
+        except FOREIGN as error:
+            raise running.unheard(error) from error
+
+    async def _chunks(self, running: Exchange, response: httpx.Response, limit: int) -> AsyncGenerator[bytes]:
+        async with aclosing(self._wire.chunks(response, limit)) as chunks:
+            source = aiter(chunks)
+            while True:
+                # Only the network's failures are mapped here, never those of whoever takes the bytes.
+                try:
+                    chunk = await anext(source)
+                except StopAsyncIteration:
+                    return
+                except TooLarge:
+                    raise running.refused(f"more than {limit} bytes", code="TOO_LARGE") from None
+                except FOREIGN as error:
+                    raise running.unheard(error) from error
+                yield chunk
+
+    def _target(self, action: str, url: str, scope: Scope) -> httpx.URL:
+        try:
+            return self._borders.check(url)
+        except Refused as reason:
+            place = Place(action, "the address the service named")
+            raise Unsafe(place, code="ADDRESS", message=f"refused: {reason}", scope=scope) from None
+
+    def _extensions(self, target: httpx.URL) -> dict[str, object]:
+        return self._wire.extensions() | {"trace": self._borders.guard(target)}
+
+    def _patience(self, size: int) -> float:
+        return self._limits.transfer + size / self._limits.least_rate
+
+
+class _Body(httpx.AsyncByteStream):
+    """A request body of exactly `size` bytes, read from the caller's iterator as the line takes it."""
+
+    def __init__(self, chunks: Callable[[], AsyncIterator[bytes]], size: int, wire: Wire) -> None:
+        self._make = chunks
+        self._source: AsyncIterator[bytes] | None = None
+        self._missing = size
+        self._wire = wire
+        self.trouble: Exception | None = None
+        """What the caller's iterator raised: theirs, to be passed on unmapped."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._source = self._source or self._make()
+        try:
+            chunk = await anext(self._source, None)
+        except Exception as error:
+            self.trouble = error
+            raise
+        self._missing -= len(chunk or b"")
+        if self._missing < 0 or (chunk is None and self._missing):
+            self.trouble = _changed()
+            raise self.trouble
+        if chunk is None:
+            raise StopAsyncIteration
+        self._wire.counters.sent(len(chunk))
+        return chunk
+
+    async def aclose(self) -> None:
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _changed() -> Transient:
+    place = Place("upload the file", "this machine")
+    return Transient(place, code="CHANGED", message="the file changed size while it was read", scope=Scope.ITEM)
+
+
+def _mime_type(response: httpx.Response) -> str:
+    told = response.headers.get("content-type", "")
+    return redact(told.partition(";")[0].strip().lower(), 100)
+
+
+def _inline(url: str, limit: int) -> Download:
+    """Decode a `data:` URI (RFC 2397), as models with `sync_mode` return it."""
+    place = Place("read the inline result", "the service's answer")
+    head = _DATA.match(url[:1000])
+    if head is None:
+        raise Unsafe(place, code="ADDRESS", message="it is no data URI")
+    if (len(url) - head.end()) * (3 if head[3] else 1) > limit * 4 + 1024:
+        raise Unsafe(place, code="TOO_LARGE", message=f"more than {limit} bytes")
+    try:
+        data = unquote_to_bytes(url[head.end() :])
+        plain = base64.b64decode(data, validate=True) if head[3] else data
+    except (binascii.Error, ValueError):
+        raise Unsafe(place, code="ADDRESS", message="its base64 is damaged") from None
+    if len(plain) > limit:
+        raise Unsafe(place, code="TOO_LARGE", message=f"more than {limit} bytes")
+    return Download(len(plain), (head[1] or "text/plain").lower(), _once(plain))
+
+
+async def _once(data: bytes) -> AsyncGenerator[bytes]:
+    yield data

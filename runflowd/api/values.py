@@ -1,0 +1,218 @@
+"""What the client takes and gives: frozen, checked, and safe to print.
+
+Every string that can carry a permission (a presigned URL, a secret) is left out of the repr. Ids are
+opaque strings: the documentation shows UUIDv7 and `batch_01J0...` alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from runflowd.core.model import Json
+
+
+class SecretKey:
+    """An API key that never prints itself. `read` is asked once, and again on `reread()`."""
+
+    def __init__(self, read: Callable[[], str] | str = "") -> None:
+        self._read = read if callable(read) else lambda: read
+        self._value = self._read().strip()
+
+    def reveal(self) -> str:
+        return self._value
+
+    def reread(self) -> bool:
+        """Fetch the key again, after a rotation; tell whether it changed. Raises what `read` raises."""
+        before, self._value = self._value, self._read().strip()
+        return before != self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "SecretKey(***)" if self._value else "SecretKey(empty)"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Where the API is and who we are there. `url` is the origin; a trailing `/v1` is tolerated."""
+
+    url: str
+    organization: str = ""
+    api_key: SecretKey = field(default_factory=SecretKey, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of time (seconds), size (bytes) and parallelism. The defaults suit the public service.
+
+    `total` ends a whole API call, `connect` and `idle` a connection attempt and a silence on the
+    line. A transfer may take `transfer` plus one second per `least_rate` bytes: a peer that drips one
+    byte per `idle` would otherwise hold a slot for ever.
+    """
+
+    connect: float = 10.0
+    idle: float = 30.0
+    total: float = 60.0
+    transfer: float = 120.0
+    least_rate: int = 32 * 1024
+    answer: int = 16 * 1024 * 1024
+    connections: int = 20
+    transfers: int = 20
+
+
+class Status(StrEnum):
+    """How far a run, an item or a batch is. Words nobody documented mean `pending`."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial_succeeded"
+    """Batches only: some items succeeded, others did not."""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self is not Status.PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run failed, in the service's words; any field may be empty."""
+
+    code: str = ""
+    message: str = ""
+    stage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload session: PUT the bytes to `upload_url`, then confirm `asset_id`."""
+
+    asset_id: str
+    upload_url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A stored file. `url` is signed and short-lived; empty when the answer held none."""
+
+    id: str
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedItem:
+    """One row of a batch as the create call and the batch detail give it: no output, no error."""
+
+    client_ref: str
+    run_id: str
+    sequence: int | None
+    status: Status = Status.PENDING
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A batch or run that now exists. `items` may be empty: the guide's sample answer has none."""
+
+    id: str
+    items: tuple[CreatedItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch with its counters. `word` is the status as the server spelled it."""
+
+    id: str
+    status: Status
+    word: str
+    total: int | None
+    succeeded: int | None
+    failed: int | None
+    cancelled: int | None
+    items: tuple[CreatedItem, ...]
+    cost: Decimal | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a batch in full. `sequence` may count from 0 or from 1; never match by it first."""
+
+    client_ref: str
+    run_id: str
+    sequence: int | None
+    status: Status
+    word: str
+    output: Json = field(repr=False)
+    cost: Decimal | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run. `batch_id` is empty when it belongs to no batch."""
+
+    id: str
+    batch_id: str
+    client_ref: str
+    status: Status
+    word: str
+    output: Json = field(repr=False)
+    cost: Decimal | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some items of a batch; `next` is the cursor of the following page, None on the last."""
+
+    items: tuple[Item, ...]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """One input a model declares. `kind` is the service's word: `string`, `image`, `image_list` ..."""
+
+    name: str
+    kind: str
+    required: bool
+    default: Json = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDetail:
+    """A model of the catalog. `id` is `owner/slug` where known; `inputs` is empty in search results."""
+
+    id: str
+    name: str = ""
+    description: str = ""
+    inputs: tuple[ModelInput, ...] = ()
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose key it is. `organizations` are names or slugs, `scopes` what the key may do where told."""
+
+    id: str
+    email: str
+    organizations: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackSecret:
+    """A new signing secret; the service shows `plain_secret` this once."""
+
+    id: str
+    plain_secret: str = field(repr=False)
