@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+from runflowd.config.credentials import Credential, CredentialError, callback_secrets, service_key
+from runflowd.config.describe import describe, warnings
 from runflowd.config.loading import load
+from runflowd.config.overrides import load_override
+from runflowd.config.published import schema, schema_text, stored_schema
 from runflowd.config.snapshot import Callbacks, Config, Limits, Listen, LocalService, Log, Service
 
-__all__ = ["Callbacks", "Config", "Limits", "Listen", "LocalService", "Log", "Service", "load"]
+__all__ = [
+    "Callbacks",
+    "Config",
+    "Credential",
+    "CredentialError",
+    "Limits",
+    "Listen",
+    "LocalService",
+    "Log",
+    "Service",
+    "callback_secrets",
+    "describe",
+    "load",
+    "load_override",
+    "schema",
+    "schema_text",
+    "service_key",
+    "stored_schema",
+    "warnings",
+]

@@ -41,6 +41,7 @@ _INLINE_SECRETS = {
     "secret": "a secret has no place in this file; put it into a file of its own and name that in secret_file",
 }
 
+_ABOUT_KEYS = {"extra_forbidden", "missing"}
 _NO_RULES = "write rules: {} for none"
 
 _SENTENCES = {
@@ -60,18 +61,20 @@ _SENTENCES = {
 
 def mistakes(error: ValidationError) -> Iterator[Mistake]:
     """Each fault of a validation, in the order in which pydantic met them."""
-    for detail in error.errors(include_url=False, include_input=False):
+    details = error.errors(include_url=False, include_input=False)
+    missing = {tuple(detail["loc"]) for detail in details if detail["type"] == "missing"}
+    for detail in details:
         path = tuple(detail["loc"])
         if path[-1:] == ("[key]",):
             yield Mistake(path[:-1], detail["msg"], at_key=True)
         else:
-            yield Mistake(path, _message(detail, path), at_key=detail["type"] in {"extra_forbidden", "missing"})
+            yield Mistake(path, _message(detail, path, missing), at_key=detail["type"] in _ABOUT_KEYS)
 
 
-def _message(detail: ErrorDetails, path: Path) -> str:
+def _message(detail: ErrorDetails, path: Path, missing: set[Path]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown_key(path)
+        return _unknown_key(path, missing)
     if kind == "missing":
         return f"is missing; {_example(path)}"
     if kind in {"enum", "literal_error"}:
@@ -82,16 +85,18 @@ def _message(detail: ErrorDetails, path: Path) -> str:
     return _SENTENCES.get(kind, detail["msg"]).format(**context)
 
 
-def _unknown_key(path: Path) -> str:
+def _unknown_key(path: Path, missing: set[Path]) -> str:
+    """A key that is missing beside the unknown one is the likeliest meaning of it."""
     name = str(path[-1])
     if name in _INLINE_SECRETS:
         return _INLINE_SECRETS[name]
 
     section = _section(path[:-1])
     known = list(section.model_fields) if section else []
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, known, cutoff=0.6)
     if near:
-        return f"unknown key; did you mean {near[0]}?"
+        meant = next((each for each in near if (*path[:-1], each) in missing), near[0])
+        return f"unknown key; did you mean {meant}?"
 
     return f"unknown key; there are {', '.join(known)}" if known else "unknown key"
 

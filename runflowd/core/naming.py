@@ -39,7 +39,7 @@ EXTENSIONS = MappingProxyType(
         "image/png": "png",
         "image/webp": "webp",
         "image/gif": "gif",
-        "image/tiff": "tif",
+        "image/tiff": "tiff",
         "image/bmp": "bmp",
         "image/avif": "avif",
         "image/heic": "heic",

@@ -1,0 +1,114 @@
+"""The API key and the callback secrets: where they are looked for, and what is wrong if they are not there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runflowd.errors import RunflowdError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runflowd.config.snapshot import Config
+
+KEY_VARIABLE = "RUNFLOW_API_KEY"
+_KEY_CREDENTIAL = "api-key"
+_SECRET_CREDENTIAL = "callback-secret"  # noqa: S105  # the name of a file, not its content
+_LONGEST = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A secret and where it came from. The repr does not show it; `warning` is worth saying, or empty."""
+
+    secret: str = field(repr=False)
+    source: str
+    warning: str = ""
+
+
+class CredentialError(RunflowdError):
+    """A key or secret is missing or unusable; the sentence names every place that was looked at."""
+
+    def __init__(self, what: str, reason: str, remedy: str) -> None:
+        self.what = what
+        super().__init__(f"{what} {reason}; {remedy}")
+
+
+def service_key(config: Config, environment: Mapping[str, str] | None = None) -> Credential | None:
+    """The API key, None for the local service; raise CredentialError if there is none to use.
+
+    systemd's credential comes first because it is the safest of the three places, then
+    `api_key_file`, then the environment.
+    """
+    if config.service.local is not None:
+        return None
+    environment = os.environ if environment is None else environment
+    for path in _given(_systemd(environment, _KEY_CREDENTIAL), config.service.api_key_file):
+        return _from_file(path, "the API key")
+    if environment.get(KEY_VARIABLE, "").strip():
+        return Credential(_usable(environment[KEY_VARIABLE], "the API key", f"${KEY_VARIABLE}"), f"${KEY_VARIABLE}")
+
+    raise CredentialError(
+        "the API key",
+        f"is in none of the three places: $CREDENTIALS_DIRECTORY/{_KEY_CREDENTIAL}, "
+        f"service.api_key_file, ${KEY_VARIABLE}",
+        "put it into one of them, or write `service: local` to work without an account",
+    )
+
+
+def callback_secrets(config: Config, environment: Mapping[str, str] | None = None) -> tuple[Credential, ...]:
+    """The current secret and, during a rotation, the previous one; empty without callbacks.
+
+    Raise CredentialError if a configured file cannot be used.
+    """
+    callbacks = config.service.callbacks
+    if callbacks is None:
+        return ()
+    environment = os.environ if environment is None else environment
+    current = next(_given(_systemd(environment, _SECRET_CREDENTIAL), callbacks.secret_file))
+    found = [_from_file(current, "the callback secret")]
+    if callbacks.previous_secret_file:
+        found.append(_from_file(callbacks.previous_secret_file, "the previous callback secret"))
+
+    return tuple(found)
+
+
+def _systemd(environment: Mapping[str, str], name: str) -> str:
+    """The path of a systemd credential, if the unit passes one (systemd.exec(5), LoadCredential=)."""
+    folder = environment.get("CREDENTIALS_DIRECTORY", "")
+    path = Path(folder, name)
+
+    return str(path) if folder and path.exists() else ""
+
+
+def _given(*paths: str) -> Iterator[str]:
+    return (path for path in paths if path)
+
+
+def _from_file(path: str, what: str) -> Credential:
+    try:
+        with Path(path).open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            content = stream.read(_LONGEST + 1)
+    except OSError as error:
+        remedy = "make it readable for the user that runs runflowd, or name another file"
+        raise CredentialError(what, f"cannot be read from {path}: {error.strerror}", remedy) from error
+
+    warning = f"{what} in {path} can be read by everyone on this machine; run chmod 600 {path}"
+
+    return Credential(_usable(content.decode("latin-1"), what, path), path, warning if mode & stat.S_IROTH else "")
+
+
+def _usable(text: str, what: str, source: str) -> str:
+    """The secret without the white space that editors add; anything else odd would fail far from here."""
+    secret = text.strip()
+    if not secret:
+        raise CredentialError(what, f"in {source} is empty", "write the key there, on one line")
+    if len(secret) > _LONGEST or not all("!" <= char <= "~" for char in secret):
+        raise CredentialError(what, f"in {source} is no key", "it must be one line of plain letters and signs")
+
+    return secret

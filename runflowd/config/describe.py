@@ -1,0 +1,133 @@
+"""What a configuration means, in plain words, and what about it is worth a warning: the text of `check`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from runflowd.core.model import AfterKind, Existing, OnDelete, Rule, WatchMode
+from runflowd.core.recipe import FILE_URL
+from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
+from runflowd.core.units import duration_text, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runflowd.config.snapshot import Config, Service
+
+
+def describe(config: Config) -> list[str]:
+    """Sentences that say what the daemon will do, one idea each, in the order of the file."""
+    sentences = [_service(config.service)]
+    sentences.append(f"The status page listens on {config.web}." if config.web else "There is no status page.")
+    if not config.rules:
+        sentences.append("There are no rules, so nothing is watched.")
+    for rule in config.rules:
+        sentences += _rule(rule)
+    if config.disabled:
+        sentences.append(f"Turned off: {', '.join(config.disabled)}.")
+    sentences.append(f"Ignored by default: {', '.join(DROPPINGS)}.")
+
+    return sentences
+
+
+def warnings(config: Config) -> list[str]:
+    """What is no mistake of the text but may still surprise: folders that are not there, open doors."""
+    return [
+        *(str(problem) for problem in config.warnings),
+        *_open_doors(config),
+        *(warning for rule in config.rules for warning in _folder_warnings(rule)),
+    ]
+
+
+def _service(service: Service) -> str:
+    if service.local is not None:
+        return "Images are processed on this machine; nothing is sent anywhere and nothing is billed."
+    told = f"it reports finished batches to {service.callbacks.public_url}" if service.callbacks else "it is polled"
+
+    return f"Images are sent to {service.url}, which bills for them; {told}."
+
+
+def _rule(rule: Rule) -> Iterator[str]:
+    say = f"{rule.name}: "
+    yield f"{say}{_files(rule)} in {rule.watch} go through {rule.model}."
+    yield f"{say}the result appears in {rule.output} at the same relative path, named {rule.naming}."
+    yield f"{say}{_input(rule)}"
+    yield f"{say}{_timing(rule)}"
+    yield f"{say}{_batches(rule)}"
+    yield from (f"{say}{sentence}" for sentence in _unusual(rule))
+
+
+def _files(rule: Rule) -> str:
+    taken = "all files" if rule.include == ("**/*",) else f"files that match {', '.join(rule.include)}"
+
+    return f"{taken} except {', '.join(rule.exclude)}" if rule.exclude else taken
+
+
+def _input(rule: Rule) -> str:
+    sent = [key for key, value in rule.input.items() if FILE_URL in str(value)]
+    fixed = [f"{key} {value!r}" for key, value in rule.input.items() if key not in sent]
+
+    return f"the file goes in as {', '.join(sent)}" + (f", with {', '.join(fixed)}." if fixed else ".")
+
+
+def _timing(rule: Rule) -> str:
+    how = {
+        WatchMode.AUTO: "changes are noticed by events, or by sweeps on network shares",
+        WatchMode.EVENTS: "changes are noticed by events",
+        WatchMode.SWEEP: "changes are noticed by sweeps only",
+    }[rule.mode]
+
+    return (
+        f"{how}; the whole folder is looked through every {duration_text(rule.sweep)}; "
+        f"a file counts as complete when it has not changed for {duration_text(rule.settle)}."
+    )
+
+
+def _batches(rule: Rule) -> str:
+    batch = rule.batch
+
+    return (
+        f"files are sent together when {batch.max_items} or {size_text(batch.max_bytes)} wait, when nothing new came "
+        f"for {duration_text(batch.quiet)}, or when one has waited {duration_text(batch.max_wait)}."
+    )
+
+
+def _unusual(rule: Rule) -> Iterator[str]:
+    """What a rule says beyond the defaults; the dangerous ones in words that say so."""
+    if rule.overridable:
+        yield f"a {OVERRIDE_NAME} in a folder may set {', '.join(rule.overridable)} for the files beneath it."
+    if rule.select:
+        yield f"of several outputs, those named {rule.select} are kept."
+    if rule.overwrite:
+        yield "files in the output folder are replaced even if runflowd did not write them."
+    if rule.on_delete is OnDelete.REMOVE:
+        yield "when a source is deleted, its result is deleted too."
+    if rule.after.kind is AfterKind.MOVE:
+        yield f"a source moves to {rule.after.folder} once its result is safe."
+    if rule.after.kind is AfterKind.DELETE:
+        yield "a source is DELETED once its result is safe."
+    if rule.existing is Existing.SKIP:
+        yield "files that are there when the rule first runs are left alone."
+
+
+def _open_doors(config: Config) -> Iterator[str]:
+    if config.web and not config.web.local_only:
+        yield f"web.listen: {config.web} can be reached from other machines and asks for no password"
+    if config.service.allow_http:
+        yield "service.allow_http: the API key may cross the network in the clear"
+
+
+def _folder_warnings(rule: Rule) -> Iterator[str]:
+    checks = [("watch", rule.watch, os.R_OK | os.X_OK), ("output", rule.output, os.W_OK | os.X_OK)]
+    if rule.after.kind is AfterKind.MOVE:
+        checks.append(("after.move", rule.after.folder, os.W_OK | os.X_OK))
+    for key, folder, needed in checks:
+        verb = "read" if key == "watch" else "written to"
+        if not os.path.isdir(folder):  # noqa: PTH112  # text, not Path: bytes survive
+            yield f"rules.{rule.name}.{key}: {folder} is not there yet"
+        elif not os.access(folder, needed):
+            yield f"rules.{rule.name}.{key}: {folder} cannot be {verb} by this user; see ReadWritePaths= under systemd"
+    for name, file in rule.files.items():
+        if not os.access(file, os.R_OK):
+            yield f"rules.{rule.name}.files.{name}: {file} is not there or cannot be read"
