@@ -10,12 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from runflowd.local.models.planes import Floats, blurred, from_image, smoothstep, to_image
 
 PLATE_SIDE = 1280
 """The extension is made at no more than this and enlarged; it is out of focus anyway."""
+
+STRIP = 0.14
+"""How deep, as a share of the photo's side, the border is that the extension is made of."""
+
+FOCUS = ((0.005, 0.0, 0.08), (0.02, 0.06, 0.24), (0.06, 0.18, 0.5))
+"""Blur radius, and the distances where it starts and where it is complete, as shares of the longer side."""
+
+ACROSS = 0.3
+"""How much of that blur there is across the way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +84,50 @@ def _push_pull(colours: Floats, weight: Floats) -> Floats:
 def _around(photo: Floats, hole: Floats | None, margins: Margins) -> Floats:
     """The plate, mirrored into the margins and blurred with the distance from the photo."""
     plate = photo if hole is None else without_product(photo, hole)
-    sides = ((margins.top, margins.bottom), (margins.left, margins.right), (0, 0))
-    # "symmetric" repeats as often as it must, for margins wider than the photo.
-    wide = np.pad(plate, sides, mode="symmetric")
-    away = _distance(wide.shape[0], wide.shape[1], margins)
-    scale = max(photo.shape[0], photo.shape[1])
-    result = wide
-    for radius, start, full in ((0.006, 0.0, 0.05), (0.02, 0.03, 0.14), (0.06, 0.10, 0.32)):
-        share = smoothstep(start * scale, full * scale, away)[..., None]
-        result = np.asarray(result * (1 - share) + blurred(wide, radius * scale) * share, np.float32)
-    return result
+    height, width = plate.shape[:2]
+    rows = _folded(height, margins.top, margins.bottom)
+    columns = _folded(width, margins.left, margins.right)
+    wide = np.ascontiguousarray(plate[rows][:, columns])
+    down, across = _beyond(height, margins.top, margins.bottom), _beyond(width, margins.left, margins.right)
+    scale = float(max(height, width))
+    # Each side is blurred mostly along the way out, so that a horizon goes on and does not dissolve.
+    for radius, start, full in FOCUS:
+        wide = _mixed(wide, radius * scale, across[None, :] / np.float32(scale), start, full, sideways=True)
+        wide = _mixed(wide, radius * scale, down[:, None] / np.float32(scale), start, full, sideways=False)
+    return wide
 
 
-def _distance(height: int, width: int, margins: Margins) -> Floats:
-    """How many pixels each place is outside the photo; 0 inside."""
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    columns = np.arange(width, dtype=np.float32)[None, :]
-    down = np.maximum(margins.top - rows, rows - (height - 1 - margins.bottom)).clip(0)
-    across = np.maximum(margins.left - columns, columns - (width - 1 - margins.right)).clip(0)
-    return np.asarray(np.hypot(down, across), np.float32)
+def _mixed(picture: Floats, radius: float, away: Floats, start: float, full: float, sideways: bool) -> Floats:
+    """Blurred where `away` is beyond `start`, wholly at `full`."""
+    share = smoothstep(start, full, away)
+    if not share.any():
+        return picture
+    along, cross = radius, radius * ACROSS
+    soft = blurred(picture, cross if sideways else along, along if sideways else cross)
+    return np.asarray(picture + (soft - picture) * share[..., None], np.float32)
+
+
+def _folded(length: int, before: int, after: int) -> NDArray[np.int64]:
+    """For each place of the longer side, where in the photo it is copied from.
+
+    Outside, the outermost strip is mirrored to and fro, so that what lies deeper does not come back.
+    """
+    strip = max(1, round(STRIP * length))
+    places = np.arange(-before, length + after)
+    out_before, out_after = -1 - places, places - length
+    result = np.where(out_before >= 0, _to_and_fro(out_before, strip), places)
+    return np.where(out_after >= 0, length - 1 - _to_and_fro(out_after, strip), result)
+
+
+def _to_and_fro(steps: NDArray[np.int64], strip: int) -> NDArray[np.int64]:
+    turn = steps % (2 * strip)
+    return np.where(turn < strip, turn, 2 * strip - 1 - turn)
+
+
+def _beyond(length: int, before: int, after: int) -> Floats:
+    """For each place of the longer side, how many pixels it is outside the photo."""
+    places = np.arange(-before, length + after)
+    return np.maximum(np.maximum(-places, places - (length - 1)), 0).astype(np.float32)
 
 
 def _hole(size: tuple[int, int], product: Image.Image | None) -> Floats | None:

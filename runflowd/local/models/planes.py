@@ -33,12 +33,14 @@ def box_mean(values: Floats, radius: int) -> Floats:
     return _running_mean(_running_mean(values, radius, 0), radius, 1)
 
 
-def blurred(values: Floats, radius: float) -> Floats:
-    """Three box means in a row: close to a Gaussian of standard deviation `radius` pixels."""
-    if radius < 0.5:
-        return values
-    for _ in range(3):
-        values = box_mean(values, max(1, round(radius)))
+def blurred(values: Floats, radius: float, radius_x: float | None = None) -> Floats:
+    """Three box means in a row: close to a Gaussian of standard deviation `radius` pixels.
+
+    `radius_x`, where given, is the one along the rows.
+    """
+    for axis, deviation in enumerate((radius, radius if radius_x is None else radius_x)):
+        for _ in range(3 if deviation >= 0.5 else 0):
+            values = _running_mean(values, max(1, round(deviation)), axis)
     return values
 
 
