@@ -30,7 +30,11 @@ def service_of(request: Request) -> Service:
 
 def base_url(request: Request) -> str:
     """Where signed URLs start: the configured address, else the one the client used."""
-    return service_of(request).settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+    service = service_of(request)
+    if service.settings.public_url:
+        return service.base
+    service.base = str(request.base_url).rstrip("/")  # callbacks have no request to take it from
+    return service.base
 
 
 def encode(document: Any) -> bytes:

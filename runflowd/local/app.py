@@ -11,8 +11,10 @@ from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
-from runflowd.local import account, assets, batches, callbacks, catalog_routes, control, runs
+from runflowd.local import account, assets, batches, callbacks, catalog_routes, control, openapi, runs
 from runflowd.local.assets import add_asset
 from runflowd.local.context import Service
 from runflowd.local.deliveries import deliver, over_http
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.routing import Route
     from starlette.types import Receive, Scope, Send
 
@@ -116,13 +116,13 @@ def _build(service: Service, owner: LocalService) -> Starlette:
         async with owner:
             yield
 
-    modules = (account, assets, batches, callbacks, runs, catalog_routes, control)
+    modules = (account, assets, batches, callbacks, runs, catalog_routes, openapi, control)
     routes = [_counted(route) for module in modules for route in module.ROUTES]
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[Middleware(Front, service=service)],
-        exception_handlers={Refusal: _refused, HTTPException: _unrouted},
+        exception_handlers={Refusal: _refused, HTTPException: _unrouted, ClientDisconnect: _gone},
     )
     app.router.redirect_slashes = False
     app.state.service = service
@@ -150,3 +150,8 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     refusal = Refusal(error.status_code, error.detail, headers=dict(error.headers or {}))
     return respond(request.app.state.service.readings, refusal, request.state.request_id)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """The client went away in mid-upload; nobody reads this answer."""
+    return Response(status_code=400)

@@ -60,6 +60,7 @@ class Service:
         self.readings = settings.readings
         self.plan = FaultPlan(settings.faults)
         self.requests: Counter[str] = Counter()
+        self.base = settings.public_url.rstrip("/")
         self.spent = self._spent()
         self.work, self.posts, self.settled = Signal(), Signal(), Signal()
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from runflowd.local.context import Service
 
-LOOPBACK = ("127.", "::1", "localhost", "testclient")
+LOOPBACK = ("127.", "::1", "localhost")
 
 
 class Switches(BaseModel):

@@ -67,7 +67,7 @@ def announce_early(service: Service, batch_id: str) -> None:
 
 def payload(service: Service, kind: str, row: sqlite3.Row) -> bytes:
     """The callback's body (concepts/callbacks), under the readings in force."""
-    shapes = Shapes(service, service.settings.public_url.rstrip("/"))
+    shapes = Shapes(service, service.base)
     shown: dict[str, Any] = {
         "event": event(service, kind, row["status"]),
         f"{kind}_id": row["id"],

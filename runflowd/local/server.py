@@ -103,6 +103,7 @@ async def _run(local: LocalService, bound: socket.socket, started: Callable[[str
         try:
             while not server.started and not stopped.is_set():  # noqa: ASYNC110 - uvicorn has no event for it
                 await anyio.sleep(0.005)
+            local.service.base = local.service.base or url_of(bound)
             started(url_of(bound))
             await stopped.wait()
         finally:

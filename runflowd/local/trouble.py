@@ -51,12 +51,14 @@ class Call:
         """Answer in the place of the routes."""
         await response(self.scope, self.receive, self.send)
 
-    def cut(self) -> None:
-        """Close the connection without another byte."""
+    async def cut(self) -> None:
+        """Close the connection without another byte, and wait until the server has seen it."""
         abort = self.scope.get("extensions", {}).get(ABORT)
         if abort is None:
             raise ConnectionResetError("the local service cut this connection on purpose")
         abort["call"]()
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
 
     async def collect(self) -> list[Message]:
         """Process the request and keep the answer back."""
@@ -99,12 +101,12 @@ async def _hold(call: Call) -> None:
 
 
 async def _cut(call: Call) -> None:
-    call.cut()
+    await call.cut()
 
 
 async def _lose(call: Call) -> None:
     await call.collect()
-    call.cut()
+    await call.cut()
 
 
 async def _truncate(call: Call) -> None:
@@ -112,7 +114,7 @@ async def _truncate(call: Call) -> None:
     await call.send(start)
     await call.send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
     await anyio.sleep(0.01)  # lets the bytes leave before the connection goes
-    call.cut()
+    await call.cut()
 
 
 async def _short(call: Call) -> None:

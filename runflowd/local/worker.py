@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,6 @@ from runflowd.local.outcomes import Failure, Outcome, Stored, record
 from runflowd.local.references import Picture
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from runflowd.local.context import Service
     from runflowd.local.faults import RunFault
 
@@ -32,13 +31,20 @@ MOST = 32
 QUICK, SLOW = 0.02, 0.1
 """Seconds in which a page doubles the next one, and from which it halves it."""
 
+RECOVERY = 1.0
+"""Seconds to wait when the disk refuses."""
+
 logger = logging.getLogger(__name__)
 
 
-def resume(service: Service) -> None:
-    """After a restart: whatever was in work is queued again. Nothing was charged for it."""
+def resume(service: Service, runs: list[sqlite3.Row] | None = None) -> None:
+    """Queue again what was in work: these runs, or all of them after a restart. None was charged."""
+    sql = "UPDATE runs SET status = 'queued', started_at = NULL WHERE status = 'running'"
     with service.storage.transaction():
-        service.storage.run("UPDATE runs SET status = 'queued', started_at = NULL WHERE status = 'running'")
+        if runs is None:
+            service.storage.run(sql)
+        for run in runs or ():
+            service.storage.run(f"{sql} AND id = ?", run["id"])
 
 
 async def work(service: Service) -> None:
@@ -52,6 +58,10 @@ async def work(service: Service) -> None:
         service.in_work |= {run["id"] for run in claimed}
         try:
             page = await _process_page(service, claimed, page, limiter)
+        except (OSError, sqlite3.Error):
+            logger.exception("storage failed", extra={"action": "storage_failed"})
+            await anyio.sleep(RECOVERY)
+            resume(service, claimed)
         finally:
             service.in_work -= {run["id"] for run in claimed}
         service.settled.set()
