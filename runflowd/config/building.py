@@ -5,21 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from runflowd.config.crosscheck import absolute
-from runflowd.config.document import HOSTED_URL, LimitsSection, LogSection, MoveSection, SharedSection
+from runflowd.config.document import MoveSection, SharedSection
+from runflowd.config.sections import HOSTED_URL, LimitsSection, LogSection
 from runflowd.config.snapshot import Callbacks, Config, Limits, Listen, LocalService, Log, Service
 from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete, Rule, WatchMode
 from runflowd.core.recipe import FILE_URL
 
 if TYPE_CHECKING:
-    from runflowd.config.document import (
-        BatchSection,
-        CallbacksSection,
-        Document,
-        RuleSection,
-        ServiceSection,
-        WebSection,
-    )
+    from runflowd.config.document import BatchSection, Document, RuleSection
     from runflowd.config.merging import Merged
+    from runflowd.config.sections import CallbacksSection, ServiceSection, WebSection
 
 
 T = TypeVar("T")

@@ -35,10 +35,12 @@ def cross_check(data: Mapping[str, Any], base: str) -> Iterator[Mistake]:
         for name, rule in _mapping(data.get("rules")).items()
         if isinstance(rule, dict) and rule.get("enabled") is not False
     }
+    defaults = _mapping(data.get("defaults"))
     for name, rule in rules.items():
         yield from _input(("rules", name), rule)
         yield from _home(("rules", name), rule)
-    yield from _folders(list(_places(rules, _mapping(data.get("defaults")), base)), _state(data, base))
+        yield from _vanishing(("rules", name), {**defaults, **rule})
+    yield from _folders(list(_places(rules, defaults, base)), _state(data, base))
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -100,6 +102,14 @@ def _home(path: Path, rule: dict[str, Any]) -> Iterator[Mistake]:
             yield Mistake((*path, key), "has a ~ for which there is no home folder; write the whole path")
     if OVERRIDE_NAME in (rule.get("overridable") or ()):
         yield Mistake((*path, "overridable"), "names keys of input, not files")
+
+
+def _vanishing(path: Path, rule: dict[str, Any]) -> Iterator[Mistake]:
+    """A source that runflowd takes away itself must not count as deleted by its owner."""
+    taken_away = rule.get("after") == "delete" or _mapping(rule.get("after")).get("move") is not None
+    if taken_away and rule.get("on_delete") == "remove":
+        message = "with on_delete: remove would remove each result with its source; keep one of them"
+        yield Mistake((*path, "after"), message, at_key=True)
 
 
 @dataclass(frozen=True, slots=True)
