@@ -55,7 +55,7 @@ def refusal(place: Place, response: httpx.Response, body: bytes, *, scope: Scope
     """
     status = response.status_code
     code, message, problems = explain(body)
-    if status in _PASSING or status >= 500 or (status == 404 and _is_page(body)):
+    if status in _PASSING or status >= 500:
         return _passing(place, response, code, message, ambiguous=ambiguous)
     if 300 <= status < 400:
         return _redirect(place, response, Scope.SERVICE)

@@ -6,6 +6,7 @@ is used where the environment names one (`HTTPS_PROXY`, `NO_PROXY`), never for l
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
@@ -14,8 +15,6 @@ import httpx
 from runflowd.api.addresses import is_loopback_name
 
 if TYPE_CHECKING:
-    import ssl
-
     from runflowd.api.values import Limits
 
 _KEEPALIVE = 20.0
@@ -28,8 +27,8 @@ class Routes:
     def __init__(self, limits: Limits, transport: httpx.AsyncBaseTransport | None) -> None:
         self._limits = limits
         self._given = transport
-        self._made: dict[tuple[str, str], httpx.AsyncBaseTransport] = {}
-        self._context: ssl.SSLContext | None = None
+        self._made: dict[tuple[str, str, str], httpx.AsyncBaseTransport] = {}
+        self._contexts: dict[str, ssl.SSLContext] = {}
         self._proxies = {} if transport else getproxies()
 
     def api(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
@@ -47,9 +46,9 @@ class Routes:
             await transport.aclose()
 
     def _pool(self, use: str, url: httpx.URL, connections: int) -> httpx.AsyncBaseTransport:
-        proxy = self._proxy(url)
-        found = self._made.get((use, proxy))
-        return found or self._made.setdefault((use, proxy), self._make(proxy, connections))
+        key = (use, url.scheme, self._proxy(url))
+        found = self._made.get(key)
+        return found or self._made.setdefault(key, self._make(*key[1:], connections))
 
     def _proxy(self, url: httpx.URL) -> str:
         proxy = self._proxies.get(url.scheme) or self._proxies.get("all") or ""
@@ -57,11 +56,9 @@ class Routes:
             return ""
         return proxy if "://" in proxy else f"http://{proxy}"
 
-    def _make(self, proxy: str, connections: int) -> httpx.AsyncBaseTransport:
-        # One TLS context for all pools: loading the trusted roots takes tens of milliseconds.
-        self._context = self._context or httpx.create_ssl_context()
+    def _make(self, scheme: str, proxy: str, connections: int) -> httpx.AsyncBaseTransport:
         return httpx.AsyncHTTPTransport(
-            verify=self._context,
+            verify=self._context(scheme if not proxy else "https"),
             proxy=proxy or None,
             limits=httpx.Limits(
                 max_connections=connections,
@@ -69,3 +66,16 @@ class Routes:
                 keepalive_expiry=_KEEPALIVE,
             ),
         )
+
+    def _context(self, scheme: str) -> ssl.SSLContext:
+        """Return the one TLS context of all pools for `scheme`.
+
+        Loading the trusted roots takes tens of milliseconds; plain http makes do with a context that
+        trusts nobody.
+        """
+        found = self._contexts.get(scheme)
+        if found is None:
+            plain = scheme == "http"
+            found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else httpx.create_ssl_context()
+            self._contexts[scheme] = found
+        return found

@@ -7,6 +7,7 @@ them up, and the first that yields anything wins; failing those, every other key
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -26,6 +27,7 @@ _NAME = ("filename", "file_name", "name")
 _DEEPEST = 6
 _MOST = 500
 _LONGEST_URL = 16_384
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _SCHEMES = ("https://", "http://")
 
 
@@ -105,7 +107,7 @@ def _from_text(text: str, name: str) -> Iterator[OutputRef]:
     start = url[:16].lower()
     if start.startswith("data:") and "," in url[:1000]:
         yield OutputRef(url, _hint(name))
-    elif start.startswith(_SCHEMES) and len(url) <= _LONGEST_URL and url.isprintable() and " " not in url:
+    elif start.startswith(_SCHEMES) and len(url) <= _LONGEST_URL and not _UNFIT.search(url):
         yield OutputRef(url, _last_part(url))
 
 
