@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Way: TypeAlias = "Callable[[str, str, int, int], None]"
+"""Given old name, new name and their open folders, rename; FileExistsError if the new name exists."""
 
 _RENAME_NOREPLACE = 1  # linux/fs.h; renameat2(2)
 _CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM})
