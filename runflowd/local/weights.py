@@ -144,7 +144,7 @@ def _write(path: Path, data: bytes) -> None:
             temporary.write(data)
             temporary.flush()
             os.fsync(temporary.fileno())
-            os.chmod(temporary.fileno(), 0o644)
+            Path(temporary.name).chmod(0o644)
             Path(temporary.name).replace(path)
         except BaseException:
             Path(temporary.name).unlink(missing_ok=True)

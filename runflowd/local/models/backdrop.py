@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runflowd.local.models.planes import Floats, blurred, smoothstep
 from runflowd.local.models.textures import SIDE, texture
 from runflowd.local.models.vocabulary import Shade, Surface
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from runflowd.local.models.prompt import Scene
     from runflowd.local.models.vocabulary import Colour
 

@@ -9,7 +9,7 @@ from PIL import Image
 from runflowd.local.models.contract import Json, ModelFailure, Result
 from runflowd.local.models.cutout import cut_out
 from runflowd.local.models.formats import canvas_size
-from runflowd.local.models.images import jpeg, png, read_photo
+from runflowd.local.models.images import jpeg, png, read_photo, reduced
 from runflowd.local.models.prompt import read_prompt
 from runflowd.local.models.studio import compose, placed
 
@@ -42,10 +42,8 @@ def colour_background(values: Mapping[str, Json], images: Mapping[str, bytes], w
 def replace_background(values: Mapping[str, Json], images: Mapping[str, bytes], weights: Path | None) -> Result:
     """The product in the scene that the prompt describes, in the photo's size."""
     reading = read_prompt(_prompt(values))
-    cutout = cut_out(read_photo(images), weights)
+    cutout = cut_out(reduced(read_photo(images), LONGEST), weights)
     width, height = cutout.alpha.size
-    shrink = min(1.0, LONGEST / max(width, height))
-    width, height = max(1, round(width * shrink)), max(1, round(height * shrink))
     product = placed(cutout, width, height)
     return Result((jpeg(compose(product, width, height, reading.scene)),), (*reading.notes(), *cutout.notes))
 

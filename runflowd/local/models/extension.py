@@ -8,12 +8,15 @@ near the edge and no second product or hard repetition appears further out. The 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from runflowd.local.models.planes import Floats, blurred, from_image, smoothstep, to_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PLATE_SIDE = 1280
 """The extension is made at no more than this and enlarged; it is out of focus anyway."""

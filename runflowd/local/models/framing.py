@@ -11,7 +11,7 @@ from runflowd.local.models.cutout import Cutout, cut_out
 from runflowd.local.models.cutting import LONGEST, enlargement
 from runflowd.local.models.extension import Margins, extend
 from runflowd.local.models.formats import canvas_size, proportion
-from runflowd.local.models.images import Photo, check_result_size, jpeg, png, read_photo
+from runflowd.local.models.images import Photo, check_result_size, jpeg, png, read_photo, reduced
 from runflowd.local.models.window import Window, around_product, to_proportion
 
 if TYPE_CHECKING:
@@ -28,14 +28,11 @@ def smart_resize(values: Mapping[str, Json], images: Mapping[str, bytes], weight
     photo = _on_white(read_photo(images))
     cutout, notes = _product(photo, weights)
     size = photo.colours.size
-    if cutout is None:
-        window = to_proportion(size, width / height)
-    else:
-        window = around_product(size, cutout.box, width / height)
+    ratio = width / height
+    window = around_product(size, cutout.box, ratio) if cutout else to_proportion(size, ratio)
     framed = _framed(photo.colours, cutout, window)
     scale = width / framed.width
-    filter_ = Image.Resampling.LANCZOS
-    picture = framed.resize((width, height), filter_)
+    picture = framed.resize((width, height), Image.Resampling.LANCZOS)
     return Result((jpeg(picture),), (*notes, _told(window, size), *enlargement(scale)))
 
 
@@ -75,7 +72,8 @@ def upscale(values: Mapping[str, Json], images: Mapping[str, bytes], weights: Pa
 def _outpainted(photo: Photo, window: Window, weights: Path | None) -> Result:
     """The window's picture, reduced to LONGEST; memory is saved by reducing the photo first."""
     if not window.margins(photo.colours.size):
-        return Result((jpeg(_reduced(photo.colours)),), (*photo.notes, "Nothing was to be added."))
+        photo = reduced(photo, LONGEST)
+        return Result((jpeg(photo.colours),), (*photo.notes, "Nothing was to be added."))
     factor = min(1.0, LONGEST / max(window.width, window.height))
     notes: tuple[str, ...] = ()
     if factor < 1:
@@ -115,12 +113,6 @@ def _on_white(photo: Photo) -> Photo:
     white = Image.new("RGB", photo.colours.size, "white")
     note = "The photo's transparency was filled with white."
     return Photo(Image.composite(photo.colours, white, photo.alpha), None, (*photo.notes, note))
-
-
-def _reduced(picture: Image.Image) -> Image.Image:
-    smaller = picture.copy()
-    smaller.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
-    return smaller
 
 
 def _told(window: Window, size: tuple[int, int]) -> str:

@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from runflowd.local.models.contract import EncodedImage, ModelFailure
 
@@ -51,11 +51,28 @@ def read_photo(images: Mapping[str, bytes], name: str = "image_url") -> Photo:
             return _normalised(opened)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large("The photo") from error
+    except UnidentifiedImageError as error:
+        raise ModelFailure(
+            "UNREADABLE_IMAGE",
+            f"The file given as {name} ({len(data)} bytes) is in none of the formats read here: "
+            "JPEG, PNG, WebP, TIFF, BMP, GIF.",
+        ) from error
     except _DAMAGE as error:
         raise ModelFailure(
             "UNREADABLE_IMAGE",
             f"The file given as {name} cannot be decoded as an image ({len(data)} bytes): {error}",
         ) from error
+
+
+def reduced(photo: Photo, longest: int) -> Photo:
+    """The photo with no side above `longest` pixels, with a note if that changed anything."""
+    factor = longest / max(photo.colours.size)
+    if factor >= 1:
+        return photo
+    size = (max(1, round(photo.colours.width * factor)), max(1, round(photo.colours.height * factor)))
+    note = f"Reduced to {size[0]} x {size[1]}: no side is above {longest} pixels."
+    alpha = photo.alpha and photo.alpha.resize(size, Image.Resampling.LANCZOS)
+    return Photo(photo.colours.resize(size, Image.Resampling.LANCZOS), alpha, (*photo.notes, note))
 
 
 def check_result_size(width: int, height: int) -> None:
@@ -113,7 +130,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _eight_bit(image: Image.Image) -> Image.Image:
     """16-bit greys scaled down (Pillow would clip them at 255); palettes resolved; other modes as they are."""
     if image.mode.startswith("I;16") or image.mode == "I":
-        return image.convert("I").point(lambda value: value / 257).convert("L")
+        return image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     return image.convert("RGBA" if image.has_transparency_data else "RGB") if image.mode == "P" else image
 
 

@@ -182,8 +182,9 @@ BACKDROP = ("background", "backdrop", "wall")
 """The word before these is the backdrop's, even if it also names a surface."""
 
 FILLERS = frozenset(
-    "a an the on in of at to from into with and against over for into its it is standing placed set product "
-    "photo photograph shot picture image color colored coloured tone tones effect style look finish top "
-    "background backdrop wall floor ground please".split()
+    {"a", "an", "the", "on", "in", "of", "at", "to", "from", "into", "with", "and", "against", "over", "for"}
+    | {"it", "its", "is", "standing", "placed", "set", "top", "please", "product", "item", "object"}
+    | {"photo", "photograph", "photography", "shot", "picture", "image", "style", "look", "finish", "effect"}
+    | {"color", "colored", "coloured", "tone", "tones", "background", "backdrop", "wall", "floor", "ground"}
 )
 """Words that carry no meaning of their own here; they are not reported."""
