@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.bell import Bells
+from runflowd.config import Limits
 
 if TYPE_CHECKING:
     from runflowd.api.client import Runflow
@@ -27,17 +28,6 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """How much is done at once, and the free bytes a disk must keep."""
-
-    uploads: int = 8
-    downloads: int = 8
-    batches: int = 4
-    polls: int = 8
-    free_space: int = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
 class Look:
     """A hint to look at one folder of one rule soon, and at what is below it if `deep`."""
 
@@ -55,7 +45,7 @@ class Context:
     incidents: Incidents
     remote: Remote
     rules: dict[str, Rule]
-    capacity: Capacity = Capacity()
+    limits: Limits = field(default_factory=Limits)
     bells: Bells = field(default_factory=Bells)
     looks: deque[Look] = field(default_factory=lambda: deque(maxlen=4096))
     beats: dict[str, float] = field(default_factory=dict)

@@ -31,7 +31,7 @@ _STORE_PAUSE = 5.0
 class Conveyor(Generic[Job]):
     """Runs one stage: at most `slots` jobs at a time, claimed only when there is room for them."""
 
-    def __init__(  # noqa: D107
+    def __init__(
         self,
         name: str,
         context: Context,
@@ -75,7 +75,7 @@ class Conveyor(Generic[Job]):
             jobs = await self._claim(self._free) if self._free else ()
             return jobs, 0.0 if jobs else await self._pause()
         except StoreError as trouble:
-            log.error(str(trouble), action="store.failed", stage=self.name)
+            log.exception(str(trouble), action="store.failed", stage=self.name)
             return (), _STORE_PAUSE
 
     async def _carry(self, job: Job) -> None:
@@ -92,5 +92,5 @@ class Conveyor(Generic[Job]):
             try:
                 return await self._give_back(job, error)
             except StoreError as trouble:
-                log.error(str(trouble), action="store.failed", stage=self.name)
+                log.exception(str(trouble), action="store.failed", stage=self.name)
                 await anyio.sleep(_STORE_PAUSE)

@@ -64,7 +64,7 @@ _I = ItemState
 ITEM_MOVES: dict[ItemState, frozenset[ItemState]] = {
     _I.WAITING: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.FAILED, _I.SKIPPED}),
     _I.READY: frozenset({_I.BATCHED, _I.FOLLOWING, _I.DELIVERING, _I.SKIPPED, _I.FAILED}),
-    _I.FOLLOWING: frozenset({_I.READY, _I.DELIVERING, _I.SKIPPED}),
+    _I.FOLLOWING: frozenset({_I.READY, _I.DELIVERING, _I.FAILED, _I.SKIPPED}),
     _I.BATCHED: frozenset({_I.SUBMITTED, _I.READY, _I.WAITING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN}),
     _I.SUBMITTED: frozenset({_I.DELIVERING, _I.FAILED, _I.UNKNOWN}),
     _I.DELIVERING: frozenset({_I.DONE, _I.FAILED, _I.UNKNOWN}),

@@ -57,7 +57,7 @@ class Dispatch:
             "dispatch",
             context,
             context.bells.dispatch,
-            slots=context.capacity.batches,
+            slots=context.limits.batches,
             claim=self._claim,
             work=self._work,
             give_back=self._give_back,
@@ -90,23 +90,28 @@ class Dispatch:
     async def _work(self, batch: Batch) -> None:
         items, purchases, snapshot = await self._context.store.read(lambda connection: _load(connection, batch))
         if not items:
-            return await self._finish_empty(batch)
+            await self._finish_empty(batch)
+            return
         rule = from_text(snapshot)
         intent = next((p for p in purchases if p.outcome is Outcome.INTENDED and p.item is None), None)
         action = resume(intent.intended_at if intent else None, self._context.clock.wall())
         if action is Resume.LOOK_UP or (action is Resume.REPEAT and batch.attempts >= DOUBTS):
             if await self._look_up.adopt(batch, items):
-                return self._context.bells.track.ring()
+                self._context.bells.track.ring()
+                return
             if action is Resume.LOOK_UP:
-                return await self._look_up.give_up(batch, items)
+                await self._look_up.give_up(batch, items)
+                return
         if intent is None:
             shape = await self._shape(batch, purchases)
-            prepared = await self._prepare(batch, rule, items)
+            prepared = await self._prepare(rule, items)
             if not prepared:
-                return await self._finish_empty(batch)
+                await self._finish_empty(batch)
+                return
             items = [item for item, _ in prepared]
             if shape is Shape.RUN:
-                return await self._buy_runs(batch, prepared, purchases)
+                await self._buy_runs(batch, prepared, purchases)
+                return
             intent = await self._purchasing.intend(batch, shape, prepared)
         await self._buy_batch(batch, intent, items, purchases)
 
@@ -136,7 +141,7 @@ class Dispatch:
 
         return await self._context.store.read(look)
 
-    async def _prepare(self, batch: Batch, rule: Rule, items: list[Item]) -> list[tuple[Item, Json]]:
+    async def _prepare(self, rule: Rule, items: list[Item]) -> list[tuple[Item, Json]]:
         """Upload every item's file; give the items that can be sent, each with its final input."""
         prepared: dict[int, Json] = {}
         troubles: list[ApiError] = []
@@ -184,7 +189,8 @@ class Dispatch:
         try:
             created = await self._purchasing.post(batch, intent)
         except Rejected as refusal:
-            return await self._refused(batch, intent, items, past, refusal)
+            await self._refused(batch, intent, items, past, refusal)
+            return
         await self._purchasing.record_batch(batch, intent, created, items)
         await self._context.incidents.over(SERVICE, CREDIT)
         self._context.bells.track.ring()
@@ -218,7 +224,7 @@ class Dispatch:
 
     async def _prepare_again(self, batch: Batch, items: list[Item]) -> list[tuple[Item, Json]]:
         snapshot = await self._context.store.read(lambda connection: _snapshot(connection, batch))
-        return await self._prepare(batch, from_text(snapshot), items)
+        return await self._prepare(from_text(snapshot), items)
 
     async def _buy_runs(self, batch: Batch, prepared: list[tuple[Item, Json]], past: list[Purchase]) -> None:
         """One run per item, each with an intent of its own; a repeated turn buys only what is missing."""
@@ -231,12 +237,12 @@ class Dispatch:
             if purchase.outcome is Outcome.ACCEPTED or await self._buy_run(batch, purchase, item):
                 bought.append(item)
         if not bought:
-            return await self._finish_empty(batch)
+            await self._finish_empty(batch)
+            return
         now = self._context.clock.wall()
         await self._context.store.write(lambda connection: submit(connection, batch, bought, None, Shape.RUN, now))
         await self._context.incidents.over(SERVICE, CREDIT)
         self._context.bells.track.ring()
-        return None
 
     async def _buy_run(self, batch: Batch, purchase: Purchase, item: Item) -> bool:
         try:
@@ -251,7 +257,8 @@ class Dispatch:
         context = self._context
         now = context.clock.wall()
         if isinstance(error, Conflict):
-            return await self._look_up.conflict(batch, error)
+            await self._look_up.conflict(batch, error)
+            return
         trouble = None
         if isinstance(error, ApiError):
             trouble = of_service(error) or of_rule(batch.rule, batch.model, error)

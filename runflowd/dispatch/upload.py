@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,6 +14,8 @@ from runflowd.failpoints import reach
 from runflowd.store.facts import UploadedAsset, find_asset, save_asset
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from runflowd.api.values import Asset
     from runflowd.context import Context
     from runflowd.store.items import Item
@@ -32,7 +33,7 @@ class Uploads:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._room = anyio.CapacityLimiter(context.capacity.uploads)
+        self._room = anyio.CapacityLimiter(context.limits.uploads)
 
     async def url_of(self, root: str, item: Item) -> str:
         """A signed URL of the item's content at the service, uploading the file below `root` if need be.

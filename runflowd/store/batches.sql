@@ -107,13 +107,14 @@ DELETE FROM incident WHERE scope = :scope
 SELECT * FROM incident ORDER BY since
 
 -- name: output_at
-SELECT output.*, item.rule, item.folder, item.name FROM output JOIN item ON item.id = output.item WHERE output.path = :path
+SELECT output.*, item.rule, item.folder, item.name FROM output JOIN item ON item.id = output.item WHERE output.key = :key
+ORDER BY output.path = :path DESC LIMIT 1
 
 -- name: outputs_of
 SELECT * FROM output WHERE item = :item ORDER BY position
 
 -- name: reserve_output
-INSERT INTO output (path, item, position, content, size) VALUES (:path, :item, :position, :content, :size)
+INSERT INTO output (path, key, item, position, content, size) VALUES (:path, :key, :item, :position, :content, :size)
 ON CONFLICT DO UPDATE SET item = excluded.item, position = excluded.position, content = excluded.content, size = excluded.size, written_at = NULL
 
 -- name: output_written
@@ -123,7 +124,7 @@ UPDATE output SET written_at = :now WHERE path = :path
 DELETE FROM output WHERE path = :path
 
 -- name: move_output
-UPDATE OR REPLACE output SET path = :after, item = :item WHERE path = :before
+UPDATE OR REPLACE output SET path = :after, key = :key, item = :item WHERE path = :before
 
 -- name: clear_incidents
 DELETE FROM incident

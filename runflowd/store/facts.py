@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from runflowd.core.naming import collision_key
+from runflowd.core.printable import printable
 from runflowd.store.items import path_of
 
 if TYPE_CHECKING:
@@ -72,8 +74,11 @@ def _output(row: Row) -> Output:
 
 
 def output_at(connection: Connection, path: str) -> Output | None:
-    """The output recorded at an absolute path, with the input it belongs to."""
-    row = connection.one("output_at", path=os.fsencode(path))
+    """The output recorded at an absolute path, or at one that differs only in case or Unicode form.
+
+    Its `source` and `rule` say which input it belongs to.
+    """
+    row = connection.one("output_at", path=os.fsencode(path), key=_key(path))
     if row is None:
         return None
     plain = _output(row)
@@ -88,6 +93,20 @@ def outputs_of(connection: Connection, item: int) -> list[Output]:
 def reserve_output(connection: Connection, path: str, item: int, position: int, content: str, size: int) -> None:
     """Say which bytes are about to appear at a path, so that a crash after the rename is recognised."""
     connection.run("reserve_output", path=os.fsencode(path), item=item, position=position, content=content, size=size)
+
+
+def output_written(connection: Connection, path: str, now: float) -> None:
+    """The file stands under its final name."""
+    connection.run("output_written", path=os.fsencode(path), now=now)
+
+
+def forget_output(connection: Connection, path: str) -> None:
+    """The file is not ours any more, or not there."""
+    connection.run("forget_output", path=os.fsencode(path))
+
+
+def _key(path: str) -> str:
+    return printable(collision_key(path))
 
 
 def incidents(connection: Connection) -> list[Incident]:

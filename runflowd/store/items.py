@@ -36,6 +36,7 @@ class Item:
     path: str
     current: bool
     present: bool
+    noted: bool
     stat: Stat
     state: ItemState
     content: str | None
@@ -91,7 +92,8 @@ def item_from(row: Row) -> Item:
         rule=row["rule"],
         path=path_of(row),
         current=bool(row["current"]),
-        present=bool(row["present"]),
+        present=row["absent_at"] is None,
+        noted=bool(row["noted"]),
         stat=Stat(row["size"], row["mtime_ns"], row["inode"]),
         state=ItemState(row["state"]),
         content=row["content"],
@@ -151,17 +153,11 @@ def arrive(connection: Connection, arrival: Arrival, now: float) -> Decision:
     The decision and the row are one transaction, so two equal files can never both be bought.
     """
     existing = item_at(connection, arrival.rule, arrival.path)
-    twin_row = connection.one(
-        "twin",
-        rule=arrival.rule,
-        content=arrival.content,
-        recipe=arrival.recipe,
-        id=existing.id if existing and existing.content == arrival.content else -1,
-    )
-    twin = Twin(twin_row["id"], ItemState(twin_row["state"])) if twin_row else None
+    same_content = existing is not None and existing.content == arrival.content
+    twin = _twin(connection, arrival, existing.id if existing and same_content else -1)
     decision = decide(
         existing.state if existing else None,
-        same_content=existing is not None and existing.content == arrival.content,
+        same_content=same_content,
         twin=twin,
     )
     if existing and decision.touch:
@@ -176,6 +172,19 @@ def arrive(connection: Connection, arrival: Arrival, now: float) -> Decision:
     else:
         connection.run("insert_item", rule=arrival.rule, now=now, **split(arrival.path), **values)
     return decision
+
+
+def arrive_again(connection: Connection, item: Item, arrival: Arrival, now: float) -> None:
+    """Word a ready item anew, after its rule was edited; a twin under the new recipe is not bought twice."""
+    twin = _twin(connection, arrival, item.id)
+    decision = decide(ItemState.WAITING, same_content=True, twin=twin)
+    promote_follower(connection, item.id)
+    connection.run("replace_item", id=item.id, **_arrival_values(arrival, decision, now))
+
+
+def _twin(connection: Connection, arrival: Arrival, besides: int) -> Twin | None:
+    row = connection.one("twin", rule=arrival.rule, content=arrival.content, recipe=arrival.recipe, id=besides)
+    return Twin(row["id"], ItemState(row["state"])) if row else None
 
 
 def _stat(stat: Stat) -> dict[str, int]:
@@ -291,7 +300,13 @@ def release_followers(connection: Connection, number: int) -> int:
     return len(followers)
 
 
-def forget_absent(connection: Connection, known: Known) -> None:
+def fail_followers(connection: Connection, number: int, code: str, reason: str, now: float) -> None:
+    """The same content under the same recipe fails the same way: whoever followed fails with it."""
+    for row in connection.all("followers", id=number):
+        move(connection, row["id"], ItemState.FOLLOWING, ItemState.FAILED, code=code, reason=reason, now=now)
+
+
+def forget_absent(connection: Connection, known: Known, now: float) -> None:
     """The file is gone: unbought rows are dropped, bought ones remembered as absent."""
     if known.state in {ItemState.READY, ItemState.FOLLOWING}:
         promote_follower(connection, known.id)
@@ -304,4 +319,4 @@ def forget_absent(connection: Connection, known: Known) -> None:
             reason="deleted before it was sent",
         )
     if not connection.run("delete_unbought", id=known.id):
-        connection.run("mark_absent", id=known.id)
+        connection.run("mark_absent", id=known.id, now=now)

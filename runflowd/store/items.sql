@@ -1,5 +1,5 @@
 -- name: known_in_folder
-SELECT id, name, size, mtime_ns, inode, state, present FROM item WHERE rule = :rule AND folder = :folder AND current = 1
+SELECT id, name, size, mtime_ns, inode, state, absent_at IS NULL AS present FROM item WHERE rule = :rule AND folder = :folder AND current = 1
 
 -- name: item_at
 SELECT * FROM item WHERE rule = :rule AND folder = :folder AND name = :name AND current = 1
@@ -25,7 +25,7 @@ RETURNING id
 
 -- name: replace_item
 UPDATE item
-SET size = :size, mtime_ns = :mtime_ns, inode = :inode, present = 1, state = :state, content = :content, mime = :mime,
+SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, state = :state, content = :content, mime = :mime,
     recipe = :recipe, input = :input, snapshot = :snapshot, client_ref = :client_ref, source_item = :source_item,
     batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, failure_code = :failure_code,
     failure = :failure, attempts = 0, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
@@ -33,7 +33,7 @@ SET size = :size, mtime_ns = :mtime_ns, inode = :inode, present = 1, state = :st
 WHERE id = :id
 
 -- name: touch_item
-UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, present = 1 WHERE id = :id
+UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL WHERE id = :id
 
 -- name: supersede_item
 UPDATE item SET current = 0 WHERE id = :id
@@ -41,15 +41,18 @@ UPDATE item SET current = 0 WHERE id = :id
 -- name: look_again
 UPDATE item SET size = -1 WHERE id = :id
 
+-- name: mark_present
+UPDATE item SET absent_at = NULL WHERE id = :id
+
 -- name: mark_absent
-UPDATE item SET present = 0 WHERE id = :id
+UPDATE item SET absent_at = coalesce(absent_at, :now) WHERE id = :id
 
 -- name: delete_unbought
 DELETE FROM item WHERE id = :id AND state IN ('waiting', 'ready', 'failed', 'skipped')
   AND batch IS NULL AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.source_item = item.id)
 
 -- name: folders_below
-SELECT DISTINCT folder FROM item WHERE rule = :rule AND current = 1 AND present = 1 AND folder > :after
+SELECT DISTINCT folder FROM item WHERE rule = :rule AND current = 1 AND absent_at IS NULL AND folder > :after
 ORDER BY folder LIMIT :limit
 
 -- name: ready_groups
@@ -83,17 +86,37 @@ UPDATE item SET output = NULL WHERE id = :id
 
 -- name: claim_deliveries
 UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
-WHERE id IN (SELECT id FROM item WHERE state = 'delivering' AND due_at <= :now AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
+WHERE id IN (SELECT id FROM item WHERE state = 'delivering' AND due_at <= :now
+             AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
              AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY due_at, id LIMIT :limit)
 RETURNING *
+
+-- name: claim_notes
+UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
+WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'unknown') AND noted = 0 AND current = 1 AND due_at <= :now
+             AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
+             AND rule NOT IN (SELECT value FROM json_each(:paused))
+             ORDER BY id LIMIT :limit)
+RETURNING *
+
+-- name: set_noted
+UPDATE item SET noted = :noted, owner = NULL WHERE id = :id
+
+-- name: absent_done
+SELECT * FROM item WHERE absent_at < :before AND rule = :rule AND state = 'done' AND current = 1
+  AND EXISTS (SELECT 1 FROM output WHERE output.item = item.id)
+ORDER BY id LIMIT :limit
 
 -- name: release_item
 UPDATE item SET owner = NULL, attempts = :attempts, due_at = :due_at, failure_code = :failure_code, failure = :failure
 WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: next_delivery
-SELECT min(due_at) AS due_at FROM item WHERE state = 'delivering' AND owner IS NULL
+SELECT min(due_at) AS due_at FROM (
+    SELECT min(due_at) AS due_at FROM item WHERE state = 'delivering' AND owner IS NULL
+    UNION ALL
+    SELECT min(due_at) FROM item WHERE state IN ('failed', 'unknown') AND noted = 0 AND current = 1 AND owner IS NULL)
 
 -- name: followers
 SELECT id FROM item WHERE state = 'following' AND source_item = :id ORDER BY id
@@ -114,6 +137,9 @@ ORDER BY id LIMIT :limit
 
 -- name: last_failures
 SELECT * FROM item WHERE state IN ('failed', 'unknown') AND current = 1 ORDER BY ended_at DESC LIMIT :limit
+
+-- name: unnoted_left
+SELECT count(*) AS count FROM item WHERE state IN ('failed', 'unknown') AND noted = 0 AND current = 1
 
 -- name: spend_since
 SELECT cost FROM item WHERE cost IS NOT NULL AND ended_at >= :since

@@ -40,7 +40,7 @@ CREATE TABLE item (
     folder       BLOB NOT NULL,         -- below the watched root, x'' for the root itself
     name         BLOB NOT NULL,
     current      INTEGER NOT NULL DEFAULT 1,   -- 0: a newer content took this path
-    present      INTEGER NOT NULL DEFAULT 1,   -- 0: the file was deleted
+    absent_at    REAL,                  -- when the file was seen to be deleted
     size         INTEGER NOT NULL,
     mtime_ns     INTEGER NOT NULL,
     inode        INTEGER NOT NULL,
@@ -59,6 +59,7 @@ CREATE TABLE item (
     cost         TEXT,
     failure_code TEXT NOT NULL DEFAULT '',
     failure      TEXT NOT NULL DEFAULT '',
+    noted        INTEGER NOT NULL DEFAULT 0,   -- 1: a note about the failure stands in the output folder
     attempts     INTEGER NOT NULL DEFAULT 0,
     due_at       REAL NOT NULL DEFAULT 0,
     found_at     REAL NOT NULL,
@@ -76,6 +77,8 @@ CREATE INDEX item_batch ON item (batch) WHERE batch IS NOT NULL;
 CREATE INDEX item_state ON item (rule, state);
 CREATE INDEX item_ready ON item (snapshot, id) WHERE state = 'ready';
 CREATE INDEX item_delivering ON item (due_at, id) WHERE state = 'delivering';
+CREATE INDEX item_unnoted ON item (id) WHERE state IN ('failed', 'unknown') AND noted = 0;
+CREATE INDEX item_absent ON item (absent_at) WHERE absent_at IS NOT NULL;
 CREATE INDEX item_following ON item (source_item) WHERE state = 'following';
 CREATE INDEX item_ended ON item (ended_at) WHERE cost IS NOT NULL;
 
@@ -107,6 +110,7 @@ CREATE TABLE asset (
 -- Files that runflowd wrote, or is about to: the row comes before the rename.
 CREATE TABLE output (
     path       BLOB PRIMARY KEY,        -- absolute
+    key        TEXT NOT NULL,           -- equal for paths that some file system cannot tell apart
     item       INTEGER NOT NULL,
     position   INTEGER NOT NULL,        -- among the outputs of one item
     content    TEXT NOT NULL,
@@ -115,6 +119,7 @@ CREATE TABLE output (
 ) STRICT;
 
 CREATE INDEX output_item ON output (item);
+CREATE INDEX output_key ON output (key);
 
 -- What was learnt of a service: the batch body it takes, models without batches, usual durations.
 CREATE TABLE fact (

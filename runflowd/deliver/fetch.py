@@ -1,0 +1,103 @@
+"""Where the bytes of a result come from: the service, or a result that was paid for before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from runflowd import files
+from runflowd.api.errors import Expired
+from runflowd.core.outputs import OutputRef, extract
+from runflowd.errors import RunflowdError
+from runflowd.store.batches import batch_from
+from runflowd.store.facts import Output, outputs_of
+from runflowd.store.items import item_by_id
+
+if TYPE_CHECKING:
+    from runflowd.context import Context
+    from runflowd.core.model import Json, Rule
+    from runflowd.files import Draft
+    from runflowd.store.items import Item
+
+MOST_PAGES = 200
+
+
+class NoResult(RunflowdError):
+    """The service says the item succeeded, and there is nothing to fetch."""
+
+    def __init__(self, item: Item, why: str) -> None:
+        super().__init__(f"{item.path}: {why}. It was paid for; look at the run at the service, or change `select`")
+
+
+class Fetching:
+    """Finds and downloads results."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def references(self, item: Item, rule: Rule) -> tuple[OutputRef, ...]:
+        """Where the results of an item are. Reads the service again when nothing is on record."""
+        output = item.output if item.output is not None else await self.read_again(item)
+        found = extract(output, rule.select)
+        if not found:
+            what = f"none of its outputs matches `select: {rule.select}`" if rule.select else "it lists no outputs"
+            raise NoResult(item, what)
+        return found
+
+    async def read_again(self, item: Item) -> Json:
+        """The output of an item as the service shows it now, with freshly signed URLs."""
+        api = self._context.remote.api
+        if item.run_id:
+            return (await api.run(item.run_id)).output
+        row = await self._context.store.read(lambda connection: connection.one("batch", id=item.batch))
+        batch = batch_from(row) if row else None
+        cursor: str | None = None
+        for _ in range(MOST_PAGES if batch and batch.remote_id else 0):
+            assert batch is not None
+            page = await api.items(batch.remote_id or "", cursor)
+            for answer in page.items:
+                if answer.client_ref == item.client_ref:
+                    return answer.output
+            cursor = page.next
+            if cursor is None:
+                break
+        raise NoResult(item, "the service shows it no more")
+
+    async def download(self, item: Item, reference: OutputRef, draft: Draft) -> None:
+        """Write one result into a draft; an expired link is renewed once."""
+        try:
+            await self._stream(reference.url, draft)
+        except Expired:
+            fresh = extract(await self.read_again(item))
+            again = next((entry for entry in fresh if entry.name_hint == reference.name_hint), None)
+            if again is None or draft.size:
+                raise
+            await self._stream(again.url, draft)
+
+    async def _stream(self, url: str, draft: Draft) -> None:
+        async with self._context.remote.api.download(url, draft.limit) as body:
+            async for chunk in body.chunks:
+                await anyio.to_thread.run_sync(draft.write, chunk)
+
+    async def paid_before(self, item: Item) -> tuple[Item, list[Output]]:
+        """The item whose result this one takes, and its outputs that are still as they were written."""
+        assert item.source_item is not None
+        number = item.source_item
+        twin = await self._context.store.read(lambda connection: item_by_id(connection, number))
+        if twin is None:
+            raise NoResult(item, "the result it was to share is not on record any more")
+        recorded = await self._context.store.read(lambda connection: outputs_of(connection, number))
+        intact = [output for output in recorded if await anyio.to_thread.run_sync(_intact, output)]
+        return twin, intact if len(intact) == len(recorded) else []
+
+
+def _intact(output: Output) -> bool:
+    folder, _, name = output.path.rpartition("/")
+    standing = files.stat(folder, name)
+    if standing is None or standing.size != output.size:
+        return False
+    try:
+        return files.hash_file(folder, name, standing) == output.content
+    except files.FileTrouble:
+        return False

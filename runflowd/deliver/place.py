@@ -1,0 +1,123 @@
+"""From a finished draft to a file under its final name, recorded before and after.
+
+The bytes are on disk before the name is chosen, the name is recorded before the rename, and the
+rename never replaces a file that is not ours. A crash at any line leaves either nothing visible or
+a file that the next try recognises by its hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from runflowd import files
+from runflowd.core.imagetype import NotAnImage, Partial, check
+from runflowd.core.naming import EXTENSIONS, output_path
+from runflowd.errors import RunflowdError
+from runflowd.failpoints import reach
+from runflowd.store.facts import Output, output_at, reserve_output
+
+if TYPE_CHECKING:
+    from runflowd.context import Context
+    from runflowd.core.model import Rule, Stat
+    from runflowd.files import Draft
+    from runflowd.store.items import Item
+
+
+class BrokenResult(RunflowdError):
+    """What was downloaded is not a whole image."""
+
+    def __init__(self, item: Item, why: str) -> None:
+        super().__init__(f"{item.path}: the service sent a broken result: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A name that may be taken; `replaces` is our own older file there, `adopted` the very same bytes."""
+
+    relative: str
+    replaces: Stat | None = None
+    overwrite: bool = False
+    adopted: bool = False
+
+
+class Placing:
+    """Puts drafts in place below a rule's output folder."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def place(self, item: Item, rule: Rule, draft: Draft, index: int, count: int) -> str:
+        """Check, name, record and rename one output; give its path below the output folder."""
+        mime = await anyio.to_thread.run_sync(_checked_type, item, draft)
+        written = await anyio.to_thread.run_sync(draft.flush)
+        refused: set[str] = set()
+        while True:
+            relative = output_path(
+                rule, mirrored(item), EXTENSIONS[mime], index, count, taken=lambda path: path in refused
+            )
+            spot = await self._look(item, rule, relative, written.sha256)
+            if spot is None:
+                refused.add(relative)
+                continue
+            await self._reserve(item, rule, relative, index, written)
+            try:
+                await anyio.to_thread.run_sync(self._commit, draft, spot)
+            except files.Taken:
+                refused.add(relative)
+                continue
+            return relative
+
+    async def _look(self, item: Item, rule: Rule, relative: str, content: str) -> Spot | None:
+        """Whether the name may be used; None when it belongs to somebody else."""
+        path = f"{rule.output}/{relative}"
+        recorded = await self._context.store.read(lambda connection: output_at(connection, path))
+        return await anyio.to_thread.run_sync(_judge, item, rule, relative, content, recorded)
+
+    async def _reserve(self, item: Item, rule: Rule, relative: str, index: int, written: files.Written) -> None:
+        path = f"{rule.output}/{relative}"
+        await self._context.store.write(
+            lambda connection: reserve_output(connection, path, item.id, index, written.sha256, written.stat.size)
+        )
+        reach("output.reserved")
+
+    @staticmethod
+    def _commit(draft: Draft, spot: Spot) -> None:
+        if not spot.adopted:
+            draft.commit(spot.relative.rpartition("/")[2], replaces=spot.replaces, overwrite=spot.overwrite)
+
+
+def mirrored(item: Item) -> str:
+    """The input path that names an item's outputs; a superseded content is filed beside the new one."""
+    if item.current:
+        return item.path
+    folder, slash, name = item.path.rpartition("/")
+    stem, dot, extension = name.rpartition(".")
+    old = f"~{(item.content or '')[:8]}"
+    return f"{folder}{slash}{stem}{old}.{extension}" if dot and stem else f"{folder}{slash}{name}{old}"
+
+
+def _checked_type(item: Item, draft: Draft) -> str:
+    match check(draft.source()):
+        case NotAnImage(reason) | Partial(reason):
+            raise BrokenResult(item, reason)
+        case whole:
+            return whole.type.mime
+
+
+def _judge(item: Item, rule: Rule, relative: str, content: str, recorded: Output | None) -> Spot | None:
+    standing = files.stat(rule.output, relative)
+    ours = recorded is not None and (recorded.rule, recorded.source) == (item.rule, item.path)
+    same_path = recorded is not None and recorded.path == f"{rule.output}/{relative}"
+    if recorded is not None and not (ours and same_path):
+        return None
+    if standing is None:
+        return Spot(relative)
+    found = files.hash_file(rule.output, relative, standing)
+    if found == content:
+        return Spot(relative, adopted=True)
+    if recorded is not None and found == recorded.content:
+        return Spot(relative, replaces=standing)
+    return Spot(relative, overwrite=True) if rule.overwrite else None

@@ -1,0 +1,53 @@
+"""`on_delete: remove`: an input that stays deleted takes its output along."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import structlog
+
+from runflowd import files
+from runflowd.core.model import OnDelete
+from runflowd.store.facts import forget_output, outputs_of
+from runflowd.store.items import item_from
+
+if TYPE_CHECKING:
+    from runflowd.context import Context
+    from runflowd.core.model import Rule
+    from runflowd.store.facts import Output
+
+log = structlog.get_logger()
+
+GRACE = 60.0
+"""Seconds that an input must be gone. A rename looks like a deletion first, and its result moves along."""
+
+PAGE = 100
+
+
+async def remove_outputs(context: Context, rule: Rule) -> None:
+    """Remove the untouched outputs of inputs that were deleted a while ago."""
+    if rule.on_delete is not OnDelete.REMOVE:
+        return
+    before = context.clock.wall() - GRACE
+    rows = await context.store.read(
+        lambda connection: connection.all("absent_done", rule=rule.name, before=before, limit=PAGE)
+    )
+    for item in map(item_from, rows):
+        for output in await context.store.read(partial(outputs_of, item=item.id)):
+            removed = await anyio.to_thread.run_sync(_remove, output)
+            await context.store.write(partial(forget_output, path=output.path))
+            log.info("removed" if removed else "kept", action="output.removed", rule=rule.name, path=output.path)
+
+
+def _remove(output: Output) -> bool:
+    """Remove a file if it still is what runflowd wrote; an edited one belongs to whoever edited it."""
+    folder, _, name = output.path.rpartition("/")
+    try:
+        standing = files.stat(folder, name)
+        if standing is None or files.hash_file(folder, name, standing) != output.content:
+            return False
+        return files.remove(folder, name, standing)
+    except files.FileTrouble:
+        return False

@@ -1,0 +1,83 @@
+"""Sealing: which ready items become a batch now, and when to ask again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from runflowd.core.batching import Group, due, next_deadline
+from runflowd.failpoints import reach
+from runflowd.store.batches import seal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runflowd.context import Context
+    from runflowd.intake.shelf import Shelf
+    from runflowd.store import Connection
+
+log = structlog.get_logger()
+
+
+class Sealing:
+    """Keeps the monotonic times of each group of ready items; counts and sizes are the store's."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._times: dict[str, tuple[float, float]] = {}
+        self.deadline: float | None = None
+
+    def arrived(self, snapshot: str) -> None:
+        """Items became ready under this rule text: its quiet time starts anew."""
+        now = self._context.clock.now()
+        self._times[snapshot] = (self._times.get(snapshot, (now, now))[0], now)
+
+    async def turn(self, shelves: Iterable[Shelf]) -> int:
+        """Seal every group that is due; give how many batches were made."""
+        present = {shelf.snapshot: shelf for shelf in shelves if shelf.snapshot}
+        groups = await self._groups(present)
+        self._times = {group.key: (group.oldest, group.newest) for group in groups}
+        sealed = 0
+        for group in due(groups, self._context.clock.now()):
+            sealed += await self._seal(present[group.key], group)
+        self.deadline = next_deadline(await self._groups(present) if sealed else groups)
+        if sealed:
+            self._context.bells.dispatch.ring()
+        return sealed
+
+    async def _groups(self, present: dict[str, Shelf]) -> list[Group]:
+        rows = await self._context.store.read(lambda connection: connection.all("ready_groups"))
+        now = self._context.clock.now()
+        groups: list[Group] = []
+        for row in rows:
+            if shelf := present.get(row["snapshot"]):
+                oldest, newest = self._times.get(row["snapshot"], (now, now))
+                groups.append(Group(row["snapshot"], row["count"], row["bytes"], oldest, newest, shelf.rule.batch))
+        return groups
+
+    async def _seal(self, shelf: Shelf, group: Group) -> int:
+        rule, service, now = shelf.rule, self._context.remote.name, self._context.clock.wall()
+
+        def write(connection: Connection) -> str | None:
+            return seal(
+                connection,
+                snapshot=group.key,
+                rule=rule.name,
+                model=rule.model,
+                service=service,
+                limits=rule.batch,
+                now=now,
+            )
+
+        batch = await self._context.store.write(write)
+        reach("batch.sealed")
+        # What was left behind is not new: it goes on waiting from now, at most another quiet time.
+        moment = self._context.clock.now()
+        self._times[group.key] = (moment, self._times.get(group.key, (moment, moment))[1])
+        if batch is None:
+            return 0
+        log.info(
+            "sealed", action="batch.sealed", rule=rule.name, batch=batch, items=min(group.count, rule.batch.max_items)
+        )
+        return 1

@@ -1,0 +1,53 @@
+"""What intake keeps in memory for one rule: what may be forgotten, since a sweep finds it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runflowd.core.model import Rule, WatchMode
+from runflowd.core.rules import Matcher
+from runflowd.core.settle import Settling
+from runflowd.filesystems import wants_sweep
+from runflowd.snapshot import to_text
+
+if TYPE_CHECKING:
+    from typing import Self
+
+TRACKED = 20_000
+"""Files of one rule that may be waiting for rest at once; the others are found by a later sweep."""
+
+NETWORK_SWEEP = 10.0
+"""Seconds between two sweeps where the kernel tells nothing of what others write."""
+
+RESTLESS_AFTER = 30
+"""Times `settle` after which a file that never rests, is empty or has no end is reported."""
+
+
+@dataclass(slots=True)
+class Shelf:
+    """One rule's matcher, its tracker of restless files, and when its folder is swept next."""
+
+    rule: Rule
+    matcher: Matcher
+    settling: Settling
+    text: str
+    by_events: bool
+    sweep_due: float = 0.0
+    sweeping: bool = False
+    swept: bool = False
+    identity: tuple[int, int] | None = None
+    snapshot: str = ""
+    overflowed: bool = field(default=False)
+
+    @classmethod
+    def of(cls, rule: Rule) -> Self:
+        """The shelf of a rule that was just loaded. Looks at the file system: call from a worker thread."""
+        by_events = rule.mode is WatchMode.EVENTS or (rule.mode is WatchMode.AUTO and not wants_sweep(rule.watch))
+        settling = Settling(rule.settle, rule.settle * RESTLESS_AFTER, TRACKED)
+        return cls(rule, Matcher(rule), settling, to_text(rule), by_events)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two sweeps."""
+        return self.rule.sweep if self.by_events else min(self.rule.sweep, NETWORK_SWEEP)

@@ -1,0 +1,232 @@
+"""The intake loop: hints and deadlines in, ready items and sealed batches out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from runflowd import files
+from runflowd.context import Context, Look
+from runflowd.conveyor import LONGEST_NAP
+from runflowd.core.model import Existing
+from runflowd.errors import StoreError
+from runflowd.incidents import Trouble
+from runflowd.intake.accept import Accepting
+from runflowd.intake.look import Looking
+from runflowd.intake.refresh import refresh_ready
+from runflowd.intake.removal import remove_outputs
+from runflowd.intake.seal import Sealing
+from runflowd.intake.shelf import Shelf
+from runflowd.store.batches import save_snapshot
+from runflowd.store.facts import fact
+from runflowd.watch import Watcher
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from runflowd.core.model import Rule
+    from runflowd.dirty import Changes
+
+log = structlog.get_logger()
+
+LOOKS_PER_TURN = 64
+
+SECOND_LOOK = 2.0
+"""Seconds after which a pasted folder is looked at again: files may have come in before its watch was armed."""
+
+
+def watch_scope(rule: str) -> str:
+    """The scope of trouble with a rule's watched folder; it pauses nothing else."""
+    return f"watch:{rule}"
+
+
+class Intake:
+    """Stage one. What it holds in memory is found again by the next sweep."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._looking = Looking(context)
+        self._accepting = Accepting(context)
+        self._sealing = Sealing(context)
+        self._shelves: dict[str, Shelf] = {}
+        self._rules: dict[str, Rule] | None = None
+        self._second_looks: list[tuple[float, Look]] = []
+        self._stopping = False
+        self._watcher: Watcher | None = None
+
+    def stop(self) -> None:
+        """Take nothing more in."""
+        self._stopping = True
+        self._context.bells.intake.ring()
+
+    @property
+    def idle(self) -> bool:
+        """Whether every folder was swept and no file is waiting for rest; for `sync`."""
+        return (
+            self._rules is self._context.rules
+            and not self._context.looks
+            and all(
+                shelf.swept and not shelf.sweeping and not shelf.overflowed and not len(shelf.settling)
+                for shelf in self._shelves.values()
+            )
+        )
+
+    @property
+    def waiting(self) -> int:
+        """How many files are being watched until they rest."""
+        return sum(len(shelf.settling) for shelf in self._shelves.values())
+
+    async def run(self, *, watch: bool = True) -> None:
+        """Turn until `stop`; with `watch` off, sweeps alone find files."""
+        async with Watcher() as watcher, anyio.create_task_group() as group:
+            if watch:
+                self._watcher = watcher
+                group.start_soon(self._listen, watcher)
+            while not self._stopping:
+                self._context.beat("intake")
+                try:
+                    nap = await self._turn(group)
+                except StoreError as trouble:
+                    log.error(str(trouble), action="store.failed", stage="intake")
+                    nap = 5.0
+                await self._context.bells.intake.wait(nap)
+            group.cancel_scope.cancel()
+
+    async def _turn(self, group: TaskGroup) -> float:
+        if self._rules is not self._context.rules:
+            await self._follow_rules()
+        await self._follow_hints()
+        now = self._context.clock.now()
+        for shelf in self._shelves.values():
+            if not shelf.sweeping and shelf.sweep_due <= now:
+                shelf.sweeping = True
+                group.start_soon(self._sweep, shelf)
+        accepted = 0
+        for shelf in list(self._shelves.values()):
+            accepted += await self._accept(shelf)
+        await self._sealing.turn(self._shelves.values())
+        return 0.0 if accepted or self._context.looks else self._nap()
+
+    def _nap(self) -> float:
+        """Seconds until something is due by itself."""
+        deadlines = [shelf.sweep_due for shelf in self._shelves.values() if not shelf.sweeping]
+        deadlines += [due for shelf in self._shelves.values() if (due := shelf.settling.next_deadline()) is not None]
+        deadlines += [due for due, _ in self._second_looks]
+        deadlines += [self._sealing.deadline] if self._sealing.deadline is not None else []
+        return min(LONGEST_NAP, max(0.0, min(deadlines, default=LONGEST_NAP) - self._context.clock.now()))
+
+    async def _follow_rules(self) -> None:
+        """The configuration was swapped: rules that stayed the same keep what they know."""
+        rules = self._context.rules
+        for name in self._shelves.keys() - rules.keys():
+            del self._shelves[name]
+        for name, rule in rules.items():
+            if name not in self._shelves or self._shelves[name].rule != rule:
+                await self._open_shelf(rule)
+        self._rules = rules
+        if self._watcher is not None:
+            roots = [shelf.rule.watch for shelf in self._shelves.values() if shelf.by_events]
+            await self._watcher.set_roots(roots, ignore=[rule.output for rule in rules.values()])
+
+    async def _open_shelf(self, rule: Rule) -> None:
+        shelf = await anyio.to_thread.run_sync(Shelf.of, rule)
+        shelf.snapshot = await self._context.store.write(
+            lambda connection: save_snapshot(connection, rule.name, shelf.text)
+        )
+        self._shelves[rule.name] = shelf
+        await refresh_ready(self._context, shelf)
+
+    async def _listen(self, watcher: Watcher) -> None:
+        """Turn what the watcher noticed into looks. Its own ills are facts to sweep on."""
+        while True:
+            changes = await watcher.wait(LONGEST_NAP)
+            self._note(changes)
+            for trouble in await watcher.audit():
+                log.warning(trouble.message, action="watch.trouble", ill=trouble.ill, path=trouble.path)
+            self._context.bells.intake.ring()
+
+    def _note(self, changes: Changes) -> None:
+        if changes.everything:
+            for shelf in self._shelves.values():
+                shelf.sweep_due = 0.0
+        for paths, deep in ((changes.folders, False), (changes.trees, True)):
+            for path in paths:
+                for name, shelf in self._shelves.items():
+                    root = shelf.rule.watch
+                    if path == root or path.startswith(f"{root}/"):
+                        self._context.looks.append(Look(name, path[len(root) + 1 :], deep))
+
+    async def _follow_hints(self) -> None:
+        now = self._context.clock.now()
+        ready = [look for due, look in self._second_looks if due <= now]
+        self._second_looks = [entry for entry in self._second_looks if entry[0] > now]
+        self._context.looks.extend(ready)
+        done: set[Look] = set()
+        for _ in range(min(LOOKS_PER_TURN, len(self._context.looks))):
+            look = self._context.looks.popleft()
+            shelf = self._shelves.get(look.rule)
+            if shelf is None or look in done or shelf.matcher.prunes(look.folder):
+                continue
+            done.add(look)
+            await self._looking.tree(shelf, look.folder, deep=look.deep)
+            if look.deep and look not in ready:
+                self._second_looks.append((now + SECOND_LOOK, look))
+
+    async def _sweep(self, shelf: Shelf) -> None:
+        started = self._context.clock.now()
+        shelf.overflowed = False
+        identity = await anyio.to_thread.run_sync(files.root_identity, shelf.rule.watch)
+        try:
+            if identity is None:
+                await self._root_missing(shelf)
+                return
+            await self._context.incidents.over(watch_scope(shelf.rule.name))
+            await self._skip_existing(shelf)
+            seen = await self._looking.tree(shelf, "", deep=True)
+            if shelf.identity in {None, identity}:
+                await self._looking.vanished(shelf, seen)
+            shelf.swept = True
+            await remove_outputs(self._context, shelf.rule)
+        except StoreError as trouble:
+            log.error(str(trouble), action="store.failed", stage="intake")
+        finally:
+            shelf.identity = identity
+            shelf.sweeping = False
+            now = self._context.clock.now()
+            # A folder that takes long to read is read less often: at most a tenth of the time.
+            pause = shelf.interval if not shelf.overflowed else min(shelf.interval, 5.0)
+            shelf.sweep_due = now + max(pause, 10 * (now - started))
+            self._context.bells.intake.ring()
+
+    async def _root_missing(self, shelf: Shelf) -> None:
+        rule = shelf.rule
+        await self._context.incidents.report(
+            Trouble(
+                watch_scope(rule.name),
+                "WATCH_MISSING",
+                f"rule {rule.name}: the watched folder {rule.watch} is not there",
+                "Create it or mount it; nothing that was in it counts as deleted",
+                slowest=shelf.interval,
+            )
+        )
+        shelf.swept = True
+
+    async def _skip_existing(self, shelf: Shelf) -> None:
+        """Under `existing: skip`, what lies there when a rule is first seen is recorded and left alone."""
+        subject, rule = f"rule-seen:{shelf.rule.name}", shelf.rule
+        seen = await self._context.store.read(lambda connection: fact(connection, "", subject))
+        if seen is None and rule.existing is Existing.SKIP:
+            await self._looking.skip_all(shelf)
+        if seen is None:
+            await self._context.store.write(
+                lambda connection: connection.run("save_fact", service="", subject=subject, value="yes")
+            )
+
+    async def _accept(self, shelf: Shelf) -> int:
+        ready = await self._accepting.due(shelf)
+        if ready:
+            self._sealing.arrived(shelf.snapshot)
+        return ready

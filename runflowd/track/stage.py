@@ -1,0 +1,292 @@
+"""The track loop: poll each batch that was bought, and record what became of its items."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import structlog
+
+from runflowd.api.errors import ApiError, NotFound
+from runflowd.api.values import Item as Answer
+from runflowd.api.values import Status
+from runflowd.conveyor import LONGEST_NAP, Conveyor
+from runflowd.core.backoff import delay, poll_delay
+from runflowd.core.lifecycle import BatchState, ItemState
+from runflowd.core.refusal import Shape
+from runflowd.core.results import match
+from runflowd.failpoints import reach
+from runflowd.incidents import SERVICE
+from runflowd.store.batches import Batch, Lease, claim_batches, move_batch, release
+from runflowd.store.facts import fact
+from runflowd.store.items import Item, fail_followers, items_of_batch, move
+from runflowd.trouble import of_service
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from runflowd.context import Context
+    from runflowd.store import Connection
+
+log = structlog.get_logger()
+
+LOOKS_FOR_MISSING = 5
+"""Looks at an ended batch, or at one the service does not know, before its silence is believed."""
+
+STALLED_AFTER = 3600.0
+"""Seconds after which a batch counts as stalled, unless its model usually takes a tenth of that or more."""
+
+MOST_PAGES = 200
+
+POLLS = 8
+"""Batches looked at at once."""
+
+
+def usual_subject(model: str) -> str:
+    """Under which subject the usual duration of a model's batches is remembered, in seconds."""
+    return f"usual-seconds:{model}"
+
+
+class Track:
+    """Stage three. A callback only makes a batch due; what counts is what a poll then says."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.conveyor: Conveyor[Batch] = Conveyor(
+            "track",
+            context,
+            context.bells.track,
+            slots=POLLS,
+            claim=self._claim,
+            work=self._work,
+            give_back=self._give_back,
+            pause=self._pause,
+        )
+
+    async def _claim(self, room: int) -> list[Batch]:
+        context = self._context
+        if context.incidents.closed_for(SERVICE):
+            return []
+        lease = Lease(context.store.owner, context.clock.wall())
+        service = context.remote.name
+        return await context.store.write(
+            lambda connection: claim_batches(connection, BatchState.SUBMITTED, service, lease, room)
+        )
+
+    async def _pause(self) -> float:
+        context = self._context
+        if closed := context.incidents.closed_for(SERVICE):
+            return closed
+        service = context.remote.name
+        row = await context.store.read(
+            lambda connection: connection.one("next_batch", state=BatchState.SUBMITTED, service=service)
+        )
+        if row is None or row["due_at"] is None:
+            return LONGEST_NAP
+        return max(0.02, float(row["due_at"]) - context.clock.wall())
+
+    async def _work(self, batch: Batch) -> None:
+        items = await self._context.store.read(lambda connection: items_of_batch(connection, batch.id))
+        waiting = [item for item in items if item.state is ItemState.SUBMITTED]
+        if batch.shape == Shape.RUN or batch.remote_id is None:
+            await self._look_at_runs(batch, waiting)
+        else:
+            await self._look_at_batch(batch, batch.remote_id, items, waiting)
+        await self._context.incidents.over(SERVICE)
+
+    async def _look_at_batch(self, batch: Batch, remote_id: str, items: list[Item], waiting: list[Item]) -> None:
+        seen = await self._context.remote.api.batch(remote_id)
+        if not seen.status.ended:
+            await self._wait_more(batch, seen.word)
+            return
+        answers = await self._read_items(remote_id)
+        reach("results.read")
+        matched = match(items, answers)
+        pending = [item for item, answer in matched.pairs if not answer.status.ended and item in waiting]
+        silent = [item for item in matched.missing if item in waiting]
+        results = [(item, answer) for item, answer in matched.pairs if item in waiting and answer.status.ended]
+        if matched.strange:
+            log.warning("unknown items", action="batch.strange", batch=batch.id, count=len(matched.strange))
+        await self._record(batch, results)
+        if (pending or silent) and batch.attempts < LOOKS_FOR_MISSING:
+            await self._wait_more(batch, seen.word, attempts=batch.attempts + 1)
+        elif pending:
+            await self._wait_more(batch, seen.word, attempts=batch.attempts)
+        else:
+            await self._end(batch, seen.word, seen.cost, silent)
+
+    async def _read_items(self, remote_id: str) -> list[Answer]:
+        answers: list[Answer] = []
+        cursor: str | None = None
+        seen: set[str | None] = set()
+        while cursor not in seen and len(seen) < MOST_PAGES:
+            seen.add(cursor)
+            page = await self._context.remote.api.items(remote_id, cursor)
+            answers += page.items
+            cursor = page.next
+            if cursor is None:
+                break
+        return answers
+
+    async def _look_at_runs(self, batch: Batch, waiting: list[Item]) -> None:
+        results: list[tuple[Item, Answer]] = []
+        for item in waiting:
+            run = await self._context.remote.api.run(item.run_id or "")
+            if run.status.ended:
+                results.append(
+                    (
+                        item,
+                        Answer(item.client_ref, run.id, None, run.status, run.word, run.output, run.cost, run.failure),
+                    )
+                )
+        reach("results.read")
+        await self._record(batch, results)
+        if len(results) < len(waiting):
+            await self._wait_more(batch, "running")
+        else:
+            await self._end(batch, "ended", None, [])
+
+    async def _wait_more(self, batch: Batch, word: str, attempts: int = 0) -> None:
+        context = self._context
+        now = context.clock.wall()
+        age = max(0.0, now - (batch.submitted_at or now))
+        usual = await self._usual(batch.model)
+        stalled = batch.stalled_at
+        if stalled is None and age > max(STALLED_AFTER, 10 * (usual or 0.0)):
+            stalled = now
+            log.warning(
+                f"no result after {age / 3600:.1f} h; it is kept, polled slowly, and never bought again by itself",
+                action="batch.stalled",
+                rule=batch.rule,
+                batch=batch.id,
+            )
+        pause = poll_delay(
+            age, usual, context.remote.poll, jitter=context.clock.jitter(), cap=300.0 if stalled else 30.0
+        )
+        await context.store.write(
+            lambda connection: release(
+                connection,
+                batch,
+                context.store.owner,
+                due_at=now + pause,
+                attempts=attempts,
+                status=word,
+                stalled_at=stalled,
+            )
+        )
+
+    async def _usual(self, model: str) -> float | None:
+        service = self._context.remote.name
+        text = await self._context.store.read(lambda connection: fact(connection, service, usual_subject(model)))
+        return float(text) if text else None
+
+    async def _record(self, batch: Batch, results: list[tuple[Item, Answer]]) -> None:
+        """Write down what became of items, in one transaction; the answers are not read again."""
+        if not results:
+            return
+        now = self._context.clock.wall()
+
+        def write(connection: Connection) -> None:
+            for item, answer in results:
+                record_answer(connection, item, answer, now)
+
+        await self._context.store.write(write)
+        reach("results.recorded")
+        self._context.bells.deliver.ring()
+        failed = sum(answer.status is not Status.SUCCEEDED for _, answer in results)
+        log.info("results", action="batch.results", rule=batch.rule, batch=batch.id, items=len(results), failed=failed)
+
+    async def _end(self, batch: Batch, word: str, cost: Decimal | None, silent: list[Item]) -> None:
+        now = self._context.clock.wall()
+        duration = max(0.0, now - (batch.submitted_at or now))
+        usual = await self._usual(batch.model)
+        learnt = duration if usual is None else 0.7 * usual + 0.3 * duration
+
+        def write(connection: Connection) -> None:
+            for item in silent:
+                reason = "the service does not list this item of its batch, though the batch has ended"
+                move(
+                    connection,
+                    item.id,
+                    ItemState.SUBMITTED,
+                    ItemState.UNKNOWN,
+                    code="NOT_LISTED",
+                    reason=reason,
+                    now=now,
+                )
+            connection.run("batch_ended", id=batch.id, cost=str(cost) if cost is not None else None, status=word)
+            connection.run(
+                "save_fact", service=batch.service, subject=usual_subject(batch.model), value=f"{learnt:.3f}"
+            )
+            move_batch(connection, batch, BatchState.ENDED, now=now)
+
+        await self._context.store.write(write)
+        self._context.bells.deliver.ring()
+        log.info(
+            "ended", action="batch.ended", rule=batch.rule, batch=batch.id, status=word, seconds=round(duration, 1)
+        )
+
+    async def _give_back(self, batch: Batch, error: Exception) -> None:
+        context = self._context
+        if isinstance(error, NotFound) and batch.attempts + 1 >= LOOKS_FOR_MISSING:
+            await self._disown(batch, error)
+            return
+        trouble = of_service(error) if isinstance(error, ApiError) else None
+        if trouble:
+            await context.incidents.report(trouble)
+        else:
+            log.warning(str(error), action="batch.trouble", rule=batch.rule, batch=batch.id, exc_info=error)
+        pause = delay(batch.attempts + 1, base=max(context.remote.poll, 1.0), cap=300.0, jitter=context.clock.jitter())
+        await context.store.write(
+            lambda connection: release(
+                connection,
+                batch,
+                context.store.owner,
+                due_at=context.clock.wall() + pause,
+                attempts=batch.attempts + 1,
+                reason=str(error),
+                stalled_at=batch.stalled_at,
+            )
+        )
+
+    async def _disown(self, batch: Batch, error: NotFound) -> None:
+        """The service does not know what it sold: purged, or another organization's key. Stop and ask."""
+        now = self._context.clock.wall()
+        reason = f"{error}. It was bought, so it is never bought again by itself; `runflowd retry` looks again"
+
+        def write(connection: Connection) -> None:
+            move_batch(connection, batch, BatchState.UNKNOWN, code="NOT_FOUND", reason=reason, now=now)
+            for item in items_of_batch(connection, batch.id):
+                if item.state is ItemState.SUBMITTED:
+                    move(connection, item.id, item.state, ItemState.UNKNOWN, code="NOT_FOUND", reason=reason, now=now)
+
+        await self._context.store.write(write)
+        self._context.bells.deliver.ring()
+        log.error(reason, action="batch.unknown", rule=batch.rule, batch=batch.id)
+
+
+def record_answer(connection: Connection, item: Item, answer: Answer, now: float) -> None:
+    """Store one item's end: its output to be delivered, or why there is none."""
+    connection.run(
+        "set_result",
+        id=item.id,
+        run_id=answer.run_id or None,
+        output=json.dumps(answer.output) if answer.status is Status.SUCCEEDED else None,
+        cost=str(answer.cost) if answer.cost is not None else None,
+    )
+    if answer.status is Status.SUCCEEDED:
+        move(connection, item.id, ItemState.SUBMITTED, ItemState.DELIVERING)
+        return
+    code, reason = failure_of(answer)
+    move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, code=code, reason=reason, now=now)
+    fail_followers(connection, item.id, code, reason, now)
+
+
+def failure_of(answer: Answer) -> tuple[str, str]:
+    """Code and sentence for an item that did not succeed."""
+    failure = answer.failure
+    if answer.status is Status.CANCELLED:
+        return "CANCELLED", "cancelled at the service; it is not sent again by itself"
+    if failure is None or not (failure.code or failure.message):
+        return "FAILED", f"the service says {answer.word or 'failed'} and gives no reason"
+    return failure.code or "FAILED", failure.message or failure.code
