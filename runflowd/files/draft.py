@@ -162,7 +162,10 @@ def start_draft(root: str, folder: str, *, limit: int) -> Draft:
 
     Raises FileTrouble: Missing if the root is not there, Escapes if a symlink stands in the way.
     """
-    with opened_folder("write into", root, folder, make=True) as descriptor:
+    with (
+        opened_folder("write into", root, folder, make=True) as descriptor,
+        explained("write into", joined(root, folder)),
+    ):
         own = os.dup(descriptor)
     try:
         return Draft(root, folder, own, limit=limit)

@@ -130,7 +130,12 @@ def _open_regular(doing: str, path: str, name: str, folder: int) -> int:
     if not modes.S_ISREG(kind := os.lstat(name, dir_fd=folder).st_mode):
         raise Escapes(doing, path) if modes.S_ISLNK(kind) else NotAFile(doing, path)
     descriptor = os.open(name, _OPEN_FILE, dir_fd=folder)
-    if not modes.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        regular = modes.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        raise
+    if not regular:
         os.close(descriptor)
         raise NotAFile(doing, path)
     return descriptor

@@ -12,7 +12,7 @@ import sys
 import textwrap
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pictures
 import pytest
@@ -23,7 +23,7 @@ from runflowd.core.model import Stat
 from runflowd.files import renaming
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 AS_ROOT = os.geteuid() == 0
 
@@ -77,6 +77,25 @@ def save(
     with files.start_draft(root, folder, limit=1 << 20) as draft:
         draft.write(data)
         return draft.commit(name, replaces=replaces, overwrite=overwrite)
+
+
+def failing_from(patch: pytest.MonkeyPatch, fatal: int, code: int, *, lasting: bool) -> Callable[[], int]:
+    """Make the `fatal`-th call that can fail do so, and with `lasting` all later ones; returns the counter."""
+    count = 0
+
+    def spoiled(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == fatal or (lasting and count > fatal):
+                raise OSError(code, os.strerror(code))
+            return real(*arguments, **options)
+
+        return call
+
+    for name in ("open", "write", "fsync", "fstat", "lstat", "rename", "link", "unlink", "mkdir", "dup"):
+        patch.setattr(os, name, spoiled(getattr(os, name)))
+    return lambda: count
 
 
 class TestScan:
@@ -512,6 +531,29 @@ class TestDraft:
 
         assert -signal.SIGKILL == done.returncode
         assert ({} if point == "output.written" else {"x.png": b"whole"}) == visible
+
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
+    @pytest.mark.parametrize("lasting", [False, True])
+    def test_the_nth_call_fails(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, lasting: bool
+    ) -> None:
+        """Whichever system call fails, once or for ever: the old file or the whole new one, and no leak."""
+        before = open_descriptors()
+        for fatal in range(1, 100):
+            output = tmp_path / str(fatal)
+            output.mkdir()
+            older = save(str(output), "a/x.png", b"old")
+            with monkeypatch.context() as patch:
+                calls = failing_from(patch, fatal, code, lasting=lasting)
+                with suppress(files.FileTrouble):
+                    save(str(output), "a/x.png", b"new", replaces=older.stat)
+            seen = {name: data for name, data in tree(str(output)).items() if files.TEMPORARY_PREFIX not in name}
+            assert seen in ({"a/x.png": b"old"}, {"a/x.png": b"new"})
+            assert before == open_descriptors()
+            if calls() < fatal:
+                break
+
+        assert (b"new", True) == (seen["a/x.png"], fatal > 6)
 
     def test_no_descriptor_leaks(self, output: str) -> None:
         """Months of results must not use up the descriptors, on success or failure."""

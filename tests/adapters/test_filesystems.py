@@ -1,0 +1,86 @@
+"""File-system types come from the kernel's own list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runflowd import filesystems
+from runflowd.filesystems import InotifyLimits, Mount
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOUNTINFO = r"""22 28 0:20 / /proc rw,nosuid shared:13 - proc proc rw
+28 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+90 28 0:50 / /mnt/my\040share rw,relatime - cifs //nas/share rw
+91 28 0:51 / /mnt/nfs rw shared:9 master:2 - nfs4 nas:/ rw
+92 91 8:2 / /mnt/nfs/local rw - xfs /dev/sdb rw
+93 28 0:52 / /mnt/over rw - ext4 /dev/sdc rw
+94 93 0:53 / /mnt/over rw - fuse.sshfs host:/ rw
+a line that is none
+"""
+
+
+@pytest.fixture
+def among(tmp_path: Path) -> tuple[Mount, ...]:
+    """A machine with shares."""
+    (tmp_path / "mountinfo").write_text(MOUNTINFO, encoding="ascii")
+    return filesystems.mounts(str(tmp_path / "mountinfo"))
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/x", "ext4"),
+        ("/mnt/my share/in", "cifs"),
+        ("/mnt/my shares", "ext4"),
+        ("/mnt/nfs", "nfs4"),
+        ("/mnt/nfs/local/in", "xfs"),
+        ("/mnt/over/in", "fuse.sshfs"),
+    ],
+)
+def test_the_innermost_and_latest_mount_counts(among: tuple[Mount, ...], path: str, kind: str) -> None:
+    """Mounts nest, cover one another, and have names with spaces."""
+    assert kind == filesystems.file_system_of(path, among)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        *((kind, True) for kind in ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse.sshfs", "fuse.rclone")),
+        *((kind, False) for kind in ("ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "fuseblk", "")),
+    ],
+)
+def test_silent_file_systems_want_sweeping(kind: str, expected: bool) -> None:
+    """Changes made elsewhere never become events there (scenarios 34 and 35)."""
+    assert expected == filesystems.wants_sweep("/x", (Mount("/", kind),))
+
+
+def test_the_running_kernel_is_understood() -> None:
+    """The real list names a real type."""
+    assert "proc" == filesystems.file_system_of("/proc/self")
+
+
+def test_an_unreadable_list_is_no_error() -> None:
+    """Unknown is an answer, and means events."""
+    assert ((), "") == (filesystems.mounts("/nonexistent"), filesystems.file_system_of("/x", ()))
+
+
+def test_hidden_limits_are_unknown(tmp_path: Path) -> None:
+    """`ProcSubset=pid` hides /proc/sys; that must not be taken for zero."""
+    assert InotifyLimits(None, None, None) == filesystems.inotify_limits(str(tmp_path))
+
+
+def test_limits_are_read(tmp_path: Path) -> None:
+    """Each from its own file."""
+    for name, number in (("max_user_watches", 1), ("max_user_instances", 2), ("max_queued_events", 3)):
+        (tmp_path / name).write_text(f"{number}\n", encoding="ascii")
+
+    assert InotifyLimits(1, 2, 3) == filesystems.inotify_limits(str(tmp_path))
+
+
+def test_an_ordinary_machine_has_watches_left() -> None:
+    """The probe itself works; test_watch has the case where none are left."""
+    assert not filesystems.watches_used_up()
