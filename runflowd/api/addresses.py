@@ -12,6 +12,7 @@ address actually connected to, before a single byte is sent.
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _LONGEST_URL = 16_384
 _IPAddress: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -46,8 +48,10 @@ class Borders:
             raise Refused(f"{target.scheme or 'no'} scheme where https is required")
         if target.userinfo:
             raise Refused("it carries a user name or password")
-        if not _is_plausible_host(target.host):
+        if not _is_plausible_host(target.raw_host.decode("ascii", "replace")):
             raise Refused("it names no usable host")
+        if target.port is not None and not 0 < target.port < 65_536:
+            raise Refused("its port does not exist")
         address = _address(target.host)
         if address is not None and not self.admits(target.host, target.host):
             raise Refused(f"{target.host} is not a public address")
@@ -101,7 +105,8 @@ def _parsed(url: str) -> httpx.URL:
 
 def _is_plausible_host(host: str) -> bool:
     # Longer labels make the resolver raise UnicodeError instead of failing like any other name.
-    return 0 < len(host) <= 253 and (":" in host or all(len(part) <= 63 for part in host.split(".")))
+    shaped = _NAME.fullmatch(host) and len(host) <= 253 and all(len(part) <= 63 for part in host.split("."))
+    return bool(shaped) or _address(host) is not None
 
 
 def is_loopback_name(host: str) -> bool:

@@ -21,16 +21,17 @@ _REPLACEMENTS: tuple[tuple[re.Pattern[str], str], ...] = (
         r"\1=***",
     ),
 )
-# Besides control characters: zero-width and direction marks, which make a line lie about itself.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
-
 _WORK_LIMIT = 20_000
 """Characters looked at: the patterns are linear, but there is no use in reading a novel."""
 
 
 def redact(text: str, limit: int) -> str:
     """Return `text` as one printable line of at most `limit` characters, free of secrets."""
-    line = scrubbed(_UNPRINTABLE.sub(" ", text[:_WORK_LIMIT]))
+    line = text[:_WORK_LIMIT]
+    if not line.isprintable():
+        # Control characters, and direction marks, which make a line lie about itself.
+        line = "".join(letter if letter.isprintable() else " " for letter in line)
+    line = scrubbed(line)
     for pattern, replacement in _REPLACEMENTS:
         line = pattern.sub(replacement, line)
     line = " ".join(line.split())
