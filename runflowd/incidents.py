@@ -8,6 +8,7 @@ scopes are closed; the first success after a probe closes the incident.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,7 +17,7 @@ from runflowd.core.backoff import delay
 
 if TYPE_CHECKING:
     from runflowd.clock import Clock
-    from runflowd.store import Store
+    from runflowd.store import Connection, Store
 
 log = structlog.get_logger()
 
@@ -86,7 +87,7 @@ class Incidents:
         for scope in scopes:
             if self._open.pop(scope, None):
                 log.info("over", action="incident.over", scope=scope)
-                await self._store.write(lambda connection, scope=scope: connection.run("clear_incident", scope=scope))
+                await self._store.write(partial(_clear, scope=scope))
 
     async def forget_all(self) -> None:
         """Start afresh: after a start or a reload every scope deserves a new try at once."""
@@ -111,3 +112,7 @@ class Incidents:
         """Seconds until the earliest probe of an open incident."""
         now = self._clock.now()
         return min((max(0.0, entry.retry_at - now) for entry in self._open.values()), default=None)
+
+
+def _clear(connection: Connection, scope: str) -> int:
+    return connection.run("clear_incident", scope=scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Transient, Unauthorized
+from runflowd.errors import RunflowdError
 from runflowd.incidents import CREDIT, SERVICE, Trouble, rule_scope
 
 KEY_PROBE = 300.0
@@ -39,3 +40,8 @@ def of_rule(rule: str, model: str, error: ApiError) -> Trouble | None:
             slowest=KEY_PROBE,
         )
     return None
+
+
+def unexpected(error: Exception) -> Exception | None:
+    """The error itself when nobody raised it on purpose, so that a log keeps its traceback."""
+    return None if isinstance(error, RunflowdError) else error

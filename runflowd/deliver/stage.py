@@ -26,7 +26,7 @@ from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease
 from runflowd.store.facts import Output, forget_output, output_written, outputs_of
 from runflowd.store.items import Item, item_from, move, release_followers
-from runflowd.trouble import of_service
+from runflowd.trouble import of_service, unexpected
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -215,7 +215,14 @@ class Deliver:
             await context.incidents.report(trouble)
         else:
             tries += 1
-            log.warning(str(error), action="delivery.trouble", rule=item.rule, path=item.path, tries=tries)
+            log.warning(
+                str(error),
+                action="delivery.trouble",
+                rule=item.rule,
+                path=item.path,
+                tries=tries,
+                exc_info=unexpected(error),
+            )
         if trouble is None and item.state is ItemState.DELIVERING and (tries >= MOST_TRIES or _is_final(error)):
             await self._give_up(item, error)
             return

@@ -30,7 +30,7 @@ from runflowd.store.batches import (
 )
 from runflowd.store.facts import fact
 from runflowd.store.items import items_of_batch
-from runflowd.trouble import of_rule, of_service
+from runflowd.trouble import of_rule, of_service, unexpected
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -266,7 +266,7 @@ class Dispatch:
         if trouble:
             await context.incidents.report(trouble)
         else:
-            log.error(str(error), action="batch.trouble", rule=batch.rule, batch=batch.id, exc_info=error)
+            log.error(str(error), action="batch.trouble", rule=batch.rule, batch=batch.id, exc_info=unexpected(error))
         if isinstance(error, NotFound) or trouble is None:
             pause = max(pause, 5.0)
         await self._release(batch, due_at=now + pause, attempts=batch.attempts + 1, reason=str(error))

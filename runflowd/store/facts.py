@@ -92,7 +92,15 @@ def outputs_of(connection: Connection, item: int) -> list[Output]:
 
 def reserve_output(connection: Connection, path: str, item: int, position: int, content: str, size: int) -> None:
     """Say which bytes are about to appear at a path, so that a crash after the rename is recognised."""
-    connection.run("reserve_output", path=os.fsencode(path), item=item, position=position, content=content, size=size)
+    connection.run(
+        "reserve_output",
+        path=os.fsencode(path),
+        key=_key(path),
+        item=item,
+        position=position,
+        content=content,
+        size=size,
+    )
 
 
 def output_written(connection: Connection, path: str, now: float) -> None:

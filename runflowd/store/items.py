@@ -320,3 +320,9 @@ def forget_absent(connection: Connection, known: Known, now: float) -> None:
         )
     if not connection.run("delete_unbought", id=known.id):
         connection.run("mark_absent", id=known.id, now=now)
+
+
+def in_flight(connection: Connection) -> int:
+    """How many items will change without anyone's help."""
+    row = connection.one("count_in_flight")
+    return int(row["count"]) if row else 0

@@ -20,7 +20,7 @@ from runflowd.incidents import SERVICE
 from runflowd.store.batches import Batch, Lease, claim_batches, move_batch, release
 from runflowd.store.facts import fact
 from runflowd.store.items import Item, fail_followers, items_of_batch, move
-from runflowd.trouble import of_service
+from runflowd.trouble import of_service, unexpected
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -235,7 +235,7 @@ class Track:
         if trouble:
             await context.incidents.report(trouble)
         else:
-            log.warning(str(error), action="batch.trouble", rule=batch.rule, batch=batch.id, exc_info=error)
+            log.warning(str(error), action="batch.trouble", rule=batch.rule, batch=batch.id, exc_info=unexpected(error))
         pause = delay(batch.attempts + 1, base=max(context.remote.poll, 1.0), cap=300.0, jitter=context.clock.jitter())
         await context.store.write(
             lambda connection: release(

@@ -1,0 +1,74 @@
+"""`runflowd run`: the engine as a service, with signals, notifications to systemd, and live reload."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from runflowd.engine import open_engine, run_stages
+from runflowd.reload import Reloading
+from runflowd.store.items import in_flight
+from runflowd.systemd import Notifier, watchdog_interval
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anyio.abc import TaskGroup
+
+    from runflowd.config import Config
+    from runflowd.engine import Engine
+
+log = structlog.get_logger()
+
+GRACE = 25.0
+"""Seconds that uploads and downloads in hand get after SIGTERM. Batches in flight need none: they are rows."""
+
+
+async def run_daemon(config: Config, source: Path) -> None:
+    """Run until SIGTERM or SIGINT. Raises what `open_engine` raises."""
+    notifier = Notifier()
+    async with open_engine(config) as engine, anyio.create_task_group() as group:
+        reloading = Reloading(engine.context, source, config, notifier)
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            group.start_soon(_serve, engine, group)
+            group.start_soon(reloading.run)
+            group.start_soon(_report, engine, notifier)
+            notifier.ready(f"{len(config.rules)} rules")
+            log.info("ready", action="daemon.ready", rules=len(config.rules), service=engine.context.remote.name)
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    await reloading.now()
+                    continue
+                break
+            notifier.stopping("finishing what is in hand")
+            log.info("stopping", action="daemon.stopping", grace=GRACE)
+            engine.stop()
+            await _wait_for_end(group)
+
+
+async def _wait_for_end(group: TaskGroup) -> None:
+    """The stages cancel the group when the last job is finished; after the grace time they are cut off."""
+    with anyio.move_on_after(GRACE):
+        await anyio.sleep_forever()
+    group.cancel_scope.cancel()
+
+
+async def _serve(engine: Engine, group: TaskGroup) -> None:
+    await run_stages(engine)
+    group.cancel_scope.cancel()
+
+
+async def _report(engine: Engine, notifier: Notifier) -> None:
+    """Tell systemd how things are, and that every stage still turns."""
+    interval = watchdog_interval()
+    pause = min(interval or 10.0, 10.0)
+    while True:
+        await anyio.sleep(pause)
+        if engine.lively(engine.context.clock.now()):
+            notifier.alive()
+        if notifier.active:
+            count = await engine.context.store.read(in_flight)
+            notifier.status(f"{len(engine.context.rules)} rules, {count} in flight")

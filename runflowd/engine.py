@@ -1,0 +1,141 @@
+"""The composition root: store, service and stages, opened in order and closed in reverse.
+
+`run` and `sync` are the same engine; they differ in when they stop.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from runflowd import files
+from runflowd.clock import Clock
+from runflowd.context import Context
+from runflowd.conveyor import LONGEST_NAP
+from runflowd.deliver import Deliver
+from runflowd.dispatch import Dispatch
+from runflowd.errors import StoreError
+from runflowd.incidents import Incidents
+from runflowd.intake import Intake
+from runflowd.remote import open_remote
+from runflowd.store import open_store
+from runflowd.store.batches import Lease, free_leases, renew_leases
+from runflowd.track import Track
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from runflowd.config import Config
+    from runflowd.core.model import Rule
+
+log = structlog.get_logger()
+
+LEASE_RENEWAL = 20.0
+"""Seconds; a third of a lease."""
+
+GAP = 60.0
+"""Seconds that the wall clock may run ahead of the monotonic one before everything is looked at anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The running parts."""
+
+    context: Context
+    intake: Intake
+    dispatch: Dispatch
+    track: Track
+    deliver: Deliver
+
+    def stop(self) -> None:
+        """Take nothing more in and claim nothing more; what is in hand is finished."""
+        self.intake.stop()
+        for stage in (self.dispatch, self.track, self.deliver):
+            stage.conveyor.stop()
+
+    def lively(self, now: float) -> bool:
+        """Whether every stage turned its loop lately; `now` is monotonic seconds."""
+        beats = self.context.beats
+        return all(
+            now - beats.get(stage, now) < 4 * LONGEST_NAP for stage in ("intake", "dispatch", "track", "deliver")
+        )
+
+
+def state_path(config: Config, environment: Mapping[str, str] | None = None) -> Path:
+    """Where the state file is: the configuration's word, systemd's folder, or the user's."""
+    environment = os.environ if environment is None else environment
+    if config.state:
+        return Path(config.state)
+    if folder := environment.get("STATE_DIRECTORY"):
+        return Path(folder.partition(":")[0], "state.db")
+    home = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME", "/"), ".local", "state")
+    return Path(home, "runflowd", "state.db")
+
+
+@asynccontextmanager
+async def open_engine(config: Config, clock: Clock | None = None) -> AsyncIterator[Engine]:
+    """Open the state, recover what a crash left, and make the stages ready; nothing runs yet.
+
+    Raises `StoreError` when the state file cannot be used, `CredentialError` without an API key.
+    """
+    clock = clock or Clock()
+    path = state_path(config)
+    async with open_store(path) as store:
+        await store.write(lambda connection: free_leases(connection, store.owner))
+        incidents = Incidents(store, clock)
+        await incidents.forget_all()
+        async with open_remote(config, path) as remote:
+            context = Context(store, clock, incidents, remote, by_name(config), config.limits)
+            yield Engine(context, Intake(context), Dispatch(context), Track(context), Deliver(context))
+
+
+def by_name(config: Config) -> dict[str, Rule]:
+    """The rules of a configuration as the stages look them up."""
+    return {rule.name: rule for rule in config.rules}
+
+
+async def run_stages(engine: Engine, *, watch: bool = True) -> None:
+    """Run all stages until `Engine.stop`; returns when the last job in hand is finished."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_upkeep, engine)
+        async with anyio.create_task_group() as stages:
+            stages.start_soon(_clean_up, engine)
+            stages.start_soon(lambda: engine.intake.run(watch=watch))
+            for stage in (engine.dispatch, engine.track, engine.deliver):
+                stages.start_soon(stage.conveyor.run)
+        group.cancel_scope.cancel()
+
+
+async def _clean_up(engine: Engine) -> None:
+    """Remove the temporary files of a run that was killed."""
+    for rule in list(engine.context.rules.values()):
+        removed = await anyio.to_thread.run_sync(files.sweep_temporaries, rule.output)
+        if removed:
+            log.info("removed temporary files", action="start.cleaned", rule=rule.name, count=removed)
+
+
+async def _upkeep(engine: Engine) -> None:
+    """Keep leases alive, and look at everything after the machine slept."""
+    context = engine.context
+    wall, monotonic = context.clock.wall(), context.clock.now()
+    while True:
+        await anyio.sleep(LEASE_RENEWAL)
+        slept = (context.clock.wall() - wall) - (context.clock.now() - monotonic)
+        wall, monotonic = context.clock.wall(), context.clock.now()
+        try:
+            lease = Lease(context.store.owner, wall)
+            await context.store.write(partial(renew_leases, lease=lease))
+            if abs(slept) > GAP:
+                log.warning("the clock jumped", action="clock.jumped", seconds=round(slept))
+                await context.store.write(lambda connection: connection.run("wake_all_batches"))
+                context.bells.ring_all()
+        except StoreError as trouble:
+            log.error(str(trouble), action="store.failed", stage="upkeep")

@@ -1,0 +1,92 @@
+"""`runflowd sync`: everything pending, once; then it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from runflowd.core.lifecycle import IN_FLIGHT, ItemState
+from runflowd.engine import open_engine, run_stages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runflowd.config import Config
+    from runflowd.context import Context
+    from runflowd.engine import Engine
+    from runflowd.incidents import Trouble
+    from runflowd.store import Connection
+
+LOOK = 0.1
+"""Seconds between two looks at how far things are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many items of each rule are in each state, how many files wait for rest, and what is wrong."""
+
+    counts: dict[str, dict[ItemState, int]]
+    settling: int
+    troubles: tuple[Trouble, ...]
+
+    def total(self, *states: ItemState) -> int:
+        """Items of all rules in the given states."""
+        return sum(count for counts in self.counts.values() for state, count in counts.items() if state in states)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a one-shot run ended. Items that were finished before it are not counted."""
+
+    progress: Progress
+    blocked: bool
+
+
+async def run_once(config: Config, show: Callable[[Progress], None]) -> Outcome:
+    """Process everything pending and return. `blocked` when an incident kept some of it from being done."""
+    async with open_engine(config) as engine, anyio.create_task_group() as group:
+        outcome: list[Outcome] = []
+
+        async def follow() -> None:
+            outcome.append(await _follow(engine, show))
+            engine.stop()
+
+        group.start_soon(follow)
+        await run_stages(engine, watch=False)
+        group.cancel_scope.cancel()
+    return outcome[0]
+
+
+async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
+    while True:
+        await anyio.sleep(LOOK)
+        idle_before = engine.intake.idle
+        progress, unnoted = await look(engine)
+        show(progress)
+        blocked = _blocked(engine.context)
+        if idle_before and engine.intake.idle and (blocked or not (progress.total(*IN_FLIGHT) or unnoted)):
+            return Outcome(progress, blocked and progress.total(*IN_FLIGHT) > 0)
+
+
+def _blocked(context: Context) -> bool:
+    """Whether only a person can end what keeps things from moving: a key, credit, a disk, a rule."""
+    waiting = {"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "OUTPUT_UNUSABLE"}
+    return any(trouble.code in waiting for trouble in context.incidents.snapshot())
+
+
+async def look(engine: Engine) -> tuple[Progress, int]:
+    """How far things are, for the rules in force, and how many failures still need their note."""
+    rules = engine.context.rules
+
+    def read(connection: Connection) -> tuple[dict[str, dict[ItemState, int]], int]:
+        counts: dict[str, dict[ItemState, int]] = {name: {} for name in rules}
+        for row in connection.all("count_states"):
+            if row["rule"] in counts:
+                counts[row["rule"]][ItemState(row["state"])] = row["count"]
+        left = connection.one("unnoted_left")
+        return counts, int(left["count"]) if left else 0
+
+    counts, unnoted = await engine.context.store.read(read)
+    return Progress(counts, engine.intake.waiting, engine.context.incidents.snapshot()), unnoted

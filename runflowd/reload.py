@@ -1,0 +1,118 @@
+"""Live reload: the YAML changed, so load it whole; swap everything, or keep everything and say why.
+
+The folder of the configuration is watched, since editors and secret mounts replace files by rename;
+what decides is the content, looked at every `LOOK` seconds whether or not a hint came.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from runflowd.config import load
+from runflowd.errors import ConfigError
+from runflowd.incidents import Trouble
+from runflowd.watch import Watcher
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runflowd.config import Config
+    from runflowd.context import Context
+    from runflowd.systemd import Notifier
+
+log = structlog.get_logger()
+
+LOOK = 1.0
+"""Seconds between two looks at the files, in case no event came."""
+
+SCOPE = "config"
+
+
+class Reloading:
+    """Keeps the running configuration in step with the files."""
+
+    def __init__(self, context: Context, source: Path, config: Config, notifier: Notifier) -> None:
+        self._context = context
+        self._source = source
+        self._config = config
+        self._notifier = notifier
+        self._refused = ""
+        self._turn = anyio.Lock()
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._config
+
+    async def run(self) -> None:
+        """Follow the files until cancelled."""
+        folder = self._source if self._source.is_dir() else self._source.parent
+        async with Watcher(limit=64) as watcher:
+            await watcher.set_roots([str(folder)])
+            marks = await anyio.to_thread.run_sync(_marks, self._source)
+            while True:
+                await watcher.wait(LOOK)
+                found = await anyio.to_thread.run_sync(_marks, self._source)
+                if found != marks:
+                    marks = found
+                    await self._take(announce=False)
+
+    async def now(self) -> None:
+        """Reload because somebody asked (SIGHUP), and retry every paused scope at once."""
+        self._notifier.reloading()
+        await self._take(announce=True)
+        await self._context.incidents.forget_all()
+        self._context.bells.ring_all()
+        self._notifier.ready()
+
+    async def _take(self, *, announce: bool) -> None:
+        async with self._turn:
+            try:
+                config = await anyio.to_thread.run_sync(load, self._source)
+            except ConfigError as error:
+                await self._refuse(error)
+                return
+            await self._context.incidents.over(SCOPE)
+            self._refused = ""
+            if config.digest == self._config.digest and not announce:
+                return
+            self._apply(config)
+
+    def _apply(self, config: Config) -> None:
+        """Swap the snapshot. Nothing waits for work in flight: that keeps the rules it was sealed with."""
+        before, self._config = self._config, config
+        if config.service != before.service:
+            log.warning("`service` changed; that needs a restart", action="config.restart_needed")
+        self._context.rules = {rule.name: rule for rule in config.rules}
+        self._context.bells.ring_all()
+        names = ", ".join(sorted(self._context.rules))
+        log.info("configuration taken", action="config.taken", rules=names, digest=config.digest[:12])
+
+    async def _refuse(self, error: ConfigError) -> None:
+        if str(error) == self._refused:
+            return
+        self._refused = str(error)
+        for problem in error.problems:
+            log.error(str(problem), action="config.refused")
+        first = str(error.problems[0])
+        self._notifier.status(f"configuration refused, the last good one is in force: {first}")
+        await self._context.incidents.report(
+            Trouble(SCOPE, "CONFIG_REFUSED", first, "Correct the file; the last good configuration is in force")
+        )
+
+
+def _marks(source: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """What tells a change of any configuration file: name, inode, size and time of each."""
+    files = sorted(source.glob("*.yaml")) if source.is_dir() else [source]
+    found: list[tuple[str, int, int, int]] = []
+    for file in files:
+        try:
+            stat = file.stat()
+        except OSError:
+            continue
+        found.append((file.name, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(found)

@@ -1,0 +1,81 @@
+"""The service a configuration names, made ready to call: the hosted one, or the one on this machine."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from runflowd.api.client import Runflow
+from runflowd.api.values import SecretKey, Service
+from runflowd.config import service_key
+from runflowd.context import Remote
+from runflowd.local.server import serve
+from runflowd.local.settings import LocalSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from runflowd.config import Config, LocalService
+
+LOCAL = "local"
+"""The name under which batches of the embedded service are kept, wherever it listens this time."""
+
+LOCAL_POLL = 0.25
+HOSTED_POLL = 2.0
+"""Seconds between the first polls of a batch; the service's own clients poll every 2 to 3 seconds."""
+
+
+@asynccontextmanager
+async def open_remote(config: Config, state: Path) -> AsyncIterator[Remote]:
+    """The service of a configuration, closed again at the end. Raise `CredentialError` without a key."""
+    if config.service.local is not None:
+        async with _embedded(config.service.local, state.parent / "local") as url:
+            service = Service(url, api_key=SecretKey("local"))
+            async with Runflow(service) as api:
+                yield Remote(LOCAL, api, poll=LOCAL_POLL)
+        return
+    secret = SecretKey(lambda: _secret(config))
+    service = Service(config.service.url, config.service.organization, secret)
+    callbacks = config.service.callbacks
+    async with Runflow(service) as api:
+        yield Remote(
+            config.service.url,
+            api,
+            poll=HOSTED_POLL,
+            callback_url=callbacks.public_url if callbacks else "",
+        )
+
+
+def _secret(config: Config) -> str:
+    credential = service_key(config)
+    return credential.secret if credential else ""
+
+
+@asynccontextmanager
+async def _embedded(local: LocalService, default: Path) -> AsyncIterator[str]:
+    """Run the local service beside the stages; give its URL."""
+    settings = LocalSettings(
+        folder=Path(local.folder) if local.folder else default,
+        weights=Path(local.weights) if local.weights else None,
+        control=False,
+    )
+    host = local.listen.host if local.listen else "127.0.0.1"
+    port = local.listen.port if local.listen else 0
+    found: list[str] = []
+    ready = anyio.Event()
+
+    def started(url: str) -> None:
+        found.append(url)
+        ready.set()
+
+    async def run() -> None:
+        await serve(settings, host=host, port=port, started=started)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await ready.wait()
+        yield found[0]
+        group.cancel_scope.cancel()
