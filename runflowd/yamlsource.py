@@ -44,6 +44,7 @@ _WORDS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _STRING_TAGS = (None, "!", "tag:yaml.org,2002:str")
 _LONGEST_NUMBER = 30
 
@@ -202,6 +203,8 @@ class _Reader:
                 )
                 raise _StopReadingError
             at = (*path, event.value)
+            if _SURROGATE.search(event.value):
+                self._problem(event, path, "has a key with half a character; write it out")
             if event.value == "<<" and event.implicit[0]:
                 merged = {**merged, **self._merge(event, path)}
                 continue
@@ -240,7 +243,9 @@ class _Reader:
     def _scalar(self, event: Any, path: Path) -> Json:
         if event.tag not in _STRING_TAGS:
             self._problem(event, path, f"has the tag {event.tag}; tags are not used here, put the text in quotes")
-        if not event.implicit[0]:
+        if _SURROGATE.search(event.value):
+            self._problem(event, path, "holds half a character; write it out, or as \\U and eight digits")
+        if not event.implicit[0] or event.tag:
             return event.value
         if event.value in _WORDS:
             return _WORDS[event.value]

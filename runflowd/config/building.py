@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from runflowd.config.crosscheck import absolute
+from runflowd.config.crosscheck import DEFAULT_INPUT, absolute
 from runflowd.config.document import MoveSection, SharedSection
 from runflowd.config.sections import HOSTED_URL, LimitsSection, LogSection
 from runflowd.config.snapshot import Callbacks, Config, Limits, Listen, LocalService, Log, Service
 from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete, Rule, WatchMode
-from runflowd.core.recipe import FILE_URL
 
 if TYPE_CHECKING:
     from runflowd.config.document import BatchSection, Document, RuleSection
@@ -96,7 +95,7 @@ def _rule(name: str, rule: RuleSection, shared: SharedSection, base: str) -> Rul
         watch=absolute(rule.watch, base),
         output=absolute(rule.output, base),
         model=rule.model,
-        input=rule.input or {"image_url": f"${{{FILE_URL}}}"},
+        input=rule.input or dict(DEFAULT_INPUT),
         include=tuple(rule.include or usual.include),
         exclude=(*(shared.exclude or ()), *(rule.exclude or ())),
         files={key: absolute(file, base) for key, file in (rule.files or {}).items()},

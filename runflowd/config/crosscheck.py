@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from runflowd.yamlsource import Path
 
 
+DEFAULT_INPUT = {"image_url": f"${{{FILE_URL}}}"}
+"""What a rule without `input` sends: nearly every model calls its image so."""
+
+
 def absolute(text: str, base: str) -> str:
     """A folder as written, made absolute against the configuration's own folder; `~` is the home folder."""
     return os.path.normpath(os.path.join(base, os.path.expanduser(text)))  # noqa: PTH111, PTH118  # text, not Path: bytes survive
@@ -74,7 +78,7 @@ def _web_is_off(web: Any) -> bool:
 
 
 def _input(path: Path, rule: dict[str, Any]) -> Iterator[Mistake]:
-    template = rule.get("input")
+    template = DEFAULT_INPUT if rule.get("input") is None else rule["input"]
     if not isinstance(template, dict):
         return
     names = [str(name) for name in _mapping(rule.get("files"))]

@@ -82,7 +82,7 @@ def _message(detail: ErrorDetails, path: Path, missing: set[Path]) -> str:
     if kind == "dict_type" and path == ("rules",):
         return f"must hold rules by name; {_NO_RULES}"
 
-    return _SENTENCES.get(kind, detail["msg"]).format(**context)
+    return _SENTENCES[kind].format(**context) if kind in _SENTENCES else detail["msg"]
 
 
 def _unknown_key(path: Path, missing: set[Path]) -> str:

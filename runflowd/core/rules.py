@@ -12,7 +12,7 @@ answered by string comparison and only the rest by regular expression.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -265,7 +265,8 @@ def owner(rules: Iterable[Rule], path: str) -> tuple[Rule, str] | None:
     return None
 
 
-_DROPPING_PATTERNS = tuple(pattern(f"\\{line}" if line.startswith("#") else line) for line in DROPPINGS)
+# A leading # needs its escape to be a pattern, but people are told the plain form.
+_DROPPING_PATTERNS = tuple(replace(pattern(re.sub("^#", r"\#", line)), line=line) for line in DROPPINGS)
 _MANY_FOLDERS = 20_000
 
 
@@ -286,6 +287,6 @@ def _entries(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _reason(found: Pattern) -> str:
-    meaning = DROPPINGS.get(found.line.removeprefix("\\"))
+    meaning = DROPPINGS.get(found.line)
 
     return f"ignored by default: {found.line}, {meaning}" if meaning else f"excluded by {found.line}"
