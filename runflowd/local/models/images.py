@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MAX_PIXELS = 50_000_000
 """Photos and results above this are refused: 50 megapixels take about 0.6 GB while they are worked on."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-"""What is decoded; MPO is the JPEG of phones that store a second picture. First frame only."""
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+"""What is decoded, first frame only. JPEG includes MPO, in which phones store a second picture."""
 
 JPEG_QUALITY = 93
 

@@ -1,0 +1,109 @@
+"""The catalog: cheap to list, true to its documentation, and able to pass a file through."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from runflowd.local.models import vocabulary
+from runflowd.local.models.catalog import EncodedImage, InputSpec, ModelFailure, _late, catalog
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "local-models.md"
+
+
+def table(heading: str) -> list[list[str]]:
+    """The cells of the first table under a heading, without backquotes; a missing heading fails."""
+    section = re.split(r"^#+ ", DOCUMENT.read_text().split(f" {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip().replace("`", "") for cell in row] for row in rows[2:]]
+
+
+def hexadecimal(colour: vocabulary.Colour) -> str:
+    red, green, blue = colour
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def named(spec: InputSpec) -> str:
+    return f"**{spec.name}**" if spec.required else spec.name
+
+
+def test_listing_the_models_loads_no_image_library() -> None:
+    """The service starts without numpy, Pillow and onnxruntime, and says per run what is missing."""
+    code = (
+        "import sys; from runflowd.local.models.catalog import catalog; assert len(catalog()) == 9; "
+        "print(sorted({'numpy', 'PIL', 'onnxruntime'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_document_lists_every_model_as_it_is() -> None:
+    """Ids, prices, inputs and output shapes in the page are those of the code."""
+    expected = [
+        [model.id, str(model.price), ", ".join(map(named, model.inputs)), model.output_shape]
+        for model in catalog().values()
+    ]
+
+    assert expected == table("The models")
+
+
+@pytest.mark.parametrize(
+    ("heading", "expected"),
+    [
+        ("Colours", [[word, hexadecimal(colour)] for word, colour in vocabulary.COLOURS.items()]),
+        ("Modifiers", [[word, effect] for word, effect in vocabulary.MODIFIERS.items()]),
+        (
+            "Surfaces",
+            [
+                [word, surface.value, hexadecimal(vocabulary.SURFACE_COLOURS[word])]
+                for word, surface in vocabulary.SURFACES.items()
+            ],
+        ),
+        ("Other spellings", [[word, other] for word, other in vocabulary.SPELLINGS.items()]),
+    ],
+)
+def test_the_documented_vocabulary_is_the_codes(heading: str, expected: list[list[str]]) -> None:
+    """Every word that is understood is documented, and none that is not."""
+    assert expected == table(heading)
+
+
+@pytest.mark.parametrize(
+    ("heading", "expected"),
+    [
+        ("Backdrop", [[word, shade.value] for word, shade in vocabulary.SHADES.items()]),
+        ("Shadows", [[word, shadow.value] for word, shadow in vocabulary.SHADOWS.items()]),
+    ],
+)
+def test_the_documented_kinds_are_the_codes(heading: str, expected: list[list[str]]) -> None:
+    """The third column is prose, the first two are the code's tables."""
+    assert expected == [row[:2] for row in table(heading)]
+
+
+def test_pass_through_returns_the_bytes_unread() -> None:
+    """Even a broken JPEG: only the first bytes are looked at."""
+    data = b"\xff\xd8\xff broken"
+    result = catalog()["runflow/pass-through"].process({}, {"image_url": data})
+
+    assert (EncodedImage("result_0.jpg", "image/jpeg", data, 0, 0),) == result.images
+
+
+def test_pass_through_is_free() -> None:
+    """It costs nothing, so that trials do not look like purchases."""
+    assert Decimal(0) == catalog()["runflow/pass-through"].price
+
+
+def test_a_missing_library_is_a_failure_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, a run names the package and the command."""
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for module in ("cutting", "cutout", "segmentation"):
+        monkeypatch.delitem(sys.modules, f"runflowd.local.models.{module}", raising=False)
+    with pytest.raises(ModelFailure, match=r"onnxruntime.*pip install 'runflowd\[local\]'") as caught:
+        _late("cutting", "remove_background", tmp_path)({}, {"image_url": b""})
+
+    assert caught.value.code == "DEPENDENCY_MISSING"
