@@ -170,7 +170,7 @@ class Rejected(Permanent):
     ) -> None:
         self.problems = problems
         told = "; ".join(str(problem) for problem in problems[:5])
-        text = f"{message}: {told}" if message and told else message or told
+        text = message if told in message else f"{message}: {told}" if message else told
         super().__init__(place, status=status, code=code, message=text, scope=scope)
 
     def item_indexes(self) -> frozenset[int]:
