@@ -79,6 +79,9 @@ class LocalService:
     ) -> bool | None:
         self._group.cancel_scope.cancel()
         try:
+            if isinstance(error, Exception):  # the caller's own error leaves as it is, not in a group
+                await self._stack.__aexit__(None, None, None)
+                return False
             return await self._stack.__aexit__(kind, error, trace)
         finally:
             self.service.storage.close()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID  # noqa: TC003 - pydantic reads it
 
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
     from runflowd.local.context import Service
 
 TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/heic", "image/tiff", "image/bmp")
+
+
+class _Anything(PathConvertor):
+    """A file name as hostile as it likes, line breaks included."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("anything", _Anything())
 
 
 class UploadBody(BaseModel):
@@ -154,6 +164,6 @@ ROUTES = [
     Route("/v1/asset-uploads/{asset_upload_id}/confirmations", confirm_upload, methods=["POST"]),
     Route("/v1/assets/types", list_types, methods=["GET"]),
     Route("/v1/assets/{id}", read_asset, methods=["GET"]),
-    Route("/storage/{asset_id}/{name:path}", put_bytes, methods=["PUT"]),
-    Route("/storage/{asset_id}/{name:path}", get_bytes, methods=["GET"]),
+    Route("/storage/{asset_id}/{name:anything}", put_bytes, methods=["PUT"]),
+    Route("/storage/{asset_id}/{name:anything}", get_bytes, methods=["GET"]),
 ]
