@@ -1,8 +1,8 @@
 """Trouble wider than one item: what it covers is paused, it is said once, probed, and ends by itself.
 
-Scopes: `service` (no call gets through), `credit` (nothing may be bought), `disk` (results cannot be
-written), `state` (the state file cannot be written) and `rule:NAME`. A stage asks how long its
-scopes are closed; the first success after a probe closes the incident.
+Scopes that pause: `service` (no call gets through), `credit` (nothing may be bought) and `rule:NAME`. A
+stage asks how long its scopes are closed; the first success after a probe closes the incident. Scopes
+that only tell: `watch:NAME` and `output:NAME` (a rule's folders), `config` (an edit was refused).
 """
 
 from __future__ import annotations
@@ -23,12 +23,21 @@ log = structlog.get_logger()
 
 SERVICE = "service"
 CREDIT = "credit"
-DISK = "disk"
 
 
 def rule_scope(rule: str) -> str:
     """The scope that covers one rule and nothing else."""
     return f"rule:{rule}"
+
+
+def watch_scope(rule: str) -> str:
+    """The scope of trouble with a rule's watched folder; it pauses nothing."""
+    return f"watch:{rule}"
+
+
+def output_scope(rule: str) -> str:
+    """The scope of trouble with a rule's output folder; it pauses nothing."""
+    return f"output:{rule}"
 
 
 @dataclass(frozen=True, slots=True)

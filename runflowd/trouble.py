@@ -30,7 +30,15 @@ def of_service(error: ApiError) -> Trouble | None:
 
 
 def of_rule(rule: str, model: str, error: ApiError) -> Trouble | None:
-    """The trouble that concerns one rule: its model is gone."""
+    """The trouble that concerns one rule: its model is gone, or does not answer while the service does."""
+    if isinstance(error, Transient) and error.status is not None and error.status >= 500:
+        return Trouble(
+            rule_scope(rule),
+            "MODEL_UNAVAILABLE",
+            f"rule {rule}: {error}",
+            "Nothing to do: the rule goes on by itself, the others are not affected",
+            retry_after=error.retry_after,
+        )
     if isinstance(error, NotFound):
         return Trouble(
             rule_scope(rule),

@@ -38,10 +38,15 @@ class Decision:
     twin: int | None = None
 
 
-def decide(existing: ItemState | None, *, same_content: bool, twin: Twin | None) -> Decision:
-    """Decide about a file at a path whose current row, if any, is in state `existing`."""
+def decide(existing: ItemState | None, *, same_content: bool, twin: Twin | None, disposed: bool = False) -> Decision:
+    """Decide about a file at a path whose current row, if any, is in state `existing`.
+
+    `disposed` says that the rule moves or deletes sources after success: the same file dropped again
+    is then disposed of again, at no cost.
+    """
     if existing is not None and same_content and existing not in _RETRIED:
-        return Decision(existing, touch=True)
+        again = disposed and existing is ItemState.DONE
+        return Decision(ItemState.DELIVERING if again else existing, touch=True)
     supersede = existing is not None and existing not in _UNBOUGHT
     if twin is None:
         return Decision(ItemState.READY, supersede=supersede)

@@ -11,13 +11,13 @@ from runflowd.api.errors import Expired
 from runflowd.core.outputs import OutputRef, extract
 from runflowd.errors import RunflowdError
 from runflowd.store.batches import batch_from
-from runflowd.store.facts import Output, outputs_of
 from runflowd.store.items import item_by_id
 
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.model import Json, Rule
     from runflowd.files import Draft
+    from runflowd.store.facts import Output
     from runflowd.store.items import Item
 
 MOST_PAGES = 200
@@ -80,19 +80,24 @@ class Fetching:
             async for chunk in body.chunks:
                 await anyio.to_thread.run_sync(draft.write, chunk)
 
-    async def paid_before(self, item: Item) -> tuple[Item, list[Output]]:
-        """The item whose result this one takes, and its outputs that are still as they were written."""
-        assert item.source_item is not None
-        number = item.source_item
-        twin = await self._context.store.read(lambda connection: item_by_id(connection, number))
-        if twin is None:
+    async def paid_before(self, item: Item) -> tuple[Item, Item]:
+        """The item whose result this one takes, and the one that was paid for, which may be further back."""
+        twin = await self._source_of(item)
+        origin = twin
+        while origin.batch is None and origin.source_item is not None:
+            origin = await self._source_of(origin)
+        return twin, origin
+
+    async def _source_of(self, item: Item) -> Item:
+        number = item.source_item or 0
+        found = await self._context.store.read(lambda connection: item_by_id(connection, number))
+        if found is None:
             raise NoResult(item, "the result it was to share is not on record any more")
-        recorded = await self._context.store.read(lambda connection: outputs_of(connection, number))
-        intact = [output for output in recorded if await anyio.to_thread.run_sync(_intact, output)]
-        return twin, intact if len(intact) == len(recorded) else []
+        return found
 
 
-def _intact(output: Output) -> bool:
+def intact(output: Output) -> bool:
+    """Whether an output still is what was written, or was about to be."""
     folder, _, name = output.path.rpartition("/")
     standing = files.stat(folder, name)
     if standing is None or standing.size != output.size:

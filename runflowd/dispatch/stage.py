@@ -220,6 +220,8 @@ class Dispatch:
             for index in sorted(bad if step is not Step.OTHER_SHAPE else ()):
                 if index < len(items):
                     await self._fail(items[index], refusal.code or "INPUT_REFUSED", str(refusal))
+            if step is Step.DROP_ITEMS:
+                await self._purchasing.confirm_shape(batch, intent)
             await self._release(batch, due_at=now)
 
     async def _prepare_again(self, batch: Batch, items: list[Item]) -> list[tuple[Item, Json]]:
@@ -261,7 +263,7 @@ class Dispatch:
             return
         trouble = None
         if isinstance(error, ApiError):
-            trouble = of_service(error) or of_rule(batch.rule, batch.model, error)
+            trouble = of_rule(batch.rule, batch.model, error) or of_service(error)
         pause = delay(batch.attempts + 1, cap=300.0, jitter=context.clock.jitter())
         if trouble:
             await context.incidents.report(trouble)

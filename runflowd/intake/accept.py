@@ -12,6 +12,7 @@ import structlog
 from runflowd import files
 from runflowd.core.imagetype import NotAnImage, Partial, check
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.model import AfterKind
 from runflowd.core.recipe import FileFacts, recipe_hash, resolve
 from runflowd.core.settle import Settled, StillChanging
 from runflowd.failpoints import reach
@@ -113,10 +114,11 @@ class Accepting:
         rule = shelf.rule.name
         if not good and not refused:
             return 0
+        disposed = shelf.rule.after.kind is not AfterKind.KEEP
         reach("item.hashed")
 
         def write(connection: Connection) -> tuple[list[Decision], list[str]]:
-            decisions = [arrive(connection, arrival, now) for arrival in good]
+            decisions = [arrive(connection, arrival, now, disposed=disposed) for arrival in good]
             news = [
                 path
                 for path, why in refused.items()
@@ -135,7 +137,7 @@ class Accepting:
 
     def _hint(self, decisions: list[Decision], failures: bool) -> int:
         fresh = [decision for decision in decisions if not decision.touch]
-        if failures or any(decision.state is ItemState.DELIVERING for decision in fresh):
+        if failures or any(decision.state is ItemState.DELIVERING for decision in decisions):
             self._context.bells.deliver.ring()
         return sum(decision.state is ItemState.READY for decision in fresh)
 

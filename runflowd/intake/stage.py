@@ -13,7 +13,7 @@ from runflowd.context import Context, Look
 from runflowd.conveyor import LONGEST_NAP
 from runflowd.core.model import Existing
 from runflowd.errors import StoreError
-from runflowd.incidents import Trouble
+from runflowd.incidents import Trouble, watch_scope
 from runflowd.intake.accept import Accepting
 from runflowd.intake.look import Looking
 from runflowd.intake.refresh import refresh_ready
@@ -36,11 +36,6 @@ LOOKS_PER_TURN = 64
 
 SECOND_LOOK = 2.0
 """Seconds after which a pasted folder is looked at again: files may have come in before its watch was armed."""
-
-
-def watch_scope(rule: str) -> str:
-    """The scope of trouble with a rule's watched folder; it pauses nothing else."""
-    return f"watch:{rule}"
 
 
 class Intake:
@@ -156,7 +151,10 @@ class Intake:
             for path in paths:
                 for name, shelf in self._shelves.items():
                     root = shelf.rule.watch
-                    if path == root or path.startswith(f"{root}/"):
+                    if path == root and deep:
+                        # A root armed anew. Before its first sweep there is nothing to catch up with.
+                        shelf.sweep_due = 0.0 if shelf.swept else shelf.sweep_due
+                    elif path == root or path.startswith(f"{root}/"):
                         self._context.looks.append(Look(name, path[len(root) + 1 :], deep))
 
     async def _follow_hints(self) -> None:

@@ -30,6 +30,7 @@ class Output:
 
     path: str
     item: int
+    position: int
     content: str
     size: int
     written: bool
@@ -70,7 +71,14 @@ def fact(connection: Connection, service: str, subject: str) -> str | None:
 
 
 def _output(row: Row) -> Output:
-    return Output(os.fsdecode(row["path"]), row["item"], row["content"], row["size"], row["written_at"] is not None)
+    return Output(
+        os.fsdecode(row["path"]),
+        row["item"],
+        row["position"],
+        row["content"],
+        row["size"],
+        row["written_at"] is not None,
+    )
 
 
 def output_at(connection: Connection, path: str) -> Output | None:
@@ -82,7 +90,9 @@ def output_at(connection: Connection, path: str) -> Output | None:
     if row is None:
         return None
     plain = _output(row)
-    return Output(plain.path, plain.item, plain.content, plain.size, plain.written, row["rule"], path_of(row))
+    return Output(
+        plain.path, plain.item, plain.position, plain.content, plain.size, plain.written, row["rule"], path_of(row)
+    )
 
 
 def outputs_of(connection: Connection, item: int) -> list[Output]:

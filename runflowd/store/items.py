@@ -147,8 +147,8 @@ def items_of_batch(connection: Connection, batch: str) -> list[Item]:
     return [item_from(row) for row in connection.all("items_of_batch", batch=batch)]
 
 
-def arrive(connection: Connection, arrival: Arrival, now: float) -> Decision:
-    """Record a file that came to rest and say what was decided about it.
+def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bool = False) -> Decision:
+    """Record a file that came to rest and say what was decided about it; `disposed` is that of `decide`.
 
     The decision and the row are one transaction, so two equal files can never both be bought.
     """
@@ -159,9 +159,12 @@ def arrive(connection: Connection, arrival: Arrival, now: float) -> Decision:
         existing.state if existing else None,
         same_content=same_content,
         twin=twin,
+        disposed=disposed,
     )
     if existing and decision.touch:
         connection.run("touch_item", id=existing.id, **_stat(arrival.stat))
+        if decision.state is not existing.state:
+            move(connection, existing.id, existing.state, decision.state)
         return decision
     values = _arrival_values(arrival, decision, now)
     if existing and decision.supersede:
@@ -170,7 +173,8 @@ def arrive(connection: Connection, arrival: Arrival, now: float) -> Decision:
         promote_follower(connection, existing.id)
         connection.run("replace_item", id=existing.id, **values)
     else:
-        connection.run("insert_item", rule=arrival.rule, now=now, **split(arrival.path), **values)
+        noted = 2 if existing and existing.noted else 0
+        connection.run("insert_item", rule=arrival.rule, noted=noted, now=now, **split(arrival.path), **values)
     return decision
 
 
@@ -249,7 +253,9 @@ def set_aside(
         return True
     if existing:
         connection.run("supersede_item", id=existing.id)
-    connection.run("insert_item", rule=rule, now=now, **split(path), **values)
+    connection.run(
+        "insert_item", rule=rule, noted=2 if existing and existing.noted else 0, now=now, **split(path), **values
+    )
     return True
 
 

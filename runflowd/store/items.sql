@@ -18,9 +18,9 @@ ORDER BY state = 'done' DESC, id LIMIT 1
 
 -- name: insert_item
 INSERT INTO item (rule, folder, name, size, mtime_ns, inode, state, content, mime, recipe, input, snapshot, client_ref,
-                  source_item, failure_code, failure, found_at, ready_at, ended_at)
+                  source_item, failure_code, failure, noted, found_at, ready_at, ended_at)
 VALUES (:rule, :folder, :name, :size, :mtime_ns, :inode, :state, :content, :mime, :recipe, :input, :snapshot, :client_ref,
-        :source_item, :failure_code, :failure, :now, :ready_at, :ended_at)
+        :source_item, :failure_code, :failure, :noted, :now, :ready_at, :ended_at)
 RETURNING id
 
 -- name: replace_item
@@ -29,7 +29,7 @@ SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, state 
     recipe = :recipe, input = :input, snapshot = :snapshot, client_ref = :client_ref, source_item = :source_item,
     batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, failure_code = :failure_code,
     failure = :failure, attempts = 0, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
-    owner = NULL, generation = generation + 1
+    noted = iif(noted = 0, 0, 2), owner = NULL, generation = generation + 1
 WHERE id = :id
 
 -- name: touch_item
@@ -94,7 +94,7 @@ RETURNING *
 
 -- name: claim_notes
 UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
-WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'unknown') AND noted = 0 AND current = 1 AND due_at <= :now
+WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'unknown') AND noted <> 1 AND current = 1 AND due_at <= :now
              AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
              AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY id LIMIT :limit)
@@ -116,7 +116,7 @@ WHERE id = :id AND owner = :owner AND generation = :generation
 SELECT min(due_at) AS due_at FROM (
     SELECT min(due_at) AS due_at FROM item WHERE state = 'delivering' AND owner IS NULL
     UNION ALL
-    SELECT min(due_at) FROM item WHERE state IN ('failed', 'unknown') AND noted = 0 AND current = 1 AND owner IS NULL)
+    SELECT min(due_at) FROM item WHERE state IN ('failed', 'unknown') AND noted <> 1 AND current = 1 AND owner IS NULL)
 
 -- name: followers
 SELECT id FROM item WHERE state = 'following' AND source_item = :id ORDER BY id
@@ -139,7 +139,7 @@ ORDER BY id LIMIT :limit
 SELECT * FROM item WHERE state IN ('failed', 'unknown') AND current = 1 ORDER BY ended_at DESC LIMIT :limit
 
 -- name: unnoted_left
-SELECT count(*) AS count FROM item WHERE state IN ('failed', 'unknown') AND noted = 0 AND current = 1
+SELECT count(*) AS count FROM item WHERE state IN ('failed', 'unknown') AND noted <> 1 AND current = 1
 
 -- name: spend_since
 SELECT cost FROM item WHERE cost IS NOT NULL AND ended_at >= :since

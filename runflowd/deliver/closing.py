@@ -1,0 +1,88 @@
+"""The end of an item: its source is disposed of, its note removed or written, its row closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import structlog
+
+from runflowd import files
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.model import AfterKind
+from runflowd.core.naming import failure_note
+from runflowd.deliver.notes import note_for
+from runflowd.failpoints import reach
+from runflowd.store.facts import output_written
+from runflowd.store.items import move, release_followers
+
+if TYPE_CHECKING:
+    from runflowd.context import Context
+    from runflowd.core.model import Rule
+    from runflowd.store import Connection
+    from runflowd.store.items import Item
+
+log = structlog.get_logger()
+
+
+class Closing:
+    """What follows once the outputs of an item stand under their names. All of it may be repeated."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def succeed(self, item: Item, rule: Rule, placed: list[str]) -> None:
+        """Close an item. The row says done only after everything else was done."""
+        if item.noted:
+            await anyio.to_thread.run_sync(files.remove_note, rule.output, failure_note(item.path))
+        if rule.after.kind is not AfterKind.KEEP and item.current:
+            await self._context.store.write(lambda connection: self._record(connection, rule, placed))
+            await self._dispose(item, rule)
+
+        def write(connection: Connection) -> None:
+            self._record(connection, rule, placed)
+            connection.run("drop_output", id=item.id)
+            connection.run("set_noted", id=item.id, noted=0)
+            move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, now=self._context.clock.wall())
+            release_followers(connection, item.id)
+
+        await self._context.store.write(write)
+        reach("output.recorded")
+        log.info("delivered", action="item.done", rule=item.rule, path=item.path, outputs=placed)
+
+    def _record(self, connection: Connection, rule: Rule, placed: list[str]) -> None:
+        now = self._context.clock.wall()
+        for relative in placed:
+            output_written(connection, f"{rule.output}/{relative}", now)
+
+    async def _dispose(self, item: Item, rule: Rule) -> None:
+        """Carry out `after:` now that the result is durable; a source that changed since is left alone."""
+        try:
+            if rule.after.kind is AfterKind.DELETE:
+                await anyio.to_thread.run_sync(files.remove, rule.watch, item.path, item.stat)
+            else:
+                await anyio.to_thread.run_sync(_archive, rule, item)
+        except (files.Changed, files.Missing):
+            pass  # gone already, as after a crash, or a newer version that is work of its own
+        except files.FileTrouble as trouble:
+            log.warning(str(trouble), action="source.kept", rule=item.rule, path=item.path)
+        reach("source.disposed")
+
+    async def tell_failure(self, item: Item, rule: Rule | None) -> None:
+        """Write the note about a failure where the owner of the file will look."""
+        if rule is not None:
+            try:
+                await anyio.to_thread.run_sync(_write_note, rule, item)
+            except files.Taken as trouble:
+                log.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
+        await self._context.store.write(lambda connection: connection.run("set_noted", id=item.id, noted=1))
+
+
+def _write_note(rule: Rule, item: Item) -> None:
+    files.ensure_root(rule.output)
+    files.write_note(rule.output, failure_note(item.path), note_for(item))
+
+
+def _archive(rule: Rule, item: Item) -> None:
+    files.ensure_root(rule.after.folder)
+    files.move(rule.watch, item.path, rule.after.folder, item.path, item.stat, sha256=item.content or "")

@@ -1,0 +1,119 @@
+"""One item from "result known" to "output in place": shared, adopted after a crash, or downloaded."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from runflowd import files
+from runflowd.core.naming import output_path
+from runflowd.deliver.fetch import Fetching, intact
+from runflowd.deliver.place import Placing, mirrored
+from runflowd.store.facts import Output, forget_output, outputs_of
+
+if TYPE_CHECKING:
+    from runflowd.context import Context
+    from runflowd.core.model import Rule
+    from runflowd.store.items import Item
+
+
+class Delivery:
+    """Brings the outputs of items in place. Every step may be repeated after a crash."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._fetching = Fetching(context)
+        self._placing = Placing(context)
+
+    async def bring(self, item: Item, rule: Rule) -> list[str]:
+        """Put every output of an item in place; give their paths below the output folder."""
+        await anyio.to_thread.run_sync(_check_space, rule, self._context.limits.free_space)
+        done = await self._context.store.read(lambda connection: outputs_of(connection, item.id))
+        if done and all(output.written for output in done) and await self._all_intact(done):
+            return [output.path.removeprefix(f"{rule.output}/") for output in done]
+        if item.source_item is None:
+            return await self._download(item, item, rule, done)
+        return await self._share(item, rule, done)
+
+    async def _all_intact(self, outputs: list[Output]) -> bool:
+        return all([await anyio.to_thread.run_sync(intact, output) for output in outputs])
+
+    async def _share(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
+        """Take the result of an item with the same content and recipe: copied, or fetched anew, never bought."""
+        twin, origin = await self._fetching.paid_before(item)
+        theirs = await self._context.store.read(lambda connection: outputs_of(connection, twin.id))
+        if not theirs or not await self._all_intact(theirs):
+            return await self._download(item, origin, rule, done)
+        placed = [
+            await self._already_there(done, index, rule) or await self._copy(item, rule, output, index, len(theirs))
+            for index, output in enumerate(theirs)
+        ]
+        if twin.path != item.path and await anyio.to_thread.run_sync(_is_gone, rule, twin):
+            await self._clear(theirs)
+        return placed
+
+    async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int) -> str:
+        with await anyio.to_thread.run_sync(self._draft, item, rule) as draft:
+            await anyio.to_thread.run_sync(_copy_into, output, draft)
+            return await self._placing.place(item, rule, draft, index, count)
+
+    async def _clear(self, outputs: list[Output]) -> None:
+        """The source was renamed, so its result moves along: the new one stands, the old place is cleared."""
+        for output in outputs:
+            with suppress(files.FileTrouble):
+                await anyio.to_thread.run_sync(_remove, output)
+            await self._context.store.write(partial(forget_output, path=output.path))
+
+    async def _download(self, item: Item, origin: Item, rule: Rule, done: list[Output]) -> list[str]:
+        """Fetch what `origin` was paid for, which is the item itself or the one it shares with."""
+        references = await self._fetching.references(origin, rule)
+        placed: list[str] = []
+        for index, reference in enumerate(references):
+            standing = await self._already_there(done, index, rule)
+            if standing is None:
+                with await anyio.to_thread.run_sync(self._draft, item, rule) as draft:
+                    await self._fetching.download(origin, reference, draft)
+                    standing = await self._placing.place(item, rule, draft, index, len(references))
+            placed.append(standing)
+        return placed
+
+    def _draft(self, item: Item, rule: Rule) -> files.Draft:
+        # Only the folder matters here; the draft's own name is temporary.
+        folder = output_path(rule, mirrored(item), "png").rpartition("/")[0]
+        return files.start_draft(rule.output, folder, limit=self._context.limits.download_size)
+
+    async def _already_there(self, done: list[Output], index: int, rule: Rule) -> str | None:
+        """The path of an output that a crash kept from being recorded, if it is whole."""
+        for output in done:
+            if output.position == index and await anyio.to_thread.run_sync(intact, output):
+                return output.path.removeprefix(f"{rule.output}/")
+        return None
+
+
+def _check_space(rule: Rule, floor: int) -> None:
+    files.ensure_root(rule.output)
+    if files.free_space(rule.output) < floor:
+        raise files.NoSpace("write into", rule.output, what="too little space is left on its disk")
+
+
+def _copy_into(output: Output, draft: files.Draft) -> None:
+    folder, _, name = output.path.rpartition("/")
+    standing = files.stat(folder, name)
+    if standing is None:
+        raise files.Changed("copy", output.path)
+    for piece in files.read_chunks(folder, name, standing, sha256=output.content):
+        draft.write(piece)
+
+
+def _is_gone(rule: Rule, twin: Item) -> bool:
+    return files.root_identity(rule.watch) is not None and files.stat(rule.watch, twin.path) is None
+
+
+def _remove(output: Output) -> None:
+    folder, _, name = output.path.rpartition("/")
+    standing = files.stat(folder, name)
+    if standing is not None:
+        files.remove(folder, name, standing)
