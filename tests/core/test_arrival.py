@@ -1,0 +1,79 @@
+"""What becomes of a file that came to rest."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runflowd.core.arrival import Decision, Twin, decide
+from runflowd.core.lifecycle import BOUGHT, ItemState
+
+STATES = st.sampled_from(ItemState)
+TWINS = st.none() | st.builds(
+    Twin,
+    st.integers(1, 9),
+    st.sampled_from(sorted(BOUGHT | {ItemState.READY, ItemState.BATCHED})),
+)
+
+
+def test_a_new_content_is_bought() -> None:
+    """Nothing is known of the path or the content: it waits for its batch."""
+    assert Decision(ItemState.READY) == decide(None, same_content=False, twin=None)
+
+
+def test_a_touched_file_is_not_bought() -> None:
+    """The same content at the same path changes nothing but the stat on record."""
+    assert Decision(ItemState.DONE, touch=True) == decide(ItemState.DONE, same_content=True, twin=None)
+
+
+@pytest.mark.parametrize("state", [ItemState.FAILED, ItemState.SKIPPED, ItemState.WAITING])
+def test_touching_an_unfinished_file_is_a_retry(state: ItemState) -> None:
+    """Failed, skipped and waiting files are tried again when they are touched."""
+    assert Decision(ItemState.READY) == decide(state, same_content=True, twin=None)
+
+
+def test_a_replaced_file_keeps_what_was_paid_on_record() -> None:
+    """New content at a path whose old content was bought gets a row of its own."""
+    assert Decision(ItemState.READY, supersede=True) == decide(ItemState.DONE, same_content=False, twin=None)
+
+
+def test_a_replaced_file_that_was_not_sent_takes_over_its_row() -> None:
+    """New content at a path whose old content cost nothing overwrites that row."""
+    assert Decision(ItemState.READY) == decide(ItemState.READY, same_content=False, twin=None)
+
+
+def test_a_twin_that_is_done_lends_its_result() -> None:
+    """The same content under the same recipe elsewhere is delivered without a purchase."""
+    assert Decision(ItemState.DELIVERING, twin=7) == decide(None, same_content=False, twin=Twin(7, ItemState.DONE))
+
+
+@pytest.mark.parametrize("state", sorted((BOUGHT | {ItemState.READY, ItemState.BATCHED}) - {ItemState.DONE}))
+def test_a_twin_on_its_way_is_followed(state: ItemState) -> None:
+    """While the twin has no result yet, or perhaps never will, nothing is bought beside it."""
+    assert Decision(ItemState.FOLLOWING, twin=7) == decide(None, same_content=False, twin=Twin(7, state))
+
+
+def test_the_same_file_dropped_again_is_disposed_of_again() -> None:
+    """Under `after: delete` a finished file that comes back goes through delivery only."""
+    expected = Decision(ItemState.DELIVERING, touch=True)
+
+    assert expected == decide(ItemState.DONE, same_content=True, twin=None, disposed=True)
+
+
+@given(st.none() | STATES, st.booleans(), TWINS)
+def test_what_was_or_may_have_been_bought_is_never_overwritten(
+    existing: ItemState | None, same_content: bool, twin: Twin | None
+) -> None:
+    """A row in a state where money moved is touched or kept beside the new one, whatever else holds."""
+    decision = decide(existing, same_content=same_content and existing is not None, twin=twin)
+
+    assert existing not in BOUGHT or decision.touch or decision.supersede
+
+
+@given(st.none() | STATES, TWINS)
+def test_with_a_twin_nothing_becomes_ready(existing: ItemState | None, twin: Twin | None) -> None:
+    """Two items with one content and recipe are never both on their way to be bought."""
+    decision = decide(existing, same_content=False, twin=twin)
+
+    assert twin is None or decision.state is not ItemState.READY

@@ -1,0 +1,110 @@
+"""The table of transitions, and what to do with a row after a crash."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from runflowd.core.lifecycle import (
+    BATCH_MOVES,
+    BOUGHT,
+    IN_FLIGHT,
+    ITEM_MOVES,
+    KEY_MEMORY,
+    BatchState,
+    IllegalTransition,
+    ItemState,
+    Resume,
+    check_batch,
+    check_item,
+    resume,
+)
+
+
+def test_every_state_has_a_row() -> None:
+    """The tables know every state."""
+    assert (set(ItemState), set(BatchState)) == (set(ITEM_MOVES), set(BATCH_MOVES))
+
+
+@pytest.mark.parametrize("state", sorted(IN_FLIGHT))
+def test_nothing_in_flight_is_a_dead_end(state: ItemState) -> None:
+    """Whatever changes by itself can reach a state that a person sees."""
+    seen, todo = {state}, [state]
+    while todo:
+        for after in ITEM_MOVES[todo.pop()] - seen:
+            seen.add(after)
+            todo.append(after)
+
+    assert seen & {ItemState.DONE, ItemState.FAILED}
+
+
+def test_an_item_in_flight_never_goes_back_to_the_shop() -> None:
+    """Once submitted, no way leads to ready but through done, failed or unknown, where a person asks."""
+    for state in (ItemState.SUBMITTED, ItemState.DELIVERING):
+        assert not ITEM_MOVES[state] & {ItemState.READY, ItemState.BATCHED, ItemState.WAITING}
+
+
+def test_an_illegal_move_is_refused_by_name() -> None:
+    """The error names both states."""
+    with pytest.raises(IllegalTransition, match="'done' to 'batched'"):
+        check_item(ItemState.DONE, ItemState.BATCHED)
+
+
+def test_an_ended_batch_stays_ended() -> None:
+    """No transition leaves it."""
+    with pytest.raises(IllegalTransition):
+        check_batch(BatchState.ENDED, BatchState.SUBMITTED)
+
+
+def test_without_an_intent_a_batch_is_prepared() -> None:
+    """Nothing was sent."""
+    assert resume(None, now=1e9) is Resume.PREPARE
+
+
+@given(st.floats(0, KEY_MEMORY - 1))
+def test_a_fresh_intent_is_repeated(age: float) -> None:
+    """The same key and bytes are safe while the service remembers the key."""
+    assert resume(1e9, 1e9 + age) is Resume.REPEAT
+
+
+@given(st.floats(KEY_MEMORY + 1, 1e9) | st.floats(-1e9, -1))
+def test_an_old_intent_is_looked_up(age: float) -> None:
+    """A forgotten key, or a clock that was set back, would make a repeat a second purchase."""
+    assert resume(2e9, 2e9 + age) is Resume.LOOK_UP
+
+
+class ItemLife(RuleBasedStateMachine):
+    """Any walk along the table: money moves at most once between two decisions of a person."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = ItemState.READY
+        self.purchases = 0
+        self.asked = 1
+
+    def go(self, after: ItemState) -> None:
+        check_item(self.state, after)
+        if (self.state, after) == (ItemState.BATCHED, ItemState.SUBMITTED):
+            self.purchases += 1
+        if self.state in {ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN} and after is ItemState.READY:
+            self.asked += 1
+        self.state = after
+
+    @rule(data=st.data())
+    def step(self, data: st.DataObject) -> None:
+        self.go(data.draw(st.sampled_from(sorted(ITEM_MOVES[self.state]))))
+
+    @precondition(lambda self: self.state in BOUGHT)
+    @rule()
+    def buying_again_is_illegal(self) -> None:
+        with pytest.raises(IllegalTransition):
+            check_item(self.state, ItemState.BATCHED)
+
+    @invariant()
+    def bought_at_most_once_per_decision(self) -> None:
+        assert self.purchases <= self.asked
+
+
+TestItemLife = ItemLife.TestCase
