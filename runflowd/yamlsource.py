@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
+from runflowd.core.scalars import NotANumberError, plain_value
 from runflowd.errors import ConfigError, Problem
+from runflowd.yamlwording import syntax_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,15 +40,8 @@ Position: TypeAlias = tuple[int, int]
 # libyaml is some 15 times quicker; where PyYAML was built without it, the Python parser does.
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-_WORDS = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _STRING_TAGS = (None, "!", "tag:yaml.org,2002:str")
-_LONGEST_NUMBER = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,23 +242,11 @@ class _Reader:
             self._problem(event, path, "holds half a character; write it out, or as \\U and eight digits")
         if not event.implicit[0] or event.tag:
             return event.value
-        if event.value in _WORDS:
-            return _WORDS[event.value]
-
-        return self._number_or_text(event, path)
-
-    def _number_or_text(self, event: Any, path: Path) -> Json:
-        number = _NUMBER.fullmatch(event.value)
-        if number is None:
-            return event.value
-        if len(event.value) > _LONGEST_NUMBER:
-            self._problem(event, path, "is too long for a number; put it in quotes if it is text")
+        try:
+            return plain_value(event.value)
+        except NotANumberError as error:
+            self._problem(event, path, str(error))
             return None
-        value = float(event.value) if number[1] or number[2] else int(event.value)
-        if value in {float("inf"), float("-inf")}:
-            self._problem(event, path, "is too large for a number; put it in quotes if it is text")
-
-        return value
 
     def _count(self, event: Any, path: Path, nodes: int) -> None:
         self._nodes += nodes
@@ -278,7 +261,7 @@ class _Reader:
     def _syntax_problem(self, error: yaml.MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        self.problems.append(Problem(self._file, line, column, "", _syntax_message(error, self._text, line, column)))
+        self.problems.append(Problem(self._file, line, column, "", syntax_message(error, self._text, line, column)))
 
 
 def dotted(path: Path) -> str:
@@ -288,23 +271,6 @@ def dotted(path: Path) -> str:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
 
     return text
-
-
-def _syntax_message(error: yaml.MarkedYAMLError, text: str, line: int, column: int) -> str:
-    """PyYAML's sentence and, for the usual slips, what to write instead."""
-    lines = text.split("\n")
-    written = lines[line - 1] if 0 < line <= len(lines) else ""
-    said = ": ".join(part for part in (error.context, error.problem) if part)
-    if "\t" in written[: len(written) - len(written.lstrip())]:
-        return f"{said}; the line is indented with a tab, YAML takes spaces only"
-    if "${" in written:
-        return f'{said}; inside [ ] or {{ }} a placeholder needs quotes, such as "${{file.url}}"'
-    if written[column - 1 : column] in {"@", "`", "%"}:
-        return f"{said}; put text that starts with {written[column - 1]} in quotes"
-    if "mapping values are not allowed" in said:
-        return f"{said}; put text that holds a colon and a space in quotes"
-
-    return said
 
 
 def _start(event: Any) -> Position:

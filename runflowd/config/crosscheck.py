@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from runflowd.config.fields import is_loopback
 from runflowd.config.mistakes import Mistake
 from runflowd.core.recipe import FILE_URL, placeholders, template_problems
-from runflowd.core.rules import OVERRIDE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -104,8 +103,6 @@ def _home(path: Path, rule: dict[str, Any]) -> Iterator[Mistake]:
         text = rule.get(key)
         if isinstance(text, str) and text.startswith("~") and os.path.expanduser(text) == text:  # noqa: PTH111
             yield Mistake((*path, key), "has a ~ for which there is no home folder; write the whole path")
-    if OVERRIDE_NAME in (rule.get("overridable") or ()):
-        yield Mistake((*path, "overridable"), "names keys of input, not files")
 
 
 def _vanishing(path: Path, rule: dict[str, Any]) -> Iterator[Mistake]:
@@ -129,11 +126,12 @@ class _Place:
 def _places(rules: dict[str, dict[str, Any]], defaults: dict[str, Any], base: str) -> Iterator[_Place]:
     for name, rule in rules.items():
         for role in ("watch", "output"):
-            if isinstance(rule.get(role), str) and rule[role].strip():
-                yield _Place(name, role, ("rules", name, role), _real(rule[role], base))
+            folder = rule.get(role)
+            if _is_path(folder):
+                yield _Place(name, role, ("rules", name, role), _real(folder, base))
         own = rule.get("after") is not None
         move = _mapping(rule.get("after") if own else defaults.get("after")).get("move")
-        if isinstance(move, str) and move.strip():
+        if _is_path(move):
             path: Path = ("rules", name, "after", "move") if own else ("defaults", "after", "move")
             yield _Place(name, "after.move", path, _real(move, base))
 
@@ -141,7 +139,11 @@ def _places(rules: dict[str, dict[str, Any]], defaults: dict[str, Any], base: st
 def _state(data: Mapping[str, Any], base: str) -> str:
     state = data.get("state")
 
-    return _real(state, base) if isinstance(state, str) else ""
+    return _real(state, base) if _is_path(state) else ""
+
+
+def _is_path(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(value.strip()) and "\0" not in value
 
 
 def _real(text: str, base: str) -> str:

@@ -115,13 +115,12 @@ def pattern(line: str) -> Pattern:
     lowered = line.lower()
     try:
         text, positive = GitIgnoreBasicPattern.pattern_to_regex(lowered)
-    except GitIgnorePatternError as error:
+        regex = re.compile(str(text), re.DOTALL)
+    except (GitIgnorePatternError, re.error) as error:
         raise PatternError("is no valid pattern; see the pattern format of gitignore") from error
-    if text is None:
-        raise PatternError("can never match a file")
     shape, rest = _shape(lowered.removeprefix("!"))
 
-    return Pattern(line, bool(positive), shape, rest, re.compile(str(text), re.DOTALL))
+    return Pattern(line, bool(positive), shape, rest, regex)
 
 
 def _shape(line: str) -> tuple[Shape, str]:

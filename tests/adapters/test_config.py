@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runflowd.config import Config, Listen, LocalService, load
 from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete, WatchMode
@@ -263,6 +270,9 @@ rles: 3
         ("after: {move: in}", "rules.one.watch: lies inside after.move of this rule"),
         ("after: {move: out/one}", "rules.one.after.move: is the same folder as output of this rule"),
         ("output: in/one", "rules.one.output: is given twice"),
+        ("overridable: 5", "rules.one.overridable: must be a list"),
+        ("exclude: ['[z-a]']", "rules.one.exclude[0]: is no valid pattern"),
+        ("batch: {zzz: 1}", "rules.one.batch.zzz: unknown key; there are quiet, max_wait, max_items, max_bytes"),
     ],
 )
 def test_mistake_in_a_rule_says_what_to_write(tmp_path: Path, lines: str, expected: str) -> None:
@@ -278,6 +288,8 @@ def test_mistake_in_a_rule_says_what_to_write(tmp_path: Path, lines: str, expect
     [
         ("{api_key: sk-123}", "service.api_key: a key has no place in this file"),
         ("{url: ftp://x}", "service.url: is no web address"),
+        ("{url: 'https://x:99999'}", "service.url: is no web address"),
+        ("{url: 'https://x.example/a b'}", "service.url: is no web address"),
         ("{url: 'https://u:sk-123@x.example'}", "service.url: holds a user name or password"),
         ("{url: 'https://x.example/?k=sk-123'}", "service.url: has a part after ?"),
         ("{url: 'http://x.example'}", "service.url: would send the key in the clear"),
@@ -423,3 +435,89 @@ def test_rule_is_found_by_name(tmp_path: Path) -> None:
 
     assert config.rules[0] is config.rule("one")
     assert config.rule("two") is None
+
+
+def test_home_of_nobody_is_a_mistake(tmp_path: Path) -> None:
+    """A folder named `~nobody-of-that-name` would be made beside the configuration."""
+    text = "service: local\nrules:\n  one: {watch: ~nobody-of-that-name/in, output: out, model: a/b}\n"
+
+    assert any("has a ~ for which there is no home folder" in line for line in problems(tmp_path, text))
+
+
+def test_list_of_rules_is_told_to_be_a_mapping(tmp_path: Path) -> None:
+    """Rules have names."""
+    expected = ["2:8: rules: must hold rules by name; write rules: {} for none"]
+
+    assert expected == problems(tmp_path, "service: local\nrules: [a]\n")
+
+
+@pytest.mark.parametrize("listen", ["8787", "127.0.0.1", "127.0.0.1:0", "x:65536", "unix:run/x.sock", "http://x:1"])
+def test_address_nobody_could_listen_on_is_refused(tmp_path: Path, listen: str) -> None:
+    """Found at load, not at the first request."""
+    (found,) = problems(tmp_path, f"service: local\nrules: {{}}\nweb: {{listen: '{listen}'}}\n")
+
+    assert found.startswith("3:15: web.listen: ")
+
+
+WHOLE = {
+    "service": {"url": "https://x.example", "callbacks": {"public_url": "https://y.example", "secret_file": "s"}},
+    "state": "s.db",
+    "web": {"listen": "127.0.0.1:1"},
+    "log": {"level": "info"},
+    "limits": {"uploads": 3},
+    "defaults": {"settle": "5s", "exclude": ["x"], "after": {"move": "m"}, "batch": {"quiet": "1s"}},
+    "rules": {
+        "one": {
+            "watch": "in",
+            "output": "out",
+            "model": "a/b",
+            "input": {"i": "${file.url}", "l": ["${files.x.url}"]},
+            "files": {"x": "x.png"},
+            "overridable": ["i"],
+            "after": "keep",
+            "name": "{stem}.{ext}",
+        },
+        "two": {"watch": "in2", "output": "out2", "model": "a/b", "after": {"move": "d"}},
+    },
+}
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 5, -1.5, "", "x", "\0", "~", "/", "..", "{", "${", [], [[]], [5], {}, {"": {}}, {"move": []}]
+)
+
+
+def spots(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """The paths of all values of a document."""
+    inner: list[tuple[str | int, object]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+
+    return [path, *(spot for key, part in inner for spot in spots(part, (*path, key)))]
+
+
+def test_whole_document_is_right(tmp_path: Path) -> None:
+    """What the next test breaks is whole to begin with."""
+    assert [each.name for each in loaded(tmp_path, json.dumps(WHOLE)).rules] == ["one", "two"]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(spots(WHOLE)[1:]), ODD), min_size=1, max_size=4))
+def test_odd_values_are_problems_and_never_crashes(changes: list[tuple[tuple[str | int, ...], object]]) -> None:
+    """Law: whatever stands wherever, the answer is a Config or a list of problems."""
+    document: Any = copy.deepcopy(WHOLE)
+    for path, value in changes:
+        here = document
+        with contextlib.suppress(KeyError, IndexError, TypeError):
+            for key in path[:-1]:
+                here = here[key]
+            here[path[-1]] = copy.deepcopy(value)
+    with tempfile.TemporaryDirectory() as folder:
+        file = write(Path(folder), json.dumps(document))
+        try:
+            told = [load(file).digest]
+        except ConfigError as error:
+            told = [problem.message for problem in error.problems]
+
+    assert told
+    assert all(told)

@@ -83,6 +83,13 @@ def test_negation_brings_a_dropping_back() -> None:
     assert Matcher(make_rule(exclude=("!*.tmp",))).matches("a.tmp")
 
 
+def test_negation_of_everything_leaves_the_reserved_names() -> None:
+    """`!*` turns the defaults off as a whole, and runflowd's own files still stay out."""
+    matcher = Matcher(make_rule(exclude=("!*",)))
+
+    assert [matcher.matches(".a.tmp"), matcher.matches("a.failed.txt")] == [True, False]
+
+
 def test_negation_does_not_reach_into_an_excluded_folder() -> None:
     """As in git: what lies in an excluded folder stays excluded."""
     assert not Matcher(make_rule(exclude=("!*.tmp",))).matches(".stversions/a.tmp")
@@ -101,6 +108,7 @@ def test_negation_does_not_reach_into_an_excluded_folder() -> None:
         ("*/raw/*.jpg", "x/raw/a.jpg", True),
         ("*/raw/*.jpg", "x/y/raw/a.jpg", False),
         ("a?c.jpg", "abc.jpg", True),
+        ("a*c", "abc", True),
         ("[ab].jpg", "c.jpg", False),
         ("*", "x/y", True),
     ],
@@ -135,7 +143,7 @@ def test_excluded_folders_are_pruned(folder: str, *, expected: bool) -> None:
     assert expected is Matcher(make_rule(exclude=("old/**",))).prunes(folder)
 
 
-@pytest.mark.parametrize("line", ["", "  ", "*.{jpg,png}", "#note", "!", "foo\\"])
+@pytest.mark.parametrize("line", ["", "  ", "*.{jpg,png}", "#note", "!", "foo\\", "[z-a].jpg"])
 def test_pattern_that_cannot_mean_anything_is_refused(line: str) -> None:
     """Each refusal is a sentence, not a silent no-match."""
     with pytest.raises(PatternError):
