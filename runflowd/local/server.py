@@ -71,7 +71,8 @@ async def serve(
 ) -> None:
     """Serve until cancelled. `started` is called with the URL once requests are taken.
 
-    Raises OSError when the address cannot be bound.
+    Needs asyncio, because uvicorn does; without a socket `LocalService` runs on trio too. Raises OSError when
+    the address cannot be bound.
     """
     with contextlib.closing(bind(host, port)) as bound:
         async with LocalService(settings) as local:

@@ -27,6 +27,8 @@ FAULTS = Faults(
 RUNS = f"{PASS_THROUGH}/runs"
 BATCHES = f"{PASS_THROUGH}/batches"
 HOOK = "http://hook.example/"
+_DEFAULT: dict[str, str] = {}
+"""The conversation under the default readings, held once for all."""
 
 
 def _choices(name: str) -> tuple[Any, ...]:
@@ -90,16 +92,18 @@ async def _told(folder: Path, readings: Readings) -> str:
 
 async def test_the_same_readings_tell_the_same_story(tmp_path: Path) -> None:
     """Or the next test would tell apart what is equal."""
-    told = [await _told(tmp_path / str(i), Readings()) for i in range(8)]
+    told = [await _told(tmp_path / str(i), Readings()) for i in range(4)]
 
-    assert 1 == len(set(told))
+    assert [told[0]] * 4 == told
 
 
 @pytest.mark.parametrize("name", list(Readings.model_fields))
 async def test_every_choice_of_a_reading_can_be_told_from_the_others(tmp_path: Path, name: str) -> None:
     """No switch is dead, and no two choices are the same."""
-    choices = [choice for choice in _choices(name) if (name, choice) != ("output", "outputs")]  # as the model's
-    told = [await _told(tmp_path / str(i), Readings(**{name: c})) for i, c in enumerate(choices)]
+    choices = [choice for choice in _choices(name)[1:] if (name, choice) != ("output", "outputs")]  # as the model's
+    told = [await _told(tmp_path / str(i), Readings(**{name: choice})) for i, choice in enumerate(choices)]
+    told.append(_DEFAULT.get("told") or await _told(tmp_path / "default", Readings()))
+    _DEFAULT["told"] = told[-1]
 
     assert len(told) == len(set(told))
 
