@@ -1,0 +1,81 @@
+"""`python -m bench`: measure, print a table, or JSON with `--json`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import latency, load, sweep, throughput
+from bench.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PARTS = ("throughput", "latency", "sweep", "memory")
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "KIB": 2**10, "MIB": 2**20}
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+)\s*([KM]?I?B)?", text.upper())
+    if not found or (found[2] or "") not in _UNITS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 200KB")
+    return int(found[1]) * _UNITS[found[2] or ""]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("part", nargs="?", default="all", choices=(*PARTS, "all"))
+    parser.add_argument("--files", type=int, help="of the throughput run; 2000")
+    parser.add_argument("--size", type=_bytes, default=_bytes("200KB"), help="of each of them; 200KB")
+    parser.add_argument("--rounds", type=int, help="throughput runs of floor and daemon each; 3")
+    parser.add_argument("--drops", type=int, help="single files of the latency run; 50")
+    parser.add_argument("--known", type=int, help="files of the sweep; 100000")
+    parser.add_argument("--load", type=int, help="files of the memory run, dropped at once; 20000")
+    parser.add_argument("--folder", type=Path, help="where to work; a temporary folder")
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything, for under a minute")
+    parser.add_argument("--json", action="store_true", help="figures as JSON")
+    return parser
+
+
+def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str, Callable[[], None]]:
+    quick = options.quick
+    files = options.files or (200 if quick else 2000)
+    rounds = options.rounds or (1 if quick else 3)
+    return {
+        "throughput": lambda: throughput.measure(
+            report, folder / "throughput", files=files, size=options.size, rounds=rounds
+        ),
+        "latency": lambda: latency.measure(report, folder / "latency", drops=options.drops or (10 if quick else 50)),
+        "sweep": lambda: sweep.measure(
+            report, folder / "sweep", files=options.known or (10_000 if quick else 100_000), rounds=3
+        ),
+        "memory": lambda: load.measure(report, folder / "load", files=options.load or (1000 if quick else 20_000)),
+    }
+
+
+def main() -> None:
+    """Run the parts that were asked for."""
+    options = _parser().parse_args()
+    report = Report()
+    folder = Path(tempfile.mkdtemp(prefix="runflowd-bench-", dir=options.folder))
+    try:
+        for part, job in _jobs(options, report, folder).items():
+            if options.part in {part, "all"}:
+                began = time.monotonic()
+                job()
+                sys.stderr.write(f"{part}: {time.monotonic() - began:.0f} s\n")
+    except SystemExit:
+        sys.stderr.write(f"what is left lies in {folder}\n")
+        raise
+    shutil.rmtree(folder)
+    sys.stdout.write((report.as_json() if options.json else report.as_table()) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Many files at once: all done, none twice, memory bounded, and nobody else starved."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from bench.pictures import count_files, fill, picture
+from bench.processes import Service, daemon
+from bench.report import MIB, Figure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.report import Report
+
+SIZE = 2000
+"""Bytes of one file: what is measured is the number of files."""
+
+CONFIG = """\
+service: {{url: {url}}}
+web: {{listen: "off"}}
+defaults: {{settle: 200ms, batch: {{quiet: 200ms}}}}
+rules:
+  flood:
+    watch: {folder}/flood
+    output: {folder}/flood-out
+    model: runflow/pass-through
+    input: {{image_url: "${{file.url}}"}}
+  other:
+    watch: {folder}/other
+    output: {folder}/other-out
+    model: runflow/pass-through
+    input: {{image_url: "${{file.url}}"}}
+"""
+
+
+def measure(report: Report, folder: Path, *, files: int) -> None:
+    """Move a whole tree into one rule's folder, then one file into another's."""
+    fill(folder / "staging", files, SIZE)
+    (folder / "other").mkdir()
+    with Service(folder / "service") as service:
+        config = CONFIG.format(url=service.url, folder=folder)
+        (folder / "flood").mkdir()
+        with daemon(folder / "daemon", config) as running:
+            running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 30)
+            time.sleep(1.0)
+            idle = running.memory("VmRSS")
+            began = time.monotonic()
+            (folder / "staging").rename(folder / "flood" / "pasted")
+            running.until((folder / "flood-out" / "pasted").exists, 120)
+            waited = _other(folder, running.until)
+            running.until(lambda: count_files(folder / "flood-out" / "pasted") >= files, 900)
+            seconds = time.monotonic() - began
+            usage = running.end()
+        ledger = service.ledger()
+    twice = sum(charge["times"] > 1 for charge in ledger["charges"])
+    report.add(
+        f"load: {files:,} files of {SIZE:,} bytes at once",
+        Figure("delivered", count_files(folder / "flood-out" / "pasted"), "files", f"{files:,}"),
+        Figure("bought", ledger["charged_times"], "files", f"{files + 1:,}"),
+        Figure("bought twice", twice, "files", "0"),
+        Figure("rate", files / seconds, "files/s"),
+        Figure("another rule's single file, till delivered", waited, "s"),
+        Figure("CPU per file", usage.cpu / files * 1000, "ms"),
+        Figure("memory before", idle / MIB, "MiB"),
+        Figure("peak memory", usage.peak / MIB, "MiB", "<= 120"),
+    )
+
+
+def _other(folder: Path, until: object) -> float:
+    """Drop one file for the other rule while the flood is being worked on; seconds till its result is there."""
+    assert callable(until)
+    (folder / "other" / "single.jpg").write_bytes(picture(SIZE))
+    began = time.monotonic()
+    until((folder / "other-out" / "single.jpg").exists, 900)
+    return time.monotonic() - began

@@ -1,0 +1,73 @@
+"""`python -m bench.walk CONFIG`: sweep a rule's folder whose files are all known, as intake does.
+
+Prints one JSON line: files, seconds of each sweep. Everything before the first sweep is preparation.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from runflowd import files
+from runflowd.api.client import Runflow
+from runflowd.api.values import Service
+from runflowd.clock import Clock
+from runflowd.config import load
+from runflowd.context import Context, Remote
+from runflowd.core.lifecycle import ItemState
+from runflowd.engine import by_name, state_path
+from runflowd.incidents import Incidents
+from runflowd.intake.look import Looking
+from runflowd.intake.shelf import Shelf
+from runflowd.store import open_store
+from runflowd.store.items import set_aside
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Rule
+    from runflowd.store import Connection, Store
+
+ROUNDS = 3
+
+
+async def main(source: Path) -> None:
+    """Make every file of the first rule known, then sweep several times."""
+    config = load(source)
+    rule = config.rules[0]
+    async with open_store(state_path(config)) as store:
+        known = await _learn(store, rule)
+        clock = Clock()
+        remote = Remote("bench", Runflow(Service("http://127.0.0.1:1")))
+        context = Context(store, clock, Incidents(store, clock), remote, by_name(config))
+        shelf, looking = Shelf.of(rule), Looking(context)
+        taken: list[float] = []
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            seen = await looking.tree(shelf, "", deep=True)
+            await looking.vanished(shelf, seen)
+            taken.append(time.perf_counter() - began)
+        assert not len(shelf.settling), "every file is known"
+    sys.stdout.write(json.dumps({"files": known, "seconds": taken}) + "\n")
+
+
+async def _learn(store: Store, rule: Rule) -> int:
+    """Record all that lies there as skipped: the cheapest row that a sweep compares like any other."""
+    known = 0
+    for listing in files.walk(rule.watch):
+
+        def write(connection: Connection, listing: files.Listing = listing) -> None:
+            for name, stat in listing.files.items():
+                path = listing.path_of(name)
+                set_aside(connection, rule.name, path, stat, ItemState.SKIPPED, "EXISTING", "", 0.0)
+
+        await store.write(write)
+        known += len(listing.files)
+    return known
+
+
+if __name__ == "__main__":
+    anyio.run(main, Path(sys.argv[1]))
