@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,6 +164,11 @@ class TestHints:
             assert await hinted(watcher, root / "299", tree=True)
 
             assert () == await watcher.audit()
+
+    async def test_the_librarys_warning_flood_is_silenced(self, root: Path) -> None:
+        """Its text holds the whole watch table: up to 24 MB for one paste (scenario 78)."""
+        async with watching(root):
+            warnings.warn("Callback with id '7' already exists for watch ...", RuntimeWarning, stacklevel=1)
 
     async def test_names_that_are_no_utf8(self, root: Path) -> None:
         """The hint names the folder as the file system does (scenario 46)."""

@@ -60,7 +60,7 @@ def test_dimensions_come_from_the_header(kind: ImageType) -> None:
     """Width and height are read without decoding."""
     found = dimensions(pictures.BytesSource(SAMPLES[kind]), kind)
 
-    assert (200, 150) == found
+    assert found == (200, 150)
 
 
 @types
@@ -136,6 +136,27 @@ def test_a_motion_photo_is_whole() -> None:
     assert Whole(ImageType.JPEG) == found
 
 
+@pytest.mark.parametrize("shift", range(-2, 3))
+def test_an_end_marker_is_found_wherever_pieces_meet(shift: int) -> None:
+    """Large files are read a piece at a time; the marker may lie across two."""
+    data = SAMPLES[ImageType.JPEG]
+    scan = data.index(b"\xff\xda")
+    scan += 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")
+    filler = b"\x55" * (256 * 1024 - 1 + shift)
+
+    found = check(pictures.BytesSource(data[:scan] + filler + b"\xff\xd9" + b"video" * 1000))
+
+    assert Whole(ImageType.JPEG) == found
+
+
+@pytest.mark.parametrize("name", ["plain tiff", "big tiff"])
+def test_a_tiff_whose_directory_comes_first_needs_its_pixels(name: str) -> None:
+    """The directory alone does not make an image."""
+    found = check(pictures.BytesSource(VARIANTS[name][:-1]))
+
+    assert isinstance(found, Partial)
+
+
 def test_a_thumbnails_end_is_not_the_images_end() -> None:
     """The end marker of an embedded preview must not make a cut JPEG look whole."""
     data = SAMPLES[ImageType.JPEG]
@@ -205,7 +226,7 @@ def test_huge_dimensions_are_only_numbers() -> None:
 
     found = dimensions(pictures.BytesSource(bomb), ImageType.PNG)
 
-    assert (2**31 - 1, 2**31 - 1) == found
+    assert found == (2**31 - 1, 2**31 - 1)
 
 
 @given(st.binary(max_size=300))

@@ -35,8 +35,8 @@ def test_any_difference_restarts_the_wait(changed: Stat) -> None:
     tracker.see("a.jpg", STAT, 0)
     tracker.see("a.jpg", changed, 1)
 
-    assert 3 == tracker.next_deadline()
-    assert [] == tracker.due(2.5, 10)
+    assert tracker.next_deadline() == 3
+    assert tracker.due(2.5, 10) == []
 
 
 def test_a_change_found_on_confirming_restarts_the_wait() -> None:
@@ -55,7 +55,7 @@ def test_sightings_that_changed_nothing_do_not_hold_a_file_back() -> None:
     for tenth in range(20):
         tracker.see("a.jpg", STAT, tenth / 10)
 
-    assert ["a.jpg"] == tracker.due(2, 10)
+    assert tracker.due(2, 10) == ["a.jpg"]
 
 
 def test_a_vanished_file_is_forgotten() -> None:
@@ -80,7 +80,7 @@ def test_a_restless_file_is_reported_once_and_then_looked_at_slowly() -> None:
             verdict = tracker.confirm(path, replace(STAT, size=10 + second), second)
             reports += isinstance(verdict, StillChanging) and verdict.report
 
-    assert (10, 1) == (looks, reports)
+    assert (looks, reports) == (10, 1)
 
 
 def test_a_restless_file_that_rests_at_last_settles() -> None:
@@ -120,11 +120,11 @@ def test_half_an_image_waits_again() -> None:
     reports: list[tuple[float, bool]] = []
     while not reports or not reports[-1][1]:
         now = tracker.next_deadline() or 0
-        assert ["a.jpg"] == tracker.due(now, 1)
+        assert tracker.due(now, 1) == ["a.jpg"]
         tracker.confirm("a.jpg", STAT, now)
         reports.append((now, tracker.hold("a.jpg", "no end marker", now).report))
 
-    assert [(2, False), (4, False), (6, False), (9, False), (10, True)] == reports
+    assert reports == [(2, False), (4, False), (6, False), (9, False), (10, True)]
 
 
 def test_a_full_tracker_turns_new_files_away_and_keeps_the_old() -> None:
@@ -133,7 +133,7 @@ def test_a_full_tracker_turns_new_files_away_and_keeps_the_old() -> None:
 
     taken = [tracker.see(path, STAT, 0) for path in ("a", "b", "a")]
 
-    assert ([True, False, True], True) == (taken, tracker.full)
+    assert (taken, tracker.full) == ([True, False, True], True)
 
 
 def test_an_unconfirmed_file_comes_back() -> None:
@@ -143,7 +143,7 @@ def test_an_unconfirmed_file_comes_back() -> None:
 
     first, at_once, later = tracker.due(2, 10), tracker.due(2, 10), tracker.due(4, 10)
 
-    assert (["a.jpg"], [], ["a.jpg"]) == (first, at_once, later)
+    assert (first, at_once, later) == (["a.jpg"], [], ["a.jpg"])
 
 
 def test_the_longest_waiting_come_first() -> None:
@@ -152,7 +152,7 @@ def test_the_longest_waiting_come_first() -> None:
     for second, path in enumerate("cab"):
         tracker.see(path, STAT, second)
 
-    assert (["c"], ["a", "b"]) == (tracker.due(5, 1), tracker.due(5, 2))
+    assert (tracker.due(5, 1), tracker.due(5, 2)) == (["c"], ["a", "b"])
 
 
 def test_the_heap_does_not_grow_with_sightings() -> None:
@@ -163,7 +163,7 @@ def test_the_heap_does_not_grow_with_sightings() -> None:
     for event in range(20_000):
         tracker.see("0.jpg", replace(STAT, size=event), event / 1000)
 
-    assert 20_000 == len(tracker._heap)
+    assert len(tracker._heap) == 20_000
 
 
 def test_forgotten_files_leave_the_heap() -> None:
