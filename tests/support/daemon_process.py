@@ -1,0 +1,378 @@
+"""The daemon and the local service as processes of their own, to be killed at will and asked for facts.
+
+Nothing here sleeps and hopes: every wait looks at a fact (a datagram of the daemon, a row of the state
+file, a file, the service's books) until it holds or a deadline has passed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import httpx
+from pictures import encoded, noise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+PATIENCE = 40.0
+"""Seconds until a fact that does not come true fails a test; far more than any of them needs."""
+
+LOOK = 0.02
+"""Seconds between two looks at a fact."""
+
+PASS_THROUGH = "runflow/pass-through"
+KEY = {"Authorization": "Bearer rf_live_test"}
+
+HOLD = {"route": "POST /v1/models/*/batches", "kind": "hold", "count": None}
+"""Lets the service answer a purchase only when its work is done, so that the first poll finds results."""
+
+T = TypeVar("T")
+
+_WITHOUT_COMMANDS = """
+import sys, anyio
+from pathlib import Path
+from runflowd import log
+from runflowd.config import load
+from runflowd.daemon import run_daemon
+source = Path(sys.argv[1])
+log.configure(level="debug")
+anyio.run(run_daemon, load(source), source)
+"""
+
+
+def until(fact: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+    """Look until `fact` gives something true, and return that; fail with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = fact()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(LOOK)
+
+
+def picture(width: int = 24, height: int = 18, form: str = "JPEG") -> bytes:
+    """A whole small image, different each time."""
+    return encoded(noise(width, height), form)
+
+
+def sha256(data: bytes) -> str:
+    """The hash by which the service's books and the state file name a content."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Service:
+    """`python -m runflowd.local` on a port that it keeps over restarts."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._folder = folder
+        self._options = options
+        self._port = 0
+        self._http = httpx.Client(headers=KEY, timeout=30.0)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = folder / "service.log"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, at first or again; what it knew it still knows."""
+        command = [sys.executable, "-m", "runflowd.local", "--folder", str(self._folder), "--port", str(self._port)]
+        with self._log.open("ab") as errors:
+            self.process = subprocess.Popen([*command, *self._options], stdout=subprocess.PIPE, stderr=errors)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self._log.read_text()
+        self.url: str = json.loads(line)["url"]
+        self._port = int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self._reap()
+
+    def close(self) -> None:
+        """End it if it still runs."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        self._reap()
+        self._http.close()
+
+    def _reap(self) -> None:
+        self.process.wait(20)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def control(self, **switches: Any) -> dict[str, Any]:
+        """Switch readings, faults or the balance."""
+        answer = self._http.post(f"{self.url}/_control", json=switches)
+        return dict(answer.raise_for_status().json())
+
+    def faults(self, *requests: Mapping[str, Any], runs: tuple[Mapping[str, Any], ...] = ()) -> None:
+        """Make exactly this trouble from now on."""
+        self.control(faults={"requests": list(requests), "runs": list(runs)})
+
+    def calm(self) -> None:
+        """Honest again, quick, and with credit."""
+        self.control(readings={}, faults={"requests": [HOLD]}, balance="1000")
+
+    def struck(self) -> int:
+        """How many troubles were dealt out since the last switch of faults."""
+        return int(self._http.get(f"{self.url}/_control").raise_for_status().json()["faults_struck"])
+
+    def ledger(self) -> dict[str, Any]:
+        """What was charged, and all traffic."""
+        return dict(self._http.get(f"{self.url}/_control/ledger").raise_for_status().json())
+
+    def requests(self, name: str) -> int:
+        """How often a route, such as `POST /v1/asset-uploads`, was called."""
+        return int(self.ledger()["requests"].get(name, 0))
+
+    def idle(self) -> None:
+        """Wait until nothing is under way."""
+        self._http.get(f"{self.url}/_control/idle", params={"seconds": "30"}).raise_for_status()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Daemon:
+    """One life of the daemon; entered when it has said that it is ready, left only by its end."""
+
+    def __init__(self, config: Path, log: Path, environment: Mapping[str, str]) -> None:
+        self._log = log
+        address = f"\0runflowd-test-{uuid.uuid4().hex}"
+        self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._manager.bind(address)
+        self._manager.settimeout(0.1)
+        self.said: list[str] = []
+        command = [sys.executable, "-c", _WITHOUT_COMMANDS, str(config)]
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**environment, "NOTIFY_SOCKET": f"@{address[1:]}"},
+            )
+
+    def hear(self, word: str, times: int = 1) -> None:
+        """Wait until it has told its service manager `word` so often in its life."""
+        until(lambda: self._heard(word) >= times, f"the daemon says {word} ({times}). Its log:\n{self.log()}")
+
+    def _heard(self, word: str) -> int:
+        try:
+            self.said += self._manager.recv(8192).decode().split("\n")
+        except TimeoutError:
+            assert self.process.poll() is None, f"the daemon ended by {self.process.returncode}:\n{self.log()}"
+        return sum(line == word for line in self.said)
+
+    def log(self, characters: int = 6000) -> str:
+        """The end of what it wrote."""
+        return self._log.read_text(errors="replace")[-characters:]
+
+    def death(self) -> int:
+        """Wait for its end; the exit code, negative for a signal."""
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the daemon lives on. Its log:\n{self.log()}") from None
+        finally:
+            self._manager.close()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.death()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.death()
+
+    def reload(self) -> None:
+        """SIGHUP, until it says that it is done."""
+        before = sum(line == "READY=1" for line in self.said)
+        self.process.send_signal(signal.SIGHUP)
+        self.hear("READY=1", before + 1)
+
+
+@dataclass(frozen=True)
+class Books:
+    """What counts at the end: what stands in the output folders, what was paid, and what is still open."""
+
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Relative path to sha256 of every file in the output folder, notes and temporary files included."""
+    bought: dict[str, int] = field(default_factory=dict)
+    """How often each content was charged."""
+    states: dict[str, str] = field(default_factory=dict)
+    """Relative path to state of every current row."""
+    open: int = 0
+    """Batches and purchases whose outcome is still open."""
+
+
+class Installation:
+    """A watched folder, an output folder, a configuration, a state file, and the daemon over them."""
+
+    def __init__(self, folder: Path, service: Service) -> None:
+        self.folder = folder
+        self.service = service
+        self.input = folder / "in"
+        self.output = folder / "out"
+        self.config = folder / "runflowd.yaml"
+        self.state = folder / "state" / "state.db"
+        self.log = folder / "daemon.log"
+        self.input.mkdir(parents=True)
+        self.daemon: Daemon | None = None
+        self.configure()
+
+    def rule(self, **settings: Any) -> dict[str, Any]:
+        """A rule over `in` and `out` that hands images through."""
+        usual = {"watch": "in", "output": "out", "model": PASS_THROUGH, "input": {"image_url": "${file.url}"}}
+        return {**usual, **settings}
+
+    def text(self, rules: Mapping[str, Any], **more: Any) -> str:
+        """A whole configuration; JSON is YAML."""
+        quick = {"settle": "100ms", "batch": {"quiet": "150ms", "max_wait": "1s"}}
+        whole = {
+            "service": {"url": self.service.url},
+            "state": str(self.state),
+            "log": {"level": "debug", "format": "json"},
+            "defaults": quick,
+            "rules": dict(rules),
+            **more,
+        }
+        return json.dumps(whole, indent=1)
+
+    def configure(self, **settings: Any) -> None:
+        """Write the configuration with the one usual rule, changed by `settings`."""
+        self.configure_rules({"one": self.rule(**settings)})
+
+    def configure_rules(self, rules: Mapping[str, Any], **more: Any) -> None:
+        """Write the configuration as editors do, by rename."""
+        draft = self.folder / "runflowd.yaml.new"
+        draft.write_text(self.text(rules, **more))
+        draft.rename(self.config)
+
+    def write(self, path: str, data: bytes) -> Path:
+        """Put a file into the watched folder as people do."""
+        target = self.input / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        return target
+
+    def start(self, failpoint: str = "", *, ready: bool = True) -> Daemon:
+        """Start the daemon, to die by itself at `failpoint` if one is named."""
+        assert self.daemon is None or self.daemon.process.poll() is not None, "it already runs"
+        environment = {**os.environ, "RUNFLOW_API_KEY": "rf_live_test", "RUNFLOWD_FAILPOINT": failpoint}
+        self.daemon = Daemon(self.config, self.log, environment)
+        if ready:
+            self.daemon.hear("READY=1")
+        return self.daemon
+
+    def end(self) -> None:
+        """Kill whatever still runs."""
+        if self.daemon is not None and self.daemon.process.poll() is None:
+            self.daemon.kill()
+
+    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """Ask the state file; nothing while it is not there yet."""
+        if not self.state.exists():
+            return []
+        try:
+            with closing(sqlite3.connect(f"{self.state.as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+                connection.row_factory = sqlite3.Row
+                return connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as trouble:
+            if "no such table" in str(trouble):
+                return []
+            raise
+
+    def change(self, sql: str, *values: Any) -> int:
+        """Change the state file, such as to let time pass in it."""
+        with closing(sqlite3.connect(self.state, timeout=10)) as connection, connection:
+            return connection.execute(sql, values).rowcount
+
+    def items(self) -> dict[str, sqlite3.Row]:
+        """The current row of every path."""
+        rows = self.rows("SELECT * FROM item WHERE current = 1 ORDER BY id")
+        return {os.fsdecode(os.path.join(row["folder"], row["name"])): row for row in rows}  # noqa: PTH118  bytes
+
+    def states(self) -> dict[str, str]:
+        """The state of every path."""
+        return {path: row["state"] for path, row in self.items().items()}
+
+    def wait(self, state: str, *paths: str) -> None:
+        """Wait until these paths are in that state."""
+        until(
+            lambda: all(self.states().get(path) == state for path in paths),
+            f"{', '.join(paths)} {state}; they are {self.states}",
+        )
+
+    def wait_for_rest(self, *paths: str) -> None:
+        """Wait until nothing moves any more, and these paths are on record."""
+        with self.explained():
+            until(lambda: self._rests(paths), "rest")
+
+    def _rests(self, paths: tuple[str, ...]) -> bool:
+        states = self.states()
+        busy = {"ready", "following", "batched", "submitted", "delivering"}
+        moving = self.rows("SELECT 1 FROM item WHERE state IN (SELECT value FROM json_each(?))", json.dumps([*busy]))
+        unnoted = self.rows("SELECT 1 FROM item WHERE state IN ('failed', 'unknown') AND noted = 0 AND current = 1")
+        return not moving and not unnoted and not self._open() and all(path in states for path in paths)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Add states and the log to a failure."""
+        try:
+            yield
+        except AssertionError as failure:
+            log = self.daemon.log() if self.daemon else ""
+            raise AssertionError(f"{failure}\nstates: {self.states()}\nlog:\n{log}") from failure
+
+    def _open(self) -> int:
+        batches = self.rows("SELECT 1 FROM batch WHERE state IN ('sealed', 'submitted')")
+        return len(batches) + len(self.rows("SELECT 1 FROM purchase WHERE outcome = 'intended'"))
+
+    def outputs(self) -> dict[str, bytes]:
+        """Every file in the output folder."""
+        files = [path for path in self.output.rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.output)): path.read_bytes() for path in files}
+
+    def bought(self) -> dict[str, int]:
+        """How often the service charged each content that this installation ever saw."""
+        ours = {row["content"] for row in self.rows("SELECT content FROM item WHERE content IS NOT NULL")}
+        charges: Counter[str] = Counter()
+        for charge in self.service.ledger()["charges"]:
+            charges[charge["content"]] += charge["times"]
+        return {content: times for content, times in charges.items() if content in ours}
+
+    def books(self) -> Books:
+        """The facts as they are now."""
+        outputs = {path: sha256(data) for path, data in self.outputs().items()}
+        return Books(outputs, self.bought(), self.states(), self._open())
+
+
+def promised(files: Mapping[str, bytes]) -> Books:
+    """The books when every input, by relative path, was handed through once."""
+    return Books(
+        outputs={path: sha256(data) for path, data in files.items()},
+        bought=dict.fromkeys((sha256(data) for data in files.values()), 1),
+        states=dict.fromkeys(files, "done"),
+    )

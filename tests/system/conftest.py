@@ -1,0 +1,41 @@
+"""One local service for many tests, one installation for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from daemon_process import Installation, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service of one test process; every test's images are new to it."""
+    with Service(tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+@pytest.fixture
+def service(shared_service: Service) -> Service:
+    """The shared service, honest again."""
+    shared_service.calm()
+    return shared_service
+
+
+@pytest.fixture
+def own_service(tmp_path: Path) -> Iterator[Service]:
+    """A service to kill."""
+    with Service(tmp_path / "service") as service:
+        yield service
+
+
+@pytest.fixture
+def installation(tmp_path: Path, service: Service) -> Iterator[Installation]:
+    """Folders, a configuration and a daemon that is still to be started."""
+    made = Installation(tmp_path / "installation", service)
+    yield made
+    made.end()
