@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -25,13 +23,14 @@ from runflowd.dispatch import Dispatch
 from runflowd.errors import StoreError
 from runflowd.incidents import Incidents
 from runflowd.intake import Intake
+from runflowd.places import state_path
 from runflowd.remote import open_remote
 from runflowd.store import open_store
 from runflowd.store.batches import Lease, free_leases, renew_leases
 from runflowd.track import Track
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
     from runflowd.config import Config
     from runflowd.core.model import Rule
@@ -67,17 +66,6 @@ class Engine:
         return all(
             now - beats.get(stage, now) < 4 * LONGEST_NAP for stage in ("intake", "dispatch", "track", "deliver")
         )
-
-
-def state_path(config: Config, environment: Mapping[str, str] | None = None) -> Path:
-    """Where the state file is: the configuration's word, systemd's folder, or the user's."""
-    environment = os.environ if environment is None else environment
-    if config.state:
-        return Path(config.state)
-    if folder := environment.get("STATE_DIRECTORY"):
-        return Path(folder.partition(":")[0], "state.db")
-    home = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME", "/"), ".local", "state")
-    return Path(home, "runflowd", "state.db")
 
 
 @asynccontextmanager

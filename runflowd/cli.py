@@ -1,0 +1,78 @@
+"""The `runflowd` command: names its subcommands, loads the one that is asked for, maps errors to exit codes."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from runflowd import __version__
+from runflowd.commands.exits import Exit, exit_code, explain
+
+COMMANDS = {
+    "run": "The daemon: keep the folders in step until stopped.",
+    "sync": "Process everything pending once, then end.",
+    "check": "Say what is wrong with the configuration, or what it means.",
+    "status": "Show how things stand, whether a daemon runs or not.",
+    "init": "Write a commented configuration to start from.",
+    "schema": "Print the JSON Schema of the configuration.",
+    "local": "Serve the local image service alone.",
+    "demo": "Process eight sample photos on this machine and show them.",
+}
+"""Every command in the order of `--help`; the module `runflowd.commands.NAME` has the rest."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is called, so that `status` does not wait for what `run` needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """The names, for `--help`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # same
+        """The command of this name, None when there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"runflowd.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # same
+        """The list of commands, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 some items failed, 75 try again, 77 not allowed, "
+    "78 configuration.",
+)
+@click.version_option(__version__, message="runflowd %(version)s")
+def group() -> None:
+    """Keep folders in step with the Runflow image API: drop files in, get results out."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and give its exit code. What nobody raised on purpose keeps its traceback."""
+    try:
+        outcome = group.main(arguments, prog_name="runflowd", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Stopped. What is in flight is taken up by the next run.", err=True)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has closed it (`runflowd status | head`); python(1) would complain at its end.
+        sys.stdout = None
+        return Exit.DONE
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        explain(error)
+        return code
+    return outcome if isinstance(outcome, int) else Exit.DONE

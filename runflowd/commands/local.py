@@ -1,0 +1,39 @@
+"""`runflowd local`: the local service alone, for trying out the API and for several daemons to share."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+from pathlib import Path
+
+import anyio
+import click
+
+from runflowd import log
+from runflowd.commands.readiness import missing
+from runflowd.local.server import serve
+from runflowd.local.settings import LocalSettings
+from runflowd.places import user_state
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; it asks for no key.")
+@click.option("--port", default=8788, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where it keeps its files.")
+@click.option("--weights", type=click.Path(path_type=Path), help="The network's file; the cache has it by default.")
+def command(host: str, port: int, folder: Path | None, weights: Path | None) -> None:
+    """Serve the Runflow API with the local image models until SIGTERM; the first line is its URL."""
+    log.configure()
+    for sentence in missing(weights):
+        click.echo(f"{click.style('warning:', fg='yellow')} {sentence}", err=True)
+    settings = LocalSettings(folder=folder or user_state() / "local-service", weights=weights, control=False)
+    anyio.run(_until_signal, settings, host, port)
+
+
+async def _until_signal(settings: LocalSettings, host: str, port: int) -> None:
+    async with anyio.create_task_group() as group:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            group.start_soon(partial(serve, settings, host=host, port=port, started=click.echo))
+            async for _ in signals:
+                group.cancel_scope.cancel()
+                return

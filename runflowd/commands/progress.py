@@ -1,0 +1,148 @@
+"""How far a run is: bars per rule on a terminal, a line per change elsewhere."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    from runflowd.incidents import Trouble
+    from runflowd.oneshot import Progress as Snapshot
+
+Counts = dict[ItemState, int]
+
+LINE_PAUSE = 1.0
+"""Seconds between two lines at least."""
+
+_ENDED = frozenset({ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """One rule's items of this run. What had ended before it is taken off."""
+
+    uploading: int
+    processing: int
+    done: int
+    failed: int
+
+    @classmethod
+    def of(cls, counts: Mapping[ItemState, int], before: Mapping[ItemState, int]) -> Tally:
+        """The tally of present counts over the counts before the run."""
+
+        def now(*states: ItemState) -> int:
+            earlier = sum(before.get(state, 0) for state in states if state in _ENDED)
+            return max(0, sum(counts.get(state, 0) for state in states) - earlier)
+
+        return cls(
+            now(ItemState.READY, ItemState.FOLLOWING, ItemState.BATCHED),
+            now(ItemState.SUBMITTED, ItemState.DELIVERING),
+            now(ItemState.DONE),
+            now(ItemState.FAILED, ItemState.UNKNOWN),
+        )
+
+    @property
+    def total(self) -> int:
+        """All items of this run that are known so far."""
+        return self.uploading + self.processing + self.ended
+
+    @property
+    def ended(self) -> int:
+        """Items that need nothing more."""
+        return self.done + self.failed
+
+    def __str__(self) -> str:
+        words = f"{self.uploading} uploading, {self.processing} processing, {self.done} done"
+        return f"{words}, {self.failed} failed" if self.failed else words
+
+
+def tallies(snapshot: Snapshot, before: Mapping[str, Mapping[ItemState, int]]) -> dict[str, Tally]:
+    """Each rule's tally."""
+    return {rule: Tally.of(counts, before.get(rule, {})) for rule, counts in snapshot.counts.items()}
+
+
+class Bars:
+    """Bars on a terminal, with what is wrong above them. A context manager."""
+
+    def __init__(self, console: Console, before: Mapping[str, Mapping[ItemState, int]]) -> None:
+        self._before = before
+        self._told = Told()
+        self._tasks: dict[str, TaskID] = {}
+        name, detail = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[detail]}", markup=False)
+        self._bars = Progress(name, BarColumn(24), detail, TimeElapsedColumn(), console=console)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw how far things are."""
+        for line in self._told.news(snapshot.troubles):
+            self._bars.console.print(line, style="red", markup=False)
+        for rule, tally in tallies(snapshot, self._before).items():
+            if rule not in self._tasks:
+                self._tasks[rule] = self._bars.add_task(printable(rule), total=None, detail="")
+            detail = f"{snapshot.settling} settling, {tally}" if snapshot.settling else str(tally)
+            total = tally.total or None
+            self._bars.update(self._tasks[rule], total=total, completed=tally.ended, detail=detail)
+
+
+class Lines:
+    """A line per rule and change, at most one a second and rule. A context manager."""
+
+    def __init__(self, before: Mapping[str, Mapping[ItemState, int]]) -> None:
+        self._before = before
+        self._told = Told()
+        self._shown: dict[str, Tally] = {}
+        self._due: dict[str, float] = {}
+        self._last: Snapshot | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._last:
+            self._print(self._last, at_once=True)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Print what changed, unless a line was printed just now."""
+        self._last = snapshot
+        for line in self._told.news(snapshot.troubles):
+            click.echo(line, err=True)
+        self._print(snapshot, at_once=False)
+
+    def _print(self, snapshot: Snapshot, *, at_once: bool) -> None:
+        now = time.monotonic()
+        for rule, tally in tallies(snapshot, self._before).items():
+            due = at_once or now >= self._due.get(rule, 0.0)
+            if due and tally.total and tally != self._shown.get(rule):
+                click.echo(f"{printable(rule)}: {tally}", err=True)
+                self._shown[rule], self._due[rule] = tally, now + LINE_PAUSE
+
+
+class Told:
+    """Remembers which incidents were printed, so that each is told once."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[str, str]] = set()
+
+    def news(self, troubles: Iterable[Trouble]) -> list[str]:
+        """A line for each incident that is new."""
+        fresh = [trouble for trouble in troubles if (trouble.scope, trouble.code) not in self._known]
+        self._known |= {(trouble.scope, trouble.code) for trouble in fresh}
+        return [printable(f"{trouble.code}: {trouble.message} -> {trouble.remedy}") for trouble in fresh]

@@ -1,0 +1,154 @@
+"""`runflowd sync`: everything pending, once; progress while it runs, a table at the end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import anyio
+import click
+
+from runflowd import log
+from runflowd.commands.exits import Exit
+from runflowd.commands.options import config_option, echo_json, find_config, json_option
+from runflowd.commands.printing import advice, console, duration, finished_table, money, trouble_text
+from runflowd.commands.progress import Bars, Lines
+from runflowd.commands.readiness import ensure
+from runflowd.config import load, service_key
+from runflowd.core.lifecycle import ItemState
+from runflowd.oneshot import run_once
+from runflowd.places import state_path
+from runflowd.status import entry_json
+from runflowd.store import open_reader
+from runflowd.store.reports import count_states, ended_since, waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+    from rich.text import Text
+
+    from runflowd.config import Config
+    from runflowd.incidents import Trouble
+    from runflowd.oneshot import Outcome, Progress
+    from runflowd.store.reports import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one run of `sync` did: the items that ended in it, and what it had to leave."""
+
+    done: tuple[Entry, ...]
+    failed: tuple[Entry, ...]
+    waiting: tuple[Entry, ...]
+    troubles: tuple[Trouble, ...]
+    blocked: bool
+    seconds: float
+
+    @property
+    def cost(self) -> Decimal:
+        """What was paid in this run, in dollars; failed items may have cost something, too."""
+        return sum((entry.cost for entry in (*self.done, *self.failed) if entry.cost), Decimal(0))
+
+    @property
+    def code(self) -> Exit:
+        """Blocked by trouble wider than a file: 75, or 77 if the key was refused; else 3 if a file failed."""
+        if self.blocked:
+            refused = any(trouble.code == "UNAUTHORIZED" for trouble in self.troubles)
+            return Exit.NOT_ALLOWED if refused else Exit.TRY_AGAIN
+        return Exit.SOME_FAILED if self.failed or self.waiting or self.troubles else Exit.DONE
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("-v", "--verbose", is_flag=True, help="Write the log to stderr instead of progress.")
+def command(place: Path | None, *, as_json: bool, verbose: bool) -> int:
+    """Process everything pending once, then end. Refused while a daemon works on the same state."""
+    config = load(find_config(place))
+    ensure(config)
+    service_key(config)
+    log.configure(log.Form.CONSOLE, level=config.log.level if verbose else "error")
+    summary = _sync(config, quiet=as_json or verbose)
+    if as_json:
+        echo_json(_json(summary))
+    else:
+        _show(console(), summary, {rule.name: rule.model for rule in config.rules})
+    return summary.code
+
+
+def _sync(config: Config, *, quiet: bool) -> Summary:
+    path = state_path(config)
+    before = _counts(path)
+    started, clock = time.time(), time.monotonic()
+    if quiet:
+        outcome = _run(config, lambda _: None)
+    else:
+        err = console(stderr=True)
+        with Bars(err, before) if err.is_terminal else Lines(before) as shown:
+            outcome = _run(config, shown.show)
+    return _summary(path, started, time.monotonic() - clock, outcome)
+
+
+def _run(config: Config, show: Callable[[Progress], None]) -> Outcome:
+    return anyio.run(run_once, config, show)
+
+
+def _counts(path: Path) -> dict[str, dict[ItemState, int]]:
+    """The counts before this run; none when there is no state file yet."""
+    if not path.exists():
+        return {}
+    connection = open_reader(path)
+    try:
+        return count_states(connection)
+    finally:
+        connection.raw.close()
+
+
+def _summary(path: Path, started: float, seconds: float, outcome: Outcome) -> Summary:
+    connection = open_reader(path)
+    try:
+        ended = ended_since(connection, started)
+        left = waiting(connection, 1000)
+    finally:
+        connection.raw.close()
+    done = tuple(entry for entry in ended if entry.state is ItemState.DONE)
+    failed = tuple(entry for entry in ended if entry.state is not ItemState.DONE)
+    return Summary(done, failed, tuple(left), outcome.progress.troubles, outcome.blocked, seconds)
+
+
+def _show(out: Console, summary: Summary, models: dict[str, str]) -> None:
+    if summary.done:
+        out.print(finished_table(summary.done, models))
+    _list(out, "Failed", "red", [trouble_text(entry) for entry in summary.failed])
+    _list(out, "Not taken", "yellow", [trouble_text(entry) for entry in summary.waiting])
+    _list(out, "Held up", "red", [advice(each.code, each.message, each.remedy) for each in summary.troubles])
+    counts = f"{len(summary.done)} done, {len(summary.failed)} failed"
+    counts += f", {len(summary.waiting)} not taken" if summary.waiting else ""
+    out.print(f"{counts} in {duration(summary.seconds)}, {money(summary.cost)}", style="bold")
+
+
+def _list(out: Console, title: str, colour: str, paragraphs: Sequence[Text]) -> None:
+    if paragraphs:
+        out.print(title, style=f"bold {colour}")
+    for paragraph in paragraphs:
+        out.print(paragraph, soft_wrap=True)
+
+
+def _json(summary: Summary) -> dict[str, object]:
+    return {
+        "done": [entry_json(entry) for entry in summary.done],
+        "failed": [entry_json(entry) for entry in summary.failed],
+        "waiting": [entry_json(entry) for entry in summary.waiting],
+        "incidents": [
+            {"scope": each.scope, "code": each.code, "message": each.message, "remedy": each.remedy}
+            for each in summary.troubles
+        ],
+        "blocked": summary.blocked,
+        "seconds": round(summary.seconds, 2),
+        "cost": str(summary.cost),
+        "exit_code": int(summary.code),
+    }

@@ -1,0 +1,30 @@
+"""What the owner of a file can do about its failure, by the failure's code."""
+
+from __future__ import annotations
+
+from runflowd.core.lifecycle import ItemState
+
+_REMEDIES = {
+    "EMPTY": "Save the file again; it holds no bytes.",
+    "TOO_LARGE": "Make the file smaller than 50 MiB (52,428,800 bytes) and save it again.",
+    "NOT_AN_IMAGE": "Put an image in its place, or move it out of the folder.",
+    "INCOMPLETE": "Copy the file again; its end is missing.",
+    "CANCELLED": "It was cancelled at the service. Touch the file to send it again.",
+    "NO_SUBJECT_FOUND": "Use a photo with one clear subject, then save it again.",
+    "WEIGHTS_MISSING": "Run `python -m runflowd.local.weights` as the user that runs runflowd, then touch the file.",
+    "DEPENDENCY_MISSING": "Install the local models with `pip install 'runflowd[local]'`, then touch the file.",
+    "UNREADABLE": "Make the file readable for the user that runs runflowd; it is taken up by itself then.",
+    "STILL_CHANGING": "Find out what keeps writing to it; it is taken up by itself once it rests.",
+}
+
+_UNKNOWN = (
+    "It may have been paid for already, so it is not sent again by itself. The operator can look for it at the "
+    "service and then run `runflowd retry`."
+)
+
+
+def remedy_for(state: ItemState, code: str) -> str:
+    """One or two sentences that say what to do about an item that failed, is unknown, or waits."""
+    if state is ItemState.UNKNOWN:
+        return _UNKNOWN
+    return _REMEDIES.get(code, "Touch or replace the file to try again, or ask the operator.")

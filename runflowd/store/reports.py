@@ -1,0 +1,73 @@
+"""What people ask of the state file: how many items stand where, which ended lately, and which are in trouble."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from runflowd.core.lifecycle import ItemState
+from runflowd.store.items import path_of
+
+if TYPE_CHECKING:
+    from runflowd.store.connection import Connection, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One item as a report shows it.
+
+    `seconds` is from rest to result, None if it never came to rest. `cost` is None for what was not
+    bought: a copy of an earlier result, or a file that was never sent. `batch` is empty then, too.
+    """
+
+    rule: str
+    path: str
+    state: ItemState
+    model: str
+    batch: str
+    seconds: float | None
+    cost: Decimal | None
+    code: str
+    reason: str
+    reference: str
+
+
+def count_states(connection: Connection) -> dict[str, dict[ItemState, int]]:
+    """How many items of each rule are in each state; rules without items are left out."""
+    counts: defaultdict[str, dict[ItemState, int]] = defaultdict(dict)
+    for row in connection.all("count_states"):
+        counts[row["rule"]][ItemState(row["state"])] = row["count"]
+    return dict(counts)
+
+
+def ended_since(connection: Connection, since: float) -> list[Entry]:
+    """Every item that was done, failed or became unknown since then (epoch seconds), in that order."""
+    return [_entry(row) for row in connection.all("ended_since", since=since)]
+
+
+def waiting(connection: Connection, limit: int) -> list[Entry]:
+    """Files that cannot be taken yet, each with its reason."""
+    return [_entry(row) for row in connection.all("waiting_items", limit=limit)]
+
+
+def troubled(connection: Connection, limit: int) -> list[Entry]:
+    """Failed and unknown items: the unknown ones first, since they wait for a person; then the latest."""
+    return [_entry(row) for row in connection.all("troubled_items", limit=limit)]
+
+
+def _entry(row: Row) -> Entry:
+    timed = row["ended_at"] is not None and row["ready_at"] is not None
+    return Entry(
+        rule=row["rule"],
+        path=path_of(row),
+        state=ItemState(row["state"]),
+        model=row["model"] or "",
+        batch=row["remote_id"] or row["batch"] or "",
+        seconds=max(0.0, row["ended_at"] - row["ready_at"]) if timed else None,
+        cost=Decimal(row["cost"]) if row["cost"] else None,
+        code=row["failure_code"],
+        reason=row["failure"],
+        reference=row["client_ref"],
+    )
