@@ -1,0 +1,80 @@
+# Needs make and Python 3.11 or newer. Everything else is fetched into .venv and build/test-venv.
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+STAMP := $(shell cat pyproject.toml .ci/constraints.txt | cksum | cut -d ' ' -f 1)
+
+VENV := .venv
+BIN := $(VENV)/bin
+TEST_VENV := build/test-venv
+TEST_BIN := $(TEST_VENV)/bin
+PIP_OPTIONS := --quiet --disable-pip-version-check --no-input --constraint .ci/constraints.txt
+COVERAGE ?= 90
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types imports schema format bench weights clean distclean
+
+help: ## Say what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/runtime-$(STAMP) weights ## Process eight sample photos on this machine and show them
+	$(BIN)/runflowd demo --folder demo-run
+
+test: $(TEST_VENV)/stamp-$(STAMP) ## Build the wheel, install it, and test the installed wheel
+	rm -rf build/wheel
+	$(TEST_BIN)/python -m pip wheel $(PIP_OPTIONS) --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --force-reinstall build/wheel/*.whl
+	$(TEST_BIN)/python -P -m runflowd.local.weights
+	RUNFLOWD_TEST_INSTALLED=1 $(TEST_BIN)/pytest --numprocesses 2 --cov --cov-fail-under $(COVERAGE)
+
+check: lint types imports schema test ## Everything that must hold before a change goes in
+
+lint: $(VENV)/tools-$(STAMP) ## Style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/tools-$(STAMP) ## Types, strictly, of the source and the tests
+	$(BIN)/mypy
+
+imports: $(VENV)/tools-$(STAMP) ## The borders of docs/architecture.md
+	$(BIN)/lint-imports
+
+schema: $(VENV)/tools-$(STAMP) ## The stored JSON Schema is that of the code
+	$(BIN)/runflowd schema --check
+
+format: $(VENV)/tools-$(STAMP) ## Put the code into its form
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/tools-$(STAMP) weights ## Measure
+	$(BIN)/python -m bench
+
+weights: $(VENV)/runtime-$(STAMP) ## Fetch the weights of the local models (4.6 MB, once) into the cache
+	$(BIN)/python -m runflowd.local.weights
+
+$(VENV)/runtime-$(STAMP): | need-python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(PIP_OPTIONS) --upgrade pip
+	$(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[local]'
+	rm -f $(VENV)/runtime-* && touch $@
+
+$(VENV)/tools-$(STAMP): $(VENV)/runtime-$(STAMP)
+	$(BIN)/python -m pip install $(PIP_OPTIONS) --group dev
+	rm -f $(VENV)/tools-* && touch $@
+
+$(TEST_VENV)/stamp-$(STAMP): | need-python
+	test -x $(TEST_BIN)/python || $(PYTHON) -m venv $(TEST_VENV)
+	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) --upgrade pip
+	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) hatchling '.[local]' --group dev
+	rm -f $(TEST_VENV)/stamp-* && touch $@
+
+.PHONY: need-python
+need-python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with PYTHON=..." >&2; exit 1; }
+
+clean: ## Remove what was built; the virtual environment for work stays
+	rm -rf build dist demo-run htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		.import_linter_cache .grimp_cache
+
+distclean: clean ## Remove the virtual environment, too
+	rm -rf $(VENV)
