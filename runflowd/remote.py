@@ -12,8 +12,6 @@ from runflowd.api.client import Runflow
 from runflowd.api.values import SecretKey, Service
 from runflowd.config import service_key
 from runflowd.context import Remote
-from runflowd.local.server import serve
-from runflowd.local.settings import LocalSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,6 +55,10 @@ def _secret(config: Config) -> str:
 @asynccontextmanager
 async def _embedded(local: LocalService, default: Path) -> AsyncIterator[str]:
     """Run the local service beside the stages; give its URL."""
+    # Imported here: a daemon of the hosted service has no use for a web framework and image models.
+    from runflowd.local.server import serve  # noqa: PLC0415
+    from runflowd.local.settings import LocalSettings  # noqa: PLC0415
+
     settings = LocalSettings(
         folder=Path(local.folder) if local.folder else default,
         weights=Path(local.weights) if local.weights else None,
