@@ -58,13 +58,18 @@ Verdict: TypeAlias = Settled | StillChanging | Gone
 
 @dataclass(slots=True)
 class _Waiting:
-    """One tracked file. `queued` is the deadline of its one live heap entry, `deadline` the true one."""
+    """One tracked file.
+
+    `deadline` is when to look next. Its one live heap entry has the number `ticket` and the deadline
+    `queued`, which may be earlier; entries with other numbers are leftovers.
+    """
 
     stat: Stat
     first_seen: float
     still_since: float
     deadline: float
-    queued: float
+    queued: float = 0.0
+    ticket: int = 0
     reported: bool = False
 
 
@@ -82,7 +87,8 @@ class Settling:
         self.cap = max(cap, settle)
         self.limit = limit
         self._files: dict[str, _Waiting] = {}
-        self._heap: list[tuple[float, str]] = []
+        self._heap: list[tuple[float, int, str]] = []
+        self._tickets = 0
 
     def __len__(self) -> int:
         return len(self._files)
@@ -118,11 +124,11 @@ class Settling:
         """
         paths: list[str] = []
         while len(paths) < limit and self._prune() and self._heap[0][0] <= now:
-            paths.append(heapq.heappop(self._heap)[1])
+            paths.append(heapq.heappop(self._heap)[2])
         for path in paths:
             waiting = self._files[path]
-            waiting.deadline = waiting.queued = now + max(self.settle, _SHORTEST_PAUSE)
-            heapq.heappush(self._heap, (waiting.queued, path))
+            waiting.deadline = now + max(self.settle, _SHORTEST_PAUSE)
+            self._queue(path, waiting)
         return paths
 
     def confirm(self, path: str, stat: Stat | None, now: float) -> Verdict:
@@ -151,9 +157,7 @@ class Settling:
     def forget(self, path: str) -> None:
         """Stop tracking; harmless if the path is not tracked."""
         self._files.pop(path, None)
-        if len(self._heap) > 2 * len(self._files) + 64:
-            self._heap = [(waiting.queued, path) for path, waiting in self._files.items()]
-            heapq.heapify(self._heap)
+        self._drop_leftovers()
 
     def next_deadline(self) -> float | None:
         """When `due` will next return something; None while nothing is tracked."""
@@ -162,9 +166,8 @@ class Settling:
     def _take(self, path: str, stat: Stat, now: float) -> bool:
         if self.full:
             return False
-        deadline = now + self.settle
-        self._files[path] = _Waiting(stat, now, now, deadline, deadline)
-        heapq.heappush(self._heap, (deadline, path))
+        self._files[path] = waiting = _Waiting(stat, now, now, now + self.settle)
+        self._queue(path, waiting)
         return True
 
     def _wait(self, path: str, waiting: _Waiting, reason: str, now: float) -> StillChanging:
@@ -189,19 +192,30 @@ class Settling:
         waiting.deadline = deadline
         # Later is noticed when the old entry surfaces; only earlier needs an entry of its own.
         if deadline < waiting.queued:
-            waiting.queued = deadline
-            heapq.heappush(self._heap, (deadline, path))
+            self._queue(path, waiting)
+            self._drop_leftovers()
+
+    def _queue(self, path: str, waiting: _Waiting) -> None:
+        """Give the file a heap entry at its deadline; an entry it had before becomes a leftover."""
+        self._tickets += 1
+        waiting.queued, waiting.ticket = waiting.deadline, self._tickets
+        heapq.heappush(self._heap, (waiting.queued, waiting.ticket, path))
+
+    def _drop_leftovers(self) -> None:
+        if len(self._heap) > 2 * len(self._files) + 64:
+            self._heap = [(waiting.queued, waiting.ticket, path) for path, waiting in self._files.items()]
+            heapq.heapify(self._heap)
 
     def _prune(self) -> bool:
         """Bring a live entry to the top of the heap; say whether there is one."""
         while self._heap:
-            queued, path = self._heap[0]
+            queued, ticket, path = self._heap[0]
             waiting = self._files.get(path)
-            if waiting is None or queued != waiting.queued:
+            if waiting is None or ticket != waiting.ticket:
                 heapq.heappop(self._heap)
             elif waiting.deadline > queued:
-                waiting.queued = waiting.deadline
-                heapq.heapreplace(self._heap, (waiting.deadline, path))
+                heapq.heappop(self._heap)
+                self._queue(path, waiting)
             else:
                 return True
         return False

@@ -155,6 +155,17 @@ def test_the_longest_waiting_come_first() -> None:
     assert (tracker.due(5, 1), tracker.due(5, 2)) == (["c"], ["a", "b"])
 
 
+def test_a_leftover_deadline_does_not_name_a_file_twice() -> None:
+    """An old heap entry may fall on the very moment of the new one."""
+    tracker = Settling(settle=2, cap=8, limit=10)
+    tracker.see("a.jpg", STAT, 0)
+    tracker.due(8, 1)
+    tracker.see("a.jpg", replace(STAT, inode=2), 8)
+    tracker.due(8, 1)
+
+    assert ["a.jpg"] == tracker.due(10, 2)
+
+
 def test_the_heap_does_not_grow_with_sightings() -> None:
     """Twenty thousand files and a chatty one: memory follows the files, not the events."""
     tracker = Settling(settle=2, cap=10_000, limit=20_000)
