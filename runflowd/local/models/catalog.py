@@ -133,9 +133,9 @@ def _reshaping(weights: Path | None) -> tuple[Model, ...]:
             id="runflow/smart-resize",
             name="Smart resize (local)",
             description=(
-                "Moves the frame to the new ratio around the product that U2NetP finds, and extends the "
-                "backdrop's colours where the photo is too small. Nothing new is painted: wood and rooms smear. "
-                "JPEG."
+                "Moves the frame to the new ratio around the product that U2NetP finds. Where the photo is too "
+                "small, its border is mirrored outwards and goes out of focus: nothing new is painted, and planks "
+                "or bricks repeat visibly. Enlarging is Lanczos. JPEG."
             ),
             price=Decimal("0.55"),
             inputs=(IMAGE, RATIO, RESOLUTION),
@@ -147,8 +147,9 @@ def _reshaping(weights: Path | None) -> tuple[Model, ...]:
             id="runflow/outpaint",
             name="Outpaint (local)",
             description=(
-                "Extends the backdrop beyond the photo's edges by diffusing its border colours. Good on plain "
-                "backdrops, a smear on detailed ones; it paints no new objects. JPEG, at most 4096 pixels a side."
+                "Continues the backdrop beyond the photo's edges: its border, without the product that U2NetP "
+                "finds, is mirrored outwards and goes out of focus. Good on plain or softly textured backdrops, a "
+                "visible repetition on planks and bricks; it paints no new objects. JPEG, at most 4096 pixels a side."
             ),
             price=Decimal("0.55"),
             inputs=(IMAGE, *(_expansion(side) for side in ("top", "bottom", "left", "right"))),
@@ -160,8 +161,8 @@ def _reshaping(weights: Path | None) -> tuple[Model, ...]:
             id="runflow/outpaint/aspect-ratio",
             name="Outpaint to a ratio (local)",
             description=(
-                "Extends the backdrop on two sides until the photo has the ratio asked for, by diffusing its "
-                "border colours. The photo itself is kept whole. JPEG, at most 4096 pixels a side."
+                "Continues the backdrop on two sides, as runflow/outpaint does, until the photo has the ratio asked "
+                "for. The photo itself is kept whole. JPEG, at most 4096 pixels a side."
             ),
             price=Decimal("0.55"),
             inputs=(IMAGE, RATIO),
