@@ -238,7 +238,8 @@ class Runflow:
     def download(self, url: str, limit: int) -> AbstractAsyncContextManager[Download]:
         """Open a result for reading at most `limit` bytes, without the API key; inline data is decoded.
 
-        Raises `Unsafe` for an address that is not public https (unless the service itself is local), a
+        The time allowed grows with the size and runs while the caller uses the bytes, too. Raises
+        `Unsafe` for an address that is not public https (unless the service itself is local), a
         redirect or a file too large; `Expired` when the link must be fetched anew; `NotFound`.
         """
         return self._transfers.download(url, limit)

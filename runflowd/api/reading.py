@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 Record: TypeAlias = "dict[str, Json]"
 
 _WORDS = {
+    "queued": Status.PENDING,
+    "dispatching": Status.PENDING,
+    "running": Status.PENDING,
     "succeeded": Status.SUCCEEDED,
     "success": Status.SUCCEEDED,
     "completed": Status.SUCCEEDED,
@@ -46,6 +49,14 @@ _WORDS = {
     "partially_succeeded": Status.PARTIAL,
     "partial": Status.PARTIAL,
 }
+_FAILURE_FIELDS = (
+    "failure_code",
+    "failure_message",
+    "failure_stage_code",
+    "failure_stage",
+    "error",
+    "failure_reason",
+)
 MESSAGE_LIMIT = 2000
 """Characters of a failure message that are kept."""
 
@@ -93,14 +104,18 @@ def _cursor_of(url: str) -> str | None:
 def status(*records: Record) -> tuple[Status, str]:
     """Return the status and the word it was spelled with, from the first record that has one."""
     for one in records:
-        word = redact(text(first(one, "status_code", "status")), 60)
-        if word:
+        told = text(first(one, "status_code", "status"))
+        if told in _WORDS:
+            return _WORDS[told], told
+        if word := redact(told, 60):
             return _WORDS.get(word.lower().replace("-", "_"), Status.PENDING), word
     return Status.PENDING, ""
 
 
 def failure(*records: Record) -> Failure | None:
     """Return why a run failed: `failure_*` fields first, then `error`, then `failure_reason`."""
+    if not any(one.get(name) for one in records for name in _FAILURE_FIELDS):
+        return None
     found = [_declared(one) for one in records]
     found += [_error(one.get(name)) for name in ("error", "failure_reason") for one in records]
     code = next((one.code for one in found if one.code), "")

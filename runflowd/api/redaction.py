@@ -27,6 +27,8 @@ _WORK_LIMIT = 20_000
 
 def redact(text: str, limit: int) -> str:
     """Return `text` as one printable line of at most `limit` characters, free of secrets."""
+    if not text:
+        return ""
     line = text[:_WORK_LIMIT]
     if not line.isprintable():
         # Control characters, and direction marks, which make a line lie about itself.

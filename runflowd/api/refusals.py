@@ -7,7 +7,7 @@ Error bodies are documented in three forms and seen in four: flat `{code, messag
 from __future__ import annotations
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -101,12 +101,13 @@ def _passing(place: Place, response: httpx.Response, code: str, message: str, *,
         message=message,
         scope=scope,
         retry_after=retry_after(response),
-        ambiguous=ambiguous and status >= 500,
+        ambiguous=ambiguous and (status == 408 or status >= 500),
     )
 
 
 def _redirect(place: Place, response: httpx.Response, scope: Scope) -> ApiError:
-    where = response.headers.get("location", "nowhere")
+    # The host alone: the rest may hold whatever the server was told.
+    where = response.headers.get("location", "").partition("://")[2].partition("/")[0] or "another address"
     return Unsafe(
         place,
         status=response.status_code,
@@ -133,11 +134,17 @@ def retry_after(response: httpx.Response) -> float | None:
     told = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,12}(\.\d{0,6})?", told, re.ASCII):
         return min(float(told), LONGEST_WAIT)
-    try:
-        then, now = (parsedate_to_datetime(word).replace(tzinfo=UTC) for word in (told, response.headers["date"]))
-    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+    then, now = _moment(told), _moment(response.headers.get("date", "")) or datetime.now(UTC)
+    if then is None:
         return None
     return min(max((then - now).total_seconds(), 0.0), LONGEST_WAIT)
+
+
+def _moment(told: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(told).replace(tzinfo=UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def explain(body: bytes) -> tuple[str, str, tuple[Rejection, ...]]:

@@ -45,7 +45,11 @@ def decode(body: bytes) -> Json:
 
 def first(record: Json, *names: str) -> Json:
     """Return the first of the named fields that is neither absent nor null."""
-    return next((value for name in names if (value := record.get(name)) is not None), None)
+    for name in names:
+        value = record.get(name)
+        if value is not None:
+            return value
+    return None
 
 
 def text(value: Json) -> str:

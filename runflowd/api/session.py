@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode
@@ -11,7 +12,7 @@ import httpx
 from runflowd import __version__
 from runflowd.api.errors import Permanent, Place, Scope, Transient, Unauthorized
 from runflowd.api.refusals import refusal
-from runflowd.api.scalars import Unreadable, decode, identifier
+from runflowd.api.scalars import Unreadable, decode
 from runflowd.api.wire import Wire
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 USER_AGENT = f"runflowd/{__version__}"
+_HEADER = re.compile(r"[\x21-\x7e]{1,4096}")
+_SHORTEST_SECRET = 6
+"""Characters; a shorter key (of a trial) is in too many innocent words to be taken out of them."""
+
 _REQUEST_IDS = ("x-request-id", "runflow-request-id", "cf-ray", "x-amz-request-id")
 
 
@@ -52,7 +57,7 @@ class Session:
     def __init__(self, service: Service, limits: Limits, routes: Routes) -> None:
         self.service = service
         self.url = origin(service.url)
-        self.host = httpx.URL(self.url).netloc.decode("ascii")
+        self.host = _netloc(self.url)
         self.wire = Wire(limits)
         self._limits = limits
         self._routes = routes
@@ -80,7 +85,8 @@ class Session:
         response = answer.response
         if not response.is_success:
             place = Place(call.action, self.host, request_id(response))
-            raise refusal(place, response, answer.body, scope=call.scope, ambiguous=call.effect)
+            told = self._without_key(answer.body)
+            raise refusal(place, response, told, scope=call.scope, ambiguous=call.effect)
         try:
             return read(decode(answer.body))
         except Unreadable as reason:
@@ -113,14 +119,32 @@ class Session:
     def _headers(self, place: Place) -> list[tuple[str, str]]:
         # Asking for no compression costs little and takes away a way to make 1 MiB into 1 GiB here.
         headers = [("User-Agent", USER_AGENT), ("Accept", "application/json"), ("Accept-Encoding", "identity")]
-        token = self.service.api_key.reveal()
+        token, organization = self.service.api_key.reveal(), self.service.organization
         if token:
-            if not identifier(token) and not (token.isascii() and token.isprintable() and " " not in token):
+            if not _HEADER.fullmatch(token):
                 raise Unauthorized(place, message="the API key holds characters that no key has")
             headers.append(("Authorization", f"Bearer {token}"))
-        if self.service.organization:
-            headers.append(("X-Organization-Id", self.service.organization))
+        if organization:
+            if not _HEADER.fullmatch(organization):
+                raise Unauthorized(place, message="the organization id holds characters that no id has")
+            headers.append(("X-Organization-Id", organization))
         return headers
+
+    def _without_key(self, body: bytes) -> bytes:
+        """Return an error's body without our own key, whatever that looks like."""
+        token = self.service.api_key.reveal().encode()
+        return body.replace(token, b"***") if len(token) >= _SHORTEST_SECRET else body
+
+
+def _netloc(url: str) -> str:
+    try:
+        netloc = httpx.URL(url).netloc.decode("ascii")
+    except (httpx.InvalidURL, ValueError):
+        netloc = ""
+    if not netloc:
+        place = Place("reach the service", url)
+        raise Permanent(place, code="URL", message="this is no address of a service", scope=Scope.SERVICE)
+    return netloc
 
 
 def origin(url: str) -> str:

@@ -46,7 +46,10 @@ _MACHINE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 
 
 class TooLarge(Exception):
-    """A body outgrew its bound."""
+    """A body outgrew its bound of `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the answer exceeds {limit} bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +142,11 @@ class Wire:
                 await response.aclose()
         except Refused as reason:
             raise running.refused(reason) from None
-        except TooLarge:
-            raise running.refused(f"the answer exceeds {limit} bytes", code="TOO_LARGE") from None
+        except TooLarge as error:
+            # What was bought with this request exists, however long the receipt.
+            if not running.repeatable:
+                raise running.unheard(error) from None
+            raise running.refused(error, code="TOO_LARGE") from None
         except FOREIGN as error:
             raise running.unheard(error) from error
         return Answer(response, body)
@@ -163,7 +169,7 @@ class Wire:
             size += len(plain)
             if size > limit:
                 await _abandon(response, source)
-                raise TooLarge
+                raise TooLarge(limit)
             try:
                 yield plain
             except GeneratorExit:

@@ -445,6 +445,67 @@ async def test_traffic_is_counted_by_route_and_status() -> None:
     assert (11 + 2, 0) == (traffic.received, traffic.in_flight)
 
 
+async def test_a_key_of_any_look_is_kept_secret() -> None:
+    """A key without a known prefix is taken out of the answer that quotes it."""
+    echo = told({"code": "plain-looking-key", "message": "no such key: plain-looking-key"}, 401)
+    async with (
+        hostile_server(echo) as server,
+        Runflow(Service(server.url, "", SecretKey("plain-looking-key"))) as client,
+    ):
+        with pytest.raises(Unauthorized) as caught:
+            await client.me()
+
+    assert "plain-looking-key" not in str(caught.value)
+
+
+async def test_a_purchase_with_an_endless_receipt_stays_open() -> None:
+    """The batch may exist: an answer too long to read is no refusal."""
+    async with facing(endless(head(201, {})), limits=QUICK) as (client, _):
+        with pytest.raises(Transient) as caught:
+            await client.create_batch("a/b", b"{}", "k")
+
+    assert caught.value.ambiguous
+
+
+async def test_an_organization_that_is_no_header_is_reported() -> None:
+    """A damaged setting is said in our own words."""
+    async with Runflow(Service("http://127.0.0.1:9", "caf\u00e9")) as client:
+        with pytest.raises(Unauthorized, match="organization"):
+            await client.me()
+
+
+@pytest.mark.parametrize("url", ["", "no address", "https://", "https://x:port/"])
+async def test_a_service_without_an_address_is_refused(url: str) -> None:
+    """At once, and not at the first call."""
+    with pytest.raises(Permanent, match="no address of a service"):
+        Runflow(Service(url))
+
+
+async def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls and downloads go through it; the proxy's own private address is the operator's choice."""
+    async with hostile_server(told({"id": "me"})) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        async with Runflow(Service("http://api.example.com")) as client:
+            await client.me()
+            async with client.download("http://cdn.example.com/a.png", 100) as download:
+                size = download.length
+
+    assert size == len(b'{"id": "me"}')
+    assert [one.target.partition("?")[0] for one in proxy.seen] == [
+        "http://api.example.com/v1/auth/me",
+        "http://cdn.example.com/a.png",
+    ]
+
+
+async def test_loopback_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local service is reached directly whatever the environment says."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    async with facing(told({"id": "me"})) as (client, server):
+        await client.me()
+
+    assert len(server.seen) == 1
+
+
 CALLS: list[Callable[[Runflow], object]] = [
     lambda client: client.create_batch("a/b", b"{}", "k"),
     lambda client: client.batch("b"),

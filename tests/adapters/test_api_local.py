@@ -113,6 +113,7 @@ async def test_results_come_back_under_every_reading(tmp_path: Path, reading: di
     assert {Status.SUCCEEDED} == {item.status for item in items}
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 @pytest.mark.parametrize("reading", [DEFAULT, *READINGS])
 async def test_failures_tell_their_reason_under_every_reading(tmp_path: Path, reading: dict[str, Any]) -> None:
     """A failed item says why, wherever the service put it; its neighbour is not touched."""

@@ -150,7 +150,8 @@ def test_an_unavailable_model_pauses_its_rule_only() -> None:
         ("999999", None, 3600),
         ("Tue, 24 Nov 2026 10:00:30 GMT", "Tue, 24 Nov 2026 10:00:00 GMT", 30),
         ("Tue, 24 Nov 2026 09:00:00 GMT", "Tue, 24 Nov 2026 10:00:00 GMT", 0),
-        ("Tue, 24 Nov 2026 10:00:30 GMT", None, None),
+        ("Tue, 24 Nov 2020 10:00:30 GMT", None, 0),
+        ("Sat, 24 Nov 2096 10:00:30 GMT", None, 3600),
         *((absurd, "Tue, 24 Nov 2026 10:00:00 GMT", None) for absurd in ("", "soon", "-5", "NaN", "1e9", "9" * 40)),
     ],
 )
