@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runflowd.api import Failure, Status, catalog, reading
@@ -47,6 +47,7 @@ READERS = [
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__qualname__)
+@settings(max_examples=40)
 @given(body=JSON)
 def test_no_answer_breaks_a_reader(reader: Callable[[Any], object], body: Any) -> None:
     """Arbitrary JSON gives a value or `Unreadable`, which the session turns into `Transient`."""
