@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runflowd.api.reading import record, rows
+from runflowd.api.envelopes import record, rows
 from runflowd.api.redaction import redact
 from runflowd.api.scalars import first, identifier, money, shallow, text
 from runflowd.api.values import Identity, ModelDetail, ModelInput

@@ -7,9 +7,9 @@ Field names come from the API reference first, then from the guides and the serv
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING
 
+from runflowd.api.envelopes import cursor, record, rows
 from runflowd.api.redaction import redact
 from runflowd.api.scalars import Unreadable, count, first, identifier, money, shallow, text
 from runflowd.api.values import (
@@ -29,9 +29,8 @@ from runflowd.api.values import (
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from runflowd.api.envelopes import Record
     from runflowd.core.model import Json
-
-Record: TypeAlias = "dict[str, Json]"
 
 _WORDS = {
     "queued": Status.PENDING,
@@ -59,46 +58,6 @@ _FAILURE_FIELDS = (
 )
 MESSAGE_LIMIT = 2000
 """Characters of a failure message that are kept."""
-
-_CURSOR_LIMIT = 4096
-
-
-def record(body: Json) -> Record:
-    """Return the object an answer is about; one level of `data` is unwrapped."""
-    if not isinstance(body, dict):
-        raise Unreadable("the answer is no JSON object")
-    inner = body.get("data")
-    return inner if isinstance(inner, dict) and "id" not in body else body
-
-
-def rows(body: Json) -> list[Record]:
-    """Return the objects of a list answer, be it an envelope (`items`, `data`) or a bare array."""
-    found = first(body, "items", "data", "results", "runs") if isinstance(body, dict) else body
-    if isinstance(found, dict):
-        found = first(found, "items", "data")
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
-
-
-def cursor(body: Json) -> str | None:
-    """Return the cursor of the next page from `next_pq` or `next`, a bare cursor or a URL; or None."""
-    if not isinstance(body, dict):
-        return None
-    told = first(body, "next_pq", "next", "next_cursor")
-    if isinstance(told, dict):
-        told = first(told, "pq", "cursor", "href", "url")
-    if not isinstance(told, str) or not 0 < len(told) <= _CURSOR_LIMIT:
-        return None
-    if told.startswith(("/", "?")) or "://" in told[:12]:
-        return _cursor_of(told)
-    return told
-
-
-def _cursor_of(url: str) -> str | None:
-    try:
-        query = parse_qs(urlsplit(url).query)
-    except ValueError:
-        return None
-    return next((query[name][0] for name in ("pq", "next_pq", "cursor") if query.get(name)), None)
 
 
 def status(*records: Record) -> tuple[Status, str]:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runflowd.api import Failure, Status, catalog, reading
+from runflowd.api.envelopes import cursor
 from runflowd.api.scalars import Unreadable, count, decode, identifier, money, shallow
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def test_an_implausible_id_is_no_id(name: Any) -> None:
 )
 def test_the_next_page_is_found_under_every_name(body: Any, expected: str | None) -> None:
     """A bare cursor, a URL or nothing."""
-    assert expected == reading.cursor(body)
+    assert expected == cursor(body)
 
 
 @pytest.mark.parametrize(

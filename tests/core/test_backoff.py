@@ -14,29 +14,29 @@ SECONDS = st.floats(0, 1e7)
 
 def test_waits_double_up_to_the_cap() -> None:
     """1, 2, 4 ... 32 s and no more, as the service advises."""
-    assert [1, 2, 4, 8, 16, 32, 32] == [delay(attempt, jitter=0) for attempt in range(1, 8)]
+    assert [delay(attempt, jitter=0) for attempt in range(1, 8)] == [1, 2, 4, 8, 16, 32, 32]
 
 
 def test_jitter_adds_up_to_one_base() -> None:
     """Many clients that fail together do not come back together."""
-    assert (1.5, 15) == (delay(1, jitter=0.5), delay(1, base=10, jitter=0.5))
+    assert (delay(1, jitter=0.5), delay(1, base=10, jitter=0.5)) == (1.5, 15)
 
 
 def test_the_server_may_ask_for_more_patience() -> None:
     """`Retry-After` is a lower bound, beyond our own cap."""
-    assert (120, 4) == (delay(1, jitter=0, retry_after=120), delay(3, jitter=0, retry_after=1))
+    assert (delay(1, jitter=0, retry_after=120), delay(3, jitter=0, retry_after=1)) == (120, 4)
 
 
 @pytest.mark.parametrize("told", [1e9, float("inf")])
 def test_the_server_may_not_silence_us(told: float) -> None:
     """An absurd `Retry-After` means an hour."""
-    assert 3600 == delay(1, jitter=0, retry_after=told)
+    assert delay(1, jitter=0, retry_after=told) == 3600
 
 
 @pytest.mark.parametrize("told", [-5.0, 0.0, float("nan")])
 def test_a_meaningless_wish_is_no_wish(told: float) -> None:
     """Negative, zero and NaN leave our own schedule alone."""
-    assert 1 == delay(1, jitter=0, retry_after=told)
+    assert delay(1, jitter=0, retry_after=told) == 1
 
 
 @given(st.integers(-5, 10**9), JITTER, st.none() | st.floats())

@@ -76,19 +76,19 @@ def test_a_pattern_chooses_the_final_image_among_stages() -> None:
         "image_urls": ["https://x.example/o/bg_remover_00001_.webp?s=result_", "https://x.example/o/result_7.webp"]
     }
 
-    assert ["result_7.webp"] == [ref.name_hint for ref in extract(output, "result_*")]
+    assert [ref.name_hint for ref in extract(output, "result_*")] == ["result_7.webp"]
 
 
 def test_a_pattern_reaches_keys_that_are_otherwise_left_alone() -> None:
     """Whoever selects a mask gets it, although a well-known key holds something else."""
     output = {"outputs": [{"url": A}], "extra": {"mask": "https://x.example/mask_1.png"}}
 
-    assert ["mask_1.png"] == [ref.name_hint for ref in extract(output, "mask_*")]
+    assert [ref.name_hint for ref in extract(output, "mask_*")] == ["mask_1.png"]
 
 
 def test_a_pattern_that_fits_nothing_finds_nothing() -> None:
     """No fallback: a wrong result is worse than a told failure."""
-    assert () == extract({"image_urls": [A]}, "result_*")
+    assert extract({"image_urls": [A]}, "result_*") == ()
 
 
 def test_an_inline_result_goes_by_its_given_name() -> None:
@@ -105,7 +105,7 @@ def test_addresses_are_not_printed() -> None:
 
 def test_a_flood_of_addresses_is_bounded() -> None:
     """A hostile output costs bounded work downstream."""
-    assert 500 == len(extract({"image_urls": [f"https://x.example/{n}" for n in range(2000)]}))
+    assert len(extract({"image_urls": [f"https://x.example/{n}" for n in range(2000)]})) == 500
 
 
 @given(JSON, st.sampled_from(["", "*", "[", "result_*"]))
