@@ -68,8 +68,8 @@ def duration(seconds: float | None) -> str:
 
 
 def short(identifier: str) -> str:
-    """The part of an id that tells it from its neighbours."""
-    return identifier.partition("_")[2][:8] or identifier[:8] if "_" in identifier else identifier[:8]
+    """The end of an id: ids that are made one after the other begin alike."""
+    return identifier[-8:]
 
 
 def advice(subject: str, message: str, remedy: str, style: str = "bold") -> Text:

@@ -74,10 +74,19 @@ def tallies(snapshot: Snapshot, before: Mapping[str, Mapping[ItemState, int]]) -
 
 
 class Bars:
-    """Bars on a terminal, with what is wrong above them. A context manager."""
+    """Bars on a terminal, with what is wrong above them. A context manager.
 
-    def __init__(self, console: Console, before: Mapping[str, Mapping[ItemState, int]]) -> None:
+    `expected` is how many items of a rule there will be, where that is known beforehand.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        before: Mapping[str, Mapping[ItemState, int]],
+        expected: Mapping[str, int] | None = None,
+    ) -> None:
         self._before = before
+        self._expected = expected or {}
         self._told = Told()
         self._tasks: dict[str, TaskID] = {}
         name, detail = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[detail]}", markup=False)
@@ -98,7 +107,7 @@ class Bars:
             if rule not in self._tasks:
                 self._tasks[rule] = self._bars.add_task(printable(rule), total=None, detail="")
             detail = f"{snapshot.settling} settling, {tally}" if snapshot.settling else str(tally)
-            total = tally.total or None
+            total = max(tally.total, self._expected.get(rule, 0)) or None
             self._bars.update(self._tasks[rule], total=total, completed=tally.ended, detail=detail)
 
 

@@ -22,6 +22,7 @@ class Entry:
     bought: a copy of an earlier result, or a file that was never sent. `batch` is empty then, too.
     """
 
+    id: int
     rule: str
     path: str
     state: ItemState
@@ -60,6 +61,7 @@ def troubled(connection: Connection, limit: int) -> list[Entry]:
 def _entry(row: Row) -> Entry:
     timed = row["ended_at"] is not None and row["ready_at"] is not None
     return Entry(
+        id=row["id"],
         rule=row["rule"],
         path=path_of(row),
         state=ItemState(row["state"]),

@@ -1,0 +1,99 @@
+"""`runflowd demo`: the daemon at work on sample photos, from an empty folder to a sheet of results."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.printing import console, duration, finished_table, money, trouble_text
+from runflowd.commands.progress import Bars, Lines
+from runflowd.commands.readiness import missing
+from runflowd.config import load
+from runflowd.core.lifecycle import ItemState
+from runflowd.demo.follow import follow, results, wait_until_ready
+from runflowd.demo.process import daemon
+from runflowd.demo.shots import shots
+from runflowd.demo.workspace import prepare
+from runflowd.places import state_path
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from runflowd.config import Config
+    from runflowd.demo.follow import Result
+    from runflowd.demo.workspace import Workspace
+
+TITLE = "runflowd: photos dropped into folders, and what came out"
+
+
+@click.command()
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to work; a new temporary folder by default.")
+@click.option("--photos", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Photos of your own.")
+def command(folder: Path | None, photos: Path | None) -> int:
+    """Drop eight sample photos into watched folders, let the daemon process them here, and show the results.
+
+    Nothing leaves this machine and nothing is billed: the models run on the CPU.
+    """
+    if lacking := missing():
+        raise CommandError(" ".join(lacking))
+    workspace = prepare(folder or Path(tempfile.mkdtemp(prefix="runflowd-demo-")), photos)
+    config = load(workspace.config)
+    out = console()
+    out.print(f"Working in {workspace.folder}", soft_wrap=True)
+    began = time.monotonic()
+    found = _work(out, workspace, config)
+    return _show(out, workspace, config, found, time.monotonic() - began)
+
+
+def _work(out: Console, workspace: Workspace, config: Config) -> tuple[Result, ...]:
+    """Start the daemon, drop the photos, watch it work, stop it."""
+    state = state_path(config)
+    expected = Counter(drop.rule for drop in workspace.drops)
+    with daemon(workspace.config, workspace.folder / "daemon.log") as process:
+        wait_until_ready(process, state)
+        out.print(f"The daemon runs (process {process.pid}); {len(workspace.drops)} photos go into its folders.")
+        workspace.drop()
+        with Bars(out, {}, expected) if out.is_terminal else Lines({}) as shown:
+            follow(process, state, len(workspace.drops), shown.show)
+        code = process.stop()
+    if code:
+        raise CommandError(f"the daemon ended with code {code} after SIGTERM; its log: {workspace.folder}/daemon.log")
+    out.print("The daemon was stopped with SIGTERM and ended cleanly.")
+    return results(state)
+
+
+def _show(out: Console, workspace: Workspace, config: Config, found: tuple[Result, ...], seconds: float) -> int:
+    entries = [result.entry for result in found]
+    done = [entry for entry in entries if entry.state is ItemState.DONE]
+    out.print()
+    out.print(finished_table(done, {rule.name: rule.model for rule in config.rules}))
+    failed = [entry for entry in entries if entry.state is not ItemState.DONE]
+    for entry in failed:
+        out.print(trouble_text(entry, "red"), soft_wrap=True)
+    cost = money(sum((entry.cost for entry in entries if entry.cost), Decimal(0)))
+    batches = len({entry.batch for entry in done if entry.batch})
+    total = f"{len(done)} of {len(workspace.drops)} done in {duration(seconds)}, {batches} batches"
+    out.print(f"\n{total}; hosted, this would have cost {cost}", style="bold")
+    _draw(out, workspace, config, found, f"{total}. Nothing left this machine.")
+    return Exit.SOME_FAILED if failed else Exit.DONE
+
+
+def _draw(out: Console, workspace: Workspace, config: Config, found: tuple[Result, ...], subtitle: str) -> None:
+    # Pillow belongs to the extra `local`; without it `--help` and the sentence about what is missing must work.
+    from runflowd.demo.page import draw_page  # noqa: PLC0415
+    from runflowd.demo.sheet import draw_sheet, save_sheet  # noqa: PLC0415
+
+    made = shots(config, workspace.drops, found)
+    picture, page = workspace.folder / "contact-sheet.png", workspace.folder / "contact-sheet.html"
+    save_sheet(draw_sheet(made, TITLE, subtitle), picture)
+    page.write_text(draw_page(made, TITLE, subtitle), "utf-8")
+    out.print(f"Before and after: {page}", soft_wrap=True)
+    out.print(f"As one picture:   {picture}", soft_wrap=True)
+    out.print(f"The results:      {workspace.folder / 'out'}", soft_wrap=True)
