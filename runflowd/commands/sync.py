@@ -11,7 +11,7 @@ import anyio
 import click
 
 from runflowd import log
-from runflowd.commands.exits import Exit
+from runflowd.commands.exits import CommandError, Exit
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.printing import advice, console, duration, finished_table, money, trouble_text
 from runflowd.commands.progress import Bars, Lines
@@ -25,7 +25,7 @@ from runflowd.store import open_reader
 from runflowd.store.reports import count_states, ended_since, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from runflowd.incidents import Trouble
     from runflowd.oneshot import Outcome, Progress
     from runflowd.store.reports import Entry
+
+
+SILENT = frozenset({"UNREACHABLE", "RATE_LIMITED"})
+"""Incidents that pass by themselves, but perhaps not soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,21 @@ class Summary:
 @click.command()
 @config_option
 @json_option
+@click.option(
+    "--patience",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Seconds to wait for a service that does not answer.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Write the log to stderr instead of progress.")
-def command(place: Path | None, *, as_json: bool, verbose: bool) -> int:
+def command(place: Path | None, patience: float, *, as_json: bool, verbose: bool) -> int:
     """Process everything pending once, then end. Refused while a daemon works on the same state."""
     config = load(find_config(place))
     ensure(config)
     service_key(config)
-    log.configure(log.Form.CONSOLE, level=config.log.level if verbose else "error")
-    summary = _sync(config, quiet=as_json or verbose)
+    log.configure(log.Form.CONSOLE, level=config.log.level if verbose else "critical")
+    summary = _sync(config, Patience(patience), quiet=as_json or verbose)
     if as_json:
         echo_json(_json(summary))
     else:
@@ -80,21 +91,44 @@ def command(place: Path | None, *, as_json: bool, verbose: bool) -> int:
     return summary.code
 
 
-def _sync(config: Config, *, quiet: bool) -> Summary:
+class Patience:
+    """Ends a run whose service has not answered for so many seconds; nothing is lost by that."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since: float | None = None
+
+    def look(self, progress: Progress) -> None:
+        """Raise CommandError when the service has been silent for too long."""
+        silent = next((each for each in progress.troubles if each.code in SILENT), None)
+        if silent is None:
+            self._since = None
+            return
+        now = time.monotonic()
+        self._since = self._since or now
+        if now - self._since >= self._seconds:
+            sentence = (
+                f"{silent.message}. Gave up after {duration(self._seconds)}; nothing is lost, run it again later."
+            )
+            raise CommandError(sentence, Exit.TRY_AGAIN)
+
+
+def _sync(config: Config, patience: Patience, *, quiet: bool) -> Summary:
     path = state_path(config)
     before = _counts(path)
     started, clock = time.time(), time.monotonic()
     if quiet:
-        outcome = _run(config, lambda _: None)
+        outcome = anyio.run(run_once, config, patience.look)
     else:
         err = console(stderr=True)
         with Bars(err, before) if err.is_terminal else Lines(before) as shown:
-            outcome = _run(config, shown.show)
+
+            def show(progress: Progress) -> None:
+                shown.show(progress)
+                patience.look(progress)
+
+            outcome = anyio.run(run_once, config, show)
     return _summary(path, started, time.monotonic() - clock, outcome)
-
-
-def _run(config: Config, show: Callable[[Progress], None]) -> Outcome:
-    return anyio.run(run_once, config, show)
 
 
 def _counts(path: Path) -> dict[str, dict[ItemState, int]]:

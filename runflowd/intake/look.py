@@ -119,6 +119,7 @@ class Looking:
         for listing in page:
             if listing.trouble is not None and not isinstance(listing.trouble, files.Missing):
                 log.warning(str(listing.trouble), action="folder.unreadable", rule=shelf.rule.name)
+                shelf.unreadable = shelf.unreadable or listing.trouble
 
 
 def _folders_below(connection: Connection, rule: str, after: bytes) -> list[Row]:

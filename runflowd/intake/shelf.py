@@ -14,6 +14,8 @@ from runflowd.snapshot import to_text
 if TYPE_CHECKING:
     from typing import Self
 
+    from runflowd.files import FileTrouble
+
 TRACKED = 20_000
 """Files of one rule that may be waiting for rest at once; the others are found by a later sweep."""
 
@@ -39,6 +41,7 @@ class Shelf:
     identity: tuple[int, int] | None = None
     snapshot: str = ""
     overflowed: bool = field(default=False)
+    unreadable: FileTrouble | None = None
 
     @classmethod
     def of(cls, rule: Rule) -> Self:

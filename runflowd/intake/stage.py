@@ -9,8 +9,7 @@ import anyio.to_thread
 import structlog
 
 from runflowd import files
-from runflowd.context import Context, Look
-from runflowd.conveyor import LONGEST_NAP
+from runflowd.context import LONGEST_NAP, Context, Look
 from runflowd.core.model import Existing
 from runflowd.errors import StoreError
 from runflowd.incidents import Trouble, watch_scope
@@ -181,9 +180,10 @@ class Intake:
             if identity is None:
                 await self._root_missing(shelf)
                 return
-            await self._context.incidents.over(watch_scope(shelf.rule.name))
             await self._skip_existing(shelf)
+            shelf.unreadable = None
             seen = await self._looking.tree(shelf, "", deep=True)
+            await self._tell_whether_readable(shelf)
             if shelf.identity in {None, identity}:
                 await self._looking.vanished(shelf, seen)
             shelf.swept = True
@@ -198,6 +198,18 @@ class Intake:
             pause = shelf.interval if not shelf.overflowed else min(shelf.interval, 5.0)
             shelf.sweep_due = now + max(pause, 10 * (now - started))
             self._context.bells.intake.ring()
+
+    async def _tell_whether_readable(self, shelf: Shelf) -> None:
+        """After a whole sweep: a folder that could not be read is an incident, for its files wait unseen."""
+        scope, trouble = watch_scope(shelf.rule.name), shelf.unreadable
+        if trouble is None:
+            await self._context.incidents.over(scope)
+            return
+        remedy = f"{trouble.advice or 'Mend the folder.'} Its files are taken up by themselves then"
+        sentence = f"rule {shelf.rule.name}: {trouble}"
+        await self._context.incidents.report(
+            Trouble(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=shelf.interval)
+        )
 
     async def _root_missing(self, shelf: Shelf) -> None:
         rule = shelf.rule
