@@ -10,8 +10,11 @@ import structlog
 
 from runflowd.engine import open_engine, run_stages
 from runflowd.reload import Reloading
+from runflowd.remote import with_callbacks
 from runflowd.store.items import in_flight
-from runflowd.systemd import Notifier, watchdog_interval
+from runflowd.systemd import Notifier, passed_sockets, watchdog_interval
+from runflowd.web.listener import Listener
+from runflowd.web.site import Site, WatchHealth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +31,15 @@ GRACE = 25.0
 
 
 async def run_daemon(config: Config, source: Path) -> None:
-    """Run until SIGTERM or SIGINT. Raises what `open_engine` raises."""
+    """Run until SIGTERM or SIGINT. Raises what `open_engine` raises, and `AddressUnusable` of the web listener."""
     notifier = Notifier()
     async with open_engine(config) as engine, anyio.create_task_group() as group:
         reloading = Reloading(engine.context, source, config, notifier)
+        site = _site(engine, reloading)
+        engine.context.remote = with_callbacks(engine.context.remote, config)
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            # Before the stages: whoever is told of an address in use has bought nothing yet.
+            await group.start(Listener(site, passed_sockets().get("web", ())).run)
             group.start_soon(_serve, engine, group)
             group.start_soon(reloading.run)
             group.start_soon(_report, engine, notifier)
@@ -45,8 +52,20 @@ async def run_daemon(config: Config, source: Path) -> None:
                 break
             notifier.stopping("finishing what is in hand")
             log.info("stopping", action="daemon.stopping", grace=GRACE)
+            site.stopping = True
             engine.stop()
             await _wait_for_end(group)
+
+
+def _site(engine: Engine, reloading: Reloading) -> Site:
+    """What the web listener shows."""
+
+    def watch() -> WatchHealth:
+        watcher = engine.intake._watcher  # noqa: SLF001  the composition root looks into what it composed
+        return WatchHealth(watcher.overflows, len(watcher.troubles)) if watcher else WatchHealth()
+
+    clock = engine.context.clock
+    return Site(engine.context, lambda: reloading.config, lambda: engine.lively(clock.now()), watch)
 
 
 async def _wait_for_end(group: TaskGroup) -> None:

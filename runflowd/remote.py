@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import anyio
 
 from runflowd.api.client import Runflow
 from runflowd.api.values import SecretKey, Service
+from runflowd.callbacks import address
 from runflowd.config import service_key
 from runflowd.context import Remote
 
@@ -25,6 +27,9 @@ LOCAL_POLL = 0.25
 HOSTED_POLL = 2.0
 """Seconds between the first polls of a batch; the service's own clients poll every 2 to 3 seconds."""
 
+CALLBACK_POLL = 10.0
+"""The same where callbacks are to wake the polls: late enough to save calls, soon enough to do without them."""
+
 
 @asynccontextmanager
 async def open_remote(config: Config, state: Path) -> AsyncIterator[Remote]:
@@ -37,14 +42,18 @@ async def open_remote(config: Config, state: Path) -> AsyncIterator[Remote]:
         return
     secret = SecretKey(lambda: _secret(config))
     service = Service(config.service.url, config.service.organization, secret)
-    callbacks = config.service.callbacks
     async with Runflow(service) as api:
-        yield Remote(
-            config.service.url,
-            api,
-            poll=HOSTED_POLL,
-            callback_url=callbacks.public_url if callbacks else "",
-        )
+        yield Remote(config.service.url, api, poll=HOSTED_POLL)
+
+
+def with_callbacks(remote: Remote, config: Config) -> Remote:
+    """The same service, asked to report ended batches to the web listener, and polled less often for it.
+
+    Only for a program that listens: who does not is better off with the usual polls.
+    """
+    if config.web is None or config.service.callbacks is None:
+        return remote
+    return replace(remote, callback_url=address(config.service.callbacks.public_url), poll=CALLBACK_POLL)
 
 
 def _secret(config: Config) -> str:

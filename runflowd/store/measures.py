@@ -1,0 +1,75 @@
+"""What the metrics ask of the state file: counts that an index answers, and what was bought lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from runflowd.core.lifecycle import BatchState, ItemState
+from runflowd.store.facts import incidents, spend_since
+from runflowd.store.reports import count_states
+
+if TYPE_CHECKING:
+    from runflowd.store.connection import Connection, Row
+    from runflowd.store.facts import Incident
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """An item that was paid for and has ended, done or not. Times are seconds.
+
+    `pick_up` is from rest to purchase, `turn_around` from rest to a result in place; None where it has none.
+    """
+
+    id: int
+    rule: str
+    cost: Decimal
+    ended_at: float
+    pick_up: float | None
+    turn_around: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """One look at the state file."""
+
+    items: dict[str, dict[ItemState, int]]
+    batches: dict[BatchState, int]
+    stalled: int
+    incidents: tuple[Incident, ...]
+    spent_today: Decimal
+
+
+def take_measures(connection: Connection, midnight: float) -> Measures:
+    """Count items, open batches and incidents, and sum what was spent since `midnight` (epoch seconds)."""
+    rows = connection.all("open_batch_counts")
+    found = {BatchState(row["state"]): int(row["count"]) for row in rows}
+    return Measures(
+        items=count_states(connection),
+        batches={state: found.get(state, 0) for state in (BatchState.SEALED, BatchState.SUBMITTED, BatchState.UNKNOWN)},
+        stalled=sum(row["stalled"] for row in rows),
+        incidents=tuple(incidents(connection)),
+        spent_today=spend_since(connection, midnight),
+    )
+
+
+def bought_since(connection: Connection, since: float, limit: int) -> list[Bought]:
+    """Items that were paid for and ended at or after `since` (epoch seconds), oldest first."""
+    return [_bought(row) for row in connection.all("bought_since", since=since, limit=limit)]
+
+
+def _bought(row: Row) -> Bought:
+    done = row["state"] == ItemState.DONE
+    return Bought(
+        id=row["id"],
+        rule=row["rule"],
+        cost=Decimal(row["cost"]),
+        ended_at=row["ended_at"],
+        pick_up=_between(row["ready_at"], row["submitted_at"]),
+        turn_around=_between(row["ready_at"], row["ended_at"]) if done else None,
+    )
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else max(0.0, end - start)

@@ -1,0 +1,12 @@
+-- name: open_batch_counts
+SELECT state, count(*) AS count, count(stalled_at) AS stalled FROM batch
+WHERE state IN ('sealed', 'submitted', 'unknown') GROUP BY state
+
+-- name: bought_since
+SELECT item.id, item.rule, item.cost, item.state, item.ready_at, item.ended_at, batch.submitted_at
+FROM item JOIN batch ON batch.id = item.batch
+WHERE item.cost IS NOT NULL AND item.ended_at >= :since
+ORDER BY item.ended_at, item.id LIMIT :limit
+
+-- name: failed_by_reference
+SELECT * FROM item WHERE client_ref = :reference AND state = 'failed' AND current = 1

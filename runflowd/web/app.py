@@ -1,0 +1,165 @@
+"""The routes. Each handler takes a snapshot and gives it to a pure function that words it."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import anyio.to_thread
+import structlog
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from runflowd import callbacks
+from runflowd.core.printable import printable, scrubbed
+from runflowd.metrics import CONTENT_TYPE, Metrics, Reading
+from runflowd.status import as_json
+from runflowd.store.measures import bought_since, take_measures
+from runflowd.web.bodies import BodyRefused, read_body
+from runflowd.web.guard import Guard, same_origin, token_matches
+from runflowd.web.page import render, view
+from runflowd.web.receiver import Receiver
+from runflowd.web.retrying import retry
+from runflowd.web.site import midnight
+from runflowd.web.waking import Waker
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from runflowd.store import Connection
+    from runflowd.store.measures import Measures
+    from runflowd.web.site import Site
+
+log = structlog.get_logger()
+
+PAGE_OF_BOUGHT = 5000
+OVERLAP = 120.0
+"""Seconds read twice: an item's end is dated before it is written."""
+
+MOST_FORM = 4096
+
+
+class Application:
+    """The handlers, and what they count from the start of the daemon to its end."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._metrics = Metrics()
+        self._started = self._counted_until = site.context.clock.wall()
+        self.waker = Waker(site.context, self._metrics.count_callback, self._tell_overdue)
+        self._receiver = Receiver(site, self.waker, self._metrics.count_callback)
+
+    def asgi(self, *, guarded: bool) -> Guard:
+        """The application for one listener. With `guarded`, only this machine's names are served."""
+        routes = [
+            Route("/", self.page, methods=["GET"]),
+            Route("/status.json", self.status, methods=["GET"]),
+            Route("/healthz", self.health, methods=["GET"]),
+            Route("/readyz", self.ready, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/retry", self.retry, methods=["POST"]),
+            Route(callbacks.PATH, self._receiver, methods=["POST"]),
+        ]
+        return Guard(Starlette(routes=routes), by_host=guarded)
+
+    async def page(self, _: Request) -> Response:
+        """GET /: how things stand, for people."""
+        shown = view(await self._site.status(), self._site.unready(), set(self._site.context.rules))
+        nonce = secrets.token_urlsafe(16)
+        html = await anyio.to_thread.run_sync(render, shown, self._site.token, nonce)
+        return HTMLResponse(html, headers={"content-security-policy": page_policy(nonce)})
+
+    async def status(self, _: Request) -> Response:
+        """GET /status.json: the same for programs."""
+        found = as_json(await self._site.status()) | {"ready": not self._site.unready()}
+        return JSONResponse(clean(found))
+
+    async def health(self, _: Request) -> Response:
+        """GET /healthz: 200 while every stage turns."""
+        if self._site.lively():
+            return PlainTextResponse("ok\n")
+        return PlainTextResponse("a stage does not turn any more\n", 503)
+
+    async def ready(self, _: Request) -> Response:
+        """GET /readyz: 200 once recovery is done and the first sweep has begun, until the end begins."""
+        if reasons := self._site.unready():
+            return PlainTextResponse("".join(f"{reason}\n" for reason in reasons), 503)
+        return PlainTextResponse("ready\n")
+
+    async def metrics(self, _: Request) -> Response:
+        """GET /metrics: Prometheus text."""
+        site = self._site
+        await self._count_bought()
+        start = midnight(site.context.clock.wall())
+
+        def read(connection: Connection) -> Measures:
+            return take_measures(connection, start)
+
+        measures = await site.context.store.read(read)
+        watch = site.watch()
+        reading = Reading(
+            measures=measures,
+            traffic=site.context.remote.api.snapshot(),
+            rules=tuple(site.context.rules),
+            config_good=not any(each.scope == "config" for each in measures.incidents),
+            config_taken=site.config_taken,
+            overflows=watch.overflows,
+            unwatched=watch.troubles,
+        )
+        return Response(self._metrics.text(reading), media_type=CONTENT_TYPE)
+
+    async def _count_bought(self) -> None:
+        """Read on from where the last scrape ended; a clock that was set back is followed."""
+        now = self._site.context.clock.wall()
+        since = min(self._counted_until, now)
+        while True:
+            query = partial(bought_since, since=since, limit=PAGE_OF_BOUGHT)
+            found = await self._site.context.store.read(query)
+            self._metrics.count_bought(found)
+            if len(found) < PAGE_OF_BOUGHT or found[-1].ended_at <= since:
+                break
+            since = found[-1].ended_at
+        self._counted_until = max(self._started, now - OVERLAP)
+
+    async def retry(self, request: Request) -> Response:
+        """POST /retry: try one failed file again; only from a page of ours."""
+        try:
+            form = parse_qs((await read_body(request, most=MOST_FORM, seconds=5.0)).decode("utf-8", "replace"))
+        except BodyRefused as refused:
+            return PlainTextResponse(f"{refused}\n", refused.status, {"connection": "close"})
+        if not same_origin(request.headers) or not token_matches(_field(form, "token"), self._site.token):
+            return PlainTextResponse(
+                "This form is not from the page as it is now. Reload the page and try again.\n", 403
+            )
+        item = await retry(self._site.context, _field(form, "reference"))
+        if item is None:
+            return PlainTextResponse("No such file has failed; it may be under way again already.\n", 404)
+        log.info("retry asked for on the page", action="item.retry", rule=item.rule, file=item.path)
+        return RedirectResponse("/#failures", 303)
+
+    def _tell_overdue(self) -> None:
+        self._receiver.tell_overdue()
+
+
+def page_policy(nonce: str) -> str:
+    """The Content-Security-Policy of the page: its own style and script, its own forms, nothing from elsewhere."""
+    return (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
+        "img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+
+
+def clean(value: Any) -> Any:
+    """The same data with secrets cut out of every text, and control characters escaped."""
+    if isinstance(value, dict):
+        return {key: clean(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [clean(each) for each in value]
+    return printable(scrubbed(value)) if isinstance(value, str) else value
+
+
+def _field(form: dict[str, list[str]], name: str) -> str:
+    return form.get(name, [""])[0]

@@ -1,0 +1,119 @@
+"""Keeps the web listener where the configuration says; while that says the same, nothing is touched.
+
+A new address is bound before the old one is given up, so that a bad edit never costs the page.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+from anyio import TASK_STATUS_IGNORED
+
+from runflowd.config.snapshot import Listen
+from runflowd.incidents import Trouble
+from runflowd.web.address import AddressUnusable, adopt, bind
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from runflowd.config import Config
+    from runflowd.web.address import Bound
+    from runflowd.web.app import Application
+    from runflowd.web.serving import Serving
+    from runflowd.web.site import Site
+
+log = structlog.get_logger()
+
+LOOK = 0.5
+"""Seconds between two looks at the configuration in force."""
+
+_PASSED = Listen(socket="passed by systemd")
+"""Stands for the sockets that systemd handed over, whatever `web.listen` names."""
+
+SCOPE = "web"
+"""The scope of trouble with the listener; it pauses nothing."""
+
+
+class Listener:
+    """Follows `web.listen`; `passed` are sockets from systemd, which then are the address."""
+
+    def __init__(self, site: Site, passed: Sequence[socket.socket] = ()) -> None:
+        self._site = site
+        self._passed = tuple(passed)
+        self._config: Config | None = None
+        self._application: Application | None = None
+        self._serving: Serving | None = None
+        self._listen: Listen | None = None
+
+    def __repr__(self) -> str:
+        return f"<Listener {self._listen or 'off'}>"
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled. Raises `AddressUnusable` before it has started; later that is an incident."""
+        async with anyio.create_task_group() as group:
+            await self._follow(group)
+            task_status.started()
+            while True:
+                await anyio.sleep(LOOK)
+                try:
+                    await self._follow(group)
+                except AddressUnusable as trouble:
+                    await self._report(trouble)
+
+    async def _follow(self, group: TaskGroup) -> None:
+        config, context = self._site.config(), self._site.context
+        if config is not self._config:
+            self._config = config
+            self._site.config_taken = context.clock.wall()
+        wanted = _PASSED if config.web and self._passed else config.web
+        if wanted == self._listen:
+            await context.incidents.over(SCOPE)
+        elif not context.incidents.closed_for(SCOPE):
+            await self._change(group, wanted)
+
+    async def _change(self, group: TaskGroup, wanted: Listen | None) -> None:
+        before = self._listen
+        if before and wanted and before.port and before.port == wanted.port:
+            # Two addresses may share a port and still exclude each other: 127.0.0.1 and 0.0.0.0.
+            await self._stop()
+        try:
+            bound = self._bind(wanted)
+        except AddressUnusable:
+            if before and self._serving is None:
+                await self._start(group, before, self._bind(before))
+            raise
+        await self._stop()
+        if wanted:
+            await self._start(group, wanted, bound)
+
+    def _bind(self, wanted: Listen | None) -> list[Bound]:
+        if wanted is None:
+            return []
+        return [adopt(each) for each in self._passed] if wanted is _PASSED else [bind(wanted)]
+
+    async def _stop(self) -> None:
+        if self._serving is not None:
+            await self._serving.stop()
+            log.info("web listener closed", action="web.closed", listen=str(self._listen))
+        self._serving, self._listen = None, None
+
+    async def _start(self, group: TaskGroup, wanted: Listen, bound: list[Bound]) -> None:
+        # Imported here: without a listener the daemon has no use for a web framework.
+        from runflowd.web.app import Application  # noqa: PLC0415
+        from runflowd.web.serving import Serving  # noqa: PLC0415
+
+        self._application = self._application or Application(self._site)
+        self._serving = Serving(self._application, bound)
+        await group.start(self._serving.run)
+        self._listen = wanted
+        log.info("web listener open", action="web.open", listen=str(wanted))
+
+    async def _report(self, trouble: AddressUnusable) -> None:
+        still = f"; {self._listen} stays open" if self._serving else ""
+        remedy = f"Correct `web.listen`{still}. It is tried again by itself"
+        await self._site.context.incidents.report(Trouble(SCOPE, "ADDRESS_UNUSABLE", str(trouble), remedy))

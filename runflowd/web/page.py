@@ -1,0 +1,267 @@
+"""The status page as a pure function: a status in, HTML out. Names and reasons are hostile until `shown`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from runflowd import __version__
+from runflowd.core.lifecycle import IN_FLIGHT, BatchState, ItemState
+from runflowd.core.remedies import remedy_for
+from runflowd.web.wording import age, money, number, plural, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from jinja2 import Template
+
+    from runflowd.status import RuleStatus, Status
+    from runflowd.store.batches import Batch
+    from runflowd.store.reports import Entry
+
+COLUMNS: dict[str, tuple[ItemState, ...]] = {
+    "Queued": (ItemState.READY, ItemState.FOLLOWING, ItemState.BATCHED),
+    "Processing": (ItemState.SUBMITTED,),
+    "Saving": (ItemState.DELIVERING,),
+    "Done": (ItemState.DONE,),
+    "Failed": (ItemState.FAILED,),
+    "Unknown": (ItemState.UNKNOWN,),
+    "Waiting": (ItemState.WAITING,),
+    "Skipped": (ItemState.SKIPPED,),
+}
+"""The states as people see them, in the order in which a file passes them."""
+
+ALWAYS = ("Queued", "Processing", "Done", "Failed")
+"""Columns that stand even when they are empty; the others come when there is something to show."""
+
+_BAR = (
+    ("done", (ItemState.DONE,)),
+    ("busy", tuple(IN_FLIGHT)),
+    ("idle", (ItemState.WAITING, ItemState.SKIPPED)),
+    ("bad", (ItemState.FAILED, ItemState.UNKNOWN)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number at the top; `tone` is "", "good", "warn" or "bad"."""
+
+    label: str
+    value: str
+    note: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a rule's bar, from `start` over `width`, in percent."""
+
+    tone: str
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """One rule; `counts` are in the order of the page's columns."""
+
+    name: str
+    model: str
+    watch: str
+    output: str
+    counts: tuple[tuple[str, str], ...]
+    bar: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """One open batch with its clock."""
+
+    short: str
+    full: str
+    rule: str
+    model: str
+    word: str
+    tone: str
+    items: str
+    age: str
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleRow:
+    """An incident or a file in trouble. `reference` names what Retry is for, "" where there is no such button."""
+
+    title: str
+    detail: str
+    remedy: str
+    tag: str = ""
+    since: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything on the page, worded."""
+
+    version: str
+    headline: str
+    tone: str
+    notes: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    columns: tuple[str, ...]
+    rules: tuple[RuleRow, ...]
+    batches: tuple[BatchRow, ...]
+    incidents: tuple[TroubleRow, ...]
+    failures: tuple[TroubleRow, ...]
+    more_failures: str
+    waiting: tuple[TroubleRow, ...]
+    state: str
+    pid: str
+
+
+def view(status: Status, unready: Collection[str], rules: Collection[str]) -> Page:
+    """Word a status. `unready` are reasons why the daemon is not at work, `rules` those that can be retried."""
+    columns = tuple(name for name in COLUMNS if name in ALWAYS or _total(status, *COLUMNS[name]))
+    headline, tone = _headline(status, unready)
+    failures = tuple(_failure(entry, rules) for entry in status.troubled)
+    unseen = _total(status, ItemState.FAILED, ItemState.UNKNOWN) - len(failures)
+    return Page(
+        version=__version__,
+        headline=headline,
+        tone=tone,
+        notes=tuple(unready),
+        figures=tuple(_figures(status)),
+        columns=columns,
+        rules=tuple(_rule(rule, columns) for rule in status.rules),
+        batches=tuple(_batch(batch, status.now) for batch in status.batches),
+        incidents=tuple(_incidents(status)),
+        failures=failures,
+        more_failures=f"and {number(unseen)} more: `runflowd list --state failed`" if unseen > 0 and failures else "",
+        waiting=tuple(_waiting(entry) for entry in status.waiting),
+        state=shown(status.state),
+        pid="" if status.pid is None else str(status.pid),
+    )
+
+
+def _total(status: Status, *states: ItemState) -> int:
+    return sum(rule.count(*states) for rule in status.rules)
+
+
+def _headline(status: Status, unready: Collection[str]) -> tuple[str, str]:
+    if unready:
+        return "Not ready", "warn"
+    if status.incidents:
+        return plural(len(status.incidents), "incident"), "bad"
+    if any(batch.stalled_at is not None for batch in status.batches):
+        return "A batch is stalled", "warn"
+    if any(batch.state is BatchState.UNKNOWN for batch in status.batches) or _total(status, ItemState.UNKNOWN):
+        return "Needs a decision", "warn"
+    return ("At work", "busy") if _total(status, *IN_FLIGHT) else ("All done", "good")
+
+
+def _figures(status: Status) -> Iterator[Figure]:
+    flying, failed = _total(status, *IN_FLIGHT), _total(status, ItemState.FAILED)
+    unknown = _total(status, ItemState.UNKNOWN)
+    yield Figure("In flight", number(flying), _open_batches(len(status.batches)))
+    yield Figure("Done", number(_total(status, ItemState.DONE)))
+    note = f"{number(unknown)} unknown" if unknown else ""
+    yield Figure("Failed", number(failed), note, "bad" if failed or unknown else "")
+    yield Figure("Spent today", money(status.spent_today))
+
+
+def _open_batches(count: int) -> str:
+    return "1 open batch" if count == 1 else f"{number(count)} open batches"
+
+
+def _rule(rule: RuleStatus, columns: tuple[str, ...]) -> RuleRow:
+    return RuleRow(
+        name=shown(rule.name),
+        model=shown(rule.model) or "no longer configured",
+        watch=shown(rule.watch),
+        output=shown(rule.output),
+        counts=tuple((name, number(rule.count(*COLUMNS[name]))) for name in columns),
+        bar=tuple(_bar(rule)),
+    )
+
+
+def _bar(rule: RuleStatus) -> Iterator[Segment]:
+    total = sum(rule.counts.values())
+    start = 0.0
+    for tone, states in _BAR if total else ():
+        width = 100 * rule.count(*states) / total
+        if width:
+            yield Segment(tone, round(start, 2), round(width, 2))
+        start += width
+
+
+def _batch(batch: Batch, now: float) -> BatchRow:
+    word, tone = _batch_word(batch)
+    identifier = batch.remote_id or batch.id
+    return BatchRow(
+        short=shown(identifier if len(identifier) <= 14 else f"{identifier[:6]}…{identifier[-5:]}"),
+        full=shown(identifier),
+        rule=shown(batch.rule),
+        model=shown(batch.model),
+        word=word,
+        tone=tone,
+        items=number(batch.items),
+        age=age(now - batch.sealed_at),
+        trouble=shown(batch.failure),
+    )
+
+
+def _batch_word(batch: Batch) -> tuple[str, str]:
+    if batch.state is BatchState.UNKNOWN:
+        return "unknown", "bad"
+    if batch.stalled_at is not None:
+        return "stalled", "warn"
+    if batch.state is BatchState.SEALED:
+        return "uploading", "busy"
+    return shown(batch.status)[:24] or "submitted", "busy"
+
+
+def _incidents(status: Status) -> Iterator[TroubleRow]:
+    for each in status.incidents:
+        since = f"for {age(status.now - each.since)}"
+        yield TroubleRow(shown(each.message), "", shown(each.remedy), shown(f"{each.scope} · {each.code}"), since)
+
+
+def _failure(entry: Entry, rules: Collection[str]) -> TroubleRow:
+    again = entry.state is ItemState.FAILED and entry.rule in rules
+    return TroubleRow(
+        title=shown(f"{entry.rule}/{entry.path}"),
+        detail=shown(entry.reason or "no reason was given"),
+        remedy=remedy_for(entry.state, entry.code),
+        tag=shown(entry.code),
+        reference=entry.reference if again else "",
+    )
+
+
+def _waiting(entry: Entry) -> TroubleRow:
+    return TroubleRow(
+        title=shown(f"{entry.rule}/{entry.path}"),
+        detail=shown(entry.reason),
+        remedy=remedy_for(entry.state, entry.code),
+        tag=shown(entry.code),
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("runflowd.web"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("status.html")
+
+
+def render(page: Page, token: str, nonce: str) -> str:
+    """The whole document; `token` goes into its forms, `nonce` lets its style and script run."""
+    return _template().render(page=page, token=token, nonce=nonce)

@@ -1,0 +1,32 @@
+"""The one thing that the page can do: try a failed file again, exactly as touching the file would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd.store.items import item_from
+
+if TYPE_CHECKING:
+    from runflowd.context import Context
+    from runflowd.store import Connection
+    from runflowd.store.items import Item
+
+
+async def retry(context: Context, reference: str) -> Item | None:
+    """Have a failed file looked at anew; None when no such file has failed, or its rule is gone.
+
+    Nothing is bought by this: the file is hashed and judged again, and what is the same as something
+    bought before takes that result.
+    """
+
+    def write(connection: Connection) -> Item | None:
+        row = connection.one("failed_by_reference", reference=reference)
+        if row is None or row["rule"] not in context.rules:
+            return None
+        connection.run("look_again", id=row["id"])
+        return item_from(row)
+
+    item = await context.store.write(write)
+    if item is not None:
+        context.look(item.rule, item.path)
+    return item

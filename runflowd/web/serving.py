@@ -1,0 +1,133 @@
+"""The web server on bound sockets, inside the caller's task group: no signals taken, clean cancellation.
+
+This is the one adapter to uvicorn, which runs on asyncio alone. It needs watching in two ways that its
+settings do not cover: a client may take for ever to send its headers, and a cancelled server leaves its
+connections open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import uvicorn
+from anyio import TASK_STATUS_IGNORED
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anyio.abc import TaskStatus
+
+    from runflowd.web.address import Bound
+    from runflowd.web.app import Application
+
+HEADERS_WITHIN = 10.0
+"""Seconds from the first byte of a request, or the connection, to the end of its headers."""
+
+MOST_CONNECTIONS = 128
+
+STOP_WITHIN = 2
+"""Seconds that requests in hand get at the end."""
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 whose patience with unfinished headers ends."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        """A client connected."""
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: headers are complete when a request is in hand."""
+        if self._deadline is None and not self._in_hand():
+            self._expect_headers()
+        super().data_received(data)
+        if self._deadline is not None and self._in_hand():
+            self._deadline.cancel()
+            self._deadline = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _in_hand(self) -> bool:
+        # It is None before the first request, whatever its annotation says.
+        return bool(self.cycle) and not self.cycle.response_complete
+
+    def _expect_headers(self) -> None:
+        self._deadline = self.loop.call_later(HEADERS_WITHIN, self._give_up)
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        if not self._in_hand():
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the daemon."""
+        yield
+
+
+class Serving:
+    """One life of the listener, over sockets that it closes at its end."""
+
+    def __init__(self, application: Application, bound: list[Bound]) -> None:
+        self._bound = bound
+        self._waker = application.waker
+        self._stopped = anyio.Event()
+        self._server = _Server(
+            uvicorn.Config(
+                application.asgi(guarded=any(each.loopback for each in bound)),
+                http=PatientProtocol,
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                # Below that it tells of every odd request, one line each.
+                log_level="error",
+                proxy_headers=False,
+                server_header=False,
+                limit_concurrency=MOST_CONNECTIONS,
+                timeout_graceful_shutdown=STOP_WITHIN,
+            )
+        )
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Serve until `stop` or cancellation."""
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._waker.run)
+                group.start_soon(self._serve)
+                try:
+                    while not self._server.started and not self._server.should_exit:  # noqa: ASYNC110  no event for it
+                        await anyio.sleep(0.005)
+                    task_status.started()
+                    await self._stopped.wait()
+                finally:
+                    self._server.should_exit = True
+                    group.cancel_scope.cancel()
+        finally:
+            for each in self._bound:
+                each.close()
+
+    async def _serve(self) -> None:
+        # Shielded: a cancelled uvicorn leaves its connections open, so it is asked to stop instead.
+        with anyio.CancelScope(shield=True):
+            await self._server.serve(sockets=[each.socket for each in self._bound])
+        self._stopped.set()
+
+    async def stop(self) -> None:
+        """Close the listener and wait until it is closed."""
+        self._server.should_exit = True
+        await self._stopped.wait()
