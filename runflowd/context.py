@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from runflowd.store import Store
 
 
+LONGEST_NAP = 15.0
+"""Seconds between two turns of an idle loop; short enough for a watchdog to notice a stuck one."""
+
+SHORTEST_NAP = 0.02
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """The service work is bought from. `name` marks the batches that were bought there."""
@@ -54,6 +60,16 @@ class Context:
         """Hint that the folder of `path` deserves a look: what was known of that file is out of date."""
         self.looks.append(Look(rule, path.rpartition("/")[0]))
         self.bells.intake.ring()
+
+    def nap(self, due_at: float | None, *scopes: str) -> float:
+        """Seconds an idle loop may sleep: until `due_at` (epoch seconds), and no shorter than its scopes are closed.
+
+        While anything is paused the next probe ends the sleep, since what it covers is not in `due_at`.
+        """
+        probe = self.incidents.next_probe()
+        until_due = LONGEST_NAP if due_at is None else due_at - self.clock.wall()
+        closed = self.incidents.closed_for(*scopes)
+        return min(LONGEST_NAP, max(closed, min(until_due, LONGEST_NAP if probe is None else probe), SHORTEST_NAP))
 
     def beat(self, stage: str) -> None:
         """Note that a stage turned its loop; the service watchdog is fed only while all of them do."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import anyio
 import structlog
 
+from runflowd.context import LONGEST_NAP
 from runflowd.errors import StoreError
 
 if TYPE_CHECKING:
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
 Job = TypeVar("Job")
 log = structlog.get_logger()
 
-LONGEST_NAP = 15.0
-"""Seconds between two turns of an idle loop; short enough for a watchdog to notice a stuck one."""
-
 _STORE_PAUSE = 5.0
 
 
 class Conveyor(Generic[Job]):
-    """Runs one stage: at most `slots` jobs at a time, claimed only when there is room for them."""
+    """Runs one stage: at most `slots` jobs at a time, claimed only when there is room for them.
+
+    Up to `ahead` more are claimed in advance and wait for a slot: for small jobs, of which each would
+    else need a claim, and so a commit, of its own.
+    """
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class Conveyor(Generic[Job]):
         bell: Bell,
         *,
         slots: int,
+        ahead: int = 0,
         claim: Callable[[int], Awaitable[Sequence[Job]]],
         work: Callable[[Job], Awaitable[None]],
         give_back: Callable[[Job, Exception], Awaitable[None]],
@@ -46,7 +49,9 @@ class Conveyor(Generic[Job]):
         self.name = name
         self._context = context
         self._bell = bell
-        self._free = slots
+        self._free = slots + ahead
+        self._ahead = ahead
+        self._slots = anyio.CapacityLimiter(slots)
         self._claim = claim
         self._work = work
         self._give_back = give_back
@@ -72,7 +77,9 @@ class Conveyor(Generic[Job]):
 
     async def _turn(self) -> tuple[Sequence[Job], float]:
         try:
-            jobs = await self._claim(self._free) if self._free else ()
+            if 2 * self._free <= self._ahead:
+                return (), LONGEST_NAP  # the next job that ends rings the bell
+            jobs = await self._claim(self._free)
             return jobs, 0.0 if jobs else await self._pause()
         except StoreError as trouble:
             log.exception(str(trouble), action="store.failed", stage=self.name)
@@ -80,7 +87,9 @@ class Conveyor(Generic[Job]):
 
     async def _carry(self, job: Job) -> None:
         try:
-            await self._work(job)
+            async with self._slots:
+                if not self._stopping:  # a job not begun keeps its lease, which the next start ends
+                    await self._work(job)
         except Exception as error:  # noqa: BLE001  one job's trouble is not the others'
             await self._return(job, error)
         finally:

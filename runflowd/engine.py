@@ -16,8 +16,7 @@ import structlog
 
 from runflowd import files
 from runflowd.clock import Clock
-from runflowd.context import Context
-from runflowd.conveyor import LONGEST_NAP
+from runflowd.context import LONGEST_NAP, Context
 from runflowd.deliver import Deliver
 from runflowd.dispatch import Dispatch
 from runflowd.errors import StoreError

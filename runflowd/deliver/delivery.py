@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from runflowd.store.items import Item
 
 
+SPACE_LOOK = 1.0
+"""Seconds for which a look at the free space of an output folder counts."""
+
+
 class Delivery:
     """Brings the outputs of items in place. Every step may be repeated after a crash."""
 
@@ -27,16 +31,27 @@ class Delivery:
         self._context = context
         self._fetching = Fetching(context)
         self._placing = Placing(context)
+        self._checked: dict[str, float] = {}
 
-    async def bring(self, item: Item, rule: Rule) -> list[str]:
-        """Put every output of an item in place; give their paths below the output folder."""
-        await anyio.to_thread.run_sync(_check_space, rule, self._context.limits.free_space)
-        done = await self._context.store.read(lambda connection: outputs_of(connection, item.id))
+    async def bring(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
+        """Put every output of an item in place; give their paths below the output folder.
+
+        `done` are the outputs on record, which an earlier try left.
+        """
+        await self._check_space(rule)
         if done and all(output.written for output in done) and await self._all_intact(done):
             return [output.path.removeprefix(f"{rule.output}/") for output in done]
         if item.source_item is None:
             return await self._download(item, item, rule, done)
         return await self._share(item, rule, done)
+
+    async def _check_space(self, rule: Rule) -> None:
+        """Make the output folder and see that its disk has room, at most every `SPACE_LOOK` seconds."""
+        now = self._context.clock.now()
+        if now - self._checked.get(rule.output, -SPACE_LOOK) >= SPACE_LOOK:
+            self._checked.pop(rule.output, None)
+            await anyio.to_thread.run_sync(_check_space, rule, self._context.limits.free_space)
+            self._checked[rule.output] = now
 
     async def _all_intact(self, outputs: list[Output]) -> bool:
         return all([await anyio.to_thread.run_sync(intact, output) for output in outputs])

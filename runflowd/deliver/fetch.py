@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 MOST_PAGES = 200
 
+PIECE = 256 * 1024
+"""Bytes gathered before a thread writes and hashes them; they arrive in pieces of a few kilobytes."""
+
 
 class NoResult(RunflowdError):
     """The service says the item succeeded, and there is nothing to fetch."""
@@ -77,8 +80,16 @@ class Fetching:
 
     async def _stream(self, url: str, draft: Draft) -> None:
         async with self._context.remote.api.download(url, draft.limit) as body:
+            held: list[bytes] = []
+            size = 0
             async for chunk in body.chunks:
-                await anyio.to_thread.run_sync(draft.write, chunk)
+                held.append(chunk)
+                size += len(chunk)
+                if size >= PIECE:
+                    await anyio.to_thread.run_sync(draft.write, b"".join(held))
+                    held, size = [], 0
+            if held:
+                await anyio.to_thread.run_sync(draft.write, b"".join(held))
 
     async def paid_before(self, item: Item) -> tuple[Item, Item]:
         """The item whose result this one takes, and the one that was paid for, which may be further back."""

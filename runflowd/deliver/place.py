@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.model import Rule, Stat
     from runflowd.files import Draft
+    from runflowd.store import Connection
     from runflowd.store.items import Item
 
 
@@ -51,18 +52,19 @@ class Placing:
 
     async def place(self, item: Item, rule: Rule, draft: Draft, index: int, count: int) -> str:
         """Check, name, record and rename one output; give its path below the output folder."""
-        mime = await anyio.to_thread.run_sync(_checked_type, item, draft)
-        written = await anyio.to_thread.run_sync(draft.flush)
+        mime, written, free = await anyio.to_thread.run_sync(_finished, item, rule, draft, index, count)
         refused: set[str] = set()
         while True:
             relative = output_path(
                 rule, mirrored(item), EXTENSIONS[mime], index, count, taken=lambda path: path in refused
             )
-            spot = await self._look(item, rule, relative, written.sha256)
+            if relative == free:
+                spot = await self._reserve_free(item, rule, relative, index, written)
+            elif spot := await self._look(item, rule, relative, written.sha256):
+                await self._reserve(item, rule, relative, index, written)
             if spot is None:
                 refused.add(relative)
                 continue
-            await self._reserve(item, rule, relative, index, written)
             try:
                 await anyio.to_thread.run_sync(self._commit, draft, spot)
             except files.Taken:
@@ -75,6 +77,23 @@ class Placing:
         path = f"{rule.output}/{relative}"
         recorded = await self._context.store.read(lambda connection: output_at(connection, path))
         return await anyio.to_thread.run_sync(_judge, item, rule, relative, content, recorded)
+
+    async def _reserve_free(
+        self, item: Item, rule: Rule, relative: str, index: int, written: files.Written
+    ) -> Spot | None:
+        """Look and reserve in one transaction, where no file stands. The rename will not replace one either."""
+        path = f"{rule.output}/{relative}"
+
+        def write(connection: Connection) -> bool:
+            if not _may_have(item, path, output_at(connection, path)):
+                return False
+            reserve_output(connection, path, item.id, index, written.sha256, written.stat.size)
+            return True
+
+        free = await self._context.store.write(write)
+        if free:
+            reach("output.reserved")
+        return Spot(relative) if free else None
 
     async def _reserve(self, item: Item, rule: Rule, relative: str, index: int, written: files.Written) -> None:
         path = f"{rule.output}/{relative}"
@@ -99,6 +118,19 @@ def mirrored(item: Item) -> str:
     return f"{folder}{slash}{stem}{old}.{extension}" if dot and stem else f"{folder}{slash}{name}{old}"
 
 
+def _finished(item: Item, rule: Rule, draft: Draft, index: int, count: int) -> tuple[str, files.Written, str]:
+    """Check and sync a draft; give its type, its facts, and its first name if no file stands there, else ""."""
+    mime = _checked_type(item, draft)
+    written = draft.flush()
+    relative = output_path(rule, mirrored(item), EXTENSIONS[mime], index, count)
+    return mime, written, "" if files.stat(rule.output, relative) else relative
+
+
+def _may_have(item: Item, path: str, recorded: Output | None) -> bool:
+    """Whether a path is nobody's on record, or this very input's."""
+    return recorded is None or (recorded.rule, recorded.source, recorded.path) == (item.rule, item.path, path)
+
+
 def _checked_type(item: Item, draft: Draft) -> str:
     match check(draft.source()):
         case NotAnImage(reason) | Partial(reason):
@@ -109,9 +141,7 @@ def _checked_type(item: Item, draft: Draft) -> str:
 
 def _judge(item: Item, rule: Rule, relative: str, content: str, recorded: Output | None) -> Spot | None:
     standing = files.stat(rule.output, relative)
-    ours = recorded is not None and (recorded.rule, recorded.source) == (item.rule, item.path)
-    same_path = recorded is not None and recorded.path == f"{rule.output}/{relative}"
-    if recorded is not None and not (ours and same_path):
+    if not _may_have(item, f"{rule.output}/{relative}", recorded):
         return None
     if standing is None:
         return Spot(relative)

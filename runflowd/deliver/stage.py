@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import structlog
 
 from runflowd import files
 from runflowd.api.errors import ApiError, NotFound, Unauthorized, Unsafe
-from runflowd.conveyor import LONGEST_NAP, Conveyor
+from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay
 from runflowd.core.lifecycle import ItemState
 from runflowd.deliver.closing import Closing
@@ -18,6 +20,7 @@ from runflowd.deliver.fetch import NoResult
 from runflowd.incidents import SERVICE, Trouble, output_scope, rule_scope
 from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease
+from runflowd.store.facts import Output, outputs_of
 from runflowd.store.items import Item, item_from, move
 from runflowd.trouble import of_service, unexpected
 
@@ -32,6 +35,19 @@ MOST_TRIES = 8
 """Tries of one download before a paid result counts as lost and a person is asked."""
 
 
+AHEAD = 16
+"""Items claimed beyond those being worked on: each claim is a commit, and a commit is a sync of the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An item to be delivered with what its delivery needs to know: one claim reads it for many."""
+
+    item: Item
+    rule: str | None
+    done: list[Output]
+
+
 class Deliver:
     """Stage four. Claims items whose result is known, and failures nobody was told of."""
 
@@ -39,58 +55,55 @@ class Deliver:
         self._context = context
         self._delivery = Delivery(context)
         self._closing = Closing(context)
-        self.conveyor: Conveyor[Item] = Conveyor(
+        self.conveyor: Conveyor[Claimed] = Conveyor(
             "deliver",
             context,
             context.bells.deliver,
             slots=context.limits.downloads,
+            ahead=AHEAD,
             claim=self._claim,
             work=self._work,
             give_back=self._give_back,
             pause=self._pause,
         )
 
-    async def _claim(self, room: int) -> list[Item]:
+    async def _claim(self, room: int) -> list[Claimed]:
         context = self._context
         deliveries = not context.incidents.closed_for(SERVICE)
         lease = Lease(context.store.owner, context.clock.wall())
         values = {"owner": lease.owner, "now": lease.now, "until": lease.until}
         paused = json.dumps(context.incidents.paused_rules())
 
-        def take(connection: Connection) -> list[Item]:
+        def take(connection: Connection) -> list[Claimed]:
             rows = connection.all("claim_deliveries", limit=room, paused=paused, **values) if deliveries else []
             rows += connection.all("claim_notes", limit=room - len(rows), paused=paused, **values)
-            return [item_from(row) for row in rows]
+            return [_claimed(connection, item_from(row)) for row in rows]
 
         return await context.store.write(take)
 
     async def _pause(self) -> float:
-        context = self._context
-        row = await context.store.read(lambda connection: connection.one("next_delivery"))
-        if row is None or row["due_at"] is None:
-            return LONGEST_NAP
-        until_due = float(row["due_at"]) - context.clock.wall()
-        return max(0.2, until_due, context.incidents.next_probe() or 0.0)
+        paused = json.dumps(self._context.incidents.paused_rules())
+        row = await self._context.store.read(lambda connection: connection.one("next_delivery", paused=paused))
+        return self._context.nap(row["due_at"] if row else None, SERVICE)
 
-    async def _work(self, item: Item) -> None:
-        rule = await self._rule_of(item)
+    async def _work(self, claimed: Claimed) -> None:
+        item, rule = claimed.item, self._rule_of(claimed)
         if rule is None or item.state is not ItemState.DELIVERING:
             await self._closing.tell_failure(item, rule)
         else:
-            placed = await self._delivery.bring(item, rule)
+            placed = await self._delivery.bring(item, rule, claimed.done)
             await self._closing.succeed(item, rule, placed)
             await self._context.incidents.over(SERVICE)
         await self._context.incidents.over(output_scope(item.rule), rule_scope(item.rule))
 
-    async def _rule_of(self, item: Item) -> Rule | None:
+    def _rule_of(self, claimed: Claimed) -> Rule | None:
         """The rule as it was when the item was accepted; the present one for a file never accepted."""
-        if item.snapshot is None:
-            return self._context.rules.get(item.rule)
-        row = await self._context.store.read(lambda connection: connection.one("snapshot", id=item.snapshot))
-        return from_text(row["text"]) if row else None
+        if claimed.item.snapshot is None:
+            return self._context.rules.get(claimed.item.rule)
+        return _rule(claimed.rule) if claimed.rule is not None else None
 
-    async def _give_back(self, item: Item, error: Exception) -> None:
-        context = self._context
+    async def _give_back(self, claimed: Claimed, error: Exception) -> None:
+        context, item = self._context, claimed.item
         trouble = _wider_trouble(item, error)
         if trouble:
             await context.incidents.report(trouble)
@@ -133,6 +146,16 @@ class Deliver:
         )
         self._context.bells.deliver.ring()
         log.error(str(error), action="item.unknown", rule=item.rule, path=item.path, code=code)
+
+
+@lru_cache(maxsize=256)
+def _rule(text: str) -> Rule:
+    return from_text(text)
+
+
+def _claimed(connection: Connection, item: Item) -> Claimed:
+    row = connection.one("snapshot", id=item.snapshot) if item.snapshot is not None else None
+    return Claimed(item, row["text"] if row else None, outputs_of(connection, item.id))
 
 
 def _wider_trouble(item: Item, error: Exception) -> Trouble | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 
+from runflowd.api.errors import ApiError, Permanent
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.refusal import Shape
 from runflowd.dispatch.purchase import submit
@@ -14,11 +15,10 @@ from runflowd.store.batches import close_purchase, move_batch, purchases_of_batc
 from runflowd.store.items import items_of_batch, move
 
 if TYPE_CHECKING:
-    from runflowd.api.errors import ApiError
     from runflowd.api.values import Run
     from runflowd.context import Context
     from runflowd.store import Connection
-    from runflowd.store.batches import Batch
+    from runflowd.store.batches import Batch, Purchase
     from runflowd.store.items import Item
 
 log = structlog.get_logger()
@@ -38,22 +38,36 @@ class LookUp:
     async def adopt(self, batch: Batch, items: list[Item]) -> bool:
         """Take over what the service already has of this batch; False when it shows nothing of it."""
         found: dict[int, Run] = {}
+        troubles: list[ApiError] = []
         room = anyio.CapacityLimiter(4)
 
         async def one(item: Item) -> None:
             async with room:
-                for run in await self._context.remote.api.find_runs(item.client_ref):
-                    if run.client_ref in {"", item.client_ref}:
-                        found[item.id] = run
+                try:
+                    run = None if troubles else await self.run_of(item)
+                except ApiError as trouble:
+                    troubles.append(trouble)
+                else:
+                    found.update({item.id: run} if run else {})
 
         async with anyio.create_task_group() as group:
             for item in items:
                 group.start_soon(one, item)
+        if troubles:
+            raise troubles[0]
         if not found:
             return False
         await self._context.store.write(lambda connection: self._record(connection, batch, items, found))
         log.warning("found at the service", action="batch.adopted", rule=batch.rule, batch=batch.id, items=len(found))
         return True
+
+    async def run_of(self, item: Item) -> Run | None:
+        """The run that was made for an item; None also where runs cannot be searched."""
+        try:
+            found = await self._context.remote.api.find_runs(item.client_ref)
+        except Permanent:
+            return None
+        return found[0] if found else None
 
     def _record(self, connection: Connection, batch: Batch, items: list[Item], found: dict[int, Run]) -> None:
         remote = next((run.batch_id for run in found.values() if run.batch_id), None)
@@ -68,6 +82,26 @@ class LookUp:
     async def give_up(self, batch: Batch, items: list[Item]) -> None:
         """The key is too old to be trusted and the service shows nothing: stop and ask."""
         await self._stop(batch, items, "OUTCOME_UNKNOWN", f"no answer came for this purchase in time. {_ASK}.")
+
+    async def give_up_one(self, batch: Batch, purchase: Purchase, item: Item) -> None:
+        """The same for a single run; the other items of the batch go on."""
+        now, reason = self._context.clock.wall(), f"no answer came for this purchase in time. {_ASK}."
+
+        def write(connection: Connection) -> None:
+            close_purchase(connection, purchase.key, Outcome.UNKNOWN)
+            move(
+                connection,
+                item.id,
+                ItemState.BATCHED,
+                ItemState.UNKNOWN,
+                code="OUTCOME_UNKNOWN",
+                reason=reason,
+                now=now,
+            )
+
+        await self._context.store.write(write)
+        self._context.bells.deliver.ring()
+        log.error(reason, action="item.unknown", rule=batch.rule, path=item.path, code="OUTCOME_UNKNOWN")
 
     async def conflict(self, batch: Batch, error: ApiError) -> None:
         """Our own key is in use with other bytes: a fault that no new key may paper over."""

@@ -115,13 +115,13 @@ class Purchasing:
             "submitted", action="batch.submitted", rule=batch.rule, batch=batch.id, items=len(items), model=batch.model
         )
 
-    async def record_run(self, batch: Batch, purchase: Purchase, created: Created, item: Item) -> None:
+    async def record_run(self, batch: Batch, purchase: Purchase, run_id: str, item: Item) -> None:
         """The service took a single run: note its id."""
 
         def write(connection: Connection) -> None:
-            close_purchase(connection, purchase.key, Outcome.ACCEPTED, created.id)
+            close_purchase(connection, purchase.key, Outcome.ACCEPTED, run_id)
             connection.run("save_fact", service=batch.service, subject=takes_subject(batch.model), value="no")
-            connection.run("set_run", id=item.id, run_id=created.id)
+            connection.run("set_run", id=item.id, run_id=run_id)
 
         await self._context.store.write(write)
         reach("purchase.recorded")

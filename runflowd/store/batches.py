@@ -167,6 +167,12 @@ def claim_batches(
     return [batch_from(row) for row in rows]
 
 
+def next_due(connection: Connection, state: BatchState, service: str, paused: Iterable[str] = ()) -> float | None:
+    """When the next batch that nobody holds is due, in epoch seconds; None while there is none."""
+    row = connection.one("next_batch", state=state, service=service, paused=json.dumps(list(paused)))
+    return row["due_at"] if row else None
+
+
 def release(
     connection: Connection,
     batch: Batch,

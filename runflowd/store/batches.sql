@@ -23,6 +23,7 @@ RETURNING *
 
 -- name: next_batch
 SELECT min(due_at) AS due_at FROM batch WHERE state = :state AND service = :service AND owner IS NULL
+  AND rule NOT IN (SELECT value FROM json_each(:paused))
 
 -- name: release_batch
 UPDATE batch SET owner = NULL, attempts = :attempts, due_at = :due_at, status = :status, failure_code = :failure_code,

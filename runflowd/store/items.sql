@@ -115,8 +115,10 @@ WHERE id = :id AND owner = :owner AND generation = :generation
 -- name: next_delivery
 SELECT min(due_at) AS due_at FROM (
     SELECT min(due_at) AS due_at FROM item WHERE state = 'delivering' AND owner IS NULL
+      AND rule NOT IN (SELECT value FROM json_each(:paused))
     UNION ALL
-    SELECT min(due_at) FROM item WHERE state IN ('failed', 'unknown') AND noted <> 1 AND current = 1 AND owner IS NULL)
+    SELECT min(due_at) FROM item WHERE state IN ('failed', 'unknown') AND noted <> 1 AND current = 1 AND owner IS NULL
+      AND rule NOT IN (SELECT value FROM json_each(:paused)))
 
 -- name: followers
 SELECT id FROM item WHERE state = 'following' AND source_item = :id ORDER BY id

@@ -10,14 +10,14 @@ import structlog
 from runflowd.api.errors import ApiError, NotFound
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
-from runflowd.conveyor import LONGEST_NAP, Conveyor
+from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay, poll_delay
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.refusal import Shape
 from runflowd.core.results import match
 from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE
-from runflowd.store.batches import Batch, Lease, claim_batches, move_batch, release
+from runflowd.store.batches import Batch, Lease, claim_batches, move_batch, next_due, release
 from runflowd.store.facts import fact
 from runflowd.store.items import Item, fail_followers, items_of_batch, move
 from runflowd.trouble import of_service, unexpected
@@ -74,16 +74,9 @@ class Track:
         )
 
     async def _pause(self) -> float:
-        context = self._context
-        if closed := context.incidents.closed_for(SERVICE):
-            return closed
-        service = context.remote.name
-        row = await context.store.read(
-            lambda connection: connection.one("next_batch", state=BatchState.SUBMITTED, service=service)
-        )
-        if row is None or row["due_at"] is None:
-            return LONGEST_NAP
-        return max(0.02, float(row["due_at"]) - context.clock.wall())
+        service = self._context.remote.name
+        due_at = await self._context.store.read(lambda connection: next_due(connection, BatchState.SUBMITTED, service))
+        return self._context.nap(due_at, SERVICE)
 
     async def _work(self, batch: Batch) -> None:
         items = await self._context.store.read(lambda connection: items_of_batch(connection, batch.id))

@@ -1,0 +1,64 @@
+"""For models that take no batches: one run per item, each with an intent, a key and a look-up of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd.api.errors import Rejected
+from runflowd.core.lifecycle import Outcome, Resume, resume
+from runflowd.core.refusal import Shape
+
+if TYPE_CHECKING:
+    from runflowd.context import Context
+    from runflowd.core.model import Rule
+    from runflowd.dispatch.lookup import LookUp
+    from runflowd.dispatch.prepare import Preparing
+    from runflowd.dispatch.purchase import Purchasing
+    from runflowd.store.batches import Batch, Purchase
+    from runflowd.store.items import Item
+
+
+class SingleRuns:
+    """Buys the items of one batch run by run."""
+
+    def __init__(self, context: Context, preparing: Preparing, purchasing: Purchasing, look_up: LookUp) -> None:
+        self._context = context
+        self._preparing = preparing
+        self._purchasing = purchasing
+        self._look_up = look_up
+
+    async def buy(self, batch: Batch, rule: Rule, items: list[Item], past: list[Purchase]) -> list[Item]:
+        """Buy what is not bought yet; give all that is. A repeated turn buys only what is missing.
+
+        What was bought, or may have been, needs its file no more.
+        """
+        by_item = {p.item: p for p in past if p.outcome in {Outcome.INTENDED, Outcome.ACCEPTED}}
+        fresh = await self._preparing.prepare(rule, [item for item in items if item.id not in by_item])
+        inputs = {item.id: final for item, final in fresh}
+        bought: list[Item] = []
+        for item in items:
+            purchase = by_item.get(item.id)
+            if purchase is None and item.id in inputs:
+                purchase = await self._purchasing.intend(batch, Shape.RUN, [(item, inputs[item.id])], only=item)
+            if purchase is not None and await self._buy_one(batch, purchase, item):
+                bought.append(item)
+        return bought
+
+    async def _buy_one(self, batch: Batch, purchase: Purchase, item: Item) -> bool:
+        if purchase.outcome is Outcome.ACCEPTED:
+            return True
+        action = resume(purchase.intended_at, self._context.clock.wall())
+        if purchase.ambiguous or action is Resume.LOOK_UP:
+            if run := await self._look_up.run_of(item):
+                await self._purchasing.record_run(batch, purchase, run.id, item)
+                return True
+            if action is Resume.LOOK_UP:
+                await self._look_up.give_up_one(batch, purchase, item)
+                return False
+        try:
+            created = await self._purchasing.post(batch, purchase)
+        except Rejected as refusal:
+            await self._preparing.fail(item, refusal.code or "INPUT_REFUSED", str(refusal))
+            return False
+        await self._purchasing.record_run(batch, purchase, created.id, item)
+        return True
