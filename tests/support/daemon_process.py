@@ -37,8 +37,17 @@ LOOK = 0.02
 PASS_THROUGH = "runflow/pass-through"
 KEY = {"Authorization": "Bearer rf_live_test"}
 
-HOLD = {"route": "POST /v1/models/*/batches", "kind": "hold", "count": None}
+HOLD = {"route": "POST /v1/models/*", "kind": "hold", "count": None}
 """Lets the service answer a purchase only when its work is done, so that the first poll finds results."""
+
+NO_BATCHES = {
+    "route": "POST /v1/models/*/batches",
+    "kind": "status",
+    "status": 422,
+    "code": "BATCHES_NOT_SUPPORTED",
+    "count": None,
+}
+"""Every model takes single runs only."""
 
 T = TypeVar("T")
 
