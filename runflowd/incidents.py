@@ -118,9 +118,9 @@ class Incidents:
         ]
 
     def next_probe(self) -> float | None:
-        """Seconds until the earliest probe of an open incident."""
+        """Seconds until the earliest probe that is still to come; what is past was anybody's to try."""
         now = self._clock.now()
-        return min((max(0.0, entry.retry_at - now) for entry in self._open.values()), default=None)
+        return min((entry.retry_at - now for entry in self._open.values() if entry.retry_at > now), default=None)
 
 
 def _clear(connection: Connection, scope: str) -> int:

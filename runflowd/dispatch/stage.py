@@ -107,7 +107,9 @@ class Dispatch:
         action = resume(intent.intended_at, self._context.clock.wall())
         if action is Resume.REPEAT and not intent.ambiguous:
             return False
-        if await self._look_up.adopt(batch, items):
+        adopted = await self._look_up.adopt(batch, items)
+        await self._context.incidents.over(SERVICE)
+        if adopted:
             self._context.bells.track.ring()
             return True
         if action is Resume.LOOK_UP:
