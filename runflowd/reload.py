@@ -53,7 +53,7 @@ class Reloading:
         folder = self._source if self._source.is_dir() else self._source.parent
         async with Watcher(limit=64) as watcher:
             await watcher.set_roots([str(folder)])
-            marks = await anyio.to_thread.run_sync(_marks, self._source)
+            marks: tuple[tuple[str, int, int, int], ...] | None = None  # an edit may have come since the start read it
             while True:
                 await watcher.wait(LOOK)
                 found = await anyio.to_thread.run_sync(_marks, self._source)

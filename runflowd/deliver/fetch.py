@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from runflowd import files
-from runflowd.api.errors import Expired
+from runflowd.api.errors import Expired, Transient
 from runflowd.core.outputs import OutputRef, extract
 from runflowd.errors import RunflowdError
 from runflowd.store.batches import batch_from
@@ -68,13 +68,14 @@ class Fetching:
         raise NoResult(item, "the service shows it no more")
 
     async def download(self, item: Item, reference: OutputRef, draft: Draft) -> None:
-        """Write one result into a draft; an expired link is renewed once."""
+        """Write one result into a draft; a link that expired, or leads nowhere any more, is renewed once."""
         try:
             await self._stream(reference.url, draft)
-        except Expired:
+        except (Expired, Transient):
+            # The embedded service listens elsewhere after a restart, and hosted storage may move as well.
             fresh = extract(await self.read_again(item))
             again = next((entry for entry in fresh if entry.name_hint == reference.name_hint), None)
-            if again is None or draft.size:
+            if again is None or again.url == reference.url or draft.size:
                 raise
             await self._stream(again.url, draft)
 
