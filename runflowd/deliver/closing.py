@@ -36,11 +36,11 @@ class Closing:
         if item.noted:
             await anyio.to_thread.run_sync(files.remove_note, rule.output, failure_note(item.path))
         if rule.after.kind is not AfterKind.KEEP and item.current:
-            await self._context.store.write(lambda connection: self._record(connection, rule, placed))
+            await self._context.store.write(lambda connection: self._record(connection, item, rule, placed))
             await self._dispose(item, rule)
 
         def write(connection: Connection) -> None:
-            self._record(connection, rule, placed)
+            self._record(connection, item, rule, placed)
             connection.run("drop_output", id=item.id)
             connection.run("set_noted", id=item.id, noted=0)
             move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, now=self._context.clock.wall())
@@ -50,10 +50,10 @@ class Closing:
         reach("output.recorded")
         log.info("delivered", action="item.done", rule=item.rule, path=item.path, outputs=placed)
 
-    def _record(self, connection: Connection, rule: Rule, placed: list[str]) -> None:
+    def _record(self, connection: Connection, item: Item, rule: Rule, placed: list[str]) -> None:
         now = self._context.clock.wall()
         for relative in placed:
-            output_written(connection, f"{rule.output}/{relative}", now)
+            output_written(connection, f"{rule.output}/{relative}", item.id, now)
 
     async def _dispose(self, item: Item, rule: Rule) -> None:
         """Carry out `after:` now that the result is durable; a source that changed since is left alone."""

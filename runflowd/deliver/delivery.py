@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from runflowd import files
+from runflowd.core.model import AfterKind
 from runflowd.core.naming import output_path
 from runflowd.deliver.fetch import Fetching, intact
 from runflowd.deliver.place import Placing, mirrored
-from runflowd.store.facts import Output, forget_output, outputs_of
+from runflowd.store.facts import Output, forget_output, output_written, outputs_of
 
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.model import Rule
+    from runflowd.store import Connection
     from runflowd.store.items import Item
 
 
@@ -66,8 +68,8 @@ class Delivery:
             await self._already_there(done, index, rule) or await self._copy(item, rule, output, index, len(theirs))
             for index, output in enumerate(theirs)
         ]
-        if twin.path != item.path and await anyio.to_thread.run_sync(_is_gone, rule, twin):
-            await self._clear(theirs)
+        if _may_be_renamed(item, twin, rule) and await anyio.to_thread.run_sync(_is_gone, rule, twin):
+            await self._clear(item, rule, placed, theirs)
         return placed
 
     async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int) -> str:
@@ -75,8 +77,15 @@ class Delivery:
             await anyio.to_thread.run_sync(_copy_into, output, draft)
             return await self._placing.place(item, rule, draft, index, count)
 
-    async def _clear(self, outputs: list[Output]) -> None:
+    async def _clear(self, item: Item, rule: Rule, placed: list[str], outputs: list[Output]) -> None:
         """The source was renamed, so its result moves along: the new one stands, the old place is cleared."""
+        now = self._context.clock.wall()
+
+        def write(connection: Connection) -> None:
+            for relative in placed:
+                output_written(connection, f"{rule.output}/{relative}", item.id, now)
+
+        await self._context.store.write(write)
         for output in outputs:
             with suppress(files.FileTrouble):
                 await anyio.to_thread.run_sync(_remove, output)
@@ -121,6 +130,14 @@ def _copy_into(output: Output, draft: files.Draft) -> None:
         raise files.Changed("copy", output.path)
     for piece in files.read_chunks(folder, name, standing, sha256=output.content):
         draft.write(piece)
+
+
+def _may_be_renamed(item: Item, twin: Item, rule: Rule) -> bool:
+    """Whether the file of `twin` may have become that of `item`: a rename keeps size, time and inode.
+
+    A rule that disposes of its sources removes the first of two equal files itself.
+    """
+    return rule.after.kind is AfterKind.KEEP and twin.path != item.path and twin.stat == item.stat
 
 
 def _is_gone(rule: Rule, twin: Item) -> bool:

@@ -8,6 +8,7 @@ a file that the next try recognises by its hash.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -17,7 +18,7 @@ from runflowd.core.imagetype import NotAnImage, Partial, check
 from runflowd.core.naming import EXTENSIONS, output_path
 from runflowd.errors import RunflowdError
 from runflowd.failpoints import reach
-from runflowd.store.facts import Output, output_at, reserve_output
+from runflowd.store.facts import Output, forget_output, output_at, reserve_output
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -58,16 +59,15 @@ class Placing:
             relative = output_path(
                 rule, mirrored(item), EXTENSIONS[mime], index, count, taken=lambda path: path in refused
             )
-            if relative == free:
-                spot = await self._reserve_free(item, rule, relative, index, written)
-            elif spot := await self._look(item, rule, relative, written.sha256):
-                await self._reserve(item, rule, relative, index, written)
-            if spot is None:
+            # A rename replaces nothing by itself, so a name that was free needs no second look.
+            spot = Spot(relative) if relative == free else await self._look(item, rule, relative, written.sha256)
+            if spot is None or not await self._reserve(item, rule, relative, index, written):
                 refused.add(relative)
                 continue
             try:
                 await anyio.to_thread.run_sync(self._commit, draft, spot)
             except files.Taken:
+                await self._context.store.write(partial(forget_output, path=f"{rule.output}/{relative}"))
                 refused.add(relative)
                 continue
             return relative
@@ -78,10 +78,8 @@ class Placing:
         recorded = await self._context.store.read(lambda connection: output_at(connection, path))
         return await anyio.to_thread.run_sync(_judge, item, rule, relative, content, recorded)
 
-    async def _reserve_free(
-        self, item: Item, rule: Rule, relative: str, index: int, written: files.Written
-    ) -> Spot | None:
-        """Look and reserve in one transaction, where no file stands. The rename will not replace one either."""
+    async def _reserve(self, item: Item, rule: Rule, relative: str, index: int, written: files.Written) -> bool:
+        """Take a name, unless another input was quicker: looked at and recorded in one transaction."""
         path = f"{rule.output}/{relative}"
 
         def write(connection: Connection) -> bool:
@@ -90,17 +88,10 @@ class Placing:
             reserve_output(connection, path, item.id, index, written.sha256, written.stat.size)
             return True
 
-        free = await self._context.store.write(write)
-        if free:
-            reach("output.reserved")
-        return Spot(relative) if free else None
-
-    async def _reserve(self, item: Item, rule: Rule, relative: str, index: int, written: files.Written) -> None:
-        path = f"{rule.output}/{relative}"
-        await self._context.store.write(
-            lambda connection: reserve_output(connection, path, item.id, index, written.sha256, written.stat.size)
-        )
+        if not await self._context.store.write(write):
+            return False
         reach("output.reserved")
+        return True
 
     @staticmethod
     def _commit(draft: Draft, spot: Spot) -> None:
@@ -148,6 +139,6 @@ def _judge(item: Item, rule: Rule, relative: str, content: str, recorded: Output
     found = files.hash_file(rule.output, relative, standing)
     if found == content:
         return Spot(relative, adopted=True)
-    if recorded is not None and found == recorded.content:
+    if recorded is not None and found in {recorded.content, *recorded.earlier}:
         return Spot(relative, replaces=standing)
     return Spot(relative, overwrite=True) if rule.overwrite else None

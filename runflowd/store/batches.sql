@@ -116,10 +116,11 @@ SELECT * FROM output WHERE item = :item ORDER BY position
 
 -- name: reserve_output
 INSERT INTO output (path, key, item, position, content, size) VALUES (:path, :key, :item, :position, :content, :size)
-ON CONFLICT DO UPDATE SET item = excluded.item, position = excluded.position, content = excluded.content, size = excluded.size, written_at = NULL
+ON CONFLICT DO UPDATE SET item = excluded.item, position = excluded.position, content = excluded.content, size = excluded.size,
+                          earlier = trim(earlier || ' ' || content), written_at = NULL
 
 -- name: output_written
-UPDATE output SET written_at = :now WHERE path = :path
+UPDATE output SET written_at = :now, earlier = '' WHERE path = :path AND item = :item
 
 -- name: forget_output
 DELETE FROM output WHERE path = :path

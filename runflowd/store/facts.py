@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,10 @@ class UploadedAsset:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A file that runflowd wrote or is about to write; `source` is the input path it belongs to."""
+    """A file that runflowd wrote or is about to write; `source` is the input path it belongs to.
+
+    `earlier` are the hashes of what runflowd wrote there before, which still stands while not `written`.
+    """
 
     path: str
     item: int
@@ -34,6 +37,7 @@ class Output:
     content: str
     size: int
     written: bool
+    earlier: tuple[str, ...] = ()
     rule: str = ""
     source: str = ""
 
@@ -78,6 +82,7 @@ def _output(row: Row) -> Output:
         row["content"],
         row["size"],
         row["written_at"] is not None,
+        tuple(row["earlier"].split()),
     )
 
 
@@ -89,10 +94,7 @@ def output_at(connection: Connection, path: str) -> Output | None:
     row = connection.one("output_at", path=os.fsencode(path), key=_key(path))
     if row is None:
         return None
-    plain = _output(row)
-    return Output(
-        plain.path, plain.item, plain.position, plain.content, plain.size, plain.written, row["rule"], path_of(row)
-    )
+    return replace(_output(row), rule=row["rule"], source=path_of(row))
 
 
 def outputs_of(connection: Connection, item: int) -> list[Output]:
@@ -101,7 +103,7 @@ def outputs_of(connection: Connection, item: int) -> list[Output]:
 
 
 def reserve_output(connection: Connection, path: str, item: int, position: int, content: str, size: int) -> None:
-    """Say which bytes are about to appear at a path, so that a crash after the rename is recognised."""
+    """Say which bytes are about to appear at a path, so that a crash before or after the rename is recognised."""
     connection.run(
         "reserve_output",
         path=os.fsencode(path),
@@ -113,9 +115,9 @@ def reserve_output(connection: Connection, path: str, item: int, position: int, 
     )
 
 
-def output_written(connection: Connection, path: str, now: float) -> None:
-    """The file stands under its final name."""
-    connection.run("output_written", path=os.fsencode(path), now=now)
+def output_written(connection: Connection, path: str, item: int, now: float) -> None:
+    """The file stands under its final name, unless a newer item took that name meanwhile."""
+    connection.run("output_written", path=os.fsencode(path), item=item, now=now)
 
 
 def forget_output(connection: Connection, path: str) -> None:

@@ -115,6 +115,7 @@ CREATE TABLE output (
     position   INTEGER NOT NULL,        -- among the outputs of one item
     content    TEXT NOT NULL,
     size       INTEGER NOT NULL,
+    earlier    TEXT NOT NULL DEFAULT '',   -- hashes of what we wrote there before, until written_at is set
     written_at REAL
 ) STRICT;
 
