@@ -106,7 +106,7 @@ class Incidents:
     def closed_for(self, *scopes: str) -> float:
         """Seconds until the given scopes may be tried again; 0 when all of them are open."""
         now = self._clock.now()
-        return max((self._open[scope].retry_at - now for scope in scopes if scope in self._open), default=0.0)
+        return max((max(0.0, self._open[scope].retry_at - now) for scope in scopes if scope in self._open), default=0.0)
 
     def paused_rules(self) -> list[str]:
         """Names of the rules that are not to be touched before their next probe."""
