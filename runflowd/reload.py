@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from runflowd.config import Config
     from runflowd.context import Context
+    from runflowd.store import Connection
     from runflowd.systemd import Notifier
 
 log = structlog.get_logger()
@@ -64,8 +65,10 @@ class Reloading:
     async def now(self) -> None:
         """Reload because somebody asked (SIGHUP), and retry every paused scope at once."""
         self._notifier.reloading()
-        await self._take(announce=True)
         await self._context.incidents.forget_all()
+        self._refused = ""
+        await self._take(announce=True)
+        await self._context.store.write(_wake_all)
         self._context.bells.ring_all()
         self._notifier.ready()
 
@@ -103,6 +106,11 @@ class Reloading:
         await self._context.incidents.report(
             Trouble(SCOPE, "CONFIG_REFUSED", first, "Correct the file; the last good configuration is in force")
         )
+
+
+def _wake_all(connection: Connection) -> None:
+    connection.run("wake_all_batches")
+    connection.run("wake_all_deliveries")
 
 
 def _marks(source: Path) -> tuple[tuple[str, int, int, int], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import structlog
 
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.naming import failure_note
 from runflowd.store.items import forget_absent, known_in_folder, set_aside
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Looking:
         )
         now = self._context.clock.now()
         back: list[int] = []
-        gone: list[Known] = []
+        gone: dict[str, Known] = {}
         for listing, remembered in zip(page, known, strict=True):
             for name, stat in listing.files.items():
                 before = remembered.get(name)
@@ -66,16 +68,28 @@ class Looking:
                 elif (path := listing.path_of(name)) and shelf.matcher.matches(path):
                     shelf.overflowed |= not shelf.settling.see(path, stat, now)
             if listing.trouble is None and (listing.files or listing.folders or listing.relative):
-                gone += [entry for name, entry in remembered.items() if entry.present and name not in listing.files]
-        if back or gone:
-            await self._context.store.write(lambda connection: self._note(connection, back, gone))
+                gone |= {
+                    listing.path_of(name): entry
+                    for name, entry in remembered.items()
+                    if entry.present and name not in listing.files
+                }
+        if back:
+            await self._context.store.write(lambda connection: _mark_present(connection, back))
+        if gone:
+            await self._forget(shelf, gone)
 
-    def _note(self, connection: Connection, back: list[int], gone: list[Known]) -> None:
+    async def _forget(self, shelf: Shelf, gone: dict[str, Known]) -> None:
+        """Files are gone: what was not bought is dropped, and with a failure the note about it."""
         now = self._context.clock.wall()
-        for number in back:
-            connection.run("mark_present", id=number)
-        for known in gone:
-            forget_absent(connection, known, now)
+
+        def write(connection: Connection) -> None:
+            for known in gone.values():
+                forget_absent(connection, known, now)
+
+        failed = [path for path, known in gone.items() if known.state is ItemState.FAILED]
+        if failed:
+            await anyio.to_thread.run_sync(_remove_notes, shelf.rule.output, failed)
+        await self._context.store.write(write)
 
     async def vanished(self, shelf: Shelf, seen: set[str]) -> None:
         """After a whole sweep: note files whose folder is gone. An empty root proves nothing."""
@@ -87,20 +101,15 @@ class Looking:
             for row in rows:
                 folder = row["folder"].decode("utf-8", "surrogateescape")
                 if folder not in seen and await anyio.to_thread.run_sync(_is_missing, shelf.rule.watch, folder):
-                    await self._forget_folder(rule, folder)
+                    await self._forget_folder(shelf, folder)
             if len(rows) < FOLDERS:
                 return
             after = rows[-1]["folder"]
 
-    async def _forget_folder(self, rule: str, folder: str) -> None:
-        now = self._context.clock.wall()
-
-        def write(connection: Connection) -> None:
-            for known in known_in_folder(connection, rule, folder).values():
-                if known.present:
-                    forget_absent(connection, known, now)
-
-        await self._context.store.write(write)
+    async def _forget_folder(self, shelf: Shelf, folder: str) -> None:
+        known = await self._context.store.read(lambda connection: known_in_folder(connection, shelf.rule.name, folder))
+        beneath = f"{folder}/" if folder else ""
+        await self._forget(shelf, {f"{beneath}{name}": entry for name, entry in known.items() if entry.present})
 
     async def skip_all(self, shelf: Shelf) -> None:
         """Record every file that matches as skipped: it was there before its rule."""
@@ -120,6 +129,17 @@ class Looking:
             if listing.trouble is not None and not isinstance(listing.trouble, files.Missing):
                 log.warning(str(listing.trouble), action="folder.unreadable", rule=shelf.rule.name)
                 shelf.unreadable = shelf.unreadable or listing.trouble
+
+
+def _mark_present(connection: Connection, numbers: list[int]) -> None:
+    for number in numbers:
+        connection.run("mark_present", id=number)
+
+
+def _remove_notes(output: str, paths: list[str]) -> None:
+    for path in paths:
+        with suppress(files.FileTrouble):
+            files.remove_note(output, failure_note(path))
 
 
 def _folders_below(connection: Connection, rule: str, after: bytes) -> list[Row]:

@@ -5,27 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd.intake.accept import arrival
-from runflowd.store.items import arrive_again, item_from
+from runflowd.store.items import arrive_again, drop_ready, item_from
 
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.intake.shelf import Shelf
     from runflowd.store import Connection
+    from runflowd.store.items import Item
 
 PAGE = 500
 
 
 async def refresh_ready(context: Context, shelf: Shelf) -> None:
-    """Word every unsealed item of the rule anew. Sealed ones keep the recipe they were sealed with."""
-    rule, snapshot = shelf.rule, shelf.snapshot
+    """Word every unsealed item of the rule anew. Sealed ones keep the recipe they were sealed with.
+
+    An item reworded may set free another that followed it, so this goes on until none is left.
+    """
 
     def page(connection: Connection) -> int:
-        rows = connection.all("ready_of_rule", rule=rule.name, snapshot=snapshot, limit=PAGE)
+        rows = connection.all("ready_of_rule", rule=shelf.rule.name, snapshot=shelf.snapshot, limit=PAGE)
         for row in rows:
-            item = item_from(row)
-            anew = arrival(rule, snapshot, item.path, item.stat, item.content or "", item.mime)
-            arrive_again(connection, item, anew, context.clock.wall())
+            _reword(connection, shelf, item_from(row), context.clock.wall())
         return len(rows)
 
-    while await context.store.write(page) == PAGE:
+    while await context.store.write(page):
         pass
+
+
+def _reword(connection: Connection, shelf: Shelf, item: Item, now: float) -> None:
+    if not shelf.matcher.matches(item.path):
+        drop_ready(connection, item.id)
+        return
+    anew = arrival(shelf.rule, shelf.snapshot, item.path, item.stat, item.content or "", item.mime)
+    arrive_again(connection, item, anew, now)

@@ -28,7 +28,10 @@ RESTLESS_AFTER = 30
 
 @dataclass(slots=True)
 class Shelf:
-    """One rule's matcher, its tracker of restless files, and when its folder is swept next."""
+    """One rule's matcher, its tracker of restless files, and when its folder is swept next.
+
+    Not `opened`, nothing is looked at: first it is settled whether what lies there is left out.
+    """
 
     rule: Rule
     matcher: Matcher
@@ -38,6 +41,7 @@ class Shelf:
     sweep_due: float = 0.0
     sweeping: bool = False
     swept: bool = False
+    opened: bool = False
     identity: tuple[int, int] | None = None
     snapshot: str = ""
     overflowed: bool = field(default=False)

@@ -165,7 +165,7 @@ class Intake:
         for _ in range(min(LOOKS_PER_TURN, len(self._context.looks))):
             look = self._context.looks.popleft()
             shelf = self._shelves.get(look.rule)
-            if shelf is None or look in done or shelf.matcher.prunes(look.folder):
+            if shelf is None or not shelf.opened or look in done or shelf.matcher.prunes(look.folder):
                 continue
             done.add(look)
             await self._looking.tree(shelf, look.folder, deep=look.deep)
@@ -181,6 +181,7 @@ class Intake:
                 await self._root_missing(shelf)
                 return
             await self._skip_existing(shelf)
+            shelf.opened = True
             shelf.unreadable = None
             seen = await self._looking.tree(shelf, "", deep=True)
             await self._tell_whether_readable(shelf)

@@ -328,6 +328,21 @@ def forget_absent(connection: Connection, known: Known, now: float) -> None:
         connection.run("mark_absent", id=known.id, now=now)
 
 
+def drop_ready(connection: Connection, number: int) -> None:
+    """The rule takes this file no more, and it was not sent: found anew if the rule takes it again."""
+    promote_follower(connection, number)
+    move(
+        connection,
+        number,
+        ItemState.READY,
+        ItemState.SKIPPED,
+        code="EXCLUDED",
+        reason="left out since the rule was edited",
+    )
+    if not connection.run("delete_unbought", id=number):
+        connection.run("look_again", id=number)
+
+
 def in_flight(connection: Connection) -> int:
     """How many items will change without anyone's help."""
     row = connection.one("count_in_flight")

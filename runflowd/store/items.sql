@@ -120,6 +120,9 @@ SELECT min(due_at) AS due_at FROM (
     SELECT min(due_at) FROM item WHERE state IN ('failed', 'unknown') AND noted <> 1 AND current = 1 AND owner IS NULL
       AND rule NOT IN (SELECT value FROM json_each(:paused)))
 
+-- name: wake_all_deliveries
+UPDATE item SET due_at = 0 WHERE state = 'delivering'
+
 -- name: followers
 SELECT id FROM item WHERE state = 'following' AND source_item = :id ORDER BY id
 
