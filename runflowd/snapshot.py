@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete, Rule, WatchMode
+from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete, Reference, Rule, Stat, WatchMode
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_REFERENCES = "references"
 _SEQUENCES = ("include", "exclude", "overridable")
 
 
-def to_text(rule: Rule) -> str:
-    """The rule as canonical JSON: equal rules give equal text."""
-    return json.dumps(dataclasses.asdict(rule), sort_keys=True, ensure_ascii=True)
+def to_text(rule: Rule, references: Mapping[str, Reference] | None = None) -> str:
+    """The rule, and what its reference files were, as canonical JSON: equal rules give equal text."""
+    known = {name: dataclasses.asdict(reference) for name, reference in (references or {}).items()}
+    return json.dumps({**dataclasses.asdict(rule), _REFERENCES: known}, sort_keys=True, ensure_ascii=True)
+
+
+def references_from(text: str) -> dict[str, Reference]:
+    """The reference files as they were when the text was made."""
+    return {
+        name: Reference(**{**values, "stat": Stat(**values["stat"])})
+        for name, values in json.loads(text).get(_REFERENCES, {}).items()
+    }
 
 
 def from_text(text: str) -> Rule:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from runflowd.config.fields import is_loopback
 from runflowd.config.mistakes import Mistake
-from runflowd.core.recipe import FILE_URL, placeholders, template_problems
+from runflowd.core.recipe import FILE_URL, placeholders, references_in, sends_the_file, template_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,13 +84,14 @@ def _input(path: Path, rule: dict[str, Any]) -> Iterator[Mistake]:
     found = template_problems(template, names)
     yield from (Mistake((*path, "input", *where), message) for where, message in found)
 
-    if not found and FILE_URL not in placeholders(template):
+    used = placeholders(template)
+    if not found and not sends_the_file(used):
         yield Mistake(
             (*path, "input"), "never uses the file, so all would be the same; add image_url: ${file.url}", at_key=True
         )
     if "client_ref" in template:
         yield Mistake((*path, "input", "client_ref"), "is set by runflowd; leave it out", at_key=True)
-    unused = [name for name in names if f"files.{name}.url" not in placeholders(template)]
+    unused = [name for name in names if name not in references_in(used)]
     if not found:
         yield from (
             Mistake((*path, "files", name), f"is never used; write ${{files.{name}.url}} in input", at_key=True)

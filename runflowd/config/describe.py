@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import AfterKind, Existing, OnDelete, Rule, WatchMode
-from runflowd.core.recipe import FILE_URL
+from runflowd.core.recipe import placeholders, sends_the_file
 from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
 from runflowd.core.units import duration_text, size_text
 
@@ -65,7 +65,7 @@ def _files(rule: Rule) -> str:
 
 
 def _input(rule: Rule) -> str:
-    sent = [key for key, value in rule.input.items() if FILE_URL in str(value)]
+    sent = [key for key, value in rule.input.items() if sends_the_file(placeholders(value))]
     fixed = [f"{key} {value!r}" for key, value in rule.input.items() if key not in sent]
 
     return f"the file goes in as {', '.join(sent)}" + (f", with {', '.join(fixed)}." if fixed else ".")

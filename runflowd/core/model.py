@@ -104,3 +104,13 @@ class Stat:
     size: int
     mtime_ns: int
     inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A file named in a rule that goes along with every item: where it is and what it was when last read."""
+
+    path: str
+    stat: Stat
+    content: str
+    mime: str

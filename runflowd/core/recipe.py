@@ -3,6 +3,10 @@
 A template may hold placeholders in any text value, at any depth:
 
     ${file.url} ${file.name} ${file.stem} ${file.dir} ${file.path} ${files.NAME.url}
+    ${zip.url} ${zip.file} ${zip.files.NAME}
+
+The last line is for models that take one archive instead of addresses: runflowd makes a zip of the
+file and the reference files that are named, and puts in its address and the names inside it.
 
 `resolve` fills in what the file's path tells and leaves the URLs symbolic, because they are minted
 per upload and expire: the *symbolic* input is what is hashed and stored. `bind` puts the URLs in
@@ -18,12 +22,19 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from runflowd.core.model import MAX_BATCH_ITEMS, Json
 
 FILE_URL = "file.url"
 """The symbol that stands for the URL of the uploaded file."""
+
+ZIP_URL = "zip.url"
+"""The symbol that stands for the URL of an archive with the file and its references."""
+
+ZIP_FILE = "zip.file"
+"""The symbol that stands for the file's name inside that archive."""
 
 _TEXT_FIELDS = ("file.name", "file.stem", "file.dir", "file.path")
 _TEMPLATE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
@@ -71,7 +82,8 @@ class UnknownUrlError(KeyError):
 
 def template_problems(template: Json, files: Sequence[str]) -> list[tuple[tuple[str | int, ...], str]]:
     """Given a template and the names of the rule's reference files, return (path, sentence) per mistake."""
-    known = (FILE_URL, *_TEXT_FIELDS, *(f"files.{name}.url" for name in files))
+    bundled = (ZIP_URL, ZIP_FILE, *(f"zip.files.{name}" for name in files))
+    known = (FILE_URL, *_TEXT_FIELDS, *(f"files.{name}.url" for name in files), *bundled)
 
     return [
         (path, sentence)
@@ -89,6 +101,19 @@ def placeholders(template: Json) -> frozenset[str]:
 def symbols(symbolic: Json) -> frozenset[str]:
     """The names of the URLs that `bind` needs for a symbolic input: `{"file.url", "files.logo.url"}`."""
     return _names(_SYMBOLIC, symbolic)
+
+
+def sends_the_file(names: AbstractSet[str]) -> bool:
+    """Whether any of these placeholders or symbols brings the dropped file to the model."""
+    return not names.isdisjoint({FILE_URL, ZIP_URL})
+
+
+def references_in(names: AbstractSet[str]) -> frozenset[str]:
+    """The names of the reference files that these placeholders or symbols use."""
+    addressed = {name[len("files.") : -len(".url")] for name in names if name.startswith("files.")}
+    bundled = {name[len("zip.files.") :] for name in names if name.startswith("zip.files.")}
+
+    return frozenset(addressed | bundled)
 
 
 def resolve(template: Mapping[str, Json], file: FileFacts, overrides: Mapping[str, Json] | None = None) -> Json:
@@ -125,12 +150,12 @@ def recipe_hash(model: str, symbolic: Json, select: str, references: Mapping[str
     `references` maps the name of each reference file to the hash of its content, so that a changed
     logo is a changed recipe. References that the input does not use do not count.
     """
-    used = symbols(symbolic)
+    used = references_in(symbols(symbolic))
     facts = {
         "model": model,
         "input": symbolic,
         "select": select,
-        "references": {name: digest for name, digest in references.items() if f"files.{name}.url" in used},
+        "references": {name: digest for name, digest in references.items() if name in used},
     }
 
     return hashlib.sha256(canonical_json(facts)).hexdigest()

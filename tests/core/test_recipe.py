@@ -21,8 +21,10 @@ from runflowd.core.recipe import (
     placeholders,
     recipe_hash,
     reference_body,
+    references_in,
     resolve,
     run_body,
+    sends_the_file,
     symbols,
     template_problems,
 )
@@ -223,3 +225,22 @@ def test_body_the_service_would_refuse_is_refused_here(items: list[BatchItem]) -
     """1 to 100 items, references of at most 255 characters."""
     with pytest.raises(ValueError, match=r"a batch takes|client_ref"):
         reference_body(items)
+
+
+def test_an_archive_brings_the_file_too() -> None:
+    """A model that takes a zip needs no `${file.url}` of its own."""
+    assert sends_the_file(placeholders({"zip_url": "${zip.url}", "file_image": "${zip.file}"}))
+
+
+def test_references_count_however_they_travel() -> None:
+    """By an address of their own or inside the archive, a changed reference is a changed recipe."""
+    names = placeholders({"a": "${files.logo.url}", "b": ["${zip.files.backdrop}"], "c": "${file.url}"})
+
+    assert references_in(names) == {"logo", "backdrop"}
+
+
+def test_the_names_inside_an_archive_stay_symbolic() -> None:
+    """They depend on the type of the file, which only its bytes tell."""
+    template = {"zip_url": "${zip.url}", "file_image": "${zip.file}", "file_reference": "${zip.files.look}"}
+
+    assert resolve(template, FileFacts("a.jpg")) == template
