@@ -1,0 +1,168 @@
+"""Bought at most once, whatever the service takes, refuses or forgets to answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from stage_rig import rule, running
+
+from runflowd.core.lifecycle import BatchState, ItemState
+from runflowd.core.model import BatchLimits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runflowd.store import Connection
+
+pytestmark = pytest.mark.anyio
+
+CREATE = "POST /v1/models/*/batches"
+RUN = "POST /v1/models/*/runs"
+
+
+UNAVAILABLE = {"route": CREATE, "kind": "status", "status": 503, "count": None}
+
+
+def age_intents(connection: Connection) -> None:
+    """Make every intent older than any key's memory, as after a long outage."""
+    connection.raw.execute("UPDATE purchase SET intended_at = intended_at - 90000")
+
+
+def strikes(*requests: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Faults of the service, one by one."""
+    return {"requests": list(requests), **more}
+
+
+@pytest.mark.parametrize("body", ["both", "guide", "reference"])
+async def test_either_batch_body_is_found_out(tmp_path: Path, body: str) -> None:
+    """Whichever source is right about the body, the files are processed (section 10, row 1)."""
+    async with running(tmp_path) as rig:
+        rig.switch(readings={"batch_body": body})
+        rig.drop("a.jpg")
+        rig.drop("b.jpg")
+        await rig.settled(2)
+
+        assert (rig.outputs(), rig.charged()) == ({"a.jpg", "b.jpg"}, [1, 1])
+
+
+async def test_the_body_that_worked_is_remembered(tmp_path: Path) -> None:
+    """The second batch costs one request, not two."""
+    async with running(tmp_path) as rig:
+        rig.switch(readings={"batch_body": "reference"})
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        rig.drop("b.jpg")
+        await rig.settled(2)
+        purchases = await rig.store.read(
+            lambda connection: [
+                row["shape"] for row in connection.raw.execute("SELECT shape FROM purchase ORDER BY intended_at")
+            ]
+        )
+
+        assert ["guide", "reference", "reference"] == purchases
+
+
+@pytest.mark.parametrize("kind", ["lose", "cut"])
+async def test_a_lost_answer_is_repeated_under_the_same_key(tmp_path: Path, kind: str) -> None:
+    """The POST may have been acted upon: one batch, one charge (scenarios 60, 61)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=strikes({"route": CREATE, "kind": kind, "count": 2}))
+        rig.drop("a.jpg")
+        await rig.settled(1)
+
+        assert (rig.outputs(), rig.charged()) == ({"a.jpg"}, [1])
+
+
+async def test_an_old_intent_is_adopted_by_its_reference(tmp_path: Path) -> None:
+    """After a day the key may be forgotten: what the service has is found and taken over (scenario 60)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=strikes({"route": CREATE, "kind": "lose"}, UNAVAILABLE))
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await anyio.sleep(3)
+        await rig.store.write(age_intents)
+        await rig.settled(1)
+
+        assert ({"a.jpg": ItemState.DONE}, [1]) == (await rig.states(), rig.charged())
+
+
+async def test_an_old_intent_that_cannot_be_found_is_unknown(tmp_path: Path) -> None:
+    """Nothing conclusive after a day: stop and ask, never buy again (R3)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=strikes({"route": CREATE, "kind": "cut"}, UNAVAILABLE))
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await anyio.sleep(3)
+        await rig.store.write(age_intents)
+        await rig.settled(1)
+
+        assert ({"a.jpg": ItemState.UNKNOWN}, []) == (await rig.states(), rig.charged())
+        assert [BatchState.UNKNOWN] == [batch.state for batch in await rig.batches()]
+        assert {"a.jpg.failed.txt"} == rig.outputs()
+
+
+async def test_a_model_without_batches_gets_runs(tmp_path: Path) -> None:
+    """One run per item, the same life otherwise."""
+    async with running(tmp_path) as rig:
+        rig.take_no_batches()
+        rig.drop("a.jpg")
+        rig.drop("b.jpg")
+        await rig.settled(2)
+
+        assert (rig.outputs(), rig.charged()) == ({"a.jpg", "b.jpg"}, [1, 1])
+
+
+async def test_a_lost_answer_to_a_run_is_looked_up_first(tmp_path: Path) -> None:
+    """A service may ignore the key on runs: the reference finds what was bought."""
+    async with running(tmp_path) as rig:
+        rig.take_no_batches()
+        rig.switch(readings={"idempotency": "ignored"}, faults=strikes({"route": RUN, "kind": "lose"}))
+        rig.drop("a.jpg")
+        await rig.settled(1)
+
+        assert (rig.outputs(), rig.charged()) == ({"a.jpg"}, [1])
+
+
+@pytest.mark.parametrize("pointer", ["loc", "none"])
+async def test_one_refused_item_does_not_hold_up_the_others(tmp_path: Path, pointer: str) -> None:
+    """By the error's pointer, else by halving (scenario 84)."""
+    async with running(tmp_path) as rig:
+        rig.switch(
+            readings={"pointer": pointer},
+            faults={"runs": [{"match": "*bad*", "kind": "invalid", "count": None, "message": "is not to our taste"}]},
+        )
+        for name in ("a.jpg", "b.jpg", "bad.jpg", "c.jpg", "d.jpg"):
+            rig.drop(name)
+        await rig.settled(5)
+
+        assert {"a.jpg", "b.jpg", "c.jpg", "d.jpg", "bad.jpg.failed.txt"} == rig.outputs()
+        assert [1, 1, 1, 1] == rig.charged()
+
+
+async def test_equal_contents_are_bought_once(tmp_path: Path) -> None:
+    """Two files with the same bytes cost one, even when dropped together (scenario 12)."""
+    async with running(tmp_path) as rig:
+        rig.drop("a.jpg", seed=1)
+        rig.drop("x/copy of a.jpg", seed=1)
+        await rig.settled(2)
+
+        assert (rig.outputs(), rig.charged()) == ({"a.jpg", "x/copy of a.jpg"}, [1])
+
+
+async def test_an_edited_prompt_applies_to_what_is_not_sealed(tmp_path: Path) -> None:
+    """What waits for its batch is bought as the rule now says; what was sealed is not touched (scenario 124)."""
+    before = rule(
+        tmp_path, input={"image_url": "${file.url}", "prompt": "old"}, batch=BatchLimits(quiet=600, max_wait=900)
+    )
+    after = rule(tmp_path, input={"image_url": "${file.url}", "prompt": "new"})
+    async with running(tmp_path, before) as rig:
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.READY)
+        rig.engine.context.rules = {after.name: after}
+        rig.engine.context.bells.ring_all()
+        await rig.settled(1)
+        bought = [item.input["prompt"] for item in await rig.items()]
+
+        assert (["new"], [1]) == (bought, rig.charged())

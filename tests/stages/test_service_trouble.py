@@ -1,0 +1,193 @@
+"""Trouble at the service pauses what it covers, is said once, and ends by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from stage_rig import rule, running
+
+from runflowd.core.lifecycle import BatchState, ItemState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stage_rig import Rig
+
+pytestmark = pytest.mark.anyio
+
+CREATE = "POST /v1/models/*/batches"
+BATCH = "GET /v1/batches/*"
+
+
+def strike(route: str, status: int, count: int | None = 3) -> dict[str, Any]:
+    """`count` answers with `status`."""
+    return {"requests": [{"route": route, "kind": "status", "status": status, "count": count}]}
+
+
+def open_codes(rig: Rig) -> set[str]:
+    """The codes of the open incidents."""
+    return {trouble.code for trouble in rig.engine.context.incidents.snapshot()}
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
+@pytest.mark.parametrize("route", ["POST /v1/asset-uploads", CREATE, BATCH, "GET /v1/batches/*/items"])
+async def test_passing_trouble_costs_time_only(tmp_path: Path, route: str, status: int) -> None:
+    """Whichever call meets it, the file is delivered and charged once (scenarios 80, 86)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=strike(route, status))
+        rig.drop("a.jpg")
+        await rig.settled(1)
+
+        assert (rig.outputs(), rig.charged(), open_codes(rig)) == ({"a.jpg"}, [1], set())
+
+
+async def test_no_credit_pauses_buying_and_ends_by_itself(tmp_path: Path) -> None:
+    """402: files wait, nothing fails; after a top-up the work goes on (scenario 81)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=strike(CREATE, 402, None))
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await anyio.sleep(600)
+
+        assert ({"OUT_OF_CREDIT"}, {"a.jpg": ItemState.BATCHED}) == (open_codes(rig), await rig.states())
+
+        rig.switch(faults={})
+        await rig.settled(1)
+
+        assert (rig.outputs(), rig.charged(), open_codes(rig)) == ({"a.jpg"}, [1], set())
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_key_pauses_the_service_and_ends_by_itself(tmp_path: Path, status: int) -> None:
+    """Files wait until the key works again (scenario 82)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=strike("* /v1/*", status, None))
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await anyio.sleep(600)
+
+        assert {"UNAUTHORIZED"} == open_codes(rig)
+
+        rig.switch(faults={})
+        await rig.settled(1)
+
+        assert (rig.outputs(), rig.charged()) == ({"a.jpg"}, [1])
+
+
+async def test_an_unknown_model_pauses_its_rule_only(tmp_path: Path) -> None:
+    """The other rule goes on; the incident names the model (scenario 83)."""
+    lost = rule(tmp_path / "lost", name="lost", model="runflow/no-such-model")
+    async with running(tmp_path, rule(tmp_path), lost) as rig:
+        (tmp_path / "lost/in/x.jpg").write_bytes(rig.drop("a.jpg").read_bytes())
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.DONE)
+        await anyio.sleep(60)
+
+        assert {"MODEL_NOT_FOUND"} == open_codes(rig)
+        assert ItemState.BATCHED is (await rig.states())["x.jpg"]
+
+
+async def test_a_stuck_batch_is_stalled_and_never_bought_again(tmp_path: Path) -> None:
+    """A day without a result: shown with a clock, polled slowly, kept (scenario 92)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults={"runs": [{"kind": "stuck", "count": None}]})
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.SUBMITTED)
+        await anyio.sleep(6 * 3600)
+        (batch,) = await rig.batches()
+
+        assert (BatchState.SUBMITTED, True) == (batch.state, batch.stalled_at is not None)
+
+
+@pytest.mark.parametrize("items", ["shuffled", "doubled"])
+async def test_items_in_any_order_find_their_files(tmp_path: Path, items: str) -> None:
+    """Each file gets its own result (scenario 94)."""
+    async with running(tmp_path) as rig:
+        rig.switch(readings={"items": items})
+        names = [f"{n}.jpg" for n in range(6)]
+        sources = {name: rig.drop(name).read_bytes() for name in names}
+        await rig.settled(6)
+
+        assert sources == {name: (tmp_path / "out" / name).read_bytes() for name in names}
+
+
+async def test_an_item_the_service_does_not_list_is_unknown(tmp_path: Path) -> None:
+    """Paid or not, nobody can tell: not failed, not bought again (scenario 95)."""
+    async with running(tmp_path) as rig:
+        rig.switch(readings={"items": "missing"})
+        for name in ("a.jpg", "b.jpg", "c.jpg"):
+            rig.drop(name)
+        await rig.settled(3)
+
+        assert [ItemState.DONE, ItemState.DONE, ItemState.UNKNOWN] == sorted((await rig.states()).values())
+
+
+async def test_a_failed_item_tells_its_owner_and_may_be_retried(tmp_path: Path) -> None:
+    """The note says why; touching the file tries again, and success removes the note (scenario 93)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults={"runs": [{"match": "*bad*", "kind": "fail", "message": "No subject found"}]})
+        rig.drop("good.jpg")
+        bad = rig.drop("bad.jpg")
+        await rig.settled(2)
+
+        assert {"good.jpg", "bad.jpg.failed.txt"} == rig.outputs()
+        assert "No subject found" in (tmp_path / "out/bad.jpg.failed.txt").read_text()
+
+        bad.touch()
+        await rig.until(lambda states: states["bad.jpg"] is ItemState.DONE)
+
+        assert {"good.jpg", "bad.jpg"} == rig.outputs()
+
+
+async def test_a_cancelled_item_is_not_sent_again(tmp_path: Path) -> None:
+    """Whoever cancelled it in the dashboard meant it (scenario 96)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults={"runs": [{"kind": "cancel"}]})
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        await anyio.sleep(3600)
+
+        assert ({"a.jpg": ItemState.FAILED}, []) == (await rig.states(), rig.charged())
+
+
+async def test_a_batch_the_service_forgot_is_unknown(tmp_path: Path) -> None:
+    """404 on what was bought: stop and ask (scenario 97)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=strike(BATCH, 404, None))
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.UNKNOWN)
+
+        assert [BatchState.UNKNOWN] == [batch.state for batch in await rig.batches()]
+
+
+@pytest.mark.parametrize("kind", ["truncate", "cut", "xml", "login"])
+async def test_a_broken_download_is_fetched_again(tmp_path: Path, kind: str) -> None:
+    """Nothing half or false ever gets the final name (scenarios 112, 114)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults={"requests": [{"route": "GET /*files/*", "kind": kind, "count": 2}]})
+        source = rig.drop("a.jpg")
+        await rig.settled(1)
+
+        assert source.read_bytes() == (tmp_path / "out/a.jpg").read_bytes()
+
+
+async def test_an_expired_link_is_read_again(tmp_path: Path) -> None:
+    """403 on the result: a fresh URL, the same purchase (scenario 111)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=strike("GET /*files/*", 403, 1))
+        rig.drop("a.jpg")
+        await rig.settled(1)
+
+        assert (rig.outputs(), rig.charged()) == ({"a.jpg"}, [1])
+
+
+async def test_a_result_that_is_gone_is_kept_with_its_receipt(tmp_path: Path) -> None:
+    """Paid and lost is a state of its own (scenario 116)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=strike("GET /*files/*", 404, None))
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.UNKNOWN)
+        (item,) = await rig.items()
+
+        assert ("RESULT_LOST", [1]) == (item.failure_code, rig.charged())

@@ -1,0 +1,172 @@
+"""The four stages in one process: real files, real SQLite, the local service over ASGI, virtual time.
+
+Time is trio's mock clock: it jumps to the next deadline as soon as nothing is left to do, so a
+simulated day takes milliseconds. Wall time follows it.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import trio
+from local_service import BASE, InProcess
+from pictures import encoded
+from PIL import Image
+
+from runflowd.api.client import Runflow
+from runflowd.api.values import Limits as ApiLimits
+from runflowd.api.values import SecretKey, Service
+from runflowd.clock import Clock
+from runflowd.config import Limits
+from runflowd.context import Context, Remote
+from runflowd.core.lifecycle import IN_FLIGHT, ItemState
+from runflowd.core.model import BatchLimits, Rule
+from runflowd.deliver import Deliver
+from runflowd.dispatch import Dispatch
+from runflowd.engine import Engine, run_stages
+from runflowd.incidents import Incidents
+from runflowd.intake import Intake
+from runflowd.local.app import LocalService
+from runflowd.local.control import Switches, apply, ledger
+from runflowd.local.settings import LocalSettings
+from runflowd.store import open_store
+from runflowd.store.batches import batch_from, free_leases
+from runflowd.store.items import item_from
+from runflowd.track import Track
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from runflowd.store import Connection, Store
+    from runflowd.store.batches import Batch
+    from runflowd.store.items import Item
+
+EPOCH = 1_800_000_000.0
+PATIENT = ApiLimits(connect=1e6, idle=1e6, total=1e6, transfer=1e6)
+"""No deadline of the client may be reached by a clock that jumps while a thread works."""
+
+
+@dataclass
+class Rig:
+    """The parts of a running pipeline, and the questions that tests ask of them."""
+
+    folder: Path
+    engine: Engine
+    local: LocalService
+
+    @property
+    def store(self) -> Store:
+        return self.engine.context.store
+
+    def drop(self, name: str, seed: int | None = None) -> Path:
+        """Put a small image into the watched folder; equal seeds give equal bytes."""
+        path = self.folder / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(name if seed is None else seed))
+        return path
+
+    def switch(self, **switches: Any) -> None:
+        """Change the local service's readings, faults or balance."""
+        apply(self.local.service, Switches.model_validate(switches))
+
+    def take_no_batches(self) -> None:
+        """Let the model of the rules be one that only has single runs."""
+        object.__setattr__(self.local.service.models["runflow/pass-through"], "takes_batches", False)
+
+    def outputs(self) -> set[str]:
+        """The visible files in the output folder."""
+        root = self.folder / "out"
+        return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and path.name[0] != "."}
+
+    async def items(self) -> list[Item]:
+        """Every item, oldest first."""
+        query = partial(_all_items)
+        return await self.store.read(query)
+
+    async def batches(self) -> list[Batch]:
+        """Every batch, oldest first."""
+        return await self.store.read(_all_batches)
+
+    async def states(self) -> dict[str, ItemState]:
+        """The state of each path's current item."""
+        return {item.path: item.state for item in await self.items() if item.current}
+
+    def charged(self) -> list[int]:
+        """How often each content was charged, from the service's own books."""
+        return [entry["times"] for entry in ledger(self.local.service)["charges"]]
+
+    async def until(self, done: Callable[[dict[str, ItemState]], bool], seconds: float = 3600.0) -> float:
+        """Wait in virtual time for the states to be so; give the seconds that took."""
+        started = anyio.current_time()
+        with anyio.fail_after(seconds):
+            while not done(await self.states()):
+                await anyio.sleep(1)
+        return anyio.current_time() - started
+
+    async def settled(self, count: int, seconds: float = 3600.0) -> float:
+        """Wait until `count` paths are known and none is on its way."""
+        taken = await self.until(lambda states: len(states) == count and not set(states.values()) & IN_FLIGHT, seconds)
+        await anyio.sleep(2)
+        return taken
+
+
+def picture(seed: str | int) -> bytes:
+    """A small JPEG whose bytes depend on the seed alone."""
+    return encoded(Image.new("RGB", (16, 12), (200, 120, 40)), "JPEG", comment=f"seed {seed}".encode())
+
+
+def _all_items(connection: Connection) -> list[Item]:
+    return [item_from(row) for row in connection.raw.execute("SELECT * FROM item ORDER BY id")]
+
+
+def _all_batches(connection: Connection) -> list[Batch]:
+    return [batch_from(row) for row in connection.raw.execute("SELECT * FROM batch ORDER BY sealed_at, id")]
+
+
+def rule(folder: Path, **changes: Any) -> Rule:
+    """A pass-through rule from `in` to `out` with short waits."""
+    (folder / "in").mkdir(parents=True, exist_ok=True)
+    facts: dict[str, Any] = {
+        "name": "studio",
+        "watch": str(folder / "in"),
+        "output": str(folder / "out"),
+        "model": "runflow/pass-through",
+        "input": {"image_url": "${file.url}"},
+        "batch": BatchLimits(quiet=5, max_wait=60),
+        "sweep": 10.0,
+    }
+    return Rule(**{**facts, **changes})
+
+
+@asynccontextmanager
+async def running(folder: Path, *rules: Rule, service: dict[str, Any] | None = None) -> AsyncIterator[Rig]:
+    """The pipeline at work over `rules` (default: one), with the clock of the running event loop."""
+    virtual = trio.lowlevel.current_clock()
+    started = virtual.current_time()
+
+    def wall() -> float:  # also asked in worker threads, where no event loop is at hand
+        return EPOCH + virtual.current_time() - started
+
+    switches = service or {}
+    async with (
+        LocalService(LocalSettings(folder / "service", url_lifetime=1e9, **switches), clock=wall) as local,
+        Runflow(Service(BASE, api_key=SecretKey("key")), transport=InProcess(local.app), limits=PATIENT) as api,
+        open_store(folder / "state.db") as store,
+    ):
+        await store.write(lambda connection: free_leases(connection, store.owner))
+        clock = Clock(wall, lambda: 0.0)
+        chosen = rules or (rule(folder),)
+        limits = Limits(free_space=0)
+        context = Context(
+            store, clock, Incidents(store, clock), Remote("test", api), {each.name: each for each in chosen}, limits
+        )
+        engine = Engine(context, Intake(context), Dispatch(context), Track(context), Deliver(context))
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(run_stages, engine, watch=False))
+            yield Rig(folder, engine, local)
+            group.cancel_scope.cancel()
