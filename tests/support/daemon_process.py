@@ -51,17 +51,6 @@ NO_BATCHES = {
 
 T = TypeVar("T")
 
-_WITHOUT_COMMANDS = """
-import sys, anyio
-from pathlib import Path
-from runflowd import log
-from runflowd.config import load
-from runflowd.daemon import run_daemon
-source = Path(sys.argv[1])
-log.configure(level="debug")
-anyio.run(run_daemon, load(source), source)
-"""
-
 
 def until(fact: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
     """Look until `fact` gives something true, and return that; fail with `what` after `seconds`."""
@@ -171,7 +160,7 @@ class Daemon:
         self._manager.bind(address)
         self._manager.settimeout(0.1)
         self.said: list[str] = []
-        command = [sys.executable, "-c", _WITHOUT_COMMANDS, str(config)]
+        command = [sys.executable, "-m", "runflowd", "run", "-c", str(config)]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 command,
@@ -364,9 +353,17 @@ class Installation:
         files = [path for path in self.output.rglob("*") if path.is_file()]
         return {str(path.relative_to(self.output)): path.read_bytes() for path in files}
 
+    def incidents(self) -> set[str]:
+        """The codes of all trouble that is wider than one item, and lasts."""
+        return {row["code"] for row in self.rows("SELECT code FROM incident")}
+
     def bought(self) -> dict[str, int]:
         """How often the service charged each content that this installation ever saw."""
         ours = {row["content"] for row in self.rows("SELECT content FROM item WHERE content IS NOT NULL")}
+        return self.charged(*ours)
+
+    def charged(self, *ours: str) -> dict[str, int]:
+        """How often the service charged each of these contents, those it never charged left out."""
         charges: Counter[str] = Counter()
         for charge in self.service.ledger()["charges"]:
             charges[charge["content"]] += charge["times"]
@@ -376,6 +373,64 @@ class Installation:
         """The facts as they are now."""
         outputs = {path: sha256(data) for path, data in self.outputs().items()}
         return Books(outputs, self.bought(), self.states(), self._open())
+
+    def corner(self, name: str) -> Corner:
+        """One folder of this installation, for a test that shares the daemon with others."""
+        return Corner(self, name)
+
+
+class Corner:
+    """A folder below the watched one, and what becomes of its files; paths are relative to it."""
+
+    def __init__(self, installation: Installation, name: str, rule: str = "") -> None:
+        self.installation = installation
+        self._prefix = f"{name}/"
+        self.input = installation.folder / f"in{rule}" / name
+        self.output = installation.folder / f"out{rule}" / name
+        self.input.mkdir(parents=True)
+
+    def write(self, path: str, data: bytes) -> Path:
+        """Put a file into the folder as people do."""
+        target = self.input / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        return target
+
+    def items(self) -> dict[str, sqlite3.Row]:
+        """The current row of every path."""
+        rows = self.installation.items().items()
+        return {path.removeprefix(self._prefix): row for path, row in rows if path.startswith(self._prefix)}
+
+    def states(self) -> dict[str, str]:
+        """The state of every path."""
+        return {path: row["state"] for path, row in self.items().items()}
+
+    def wait(self, state: str, *paths: str) -> None:
+        """Wait until these paths are in that state."""
+        with self.installation.explained():
+            until(lambda: all(self.states().get(path) == state for path in paths), f"{paths} {state}")
+
+    def wait_for(self, outputs: Mapping[str, bytes]) -> None:
+        """Wait until exactly these files stand in the output folder."""
+        with self.installation.explained():
+            until(lambda: self.outputs() == outputs, f"outputs {sorted(outputs)}")
+
+    def wait_until_seen(self, path: str) -> None:
+        """Wait until the daemon has taken note of how a file is now."""
+        now = (self.input / path).stat().st_mtime_ns
+        with self.installation.explained():
+            until(lambda: path in self.items() and self.items()[path]["mtime_ns"] == now, f"{path} seen")
+
+    def outputs(self) -> dict[str, bytes]:
+        """Every file in the output folder."""
+        files = [path for path in self.output.rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.output)): path.read_bytes() for path in files}
+
+    def bought(self, *contents: bytes) -> list[int]:
+        """How often each of these contents was charged."""
+        hashes = [sha256(content) for content in contents]
+        charges = self.installation.charged(*hashes)
+        return [charges.get(content, 0) for content in hashes]
 
 
 def promised(files: Mapping[str, bytes]) -> Books:
