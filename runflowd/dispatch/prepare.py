@@ -34,12 +34,13 @@ class Preparing:
         """Upload every item's file; give the items that can be sent, each with its final input."""
         prepared: dict[int, Json] = {}
         troubles: list[ApiError] = []
+        known = await self._uploads.known(items)
 
         async def one(item: Item) -> None:
             if troubles:
                 return
             try:
-                url = await self._uploads.url_of(rule.watch, item)
+                url = await self._uploads.url_of(rule.watch, item, known.get(item.id))
                 prepared[item.id] = bind(item.input, {FILE_URL: url})
             except files.FileTrouble as trouble:
                 await self._set_free(item, trouble)

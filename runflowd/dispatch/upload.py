@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from runflowd.api.values import Asset
     from runflowd.context import Context
+    from runflowd.store import Connection
     from runflowd.store.items import Item
 
 FRESH = 600.0
@@ -35,44 +36,51 @@ class Uploads:
         self._context = context
         self._room = anyio.CapacityLimiter(context.limits.uploads)
 
-    async def url_of(self, root: str, item: Item) -> str:
+    async def url_of(self, root: str, item: Item, known: UploadedAsset | None) -> str:
         """A signed URL of the item's content at the service, uploading the file below `root` if need be.
 
+        `known` is what the service was given before, as `Uploads.known` found it.
         Raises `files.Changed` when the file is no longer what was hashed, another
         `FileTrouble` when it cannot be read, `ApiError` when the service cannot take it.
         """
+        if known and 0 <= self._context.clock.wall() - known.confirmed_at < FRESH:
+            return known.url
         async with self._room:
-            known = await self._known(item.content or "", item.mime)
-            if known:
-                return known
-            for pause in _PAUSES:
-                try:
-                    return await self._upload(root, item)
-                except (Transient, Expired) as trouble:
-                    if isinstance(trouble, Transient) and trouble.status == 429:
-                        raise
-                    await anyio.sleep(pause)
-            return await self._upload(root, item)
+            asset = await self._renewed(known) if known else None
+            asset = asset or await self._persistently(root, item)
+        # Recording waits for the disk, so it does not keep the next file from the network.
+        await self._save(asset, item.content or "", item.mime)
+        reach("asset.recorded")
+        return asset.url
 
-    async def _known(self, content: str, mime: str) -> str | None:
-        context = self._context
-        service = context.remote.name
-        known = await context.store.read(lambda connection: find_asset(connection, service, content, mime))
-        if known is None or 0 <= context.clock.wall() - known.confirmed_at < FRESH:
-            return known.url if known else None
-        return await self._renewed(known, content, mime)
+    async def known(self, items: list[Item]) -> dict[int, UploadedAsset]:
+        """What the service was given before, by item id: one look into the store for all of a batch."""
+        service = self._context.remote.name
 
-    async def _renewed(self, known: UploadedAsset, content: str, mime: str) -> str | None:
+        def read(connection: Connection) -> dict[int, UploadedAsset]:
+            found = ((item.id, find_asset(connection, service, item.content or "", item.mime)) for item in items)
+            return {number: asset for number, asset in found if asset is not None}
+
+        return await self._context.store.read(read)
+
+    async def _renewed(self, known: UploadedAsset) -> Asset | None:
         try:
             asset = await self._context.remote.api.asset(known.asset_id)
         except NotFound:
             return None
-        if not asset.url:
-            return None
-        await self._save(asset, content, mime)
-        return asset.url
+        return asset if asset.url else None
 
-    async def _upload(self, root: str, item: Item) -> str:
+    async def _persistently(self, root: str, item: Item) -> Asset:
+        for pause in _PAUSES:
+            try:
+                return await self._upload(root, item)
+            except (Transient, Expired) as trouble:
+                if isinstance(trouble, Transient) and trouble.status == 429:
+                    raise
+                await anyio.sleep(pause)
+        return await self._upload(root, item)
+
+    async def _upload(self, root: str, item: Item) -> Asset:
         api = self._context.remote.api
         name = FileFacts(item.path).value("file.name")[:500]
         session = await api.create_upload(name, item.mime, item.stat.size)
@@ -80,9 +88,7 @@ class Uploads:
         reach("asset.uploaded")
         asset = await api.confirm(session.asset_id)
         reach("asset.confirmed")
-        await self._save(asset, item.content or "", item.mime)
-        reach("asset.recorded")
-        return asset.url
+        return asset
 
     async def _save(self, asset: Asset, content: str, mime: str) -> None:
         service, now = self._context.remote.name, self._context.clock.wall()
@@ -94,5 +100,10 @@ class Uploads:
 async def _chunks(root: str, item: Item) -> AsyncIterator[bytes]:
     """The bytes of a file, which must be the bytes that were hashed."""
     reading = files.read_chunks(root, item.path, item.stat, sha256=item.content or "")
-    while chunk := await anyio.to_thread.run_sync(next, reading, b""):
-        yield chunk
+    left = item.stat.size
+    try:
+        while left and (chunk := await anyio.to_thread.run_sync(next, reading, b"")):
+            left -= len(chunk)
+            yield chunk
+    finally:
+        reading.close()
