@@ -18,6 +18,7 @@ COMMANDS = {
     "init": "Write a commented configuration to start from.",
     "schema": "Print the JSON Schema of the configuration.",
     "local": "Serve the local image service alone.",
+    "callbacks": "Make the secret that proves where callbacks come from.",
     "demo": "Process eight sample photos on this machine and show them.",
 }
 """Every command in the order of `--help`; the module `runflowd.commands.NAME` has the rest."""

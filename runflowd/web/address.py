@@ -58,6 +58,8 @@ def bind(listen: Listen) -> Bound:
 
 def adopt(passed: socket.socket) -> Bound:
     """Listen on a socket that systemd holds. What is closed later is a copy, so that it can be used again."""
+    # The copy shares this flag, and a copy made of a blocking socket would stop the event loop in accept(2).
+    passed.setblocking(False)
     return Bound(passed.dup())
 
 

@@ -61,7 +61,7 @@ class Application:
             Route("/readyz", self.ready, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/retry", self.retry, methods=["POST"]),
-            Route(callbacks.PATH, self._receiver, methods=["POST"]),
+            Route(callbacks.PATH, self._receiver.receive, methods=["POST"]),
         ]
         return Guard(Starlette(routes=routes), by_host=guarded)
 

@@ -54,7 +54,7 @@ class Receiver:
         self._count = count
         self._tally = Tally()
 
-    async def __call__(self, request: Request) -> Response:
+    async def receive(self, request: Request) -> Response:
         """Answer one callback. A refusal says nothing that helps to guess."""
         config = self._site.config()
         if config.service.callbacks is None:

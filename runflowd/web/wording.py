@@ -31,10 +31,10 @@ def age(seconds: float) -> str:
 
 
 def money(amount: Decimal) -> str:
-    """Dollars with two to four digits after the point."""
+    """Dollars and cents; below a dollar, where one image may cost less than a cent, up to four digits."""
     exact = amount.quantize(Decimal("0.0001"), ROUND_HALF_UP)
     cents = exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
-    return f"${cents if exact == cents else exact.normalize():f}"
+    return f"${cents if amount >= 1 or exact == cents else exact.normalize():f}"
 
 
 def number(count: int) -> str:

@@ -1,0 +1,118 @@
+"""`runflowd callbacks`: the secret by which the service proves that a callback is from it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import click
+
+from runflowd.api.client import Runflow
+from runflowd.api.values import SecretKey, Service
+from runflowd.callbacks import address
+from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.options import config_option, find_config
+from runflowd.config import load, service_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runflowd.config import Config
+
+_MODE = 0o600
+
+
+@click.group()
+def command() -> None:
+    """Look after callbacks, by which the service reports a finished batch at once."""
+
+
+@command.command("create-secret")
+@config_option
+@click.option("--label", help="How the service lists the secret; the name of this machine by default.")
+def create_secret(place: Path | None, label: str | None) -> None:
+    """Have the service make a new signing secret and keep it in `secret_file`, readable for its owner alone.
+
+    The secret before goes to `previous_secret_file`, if there is one, and counts until it is removed.
+    A running daemon takes both at once. The secret itself is never shown.
+    """
+    config = load(find_config(place))
+    callbacks = config.service.callbacks
+    if callbacks is None:
+        raise CommandError(
+            "the configuration has no `service.callbacks`. Add it with `public_url` and `secret_file`, then try again.",
+            Exit.CONFIGURATION,
+        )
+    target = Path(callbacks.secret_file)
+    previous = Path(callbacks.previous_secret_file) if callbacks.previous_secret_file else None
+    # The places are made sure of first: the service shows a secret once.
+    with Draft.beside(target) as draft, Draft.beside(previous or target) as old:
+        before = _old_secret(target)
+        draft.write(anyio.run(_make, config, label or f"runflowd on {socket.gethostname()}").encode() + b"\n")
+        if before and previous:
+            old.write(before)
+            old.replace(previous)
+        draft.replace(target)
+    click.echo(f"A new callback secret is in {target}.")
+    if before and previous:
+        click.echo(f"The one before is in {previous}; empty that setting when no callback needs it any more.")
+    elif before:
+        click.echo("The one before is gone: callbacks that it signed are refused, and polling finds their results.")
+    click.echo(f"The service calls {address(callbacks.public_url)}. A running daemon takes the secret at once.")
+
+
+async def _make(config: Config, label: str) -> str:
+    key = service_key(config)
+    service = Service(config.service.url, config.service.organization, SecretKey(key.secret if key else ""))
+    async with Runflow(service) as api:
+        return (await api.create_callback_secret(label)).plain_secret
+
+
+def _old_secret(path: Path) -> bytes:
+    with suppress(FileNotFoundError):
+        return path.read_bytes()
+    return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A file in the making beside the one it is to replace; it disappears when that does not come to pass."""
+
+    path: Path
+    descriptor: int
+
+    @classmethod
+    @contextmanager
+    def beside(cls, target: Path) -> Iterator[Draft]:
+        """Open one. Raises OSError where nothing can be written, before anything else has happened."""
+        path = target.with_name(f".{target.name}.{os.urandom(6).hex()}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, _MODE)
+        try:
+            yield cls(path, descriptor)
+        finally:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+
+    def write(self, content: bytes) -> None:
+        """Write everything, durably."""
+        while content:
+            content = content[os.write(self.descriptor, content) :]
+        os.fsync(self.descriptor)
+
+    def replace(self, target: Path) -> None:
+        """Take the place of `target` in one step, and its owner if this user may give files away."""
+        with suppress(FileNotFoundError, PermissionError):
+            standing = target.stat()
+            os.fchown(self.descriptor, standing.st_uid, standing.st_gid)
+        self.path.replace(target)
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
