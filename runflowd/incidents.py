@@ -2,7 +2,8 @@
 
 Scopes that pause: `service` (no call gets through), `credit` (nothing may be bought) and `rule:NAME`. A
 stage asks how long its scopes are closed; the first success after a probe closes the incident. Scopes
-that only tell: `watch:NAME` and `output:NAME` (a rule's folders), `config` (an edit was refused).
+that only tell: `watch:NAME` and `output:NAME` (a rule's folders), `files:NAME` (what its input refers to),
+`config` (an edit was refused).
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ def rule_scope(rule: str) -> str:
 def watch_scope(rule: str) -> str:
     """The scope of trouble with a rule's watched folder; it pauses nothing."""
     return f"watch:{rule}"
+
+
+def files_scope(rule: str) -> str:
+    """The scope of trouble with a rule's reference files; it pauses nothing but what needs them."""
+    return f"files:{rule}"
 
 
 def output_scope(rule: str) -> str:

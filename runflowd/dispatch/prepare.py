@@ -10,14 +10,16 @@ import structlog
 from runflowd import files
 from runflowd.api.errors import ApiError, Rejected
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.recipe import FILE_URL, bind
+from runflowd.core.recipe import bind
+from runflowd.dispatch.needs import BundleTooLarge, Needs
 from runflowd.dispatch.upload import Uploads
 from runflowd.incidents import SERVICE
 from runflowd.store.batches import drop_from_batch
 
 if TYPE_CHECKING:
     from runflowd.context import Context
-    from runflowd.core.model import Json, Rule
+    from runflowd.core.model import Json
+    from runflowd.dispatch.content import Content
     from runflowd.store.items import Item
 
 log = structlog.get_logger()
@@ -30,32 +32,73 @@ class Preparing:
         self._context = context
         self._uploads = Uploads(context)
 
-    async def prepare(self, rule: Rule, items: list[Item]) -> list[tuple[Item, Json]]:
-        """Upload every item's file; give the items that can be sent, each with its final input."""
+    async def prepare(self, snapshot: str, items: list[Item]) -> list[tuple[Item, Json]]:
+        """Upload what every item needs; give the items that can be sent, each with its final input.
+
+        `snapshot` is the rule text they were sealed with; it says what the rule's reference files were.
+        """
+        needs = Needs(snapshot)
+        try:
+            shared = await self._upload_shared(needs.shared(items))
+        except files.FileTrouble as trouble:
+            for item in items:
+                await self._set_free(item, trouble)
+            return []
+        prepared = await self._upload_own(needs, shared, await self._without_large(needs, items))
+        await self._context.incidents.over(SERVICE)
+        return prepared
+
+    async def _upload_own(self, needs: Needs, shared: dict[str, str], items: list[Item]) -> list[tuple[Item, Json]]:
+        """Upload what is of each item alone, many at once; raise the first trouble that concerns them all."""
+        own = {item.id: needs.own(item) for item in items}
+        known = await self._uploads.known(content for found in own.values() for content in found.values())
         prepared: dict[int, Json] = {}
         troubles: list[ApiError] = []
-        known = await self._uploads.known(items)
 
         async def one(item: Item) -> None:
-            if troubles:
-                return
             try:
-                url = await self._uploads.url_of(rule.watch, item, known.get(item.id))
-                prepared[item.id] = bind(item.input, {FILE_URL: url})
+                values = {**shared, **needs.names(item)}
+                for symbol, content in own[item.id].items() if not troubles else ():
+                    values[symbol] = await self._uploads.url_of(content, known.get(content.key))
+            except ApiError as trouble:
+                await self._note(item, trouble, troubles)
             except files.FileTrouble as trouble:
                 await self._set_free(item, trouble)
-            except Rejected as refusal:
-                await self.fail(item, "UPLOAD_REFUSED", str(refusal))
-            except ApiError as trouble:
-                troubles.append(trouble)
+            else:
+                prepared.update({} if troubles else {item.id: bind(item.input, values)})
 
         async with anyio.create_task_group() as group:
             for item in items:
                 group.start_soon(one, item)
         if troubles:
             raise troubles[0]
-        await self._context.incidents.over(SERVICE)
         return [(item, prepared[item.id]) for item in items if item.id in prepared]
+
+    async def _note(self, item: Item, trouble: ApiError, troubles: list[ApiError]) -> None:
+        """A refused upload ends its item; any other trouble ends the turn, and what was uploaded stays so."""
+        if isinstance(trouble, Rejected):
+            await self.fail(item, "UPLOAD_REFUSED", str(trouble))
+        else:
+            troubles.append(trouble)
+
+    async def _upload_shared(self, contents: dict[str, Content]) -> dict[str, str]:
+        """The addresses of the reference files, uploaded once for all items."""
+        known = await self._uploads.known(contents.values()) if contents else {}
+        return {
+            symbol: await self._uploads.url_of(content, known.get(content.key)) for symbol, content in contents.items()
+        }
+
+    async def _without_large(self, needs: Needs, items: list[Item]) -> list[Item]:
+        """The items whose archive, if they need one, may be uploaded; the others fail."""
+        fitting: list[Item] = []
+        for item in items:
+            try:
+                needs.own(item)
+            except BundleTooLarge as trouble:
+                await self.fail(item, "TOO_LARGE", str(trouble))
+            else:
+                fitting.append(item)
+        return fitting
 
     async def _set_free(self, item: Item, trouble: files.FileTrouble) -> None:
         """The file is no longer what was hashed, or cannot be read now: intake decides about it anew."""

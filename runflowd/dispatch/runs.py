@@ -10,7 +10,6 @@ from runflowd.core.refusal import Shape
 
 if TYPE_CHECKING:
     from runflowd.context import Context
-    from runflowd.core.model import Rule
     from runflowd.dispatch.lookup import LookUp
     from runflowd.dispatch.prepare import Preparing
     from runflowd.dispatch.purchase import Purchasing
@@ -27,13 +26,13 @@ class SingleRuns:
         self._purchasing = purchasing
         self._look_up = look_up
 
-    async def buy(self, batch: Batch, rule: Rule, items: list[Item], past: list[Purchase]) -> list[Item]:
+    async def buy(self, batch: Batch, snapshot: str, items: list[Item], past: list[Purchase]) -> list[Item]:
         """Buy what is not bought yet; give all that is. A repeated turn buys only what is missing.
 
         What was bought, or may have been, needs its file no more.
         """
         by_item = {p.item: p for p in past if p.outcome in {Outcome.INTENDED, Outcome.ACCEPTED}}
-        fresh = await self._preparing.prepare(rule, [item for item in items if item.id not in by_item])
+        fresh = await self._preparing.prepare(snapshot, [item for item in items if item.id not in by_item])
         inputs = {item.id: final for item, final in fresh}
         bought: list[Item] = []
         for item in items:

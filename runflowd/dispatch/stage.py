@@ -16,7 +16,6 @@ from runflowd.dispatch.prepare import Preparing
 from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, submit, takes_subject
 from runflowd.dispatch.runs import SingleRuns
 from runflowd.incidents import CREDIT, SERVICE
-from runflowd.snapshot import from_text
 from runflowd.store.batches import (
     Lease,
     claim_batches,
@@ -32,7 +31,6 @@ from runflowd.trouble import of_rule, of_service, unexpected
 
 if TYPE_CHECKING:
     from runflowd.context import Context
-    from runflowd.core.model import Rule
     from runflowd.store import Connection
     from runflowd.store.batches import Batch, Purchase
     from runflowd.store.items import Item
@@ -81,22 +79,21 @@ class Dispatch:
         if not items:
             await self._finish_empty(batch)
             return
-        rule = from_text(snapshot)
         intent = next((p for p in purchases if p.outcome is Outcome.INTENDED and p.item is None), None)
         if intent is not None and await self._is_settled(batch, intent, items):
             return
         if intent is None:
             shape = await self._shape(batch, purchases)
             if shape is Shape.RUN:
-                await self._submit_runs(batch, rule, items, purchases)
+                await self._submit_runs(batch, snapshot, items, purchases)
                 return
-            prepared = await self._preparing.prepare(rule, items)
+            prepared = await self._preparing.prepare(snapshot, items)
             if not prepared:
                 await self._finish_empty(batch)
                 return
             items = [item for item, _ in prepared]
             intent = await self._purchasing.intend(batch, shape, prepared)
-        await self._buy_batch(batch, rule, intent, items, purchases)
+        await self._buy_batch(batch, snapshot, intent, items, purchases)
 
     async def _is_settled(self, batch: Batch, intent: Purchase, items: list[Item]) -> bool:
         """Whether an intent found open needs no POST: the service has the batch, or nobody can tell.
@@ -144,19 +141,19 @@ class Dispatch:
         return await self._context.store.read(look)
 
     async def _buy_batch(
-        self, batch: Batch, rule: Rule, intent: Purchase, items: list[Item], past: list[Purchase]
+        self, batch: Batch, snapshot: str, intent: Purchase, items: list[Item], past: list[Purchase]
     ) -> None:
         try:
             created = await self._purchasing.post(batch, intent)
         except Rejected as refusal:
-            await self._refused(batch, rule, intent, items, past, refusal)
+            await self._refused(batch, snapshot, intent, items, past, refusal)
             return
         await self._purchasing.record_batch(batch, intent, created, items)
         await self._context.incidents.over(SERVICE, CREDIT)
         self._context.bells.track.ring()
 
     async def _refused(
-        self, batch: Batch, rule: Rule, intent: Purchase, items: list[Item], past: list[Purchase], refusal: Rejected
+        self, batch: Batch, snapshot: str, intent: Purchase, items: list[Item], past: list[Purchase], refusal: Rejected
     ) -> None:
         confirmed, takes = await self._facts(batch)
         step = after_refusal(
@@ -174,7 +171,7 @@ class Dispatch:
         if step is Step.SPLIT:
             await self._context.store.write(lambda connection: split_batch(connection, batch, items, now))
         elif step is Step.RUNS:
-            await self._submit_runs(batch, rule, items, past)
+            await self._submit_runs(batch, snapshot, items, past)
         else:
             bad = refusal.item_indexes() if step is Step.DROP_ITEMS else frozenset(range(len(items)))
             for index in sorted(bad if step is not Step.OTHER_SHAPE else ()):
@@ -184,8 +181,8 @@ class Dispatch:
                 await self._purchasing.confirm_shape(batch, intent)
             await self._release(batch, due_at=now)
 
-    async def _submit_runs(self, batch: Batch, rule: Rule, items: list[Item], past: list[Purchase]) -> None:
-        bought = await self._runs.buy(batch, rule, items, past)
+    async def _submit_runs(self, batch: Batch, snapshot: str, items: list[Item], past: list[Purchase]) -> None:
+        bought = await self._runs.buy(batch, snapshot, items, past)
         if not bought:
             await self._finish_empty(batch)
             return

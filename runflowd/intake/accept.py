@@ -189,14 +189,7 @@ def _read(root: str, path: str, stat: Stat, limit: int, overrides: Overrides) ->
         reason = f"the file has {stat.size:,} bytes; the service takes at most {limit:,}"
         return Refused(stat, ItemState.FAILED, "TOO_LARGE", reason)
     try:
-        with files.image_source(root, path) as source:
-            found = check(source)
-        if isinstance(found, Partial):
-            return Unfinished(found.reason)
-        if isinstance(found, NotAnImage):
-            return Refused(stat, ItemState.FAILED, "NOT_AN_IMAGE", found.reason)
-        settings = overrides.of(path.rpartition("/")[0])
-        return Good(stat, files.hash_file(root, path, stat), found.type.mime, settings)
+        return _read_whole(root, path, stat, overrides)
     except ConfigError as mistake:
         return Refused(stat, ItemState.WAITING, BAD_OVERRIDE, str(mistake))
     except (files.Changed, files.Missing):
@@ -205,13 +198,22 @@ def _read(root: str, path: str, stat: Stat, limit: int, overrides: Overrides) ->
         return Refused(stat, ItemState.WAITING, "UNREADABLE", str(trouble))
 
 
+def _read_whole(root: str, path: str, stat: Stat, overrides: Overrides) -> Finding:
+    with files.image_source(root, path) as source:
+        found = check(source)
+    if isinstance(found, Partial):
+        return Unfinished(found.reason)
+    if isinstance(found, NotAnImage):
+        return Refused(stat, ItemState.FAILED, "NOT_AN_IMAGE", found.reason)
+    settings = overrides.of(path.rpartition("/")[0])
+    return Good(stat, files.hash_file(root, path, stat), found.type.mime, settings)
+
+
 def _arrival(shelf: Shelf, path: str, found: Good) -> Arrival:
     return arrival(shelf, path, found.stat, found.content, found.mime, found.overrides)
 
 
-def arrival(
-    shelf: Shelf, path: str, stat: Stat, content: str, mime: str, overrides: dict[str, Json]
-) -> Arrival:
+def arrival(shelf: Shelf, path: str, stat: Stat, content: str, mime: str, overrides: dict[str, Json]) -> Arrival:
     """What a content at a path would be sent as under the rule of a shelf."""
     rule = shelf.rule
     symbolic = resolve(rule.input, FileFacts(path), overrides)

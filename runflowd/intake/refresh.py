@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runflowd.intake.accept import arrival
-from runflowd.store.items import arrive_again, drop_ready, item_from
+from runflowd.core.lifecycle import ItemState
+from runflowd.errors import ConfigError
+from runflowd.files import FileTrouble
+from runflowd.intake.accept import BAD_OVERRIDE, arrival
+from runflowd.intake.overrides import Overrides
+from runflowd.store.items import arrive_again, drop_ready, item_from, set_aside
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -36,5 +40,10 @@ def _reword(connection: Connection, shelf: Shelf, item: Item, now: float) -> Non
     if not shelf.matcher.matches(item.path):
         drop_ready(connection, item.id)
         return
-    anew = arrival(shelf.rule, shelf.snapshot, item.path, item.stat, item.content or "", item.mime)
+    try:
+        overrides = Overrides(shelf.rule).of(item.path.rpartition("/")[0])
+    except (ConfigError, FileTrouble) as mistake:
+        set_aside(connection, item.rule, item.path, item.stat, ItemState.WAITING, BAD_OVERRIDE, str(mistake), now)
+        return
+    anew = arrival(shelf, item.path, item.stat, item.content or "", item.mime, overrides)
     arrive_again(connection, item, anew, now)

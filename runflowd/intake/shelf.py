@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runflowd.core.model import Rule, WatchMode
+from runflowd.core.model import Reference, Rule, WatchMode
 from runflowd.core.rules import Matcher
 from runflowd.core.settle import Settling
 from runflowd.filesystems import wants_sweep
-from runflowd.snapshot import to_text
 
 if TYPE_CHECKING:
     from typing import Self
@@ -30,13 +29,14 @@ RESTLESS_AFTER = 30
 class Shelf:
     """One rule's matcher, its tracker of restless files, and when its folder is swept next.
 
-    Not `opened`, nothing is looked at: first it is settled whether what lies there is left out.
+    `snapshot` names the rule text, references included, that items are accepted under; `reworded` says
+    that it changed, and what waits must be worded anew. Not `opened`, nothing is looked at: first it is
+    settled whether what lies there is left out.
     """
 
     rule: Rule
     matcher: Matcher
     settling: Settling
-    text: str
     by_events: bool
     sweep_due: float = 0.0
     sweeping: bool = False
@@ -44,6 +44,9 @@ class Shelf:
     opened: bool = False
     identity: tuple[int, int] | None = None
     snapshot: str = ""
+    references: dict[str, Reference] = field(default_factory=dict)
+    reworded: bool = False
+    usable: bool = True
     overflowed: bool = field(default=False)
     unreadable: FileTrouble | None = None
 
@@ -52,7 +55,7 @@ class Shelf:
         """The shelf of a rule that was just loaded. Looks at the file system: call from a worker thread."""
         by_events = rule.mode is WatchMode.EVENTS or (rule.mode is WatchMode.AUTO and not wants_sweep(rule.watch))
         settling = Settling(rule.settle, rule.settle * RESTLESS_AFTER, TRACKED)
-        return cls(rule, Matcher(rule), settling, to_text(rule), by_events)
+        return cls(rule, Matcher(rule), settling, by_events)
 
     @property
     def interval(self) -> float:

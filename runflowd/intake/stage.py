@@ -15,11 +15,11 @@ from runflowd.errors import StoreError
 from runflowd.incidents import Trouble, watch_scope
 from runflowd.intake.accept import Accepting
 from runflowd.intake.look import Looking
+from runflowd.intake.references import follow_references
 from runflowd.intake.refresh import refresh_ready
 from runflowd.intake.removal import remove_outputs
 from runflowd.intake.seal import Sealing
 from runflowd.intake.shelf import Shelf
-from runflowd.store.batches import save_snapshot
 from runflowd.store.facts import fact
 from runflowd.watch import Watcher
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LOOKS_PER_TURN = 64
+
+REFERENCE_LOOK = 5.0
+"""Seconds between two looks for a reference file that is not there."""
 
 SECOND_LOOK = 2.0
 """Seconds after which a pasted folder is looked at again: files may have come in before its watch was armed."""
@@ -107,7 +110,11 @@ class Intake:
     def _nap(self) -> float:
         """Seconds until something is due by itself."""
         deadlines = [shelf.sweep_due for shelf in self._shelves.values() if not shelf.sweeping]
-        deadlines += [due for shelf in self._shelves.values() if (due := shelf.settling.next_deadline()) is not None]
+        for shelf in self._shelves.values():
+            rested = shelf.settling.next_deadline()
+            if rested is not None:
+                # Without its references a rule accepts nothing, however long its files have rested.
+                deadlines.append(rested if shelf.usable else max(rested, self._context.clock.now() + REFERENCE_LOOK))
         deadlines += [due for due, _ in self._second_looks]
         deadlines += [self._sealing.deadline] if self._sealing.deadline is not None else []
         return min(LONGEST_NAP, max(0.0, min(deadlines, default=LONGEST_NAP) - self._context.clock.now()))
@@ -126,12 +133,20 @@ class Intake:
             await self._watcher.set_roots(roots, ignore=[rule.output for rule in rules.values()])
 
     async def _open_shelf(self, rule: Rule) -> None:
-        shelf = await anyio.to_thread.run_sync(Shelf.of, rule)
-        shelf.snapshot = await self._context.store.write(
-            lambda connection: save_snapshot(connection, rule.name, shelf.text)
-        )
-        self._shelves[rule.name] = shelf
-        await refresh_ready(self._context, shelf)
+        self._shelves[rule.name] = shelf = await anyio.to_thread.run_sync(Shelf.of, rule)
+        await self._worded(shelf)
+
+    async def _worded(self, shelf: Shelf) -> bool:
+        """Whether it is known what files of this rule are to be sent as; what waits is worded anew if that changed."""
+        if shelf.snapshot and not shelf.rule.files:
+            return True
+        shelf.usable = await follow_references(self._context, shelf)
+        if not shelf.usable:
+            return False
+        if shelf.reworded:
+            shelf.reworded = False
+            await refresh_ready(self._context, shelf)
+        return True
 
     async def _listen(self, watcher: Watcher) -> None:
         """Turn what the watcher noticed into looks. Its own ills are facts to sweep on."""
@@ -237,6 +252,8 @@ class Intake:
             )
 
     async def _accept(self, shelf: Shelf) -> int:
+        if not await self._worded(shelf):
+            return 0
         ready = await self._accepting.due(shelf)
         if ready:
             self._sealing.arrived(shelf.snapshot)

@@ -94,7 +94,8 @@ RETURNING *
 
 -- name: claim_notes
 UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
-WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'unknown') AND noted <> 1 AND current = 1 AND due_at <= :now
+WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1
+      AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND due_at <= :now
              AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
              AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY id LIMIT :limit)
@@ -117,7 +118,8 @@ SELECT min(due_at) AS due_at FROM (
     SELECT min(due_at) AS due_at FROM item WHERE state = 'delivering' AND owner IS NULL
       AND rule NOT IN (SELECT value FROM json_each(:paused))
     UNION ALL
-    SELECT min(due_at) FROM item WHERE state IN ('failed', 'unknown') AND noted <> 1 AND current = 1 AND owner IS NULL
+    SELECT min(due_at) FROM item WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1
+      AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND owner IS NULL
       AND rule NOT IN (SELECT value FROM json_each(:paused)))
 
 -- name: wake_all_deliveries
@@ -144,7 +146,8 @@ ORDER BY id LIMIT :limit
 SELECT * FROM item WHERE state IN ('failed', 'unknown') AND current = 1 ORDER BY ended_at DESC LIMIT :limit
 
 -- name: unnoted_left
-SELECT count(*) AS count FROM item WHERE state IN ('failed', 'unknown') AND noted <> 1 AND current = 1
+SELECT count(*) AS count FROM item WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1
+      AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1
 
 -- name: spend_since
 SELECT cost FROM item WHERE cost IS NOT NULL AND ended_at >= :since

@@ -1,0 +1,76 @@
+"""An archive per item, for models that take a zip and the names inside it instead of addresses."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import zipfile
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+import anyio.to_thread
+
+from runflowd import files
+from runflowd.core.model import MAX_UPLOAD_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from runflowd.core.model import Stat
+
+MIME = "application/zip"
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time a zip can hold: equal parts give equal archives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of an archive: its name inside, and where and what it is on disk."""
+
+    name: str
+    root: str
+    path: str
+    stat: Stat
+    sha256: str
+
+
+def key_of(parts: tuple[Part, ...]) -> str:
+    """What stands for the content of an archive before it is made: names and hashes of its parts."""
+    told = "\n".join(f"{part.name} {part.sha256}" for part in parts)
+    return hashlib.sha256(f"zip\n{told}".encode()).hexdigest()
+
+
+def too_large(parts: tuple[Part, ...]) -> bool:
+    """Whether the archive would exceed what the service takes in one upload."""
+    headers = sum(200 + 2 * len(part.name.encode()) for part in parts)
+    return headers + sum(part.stat.size for part in parts) > MAX_UPLOAD_BYTES
+
+
+@asynccontextmanager
+async def packed(parts: tuple[Part, ...]) -> AsyncIterator[IO[bytes]]:
+    """The archive as an open temporary file without a name, positioned at its end.
+
+    Raises `files.Changed` when a part is no longer what was hashed.
+    """
+    archive = await anyio.to_thread.run_sync(_pack, parts)
+    try:
+        yield archive
+    finally:
+        archive.close()
+
+
+def _pack(parts: tuple[Part, ...]) -> IO[bytes]:
+    archive = tempfile.TemporaryFile()  # noqa: SIM115  handed to the caller, who closes it
+    try:
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as writing:
+            for part in parts:
+                entry = zipfile.ZipInfo(part.name, _EPOCH)
+                with writing.open(entry, "w") as inside:
+                    for piece in files.read_chunks(part.root, part.path, part.stat, sha256=part.sha256):
+                        inside.write(piece)
+    except BaseException:
+        archive.close()
+        raise
+    return archive

@@ -1,0 +1,59 @@
+"""Reference files of a rule: read when they change, so that every purchase says which version went along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from runflowd import files
+from runflowd.core.imagetype import Whole, check
+from runflowd.core.model import Reference
+from runflowd.incidents import Trouble, files_scope
+from runflowd.snapshot import to_text
+from runflowd.store.batches import save_snapshot
+
+if TYPE_CHECKING:
+    from runflowd.context import Context
+    from runflowd.core.model import Rule
+    from runflowd.intake.shelf import Shelf
+
+
+async def follow_references(context: Context, shelf: Shelf) -> bool:
+    """Bring a shelf's references, and the rule text that names them, up to date; False when one is unusable.
+
+    Without its references nothing of the rule is accepted: files wait, and the incident says for what.
+    """
+    rule = shelf.rule
+    try:
+        found = await anyio.to_thread.run_sync(_read_all, rule, shelf.references)
+    except files.FileTrouble as trouble:
+        message = f"rule {rule.name}: a file named under `files` cannot be used: {trouble}"
+        remedy = "Put the file there or correct the rule; what was dropped waits"
+        await context.incidents.report(Trouble(files_scope(rule.name), "REFERENCE_UNUSABLE", message, remedy))
+        return False
+    await context.incidents.over(files_scope(rule.name))
+    if found != shelf.references or not shelf.snapshot:
+        shelf.references = found
+        text = to_text(rule, found)
+        shelf.snapshot = await context.store.write(lambda connection: save_snapshot(connection, rule.name, text))
+        shelf.reworded = True
+    return True
+
+
+def _read_all(rule: Rule, before: dict[str, Reference]) -> dict[str, Reference]:
+    return {name: _read(path, before.get(name)) for name, path in rule.files.items()}
+
+
+def _read(path: str, before: Reference | None) -> Reference:
+    """What a reference file is now; read again only if it changed."""
+    folder, _, name = path.rpartition("/")
+    stat = files.stat(folder or "/", name)
+    if stat is None:
+        raise files.Missing("read", path)
+    if before is not None and before.stat == stat:
+        return before
+    with files.image_source(folder or "/", name) as source:
+        found = check(source)
+    mime = found.type.mime if isinstance(found, Whole) else "application/octet-stream"
+    return Reference(path, stat, files.hash_file(folder or "/", name, stat), mime)
