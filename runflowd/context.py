@@ -10,6 +10,8 @@ from runflowd.bell import Bells
 from runflowd.config import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runflowd.api.client import Runflow
     from runflowd.clock import Clock
     from runflowd.core.model import Rule
@@ -25,12 +27,16 @@ SHORTEST_NAP = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """The service work is bought from. `name` marks the batches that were bought there."""
+    """The service work is bought from. `name` marks the batches that were bought there.
+
+    `reread` fetches the API key again and tells whether it changed; it raises `CredentialError` when there is none.
+    """
 
     name: str
     api: Runflow
     poll: float = 2.0
     callback_url: str = ""
+    reread: Callable[[], bool] = bool
 
 
 @dataclass(frozen=True, slots=True)

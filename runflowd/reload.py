@@ -6,13 +6,14 @@ what decides is the content, looked at every `LOOK` seconds whether or not a hin
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 import structlog
 
-from runflowd.config import load
+from runflowd.config import CredentialError, load
 from runflowd.errors import ConfigError
 from runflowd.incidents import Trouble
 from runflowd.watch import Watcher
@@ -61,16 +62,33 @@ class Reloading:
                 if found != marks:
                     marks = found
                     await self._take(announce=False)
+                if any(trouble.code == "UNAUTHORIZED" for trouble in self._context.incidents.snapshot()):
+                    await self._try_key()
 
     async def now(self) -> None:
         """Reload because somebody asked (SIGHUP), and retry every paused scope at once."""
         self._notifier.reloading()
-        await self._context.incidents.forget_all()
+        try:
+            await anyio.to_thread.run_sync(self._context.remote.reread)
+        except CredentialError as trouble:
+            log.warning(str(trouble), action="key.unreadable")
+        await self._resume()
         self._refused = ""
         await self._take(announce=True)
+        self._notifier.ready()
+
+    async def _resume(self) -> None:
+        """Let everything that is paused be tried again at once."""
+        await self._context.incidents.forget_all()
         await self._context.store.write(_wake_all)
         self._context.bells.ring_all()
-        self._notifier.ready()
+
+    async def _try_key(self) -> None:
+        """The key was refused: once another one lies in its place, that is tried at once."""
+        with suppress(CredentialError):
+            if await anyio.to_thread.run_sync(self._context.remote.reread):
+                log.info("the API key changed", action="key.changed")
+                await self._resume()
 
     async def _take(self, *, announce: bool) -> None:
         async with self._turn:

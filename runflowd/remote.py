@@ -43,7 +43,7 @@ async def open_remote(config: Config, state: Path) -> AsyncIterator[Remote]:
     secret = SecretKey(lambda: _secret(config))
     service = Service(config.service.url, config.service.organization, secret)
     async with Runflow(service) as api:
-        yield Remote(config.service.url, api, poll=HOSTED_POLL)
+        yield Remote(config.service.url, api, poll=HOSTED_POLL, reread=secret.reread)
 
 
 def with_callbacks(remote: Remote, config: Config) -> Remote:

@@ -1,0 +1,251 @@
+"""A service that misbehaves in every way its documentation allows, and in some that it does not."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from daemon_process import HOLD, Books, picture, promised, sha256, until
+
+if TYPE_CHECKING:
+    from daemon_process import Installation
+
+ROUTES = {
+    "upload": "POST /v1/asset-uploads",
+    "storage": "PUT /storage/*",
+    "confirmation": "POST /v1/asset-uploads/*",
+    "purchase": "POST /v1/models/*",
+    "batch": "GET /v1/batches/*",
+    "items": "GET /v1/batches/*/items*",
+    "download": "GET /storage/*",
+}
+"""Every step of a file, by the request that may go wrong."""
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "429": {"kind": "status", "status": 429},
+    "500": {"kind": "status", "status": 500},
+    "cut": {"kind": "cut"},
+    "lose": {"kind": "lose"},
+    "truncate": {"kind": "truncate"},
+    "login": {"kind": "login"},
+}
+
+
+def drop(installation: Installation, count: int = 3) -> dict[str, bytes]:
+    """Put some files into the watched folder."""
+    dropped = {f"{number}.jpg": picture() for number in range(count)}
+    for path, data in dropped.items():
+        installation.write(path, data)
+    return dropped
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_at_every_step_delays_and_costs_nothing(installation: Installation, fault: str) -> None:
+    """Each kind of request goes wrong once (scenarios 80, 86, 90, 112)."""
+    struck = [{"route": route, **FAULTS[fault]} for route in ROUTES.values()]
+    installation.service.faults(*struck, HOLD)
+    dropped = drop(installation)
+    installation.start()
+    installation.wait_for_rest(*dropped)
+
+    assert (promised(dropped), set()) == (installation.books(), installation.incidents())
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_faults_delay_and_cost_nothing(installation: Installation, seed: int) -> None:
+    """A quarter of all requests, of any kind."""
+    installation.service.control(faults={"seed": seed, "rate": 0.25})
+    dropped = drop(installation, 6)
+    installation.start()
+    installation.wait_for_rest(*dropped)
+
+    assert promised(dropped) == installation.books()
+
+
+@pytest.mark.parametrize(
+    "readings",
+    [
+        {"batch_body": "guide", "status_field": "status", "words": "novel", "list_envelope": "concept"},
+        {"batch_body": "reference", "items": "shuffled", "sequence_base": 1, "ids": "prefixed"},
+        {"items": "doubled", "file_names": "hostile", "fields": "missing", "cost": "null"},
+        {"output": "image_urls", "create_id": "run_id", "create_status": 202, "asset_ref": "refused"},
+    ],
+    ids=["guide", "reference", "hostile", "odd"],
+)
+def test_every_reading_of_the_documentation_is_understood(installation: Installation, readings: dict[str, Any]) -> None:
+    """Several points of disagreement at a time (scenarios 43, 94, 95, 98)."""
+    installation.service.control(readings=readings)
+    dropped = drop(installation)
+    installation.start()
+    installation.wait_for_rest(*dropped)
+
+    assert promised(dropped) == installation.books()
+
+
+@pytest.mark.parametrize("pointer", ["loc", "none"])
+def test_one_refused_item_does_not_hold_up_the_others(installation: Installation, pointer: str) -> None:
+    """Whether the service names it or not (scenario 84)."""
+    service = installation.service
+    service.control(readings={"pointer": pointer})
+    dropped = drop(installation, 5)
+    bad = sha256(dropped["2.jpg"])
+    service.faults(HOLD, runs=({"kind": "invalid", "match": bad, "count": None, "message": "is not to our taste"},))
+    installation.start()
+    installation.wait_for_rest(*dropped)
+
+    good = {path: data for path, data in dropped.items() if path != "2.jpg"}
+    books = installation.books()
+    assert {**promised(good).states, "2.jpg": "failed"} == books.states
+    assert promised(good).bought == books.bought
+    assert {*good, "2.jpg.failed.txt"} == set(books.outputs)
+
+
+def test_a_failed_item_is_told_and_tried_again_when_touched(installation: Installation) -> None:
+    """The others are delivered; the failure has a note and costs nothing (scenarios 93, 100)."""
+    dropped = drop(installation)
+    bad = sha256(dropped["1.jpg"])
+    installation.service.faults(HOLD, runs=({"kind": "fail", "match": bad, "message": "the lens was dirty"},))
+    installation.start()
+    installation.wait_for_rest(*dropped)
+    assert "the lens was dirty" in installation.outputs()["1.jpg.failed.txt"].decode()
+
+    (installation.input / "1.jpg").touch()
+    installation.wait("done", "1.jpg")
+    installation.wait_for_rest(*dropped)
+
+    assert promised(dropped) == installation.books()
+
+
+def test_an_expired_link_is_asked_for_anew(installation: Installation) -> None:
+    """A 403 of the storage concerns the link, not the key (scenario 111)."""
+    installation.service.faults({"route": "GET /storage/*", "kind": "status", "status": 403, "count": 2}, HOLD)
+    dropped = drop(installation)
+    installation.start()
+    installation.wait_for_rest(*dropped)
+
+    assert (promised(dropped), set()) == (installation.books(), installation.incidents())
+
+
+def test_a_download_cut_short_is_never_seen(installation: Installation) -> None:
+    """Neither by its length nor without one (scenarios 112 to 114)."""
+    installation.service.faults(
+        {"route": "GET /storage/*", "kind": "short"}, {"route": "GET /storage/*", "kind": "xml", "skip": 1}, HOLD
+    )
+    dropped = drop(installation)
+    installation.start()
+    installation.wait_for_rest(*dropped)
+
+    assert promised(dropped) == installation.books()
+
+
+def test_a_batch_that_never_ends_is_not_sent_again(installation: Installation) -> None:
+    """It is polled until somebody ends it; the other batches go on (scenario 92)."""
+    stuck, free = picture(), picture()
+    installation.service.faults(runs=({"kind": "stuck", "match": sha256(stuck)},))
+    installation.write("stuck.jpg", stuck)
+    installation.start()
+    installation.wait("submitted", "stuck.jpg")
+    installation.write("free.jpg", free)
+    installation.wait("done", "free.jpg")
+    installation.end()
+    installation.start()
+    installation.write("later.jpg", later := picture())
+    installation.wait("done", "later.jpg")
+
+    expected = {"stuck.jpg": "submitted", "free.jpg": "done", "later.jpg": "done"}
+    assert (expected, {sha256(free): 1, sha256(later): 1}) == (installation.states(), installation.bought())
+    assert 1 == len(installation.rows("SELECT 1 FROM batch WHERE state = 'submitted'"))
+
+
+@pytest.mark.parametrize("kind", ["duplicate", "lose", "forge", "early"])
+def test_callbacks_are_hints(installation: Installation, kind: str) -> None:
+    """Doubled, lost, forged or too early: the books are the same (scenarios 101 to 108)."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    secret = installation.folder / "secret"
+    secret.touch(0o600)
+    secret.write_text("whsec_test")
+    service = installation.service
+    requests = [HOLD] if kind in {"lose", "forge"} else []  # without a callback to wake it, the daemon polls slowly
+    service.control(faults={"requests": requests, "callbacks": [{"kind": kind, "count": None}]})
+    installation.configure_rules(
+        {"one": installation.rule()},
+        web={"listen": f"127.0.0.1:{port}"},
+        service={
+            "url": service.url,
+            "allow_http": True,
+            "callbacks": {"public_url": f"http://127.0.0.1:{port}", "secret_file": str(secret)},
+        },
+    )
+    dropped = drop(installation)
+    installation.start()
+    installation.wait_for_rest(*dropped)
+
+    assert promised(dropped) == installation.books()
+
+
+def test_results_that_a_rule_does_not_select_are_left_at_the_service(installation: Installation) -> None:
+    """Intermediate pictures stay where they are (scenario 52)."""
+    installation.configure(select="result_*")
+    installation.service.control(readings={"stages": True})
+    dropped = drop(installation)
+    installation.start()
+    installation.wait_for_rest(*dropped)
+
+    assert promised(dropped) == installation.books()
+
+
+def test_an_unusable_output_folder_waits_for_its_mending(installation: Installation) -> None:
+    """A file stands where the folder should be; nothing is lost, and nothing bought again (scenario 56)."""
+    installation.output.write_text("a file")
+    dropped = drop(installation)
+    installation.start()
+    with installation.explained():
+        until(lambda: "OUTPUT_UNUSABLE" in installation.incidents(), "the trouble is told")
+    installation.output.unlink()
+    installation.wait_for_rest(*dropped)
+
+    assert (promised(dropped), set()) == (installation.books(), installation.incidents())
+
+
+def test_a_watched_folder_that_vanishes_means_no_deletions(installation: Installation) -> None:
+    """Unmounted and mounted again: known files are known (scenarios 30, 32)."""
+    installation.configure(on_delete="remove", sweep="1s")
+    dropped = drop(installation)
+    installation.start()
+    installation.wait_for_rest(*dropped)
+    aside = installation.folder / "aside"
+    installation.input.rename(aside)
+    with installation.explained():
+        until(lambda: "WATCH_MISSING" in installation.incidents(), "the loss is told")
+    installation.input.mkdir()
+    with installation.explained():
+        until(lambda: not installation.incidents(), "an empty folder is there")
+    installation.input.rmdir()
+    aside.rename(installation.input)
+    installation.write("new.jpg", new := picture())
+    installation.wait("done", "new.jpg")
+
+    absent = installation.rows("SELECT name FROM item WHERE absent_at IS NOT NULL")
+    assert ([], promised({**dropped, "new.jpg": new})) == (absent, installation.books())
+
+
+def test_a_failure_at_the_first_try_leaves_no_open_books(installation: Installation) -> None:
+    """A rule for a model that is not there waits, whole, until the rule is mended (scenario 83)."""
+    installation.configure(model="runflow/no-such-model")
+    dropped = drop(installation)
+    daemon = installation.start()
+    with installation.explained():
+        until(lambda: "MODEL_NOT_FOUND" in installation.incidents(), "the model is missed")
+    assert {} == installation.bought()
+    installation.configure()
+    daemon.reload()
+    installation.write("new.jpg", new := picture())
+    installation.wait("done", "new.jpg")
+
+    waiting = dict.fromkeys(dropped, "batched")
+    assert Books(bought={sha256(new): 1}, states={**waiting, "new.jpg": "done"}) == Books(
+        bought=installation.bought(), states=installation.states()
+    )
