@@ -114,7 +114,8 @@ class RuleSection(SharedSection):
     model: Model = described("The Runflow model, as owner/model.", "runflow/background-replace", default=...)
     input: dict[str, Any] | None = described(
         "What the model gets. ${file.url} stands for the uploaded file, ${file.name}, ${file.stem}, ${file.dir} and "
-        "${file.path} for its relative path, ${files.NAME.url} for a file of `files`; $${ is a plain ${. "
+        "${file.path} for its relative path, ${files.NAME.url} for a file of `files`. ${zip.url} stands for an archive "
+        "of the file and the files named in ${zip.files.NAME}, ${zip.file} for its name inside; $${ is a plain ${. "
         "By default {image_url: ${file.url}}.",
         {"image_url": "${file.url}", "prompt": "white studio, soft shadow"},
         min_length=1,
