@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 Json: TypeAlias = Any
 """What `json.loads` can give. Checked where it is read, never trusted."""
@@ -97,9 +97,11 @@ class Rule:
     batch: BatchLimits = BatchLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """The facts by which a file counts as unchanged; never the inode alone, inodes are reused."""
+class Stat(NamedTuple):
+    """The facts by which a file counts as unchanged; never the inode alone, inodes are reused.
+
+    A tuple, since a sweep makes and compares two of them for each file it passes.
+    """
 
     size: int
     mtime_ns: int

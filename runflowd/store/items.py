@@ -7,7 +7,7 @@ import os
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runflowd.core.arrival import Decision, Twin, decide
 from runflowd.core.lifecycle import ItemState, check_item
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from runflowd.store.connection import Connection, Row
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+_STATES = {state.value: state for state in ItemState}
+
+
+class Known(NamedTuple):
     """What the store remembers of one path, as much as a directory look needs."""
 
     id: int
@@ -119,14 +121,11 @@ def item_from(row: Row) -> Item:
 
 def known_in_folder(connection: Connection, rule: str, folder: str) -> dict[str, Known]:
     """Every remembered file directly in a folder, by name."""
+    rows = connection.all("known_in_folder", rule=rule, folder=os.fsencode(folder))
+    # Rows are taken by place and states by table: a sweep does this for every file there is.
     return {
-        os.fsdecode(row["name"]): Known(
-            row["id"],
-            Stat(row["size"], row["mtime_ns"], row["inode"]),
-            ItemState(row["state"]),
-            bool(row["present"]),
-        )
-        for row in connection.all("known_in_folder", rule=rule, folder=os.fsencode(folder))
+        os.fsdecode(name): Known(number, Stat(size, mtime_ns, inode), _STATES[state], bool(present))
+        for number, name, size, mtime_ns, inode, state, present in rows
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import settings
@@ -27,7 +27,7 @@ def test_a_file_that_stands_still_settles() -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [replace(STAT, size=11), replace(STAT, mtime_ns=2), replace(STAT, mtime_ns=0), replace(STAT, inode=2)]
+    "changed", [STAT._replace(size=11), STAT._replace(mtime_ns=2), STAT._replace(mtime_ns=0), STAT._replace(inode=2)]
 )
 def test_any_difference_restarts_the_wait(changed: Stat) -> None:
     """Size, mtime in either direction, or inode (scenarios 1, 2 and 20)."""
@@ -44,7 +44,7 @@ def test_a_change_found_on_confirming_restarts_the_wait() -> None:
     tracker = Settling(settle=2, cap=60, limit=10)
     tracker.see("a.jpg", STAT, 0)
 
-    verdict = tracker.confirm("a.jpg", replace(STAT, size=11), 2)
+    verdict = tracker.confirm("a.jpg", STAT._replace(size=11), 2)
 
     assert StillChanging("a.jpg", "the file keeps changing", 2, report=False) == verdict
 
@@ -74,10 +74,10 @@ def test_a_restless_file_is_reported_once_and_then_looked_at_slowly() -> None:
     tracker.see("log", STAT, 0)
     looks, reports = 0, 0
     for second in range(1, 601):
-        tracker.see("log", replace(STAT, size=10 + second), second)
+        tracker.see("log", STAT._replace(size=10 + second), second)
         for path in tracker.due(second, 10):
             looks += 1
-            verdict = tracker.confirm(path, replace(STAT, size=10 + second), second)
+            verdict = tracker.confirm(path, STAT._replace(size=10 + second), second)
             reports += isinstance(verdict, StillChanging) and verdict.report
 
     assert (looks, reports) == (10, 1)
@@ -88,13 +88,13 @@ def test_a_restless_file_that_rests_at_last_settles() -> None:
     tracker = Settling(settle=2, cap=10, limit=10)
     tracker.see("a.jpg", STAT, 0)
     for second in range(1, 31):
-        tracker.see("a.jpg", replace(STAT, size=10 + second), second)
+        tracker.see("a.jpg", STAT._replace(size=10 + second), second)
         for path in tracker.due(second, 1):
-            tracker.confirm(path, replace(STAT, size=10 + second), second)
+            tracker.confirm(path, STAT._replace(size=10 + second), second)
     deadline = tracker.next_deadline() or 0
 
     tracker.due(deadline, 1)
-    verdict = tracker.confirm("a.jpg", replace(STAT, size=40), max(deadline, 32))
+    verdict = tracker.confirm("a.jpg", STAT._replace(size=40), max(deadline, 32))
 
     assert isinstance(verdict, Settled)
 
@@ -102,7 +102,7 @@ def test_a_restless_file_that_rests_at_last_settles() -> None:
 def test_an_empty_file_waits_until_the_cap() -> None:
     """Zero bytes are no result of a writer yet (scenario 14)."""
     tracker = Settling(settle=2, cap=10, limit=10)
-    empty = replace(STAT, size=0)
+    empty = STAT._replace(size=0)
     tracker.see("a.jpg", empty, 0)
 
     early, late = tracker.confirm("a.jpg", empty, 2), tracker.confirm("a.jpg", empty, 10)
@@ -160,7 +160,7 @@ def test_a_leftover_deadline_does_not_name_a_file_twice() -> None:
     tracker = Settling(settle=2, cap=8, limit=10)
     tracker.see("a.jpg", STAT, 0)
     tracker.due(8, 1)
-    tracker.see("a.jpg", replace(STAT, inode=2), 8)
+    tracker.see("a.jpg", STAT._replace(inode=2), 8)
     tracker.due(8, 1)
 
     assert ["a.jpg"] == tracker.due(10, 2)
@@ -172,7 +172,7 @@ def test_the_heap_does_not_grow_with_sightings() -> None:
     for number in range(20_000):
         tracker.see(f"{number}.jpg", STAT, 0)
     for event in range(20_000):
-        tracker.see("0.jpg", replace(STAT, size=event), event / 1000)
+        tracker.see("0.jpg", STAT._replace(size=event), event / 1000)
 
     assert len(tracker._heap) == 20_000
 
