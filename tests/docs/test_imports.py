@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,12 @@ PACKAGE = Path(runflowd.__file__).parent
 
 @pytest.mark.skipif("RUNFLOWD_TEST_INSTALLED" not in os.environ, reason="only `make test` installs the wheel")
 def test_the_installed_wheel_is_tested() -> None:
-    """The tests must see what users get, not the checkout they stand in."""
+    """The tests, and the processes they start, must see what users get, not the checkout they stand in."""
+    child = [sys.executable, "-c", "import runflowd; print(runflowd.__file__)"]
+    seen = subprocess.run(child, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True).stdout
+
     assert "site-packages" in PACKAGE.parts
+    assert str(PACKAGE / "__init__.py") == seen.strip()
 
 
 @pytest.mark.skipif("RUNFLOWD_TEST_INSTALLED" not in os.environ, reason="only `make test` installs the wheel")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 from command_line import WITH_KEY, Desk, desk_in
-from daemon_process import Service, picture
+from daemon_process import Service, picture, until
 
 from runflowd.core.model import MAX_UPLOAD_BYTES
 
@@ -239,3 +240,14 @@ def test_a_damaged_state_file_is_refused(desk: Desk) -> None:
 
     assert (1, True) == (said.code, "is damaged" in said.err)
     assert desk.state.read_text().startswith("this was a database once")
+
+
+def test_the_keyboard_ends_a_run_and_loses_nothing(desk: Desk) -> None:
+    """Exit 130; the next run takes up what was in flight."""
+    (desk.input / "mug.jpg").write_bytes(picture())
+    desk.configure({"url": "http://127.0.0.1:9"})
+    process = desk.start("sync", env=WITH_KEY)
+    until(lambda: "UNREACHABLE" in desk.log(), "the service is missed")
+    process.send_signal(signal.SIGINT)
+
+    assert (130, True) == (process.wait(40), "taken up by the next run" in desk.log())
