@@ -31,7 +31,7 @@ CREATE TABLE batch (
     generation   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-CREATE INDEX batch_open ON batch (state, due_at) WHERE state IN ('sealed', 'submitted', 'unknown');
+CREATE INDEX batch_due ON batch (state, service, due_at);
 CREATE INDEX batch_remote ON batch (remote_id) WHERE remote_id IS NOT NULL;
 
 CREATE TABLE item (

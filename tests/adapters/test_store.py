@@ -1,0 +1,399 @@
+"""The state file: durable, exclusive, refused when it cannot be trusted."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from runflowd.core.lifecycle import BatchState, ItemState, Outcome
+from runflowd.core.model import BatchLimits, Stat
+from runflowd.errors import StoreError
+from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
+from runflowd.store.batches import (
+    Lease,
+    claim_batches,
+    close_purchase,
+    free_leases,
+    intend,
+    purchases_of_batch,
+    release,
+    renew_leases,
+    save_snapshot,
+    seal,
+)
+from runflowd.store.connection import STATEMENTS, connect, migrations
+from runflowd.store.facts import output_at, reserve_output
+from runflowd.store.items import (
+    Arrival,
+    arrive,
+    fail_followers,
+    forget_absent,
+    item_at,
+    items_of_batch,
+    known_in_folder,
+    move,
+    release_followers,
+    set_aside,
+)
+from runflowd.store.store import NotDurable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runflowd.store import Connection, Store
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_800_000_000.0
+STAT = Stat(10, 20, 30)
+
+
+def arrival(path: str, content: str = "c", recipe: str = "r") -> Arrival:
+    """A file at rest under the rule `studio`."""
+    return Arrival("studio", path, STAT, content, "image/jpeg", recipe, {"image_url": "${file.url}"}, "snap")
+
+
+def prepare(connection: Connection, *paths: str, content: str = "") -> None:
+    """Ready items, each with its own content unless one is given."""
+    connection.run("save_snapshot", id="snap", rule="studio", text="{}")
+    for path in paths:
+        arrive(connection, arrival(path, content or path), NOW)
+
+
+def sealed(connection: Connection, *paths: str) -> str:
+    """A batch of ready items."""
+    prepare(connection, *paths)
+    batch = seal(connection, snapshot="snap", rule="studio", model="m", service="s", limits=BatchLimits(), now=NOW)
+    assert batch is not None
+    return batch
+
+
+def claim(connection: Connection, owner: str, now: float = NOW) -> list[str]:
+    """The ids of the sealed batches that an owner gets."""
+    return [batch.id for batch in claim_batches(connection, BatchState.SEALED, "s", Lease(owner, now), 10)]
+
+
+async def test_what_was_written_is_read_back_after_reopening(tmp_path: Path) -> None:
+    """Commits survive the process."""
+    async with open_store(tmp_path / "state.db") as store:
+        await store.write(lambda connection: prepare(connection, "a.jpg"))
+    async with open_store(tmp_path / "state.db") as store:
+        item = await store.read(lambda connection: item_at(connection, "studio", "a.jpg"))
+
+    assert item is not None
+    assert (ItemState.READY, STAT, {"image_url": "${file.url}"}) == (item.state, item.stat, item.input)
+
+
+async def test_writes_that_wait_together_share_a_commit(tmp_path: Path) -> None:
+    """A hundred callers, a few commits."""
+    async with open_store(tmp_path / "state.db") as store:
+        await store.write(prepare)
+        async with anyio.create_task_group() as group:
+            for number in range(100):
+                group.start_soon(_arrive_one, store, f"{number}.jpg")
+        known = await store.read(lambda connection: known_in_folder(connection, "studio", ""))
+
+    assert len(known) == 100
+    assert store.commits < 20
+
+
+async def _arrive_one(store: Store, path: str) -> None:
+    await store.write(lambda connection: arrive(connection, arrival(path, path), NOW))
+
+
+async def test_a_failing_writer_undoes_only_itself(tmp_path: Path) -> None:
+    """Its neighbours in the same commit are kept."""
+    async with open_store(tmp_path / "state.db") as store:
+        await store.write(prepare)
+
+        def fail(connection: Connection) -> None:
+            arrive(connection, arrival("bad.jpg"), NOW)
+            raise RuntimeError("no")
+
+        async def failing() -> None:
+            with pytest.raises(RuntimeError):
+                await store.write(fail)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(_arrive_one, store, "good.jpg")
+            group.start_soon(failing)
+        known = await store.read(lambda connection: known_in_folder(connection, "studio", ""))
+
+    assert {"good.jpg"} == set(known)
+
+
+async def test_a_full_disk_fails_every_waiting_writer(tmp_path: Path) -> None:
+    """Nothing of the commit happened, and the error says so."""
+    async with open_store(tmp_path / "state.db") as store:
+        await store.write(prepare)
+        await store.write(lambda connection: connection.raw.execute("PRAGMA max_page_count = 1").fetchone()[0])
+
+        with pytest.raises(NotDurable, match="could not be written"):
+            await store.write(lambda connection: prepare(connection, *(f"{'x' * 200}{n}" for n in range(500))))
+
+        known = await store.read(lambda connection: known_in_folder(connection, "studio", ""))
+
+    assert known == {}
+
+
+async def test_a_second_opener_is_refused_with_the_first_one_s_pid(tmp_path: Path) -> None:
+    """Two daemons never share a state file (scenario 65)."""
+    async with open_store(tmp_path / "state.db"):
+        with pytest.raises(Locked, match=f"process {os.getpid()}"):
+            async with open_store(tmp_path / "state.db"):
+                pass
+
+
+async def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
+    """The kernel drops it with the process (scenario 67)."""
+    code = (
+        "import anyio, os, pathlib, signal, sys\n"
+        "from runflowd.store import open_store\n"
+        "async def main():\n"
+        "    async with open_store(pathlib.Path(sys.argv[1])):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "anyio.run(main)\n"
+    )
+    await anyio.run_process([sys.executable, "-c", code, str(tmp_path / "state.db")], check=False)
+    async with open_store(tmp_path / "state.db") as store:
+        count = await store.read(lambda connection: connection.one("count_in_flight"))
+
+    assert count is not None
+
+
+async def test_a_newer_schema_is_refused_unchanged(tmp_path: Path) -> None:
+    """A downgrade says what to do and touches nothing (scenario 70)."""
+    path = tmp_path / "state.db"
+    async with open_store(path) as store:
+        await store.write(lambda connection: connection.raw.execute("PRAGMA user_version = 99").fetchall())
+    with pytest.raises(Newer, match=f"schema 99, this program knows up to {len(migrations())}"):
+        async with open_store(path):
+            pass
+
+    assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (99,)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\0" * 4096, b"this is no database at all, but long enough to be one" * 20], ids=["nul", "text"]
+)
+async def test_a_damaged_file_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
+    """It holds what was paid for, so it is never replaced silently (scenario 62)."""
+    path = tmp_path / "state.db"
+    path.write_bytes(content)
+    with pytest.raises(Damaged, match="never replaced silently"):
+        async with open_store(path):
+            pass
+
+    assert path.read_bytes() == content
+
+
+async def test_a_torn_file_is_refused(tmp_path: Path) -> None:
+    """A database whose end was cut off (scenario 62)."""
+    path = tmp_path / "state.db"
+    async with open_store(path) as store:
+        await store.write(lambda connection: prepare(connection, *(f"{n}.jpg" for n in range(500))))
+    path.write_bytes(path.read_bytes()[:-8192])
+    with pytest.raises(Damaged):
+        async with open_store(path):
+            pass
+
+
+async def test_the_state_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    """It holds presigned addresses while work is under way."""
+    async with open_store(tmp_path / "x/state.db"):
+        mode = (tmp_path / "x/state.db").stat().st_mode & 0o777
+
+    assert mode == 0o600
+
+
+def test_a_missing_state_file_is_explained(tmp_path: Path) -> None:
+    """A command that only looks makes none."""
+    with pytest.raises(StoreError, match="no state file yet"):
+        open_reader(tmp_path / "state.db")
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Connection:
+    """A migrated state file without the machinery around it."""
+    made = connect(tmp_path / "state.db")
+    for number, script in enumerate(migrations(), start=1):
+        made.raw.executescript(f"{script}; PRAGMA user_version = {number};")
+    return made
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+def test_every_statement_is_sound(connection: Connection, name: str) -> None:
+    """SQLite can plan each one against the schema."""
+    parameters = {word.strip(",();") for word in STATEMENTS[name].replace("(", " ").split() if word.startswith(":")}
+    values = {parameter[1:]: "0" for parameter in parameters}
+
+    assert connection.raw.execute(f"EXPLAIN {STATEMENTS[name]}", values).fetchall()
+
+
+@pytest.mark.parametrize("name", ["claim_deliveries", "claim_notes", "claim_batches", "ready_of_snapshot", "twin"])
+def test_a_loop_never_reads_the_whole_table(connection: Connection, name: str) -> None:
+    """What loops ask for is found by an index, however many files are known."""
+    parameters = {word.strip(",();") for word in STATEMENTS[name].replace("(", " ").split() if word.startswith(":")}
+    plan = connection.raw.execute(
+        f"EXPLAIN QUERY PLAN {STATEMENTS[name]}", {parameter[1:]: "0" for parameter in parameters}
+    ).fetchall()
+
+    assert not [row["detail"] for row in plan if row["detail"] in {"SCAN item", "SCAN batch"}]
+
+
+def test_two_equal_contents_are_never_both_ready(connection: Connection) -> None:
+    """The second follows the first, in the same transaction or another."""
+    prepare(connection, "a.jpg", "b.jpg", content="same")
+    second = item_at(connection, "studio", "b.jpg")
+
+    assert second is not None
+    assert second.state is ItemState.FOLLOWING
+
+
+def test_followers_take_the_result_when_it_is_there(connection: Connection) -> None:
+    """Done sets them free to be delivered."""
+    prepare(connection, "a.jpg", "b.jpg", content="same")
+    first = item_at(connection, "studio", "a.jpg")
+    assert first is not None
+
+    assert release_followers(connection, first.id) == 1
+
+
+def test_when_the_first_one_goes_the_next_one_is_bought(connection: Connection) -> None:
+    """Deleting a file that others follow promotes one of them, not all."""
+    prepare(connection, "a.jpg", "b.jpg", "c.jpg", content="same")
+    forget_absent(connection, known_in_folder(connection, "studio", "")["a.jpg"], NOW)
+    states = {name: known.state for name, known in known_in_folder(connection, "studio", "").items()}
+
+    assert (ItemState.READY, ItemState.FOLLOWING) == (states["b.jpg"], states["c.jpg"])
+
+
+def test_followers_fail_with_their_first(connection: Connection) -> None:
+    """The same content under the same recipe fails the same way."""
+    prepare(connection, "a.jpg", "b.jpg", content="same")
+    first = item_at(connection, "studio", "a.jpg")
+    assert first is not None
+    fail_followers(connection, first.id, "CODE", "because", NOW)
+    second = item_at(connection, "studio", "b.jpg")
+
+    assert second is not None
+    assert (ItemState.FAILED, "CODE", "because") == (second.state, second.failure_code, second.failure)
+
+
+def test_bought_work_is_never_written_over(connection: Connection) -> None:
+    """A bad file at the path of a finished one gets a row of its own."""
+    prepare(connection, "a.jpg")
+    connection.raw.execute("UPDATE item SET state = 'done'")
+    set_aside(connection, "studio", "a.jpg", STAT, ItemState.FAILED, "EMPTY", "empty", NOW)
+    rows = connection.raw.execute("SELECT state, current FROM item ORDER BY id").fetchall()
+
+    assert [("done", 0), ("failed", 1)] == [tuple(row) for row in rows]
+
+
+def test_the_same_refusal_is_news_once(connection: Connection) -> None:
+    """A file set aside for the same reason again is not told again."""
+    told = [set_aside(connection, "studio", "a.jpg", STAT, ItemState.FAILED, "EMPTY", "empty", NOW) for _ in range(2)]
+
+    assert [True, False] == told
+
+
+def test_a_claimed_batch_is_nobody_else_s(connection: Connection) -> None:
+    """Until the lease runs out."""
+    batch = sealed(connection, "a.jpg")
+
+    assert ([batch], [], []) == (claim(connection, "one"), claim(connection, "one"), claim(connection, "two"))
+
+
+def test_a_dead_owner_s_batch_is_taken_over(connection: Connection) -> None:
+    """After the lease, by somebody else only."""
+    batch = sealed(connection, "a.jpg")
+    claim(connection, "dead")
+
+    assert ([], [batch]) == (claim(connection, "dead", NOW + 100), claim(connection, "two", NOW + 100))
+
+
+def test_a_renewed_lease_holds(connection: Connection) -> None:
+    """A long upload keeps its batch."""
+    sealed(connection, "a.jpg")
+    claim(connection, "one")
+    renew_leases(connection, Lease("one", NOW + 50))
+
+    assert claim(connection, "two", NOW + 100) == []
+
+
+def test_a_zombie_s_late_word_does_not_count(connection: Connection) -> None:
+    """The generation fences off an owner that lost its lease."""
+    sealed(connection, "a.jpg")
+    (old,) = claim_batches(connection, BatchState.SEALED, "s", Lease("zombie", NOW), 1)
+    claim(connection, "two", NOW + 100)
+
+    assert release(connection, old, "zombie", due_at=NOW) is False
+
+
+def test_a_restart_frees_what_the_last_run_held_and_doubts_its_intents(connection: Connection) -> None:
+    """An intent found at the start may have been sent."""
+    batch = sealed(connection, "a.jpg")
+    intend(connection, batch, "guide", b"{}", NOW)
+    claim(connection, "dead")
+    free_leases(connection, "new")
+
+    assert ([batch], [True]) == (
+        claim(connection, "new"),
+        [purchase.ambiguous for purchase in purchases_of_batch(connection, batch)],
+    )
+
+
+def test_an_intent_keeps_its_exact_bytes_until_it_is_settled(connection: Connection) -> None:
+    """Then they are dropped with the addresses in them."""
+    batch = sealed(connection, "a.jpg")
+    made = intend(connection, batch, "guide", b'{"a": 1}', NOW)
+    before = purchases_of_batch(connection, batch)
+    close_purchase(connection, made.key, Outcome.ACCEPTED, "remote")
+    after = purchases_of_batch(connection, batch)
+
+    assert ([b'{"a": 1}'], [None]) == ([p.body for p in before], [p.body for p in after])
+    assert [Outcome.ACCEPTED] == [p.outcome for p in after]
+
+
+def test_a_batch_holds_the_oldest_within_its_limits(connection: Connection) -> None:
+    """The rest waits for the next one."""
+    prepare(connection, "a.jpg", "b.jpg", "c.jpg")
+    limits = replace(BatchLimits(), max_items=2)
+    batch = seal(connection, snapshot="snap", rule="studio", model="m", service="s", limits=limits, now=NOW)
+
+    assert batch is not None
+    assert ["a.jpg", "b.jpg"] == [item.path for item in items_of_batch(connection, batch)]
+
+
+def test_a_move_from_another_state_changes_nothing(connection: Connection) -> None:
+    """Somebody was faster."""
+    prepare(connection, "a.jpg")
+    item = item_at(connection, "studio", "a.jpg")
+    assert item is not None
+
+    assert move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, now=NOW) is False
+
+
+def test_names_that_differ_in_case_are_one_output(connection: Connection) -> None:
+    """A folder may be shared with a file system that cannot tell them apart (scenario 49)."""
+    prepare(connection, "A.jpg")
+    item = item_at(connection, "studio", "A.jpg")
+    assert item is not None
+    reserve_output(connection, "/out/A.webp", item.id, 0, "hash", 5)
+    found = output_at(connection, "/out/a.webp")
+
+    assert found is not None
+    assert ("/out/A.webp", "A.jpg") == (found.path, found.source)
+
+
+def test_equal_rules_share_a_snapshot(connection: Connection) -> None:
+    """The text names it."""
+    first, second = (save_snapshot(connection, "studio", "{}") for _ in range(2))
+
+    assert first == second
