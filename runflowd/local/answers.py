@@ -11,6 +11,7 @@ from starlette.responses import Response
 from runflowd.local.errors import Refusal, from_pydantic, invalid, problem
 from runflowd.local.rewrites import rewrite, rules
 from runflowd.local.settings import MAX_JSON_BYTES
+from runflowd.local.shapes import Shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,16 @@ def base_url(request: Request) -> str:
         return service.base
     service.base = str(request.base_url).rstrip("/")  # callbacks have no request to take it from
     return service.base
+
+
+def shapes(request: Request, *, listed: bool = False) -> Shapes:
+    """Shows records to this request; `listed` in a list of items. Raises 422 under `add_signature: refused`."""
+    service = service_of(request)
+    reading, asked = service.readings.add_signature, request.query_params.get("add_signature")
+    if reading == "refused" and asked is not None:
+        raise invalid([problem(("query", "add_signature"), "Extra inputs are not permitted")])
+    fresh = not (listed and service.readings.output_urls == "expired")
+    return Shapes(service, base_url(request), signed=reading != "needed" or asked == "true", fresh=fresh)
 
 
 def encode(document: Any) -> bytes:

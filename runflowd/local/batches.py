@@ -17,14 +17,13 @@ from runflowd.local.admission import (
     check_credit,
     run_row,
 )
-from runflowd.local.answers import answer, base_url, checked, created, read_body, service_of
+from runflowd.local.answers import answer, checked, created, read_body, service_of, shapes
 from runflowd.local.deliveries import announce_early
 from runflowd.local.errors import Refusal, invalid, not_found, problem
 from runflowd.local.idempotency import once
 from runflowd.local.identity import parse_id
 from runflowd.local.outcomes import close_batches
 from runflowd.local.paging import envelope, select
-from runflowd.local.shapes import Shapes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -64,7 +63,7 @@ async def create_batch(request: Request) -> Response:
     stored = one_time.replay()
     if stored is None:
         model = service.model("{owner}/{slug}".format(**request.path_params))
-        if not model.takes_batches:
+        if not model.takes_batches or service.readings.batch_models == "none":
             raise Refusal(422, f"{model.id} does not take batches; create one run for each item.")
         body = checked(raw, BatchBody)
         check_callback_url(body.callback_url)
@@ -129,20 +128,19 @@ def _insert(request: Request, model: Model, body: BatchBody, admitted: list[Admi
     service.storage.insert("runs", [{**row, **place} for row, place in zip(rows, places, strict=True)])
     close_batches(service, {batch_id})
     announce_early(service, batch_id)
-    return detail(service, base_url(request), service.find("batches", "batch", batch_id))
+    return _detail(request, service.find("batches", "batch", batch_id))
 
 
-def detail(service: Service, base: str, row: sqlite3.Row) -> dict[str, Any]:
-    """A batch as the API shows it."""
-    runs = service.storage.all("SELECT * FROM runs WHERE batch_id = ? ORDER BY sequence_index", row["id"])
-    return Shapes(service, base).batch(row, runs)
+def _detail(request: Request, row: sqlite3.Row) -> dict[str, Any]:
+    runs = service_of(request).storage.all("SELECT * FROM runs WHERE batch_id = ? ORDER BY sequence_index", row["id"])
+    return shapes(request).batch(row, runs)
 
 
 async def read_batch(request: Request) -> Response:
     """GET /v1/batches/{id}."""
     service = service_of(request)
     row = service.find("batches", "batch", request.path_params["id"])
-    return answer(request, detail(service, base_url(request), row))
+    return answer(request, _detail(request, row))
 
 
 async def list_items(request: Request) -> Response:
@@ -150,8 +148,8 @@ async def list_items(request: Request) -> Response:
     service = service_of(request)
     batch = service.find("batches", "batch", request.path_params["batch_id"])
     rows, cursors = select(request, "SELECT * FROM runs WHERE batch_id = ?", (batch["id"],), "sequence_index")
-    shapes = Shapes(service, base_url(request))
-    return answer(request, envelope(request, [shapes.item(row) for row in rows], cursors))
+    shown = shapes(request, listed=True)
+    return answer(request, envelope(request, [shown.item(row) for row in rows], cursors))
 
 
 async def read_item(request: Request) -> Response:
@@ -162,7 +160,7 @@ async def read_item(request: Request) -> Response:
     row = service.storage.one("SELECT * FROM runs WHERE batch_id = ? AND item_id = ?", batch["id"], item_id)
     if row is None:
         raise not_found("item", request.path_params["id"])
-    return answer(request, Shapes(service, base_url(request)).item(row))
+    return answer(request, shapes(request).item(row))
 
 
 ROUTES = [

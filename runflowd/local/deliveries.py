@@ -47,7 +47,7 @@ def announce(service: Service, kind: str, subject_id: str, *, automatic: bool = 
     """Freeze the payload of a run or batch as it is now and queue it. Runs inside a transaction."""
     row = service.find("batches" if kind == "batch" else "runs", kind, subject_id)
     now = service.clock()
-    secret = service.storage.one("SELECT id FROM secrets WHERE is_current ORDER BY number DESC LIMIT 1")
+    secret = _signing_secret(service)
     delivery = {
         "id": service.new_id(), "kind": kind, "subject_id": row["id"], "url": row["callback_url"],
         "payload": payload(service, kind, row), "secret_id": secret["id"] if secret else None,
@@ -56,6 +56,13 @@ def announce(service: Service, kind: str, subject_id: str, *, automatic: bool = 
     }  # fmt: skip
     service.storage.insert("deliveries", [delivery])
     return str(delivery["id"])
+
+
+def _signing_secret(service: Service) -> sqlite3.Row | None:
+    """The current secret; under the reading `previous` the newest of the others, if there is one."""
+    current = "SELECT id FROM secrets WHERE is_current ORDER BY number DESC LIMIT 1"
+    previous = "SELECT id FROM secrets ORDER BY is_current, number DESC LIMIT 1"
+    return service.storage.one(current if service.readings.signing_secret == "current" else previous)
 
 
 def announce_early(service: Service, batch_id: str) -> None:

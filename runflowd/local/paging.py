@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 CURSOR = re.compile(r"(after|before)-(-?\d{1,18})", re.ASCII)
 
+SMALL = 2
+"""Records on a page under `page_size: small`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -40,7 +43,8 @@ def wanted(request: Request) -> Page:
     if query.get("pq") and cursor is None:
         raise invalid([problem(("query", "pq"), "This is no cursor that this service gave out")])
     backwards = (cursor is not None and cursor[1] == "before") or query.get("from_prev") == "true"
-    return Page(int(limit), int(cursor[2]) if cursor else None, backwards)
+    most = SMALL if service_of(request).readings.page_size == "small" else int(limit)
+    return Page(min(int(limit), most), int(cursor[2]) if cursor else None, backwards)
 
 
 def select(

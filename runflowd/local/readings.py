@@ -19,6 +19,9 @@ class Readings(BaseModel):
     batch_body: Literal["both", "guide", "reference"] = Field(
         "both", description="Which batch body is taken: `items: [{input}]` (guide), `input: [{}]` (reference)."
     )
+    batch_models: Literal["declared", "none"] = Field(
+        "declared", description="Which models take batches: those that do here, or none (422)."
+    )
     status_field: Literal["status_code", "status", "both"] = Field(
         "status_code", description="The name of the status on records."
     )
@@ -36,14 +39,20 @@ class Readings(BaseModel):
     list_envelope: Literal["reference", "concept", "both", "url"] = Field(
         "reference", description="Pages: `next`/`previous`, `next_pq`/`prev_pq`, both, or `next` as a URL."
     )
+    page_size: Literal["asked", "small"] = Field(
+        "asked", description="Records on a page: as many as `limit` asks for, or two at most."
+    )
+    filter: Literal["both", "concept", "clients", "ignored"] = Field(
+        "both", description="`q` of runs: `field:value`, `field.EQ:'value'`, either; or it is not looked at."
+    )
     error_envelope: Literal["flat", "nested", "detail", "html", "text", "empty"] = Field(
         "flat", description="How an error is wrapped."
     )
     credit_code: Literal["INSUFFICIENT_CREDITS", "INSUFFICIENT_CREDIT"] = Field(
         "INSUFFICIENT_CREDITS", description="The code beside HTTP 402."
     )
-    retry_after: Literal["absent", "seconds", "date"] = Field(
-        "absent", description="`Retry-After` on injected 429 and 503 answers."
+    retry_after: Literal["absent", "seconds", "date", "absurd"] = Field(
+        "absent", description="`Retry-After` on injected 429 and 503 answers; `absurd` asks for years."
     )
     balance: Literal["string", "number", "cents", "list", "forbidden"] = Field(
         "string", description="`/v1/billing/balance`: decimal string, number, `balance_cents`, a list, or 403."
@@ -57,6 +66,13 @@ class Readings(BaseModel):
     )
     file_names: Literal["plain", "hostile"] = Field(
         "plain", description="File names in URLs and outputs: honest ones, or ones that try to escape."
+    )
+    output_urls: Literal["fresh", "expired"] = Field(
+        "fresh", description="Output URLs in lists of items: freshly signed, or expired by the time they are used."
+    )
+    add_signature: Literal["ignored", "needed", "refused"] = Field(
+        "ignored",
+        description="`?add_signature=true` on reads: without effect, needed for signed output URLs, or refused (422).",
     )
     asset_ref: Literal["accepted", "refused"] = Field(
         "accepted", description="`runflow://assets/{id}` as a model input: taken, or refused with 422."
@@ -72,7 +88,7 @@ class Readings(BaseModel):
     )
     cost: Literal["string", "number", "null"] = Field("string", description="How costs are written.")
     ids: Literal["uuid", "ulid", "prefixed"] = Field("uuid", description="Ids: UUIDv7, `01J...`, `batch_01J...`.")
-    run_event: Literal["run.completed", "run.succeeded"] = Field(
+    run_event: Literal["run.completed", "run.succeeded", "run.partial_succeeded"] = Field(
         "run.completed", description="The event name of a succeeded run's callback."
     )
     batch_event: Literal["batch.succeeded", "batch.completed"] = Field(
@@ -80,6 +96,9 @@ class Readings(BaseModel):
     )
     callback_failure: Literal["envelope", "null"] = Field(
         "envelope", description="`output` in the callback of a failed run."
+    )
+    signing_secret: Literal["current", "previous"] = Field(
+        "current", description="Which callback secret signs: the current one, or the one before it."
     )
     idempotency: Literal["honoured", "batches", "ignored"] = Field(
         "honoured", description="Where `Idempotency-Key` counts: batches and runs, batches only, nowhere."

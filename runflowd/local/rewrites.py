@@ -79,7 +79,8 @@ def _item_failure(fields: Mapping) -> Mapping:
     if "sequence_index" in fields and "run" in fields:
         run = fields.pop("run") or {}
         fields.pop("error", None)
-        fields["failure_message"] = run.get("failure_message") or run.get("failure_reason")
+        error = run.get("error") or {}
+        fields["failure_message"] = run.get("failure_message") or run.get("failure_reason") or error.get("message")
     return fields
 
 

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import Route
 
 from runflowd.local.admission import MAX_CLIENT_REF, Entry, admit, check_callback_url, check_credit, run_row
-from runflowd.local.answers import answer, base_url, checked, created, read_body, service_of
+from runflowd.local.answers import answer, checked, created, read_body, service_of, shapes
 from runflowd.local.errors import invalid, not_found, problem
 from runflowd.local.idempotency import once
 from runflowd.local.identity import parse_id, timestamp
 from runflowd.local.paging import envelope, select
-from runflowd.local.shapes import TERMINAL, Shapes
+from runflowd.local.shapes import TERMINAL
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,6 +28,11 @@ TERM = re.compile(r"(\w+)(?:\.EQ:'((?:[^']|'')*)'|:([^\s']+))", re.ASCII | re.IG
 
 COLUMNS = {"id": "id", "client_ref": "client_ref", "status_code": "status", "batch_id": "batch_id"}
 STATUSES = ("queued", "dispatching", "running", "succeeded", "failed", "cancelled")
+
+
+CLIENTS, CONCEPT = "field.EQ:'value'", "field:value"
+SPELLINGS = {"both": (CLIENTS, CONCEPT), "clients": (CLIENTS,), "concept": (CONCEPT,)}
+"""Reading -> the spellings of a term that it takes."""
 
 
 class RunBody(BaseModel):
@@ -63,7 +68,7 @@ async def create_run(request: Request) -> Response:
                 row["callback_url"] = body.callback_url
                 service.storage.insert("runs", [row])
                 made = service.find("runs", "run", row["id"])
-                stored = Shapes(service, base_url(request)).run(made)
+                stored = shapes(request).run(made)
                 one_time.remember(stored)
         service.work.set()
     return created(request, stored)
@@ -73,35 +78,41 @@ async def read_run(request: Request) -> Response:
     """GET /v1/runs/{id}."""
     service = service_of(request)
     row = service.find("runs", "run", request.path_params["id"])
-    return answer(request, Shapes(service, base_url(request)).run(row))
+    return answer(request, shapes(request).run(row))
 
 
 async def search_runs(request: Request) -> Response:
     """GET /v1/runs, newest first unless `sort_by=created_at:asc`."""
     service = service_of(request)
-    conditions, values = _conditions(request.query_params.get("q", ""))
+    conditions, values = _conditions(request.query_params.get("q", ""), service.readings.filter)
     where = " AND ".join(["number > 0", *conditions])
     descending = request.query_params.get("sort_by") != "created_at:asc"
     sql = f"SELECT * FROM runs WHERE {where}"  # noqa: S608 - columns come from COLUMNS
     rows, cursors = select(request, sql, tuple(values), "number", descending=descending)
-    shapes = Shapes(service, base_url(request))
-    return answer(request, envelope(request, [shapes.run(row) for row in rows], cursors))
+    shown = shapes(request)
+    return answer(request, envelope(request, [shown.run(row) for row in rows], cursors))
 
 
-def _conditions(query: str) -> tuple[list[str], list[str | None]]:
+def _conditions(query: str, reading: str) -> tuple[list[str], list[str | None]]:
     """The filter as SQL conditions and their values. Raises 422 for what is not understood."""
     conditions: list[str] = []
     values: list[str | None] = []
+    if reading == "ignored":
+        return conditions, values
     for term in re.split(r"\s+AND\s+", query.strip()) if query.strip() else []:
         found = TERM.fullmatch(term.strip())
-        if found is None or found[1] not in COLUMNS:
+        if found is None or found[1] not in COLUMNS or _spelling(found) not in SPELLINGS[reading]:
             known = ", ".join(COLUMNS)
-            message = f"Write field.EQ:'value', joined by AND; fields are {known}"
+            message = f"Write {' or '.join(SPELLINGS[reading])}, joined by AND; fields are {known}"
             raise invalid([problem(("query", "q"), message)])
         value = found[2].replace("''", "'") if found[2] is not None else found[3]
         conditions.append(f"{COLUMNS[found[1]]} = ?")
         values.append(parse_id(value) if found[1] in {"id", "batch_id"} else value)
     return conditions, values
+
+
+def _spelling(term: re.Match[str]) -> str:
+    return CLIENTS if term[2] is not None else CONCEPT
 
 
 async def list_statuses(request: Request) -> Response:

@@ -18,16 +18,27 @@ HOSTILE_NAME = "../../../../tmp/escaped\x00\n;rm -rf $HOME'\"<b>\u202egnp.exe"
 
 
 class Shapes:
-    """Turns rows into records whose URLs start with `base`, each URL signed afresh."""
+    """Turns rows into records whose URLs start with `base`, each URL signed afresh.
 
-    def __init__(self, service: Service, base: str) -> None:
+    `signed` and `fresh` are about output URLs alone, for the readings that doubt them.
+    """
+
+    def __init__(self, service: Service, base: str, *, signed: bool = True, fresh: bool = True) -> None:
         self.service = service
         self.base = base
+        self.signed = signed
+        self.fresh = fresh
 
     def url(self, asset_id: str, name: str) -> str:
         """A signed GET URL, good for the settings' lifetime from now."""
-        path = self.service.signer.path("GET", asset_id, name, self.service.settings.url_lifetime)
-        return self.base + path
+        return self._url(asset_id, name, self.service.settings.url_lifetime)
+
+    def _url(self, asset_id: str, name: str, lifetime: float) -> str:
+        return self.base + self.service.signer.path("GET", asset_id, name, lifetime)
+
+    def _output_url(self, asset_id: str, name: str) -> str:
+        url = self._url(asset_id, name, self.service.settings.url_lifetime if self.fresh else 0.0)
+        return url if self.signed else url.partition("?")[0]
 
     def asset(self, row: sqlite3.Row) -> dict[str, Any]:
         """An asset with a fresh URL."""
@@ -73,7 +84,7 @@ class Shapes:
         return [self._picture(image, name) for image, name in shown]
 
     def _picture(self, image: dict[str, Any], name: str) -> dict[str, Any]:
-        url = self.url(image["asset_id"], name)
+        url = self._output_url(image["asset_id"], name)
         if self.service.readings.output == "data":
             url = self._data_uri(image)
         size = {key: image[key] for key in ("width", "height") if image[key]}

@@ -78,7 +78,7 @@ async def _status(call: Call) -> None:
         seconds = max(int(fault.seconds), 1)
         moment = datetime.fromtimestamp(call.service.clock() + seconds, UTC)
         late = format_datetime(moment, usegmt=True)
-        headers["Retry-After"] = str(seconds) if readings.retry_after == "seconds" else late
+        headers["Retry-After"] = {"seconds": str(seconds), "date": late, "absurd": "999999999"}[readings.retry_after]
     refusal = Refusal(fault.status, "The local service plays this error.", code=fault.code, headers=headers)
     await call.answer(respond(readings, refusal, call.scope["state"]["request_id"]))
 

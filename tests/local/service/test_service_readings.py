@@ -50,6 +50,7 @@ def _shown(answer: httpx.Response) -> list[Any]:
 async def _transcript(caller: Caller) -> str:
     """A conversation that touches every point of disagreement."""
     http = caller.http
+    secrets = {(await http.post("/v1/callback-secrets")).json()["id"]: name for name in ("first", "second")}
     asset = (await caller.upload())["id"]
     items = [{"image_url": "data:image/png,x", "client_ref": name} for name in ("a", "b", "fail", "cancel")]
     answers = [await http.get(path) for path in ("/v1/auth/me", "/v1/health", "/v1/billing/balance", "/v1/runs/x")]
@@ -76,10 +77,21 @@ async def _transcript(caller: Caller) -> str:
     for row in caller.service.storage.all("SELECT id FROM batches ORDER BY number"):
         paths = (f"/v1/batches/{row['id']}", f"/v1/batches/{row['id']}/items?limit=3")
         answers += [await http.get(path) for path in paths]
-    answers.append(await http.get("/v1/runs?sort_by=created_at:asc&limit=20"))
+    filters = ("q=client_ref.EQ:'a'", "q=client_ref:a", "add_signature=true")
+    answers += [await http.get(f"/v1/runs?sort_by=created_at:asc&limit=20&{more}") for more in ("", *filters)]
+    row = caller.service.storage.all("SELECT id FROM batches ORDER BY number LIMIT 1")
+    listed = await http.get(f"/v1/batches/{row[0]['id']}/items") if row else None
+    answers += [await caller.fetch(url) for url in _output_urls(listed)]
+    signers = [secrets[row["secret_id"]] for row in caller.service.storage.all("SELECT secret_id FROM deliveries")]
     counts = caller.ledger()["counts"]
     events = [(document["event"], json.dumps(document["output"])[:9]) for document in caller.inbox.documents]
-    return json.dumps([counts, events, *map(_shown, answers)])
+    return json.dumps([counts, events, signers, *map(_shown, answers)])
+
+
+def _output_urls(listed: httpx.Response | None) -> list[str]:
+    """The URLs of the pictures in a list of items, without those in the runs beside them."""
+    shown = [item["output"] for item in listed.json()["items"]] if listed is not None else []
+    return [output["url"] for one in shown if isinstance(one, dict) for output in one.get("outputs", ())]
 
 
 async def _told(folder: Path, readings: Readings) -> str:
