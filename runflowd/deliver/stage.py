@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.model import Rule
     from runflowd.store import Connection
+    from runflowd.store.connection import Row
 
 log = structlog.get_logger()
 
@@ -75,7 +76,11 @@ class Deliver:
         paused = json.dumps(context.incidents.paused_rules())
 
         def take(connection: Connection) -> list[Claimed]:
-            rows = connection.all("claim_deliveries", limit=room, paused=paused, **values) if deliveries else []
+            rows: list[Row] = []
+            rules = connection.all("rules_to_deliver", now=lease.now, paused=paused) if deliveries else []
+            for place, row in enumerate(rules):  # each gets its share of the room, so that none waits for another
+                share = -(-(room - len(rows)) // (len(rules) - place))
+                rows += connection.all("claim_deliveries", rule=row["rule"], limit=share, **values)
             rows += connection.all("claim_notes", limit=room - len(rows), paused=paused, **values)
             return [_claimed(connection, item_from(row)) for row in rows]
 

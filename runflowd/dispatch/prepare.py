@@ -55,7 +55,14 @@ class Preparing:
         prepared: dict[int, Json] = {}
         troubles: list[ApiError] = []
 
+        # A batch queues a few uploads at a time, so that the next batch's first one waits for these few only.
+        queue = anyio.CapacityLimiter(2 * self._context.limits.uploads)
+
         async def one(item: Item) -> None:
+            async with queue:
+                await upload(item)
+
+        async def upload(item: Item) -> None:
             try:
                 values = {**shared, **needs.names(item)}
                 for symbol, content in own[item.id].items() if not troubles else ():

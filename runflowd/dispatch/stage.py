@@ -64,8 +64,9 @@ class Dispatch:
             return []
         lease = Lease(context.store.owner, context.clock.wall())
         paused, service = context.incidents.paused_rules(), context.remote.name
+        share = max(1, context.limits.batches - 1)  # one slot stays free for the next rule
         return await context.store.write(
-            lambda connection: claim_batches(connection, BatchState.SEALED, service, lease, room, paused)
+            lambda connection: claim_batches(connection, BatchState.SEALED, service, lease, room, paused, share)
         )
 
     async def _pause(self) -> float:

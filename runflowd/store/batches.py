@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from runflowd.store.connection import Connection, Row
 
 
+MANY = 1_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """Who works on what until when (epoch seconds)."""
@@ -152,8 +155,13 @@ def claim_batches(
     lease: Lease,
     limit: int,
     paused: Iterable[str] = (),
+    share: int | None = None,
 ) -> list[Batch]:
-    """Take up to `limit` batches that are due; nobody else gets them while the lease lasts."""
+    """Take up to `limit` batches that are due; nobody else gets them while the lease lasts.
+
+    Rules take turns, and one rule gets no more than `share` of those this owner holds, so that a
+    thousand batches of one rule do not keep another's waiting.
+    """
     rows = connection.all(
         "claim_batches",
         state=state,
@@ -162,6 +170,7 @@ def claim_batches(
         now=lease.now,
         until=lease.until,
         limit=limit,
+        share=limit + MANY if share is None else share,
         paused=json.dumps(list(paused)),
     )
     return [batch_from(row) for row in rows]

@@ -16,9 +16,15 @@ SELECT * FROM batch WHERE remote_id = :remote_id
 
 -- name: claim_batches
 UPDATE batch SET owner = :owner, lease_until = :until, generation = generation + 1
-WHERE id IN (SELECT id FROM batch WHERE state = :state AND service = :service AND due_at <= :now
-             AND (owner IS NULL OR (owner != :owner AND lease_until < :now)) AND rule NOT IN (SELECT value FROM json_each(:paused))
-             ORDER BY due_at, sealed_at LIMIT :limit)
+WHERE id IN (SELECT id FROM (
+        SELECT batch.id, due_at, sealed_at,
+               coalesce(held.count, 0) + row_number() OVER (PARTITION BY batch.rule ORDER BY due_at, sealed_at) AS turn
+        FROM batch LEFT JOIN (SELECT rule, count(*) AS count FROM batch
+                              WHERE state = :state AND owner = :owner GROUP BY rule) AS held ON held.rule = batch.rule
+        WHERE state = :state AND service = :service AND due_at <= :now
+              AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
+              AND batch.rule NOT IN (SELECT value FROM json_each(:paused)))
+    WHERE turn <= :share ORDER BY turn, due_at, sealed_at LIMIT :limit)
 RETURNING *
 
 -- name: next_batch

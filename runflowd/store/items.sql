@@ -84,11 +84,18 @@ UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :co
 -- name: drop_output
 UPDATE item SET output = NULL WHERE id = :id
 
+-- name: rules_to_deliver
+WITH RECURSIVE names(rule) AS (
+    SELECT min(rule) FROM item
+    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
+SELECT rule FROM names
+WHERE EXISTS (SELECT 1 FROM item WHERE item.rule = names.rule AND state = 'delivering' AND due_at <= :now)
+  AND rule NOT IN (SELECT value FROM json_each(:paused))
+
 -- name: claim_deliveries
 UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
-WHERE id IN (SELECT id FROM item WHERE state = 'delivering' AND due_at <= :now
+WHERE id IN (SELECT id FROM item WHERE state = 'delivering' AND rule = :rule AND due_at <= :now
              AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
-             AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY due_at, id LIMIT :limit)
 RETURNING *
 

@@ -76,7 +76,7 @@ CREATE INDEX item_content ON item (rule, content, recipe) WHERE content IS NOT N
 CREATE INDEX item_batch ON item (batch) WHERE batch IS NOT NULL;
 CREATE INDEX item_state ON item (rule, state);
 CREATE INDEX item_ready ON item (snapshot, id) WHERE state = 'ready';
-CREATE INDEX item_delivering ON item (due_at, id) WHERE state = 'delivering';
+CREATE INDEX item_delivering ON item (rule, due_at, id) WHERE state = 'delivering';
 CREATE INDEX item_unnoted ON item (id) WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1;
 CREATE INDEX item_absent ON item (absent_at) WHERE absent_at IS NOT NULL;
 CREATE INDEX item_following ON item (source_item) WHERE state = 'following';
