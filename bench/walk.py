@@ -25,7 +25,7 @@ from runflowd.incidents import Incidents
 from runflowd.intake.look import Looking
 from runflowd.intake.shelf import Shelf
 from runflowd.store import open_store
-from runflowd.store.items import set_aside
+from runflowd.store.arrivals import set_aside
 
 if TYPE_CHECKING:
     from runflowd.core.model import Rule

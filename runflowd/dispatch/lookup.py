@@ -11,15 +11,17 @@ from runflowd.api.errors import ApiError, Permanent
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.refusal import Shape
 from runflowd.dispatch.purchase import submit
-from runflowd.store.batches import close_purchase, move_batch, purchases_of_batch
+from runflowd.store.batches import move_batch
 from runflowd.store.items import items_of_batch, move
+from runflowd.store.purchases import close_purchase, purchases_of_batch
 
 if TYPE_CHECKING:
     from runflowd.api.values import Run
     from runflowd.context import Context
     from runflowd.store import Connection
-    from runflowd.store.batches import Batch, Purchase
+    from runflowd.store.batches import Batch
     from runflowd.store.items import Item
+    from runflowd.store.purchases import Purchase
 
 log = structlog.get_logger()
 

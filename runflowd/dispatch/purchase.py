@@ -16,16 +16,18 @@ from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.recipe import BatchItem
 from runflowd.core.refusal import Shape, body_of
 from runflowd.failpoints import reach
-from runflowd.store.batches import close_purchase, intend, move_batch
+from runflowd.store.batches import move_batch
 from runflowd.store.items import move
+from runflowd.store.purchases import close_purchase, intend
 
 if TYPE_CHECKING:
     from runflowd.api.values import Created, CreatedItem
     from runflowd.context import Context
     from runflowd.core.model import Json
     from runflowd.store import Connection
-    from runflowd.store.batches import Batch, Purchase
+    from runflowd.store.batches import Batch
     from runflowd.store.items import Item
+    from runflowd.store.purchases import Purchase
 
 log = structlog.get_logger()
 

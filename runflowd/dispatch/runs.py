@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from runflowd.dispatch.lookup import LookUp
     from runflowd.dispatch.prepare import Preparing
     from runflowd.dispatch.purchase import Purchasing
-    from runflowd.store.batches import Batch, Purchase
+    from runflowd.store.batches import Batch
     from runflowd.store.items import Item
+    from runflowd.store.purchases import Purchase
 
 
 class SingleRuns:

@@ -16,24 +16,18 @@ from runflowd.dispatch.prepare import Preparing
 from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, submit, takes_subject
 from runflowd.dispatch.runs import SingleRuns
 from runflowd.incidents import CREDIT, SERVICE
-from runflowd.store.batches import (
-    Lease,
-    claim_batches,
-    move_batch,
-    next_due,
-    purchases_of_batch,
-    release,
-    split_batch,
-)
+from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, release, split_batch
 from runflowd.store.facts import fact
 from runflowd.store.items import items_of_batch
+from runflowd.store.purchases import purchases_of_batch
 from runflowd.trouble import of_rule, of_service, unexpected
 
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.store import Connection
-    from runflowd.store.batches import Batch, Purchase
+    from runflowd.store.batches import Batch
     from runflowd.store.items import Item
+    from runflowd.store.purchases import Purchase
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ from runflowd.core.settle import Settled, StillChanging
 from runflowd.errors import ConfigError
 from runflowd.failpoints import reach
 from runflowd.intake.overrides import Overrides
-from runflowd.store.items import Arrival, arrive, set_aside
+from runflowd.store.arrivals import Arrival, arrive, set_aside
 
 if TYPE_CHECKING:
     from runflowd.context import Context

@@ -13,7 +13,8 @@ import structlog
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.naming import failure_note
-from runflowd.store.items import forget_absent, known_in_folder, set_aside
+from runflowd.store.arrivals import forget_absent, set_aside
+from runflowd.store.items import known_in_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ from runflowd.errors import ConfigError
 from runflowd.files import FileTrouble
 from runflowd.intake.accept import BAD_OVERRIDE, arrival
 from runflowd.intake.overrides import Overrides
-from runflowd.store.items import arrive_again, drop_ready, item_from, set_aside
+from runflowd.store.arrivals import arrive_again, drop_ready, set_aside
+from runflowd.store.items import item_from
 
 if TYPE_CHECKING:
     from runflowd.context import Context

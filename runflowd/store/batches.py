@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.batching import take
-from runflowd.core.lifecycle import BatchState, ItemState, Outcome, check_batch
+from runflowd.core.lifecycle import BatchState, ItemState, check_batch
 from runflowd.store.items import Item, move, promote_follower
 
 if TYPE_CHECKING:
@@ -60,20 +60,6 @@ class Batch:
     stalled_at: float | None
     ended_at: float | None
     generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """One request that costs money; `body` is None once its answer is known."""
-
-    key: str
-    item: int | None
-    shape: str
-    body: bytes | None
-    outcome: Outcome
-    ambiguous: bool
-    intended_at: float
-    remote_id: str | None
 
 
 def batch_from(row: Row) -> Batch:
@@ -230,37 +216,6 @@ def move_batch(
         )
         == 1
     )
-
-
-def intend(
-    connection: Connection, batch: str, shape: str, body: bytes, now: float, item: int | None = None
-) -> Purchase:
-    """Store the exact bytes and a new key of a request that will cost money, before it is sent."""
-    key = uuid.uuid4().hex
-    connection.run("insert_purchase", key=key, batch=batch, item=item, shape=shape, body=body, now=now)
-    return Purchase(key, item, shape, body, Outcome.INTENDED, False, now, None)
-
-
-def purchases_of_batch(connection: Connection, batch: str) -> list[Purchase]:
-    """Every request made, or to be made, for a batch, oldest first."""
-    return [
-        Purchase(
-            row["key"],
-            row["item"],
-            row["shape"],
-            row["body"],
-            Outcome(row["outcome"]),
-            bool(row["ambiguous"]),
-            row["intended_at"],
-            row["remote_id"],
-        )
-        for row in connection.all("purchases_of_batch", batch=batch)
-    ]
-
-
-def close_purchase(connection: Connection, key: str, outcome: Outcome, remote_id: str | None = None) -> None:
-    """Record what became of a request; its bytes are no longer needed."""
-    connection.run("close_purchase", key=key, outcome=outcome, remote_id=remote_id)
 
 
 def drop_from_batch(connection: Connection, item: Item, state: ItemState, code: str, reason: str, now: float) -> None:

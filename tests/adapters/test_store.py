@@ -15,32 +15,12 @@ from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.model import BatchLimits, Stat
 from runflowd.errors import StoreError
 from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
-from runflowd.store.batches import (
-    Lease,
-    claim_batches,
-    close_purchase,
-    free_leases,
-    intend,
-    purchases_of_batch,
-    release,
-    renew_leases,
-    save_snapshot,
-    seal,
-)
+from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
+from runflowd.store.batches import Lease, claim_batches, free_leases, release, renew_leases, save_snapshot, seal
 from runflowd.store.connection import STATEMENTS, connect, migrations
 from runflowd.store.facts import output_at, reserve_output
-from runflowd.store.items import (
-    Arrival,
-    arrive,
-    fail_followers,
-    forget_absent,
-    item_at,
-    items_of_batch,
-    known_in_folder,
-    move,
-    release_followers,
-    set_aside,
-)
+from runflowd.store.items import fail_followers, item_at, items_of_batch, known_in_folder, move, release_followers
+from runflowd.store.purchases import close_purchase, intend, purchases_of_batch
 from runflowd.store.store import NotDurable
 
 if TYPE_CHECKING:

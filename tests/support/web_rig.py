@@ -22,8 +22,9 @@ from runflowd.core.model import BatchLimits, Rule, Stat
 from runflowd.dispatch.purchase import submit
 from runflowd.incidents import Incidents
 from runflowd.store import open_store
+from runflowd.store.arrivals import Arrival, arrive, set_aside
 from runflowd.store.batches import Lease, batch_from, claim_batches, release, save_snapshot, seal
-from runflowd.store.items import Arrival, arrive, items_of_batch, set_aside
+from runflowd.store.items import items_of_batch
 from runflowd.web.address import bind
 from runflowd.web.app import Application
 from runflowd.web.serving import Serving
