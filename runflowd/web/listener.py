@@ -73,7 +73,7 @@ class Listener:
         wanted = _PASSED if config.web and self._passed else config.web
         if wanted == self._listen:
             await context.incidents.over(SCOPE)
-        elif not context.incidents.closed_for(SCOPE):
+        elif context.incidents.closed_for(SCOPE) <= 0:
             await self._change(group, wanted)
 
     async def _change(self, group: TaskGroup, wanted: Listen | None) -> None:
