@@ -1,0 +1,95 @@
+"""The books against the intent: every wish has its result, every content was bought once, nothing is left over."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from daemon_process import sha256
+
+from tests.soak.people import BAD, RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon_process import Installation
+
+    from tests.soak.people import People
+
+OPEN = {
+    "an item on its way": "SELECT rule, folder, name, state FROM item WHERE state IN"
+    " ('ready', 'following', 'batched', 'submitted', 'delivering', 'waiting', 'unknown')",
+    "an open batch": "SELECT id, rule, state FROM batch WHERE state IN ('sealed', 'submitted', 'unknown')",
+    "an open purchase": "SELECT key, shape FROM purchase WHERE outcome IN ('intended', 'unknown')",
+    "trouble": "SELECT scope, message FROM incident",
+}
+
+
+def problems(installation: Installation, people: People) -> list[str]:
+    """Everything that is not as it should be, in sentences."""
+    return [
+        *(f"{what}: {tuple(row)}" for what, sql in OPEN.items() for row in installation.rows(sql)),
+        *_results(installation, people),
+        *_strangers(installation, people),
+        *_ledger(installation, people),
+    ]
+
+
+def _results(installation: Installation, people: People) -> Iterator[str]:
+    """Every file that lies there has its result, or the note that says why not."""
+    rows = installation.rows("SELECT * FROM item WHERE current = 1")
+    items = {(row["rule"], os.fsdecode(os.path.join(row["folder"], row["name"]))): row for row in rows}  # noqa: PTH118
+    outputs: dict[int, list[str]] = {}
+    for row in installation.rows("SELECT path, item FROM output"):
+        outputs.setdefault(row["item"], []).append(os.fsdecode(row["path"]))
+    for rule in RULES:
+        for path, data in people.files[rule].items():
+            item = items.get((rule, path))
+            if item is None:
+                yield f"{rule}/{path} is not on record"
+            elif data == BAD:
+                if item["state"] != "failed" or not (people.output(rule) / f"{path}.failed.txt").is_file():
+                    yield f"{rule}/{path} is {item['state']} and has no note"
+            elif item["state"] != "done" or item["content"] != sha256(data):
+                yield f"{rule}/{path} is {item['state']} with {item['content']}, not done with {sha256(data)}"
+            elif (rule, path) not in people.waived and [sha256(data)] != [*_hashes(outputs.get(item["id"], []))]:
+                yield f"{rule}/{path} has no result: {outputs.get(item['id'])}"
+
+
+def _hashes(paths: list[str]) -> Iterator[str]:
+    for path in paths:
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123  the path comes as text
+                yield sha256(file.read())
+        except FileNotFoundError:
+            yield "missing"
+
+
+def _strangers(installation: Installation, people: People) -> Iterator[str]:
+    """Every file in an output folder is a result on record, a note about a file that failed, or somebody's edit."""
+    recorded = {
+        os.fsdecode(row["path"]): row["content"] for row in installation.rows("SELECT path, content FROM output")
+    }
+    for result, data in people.edited.items():
+        if not result.is_file() or result.read_bytes() != data:
+            yield f"the edited {result} was touched"
+    for rule in RULES:
+        notes = {people.output(rule) / f"{path}.failed.txt" for path, data in people.files[rule].items() if data == BAD}
+        for path in people.output(rule).rglob("*"):
+            if path.is_file() and path not in people.edited and path not in notes:
+                content = recorded.get(str(path))
+                if content is None or content != sha256(path.read_bytes()):
+                    yield f"{path} is on no record"
+
+
+def _ledger(installation: Installation, people: People) -> Iterator[str]:
+    """Each content was charged once under each prompt, was wanted by that rule, and reached somebody."""
+    done = {row["content"] for row in installation.rows("SELECT content FROM item WHERE state = 'done'")}
+    for charge in installation.service.ledger()["charges"]:
+        rule = str(charge["input"]["prompt"]).partition(" ")[0]
+        if charge["times"] != 1:
+            yield f"{charge['content']} was bought {charge['times']} times as {charge['input']['prompt']!r}"
+        if charge["content"] not in people.written[rule]:
+            yield f"{charge['content']} was bought for {rule}, which never saw it"
+        if charge["content"] not in done:
+            yield f"{charge['content']} was bought and never delivered"

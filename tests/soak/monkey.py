@@ -1,0 +1,100 @@
+"""What happens to the daemon and to its service: kills, faults, and at last calm."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from runflowd.failpoints import FAILPOINTS
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from daemon_process import Installation
+
+
+EXPECTED = {0, 78, -signal.SIGKILL}
+"""How the daemon may end: stopped, over a YAML that is broken while it starts, or killed."""
+
+
+class Monkey:
+    """Kills at random; `complaints` lists ends of the daemon that nobody had asked for."""
+
+    def __init__(self, installation: Installation, random: Random) -> None:
+        self._installation = installation
+        self._random = random
+        self._counts: Counter[str] = Counter()
+        self.complaints: list[str] = []
+
+    def tally(self) -> str:
+        """What was done so far."""
+        return ", ".join(f"{count} {what}" for what, count in sorted(self._counts.items()))
+
+    def begin(self) -> None:
+        """A round begins: some of the service's habits change."""
+        service = self._installation.service
+        readings = {
+            "batch_body": "both",
+            "idempotency": self._random.choice(["honoured", "honoured", "ignored"]),
+            "items": self._random.choice(["ordered", "shuffled", "doubled"]),
+        }
+        service.control(readings=readings)
+        self._disturb()
+        self._start()
+
+    def act(self) -> None:
+        """Perhaps do something bad; always have the daemon run again."""
+        deeds = [(self._rest, 30), (self._kill, 3), (self._stop, 1), (self._kill_service, 1), (self._disturb, 3)]
+        (deed,) = self._random.choices([deed for deed, _ in deeds], [weight for _, weight in deeds])
+        deed()
+        self._start()
+
+    def pause(self) -> float:
+        """Seconds until the next action."""
+        return self._random.choice([0.0, 0.02, 0.05, 0.1, 0.3, 0.6])
+
+    def calm(self) -> None:
+        """No more trouble; a daemon that is to die is replaced by one that is not."""
+        self._installation.service.control(readings={}, faults={})
+        daemon = self._installation.daemon
+        if daemon is not None and daemon.process.poll() is None:
+            daemon.kill()
+        self._installation.start()
+
+    def _rest(self) -> None:
+        pass
+
+    def _start(self) -> None:
+        daemon = self._installation.daemon
+        if daemon is not None and (code := daemon.process.poll()) is None:
+            return
+        if daemon is not None and code not in EXPECTED:
+            self.complaints.append(f"the daemon ended by {code}:\n{daemon.log()}")
+        point = self._random.choice(["", "", f"{self._random.choice(FAILPOINTS)}:{self._random.randrange(1, 6)}"])
+        self._counts["starts"] += 1
+        self._installation.start(point, ready=False)
+
+    def _kill(self) -> None:
+        if self._installation.daemon is not None:
+            self._counts["kills"] += 1
+            self._installation.daemon.process.kill()
+            self._installation.daemon.death()
+
+    def _stop(self) -> None:
+        """A stop that comes before the daemon can handle it ends it all the same."""
+        daemon = self._installation.daemon
+        if daemon is not None and "READY=1" in daemon.said and daemon.process.poll() is None:
+            self._counts["stops"] += 1
+            daemon.stop()
+
+    def _kill_service(self) -> None:
+        self._counts["service kills"] += 1
+        readings = {"idempotency": "honoured"}
+        self._installation.service.kill()
+        self._installation.service.start()
+        self._installation.service.control(readings=readings)
+
+    def _disturb(self) -> None:
+        rate = self._random.choice([0.0, 0.05, 0.2])
+        self._installation.service.control(faults={"seed": self._random.randrange(10**6), "rate": rate})

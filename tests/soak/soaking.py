@@ -1,0 +1,79 @@
+"""Rounds of trouble, each ended by calm and a look at the books."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from daemon_process import Installation, Service, until
+
+from tests.soak.auditing import problems
+from tests.soak.monkey import Monkey
+from tests.soak.people import RULES, People
+
+if TYPE_CHECKING:
+    import argparse
+
+CALM = 180.0
+"""Seconds in which everything has to come to rest once the trouble is over."""
+
+
+def soak(options: argparse.Namespace) -> int:
+    """Run the rounds; 0 when all of them ended well."""
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="runflowd-soak-"))
+    _say(f"seed {options.seed}, folder {folder}")
+    began = time.monotonic()
+    rounds = 0
+    with Service(folder / "service") as service:
+        installation = Installation(folder / "installation", service)
+        random = Random(options.seed)
+        people, monkey = People(installation, random), Monkey(installation, random)
+        people.edit_rules()
+        try:
+            while rounds < options.rounds or time.monotonic() - began < options.minutes * 60:
+                rounds += 1
+                if found := _round(installation, people, monkey, options.actions):
+                    _say("\n".join([f"round {rounds} of seed {options.seed}, kept in {folder}:", *found]))
+                    return 1
+                _say(_line(rounds, installation, people, monkey))
+        finally:
+            installation.end()
+    if options.folder is None:
+        shutil.rmtree(folder)
+    _say(f"{rounds} rounds, {time.monotonic() - began:.0f} s, all books as promised")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _round(installation: Installation, people: People, monkey: Monkey, actions: int) -> list[str]:
+    monkey.begin()
+    for _ in range(actions):
+        people.act()
+        monkey.act()
+        time.sleep(monkey.pause())
+    people.mend()
+    monkey.calm()
+    try:
+        until(lambda: not problems(installation, people), "all books in order", CALM)
+    except AssertionError:
+        return [
+            *problems(installation, people),
+            *monkey.complaints,
+            installation.daemon.log() if installation.daemon else "",
+        ]
+    return monkey.complaints
+
+
+def _line(number: int, installation: Installation, people: People, monkey: Monkey) -> str:
+    charges = installation.service.ledger()["charged_times"]
+    files = sum(len(people.files[rule]) for rule in RULES)
+    return f"round {number}: {files} files, {charges} bought, {monkey.tally()}"
