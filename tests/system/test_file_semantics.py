@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from daemon_process import HOLD, Corner, Installation, picture, sha256, until
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 UPSCALE = {"model": "runflow/upscale", "input": {"image_url": "${file.url}", "output_format": "jpeg"}}
 
-RULES = {
+RULES: dict[str, dict[str, Any]] = {
     "": {},
     "-delete": {"after": "delete"},
     "-move": {"after": {"move": "archive"}},

@@ -21,7 +21,7 @@ def prompt(text: str) -> dict[str, str]:
     return {"image_url": "${file.url}", "prompt": text}
 
 
-def bought_with(installation: Installation, data: bytes) -> list[tuple[str, int]]:
+def bought_with(installation: Installation, data: bytes) -> list[tuple[str | None, int]]:
     """Under which prompts a content was charged, and how often."""
     charges = installation.service.ledger()["charges"]
     return [(charge["input"].get("prompt"), charge["times"]) for charge in charges if charge["content"] == sha256(data)]
