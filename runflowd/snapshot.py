@@ -24,7 +24,7 @@ def to_text(rule: Rule, references: Mapping[str, Reference] | None = None) -> st
 def references_from(text: str) -> dict[str, Reference]:
     """The reference files as they were when the text was made."""
     return {
-        name: Reference(**{**values, "stat": Stat(**values["stat"])})
+        name: Reference(**{**values, "stat": Stat(*values["stat"])})
         for name, values in json.loads(text).get(_REFERENCES, {}).items()
     }
 

@@ -1,14 +1,14 @@
-"""Stage tests run on trio's virtual clock."""
+"""Stage tests run on virtual time."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-import trio.testing
+from virtual_clock import patient_clock
 
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Time jumps to the next deadline once nothing else is to be done for 10 real milliseconds."""
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0.01)}
+    """Time jumps to the next deadline once nothing else is to be done."""
+    return "trio", {"clock": patient_clock()}
