@@ -15,6 +15,9 @@ _UNBOUGHT = frozenset({ItemState.WAITING, ItemState.READY, ItemState.FOLLOWING, 
 _RETRIED = frozenset({ItemState.WAITING, ItemState.FAILED, ItemState.SKIPPED})
 """Touching a file in one of these asks for another try."""
 
+_BESIDE = {ItemState.DONE: ItemState.DELIVERING, ItemState.UNKNOWN: ItemState.UNKNOWN}
+"""What an item becomes beside a twin in such a state; beside any other it follows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Twin:
@@ -50,5 +53,4 @@ def decide(existing: ItemState | None, *, same_content: bool, twin: Twin | None,
     supersede = existing is not None and existing not in _UNBOUGHT
     if twin is None:
         return Decision(ItemState.READY, supersede=supersede)
-    state = ItemState.DELIVERING if twin.state is ItemState.DONE else ItemState.FOLLOWING
-    return Decision(state, supersede=supersede, twin=twin.id)
+    return Decision(_BESIDE.get(twin.state, ItemState.FOLLOWING), supersede=supersede, twin=twin.id)

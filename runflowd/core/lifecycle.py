@@ -53,7 +53,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-class IllegalTransition(Exception):  # noqa: N818  it reads as what happened
+class IllegalTransition(Exception):
     """A stage tried to move a row in a way the table does not know: a bug, never a user's fault."""
 
     def __init__(self, before: StrEnum, after: StrEnum) -> None:
@@ -64,13 +64,13 @@ _I = ItemState
 ITEM_MOVES: dict[ItemState, frozenset[ItemState]] = {
     _I.WAITING: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.FAILED, _I.SKIPPED}),
     _I.READY: frozenset({_I.BATCHED, _I.FOLLOWING, _I.DELIVERING, _I.SKIPPED, _I.FAILED}),
-    _I.FOLLOWING: frozenset({_I.READY, _I.DELIVERING, _I.FAILED, _I.SKIPPED}),
+    _I.FOLLOWING: frozenset({_I.READY, _I.DELIVERING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN}),
     _I.BATCHED: frozenset({_I.SUBMITTED, _I.READY, _I.WAITING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN}),
     _I.SUBMITTED: frozenset({_I.DELIVERING, _I.FAILED, _I.UNKNOWN}),
     _I.DELIVERING: frozenset({_I.DONE, _I.FAILED, _I.UNKNOWN}),
     _I.DONE: frozenset({_I.DELIVERING, _I.READY}),
     _I.FAILED: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.SKIPPED}),
-    _I.UNKNOWN: frozenset({_I.READY, _I.SUBMITTED, _I.DELIVERING, _I.FAILED}),
+    _I.UNKNOWN: frozenset({_I.READY, _I.FOLLOWING, _I.SUBMITTED, _I.DELIVERING, _I.FAILED}),
     _I.SKIPPED: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.FAILED}),
 }
 """From each state of an item, where it may go next."""

@@ -78,7 +78,11 @@ def _stat(stat: Stat) -> dict[str, int]:
     return {"size": stat.size, "mtime_ns": stat.mtime_ns, "inode": stat.inode}
 
 
+_TWIN_UNKNOWN = "another file has the same content, and whether that was bought is not known"
+
+
 def _arrival_values(arrival: Arrival, decision: Decision, now: float) -> dict[str, object]:
+    doubtful = decision.state is ItemState.UNKNOWN
     return {
         **_stat(arrival.stat),
         "state": decision.state,
@@ -89,10 +93,10 @@ def _arrival_values(arrival: Arrival, decision: Decision, now: float) -> dict[st
         "snapshot": arrival.snapshot,
         "client_ref": uuid.uuid4().hex,
         "source_item": decision.twin,
-        "failure_code": "",
-        "failure": "",
+        "failure_code": "TWIN_UNKNOWN" if doubtful else "",
+        "failure": _TWIN_UNKNOWN if doubtful else "",
         "ready_at": now,
-        "ended_at": None,
+        "ended_at": now if doubtful else None,
     }
 
 

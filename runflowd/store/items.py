@@ -12,6 +12,8 @@ from runflowd.core.lifecycle import ItemState, check_item
 from runflowd.core.model import Json, Stat
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runflowd.store.connection import Connection, Row
 
 
@@ -140,21 +142,21 @@ def move(
     reason: str = "",
     now: float | None = None,
 ) -> bool:
-    """Move an item along the table of transitions; False when it is no longer in `before`."""
+    """Move an item along the table of transitions; False when it is no longer in `before`.
+
+    Who follows an item shares its doubt, and leaves it with it.
+    """
     check_item(before, after)
     ended = now if after in {ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN} else None
-    return (
-        connection.run(
-            "move_item",
-            id=number,
-            before=before,
-            after=after,
-            failure_code=code,
-            failure=reason,
-            ended_at=ended,
-        )
-        == 1
-    )
+    values = {"failure_code": code, "failure": reason, "ended_at": ended}
+    moved = connection.run("move_item", id=number, before=before, after=after, **values) == 1
+    if moved and after is ItemState.UNKNOWN:
+        for row in connection.all("followers", id=number):
+            move(connection, row["id"], ItemState.FOLLOWING, after, code=code, reason=reason, now=now)
+    if moved and before is ItemState.UNKNOWN and after is not ItemState.FAILED:
+        for row in connection.all("followers_in_doubt", id=number):
+            move(connection, row["id"], ItemState.UNKNOWN, ItemState.FOLLOWING)
+    return moved
 
 
 def promote_follower(connection: Connection, number: int) -> None:
@@ -187,3 +189,11 @@ def in_flight(connection: Connection) -> int:
     """How many items will change without anyone's help."""
     row = connection.one("count_in_flight")
     return int(row["count"]) if row else 0
+
+
+def select_items(connection: Connection, *, rule: str | None, state: str | None, batch: str | None) -> Iterator[Item]:
+    """The current items with the given rule, state and batch, oldest first; read in pages, so the list may be long."""
+    after = 0
+    while rows := connection.all("list_items", rule=rule, state=state, batch=batch, after=after, limit=500):
+        yield from map(item_from, rows)
+        after = rows[-1]["id"]

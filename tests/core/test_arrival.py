@@ -48,10 +48,17 @@ def test_a_twin_that_is_done_lends_its_result() -> None:
     assert Decision(ItemState.DELIVERING, twin=7) == decide(None, same_content=False, twin=Twin(7, ItemState.DONE))
 
 
-@pytest.mark.parametrize("state", sorted((BOUGHT | {ItemState.READY, ItemState.BATCHED}) - {ItemState.DONE}))
+@pytest.mark.parametrize(
+    "state", sorted((BOUGHT | {ItemState.READY, ItemState.BATCHED}) - {ItemState.DONE, ItemState.UNKNOWN})
+)
 def test_a_twin_on_its_way_is_followed(state: ItemState) -> None:
-    """While the twin has no result yet, or perhaps never will, nothing is bought beside it."""
+    """While the twin has no result yet, nothing is bought beside it."""
     assert Decision(ItemState.FOLLOWING, twin=7) == decide(None, same_content=False, twin=Twin(7, state))
+
+
+def test_a_twin_in_doubt_is_shared() -> None:
+    """Perhaps bought, perhaps lost: whoever owns the other file sees it too, and nothing is bought beside it."""
+    assert Decision(ItemState.UNKNOWN, twin=7) == decide(None, same_content=False, twin=Twin(7, ItemState.UNKNOWN))
 
 
 def test_the_same_file_dropped_again_is_disposed_of_again() -> None:
