@@ -15,6 +15,8 @@ COMMANDS = {
     "sync": "Process everything pending once, then end.",
     "check": "Say what is wrong with the configuration, or what it means.",
     "status": "Show how things stand, whether a daemon runs or not.",
+    "list": "List files by rule, state, path or batch.",
+    "retry": "Give failed files another try.",
     "init": "Write a commented configuration to start from.",
     "schema": "Print the JSON Schema of the configuration.",
     "local": "Serve the local image service alone.",

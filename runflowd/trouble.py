@@ -23,7 +23,7 @@ def of_service(error: ApiError) -> Trouble | None:
                 SERVICE,
                 "RATE_LIMITED" if error.status == 429 else "UNREACHABLE",
                 message,
-                "Nothing to do: work resumes by itself. `runflowd doctor` looks at the connection",
+                "Nothing to do if it passes: work resumes by itself. If not, check the network and `service.url`",
                 retry_after=error.retry_after,
             )
     return None

@@ -9,6 +9,7 @@ _REMEDIES = {
     "TOO_LARGE": "Make the file smaller than 50 MiB (52,428,800 bytes) and save it again.",
     "NOT_AN_IMAGE": "Put an image in its place, or move it out of the folder.",
     "INCOMPLETE": "Copy the file again; its end is missing.",
+    "BAD_OVERRIDE": "Correct the _runflow.yaml named above; the file is then taken up by itself.",
     "CANCELLED": "It was cancelled at the service. Touch the file to send it again.",
     "NO_SUBJECT_FOUND": "Use a photo with one clear subject, then save it again.",
     "WEIGHTS_MISSING": "Run `python -m runflowd.local.weights` as the user that runs runflowd, then touch the file.",

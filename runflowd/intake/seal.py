@@ -11,7 +11,7 @@ from runflowd.failpoints import reach
 from runflowd.store.batches import seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from runflowd.context import Context
     from runflowd.intake.shelf import Shelf
@@ -33,20 +33,21 @@ class Sealing:
         now = self._context.clock.now()
         self._times[snapshot] = (self._times.get(snapshot, (now, now))[0], now)
 
-    async def turn(self, shelves: Iterable[Shelf]) -> int:
+    async def turn(self, shelves: Collection[Shelf]) -> int:
         """Seal every group that is due; give how many batches were made."""
         present = {shelf.snapshot: shelf for shelf in shelves if shelf.snapshot}
-        groups = await self._groups(present)
+        groups = await self._groups(present, shelves)
         self._times = {group.key: (group.oldest, group.newest) for group in groups}
         sealed = 0
         for group in due(groups, self._context.clock.now()):
             sealed += await self._seal(present[group.key], group)
-        self.deadline = next_deadline(await self._groups(present) if sealed else groups)
+        self.deadline = next_deadline(await self._groups(present, shelves) if sealed else groups)
         if sealed:
             self._context.bells.dispatch.ring()
         return sealed
 
-    async def _groups(self, present: dict[str, Shelf]) -> list[Group]:
+    async def _groups(self, present: dict[str, Shelf], shelves: Collection[Shelf]) -> list[Group]:
+        """The groups that may be sealed. Items left under an older text of a rule are marked for rewording."""
         rows = await self._context.store.read(lambda connection: connection.all("ready_groups"))
         now = self._context.clock.now()
         groups: list[Group] = []
@@ -54,6 +55,9 @@ class Sealing:
             if shelf := present.get(row["snapshot"]):
                 oldest, newest = self._times.get(row["snapshot"], (now, now))
                 groups.append(Group(row["snapshot"], row["count"], row["bytes"], oldest, newest, shelf.rule.batch))
+            else:
+                for other in shelves:
+                    other.reworded |= other.rule.name == row["rule"]
         return groups
 
     async def _seal(self, shelf: Shelf, group: Group) -> int:

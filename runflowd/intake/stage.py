@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import anyio
@@ -33,6 +34,9 @@ log = structlog.get_logger()
 
 LOOKS_PER_TURN = 64
 
+FACTS = 5.0
+"""Seconds between two questions to the store for files that are to be looked at anew, as after `retry`."""
+
 REFERENCE_LOOK = 5.0
 """Seconds between two looks for a reference file that is not there."""
 
@@ -51,6 +55,7 @@ class Intake:
         self._shelves: dict[str, Shelf] = {}
         self._rules: dict[str, Rule] | None = None
         self._second_looks: list[tuple[float, Look]] = []
+        self._facts_due = 0.0
         self._stopping = False
         self._watcher: Watcher | None = None
 
@@ -104,7 +109,7 @@ class Intake:
         accepted = 0
         for shelf in list(self._shelves.values()):
             accepted += await self._accept(shelf)
-        await self._sealing.turn(self._shelves.values())
+        await self._sealing.turn(list(self._shelves.values()))
         return 0.0 if accepted or self._context.looks else self._nap()
 
     def _nap(self) -> float:
@@ -138,9 +143,8 @@ class Intake:
 
     async def _worded(self, shelf: Shelf) -> bool:
         """Whether it is known what files of this rule are to be sent as; what waits is worded anew if that changed."""
-        if shelf.snapshot and not shelf.rule.files:
-            return True
-        shelf.usable = await follow_references(self._context, shelf)
+        if not shelf.snapshot or shelf.rule.files:
+            shelf.usable = await follow_references(self._context, shelf)
         if not shelf.usable:
             return False
         if shelf.reworded:
@@ -173,6 +177,10 @@ class Intake:
 
     async def _follow_hints(self) -> None:
         now = self._context.clock.now()
+        if now >= self._facts_due:
+            self._facts_due = now + FACTS
+            for row in await self._context.store.read(lambda connection: connection.all("to_look_at", limit=100)):
+                self._context.looks.append(Look(row["rule"], os.fsdecode(row["folder"])))
         ready = [look for due, look in self._second_looks if due <= now]
         self._second_looks = [entry for entry in self._second_looks if entry[0] > now]
         self._context.looks.extend(ready)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
 from typing import TYPE_CHECKING
 
 import anyio
@@ -133,15 +134,16 @@ def _build(service: Service, owner: LocalService) -> Starlette:
 
 
 def _counted(route: Route) -> Route:
-    """The same route, counting its requests for the ledger."""
+    """A copy of the route that counts its requests for the ledger; the original serves other apps, too."""
     inner, name = route.app, route.path
+    counted = copy(route)
 
     async def count(scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"].state.service.requests[f"{scope['method']} {name}"] += 1
         await inner(scope, receive, send)
 
-    route.app = count
-    return route
+    counted.app = count
+    return counted
 
 
 async def _refused(request: Request, error: Exception) -> Response:

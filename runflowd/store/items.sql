@@ -38,6 +38,9 @@ UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = 
 -- name: supersede_item
 UPDATE item SET current = 0 WHERE id = :id
 
+-- name: to_look_at
+SELECT DISTINCT rule, folder FROM item WHERE size < 0 AND current = 1 AND absent_at IS NULL LIMIT :limit
+
 -- name: look_again
 UPDATE item SET size = -1 WHERE id = :id
 
@@ -56,7 +59,7 @@ SELECT DISTINCT folder FROM item WHERE rule = :rule AND current = 1 AND absent_a
 ORDER BY folder LIMIT :limit
 
 -- name: ready_groups
-SELECT snapshot, count(*) AS count, sum(size) AS bytes, min(ready_at) AS oldest FROM item WHERE state = 'ready' GROUP BY snapshot
+SELECT snapshot, rule, count(*) AS count, sum(size) AS bytes FROM item WHERE state = 'ready' GROUP BY snapshot, rule
 
 -- name: ready_of_snapshot
 SELECT id, size FROM item WHERE state = 'ready' AND snapshot = :snapshot ORDER BY id LIMIT :limit
@@ -146,7 +149,7 @@ SELECT count(*) AS count FROM item WHERE state IN ('ready', 'following', 'batche
 
 -- name: list_items
 SELECT * FROM item
-WHERE (:rule IS NULL OR rule = :rule) AND (:state IS NULL OR state = :state) AND (:batch IS NULL OR batch = :batch) AND id > :after
+WHERE current = 1 AND (:rule IS NULL OR rule = :rule) AND (:state IS NULL OR state = :state) AND (:batch IS NULL OR batch = :batch) AND id > :after
 ORDER BY id LIMIT :limit
 
 -- name: last_failures
@@ -164,3 +167,9 @@ UPDATE item SET lease_until = :until WHERE owner = :owner
 
 -- name: free_item_leases
 UPDATE item SET owner = NULL WHERE owner IS NOT NULL AND owner != :owner
+
+-- name: buy_again
+UPDATE item SET batch = NULL, position = NULL, run_id = NULL, client_ref = :client_ref, source_item = NULL WHERE id = :id
+
+-- name: batch_again
+UPDATE batch SET state = 'submitted', due_at = 0, attempts = 0, failure_code = '', failure = '' WHERE id = :id AND state = 'unknown'

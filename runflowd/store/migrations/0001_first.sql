@@ -79,6 +79,7 @@ CREATE INDEX item_ready ON item (snapshot, id) WHERE state = 'ready';
 CREATE INDEX item_delivering ON item (rule, due_at, id) WHERE state = 'delivering';
 CREATE INDEX item_unnoted ON item (id) WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1;
 CREATE INDEX item_absent ON item (absent_at) WHERE absent_at IS NOT NULL;
+CREATE INDEX item_to_look_at ON item (rule, folder) WHERE size < 0;
 CREATE INDEX item_following ON item (source_item) WHERE state = 'following';
 CREATE INDEX item_ended ON item (ended_at) WHERE cost IS NOT NULL;
 

@@ -162,3 +162,12 @@ async def test_control_can_be_switched_off(tmp_path: Path) -> None:
         answer = await caller.http.get("/_control")
 
     assert answer.status_code == 404
+
+
+async def test_each_service_counts_its_own_requests(tmp_path: Path) -> None:
+    """A second service in the same process neither adds to the first one's books nor doubles its own."""
+    async with local_service(tmp_path / "one") as one, local_service(tmp_path / "two") as two:
+        await one.get("/v1/health")
+        await two.get("/v1/health")
+
+        assert (1, 1) == (one.service.requests["GET /v1/health"], two.service.requests["GET /v1/health"])
