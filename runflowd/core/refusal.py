@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from runflowd.core.model import Json
 from runflowd.core.recipe import BatchItem, guide_body, reference_body, run_body
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Json
 
 
 class Shape(StrEnum):
