@@ -120,7 +120,7 @@ def connect(path: Path, *, readonly: bool = False) -> Connection:
         raw.row_factory = sqlite3.Row
         raw.execute("PRAGMA busy_timeout = 10000")
         raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA cache_size = -8192")
+        raw.execute("PRAGMA cache_size = -2048")  # KiB; what is not here is in the page cache of the system
         if not readonly:
             raw.execute("PRAGMA journal_mode = WAL")
             raw.execute("PRAGMA synchronous = FULL")
