@@ -9,19 +9,15 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from runflowd import files
 from runflowd.context import LONGEST_NAP, Context, Look
-from runflowd.core.model import Existing
 from runflowd.errors import StoreError
-from runflowd.incidents import Trouble, watch_scope
 from runflowd.intake.accept import Accepting
 from runflowd.intake.look import Looking
 from runflowd.intake.references import follow_references
 from runflowd.intake.refresh import refresh_ready
-from runflowd.intake.removal import remove_outputs
 from runflowd.intake.seal import Sealing
 from runflowd.intake.shelf import Shelf
-from runflowd.store.facts import fact
+from runflowd.intake.sweep import Sweeping
 from runflowd.watch import Watcher
 
 if TYPE_CHECKING:
@@ -50,6 +46,7 @@ class Intake:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._looking = Looking(context)
+        self._sweeping = Sweeping(context, self._looking)
         self._accepting = Accepting(context)
         self._sealing = Sealing(context)
         self._shelves: dict[str, Shelf] = {}
@@ -105,7 +102,7 @@ class Intake:
         for shelf in self._shelves.values():
             if not shelf.sweeping and shelf.sweep_due <= now:
                 shelf.sweeping = True
-                group.start_soon(self._sweep, shelf)
+                group.start_soon(self._sweeping.sweep, shelf)
         accepted = 0
         for shelf in list(self._shelves.values()):
             accepted += await self._accept(shelf)
@@ -194,70 +191,6 @@ class Intake:
             await self._looking.tree(shelf, look.folder, deep=look.deep)
             if look.deep and look not in ready:
                 self._second_looks.append((now + SECOND_LOOK, look))
-
-    async def _sweep(self, shelf: Shelf) -> None:
-        started = self._context.clock.now()
-        shelf.overflowed = False
-        identity = await anyio.to_thread.run_sync(files.root_identity, shelf.rule.watch)
-        try:
-            if identity is None:
-                await self._root_missing(shelf)
-                return
-            await self._skip_existing(shelf)
-            shelf.opened = True
-            shelf.unreadable = None
-            seen = await self._looking.tree(shelf, "", deep=True)
-            await self._tell_whether_readable(shelf)
-            if shelf.identity in {None, identity}:
-                await self._looking.vanished(shelf, seen)
-            shelf.swept = True
-            await remove_outputs(self._context, shelf.rule)
-        except StoreError as trouble:
-            log.error(str(trouble), action="store.failed", stage="intake")
-        finally:
-            shelf.identity = identity
-            shelf.sweeping = False
-            now = self._context.clock.now()
-            # A folder that takes long to read is read less often: at most a tenth of the time.
-            pause = shelf.interval if not shelf.overflowed else min(shelf.interval, 5.0)
-            shelf.sweep_due = now + max(pause, 10 * (now - started))
-            self._context.bells.intake.ring()
-
-    async def _tell_whether_readable(self, shelf: Shelf) -> None:
-        """After a whole sweep: a folder that could not be read is an incident, for its files wait unseen."""
-        scope, trouble = watch_scope(shelf.rule.name), shelf.unreadable
-        if trouble is None:
-            await self._context.incidents.over(scope)
-            return
-        remedy = f"{trouble.advice or 'Mend the folder.'} Its files are taken up by themselves then"
-        sentence = f"rule {shelf.rule.name}: {trouble}"
-        await self._context.incidents.report(
-            Trouble(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=shelf.interval)
-        )
-
-    async def _root_missing(self, shelf: Shelf) -> None:
-        rule = shelf.rule
-        await self._context.incidents.report(
-            Trouble(
-                watch_scope(rule.name),
-                "WATCH_MISSING",
-                f"rule {rule.name}: the watched folder {rule.watch} is not there",
-                "Create it or mount it; nothing that was in it counts as deleted",
-                slowest=shelf.interval,
-            )
-        )
-        shelf.swept = True
-
-    async def _skip_existing(self, shelf: Shelf) -> None:
-        """Under `existing: skip`, what lies there when a rule is first seen is recorded and left alone."""
-        subject, rule = f"rule-seen:{shelf.rule.name}", shelf.rule
-        seen = await self._context.store.read(lambda connection: fact(connection, "", subject))
-        if seen is None and rule.existing is Existing.SKIP:
-            await self._looking.skip_all(shelf)
-        if seen is None:
-            await self._context.store.write(
-                lambda connection: connection.run("save_fact", service="", subject=subject, value="yes")
-            )
 
     async def _accept(self, shelf: Shelf) -> int:
         if not await self._worded(shelf):

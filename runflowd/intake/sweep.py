@@ -1,0 +1,95 @@
+"""The sweep: a look at everything below a watched folder. It finds what events missed, and what is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import structlog
+
+from runflowd import files
+from runflowd.core.model import Existing
+from runflowd.errors import StoreError
+from runflowd.incidents import Trouble, watch_scope
+from runflowd.intake.removal import remove_outputs
+from runflowd.store.facts import fact
+
+if TYPE_CHECKING:
+    from runflowd.context import Context
+    from runflowd.intake.look import Looking
+    from runflowd.intake.shelf import Shelf
+
+log = structlog.get_logger()
+
+
+class Sweeping:
+    """Sweeps one rule at a time or several beside each other; each shelf says when it is due."""
+
+    def __init__(self, context: Context, looking: Looking) -> None:
+        self._context = context
+        self._looking = looking
+
+    async def sweep(self, shelf: Shelf) -> None:
+        """Look at the whole tree once, and say when to do so again."""
+        started = self._context.clock.now()
+        shelf.overflowed = False
+        identity = await anyio.to_thread.run_sync(files.root_identity, shelf.rule.watch)
+        try:
+            if identity is None:
+                await self._root_missing(shelf)
+                return
+            await self._skip_existing(shelf)
+            shelf.opened = True
+            shelf.unreadable = None
+            seen = await self._looking.tree(shelf, "", deep=True)
+            await self._tell_whether_readable(shelf)
+            if shelf.identity in {None, identity}:
+                await self._looking.vanished(shelf, seen)
+            shelf.swept = True
+            await remove_outputs(self._context, shelf.rule)
+        except StoreError as trouble:
+            log.error(str(trouble), action="store.failed", stage="intake")
+        finally:
+            shelf.identity = identity
+            shelf.sweeping = False
+            now = self._context.clock.now()
+            # A folder that takes long to read is read less often: at most a tenth of the time.
+            pause = shelf.interval if not shelf.overflowed else min(shelf.interval, 5.0)
+            shelf.sweep_due = now + max(pause, 10 * (now - started))
+            self._context.bells.intake.ring()
+
+    async def _tell_whether_readable(self, shelf: Shelf) -> None:
+        """After a whole sweep: a folder that could not be read is an incident, for its files wait unseen."""
+        scope, trouble = watch_scope(shelf.rule.name), shelf.unreadable
+        if trouble is None:
+            await self._context.incidents.over(scope)
+            return
+        remedy = f"{trouble.advice or 'Mend the folder.'} Its files are taken up by themselves then"
+        sentence = f"rule {shelf.rule.name}: {trouble}"
+        await self._context.incidents.report(
+            Trouble(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=shelf.interval)
+        )
+
+    async def _root_missing(self, shelf: Shelf) -> None:
+        rule = shelf.rule
+        await self._context.incidents.report(
+            Trouble(
+                watch_scope(rule.name),
+                "WATCH_MISSING",
+                f"rule {rule.name}: the watched folder {rule.watch} is not there",
+                "Create it or mount it; nothing that was in it counts as deleted",
+                slowest=shelf.interval,
+            )
+        )
+        shelf.swept = True
+
+    async def _skip_existing(self, shelf: Shelf) -> None:
+        """Under `existing: skip`, what lies there when a rule is first seen is recorded and left alone."""
+        subject, rule = f"rule-seen:{shelf.rule.name}", shelf.rule
+        seen = await self._context.store.read(lambda connection: fact(connection, "", subject))
+        if seen is None and rule.existing is Existing.SKIP:
+            await self._looking.skip_all(shelf)
+        if seen is None:
+            await self._context.store.write(
+                lambda connection: connection.run("save_fact", service="", subject=subject, value="yes")
+            )
