@@ -58,7 +58,7 @@ def refusal(place: Place, response: httpx.Response, body: bytes, *, scope: Scope
     if status in _PASSING or status >= 500:
         return _passing(place, response, code, message, ambiguous=ambiguous)
     if 300 <= status < 400:
-        return _redirect(place, response, Scope.SERVICE)
+        return Unsafe(place, status=status, code="REDIRECT", message=_redirect(response), scope=Scope.SERVICE)
     if status in (400, 422):
         return Rejected(place, status=status, code=code, message=message, problems=problems, scope=scope)
     if status in _ABOUT_US:
@@ -81,7 +81,8 @@ def storage_refusal(place: Place, response: httpx.Response, body: bytes, *, scop
         wait = retry_after(response)
         return RateLimited(place, status=status, code=code, message=message, retry_after=wait, scope=scope)
     if 300 <= status < 400:
-        return _redirect(place, response, Scope.ITEM)
+        # Not the storage's doing, which signs every address: the login page of a network, most likely.
+        return Transient(place, status=status, code="REDIRECT", message=_redirect(response), scope=scope)
     if status in (404, 410):
         return NotFound(place, status=status, code=code, message=message, scope=Scope.ITEM)
     if 400 <= status < 500 and status not in (408, 425):
@@ -105,16 +106,10 @@ def _passing(place: Place, response: httpx.Response, code: str, message: str, *,
     )
 
 
-def _redirect(place: Place, response: httpx.Response, scope: Scope) -> ApiError:
+def _redirect(response: httpx.Response) -> str:
     # The host alone: the rest may hold whatever the server was told.
     where = response.headers.get("location", "").partition("://")[2].partition("/")[0] or "another address"
-    return Unsafe(
-        place,
-        status=response.status_code,
-        code="REDIRECT",
-        message=f"it redirects to {where}, and redirects are never followed",
-        scope=scope,
-    )
+    return f"it redirects to {where}, and redirects are never followed"
 
 
 def _tag(pattern: re.Pattern[str], page: str) -> str:

@@ -141,7 +141,7 @@ async def test_the_readers_file_is_closed_when_storage_hangs_up() -> None:
         pytest.param(answer(status=404), NotFound, id="gone"),
         pytest.param(answer(status=503, retry_after="7"), Transient, id="busy"),
         pytest.param(answer(status=429), RateLimited, id="crowded"),
-        pytest.param(answer(status=301, location="https://x.example/"), Unsafe, id="redirect"),
+        pytest.param(answer(status=301, location="https://x.example/"), Transient, id="redirect"),
         pytest.param(hang_up, Transient, id="hangs up"),
         pytest.param(stay_silent, Transient, id="silent"),
         pytest.param(drip(b"HTTP/1.1 200 OK\r\nx: "), Transient, id="slow loris"),
