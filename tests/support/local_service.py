@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -30,13 +31,16 @@ PASS_THROUGH = "/v1/models/runflow/pass-through"
 
 
 class InProcess(httpx.ASGITransport):
-    """ASGI in process, where a connection the service cuts looks to the client as it does on a socket."""
+    """ASGI in process, where a cut connection looks as it does on a socket, and answers are dated as a server does."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
-            return await super().handle_async_request(request)
+            answer = await super().handle_async_request(request)
         except ConnectionResetError as error:
             raise httpx.ReadError(str(error), request=request) from error
+        service: Service = self.app.state.service  # type: ignore[attr-defined]  # the service's own app
+        answer.headers["date"] = formatdate(service.clock(), usegmt=True)
+        return answer
 
 
 @dataclass

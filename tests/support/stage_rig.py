@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from runflowd.local.deliveries import Send
     from runflowd.store import Connection, Store
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
@@ -144,8 +145,13 @@ def rule(folder: Path, **changes: Any) -> Rule:
 
 
 @asynccontextmanager
-async def running(folder: Path, *rules: Rule, service: dict[str, Any] | None = None) -> AsyncIterator[Rig]:
-    """The pipeline at work over `rules` (default: one), with the clock of the running event loop."""
+async def running(
+    folder: Path, *rules: Rule, service: dict[str, Any] | None = None, send: Send | None = None
+) -> AsyncIterator[Rig]:
+    """The pipeline at work over `rules` (default: one), with the clock of the running event loop.
+
+    `send` is how callbacks leave the local service.
+    """
     virtual = trio.lowlevel.current_clock()
     started = virtual.current_time()
 
@@ -154,7 +160,7 @@ async def running(folder: Path, *rules: Rule, service: dict[str, Any] | None = N
 
     switches = service or {}
     async with (
-        LocalService(LocalSettings(folder / "service", url_lifetime=1e9, **switches), clock=wall) as local,
+        LocalService(LocalSettings(folder / "service", url_lifetime=1e9, **switches), clock=wall, send=send) as local,
         Runflow(Service(BASE, api_key=SecretKey("key")), transport=InProcess(local.app), limits=PATIENT) as api,
         open_store(folder / "state.db") as store,
     ):
