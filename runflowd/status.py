@@ -7,6 +7,7 @@ costs the daemon nothing.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from runflowd.store.facts import incidents, spend_since
 from runflowd.store.reports import count_states, troubled, waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from decimal import Decimal
 
     from runflowd.config import Config
@@ -95,12 +97,19 @@ def holder(path: Path) -> int | None:
     lock = path.with_name(path.name + ".lock")
     try:
         pid = int(lock.read_text("ascii"))
-        held = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}  # noqa: PTH115  # text is compared
+        held = set(_open_files(pid))
     except PermissionError:
         return pid if lock.exists() else None  # somebody else's process: it is there, more cannot be seen
     except (OSError, ValueError):
         return None
     return pid if str(lock.resolve()) in held else None
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    """What a process has open. The handle that lists them, when it is our own, is gone when it is read."""
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            yield os.readlink(entry)  # noqa: PTH115  # text is compared
 
 
 def as_json(status: Status) -> dict[str, Any]:

@@ -42,6 +42,7 @@ _BY_CLASS = {
     "Locked": Exit.TRY_AGAIN,
     "NotDurable": Exit.TRY_AGAIN,
     "NoSpace": Exit.TRY_AGAIN,
+    "AddressUnusable": Exit.TRY_AGAIN,
     "Transient": Exit.TRY_AGAIN,
     "OutOfCredit": Exit.TRY_AGAIN,
     "Unauthorized": Exit.NOT_ALLOWED,
