@@ -17,6 +17,7 @@ from runflowd.errors import RunflowdError
 from runflowd.files import FileTrouble
 from runflowd.store import Locked
 from runflowd.store.store import NotDurable
+from runflowd.web.address import AddressUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,7 +245,7 @@ def test_status_before_the_first_run_says_so(desk: Desk) -> None:
 
 def test_every_error_with_an_exit_code_exists() -> None:
     """The table of exit codes names classes; each of them is one of ours."""
-    trees = (RunflowdError, ApiError, FileTrouble, CredentialError, Locked, NotDurable)
+    trees = (RunflowdError, ApiError, FileTrouble, CredentialError, Locked, NotDurable, AddressUnusable)
     known = {tree.__name__ for root in trees for tree in _family(root)}
 
     assert set() == _BY_CLASS.keys() - known
