@@ -46,6 +46,11 @@ def output_scope(rule: str) -> str:
     return f"output:{rule}"
 
 
+def download_scope(rule: str) -> str:
+    """The scope of trouble with fetching a rule's results; it pauses nothing."""
+    return f"download:{rule}"
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """What went wrong for a whole scope, and what to do about it."""

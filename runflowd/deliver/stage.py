@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from runflowd import files
-from runflowd.api.errors import ApiError, NotFound, Unauthorized, Unsafe
+from runflowd.api.errors import ApiError, NotFound, Transient, Unauthorized, Unsafe
 from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay
 from runflowd.core.lifecycle import ItemState
 from runflowd.deliver.closing import Closing
 from runflowd.deliver.delivery import Delivery
 from runflowd.deliver.fetch import NoResult
-from runflowd.incidents import SERVICE, Trouble, output_scope, rule_scope
+from runflowd.incidents import SERVICE, Trouble, download_scope, output_scope, rule_scope
 from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease
 from runflowd.store.facts import Output, outputs_of
@@ -98,7 +98,7 @@ class Deliver:
         else:
             placed = await self._delivery.bring(item, rule, claimed.done)
             await self._closing.succeed(item, rule, placed)
-            await self._context.incidents.over(SERVICE)
+            await self._context.incidents.over(SERVICE, download_scope(item.rule))
         await self._context.incidents.over(output_scope(item.rule), rule_scope(item.rule))
 
     def _rule_of(self, claimed: Claimed) -> Rule | None:
@@ -111,22 +111,23 @@ class Deliver:
         context, item = self._context, claimed.item
         trouble = _wider_trouble(item, error)
         if trouble:
-            await context.incidents.report(trouble)
+            # Wider trouble does not count against the item, however long it lasts.
+            tries, pause = item.attempts, await context.incidents.report(trouble) - context.clock.now()
         else:
+            tries = item.attempts + 1
+            pause = delay(tries, cap=300.0, jitter=context.clock.jitter())
             log.warning(
                 str(error),
                 action="delivery.trouble",
                 rule=item.rule,
                 path=item.path,
-                tries=item.attempts + 1,
+                tries=tries,
                 exc_info=unexpected(error),
             )
-        tries = item.attempts + 1
         final = isinstance(error, NoResult | NotFound | Unsafe) or tries >= MOST_TRIES
         if trouble is None and final and unexpected(error) is None and item.state is ItemState.DELIVERING:
             await self._give_up(item, error)
             return
-        pause = delay(tries, cap=300.0, jitter=context.clock.jitter())
         values = {"attempts": tries, "due_at": context.clock.wall() + pause, "failure_code": item.failure_code}
         reason = item.failure if item.state is not ItemState.DELIVERING else str(error)
         await context.store.write(
@@ -166,8 +167,9 @@ def _claimed(connection: Connection, item: Item) -> Claimed:
 def _wider_trouble(item: Item, error: Exception) -> Trouble | None:
     """The trouble behind a delivery that did not work, when it is not the item's own.
 
-    A full disk pauses the rule, whose submissions would only add to what cannot be written. Any
-    other trouble with the folder is said once; each item is tried again on its own, more and more slowly.
+    A full disk pauses the rule, whose submissions would only add to what cannot be written. Other
+    trouble with the folder, or with the storage that holds the results, is said once and pauses nothing;
+    each item is tried again on its own.
     """
     if isinstance(error, files.NoSpace):
         return Trouble(
@@ -178,4 +180,7 @@ def _wider_trouble(item: Item, error: Exception) -> Trouble | None:
         return Trouble(output_scope(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)
     if isinstance(error, ApiError) and (isinstance(error, Unauthorized) or error.scope == "service"):
         return of_service(error)
+    if isinstance(error, Transient):
+        remedy = "Nothing to do: the results are paid for, and are fetched as soon as that works"
+        return Trouble(download_scope(item.rule), "RESULT_UNREACHABLE", f"rule {item.rule}: {error}", remedy)
     return None

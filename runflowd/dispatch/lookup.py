@@ -122,4 +122,5 @@ class LookUp:
                 move(connection, item.id, ItemState.BATCHED, ItemState.UNKNOWN, code=code, reason=reason, now=now)
 
         await self._context.store.write(write)
+        self._context.bells.deliver.ring()
         log.error(reason, action="batch.unknown", rule=batch.rule, batch=batch.id, code=code, items=len(items))

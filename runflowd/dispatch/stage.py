@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd.api.errors import ApiError, Conflict, NotFound, Rejected
+from runflowd.api.errors import ApiError, Conflict, Rejected
 from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome, Resume, resume
@@ -195,14 +195,14 @@ class Dispatch:
         trouble = None
         if isinstance(error, ApiError):
             trouble = of_rule(batch.rule, batch.model, error) or of_service(error)
-        pause = delay(batch.attempts + 1, cap=300.0, jitter=context.clock.jitter())
         if trouble:
-            await context.incidents.report(trouble)
+            # Wider trouble does not count against the batch, however long it lasts.
+            tries, pause = batch.attempts, await context.incidents.report(trouble) - context.clock.now()
         else:
+            tries = batch.attempts + 1
+            pause = max(5.0, delay(tries, cap=300.0, jitter=context.clock.jitter()))
             log.error(str(error), action="batch.trouble", rule=batch.rule, batch=batch.id, exc_info=unexpected(error))
-        if isinstance(error, NotFound) or trouble is None:
-            pause = max(pause, 5.0)
-        await self._release(batch, due_at=now + pause, attempts=batch.attempts + 1, reason=str(error))
+        await self._release(batch, due_at=now + pause, attempts=tries, reason=str(error))
 
     async def _release(self, batch: Batch, *, due_at: float, attempts: int = 0, reason: str = "") -> None:
         owner = self._context.store.owner

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from runflowd.api.errors import Expired, NotFound, Transient
+from runflowd.api.errors import Expired, NotFound, Rejected, Transient
 from runflowd.failpoints import reach
 from runflowd.store.facts import UploadedAsset, find_asset, save_asset
 
@@ -24,6 +24,14 @@ seven days in one place and "short" in another; ten minutes suits both."""
 
 _PAUSES = (0.25, 0.75)
 """Seconds before the second and third try of one upload, as the service's own client does."""
+
+
+class _NotArrived(Exception):
+    """The bytes were sent, and the service says that it has none: something between us took them and said yes."""
+
+    def __init__(self, refusal: Rejected) -> None:
+        self.refusal = refusal
+        super().__init__(str(refusal))
 
 
 class Uploads:
@@ -72,18 +80,24 @@ class Uploads:
             for pause in _PAUSES:
                 try:
                     return await self._upload(content, body)
-                except (Transient, Expired) as trouble:
+                except (Transient, Expired, _NotArrived) as trouble:
                     if isinstance(trouble, Transient) and trouble.status == 429:
                         raise
                     await anyio.sleep(pause)
-            return await self._upload(content, body)
+            try:
+                return await self._upload(content, body)
+            except _NotArrived as last:
+                raise last.refusal from None
 
     async def _upload(self, content: Content, body: Body) -> Asset:
         api = self._context.remote.api
         session = await api.create_upload(content.name, content.mime, body.size)
         await api.put(session, content.mime, body.size, body.chunks)
         reach("asset.uploaded")
-        asset = await api.confirm(session.asset_id)
+        try:
+            asset = await api.confirm(session.asset_id)
+        except Rejected as refusal:
+            raise _NotArrived(refusal) from refusal
         reach("asset.confirmed")
         return asset
 

@@ -226,17 +226,19 @@ class Track:
             return
         trouble = of_service(error) if isinstance(error, ApiError) else None
         if trouble:
-            await context.incidents.report(trouble)
+            # Wider trouble does not count as a look, however long it lasts.
+            looks, pause = batch.attempts, await context.incidents.report(trouble) - context.clock.now()
         else:
+            looks = batch.attempts + 1
+            pause = delay(looks, base=max(context.remote.poll, 1.0), cap=300.0, jitter=context.clock.jitter())
             log.warning(str(error), action="batch.trouble", rule=batch.rule, batch=batch.id, exc_info=unexpected(error))
-        pause = delay(batch.attempts + 1, base=max(context.remote.poll, 1.0), cap=300.0, jitter=context.clock.jitter())
         await context.store.write(
             lambda connection: release(
                 connection,
                 batch,
                 context.store.owner,
                 due_at=context.clock.wall() + pause,
-                attempts=batch.attempts + 1,
+                attempts=looks,
                 reason=str(error),
                 stalled_at=batch.stalled_at,
             )

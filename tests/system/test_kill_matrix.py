@@ -120,9 +120,7 @@ def test_a_kill_does_not_make_a_source_outlive_its_rule(installation: Installati
 
 @pytest.mark.parametrize("idempotency", ["honoured", "ignored"])
 @pytest.mark.parametrize("point", ["purchase.intended", "purchase.answered", "purchase.recorded"])
-def test_single_runs_are_bought_once_through_a_kill(
-    installation: Installation, point: str, idempotency: str
-) -> None:
+def test_single_runs_are_bought_once_through_a_kill(installation: Installation, point: str, idempotency: str) -> None:
     """A model without batches, and a service that may not know the key again (scenarios 59, 60)."""
     dropped = files()
     drop(installation, dropped)
