@@ -21,6 +21,7 @@ COMMANDS = {
     "schema": "Print the JSON Schema of the configuration.",
     "local": "Serve the local image service alone.",
     "callbacks": "Make the secret that proves where callbacks come from.",
+    "systemd": "Place the unit files, and say what their sandbox must allow.",
     "demo": "Process eight sample photos on this machine and show them.",
 }
 """Every command in the order of `--help`; the module `runflowd.commands.NAME` has the rest."""
