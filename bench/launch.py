@@ -1,6 +1,7 @@
-"""`python -m bench.launch CONFIG`: the daemon without its command line, optionally under a profiler.
+"""`python -m bench.launch CONFIG`: the daemon under cProfile.
 
-`$BENCH_PROFILE` names a file for cProfile's figures; profiled runs are for reading, not for comparing.
+`$BENCH_PROFILE` names the file for its figures, and makes every benchmark start the daemon this way.
+Profiled runs are for reading, not for comparing, and show the event loop's thread alone.
 """
 
 from __future__ import annotations
@@ -22,17 +23,13 @@ def main() -> None:
     source = Path(sys.argv[1])
     log.configure()
     config = load(source)
-    profile = os.environ.get("BENCH_PROFILE")
-    if not profile:
-        anyio.run(run_daemon, config, source)
-        return
     profiler = cProfile.Profile()
     profiler.enable()
     try:
         anyio.run(run_daemon, config, source)
     finally:
         profiler.disable()
-        profiler.dump_stats(profile)
+        profiler.dump_stats(os.environ["BENCH_PROFILE"])
 
 
 if __name__ == "__main__":

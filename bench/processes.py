@@ -114,10 +114,11 @@ class Service(Program):
         return found
 
 
-def daemon(folder: Path, config: str, log: Path | None = None) -> Program:
+def daemon(folder: Path, config: str) -> Program:
     """`runflowd run` with a configuration; its state lies in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "config.yaml"
     source.write_text(config, "utf-8")
     environment = {"RUNFLOW_API_KEY": "bench", "STATE_DIRECTORY": str(folder / "state")}
-    return Program(log or folder / "daemon.log", "-m", "bench.launch", str(source), environment=environment)
+    command = ("bench.launch", str(source)) if "BENCH_PROFILE" in os.environ else ("runflowd", "run", "-c", str(source))
+    return Program(folder / "daemon.log", "-m", *command, environment=environment)

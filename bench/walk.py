@@ -20,10 +20,11 @@ from runflowd.clock import Clock
 from runflowd.config import load
 from runflowd.context import Context, Remote
 from runflowd.core.lifecycle import ItemState
-from runflowd.engine import by_name, state_path
+from runflowd.engine import by_name
 from runflowd.incidents import Incidents
 from runflowd.intake.look import Looking
 from runflowd.intake.shelf import Shelf
+from runflowd.places import state_path
 from runflowd.store import open_store
 from runflowd.store.arrivals import set_aside
 
