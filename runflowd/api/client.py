@@ -188,10 +188,19 @@ class Runflow:
         return await self._signed(_RUN, reading.run, "runs", run_id)
 
     async def find_runs(self, client_ref: str) -> tuple[Run, ...]:
-        """Return the runs created with exactly this `client_ref`, which holds no quote."""
-        assert "'" not in client_ref
+        """Return the runs created with exactly this `client_ref`, which holds neither quote nor space.
+
+        The filter is spelled as shipped clients do; where that is refused, as the concept page does.
+        """
+        assert not set("' ") & set(client_ref)
+        try:
+            return await self._find_runs(client_ref, f"client_ref.EQ:'{client_ref}'")
+        except Rejected:
+            return await self._find_runs(client_ref, f"client_ref:{client_ref}")
+
+    async def _find_runs(self, client_ref: str, filter_: str) -> tuple[Run, ...]:
         found: list[Run] = []
-        query = {"q": f"client_ref.EQ:'{client_ref}'", "limit": "100"}
+        query = {"q": filter_, "limit": "100"}
         for _ in range(_SEARCH_PAGES):
             runs, cursor = await self._session.call(_RUNS, reading.runs, "runs", query=query)
             # A server that ignores the filter answers with everybody's runs.

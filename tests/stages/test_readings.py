@@ -269,3 +269,38 @@ async def test_trouble_with_callbacks_changes_nothing(tmp_path: Path, kind: str)
 
         assert without_odd(USUAL) == told
         assert ({401} if kind in {"forge", "unsigned"} else set()) == set(hook.answers) - {204}
+
+
+UNHEARD = ("lose", "truncate", "short", "garbage", "login", "huge")
+"""Troubles after which nobody on this side can tell whether a purchase was made."""
+
+
+@pytest.mark.parametrize("filtering", get_args(Readings.model_fields["filter"].annotation))
+@pytest.mark.parametrize("remembering", get_args(Readings.model_fields["idempotency"].annotation))
+@pytest.mark.parametrize("route", ["batch", "run"])
+async def test_a_lost_answer_costs_nothing_twice(tmp_path: Path, route: str, remembering: str, filtering: str) -> None:
+    """Whether keys count or not and however runs are searched: what was bought is found before it is bought again."""
+    readings = {
+        "batch_models": "none" if route == "run" else "declared",
+        "idempotency": remembering,
+        "filter": filtering,
+        "page_size": "small",
+    }
+    requests = [fault(kind, route, 1) for kind in UNHEARD]
+    async with day(tmp_path, readings, requests=requests, runs=[BAD]) as (rig, _):
+        told = await work(rig, FEWER)
+
+    assert without_odd(USUAL) == told
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_nobody_silences_us_for_longer_than_an_hour(tmp_path: Path, status: int) -> None:
+    """A `Retry-After` of years is believed for an hour, and then the service is asked again."""
+    requests = [{**fault("status", "poll", 1), "status": status}]
+    async with day(tmp_path, {"retry_after": "absurd"}, requests=requests) as (rig, _):
+        rig.drop("a.jpg")
+        with anyio.fail_after(60):
+            while not rig.engine.context.incidents.snapshot():
+                await anyio.sleep(1)
+
+        assert 3500 < rig.engine.context.incidents.closed_for("service") <= 3600
