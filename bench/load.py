@@ -50,7 +50,7 @@ def measure(report: Report, folder: Path, *, files: int) -> None:
             (folder / "staging").rename(folder / "flood" / "pasted")
             running.until((folder / "flood-out" / "pasted").exists, 120)
             waited = _other(folder, running.until)
-            running.until(lambda: count_files(folder / "flood-out" / "pasted") >= files, 900)
+            running.until(lambda: count_files(folder / "flood-out" / "pasted") >= files, max(900, files / 5))
             seconds = time.monotonic() - began
             usage = running.end()
         ledger = service.ledger()

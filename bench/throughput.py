@@ -57,8 +57,13 @@ def measure(report: Report, folder: Path, *, files: int, size: int, rounds: int)
     floors: list[Round] = []
     daemons: list[Round] = []
     for number in range(rounds):
-        floors.append(_floor_round(folder / f"floor-{number}", source, files))
-        daemons.append(_daemon_round(folder / f"daemon-{number}", source, files))
+        # Every other round begins with the other one, so that neither always has the warmer machine.
+        runs = [
+            lambda number=number: floors.append(_floor_round(folder / f"floor-{number}", source, files)),
+            lambda number=number: daemons.append(_daemon_round(folder / f"daemon-{number}", source, files)),
+        ]
+        for run in runs if number % 2 == 0 else reversed(runs):
+            run()
     shutil.rmtree(source)
     report.add(f"throughput: {files:,} files of {size:,} bytes, {rounds} rounds", *_figures(files, floors, daemons))
 
