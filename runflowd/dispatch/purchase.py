@@ -92,9 +92,9 @@ class Purchasing:
         """Settle a purchase: its bytes are dropped, its key is never sent again."""
         await self._context.store.write(lambda connection: close_purchase(connection, purchase.key, outcome, remote_id))
 
-    async def confirm_shape(self, batch: Batch, purchase: Purchase) -> None:
-        """Remember that the service understood this body, though it did not like an item in it."""
-        values = {"service": batch.service, "subject": BODY_SUBJECT, "value": purchase.shape}
+    async def note_shape(self, batch: Batch, shape: str) -> None:
+        """Remember which body the service understood, though it did not like an item in it; "" forgets."""
+        values = {"service": batch.service, "subject": BODY_SUBJECT, "value": shape}
         await self._context.store.write(lambda connection: connection.run("save_fact", **values))
 
     async def record_batch(self, batch: Batch, purchase: Purchase, created: Created, items: list[Item]) -> None:

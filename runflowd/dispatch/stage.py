@@ -129,7 +129,7 @@ class Dispatch:
     async def _facts(self, batch: Batch) -> tuple[str | None, str | None]:
         def look(connection: Connection) -> tuple[str | None, str | None]:
             return (
-                fact(connection, batch.service, BODY_SUBJECT),
+                fact(connection, batch.service, BODY_SUBJECT) or None,
                 fact(connection, batch.service, takes_subject(batch.model)),
             )
 
@@ -172,8 +172,8 @@ class Dispatch:
             for index in sorted(bad if step is not Step.OTHER_SHAPE else ()):
                 if index < len(items):
                     await self._preparing.fail(items[index], refusal.code or "INPUT_REFUSED", str(refusal))
-            if step is Step.DROP_ITEMS:
-                await self._purchasing.confirm_shape(batch, intent)
+            if step is not Step.FAIL:
+                await self._purchasing.note_shape(batch, intent.shape if step is Step.DROP_ITEMS else "")
             await self._release(batch, due_at=now)
 
     async def _submit_runs(self, batch: Batch, snapshot: str, items: list[Item], past: list[Purchase]) -> None:

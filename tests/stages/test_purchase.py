@@ -131,7 +131,7 @@ async def test_one_refused_item_does_not_hold_up_the_others(tmp_path: Path, poin
     async with running(tmp_path) as rig:
         rig.switch(
             readings={"pointer": pointer},
-            faults={"runs": [{"match": "*bad*", "kind": "invalid", "count": None, "message": "is not to our taste"}]},
+            faults={"runs": [{"match": "*bad.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}]},
         )
         for name in ("a.jpg", "b.jpg", "bad.jpg", "c.jpg", "d.jpg"):
             rig.drop(name)
@@ -166,3 +166,21 @@ async def test_an_edited_prompt_applies_to_what_is_not_sealed(tmp_path: Path) ->
         bought = [item.input["prompt"] for item in await rig.items()]
 
         assert (["new"], [1]) == (bought, rig.charged())
+
+
+async def test_a_service_may_change_the_body_it_takes(tmp_path: Path) -> None:
+    """What worked once is doubted when the service blames it; it takes one refused request to learn anew."""
+    async with running(tmp_path) as rig:
+        rig.switch(readings={"batch_body": "guide"})
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        rig.switch(readings={"batch_body": "reference"})
+        rig.drop("b.jpg")
+        await rig.settled(2)
+        shapes = await rig.store.read(
+            lambda connection: [
+                row["shape"] for row in connection.raw.execute("SELECT shape FROM purchase ORDER BY intended_at")
+            ]
+        )
+
+        assert ["guide", "guide", "reference"] == shapes

@@ -134,7 +134,7 @@ async def test_an_item_the_service_does_not_list_is_unknown(tmp_path: Path) -> N
 async def test_a_failed_item_tells_its_owner_and_may_be_retried(tmp_path: Path) -> None:
     """The note says why; touching the file tries again, and success removes the note (scenario 93)."""
     async with running(tmp_path) as rig:
-        rig.switch(faults={"runs": [{"match": "*bad*", "kind": "fail", "message": "No subject found"}]})
+        rig.switch(faults={"runs": [{"match": "*bad.jpg", "kind": "fail", "message": "No subject found"}]})
         rig.drop("good.jpg")
         bad = rig.drop("bad.jpg")
         await rig.settled(2)

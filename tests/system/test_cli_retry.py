@@ -18,7 +18,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     """One good file and one that the service failed once; `sync` has run."""
     for made in desk_in(tmp_path):
         with Service(tmp_path / "service") as service:
-            service.control(faults={"runs": [{"match": "*bad*", "kind": "fail", "message": "No subject found"}]})
+            service.control(faults={"runs": [{"match": "*bad.jpg", "kind": "fail", "message": "No subject found"}]})
             made.configure({"url": service.url})
             for name in ("good.jpg", "bad.jpg"):
                 (made.input / name).write_bytes(picture())
