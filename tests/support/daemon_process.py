@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-PATIENCE = 40.0
+PATIENCE = 120.0
 """Seconds until a fact that does not come true fails a test; far more than any of them needs."""
 
 LOOK = 0.02
