@@ -61,13 +61,40 @@ def _summary(one: dict[str, Json]) -> ModelDetail:
 
 def _input(row: dict[str, Json]) -> ModelInput:
     default = row.get("default_value")
+    limits = row.get("validator_attrs")
+    limits = limits if isinstance(limits, dict) else {}
     return ModelInput(
         name=redact(text(row.get("name")), 200),
         kind=redact(text(first(row, "variable_type_code", "type")), 60),
         required=first(row, "is_required", "required") is True,
         default=default if shallow(default) else None,
         description=redact(text(row.get("description")), 2000),
+        minimum=_limit(first(limits, *_LEAST)),
+        maximum=_limit(first(limits, *_MOST)),
+        choices=_choices(first(limits, *_CHOICES)),
     )
+
+
+_LEAST = ("min", "minimum", "min_value", "ge")
+_MOST = ("max", "maximum", "max_value", "le")
+_CHOICES = ("choices", "enum", "options", "allowed_values", "values")
+"""No page shows what is in `validator_attrs`; these are the words that frameworks use. Others set no limit."""
+
+_MOST_CHOICES = 200
+
+
+def _limit(value: Json) -> float | None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+    return float(value) if usable else None
+
+
+def _choices(value: Json) -> tuple[str, ...]:
+    """The values of a list of scalars, or of objects with a `value`; anything else is no limit."""
+    listed = value if isinstance(value, list) and len(value) <= _MOST_CHOICES else []
+    plain = [first(one, "value", "code", "name") if isinstance(one, dict) else one for one in listed]
+    if not all(isinstance(one, str | int | float) for one in plain):
+        return ()
+    return tuple(redact(str(one).lower() if isinstance(one, bool) else str(one), 200) for one in plain)
 
 
 def identity(body: Json) -> Identity:

@@ -180,13 +180,19 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """One input a model declares. `kind` is the service's word: `string`, `image`, `image_list` ..."""
+    """One input a model declares. `kind` is the service's word: `string`, `image`, `image_list` ...
+
+    `minimum`, `maximum` (inclusive) and `choices` (as text) are what its validator tells; None and empty for no limit.
+    """
 
     name: str
     kind: str
     required: bool
     default: Json = None
     description: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import click
 from runflowd.commands.exits import Exit
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.readiness import missing_for
-from runflowd.config import CredentialError, describe, load, service_key, warnings
+from runflowd.config import CredentialError, describe, load, locate, service_key, warnings
 from runflowd.core.printable import printable
 from runflowd.errors import ConfigError
 
@@ -23,17 +23,22 @@ if TYPE_CHECKING:
 @click.command()
 @config_option
 @json_option
-def command(place: Path | None, *, as_json: bool) -> int:
+@click.option("--online", is_flag=True, help="Also ask the service whether the models exist and take these inputs.")
+def command(place: Path | None, *, as_json: bool, online: bool) -> int:
     """Report every mistake at once as file:line:column, or say what the configuration will do."""
     source = find_config(place)
+    worries: list[str] = []
     try:
         config = load(source)
+        if online:
+            worries += _compared(config, source)
     except ConfigError as error:
         if not as_json:
             raise
         echo_json({"valid": False, "problems": [asdict(problem) for problem in error.problems]})
         return Exit.CONFIGURATION
-    meaning, worries = describe(config), [*warnings(config), *_unready(config)]
+    meaning = [*describe(config), *(["Every rule fits the model that it names."] if online and not worries else [])]
+    worries += [*warnings(config), *_unready(config)]
     if as_json:
         echo_json({"valid": True, "files": list(config.files), "meaning": meaning, "warnings": worries})
         return Exit.DONE
@@ -43,6 +48,19 @@ def command(place: Path | None, *, as_json: bool) -> int:
     for worry in worries:
         click.echo(f"{click.style('warning:', fg='yellow')} {printable(worry)}", err=True)
     return Exit.DONE
+
+
+def _compared(config: Config, source: Path) -> list[str]:
+    """What the service could not be asked about. Raises ConfigError with all that it would refuse."""
+    # Imported here: a look at the text alone has no use for a network.
+    import anyio  # noqa: PLC0415
+
+    from runflowd.online import compare  # noqa: PLC0415
+
+    mistakes, worries = anyio.run(compare, config)
+    if mistakes:
+        raise ConfigError(locate(source, mistakes))
+    return worries
 
 
 def _unready(config: Config) -> list[str]:

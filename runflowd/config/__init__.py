@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from runflowd.config.credentials import Credential, CredentialError, callback_secrets, service_key
 from runflowd.config.describe import describe, warnings
-from runflowd.config.loading import load
+from runflowd.config.loading import load, locate
+from runflowd.config.mistakes import Mistake
 from runflowd.config.overrides import load_override
 from runflowd.config.published import schema, schema_text, stored_schema
 from runflowd.config.snapshot import Callbacks, Config, Limits, Listen, LocalService, Log, Service
@@ -18,11 +19,13 @@ __all__ = [
     "Listen",
     "LocalService",
     "Log",
+    "Mistake",
     "Service",
     "callback_secrets",
     "describe",
     "load",
     "load_override",
+    "locate",
     "schema",
     "schema_text",
     "service_key",

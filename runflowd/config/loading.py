@@ -15,9 +15,12 @@ from runflowd.errors import ConfigError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
     from runflowd.config.merging import Merged
+    from runflowd.config.mistakes import Mistake
     from runflowd.config.snapshot import Config
+    from runflowd.errors import Problem
 
 
 def load(path: str | os.PathLike[str]) -> Config:
@@ -33,6 +36,14 @@ def load(path: str | os.PathLike[str]) -> Config:
         raise ConfigError(merged.ordered())
 
     return build(document, merged, config_folder(place))
+
+
+def locate(path: str | os.PathLike[str], found: Iterable[Mistake]) -> tuple[Problem, ...]:
+    """Given what `load` was given, return mistakes found later with their file, line and column, in file order."""
+    merged = merge(str(path))
+    merged.problems = [merged.problem(mistake) for mistake in found]
+
+    return merged.ordered()
 
 
 def _checked(merged: Merged, base: str) -> Document | None:

@@ -268,3 +268,25 @@ def test_addresses_are_not_printed() -> None:
     )
 
     assert "abc" not in repr(values)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"min": 0, "max": 255}, (0.0, 255.0, ())),
+        ({"minimum": 0.5, "le": 2}, (0.5, 2.0, ())),
+        ({"choices": ["1:1", 2, True]}, (None, None, ("1:1", "2", "true"))),
+        ({"options": [{"value": "a", "label": "A"}]}, (None, None, ("a",))),
+        ({"min": "0", "max": True, "choices": [["a"]]}, (None, None, ())),
+        ({"min": float("nan"), "max": 10**400, "choices": "ab"}, (None, None, ())),
+        (None, (None, None, ())),
+        ([1], (None, None, ())),
+    ],
+    ids=str,
+)
+def test_the_limits_of_an_input_are_read_in_every_wording(attributes: Any, expected: Any) -> None:
+    """What `validator_attrs` holds is shown nowhere; what cannot be understood sets no limit."""
+    row = {"name": "x", "variable_type_code": "integer", "validator_attrs": attributes}
+    (found,) = catalog.model("a/b")({"inputs": [row]}).inputs
+
+    assert expected == (found.minimum, found.maximum, found.choices)

@@ -1,0 +1,124 @@
+"""`runflowd check --online`: the rules held against the models of the service they name."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from command_line import WITH_KEY, Desk, desk_in
+from local_service import ServiceProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RULES = """\
+rules:
+  white:
+    watch: in
+    output: out
+    model: runflow/background-color
+    input:
+      image_url: ${file.url}
+      color_red: 300
+      color_gren: 1
+      color_blue: "12"
+  nobody:
+    watch: in2
+    output: out2
+    model: runflow/backgroud-color
+"""
+FITTING = {"image_url": "${file.url}", "color_red": 255, "color_green": 255, "color_blue": 255}
+HOSTED = "service: {{url: '{url}', allow_http: true}}\n"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A folder to call commands in."""
+    yield from desk_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """A service as a process of its own that knows one key."""
+    with ServiceProcess(tmp_path_factory.mktemp("service"), "--api-key", WITH_KEY["RUNFLOW_API_KEY"]) as process:
+        yield process
+
+
+def test_every_misfit_is_told_with_its_place(desk: Desk) -> None:
+    """Missing, out of range, unknown, of a wrong type, and no such model: each with line and column."""
+    desk.config.write_text("service: local\n" + RULES)
+
+    said = desk.run("check", "--online")
+
+    assert [
+        "runflowd.yaml:7:5: rules.white.input.color_green: is missing; the model needs it (a whole number)",
+        "runflowd.yaml:9:18: rules.white.input.color_red: must be at most 255",
+        "runflowd.yaml:10:7: rules.white.input.color_gren: the model has no such input; did you mean color_green?",
+        "runflowd.yaml:11:19: rules.white.input.color_blue: must be a whole number; without quotes",
+        "runflowd.yaml:15:12: rules.nobody.model: the service has no such model; did you mean runflow/background-color?",
+    ] == said.err.splitlines()
+    assert 78 == said.code
+
+
+def test_the_service_named_is_asked(desk: Desk, service: ServiceProcess) -> None:
+    """The same findings over a socket, with a key, for programs."""
+    desk.config.write_text(HOSTED.format(url=service.url) + RULES)
+
+    said = desk.run("check", "--online", "--json", env=WITH_KEY)
+
+    found = [(problem["where"], problem["line"], problem["column"]) for problem in said.json["problems"]]
+    assert (78, 5, ("rules.white.input.color_red", 9, 18)) == (said.code, len(found), found[1])
+
+
+def test_rules_that_fit_are_said_to_fit(desk: Desk) -> None:
+    """Exit 0, and a sentence for people. The state of a running daemon is not touched."""
+    rule = desk.rule(model="runflow/background-color", input=FITTING)
+    desk.configure(rules={"white": rule})
+
+    said = desk.run("check", "--online")
+
+    assert (0, True) == (said.code, "Every rule fits the model that it names." in said.out)
+    assert {"runflowd.yaml", "in", "home"} == {path.name for path in desk.folder.iterdir()}
+
+
+def test_without_the_option_nobody_is_asked(desk: Desk) -> None:
+    """The text alone is valid."""
+    desk.config.write_text("service: local\n" + RULES)
+
+    assert 0 == desk.run("check").code
+
+
+def test_a_refused_key_is_exit_77(desk: Desk, service: ServiceProcess) -> None:
+    """The key, not the rules."""
+    desk.config.write_text(HOSTED.format(url=service.url) + RULES)
+
+    said = desk.run("check", "--online", env={"RUNFLOW_API_KEY": "rf_live_revoked"})
+
+    assert (77, True) == (said.code, "401" in said.err)
+    assert "rf_live_revoked" not in said.err + said.out
+
+
+def test_a_service_that_does_not_answer_is_exit_75(desk: Desk) -> None:
+    """Try again later; nothing is said about the rules."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        desk.config.write_text(HOSTED.format(url=url) + RULES)
+        said = desk.run("check", "--online", env=WITH_KEY)
+
+    assert (75, "error:") == (said.code, said.err[:6])
+
+
+def test_a_model_that_declares_nothing_is_a_warning(desk: Desk, service: ServiceProcess) -> None:
+    """An answer without inputs is no reason to refuse a rule, and none to say that it fits."""
+    login: dict[str, Any] = {"requests": [{"route": "GET /v1/models/*", "kind": "huge", "size": 1}]}
+    service.control(faults=login)
+    desk.config.write_text(HOSTED.format(url=service.url) + RULES.partition("  nobody")[0])
+
+    said = desk.run("check", "--online", env=WITH_KEY)
+    service.control(faults={})
+
+    assert (0, True) == (said.code, "does not say what runflow/background-color takes" in said.err)
+    assert "Every rule fits" not in said.out
