@@ -52,12 +52,13 @@ def test_every_misfit_is_told_with_its_place(desk: Desk) -> None:
 
     said = desk.run("check", "--online")
 
+    unknown = "the service has no such model; did you mean runflow/background-color?"
     assert [
         "runflowd.yaml:7:5: rules.white.input.color_green: is missing; the model needs it (a whole number)",
         "runflowd.yaml:9:18: rules.white.input.color_red: must be at most 255",
         "runflowd.yaml:10:7: rules.white.input.color_gren: the model has no such input; did you mean color_green?",
         "runflowd.yaml:11:19: rules.white.input.color_blue: must be a whole number; without quotes",
-        "runflowd.yaml:15:12: rules.nobody.model: the service has no such model; did you mean runflow/background-color?",
+        f"runflowd.yaml:15:12: rules.nobody.model: {unknown}",
     ] == said.err.splitlines()
     assert 78 == said.code
 
