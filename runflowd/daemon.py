@@ -61,7 +61,7 @@ def _site(engine: Engine, reloading: Reloading) -> Site:
     """What the web listener shows."""
 
     def watch() -> WatchHealth:
-        watcher = engine.intake._watcher  # noqa: SLF001  the composition root looks into what it composed
+        watcher = engine.intake.watcher
         return WatchHealth(watcher.overflows, len(watcher.troubles)) if watcher else WatchHealth()
 
     clock = engine.context.clock

@@ -54,7 +54,7 @@ class Intake:
         self._second_looks: list[tuple[float, Look]] = []
         self._facts_due = 0.0
         self._stopping = False
-        self._watcher: Watcher | None = None
+        self.watcher: Watcher | None = None
 
     def stop(self) -> None:
         """Take nothing more in."""
@@ -82,7 +82,7 @@ class Intake:
         """Turn until `stop`; with `watch` off, sweeps alone find files."""
         async with Watcher() as watcher, anyio.create_task_group() as group:
             if watch:
-                self._watcher = watcher
+                self.watcher = watcher
                 group.start_soon(self._listen, watcher)
             while not self._stopping:
                 self._context.beat("intake")
@@ -130,9 +130,9 @@ class Intake:
             if name not in self._shelves or self._shelves[name].rule != rule:
                 await self._open_shelf(rule)
         self._rules = rules
-        if self._watcher is not None:
+        if self.watcher is not None:
             roots = [shelf.rule.watch for shelf in self._shelves.values() if shelf.by_events]
-            await self._watcher.set_roots(roots, ignore=[rule.output for rule in rules.values()])
+            await self.watcher.set_roots(roots, ignore=[rule.output for rule in rules.values()])
 
     async def _open_shelf(self, rule: Rule) -> None:
         self._shelves[rule.name] = shelf = await anyio.to_thread.run_sync(Shelf.of, rule)
