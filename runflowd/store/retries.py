@@ -6,8 +6,8 @@ import uuid
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from runflowd.core.lifecycle import ItemState
-from runflowd.store.items import move
+from runflowd.core.lifecycle import BOUGHT, IN_FLIGHT, ItemState
+from runflowd.store.items import item_by_id, move
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection
@@ -35,6 +35,9 @@ def retry(connection: Connection, item: Item, *, buy_again: bool) -> Retried:
     if item.state is ItemState.FAILED:
         connection.run("look_again", id=item.id)
         return Retried.LOOK
+    twin = item_by_id(connection, item.source_item) if item.batch is None and item.source_item else None
+    if twin is not None and twin.state in BOUGHT | IN_FLIGHT:
+        return _retry_with(connection, twin, item, buy_again=buy_again)
     if item.failure_code in _NOT_FETCHED:
         move(connection, item.id, ItemState.UNKNOWN, ItemState.DELIVERING)
         return Retried.FETCH
@@ -47,3 +50,12 @@ def retry(connection: Connection, item: Item, *, buy_again: bool) -> Retried:
     move(connection, item.id, ItemState.UNKNOWN, ItemState.READY)
     connection.run("buy_again", id=item.id, client_ref=uuid.uuid4().hex)
     return Retried.BUY
+
+
+def _retry_with(connection: Connection, twin: Item, item: Item, *, buy_again: bool) -> Retried:
+    """The item was to take its twin's result, so it is the twin that is retried; who follows it comes along."""
+    if twin.state is ItemState.UNKNOWN:
+        return retry(connection, twin, buy_again=buy_again)
+    after = ItemState.DELIVERING if twin.state is ItemState.DONE else ItemState.FOLLOWING
+    move(connection, item.id, ItemState.UNKNOWN, after)
+    return Retried.FETCH

@@ -11,6 +11,7 @@ from stage_rig import running
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.store.items import move
+from runflowd.store.retries import retry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,3 +61,36 @@ async def test_who_shares_a_doubt_is_released_with_it(tmp_path: Path) -> None:
         await rig.settled(2)
 
         assert ({"a.jpg", "copy.jpg"}, [1]) == (rig.outputs(), rig.charged())
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "copy.jpg"])
+async def test_a_retry_of_either_brings_both(tmp_path: Path, name: str) -> None:
+    """Whose owner asks first does not matter, and nothing is bought for it."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=GONE)
+        rig.drop("a.jpg", seed=1)
+        rig.drop("copy.jpg", seed=1)
+        await rig.settled(2)
+        rig.switch(faults={})
+        (asked,) = [item for item in await rig.items() if item.path == name]
+        await rig.store.write(partial(retry, item=asked, buy_again=False))
+        rig.engine.context.bells.ring_all()
+        await rig.settled(2)
+
+        assert ({"a.jpg", "copy.jpg"}, [1]) == (rig.outputs(), rig.charged())
+
+
+async def test_both_bought_again_are_bought_once(tmp_path: Path) -> None:
+    """`retry --buy-again` for everything: one purchase for one content."""
+    async with running(tmp_path) as rig:
+        rig.switch(readings={"items": "missing"})
+        rig.drop("a.jpg", seed=1)
+        rig.drop("copy.jpg", seed=1)
+        await rig.settled(2)
+        rig.switch(readings={})
+        for item in await rig.items():
+            await rig.store.write(partial(retry, item=item, buy_again=True))
+        rig.engine.context.bells.ring_all()
+        await rig.settled(2)
+
+        assert ({"a.jpg", "copy.jpg"}, [2]) == (rig.outputs(), rig.charged())
