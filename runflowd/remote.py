@@ -14,6 +14,7 @@ from runflowd.api.values import SecretKey, Service
 from runflowd.callbacks import address
 from runflowd.config import service_key
 from runflowd.context import Remote
+from runflowd.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,9 +34,12 @@ CALLBACK_POLL = 10.0
 
 @asynccontextmanager
 async def open_remote(config: Config, state: Path) -> AsyncIterator[Remote]:
-    """The service of a configuration, closed again at the end. Raise `CredentialError` without a key."""
+    """The service of a configuration, closed again at the end.
+
+    Raise `CredentialError` without a key, `ConfigError` for readings or faults that the local service has not.
+    """
     if config.service.local is not None:
-        async with _embedded(config.service.local, state.parent / "local") as url:
+        async with _embedded(config, config.service.local, state.parent / "local") as url:
             service = Service(url, api_key=SecretKey("local"))
             async with Runflow(service) as api:
                 yield Remote(LOCAL, api, poll=LOCAL_POLL)
@@ -62,16 +66,22 @@ def _secret(config: Config) -> str:
 
 
 @asynccontextmanager
-async def _embedded(local: LocalService, default: Path) -> AsyncIterator[str]:
+async def _embedded(config: Config, local: LocalService, default: Path) -> AsyncIterator[str]:
     """Run the local service beside the stages; give its URL."""
     # Imported here: a daemon of the hosted service has no use for a web framework and image models.
     from runflowd.local.server import serve  # noqa: PLC0415
-    from runflowd.local.settings import LocalSettings  # noqa: PLC0415
+    from runflowd.local.settings import BadSwitch, LocalSettings, switches  # noqa: PLC0415
 
+    try:
+        readings, faults = switches(local.readings, local.faults)
+    except BadSwitch as bad:
+        raise ConfigError((Problem(config.files[0], 0, 0, f"service.local.{bad.where}", str(bad)),)) from None
     settings = LocalSettings(
         folder=Path(local.folder) if local.folder else default,
         weights=Path(local.weights) if local.weights else None,
         control=False,
+        readings=readings,
+        faults=faults,
     )
     host = local.listen.host if local.listen else "127.0.0.1"
     port = local.listen.port if local.listen else 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import click
@@ -12,8 +14,12 @@ import click
 from runflowd import log
 from runflowd.commands.readiness import missing
 from runflowd.local.server import serve
-from runflowd.local.settings import LocalSettings
+from runflowd.local.settings import BadSwitch, LocalSettings, switches
 from runflowd.places import user_state
+
+if TYPE_CHECKING:
+    from runflowd.local.faults import Faults
+    from runflowd.local.readings import Readings
 
 
 @click.command()
@@ -21,13 +27,34 @@ from runflowd.places import user_state
 @click.option("--port", default=8788, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where it keeps its files.")
 @click.option("--weights", type=click.Path(path_type=Path), help="The network's file; the cache has it by default.")
-def command(host: str, port: int, folder: Path | None, weights: Path | None) -> None:
+@click.option("--readings", default="{}", help="JSON: how to read the API's documentation (docs/local-service.md).")
+@click.option("--faults", default="{}", help="JSON: troubles to make (docs/local-service.md).")
+@click.option("--control", is_flag=True, help="Let programs of this machine change both, at /_control.")
+def command(
+    host: str, port: int, folder: Path | None, weights: Path | None, *, readings: str, faults: str, control: bool
+) -> None:
     """Serve the Runflow API with the local image models until SIGTERM; the first line is its URL."""
     log.configure()
     for sentence in missing(weights):
         click.echo(f"{click.style('warning:', fg='yellow')} {sentence}", err=True)
-    settings = LocalSettings(folder=folder or user_state() / "local-service", weights=weights, control=False)
+    chosen, troubles = _switches(readings, faults)
+    settings = LocalSettings(
+        folder=folder or user_state() / "local-service",
+        weights=weights,
+        control=control,
+        readings=chosen,
+        faults=troubles,
+    )
     anyio.run(_until_signal, settings, host, port)
+
+
+def _switches(readings: str, faults: str) -> tuple[Readings, Faults]:
+    try:
+        return switches(json.loads(readings), json.loads(faults))
+    except BadSwitch as bad:
+        raise click.UsageError(f"{bad.where}: {bad}") from None
+    except ValueError as error:
+        raise click.UsageError(f"--readings and --faults are JSON: {error}") from None
 
 
 async def _until_signal(settings: LocalSettings, host: str, port: int) -> None:

@@ -57,7 +57,13 @@ def _service(section: ServiceSection, base: str) -> Service:
     if section.local is not None:
         local = section.local
         return Service(
-            local=LocalService(_optional(local.folder, base), _optional(local.weights, base), listen(local.listen))
+            local=LocalService(
+                _optional(local.folder, base),
+                _optional(local.weights, base),
+                listen(local.listen),
+                local.readings or {},
+                local.faults or {},
+            )
         )
 
     return Service(

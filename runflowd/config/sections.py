@@ -69,6 +69,13 @@ class LocalSection(Section):
     listen: ListenText | None = described(
         "Also serve the local API on this address; by default it has no port.", "127.0.0.1:8788"
     )
+    readings: dict[str, Any] | None = described(
+        "For trials: behave as another reading of the API's documentation has it (docs/local-service.md).",
+        {"batch_body": "reference"},
+    )
+    faults: dict[str, Any] | None = described(
+        "For trials: make these troubles (docs/local-service.md).", {"runs": [{"kind": "fail"}]}
+    )
 
 
 class ServiceSection(Section):

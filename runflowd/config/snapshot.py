@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.model import MAX_UPLOAD_BYTES
 
 if TYPE_CHECKING:
-    from runflowd.core.model import Rule
+    from runflowd.core.model import Json, Rule
     from runflowd.errors import Problem
 
 
@@ -46,11 +46,16 @@ class Callbacks:
 
 @dataclass(frozen=True, slots=True)
 class LocalService:
-    """The service on this machine. An empty `folder` or `weights` means the default place; no `listen`, no port."""
+    """The service on this machine. An empty `folder` or `weights` means the default place; no `listen`, no port.
+
+    `readings` and `faults` are as they were written; only the local service knows what they mean.
+    """
 
     folder: str = ""
     weights: str = ""
     listen: Listen | None = None
+    readings: dict[str, Json] = field(default_factory=dict)
+    faults: dict[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,9 @@ def _shown(request: Request, identity: str) -> dict[str, Any]:
     row = service.find("assets", "asset", identity)
     if not row["confirmed"]:
         raise not_found("asset", identity)
-    return Shapes(service, base_url(request)).asset(row)
+    shown = Shapes(service, base_url(request)).asset(row)
+    embedded = request.query_params.get("embed", "").split(",")
+    return {**shown, "created_by_user": None} if "created_by_user" in embedded else shown
 
 
 async def list_types(request: Request) -> Response:

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
     from runflowd.local.models.contract import InputSpec, Model
 
+UNTOLD = (
+    "family_id", "family_variant_code", "param_count", "architecture", "license_code", "max_resolution",
+    "lora_support", "fine_tuning", "supports_streaming", "paper_url", "github_url", "seo", "notable_features",
+    "content", "created_by", "deleted_at", "deleted_by",
+)  # fmt: skip
+"""Fields of the reference's model that a local model has nothing to say about."""
+
 SLUG = re.compile(r"slug\.eq:'([^']*)'", re.ASCII | re.IGNORECASE)
 
 
@@ -79,9 +86,13 @@ def _shown(model: Model) -> dict[str, Any]:
         "status_code": "active", "is_official": True, "availability_status": "available",
         "pricing_note": f"{dollars(to_micros(model.price))} dollars per succeeded run",
         "inputs": [_input(model, spec, order) for order, spec in enumerate(model.inputs)],
-        "outputs": [{"name": model.output_shape, "variable_type_code": "image_list", "validator_code": None}],
-        "created_at": timestamp(0.0), "deleted_at": None,
+        "outputs": [_output(model)], "created_at": timestamp(0.0), **dict.fromkeys(UNTOLD),
     }  # fmt: skip
+
+
+def _output(model: Model) -> dict[str, Any]:
+    validator = {"validator_code": None, "validator_attrs": None}
+    return {"name": model.output_shape, "variable_type_code": "image_list", **validator}
 
 
 def _input(model: Model, spec: InputSpec, order: int) -> dict[str, Any]:

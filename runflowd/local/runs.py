@@ -147,6 +147,7 @@ def _log(row: sqlite3.Row) -> dict[str, Any]:
         "message": row["message"],
         "timestamp": timestamp(row["created_at"]),
         "meta": None,
+        "run": None,
     }
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from runflowd.local.faults import Faults
 from runflowd.local.readings import Readings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+Section = TypeVar("Section", bound=BaseModel)
 
 MAX_UPLOAD_BYTES = 52_428_800
 """50 MiB (API reference, asset-uploads: `size_bytes`)."""
@@ -44,3 +49,24 @@ class LocalSettings:
     control: bool = True
     faults: Faults = field(default_factory=Faults)
     readings: Readings = field(default_factory=Readings)
+
+
+class BadSwitch(ValueError):
+    """A reading or fault that does not exist; `where` is its path, such as `faults.requests.0.kind`."""
+
+    def __init__(self, where: str, message: str) -> None:
+        self.where = where
+        super().__init__(message)
+
+
+def switches(readings: Mapping[str, Any], faults: Mapping[str, Any]) -> tuple[Readings, Faults]:
+    """Readings and faults as they stand in a configuration. Raises BadSwitch."""
+    return _checked(Readings, "readings", readings), _checked(Faults, "faults", faults)
+
+
+def _checked(section: type[Section], name: str, values: Mapping[str, Any]) -> Section:
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise BadSwitch(".".join(map(str, (name, *first["loc"]))), first["msg"]) from None

@@ -112,6 +112,8 @@ class Shapes:
             "metadata": json.loads(row["metadata"] or "null"), "has_logs": done, "has_node_runs": False,
             "links": {"self": f"/v1/runs/{row['id']}"}, "failure_code": row["failure_code"],
             "failure_message": row["failure_message"], "failure_stage_code": row["failure_stage"], "node_runs": [],
+            "feedback_is_positive": None, "feedback_reason": None, "source_chat_message_id": None,
+            "current_evaluation_summary": None,
         }  # fmt: skip
 
     def item(self, row: sqlite3.Row) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""Readings and faults of the local service as people set them: in the configuration and on the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+import pytest
+from command_line import Desk, desk_in
+from pictures import encoded
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A folder to call commands in."""
+    yield from desk_in(tmp_path)
+
+
+def test_a_configuration_may_play_a_reading_and_a_fault(desk: Desk) -> None:
+    """The reference's body alone is taken, and the one picture fails as it says."""
+    faults = {"runs": [{"kind": "fail", "message": "No subject found"}]}
+    desk.configure({"local": {"readings": {"batch_body": "reference"}, "faults": faults}})
+    (desk.input / "a.jpg").write_bytes(encoded(Image.new("RGB", (8, 8)), "JPEG"))
+
+    said = desk.run("sync", "--json")
+
+    assert (3, {"a.jpg.failed.txt"}) == (said.code, set(desk.outputs()))
+    assert b"No subject found" in desk.outputs()["a.jpg.failed.txt"]
+
+
+def test_a_switch_that_does_not_exist_is_a_mistake_in_the_configuration(desk: Desk) -> None:
+    """Exit 78, with the path to it."""
+    desk.configure({"local": {"faults": {"requests": [{"kind": "locusts"}]}}})
+
+    said = desk.run("sync")
+
+    assert (78, True) == (said.code, "service.local.faults.requests.0.kind: " in said.err)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [("--readings", '{"batch_body": "x"}', "readings.batch_body"), ("--faults", "{", "are JSON")],
+)
+def test_a_switch_that_does_not_exist_is_wrong_usage(desk: Desk, option: str, value: str, told: str) -> None:
+    """Exit 2, before anything is started."""
+    said = desk.call("local", option, value)
+
+    assert (2, True) == (said.code, told in said.err)
+
+
+def test_the_command_plays_what_it_is_told(desk: Desk) -> None:
+    """`runflowd local` with a reading, open for control."""
+    process = desk.start("local", "--port", "0", "--readings", '{"health": "ok"}', "--control")
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    with urlopen(f"{url}/v1/health") as health, urlopen(f"{url}/_control") as control:
+        told = json.load(health), json.load(control)["readings"]["health"]
+    ended = desk.stop(process)
+
+    assert ({"ok": True}, "ok", 0) == (*told, ended)
