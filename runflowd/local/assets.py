@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     from runflowd.local.context import Service
 
-TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/heic", "image/tiff", "image/bmp")
+TYPES = (
+    "image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/heic", "image/tiff", "image/bmp",
+    "application/zip",
+)  # fmt: skip
 
 
 class _Anything(PathConvertor):

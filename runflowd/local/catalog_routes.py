@@ -32,7 +32,8 @@ SLUG = re.compile(r"slug\.eq:'([^']*)'", re.ASCII | re.IGNORECASE)
 
 async def search_models(request: Request) -> Response:
     """GET /v1/models; `q=slug.eq:'background-removal'` or plain words."""
-    models = [model for model in service_of(request).models.values() if _matches(model, request)]
+    service = service_of(request)
+    models = [service.model(name) for name, model in service.models.items() if _matches(model, request)]
     page = wanted(request)
     after = page.key or 0
     if page.backwards:

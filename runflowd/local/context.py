@@ -13,6 +13,7 @@ from runflowd.local.blobs import Blobs
 from runflowd.local.errors import not_found
 from runflowd.local.faults import FaultPlan
 from runflowd.local.identity import new_id, parse_id, to_micros
+from runflowd.local.models.bundled import BUNDLED, bundled
 from runflowd.local.models.catalog import catalog
 from runflowd.local.signing import Signer
 from runflowd.local.storage import Storage
@@ -89,7 +90,7 @@ class Service:
         )
         if found is None:
             raise not_found("model", name)
-        return found
+        return bundled(found) if self.readings.replace_inputs == "zip" and found.id in BUNDLED else found
 
     def find(self, table: str, what: str, identity: str) -> sqlite3.Row:
         """The row with this id in any spelling. Raises 404."""

@@ -29,6 +29,7 @@ def _is_strings(value: Any) -> bool:
 TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "string": (lambda value: isinstance(value, str), "a string"),
     "image": (lambda value: isinstance(value, str), "a string: an asset's URL or reference, or a data URI"),
+    "file": (lambda value: isinstance(value, str), "a string: an asset's URL or reference, or a data URI"),
     "image_list": (_is_strings, "a list of strings"),
     "integer": (_is_integer, "an integer"),
     "number": (_is_number, "a number"),
@@ -86,7 +87,7 @@ async def pictures(
 
 
 def _references(spec: InputSpec, value: Any) -> list[tuple[str, str]]:
-    if spec.type == "image" and isinstance(value, str):
+    if spec.type in {"image", "file"} and isinstance(value, str):
         return [(spec.name, value)]
     if spec.type == "image_list" and isinstance(value, list):
         return [(f"{spec.name}[{index}]", entry) for index, entry in enumerate(value)]

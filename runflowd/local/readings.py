@@ -74,6 +74,10 @@ class Readings(BaseModel):
         "ignored",
         description="`?add_signature=true` on reads: without effect, needed for signed output URLs, or refused (422).",
     )
+    replace_inputs: Literal["urls", "zip"] = Field(
+        "urls",
+        description="Input of `background-replace` and the pass-through: `image_url`, or `zip_url` and names in it.",
+    )
     asset_ref: Literal["accepted", "refused"] = Field(
         "accepted", description="`runflow://assets/{id}` as a model input: taken, or refused with 422."
     )

@@ -17,6 +17,7 @@ from anyio import CapacityLimiter, to_thread
 
 from runflowd.local.admission import names_of
 from runflowd.local.inputs import unknown
+from runflowd.local.models.bundled import ZIP, bundled
 from runflowd.local.models.contract import EncodedImage, ModelFailure
 from runflowd.local.outcomes import Failure, Outcome, Stored, record
 from runflowd.local.references import Picture
@@ -150,6 +151,7 @@ def _process(service: Service, run: sqlite3.Row) -> Outcome:
     if model is None:
         raise ModelFailure("MODEL_UNAVAILABLE", f"{run['model']} is no longer part of this service.", "dispatch")
     given, images = json.loads(run["input"]), json.loads(run["images"])
+    model = bundled(model) if ZIP.name in images else model  # whatever the readings say by now
     contents = {name: service.blobs.read(image["sha256"]) for name, image in images.items()}
     values = {spec.name: spec.default for spec in model.inputs if spec.default is not None}
     values |= {name: value for name, value in given.items() if value is not None}

@@ -29,13 +29,14 @@ pytestmark = pytest.mark.anyio
 MODEL = "runflow/pass-through"
 KEY = SecretKey("rf_live_test")
 LIMIT = 1_000_000
+STAGED = {("batch_models", "none"), ("output_urls", "expired"), ("replace_inputs", "zip")}
 READINGS = [
     {name: choice}
     for name, described in Readings.model_fields.items()
     for choice in ((True,) if described.annotation is bool else get_args(described.annotation))
-    if choice != described.default and (name, choice) not in {("batch_models", "none"), ("output_urls", "expired")}
+    if choice != described.default and (name, choice) not in STAGED
 ]
-"""All that a client alone can see to; the other two need the stages, which buy and read anew (tests/stages)."""
+"""All that a client alone can see to; the others need the stages, which buy and read otherwise (tests/stages)."""
 
 
 @pytest.fixture(params=["asyncio", "trio"])

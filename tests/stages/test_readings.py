@@ -40,8 +40,9 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
     name: (False, True) if each.annotation is bool else get_args(each.annotation)
     for name, each in Readings.model_fields.items()
 }
-PLAYED = {**SWITCHES, "retry_after": ("absent", "seconds", "date")}
-"""`absurd` has a test of its own: it makes an hour pass, which takes a while even where time is virtual."""
+PLAYED = {**SWITCHES, "retry_after": ("absent", "seconds", "date"), "replace_inputs": ("urls",)}
+"""`absurd` has a test of its own: it makes an hour pass, which takes a while even where time is virtual. So has
+`zip`, which needs another rule."""
 
 SINGLES = [{name: choice} for name, choices in PLAYED.items() for choice in choices[1:]]
 COMBINATIONS = pairwise(PLAYED)
@@ -304,3 +305,14 @@ async def test_nobody_silences_us_for_longer_than_an_hour(tmp_path: Path, status
                 await anyio.sleep(1)
 
         assert 3500 < rig.engine.context.incidents.closed_for("service") <= 3600
+
+
+async def test_a_model_that_takes_an_archive_gets_one(tmp_path: Path) -> None:
+    """Its page says `zip_url` and names inside it, the guide says addresses: the rule says what the model takes."""
+    zipped = rule(tmp_path, input={"zip_url": "${zip.url}", "file_image": "${zip.file}"})
+    async with running(tmp_path, zipped) as rig:
+        rig.switch(readings={"replace_inputs": "zip"})
+        told = await work(rig, {"a.jpg": 1, "copy.jpg": 1, "x/b.jpg": 2})
+
+    outputs = {name: content for name, content in USUAL.outputs.items() if not name.endswith(".txt")}
+    assert (outputs, [1, 1]) == (told.outputs, told.charged)

@@ -21,7 +21,7 @@ Json: TypeAlias = Any
 class InputSpec:
     """One input of a model, as the catalog shows it and the service checks it.
 
-    `type` is one of string, image, image_list, integer, number, boolean, json. `minimum` and `maximum` are
+    `type` is one of string, image, image_list, file, integer, number, boolean, json. `minimum` and `maximum` are
     inclusive. `choices` are compared with `str(value)`, so that an integer may have choices too.
     """
 

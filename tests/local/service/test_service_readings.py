@@ -53,7 +53,10 @@ async def _transcript(caller: Caller) -> str:
     secrets = {(await http.post("/v1/callback-secrets")).json()["id"]: name for name in ("first", "second")}
     asset = (await caller.upload())["id"]
     items = [{"image_url": "data:image/png,x", "client_ref": name} for name in ("a", "b", "fail", "cancel")]
-    answers = [await http.get(path) for path in ("/v1/auth/me", "/v1/health", "/v1/billing/balance", "/v1/runs/x")]
+    answers = [
+        await http.get(path)
+        for path in (PASS_THROUGH, "/v1/auth/me", "/v1/health", "/v1/billing/balance", "/v1/runs/x")
+    ]
     bodies: list[Any] = [
         {"items": [{"input": item} for item in items], "callback_url": HOOK},
         {"input": items, "callback_url": HOOK},
