@@ -78,11 +78,14 @@ def callback_secrets(config: Config, environment: Mapping[str, str] | None = Non
 
 
 def _systemd(environment: Mapping[str, str], name: str) -> str:
-    """The path of a systemd credential, if the unit passes one (systemd.exec(5), LoadCredential=)."""
+    """The path of a systemd credential, if the unit passes one (systemd.exec(5), LoadCredential=).
+
+    An empty one counts as none: tmpfiles.d makes it, so that the unit starts before there is a key.
+    """
     folder = environment.get("CREDENTIALS_DIRECTORY", "")
     path = Path(folder, name)
 
-    return str(path) if folder and path.exists() else ""
+    return str(path) if folder and path.exists() and path.stat().st_size else ""
 
 
 def _given(*paths: str) -> Iterator[str]:

@@ -46,12 +46,12 @@ class CallbacksSection(Section):
     secret_file: Folder = described(
         "A file that holds the secret by which the service signs its callbacks. "
         "$CREDENTIALS_DIRECTORY/callback-secret is read first.",
-        "/etc/runflowd/credentials/callback-secret",
+        "/etc/runflowd/callback-secret",
         default=...,
     )
     previous_secret_file: Folder | None = described(
         "The secret that was valid before, accepted too while a rotation is under way.",
-        "/etc/runflowd/credentials/callback-secret.old",
+        "/etc/runflowd/callback-secret.old",
     )
 
 
@@ -102,7 +102,7 @@ class ServiceSection(Section):
         "Let the service report finished batches; polling works without.",
         {
             "public_url": "https://hooks.example.com/runflow",
-            "secret_file": "/etc/runflowd/credentials/callback-secret",
+            "secret_file": "/etc/runflowd/callback-secret",
         },
     )
     local: Annotated[LocalSection, OrWord(LocalSection, {True: {}})] | None = described(

@@ -119,6 +119,16 @@ def test_both_secrets_are_given_during_a_rotation(tmp_path: Path) -> None:
     assert [found.secret for found in callback_secrets(loaded(tmp_path, CALLBACKS), {})] == ["n", "o"]
 
 
+def test_an_empty_systemd_credential_counts_as_none(tmp_path: Path) -> None:
+    """The unit's file is made empty, so that the daemon can start before there is a key."""
+    put(tmp_path, "credentials/api-key", "")
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"), "RUNFLOW_API_KEY": "from-environment"}
+    found = service_key(loaded(tmp_path, "service: {}\nrules: {}\n"), environment)
+
+    assert found is not None
+    assert found.secret == "from-environment"
+
+
 def test_secret_may_come_from_systemd(tmp_path: Path) -> None:
     """The credential wins over the file, which need not be there."""
     put(tmp_path, "old", "o")

@@ -131,7 +131,9 @@ async def test_one_refused_item_does_not_hold_up_the_others(tmp_path: Path, poin
     async with running(tmp_path) as rig:
         rig.switch(
             readings={"pointer": pointer},
-            faults={"runs": [{"match": "*bad.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}]},
+            faults={
+                "runs": [{"match": "*bad.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}]
+            },
         )
         for name in ("a.jpg", "b.jpg", "bad.jpg", "c.jpg", "d.jpg"):
             rig.drop(name)
