@@ -70,6 +70,7 @@ def test_a_doubled_answer_counts_once() -> None:
 @given(st.permutations(range(4)), st.sampled_from(["reference", "run", "place"]), st.sampled_from([0, 1]))
 def test_order_never_matters(order: list[int], by: str, base: int) -> None:
     """However the service shuffles, each item gets its own answer."""
+
     def made(place: int) -> Answer:
         answers = {
             "reference": Answer(f"ref-{place}"),

@@ -82,8 +82,8 @@ async def _transcript(caller: Caller) -> str:
         answers += [await http.get(path) for path in paths]
     filters = ("q=client_ref.EQ:'a'", "q=client_ref:a", "add_signature=true")
     answers += [await http.get(f"/v1/runs?sort_by=created_at:asc&limit=20&{more}") for more in ("", *filters)]
-    row = caller.service.storage.all("SELECT id FROM batches ORDER BY number LIMIT 1")
-    listed = await http.get(f"/v1/batches/{row[0]['id']}/items") if row else None
+    made = caller.service.storage.all("SELECT id FROM batches ORDER BY number LIMIT 1")
+    listed = await http.get(f"/v1/batches/{made[0]['id']}/items") if made else None
     answers += [await caller.fetch(url) for url in _output_urls(listed)]
     signers = [secrets[row["secret_id"]] for row in caller.service.storage.all("SELECT secret_id FROM deliveries")]
     counts = caller.ledger()["counts"]
