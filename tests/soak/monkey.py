@@ -25,6 +25,7 @@ class Monkey:
         self._installation = installation
         self._random = random
         self._counts: Counter[str] = Counter()
+        self._readings: dict[str, str] = {}
         self.complaints: list[str] = []
 
     def tally(self) -> str:
@@ -33,13 +34,12 @@ class Monkey:
 
     def begin(self) -> None:
         """A round begins: some of the service's habits change."""
-        service = self._installation.service
-        readings = {
-            "batch_body": "both",
-            "idempotency": self._random.choice(["honoured", "honoured", "ignored"]),
+        self._readings = {
+            "batch_models": self._random.choice(["declared", "declared", "none"]),
+            "idempotency": self._random.choice(["honoured", "ignored"]),
             "items": self._random.choice(["ordered", "shuffled", "doubled"]),
         }
-        service.control(readings=readings)
+        self._installation.service.control(readings=self._readings)
         self._disturb()
         self._start()
 
@@ -84,17 +84,18 @@ class Monkey:
     def _stop(self) -> None:
         """A stop that comes before the daemon can handle it ends it all the same."""
         daemon = self._installation.daemon
-        if daemon is not None and "READY=1" in daemon.said and daemon.process.poll() is None:
+        if daemon is not None and daemon.is_ready():
             self._counts["stops"] += 1
             daemon.stop()
 
     def _kill_service(self) -> None:
         self._counts["service kills"] += 1
-        readings = {"idempotency": "honoured"}
         self._installation.service.kill()
         self._installation.service.start()
-        self._installation.service.control(readings=readings)
+        self._installation.service.control(readings=self._readings)
 
     def _disturb(self) -> None:
         rate = self._random.choice([0.0, 0.05, 0.2])
-        self._installation.service.control(faults={"seed": self._random.randrange(10**6), "rate": rate})
+        lost = [{"route": "POST /v1/models/*", "kind": "lose"}] * self._random.choice([0, 1, 2])
+        seed = self._random.randrange(10**6)
+        self._installation.service.control(faults={"requests": lost, "seed": seed, "rate": rate})

@@ -174,6 +174,10 @@ class Daemon:
         """Wait until it has told its service manager `word` so often in its life."""
         until(lambda: self._heard(word) >= times, f"the daemon says {word} ({times}). Its log:\n{self.log()}")
 
+    def is_ready(self) -> bool:
+        """Whether it lives and has said that it is ready."""
+        return self.process.poll() is None and self._heard("READY=1") > 0
+
     def _heard(self, word: str) -> int:
         try:
             self.said += self._manager.recv(8192).decode().split("\n")

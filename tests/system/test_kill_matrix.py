@@ -49,7 +49,7 @@ def test_a_kill_at_any_point_loses_nothing_and_buys_nothing_twice(installation: 
     assert (KILLED, promised(dropped)) == (code, installation.books())
 
 
-@pytest.mark.parametrize("point", ["asset.uploaded", "output.reserved", "output.renamed", "output.recorded"])
+@pytest.mark.parametrize("point", ["asset.uploaded", "output.renamed"])
 def test_a_kill_at_a_later_turn_is_survived_as_well(installation: Installation, point: str) -> None:
     """The second file passes each point while the first is already through (scenario 75)."""
     dropped = files()
