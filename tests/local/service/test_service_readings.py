@@ -50,7 +50,8 @@ def _shown(answer: httpx.Response) -> list[Any]:
 async def _transcript(caller: Caller) -> str:
     """A conversation that touches every point of disagreement."""
     http = caller.http
-    secrets = {(await http.post("/v1/callback-secrets")).json()["id"]: name for name in ("first", "second")}
+    for _ in ("first", "second"):
+        await http.post("/v1/callback-secrets")
     asset = (await caller.upload())["id"]
     items = [{"image_url": "data:image/png,x", "client_ref": name} for name in ("a", "b", "fail", "cancel")]
     answers = [
@@ -85,7 +86,8 @@ async def _transcript(caller: Caller) -> str:
     made = caller.service.storage.all("SELECT id FROM batches ORDER BY number LIMIT 1")
     listed = await http.get(f"/v1/batches/{made[0]['id']}/items") if made else None
     answers += [await caller.fetch(url) for url in _output_urls(listed)]
-    signers = [secrets[row["secret_id"]] for row in caller.service.storage.all("SELECT secret_id FROM deliveries")]
+    sql = "SELECT secrets.number FROM deliveries JOIN secrets ON secrets.id = secret_id ORDER BY deliveries.number"
+    signers = [row["number"] for row in caller.service.storage.all(sql)]
     counts = caller.ledger()["counts"]
     events = [(document["event"], json.dumps(document["output"])[:9]) for document in caller.inbox.documents]
     return json.dumps([counts, events, signers, *map(_shown, answers)])
