@@ -17,7 +17,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -176,14 +176,17 @@ class Daemon:
 
     def is_ready(self) -> bool:
         """Whether it lives and has said that it is ready."""
-        return self.process.poll() is None and self._heard("READY=1") > 0
+        self._listen()
+        return self.process.poll() is None and "READY=1" in self.said
 
     def _heard(self, word: str) -> int:
-        try:
+        self._listen()
+        assert self.process.poll() is None, f"the daemon ended by {self.process.returncode}:\n{self.log()}"
+        return self.said.count(word)
+
+    def _listen(self) -> None:
+        with suppress(TimeoutError):
             self.said += self._manager.recv(8192).decode().split("\n")
-        except TimeoutError:
-            assert self.process.poll() is None, f"the daemon ended by {self.process.returncode}:\n{self.log()}"
-        return sum(line == word for line in self.said)
 
     def log(self, characters: int = 6000) -> str:
         """The end of what it wrote."""
