@@ -88,4 +88,5 @@ def after_refusal(
         return Step.RUNS
     if count > 1:
         return Step.SPLIT
-    return Step.FAIL if takes_batches == "yes" else Step.RUNS
+    # Even a model that took batches before may have ceased to: a run of its own tells what is true of the last item.
+    return Step.RUNS

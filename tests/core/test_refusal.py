@@ -72,9 +72,9 @@ def test_the_last_item_is_tried_as_a_run() -> None:
     assert step(tried=frozenset({Shape.GUIDE, Shape.REFERENCE}), count=1) is Step.RUNS
 
 
-def test_the_last_item_of_a_proven_model_fails() -> None:
-    """A model that took batches before leaves only the item."""
-    assert step(confirmed="guide", takes_batches="yes", count=1) is Step.FAIL
+def test_the_last_item_of_a_proven_model_is_tried_as_a_run() -> None:
+    """A model may cease to take batches; only a refused run is certain to be about the item."""
+    assert step(confirmed="guide", takes_batches="yes", count=1) is Step.RUNS
 
 
 def test_a_confirmed_body_is_not_doubted_without_cause() -> None:

@@ -1,4 +1,4 @@
-"""Long trouble elsewhere uses up nobody's patience: what was paid is waited for, however long it takes."""
+"""Trouble and change at the service use up nobody's patience: what was paid is waited for, however long it takes."""
 
 from __future__ import annotations
 
@@ -75,3 +75,17 @@ async def test_an_upload_that_somebody_else_took_is_sent_again(tmp_path: Path) -
         await rig.settled(1)
 
         assert ({"a.jpg": ItemState.DONE}, [1]) == (await rig.states(), rig.charged())
+
+
+async def test_a_model_that_ceases_to_take_batches_gets_runs(tmp_path: Path) -> None:
+    """What was learnt of a service may become wrong; no file pays for that."""
+    async with running(tmp_path) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        rig.switch(readings={"batch_models": "none"})
+        for name in ("b.jpg", "c.jpg", "d.jpg"):
+            rig.drop(name)
+        await rig.settled(4)
+
+        assert {ItemState.DONE} == set((await rig.states()).values())
+        assert [1, 1, 1, 1] == rig.charged()
