@@ -9,12 +9,12 @@ import anyio
 
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.engine import open_engine, run_stages
+from runflowd.incidents import CREDIT, SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runflowd.config import Config
-    from runflowd.context import Context
     from runflowd.engine import Engine
     from runflowd.incidents import Trouble
     from runflowd.store import Connection
@@ -65,15 +65,31 @@ async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
         idle_before = engine.intake.idle
         progress, unnoted = await look(engine)
         show(progress)
-        blocked = _blocked(engine.context)
-        if idle_before and engine.intake.idle and (blocked or not (progress.total(*IN_FLIGHT) or unnoted)):
-            return Outcome(progress, blocked and progress.total(*IN_FLIGHT) > 0)
+        held = _held(progress)
+        if idle_before and engine.intake.idle and (held or not (progress.total(*IN_FLIGHT) or unnoted)):
+            return Outcome(progress, held and progress.total(*IN_FLIGHT) > 0)
 
 
-def _blocked(context: Context) -> bool:
-    """Whether only a person can end what keeps things from moving: a key, credit, a disk, a rule."""
-    waiting = {"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "OUTPUT_UNUSABLE"}
-    return any(trouble.code in waiting for trouble in context.incidents.snapshot())
+_FOR_A_PERSON = frozenset({"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "OUTPUT_UNUSABLE"})
+"""Incidents that only a person can end."""
+
+_UNSENT = frozenset({ItemState.READY, ItemState.FOLLOWING, ItemState.BATCHED})
+
+
+def _held(progress: Progress) -> bool:
+    """Whether all that is still in flight waits for a person: a key, credit, a disk, a rule.
+
+    What a held rule or an empty account does not cover is waited for.
+    """
+    scopes = {trouble.scope for trouble in progress.troubles if trouble.code in _FOR_A_PERSON}
+    if not scopes or SERVICE in scopes:
+        return bool(scopes)
+    rules = {scope.partition(":")[2] for scope in scopes if ":" in scope}
+    return all(
+        not count or state not in IN_FLIGHT or rule in rules or (CREDIT in scopes and state in _UNSENT)
+        for rule, counts in progress.counts.items()
+        for state, count in counts.items()
+    )
 
 
 async def look(engine: Engine) -> tuple[Progress, int]:

@@ -36,6 +36,8 @@ LOOK = 0.02
 
 PASS_THROUGH = "runflow/pass-through"
 KEY = {"Authorization": "Bearer rf_live_test"}
+FRESH = httpx.Limits(max_keepalive_connections=0)
+"""A connection for each request: one kept open may be closed by the service just when it is used again."""
 
 HOLD = {"route": "POST /v1/models/*", "kind": "hold", "count": None}
 """Lets the service answer a purchase only when its work is done, so that the first poll finds results."""
@@ -81,7 +83,7 @@ class Service:
         self._folder = folder
         self._options = options
         self._port = 0
-        self._http = httpx.Client(headers=KEY, timeout=30.0)
+        self._http = httpx.Client(headers=KEY, timeout=30.0, limits=FRESH)
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "service.log"
         self.start()

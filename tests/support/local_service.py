@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BASE = "http://local.test"
 KEY = {"Authorization": "Bearer rf_live_test"}
+FRESH = httpx.Limits(max_keepalive_connections=0)
+"""A connection for each request: one kept open may be closed by the service just when it is used again."""
 JPEG = b"\xff\xd8\xff\xe0 a photo that nobody decodes \xff\xd9"
 PASS_THROUGH = "/v1/models/runflow/pass-through"
 
@@ -126,8 +128,8 @@ class ServiceProcess:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.url: str = json.loads(self.process.stdout.readline())["url"]
-        self.http = httpx.Client(base_url=self.url, headers=KEY, timeout=10.0)
-        self.bare = httpx.Client(timeout=10.0)
+        self.http = httpx.Client(base_url=self.url, headers=KEY, timeout=10.0, limits=FRESH)
+        self.bare = httpx.Client(timeout=10.0, limits=FRESH)
 
     def upload(self, data: bytes = JPEG, name: str = "a.jpg", mime: str = "image/jpeg") -> dict[str, Any]:
         """The three steps; returns the asset."""
