@@ -154,9 +154,15 @@ class Settling:
             return StillChanging(path, reason, 0.0, report=False)
         return self._wait(path, waiting, reason, now)
 
-    def forget(self, path: str) -> None:
-        """Stop tracking; harmless if the path is not tracked."""
-        self._files.pop(path, None)
+    def forget(self, path: str, taken: Stat | None = None) -> None:
+        """Stop tracking; harmless if the path is not tracked.
+
+        With `taken`, the content that was taken over, a file that was seen to change since stays.
+        """
+        waiting = self._files.get(path)
+        if waiting is None or (taken is not None and taken != waiting.stat):
+            return
+        del self._files[path]
         self._drop_leftovers()
 
     def next_deadline(self) -> float | None:

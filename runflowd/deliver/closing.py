@@ -14,7 +14,7 @@ from runflowd.core.naming import failure_note
 from runflowd.deliver.notes import note_for
 from runflowd.failpoints import reach
 from runflowd.store.facts import output_written
-from runflowd.store.items import move, release_followers
+from runflowd.store.items import move, note_written, release_followers
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -42,7 +42,7 @@ class Closing:
         def write(connection: Connection) -> None:
             self._record(connection, item, rule, placed)
             connection.run("drop_output", id=item.id)
-            connection.run("set_noted", id=item.id, noted=0)
+            connection.run("note_gone", id=item.id)
             move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, now=self._context.clock.wall())
             release_followers(connection, item.id)
 
@@ -69,13 +69,18 @@ class Closing:
         reach("source.disposed")
 
     async def tell_failure(self, item: Item, rule: Rule | None) -> None:
-        """Write the note about a failure where the owner of the file will look."""
+        """Write the note about a failure where the owner of the file will look.
+
+        The file may have been replaced in the meantime, and may even be done: then the note goes again.
+        """
         if rule is not None:
             try:
                 await anyio.to_thread.run_sync(_write_note, rule, item)
             except files.Taken as trouble:
                 log.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
-        await self._context.store.write(lambda connection: connection.run("set_noted", id=item.id, noted=1))
+        wanted = await self._context.store.write(lambda connection: note_written(connection, item))
+        if rule is not None and not wanted:
+            await anyio.to_thread.run_sync(files.remove_note, rule.output, failure_note(item.path))
 
 
 def _write_note(rule: Rule, item: Item) -> None:

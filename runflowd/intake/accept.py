@@ -142,8 +142,10 @@ class Accepting:
 
         decisions, news = await self._context.store.write(write)
         reach("item.recorded")
-        for path in [*refused, *(arrival.path for arrival in good)]:
-            shelf.settling.forget(path)
+        for path, why in refused.items():
+            shelf.settling.forget(path, why.stat)
+        for arrival in good:
+            shelf.settling.forget(arrival.path, arrival.stat)
         for path in news:
             why = refused[path]
             log.warning(why.reason, action=f"item.{why.state}", rule=rule, path=path, code=why.code)

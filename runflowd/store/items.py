@@ -159,6 +159,20 @@ def move(
     return moved
 
 
+def note_written(connection: Connection, item: Item) -> bool:
+    """A note stands beside an item that was claimed for it; False when nobody needs it any more.
+
+    Another trouble with the same file may have come up meanwhile: then the note is to be written anew.
+    """
+    if connection.run("note_stands", id=item.id, generation=item.generation):
+        return True
+    standing = item_at(connection, item.rule, item.path)
+    if standing is None or standing.state not in {ItemState.FAILED, ItemState.UNKNOWN, ItemState.WAITING}:
+        return False
+    connection.run("note_outdated", id=standing.id)
+    return True
+
+
 def promote_follower(connection: Connection, number: int) -> None:
     """An item will have no result: its first follower becomes ready, the others follow that one."""
     followers = [row["id"] for row in connection.all("followers", id=number)]

@@ -36,7 +36,7 @@ WHERE id = :id
 UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL WHERE id = :id
 
 -- name: supersede_item
-UPDATE item SET current = 0 WHERE id = :id
+UPDATE item SET current = 0, generation = generation + 1 WHERE id = :id
 
 -- name: to_look_at
 SELECT DISTINCT rule, folder FROM item WHERE size < 0 AND current = 1 AND absent_at IS NULL LIMIT :limit
@@ -103,7 +103,7 @@ WHERE id IN (SELECT id FROM item WHERE state = 'delivering' AND rule = :rule AND
 RETURNING *
 
 -- name: claim_notes
-UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
+UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1, noted = 2
 WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND due_at <= :now
              AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
@@ -111,8 +111,14 @@ WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'unknown', 'waiting')
              ORDER BY id LIMIT :limit)
 RETURNING *
 
--- name: set_noted
-UPDATE item SET noted = :noted, owner = NULL WHERE id = :id
+-- name: note_gone
+UPDATE item SET noted = 0, owner = NULL WHERE id = :id
+
+-- name: note_stands
+UPDATE item SET noted = 1, owner = NULL WHERE id = :id AND generation = :generation
+
+-- name: note_outdated
+UPDATE item SET noted = 2 WHERE id = :id
 
 -- name: absent_done
 SELECT * FROM item WHERE absent_at < :before AND rule = :rule AND state = 'done' AND current = 1

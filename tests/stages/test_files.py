@@ -11,6 +11,7 @@ from stage_rig import picture, rule, running
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import After, AfterKind, Existing, OnDelete
+from runflowd.deliver.closing import Closing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -269,3 +270,34 @@ async def test_a_name_that_is_no_text_survives_the_journey(tmp_path: Path) -> No
         await rig.settled(2)
 
         assert {"plain.jpg", name} == rig.outputs()
+
+
+async def test_a_note_that_comes_too_late_goes_again(tmp_path: Path) -> None:
+    """The file was replaced and done while the note about the old one was being written."""
+    async with running(tmp_path) as rig:
+        path = rig.drop("a.jpg")
+        path.write_bytes(b"no image")
+        await rig.settled(1)
+        (failed,) = await rig.items()
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states["a.jpg"] is ItemState.DONE)
+        await Closing(rig.engine.context).tell_failure(failed, rig.engine.context.rules[failed.rule])
+
+        assert {"a.jpg"} == rig.outputs()
+
+
+async def test_the_note_of_a_newer_failure_stays(tmp_path: Path) -> None:
+    """A late note about an older content does not take it away; the newer one is written again."""
+    async with running(tmp_path) as rig:
+        path = rig.drop("a.jpg")
+        path.write_bytes(b"no image")
+        await rig.settled(1)
+        (failed,) = await rig.items()
+        path.write_bytes(b"still no image")
+        await anyio.sleep(60)
+        await Closing(rig.engine.context).tell_failure(failed, rig.engine.context.rules[failed.rule])
+        rig.engine.context.bells.deliver.ring()
+        await anyio.sleep(60)
+
+        (item,) = await rig.items()
+        assert ({"a.jpg.failed.txt"}, True) == (rig.outputs(), item.generation > failed.generation)

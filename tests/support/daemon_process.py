@@ -341,7 +341,7 @@ class Installation:
         states = self.states()
         busy = {"ready", "following", "batched", "submitted", "delivering"}
         moving = self.rows("SELECT 1 FROM item WHERE state IN (SELECT value FROM json_each(?))", json.dumps([*busy]))
-        unnoted = self.rows("SELECT 1 FROM item WHERE state IN ('failed', 'unknown') AND noted = 0 AND current = 1")
+        unnoted = self.rows("SELECT 1 FROM item WHERE state IN ('failed', 'unknown') AND noted <> 1 AND current = 1")
         return not moving and not unnoted and not self._open() and all(path in states for path in paths)
 
     @contextmanager
