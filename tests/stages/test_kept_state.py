@@ -1,0 +1,88 @@
+"""State files of earlier schemas, as their programs left them, are upgraded and worked on by this one."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import anyio
+import kept_state
+import pytest
+from kept_state import KEPT, unpack
+from stage_rig import running
+
+from runflowd.store.connection import migrations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+SCHEMAS = range(1, len(migrations()) + 1)
+
+ENDED = {
+    "a.jpg": "done",
+    "before.jpg": "skipped",
+    "b.jpg": "done",
+    "follows.jpg": "done",
+    "gone.jpg": "unknown",
+    "paid.jpg": "done",
+    "ready-too.jpg": "done",
+    "ready.jpg": "done",
+    "running.jpg": "done",
+    "text.jpg": "failed",
+    "twin.jpg": "done",
+    "unanswered.jpg": "done",
+}
+
+
+@pytest.fixture(params=SCHEMAS)
+def version(request: pytest.FixtureRequest) -> int:
+    """Every schema there has ever been."""
+    number: int = request.param
+    return number
+
+
+def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
+    """Ask a state file."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+async def test_a_kept_state_file_is_finished_without_buying_anything_twice(tmp_path: Path, version: int) -> None:
+    """What it had in flight is delivered, what it had done stays done (scenario 69)."""
+    unpack(version, tmp_path)
+    async with running(tmp_path, *kept_state.rules(tmp_path)) as rig:
+        await anyio.sleep(2_000)
+
+        found = {item.path.rpartition("/")[2]: str(item.state) for item in await rig.items()}
+        assert (ENDED, {1}) == (found, set(rig.charged()))
+
+
+async def test_what_a_kept_state_file_promised_is_delivered_whole(tmp_path: Path, version: int) -> None:
+    """Every file whose row says done has its result, byte for byte (scenario 69)."""
+    unpack(version, tmp_path)
+    async with running(tmp_path, *kept_state.rules(tmp_path)) as rig:
+        await anyio.sleep(2_000)
+        done = [item for item in await rig.items() if item.state == "done"]
+
+        pairs = [(tmp_path / item.rule / "in" / item.path, tmp_path / item.rule / "out" / item.path) for item in done]
+        assert [source.read_bytes() for source, _ in pairs] == [target.read_bytes() for _, target in pairs]
+
+
+async def test_an_upgrade_keeps_a_copy_of_the_state_file_as_it_was(tmp_path: Path, version: int) -> None:
+    """Named after its schema and the process; the way back is to put it in place again (scenario 69)."""
+    unpack(version, tmp_path)
+    before = rows(tmp_path / "state.db", "SELECT * FROM item ORDER BY id")
+    async with running(tmp_path, *kept_state.rules(tmp_path)):
+        pass
+
+    copies = list(tmp_path.glob("state.db.schema-*"))
+    kept = [(rows(copy, "PRAGMA user_version"), rows(copy, "SELECT * FROM item ORDER BY id")) for copy in copies]
+    assert ([([(version,)], before)] if version < len(migrations()) else []) == kept
+
+
+def test_there_is_a_kept_state_file_for_every_schema() -> None:
+    """Before a schema is changed, one of the old is put by: `python -m kept_state` in `tests/support` makes it."""
+    assert [f"schema-{number}.tar.gz" for number in SCHEMAS] == sorted(path.name for path in KEPT.iterdir())

@@ -1,0 +1,149 @@
+"""State files of every schema, kept for the builds to come: how they are made, and how they are opened again.
+
+`python -m kept_state FOLDER` in `tests/support` lets the program as it is now work for a while in /srv/runflow and
+stops it with rows in every state, money on its way included. What it leaves, the service's own books and all, is
+packed into `FOLDER/schema-N.tar.gz`. It is run once for each new schema, before the next one is begun.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import sys
+import tarfile
+from contextlib import closing
+from pathlib import Path
+
+import anyio
+import trio
+from stage_rig import Rig, rule, running
+from virtual_clock import patient_clock
+
+from runflowd.core.model import BatchLimits, Existing, Rule
+
+HOME = "/srv/runflow"
+"""Where the kept installations believe to be."""
+
+KEPT = Path(__file__).parents[1] / "data" / "state"
+
+NAMES = ("done", "slow", "doubt", "dark", "late", "lost", "old")
+"""One rule for each kind of row, by what becomes of its files."""
+
+
+def rules(folder: Path) -> tuple[Rule, ...]:
+    """The rules of a kept installation, each over folders of its own."""
+    made = [
+        rule(folder / name, name=name, batch=BatchLimits(quiet=600 if name == "late" else 5, max_wait=900), sweep=300.0)
+        for name in NAMES
+        if name != "old"
+    ]
+    return (*made, rule(folder / "old", name="old", existing=Existing.SKIP))
+
+
+async def live(folder: Path) -> None:
+    """A short life, ended in the middle of everything."""
+    for name in NAMES:
+        (folder / name / "in").mkdir(parents=True)
+    (folder / "old" / "in" / "before.jpg").write_bytes(b"was here before its rule")
+    async with running(folder, *rules(folder)) as rig:
+        await _finish_some(rig)
+        await _lose_one(rig)
+        await _leave_some_open(rig)
+
+
+async def _finish_some(rig: Rig) -> None:
+    """A result, its twin under another name, and a file that is no image."""
+    drop(rig, "done", "a.jpg", "x/b.jpg")
+    drop(rig, "done", "twin.jpg", seed="done a.jpg")
+    (rig.folder / "done" / "in" / "text.jpg").write_bytes(b"no image at all")
+    await rig.settled(5)
+
+
+async def _lose_one(rig: Rig) -> None:
+    """A result that was paid for and is gone."""
+    rig.switch(faults={"requests": [{"route": "GET /storage/*", "kind": "status", "status": 404, "count": None}]})
+    drop(rig, "lost", "gone.jpg")
+    await rig.settled(6, seconds=86_400)
+
+
+async def _leave_some_open(rig: Rig) -> None:
+    """One run still at work, one result that cannot be fetched, a purchase without an answer, files that wait."""
+    dark = {"route": "GET /storage/*", "kind": "status", "status": 503, "count": None}
+    rig.switch(faults={"requests": [dark]})
+    drop(rig, "dark", "paid.jpg")
+    await anyio.sleep(60)
+    rig.switch(faults={"requests": [dark], "runs": [{"kind": "slow", "seconds": 900, "count": 1}]})
+    drop(rig, "slow", "running.jpg")
+    drop(rig, "slow", "follows.jpg", seed="slow running.jpg")
+    await anyio.sleep(60)
+    deaf = {"route": "GET /v1/*", "kind": "status", "status": 503, "count": None}
+    rig.switch(faults={"requests": [dark, deaf, {"route": "POST /v1/models/*", "kind": "lose", "count": None}]})
+    drop(rig, "doubt", "unanswered.jpg")
+    drop(rig, "late", "ready.jpg", "ready-too.jpg")
+    await anyio.sleep(30)
+
+
+def drop(rig: Rig, name: str, *paths: str, seed: str = "") -> None:
+    """Put small images under one of the rules; equal seeds give equal bytes."""
+    for path in paths:
+        written = rig.drop(f"../{name}/in/{path}", seed or f"{name} {path}")  # type: ignore[arg-type]  # text as well
+        assert written.exists()
+
+
+def pack(folder: Path, target: Path) -> Path:
+    """One archive of an installation that nobody works on."""
+    with closing(sqlite3.connect(folder / "state.db")) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute("PRAGMA journal_mode = DELETE")
+    archive = target / f"schema-{version}.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(folder, arcname=".", filter=_plain)
+    return archive
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Times count, owners do not."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return None if member.name.endswith((".lock", "-wal", "-shm")) else member
+
+
+def unpack(version: int, folder: Path) -> None:
+    """A kept installation at another place; its rows are told of the move."""
+    with tarfile.open(KEPT / f"schema-{version}.tar.gz") as packed:
+        packed.extractall(folder, filter="data")
+    with closing(sqlite3.connect(folder / "state.db")) as connection, connection:
+        new, old = os.fsencode(folder), os.fsencode(HOME)
+        connection.execute("UPDATE snapshot SET text = replace(text, ?, ?)", (HOME, str(folder)))
+        moved = [
+            (bytes(path).replace(old, new, 1), bytes(path)) for (path,) in connection.execute("SELECT path FROM output")
+        ]
+        connection.executemany("UPDATE output SET path = ? WHERE path = ?", moved)
+        for name in NAMES:  # an unpacked file has a new inode, and its row is told of it, too
+            _tell_inodes(connection, name, folder / name / "in")
+
+
+def _tell_inodes(connection: sqlite3.Connection, name: str, root: Path) -> None:
+    for path in (path for path in root.rglob("*") if path.is_file()):
+        inside = os.fsencode(path.parent.relative_to(root))
+        found = (path.stat().st_ino, path.stat().st_mtime_ns, name, b"" if inside == b"." else inside)
+        connection.execute(
+            "UPDATE item SET inode = ?, mtime_ns = ? WHERE rule = ? AND folder = ? AND name = ?",
+            (*found, os.fsencode(path.name)),
+        )
+
+
+def main() -> None:
+    """Make the file of the present schema."""
+    home = Path(HOME)
+    home.mkdir(parents=True)
+    try:
+        trio.run(live, home, clock=patient_clock())
+        print(pack(home, Path(sys.argv[1]).absolute()))  # noqa: T201  a program
+    finally:
+        shutil.rmtree(home)
+
+
+if __name__ == "__main__":
+    main()
