@@ -11,6 +11,8 @@ import os
 import signal
 
 FAILPOINTS = (
+    "state.copied",  # the old state file was copied, its schema is still the old one
+    "state.migrated",  # one step of the schema is done
     "item.hashed",  # content known, row not yet written
     "item.recorded",  # row written, not in a batch
     "batch.sealed",  # batch row written, nothing uploaded

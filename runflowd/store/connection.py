@@ -1,4 +1,4 @@
-"""One SQLite connection: opened with care, migrated, and spoken to by the names of its statements."""
+"""One SQLite connection: opened with care, and spoken to by the names of its statements."""
 
 from __future__ import annotations
 
@@ -134,31 +134,3 @@ def _explain(path: Path, trouble: sqlite3.Error) -> StoreError:
     if isinstance(trouble, sqlite3.OperationalError) and "not a database" not in str(trouble):
         return StoreError(f"{path}: cannot be opened ({trouble}). Check that its folder exists and is writable.")
     return Damaged(path, str(trouble))
-
-
-def migrate(connection: Connection, path: Path) -> None:
-    """Bring the schema up to date, each step in one transaction; refuse a newer or damaged file.
-
-    A copy named after the old schema is kept beside the file before the first step of an upgrade.
-    """
-    raw = connection.raw
-    try:
-        found = raw.execute("PRAGMA user_version").fetchone()[0]
-        finding = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as trouble:
-        raise Damaged(path, str(trouble)) from trouble
-    if finding != "ok":
-        raise Damaged(path, finding)
-    steps = migrations()
-    if found > len(steps):
-        raise Newer(path, found, len(steps))
-    if 0 < found < len(steps):
-        raw.execute("VACUUM INTO ?", (f"{path}.schema-{found}.{os.getpid()}",))
-    for number, script in list(enumerate(steps, start=1))[found:]:
-        raw.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
-
-
-def migrations() -> list[str]:
-    """The migration scripts in order; the n-th leads to schema n."""
-    folder = resources.files(__package__) / "migrations"
-    return [file.read_text("utf-8") for file in sorted(folder.iterdir(), key=lambda file: file.name)]

@@ -16,7 +16,8 @@ import anyio
 import anyio.to_thread
 
 from runflowd.errors import StoreError
-from runflowd.store.connection import Connection, connect, lock, migrate
+from runflowd.store.connection import Connection, connect, lock
+from runflowd.store.schema import create_if_missing, migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -118,6 +119,7 @@ async def open_store(path: Path) -> AsyncIterator[Store]:
         def prepare() -> Store:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             stack.enter_context(lock(path))
+            create_if_missing(path)
             writer = connect(path)
             stack.callback(writer.raw.close)
             migrate(writer, path)

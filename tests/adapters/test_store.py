@@ -17,10 +17,11 @@ from runflowd.errors import StoreError
 from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
 from runflowd.store.batches import Lease, claim_batches, free_leases, release, renew_leases, save_snapshot, seal
-from runflowd.store.connection import STATEMENTS, connect, migrations
+from runflowd.store.connection import STATEMENTS, connect
 from runflowd.store.facts import output_at, reserve_output
 from runflowd.store.items import fail_followers, item_at, items_of_batch, known_in_folder, move, release_followers
 from runflowd.store.purchases import close_purchase, intend, purchases_of_batch
+from runflowd.store.schema import migrations
 from runflowd.store.store import NotDurable
 
 if TYPE_CHECKING:

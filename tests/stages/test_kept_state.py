@@ -12,7 +12,7 @@ import pytest
 from kept_state import KEPT, unpack
 from stage_rig import running
 
-from runflowd.store.connection import migrations
+from runflowd.store.schema import migrations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +78,7 @@ async def test_an_upgrade_keeps_a_copy_of_the_state_file_as_it_was(tmp_path: Pat
     async with running(tmp_path, *kept_state.rules(tmp_path)):
         pass
 
-    copies = list(tmp_path.glob("state.db.schema-*"))
+    copies = list(tmp_path.glob("state.db.schema-*"))  # noqa: ASYNC240  # time stands still
     kept = [(rows(copy, "PRAGMA user_version"), rows(copy, "SELECT * FROM item ORDER BY id")) for copy in copies]
     assert ([([(version,)], before)] if version < len(migrations()) else []) == kept
 

@@ -1,0 +1,97 @@
+"""The schema of the state file: made whole, upgraded step by step, and never guessed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runflowd.errors import StoreError
+from runflowd.failpoints import reach
+from runflowd.store.connection import Damaged, Newer, connect
+
+if TYPE_CHECKING:
+    from runflowd.store.connection import Connection
+
+
+def create_if_missing(path: Path) -> None:
+    """Make an empty state file whole, under another name first: an empty one is never our doing.
+
+    Raises `Damaged` when only the log of a state file is left: SQLite would silently throw that away.
+    """
+    if path.exists():
+        if not path.stat().st_size:
+            raise Damaged(path, "it is empty")
+        return
+    if _size(path.with_name(f"{path.name}-wal")):
+        raise Damaged(path, "the file is gone, its write-ahead log is still there")
+    draft = path.with_name(f"{path.name}.new")
+    for leftover in (draft, path.with_name(f"{draft.name}-wal"), path.with_name(f"{draft.name}-shm")):
+        leftover.unlink(missing_ok=True)
+    connection = connect(draft)
+    migrate(connection, draft)
+    connection.raw.close()
+    draft.rename(path)
+    _sync_folder(path.parent)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def migrate(connection: Connection, path: Path) -> None:
+    """Bring the schema up to date, each step in one transaction; refuse a newer or damaged file.
+
+    A copy named after the old schema is kept beside the file before the first step of an upgrade.
+    Raises `StoreError` when there is no room for it; nothing was changed then.
+    """
+    raw = connection.raw
+    try:
+        found = raw.execute("PRAGMA user_version").fetchone()[0]
+        finding = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as trouble:
+        raise Damaged(path, str(trouble)) from trouble
+    if finding != "ok":
+        raise Damaged(path, finding)
+    steps = migrations()
+    if found > len(steps):
+        raise Newer(path, found, len(steps))
+    try:
+        if 0 < found < len(steps):
+            _keep_copy(raw, Path(f"{path}.schema-{found}.{os.getpid()}"))
+        for number, script in list(enumerate(steps, start=1))[found:]:
+            raw.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+            reach("state.migrated")
+    except sqlite3.OperationalError as trouble:
+        raise StoreError(
+            f"{path}: cannot be brought from schema {found} to {len(steps)} ({trouble}). It is as it was: "
+            "make room on that disk (twice the size of the file), then start again."
+        ) from trouble
+
+
+def _keep_copy(raw: sqlite3.Connection, copy: Path) -> None:
+    """The file as it is, whole under its name or not at all."""
+    draft = copy.with_name(f"{copy.name}.new")
+    draft.unlink(missing_ok=True)
+    try:
+        raw.execute("VACUUM INTO ?", (str(draft),))
+        draft.rename(copy)
+    finally:
+        draft.unlink(missing_ok=True)
+    reach("state.copied")
+
+
+def migrations() -> list[str]:
+    """The migration scripts in order; the n-th leads to schema n."""
+    folder = resources.files(__package__) / "migrations"
+    return [file.read_text("utf-8") for file in sorted(folder.iterdir(), key=lambda file: file.name)]

@@ -1,0 +1,131 @@
+"""State files that are not as they were left: torn, emptied, without room, killed in the middle of an upgrade."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from kept_state import unpack
+
+from runflowd.errors import StoreError
+from runflowd.store import open_store
+from runflowd.store.connection import Damaged
+from runflowd.store.schema import migrations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+OPEN = """
+import anyio, pathlib, sys
+from runflowd.store import open_store
+async def main():
+    async with open_store(pathlib.Path(sys.argv[1])):
+        pass
+anyio.run(main)
+"""
+
+
+def rows(path: Path) -> list[tuple[object, ...]]:
+    """Every item of a state file."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT id, rule, folder, name, state FROM item ORDER BY id").fetchall()
+
+
+def schema(path: Path) -> int:
+    """The schema of a state file."""
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+async def opened(path: Path) -> None:
+    """Open a state file for work and close it again."""
+    async with open_store(path):
+        pass
+
+
+async def killed_while_opening(path: Path, point: str) -> int:
+    """How a process ends that opens the state file and is killed at a point of the upgrade."""
+    environment = {**os.environ, "RUNFLOWD_FAILPOINT": point}
+    ended = await anyio.run_process([sys.executable, "-c", OPEN, str(path)], check=False, env=environment)
+    return ended.returncode
+
+
+@pytest.mark.parametrize("point", ["state.copied", "state.migrated"])
+async def test_a_kill_in_the_middle_of_an_upgrade_is_survived(tmp_path: Path, point: str) -> None:
+    """The file has the old schema or the new one, and all its rows (scenarios 69, 75)."""
+    unpack(1, tmp_path)
+    path = tmp_path / "state.db"
+    before = rows(path)
+    code = await killed_while_opening(path, point)
+    await opened(path)
+
+    assert (-signal.SIGKILL, before, len(migrations())) == (code, rows(path), schema(path))
+
+
+async def test_a_kill_while_the_first_state_file_is_made_leaves_none(tmp_path: Path) -> None:
+    """It is made under another name, so that there is never an empty one (scenarios 63, 75)."""
+    path = tmp_path / "state.db"
+    code = await killed_while_opening(path, "state.migrated")
+    left = path.exists()
+    await opened(path)
+
+    assert (-signal.SIGKILL, False, len(migrations())) == (code, left, schema(path))
+
+
+async def test_an_emptied_state_file_is_refused_and_kept(tmp_path: Path) -> None:
+    """Zero bytes are what a torn copy leaves; SQLite would take them for a new database (scenario 62)."""
+    path = tmp_path / "state.db"
+    path.touch()
+    with pytest.raises(Damaged, match="it is empty"):
+        await opened(path)
+
+    assert path.stat().st_size == 0
+
+
+async def test_a_log_without_its_state_file_is_refused(tmp_path: Path) -> None:
+    """SQLite would throw the log away, and with it what was paid last (scenario 62)."""
+    path = tmp_path / "state.db"
+    log = path.with_name("state.db-wal")
+    log.write_bytes(b"the last purchases")
+    with pytest.raises(Damaged, match="its write-ahead log is still there"):
+        await opened(path)
+
+    assert (b"the last purchases", False) == (log.read_bytes(), path.exists())
+
+
+async def test_a_folder_in_the_place_of_the_state_file_is_named(tmp_path: Path) -> None:
+    """As when a volume was mounted at the wrong path (scenario 62)."""
+    path = tmp_path / "state.db"
+    path.mkdir()
+    with pytest.raises(StoreError, match=r"state\.db: cannot be opened"):
+        await opened(path)
+
+
+async def test_scribbled_pages_are_refused(tmp_path: Path) -> None:
+    """A header that is whole says nothing about the pages behind it (scenario 62)."""
+    unpack(len(migrations()), tmp_path)
+    path = tmp_path / "state.db"
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 8192) + data[-4096:])
+    with pytest.raises(Damaged):
+        await opened(path)
+
+
+async def test_an_upgrade_without_room_for_its_copy_changes_nothing(tmp_path: Path) -> None:
+    """The copy comes first, and an upgrade without it does not happen (scenarios 64, 69)."""
+    unpack(1, tmp_path)
+    path = tmp_path / "state.db"
+    before = rows(path)
+    small = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n{OPEN}"
+    ended = await anyio.run_process([sys.executable, "-c", small, str(path)], check=False)
+
+    told = b"cannot be brought from schema 1" in ended.stderr
+    assert (True, 1, before, []) == (told, schema(path), rows(path), list(tmp_path.glob("*.schema-1*")))  # noqa: ASYNC240
