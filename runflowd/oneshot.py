@@ -9,15 +9,18 @@ import anyio
 
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.engine import open_engine, run_stages
-from runflowd.incidents import CREDIT, SERVICE
+from runflowd.incidents import CREDIT, SERVICE, Trouble
+from runflowd.store.pauses import EVERY_RULE, Pause, pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runflowd.config import Config
     from runflowd.engine import Engine
-    from runflowd.incidents import Trouble
     from runflowd.store import Connection
+
+PAUSE = "pause:"
+"""The scope of a rule that a person paused; alone, that of all rules."""
 
 LOOK = 0.1
 """Seconds between two looks at how far things are."""
@@ -70,7 +73,7 @@ async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
             return Outcome(progress, held and progress.total(*IN_FLIGHT) > 0)
 
 
-_FOR_A_PERSON = frozenset({"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "OUTPUT_UNUSABLE"})
+_FOR_A_PERSON = frozenset({"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "OUTPUT_UNUSABLE", "PAUSED"})
 """Incidents that only a person can end."""
 
 _UNSENT = frozenset({ItemState.READY, ItemState.FOLLOWING, ItemState.BATCHED})
@@ -84,9 +87,10 @@ def _held(progress: Progress) -> bool:
     scopes = {trouble.scope for trouble in progress.troubles if trouble.code in _FOR_A_PERSON}
     if not scopes or SERVICE in scopes:
         return bool(scopes)
-    rules = {scope.partition(":")[2] for scope in scopes if ":" in scope}
+    rules = {scope.partition(":")[2] for scope in scopes if not scope.startswith(PAUSE) and ":" in scope}
+    unsent = {rule for rule in progress.counts if scopes & {CREDIT, f"{PAUSE}{rule}", PAUSE}}
     return all(
-        not count or state not in IN_FLIGHT or rule in rules or (CREDIT in scopes and state in _UNSENT)
+        not count or state not in IN_FLIGHT or rule in rules or (rule in unsent and state in _UNSENT)
         for rule, counts in progress.counts.items()
         for state, count in counts.items()
     )
@@ -96,13 +100,19 @@ async def look(engine: Engine) -> tuple[Progress, int]:
     """How far things are, for the rules in force, and how many failures still need their note."""
     rules = engine.context.rules
 
-    def read(connection: Connection) -> tuple[dict[str, dict[ItemState, int]], int]:
+    def read(connection: Connection) -> tuple[dict[str, dict[ItemState, int]], int, list[Pause]]:
         counts: dict[str, dict[ItemState, int]] = {name: {} for name in rules}
         for row in connection.all("count_states"):
             if row["rule"] in counts:
                 counts[row["rule"]][ItemState(row["state"])] = row["count"]
         left = connection.one("unnoted_left")
-        return counts, int(left["count"]) if left else 0
+        return counts, int(left["count"]) if left else 0, pauses(connection)
 
-    counts, unnoted = await engine.context.store.read(read)
-    return Progress(counts, engine.intake.waiting, engine.context.incidents.snapshot()), unnoted
+    counts, unnoted, paused = await engine.context.store.read(read)
+    held = tuple(_as_trouble(each) for each in paused if each.rule in {EVERY_RULE, *rules})
+    return Progress(counts, engine.intake.waiting, (*engine.context.incidents.snapshot(), *held)), unnoted
+
+
+def _as_trouble(pause: Pause) -> Trouble:
+    message = f"{pause.subject} is paused" + (f": {pause.reason}" if pause.reason else "")
+    return Trouble(f"{PAUSE}{pause.rule}", "PAUSED", message, pause.remedy)

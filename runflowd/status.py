@@ -17,6 +17,7 @@ from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.remedies import remedy_for
 from runflowd.store.batches import batch_from
 from runflowd.store.facts import incidents, spend_since
+from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states, troubled, waiting
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.facts import Incident
+    from runflowd.store.pauses import Pause
     from runflowd.store.reports import Entry
 
 OPEN_BATCHES = 100
@@ -61,6 +63,7 @@ class Status:
     waiting: tuple[Entry, ...]
     incidents: tuple[Incident, ...]
     spent_today: Decimal
+    pauses: tuple[Pause, ...] = ()
 
 
 def take_status(connection: Connection, path: Path, config: Config, now: float, limit: int) -> Status:
@@ -76,6 +79,7 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         waiting=tuple(waiting(connection, limit)),
         incidents=tuple(incidents(connection)),
         spent_today=spend_since(connection, midnight.timestamp()),
+        pauses=tuple(pauses(connection)),
     )
 
 
@@ -124,6 +128,16 @@ def as_json(status: Status) -> dict[str, Any]:
         "batches": [_batch_json(batch, status.now) for batch in status.batches],
         "failures": [entry_json(entry) for entry in status.troubled],
         "waiting": [entry_json(entry) for entry in status.waiting],
+        "paused": [
+            {
+                "rule": each.rule,
+                "subject": each.subject,
+                "since": each.since,
+                "reason": each.reason,
+                "remedy": each.remedy,
+            }
+            for each in status.pauses
+        ],
         "incidents": [
             {
                 "scope": each.scope,

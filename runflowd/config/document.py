@@ -135,7 +135,9 @@ class RuleSection(SharedSection):
         "Which outputs to keep when the model gives several: a pattern for the file name in their address.", "result_*"
     )
     existing: Existing | None = described(
-        "What to do with the files that are there when the rule first runs: process or skip; process by default.",
+        "What to do with the files that are there when the rule first runs: process or skip; process by default. "
+        "Where results for them lie in the output folder already, process asks first: the rule is paused until "
+        "`runflowd resume`.",
         "skip",
         strict=False,
     )

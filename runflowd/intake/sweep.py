@@ -8,11 +8,10 @@ import anyio.to_thread
 import structlog
 
 from runflowd import files
-from runflowd.core.model import Existing
 from runflowd.errors import StoreError
 from runflowd.incidents import Trouble, watch_scope
+from runflowd.intake.first_sight import FirstSight
 from runflowd.intake.removal import remove_outputs
-from runflowd.store.facts import fact
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -28,6 +27,7 @@ class Sweeping:
     def __init__(self, context: Context, looking: Looking) -> None:
         self._context = context
         self._looking = looking
+        self._first_sight = FirstSight(context, looking)
 
     async def sweep(self, shelf: Shelf) -> None:
         """Look at the whole tree once, and say when to do so again."""
@@ -38,8 +38,10 @@ class Sweeping:
             if identity is None:
                 await self._root_missing(shelf)
                 return
-            await self._skip_existing(shelf)
-            shelf.opened = True
+            shelf.opened = shelf.opened or await self._first_sight.opens(shelf)
+            if not shelf.opened:
+                shelf.swept = True
+                return
             shelf.unreadable = None
             seen = await self._looking.tree(shelf, "", deep=True)
             await self._tell_whether_readable(shelf)
@@ -54,7 +56,7 @@ class Sweeping:
             shelf.sweeping = False
             now = self._context.clock.now()
             # A folder that takes long to read is read less often: at most a tenth of the time.
-            pause = shelf.interval if not shelf.overflowed else min(shelf.interval, 5.0)
+            pause = shelf.interval if shelf.opened and not shelf.overflowed else min(shelf.interval, 5.0)
             shelf.sweep_due = now + max(pause, 10 * (now - started))
             self._context.bells.intake.ring()
 
@@ -82,14 +84,3 @@ class Sweeping:
             )
         )
         shelf.swept = True
-
-    async def _skip_existing(self, shelf: Shelf) -> None:
-        """Under `existing: skip`, what lies there when a rule is first seen is recorded and left alone."""
-        subject, rule = f"rule-seen:{shelf.rule.name}", shelf.rule
-        seen = await self._context.store.read(lambda connection: fact(connection, "", subject))
-        if seen is None and rule.existing is Existing.SKIP:
-            await self._looking.skip_all(shelf)
-        if seen is None:
-            await self._context.store.write(
-                lambda connection: connection.run("save_fact", service="", subject=subject, value="yes")
-            )

@@ -23,13 +23,15 @@ WHERE id IN (SELECT id FROM (
                               WHERE state = :state AND owner = :owner GROUP BY rule) AS held ON held.rule = batch.rule
         WHERE state = :state AND service = :service AND due_at <= :now
               AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
-              AND batch.rule NOT IN (SELECT value FROM json_each(:paused)))
+              AND batch.rule NOT IN (SELECT value FROM json_each(:paused))
+              AND (state <> 'sealed' OR NOT EXISTS (SELECT 1 FROM pause WHERE pause.rule IN (batch.rule, ''))))
     WHERE turn <= :share ORDER BY turn, due_at, sealed_at LIMIT :limit)
 RETURNING *
 
 -- name: next_batch
 SELECT min(due_at) AS due_at FROM batch WHERE state = :state AND service = :service AND owner IS NULL
   AND rule NOT IN (SELECT value FROM json_each(:paused))
+  AND (state <> 'sealed' OR NOT EXISTS (SELECT 1 FROM pause WHERE pause.rule IN (batch.rule, '')))
 
 -- name: release_batch
 UPDATE batch SET owner = NULL, attempts = :attempts, due_at = :due_at, status = :status, failure_code = :failure_code,

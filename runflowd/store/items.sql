@@ -59,7 +59,9 @@ SELECT DISTINCT folder FROM item WHERE rule = :rule AND current = 1 AND absent_a
 ORDER BY folder LIMIT :limit
 
 -- name: ready_groups
-SELECT snapshot, rule, count(*) AS count, sum(size) AS bytes FROM item WHERE state = 'ready' GROUP BY snapshot, rule
+SELECT snapshot, rule, count(*) AS count, sum(size) AS bytes FROM item
+WHERE state = 'ready' AND NOT EXISTS (SELECT 1 FROM pause WHERE pause.rule IN (item.rule, ''))
+GROUP BY snapshot, rule
 
 -- name: ready_of_snapshot
 SELECT id, size FROM item WHERE state = 'ready' AND snapshot = :snapshot ORDER BY id LIMIT :limit

@@ -228,6 +228,9 @@ def _incidents(status: Status) -> Iterator[TroubleRow]:
     for each in status.incidents:
         since = f"for {age(status.now - each.since)}"
         yield TroubleRow(shown(each.message), "", shown(each.remedy), shown(f"{each.scope} · {each.code}"), since)
+    for pause in status.pauses:
+        since = f"for {age(status.now - pause.since)}"
+        yield TroubleRow(shown(f"{pause.subject} is paused"), shown(pause.reason), shown(pause.remedy), "paused", since)
 
 
 def _failure(entry: Entry, rules: Collection[str]) -> TroubleRow:

@@ -91,11 +91,17 @@ async def test_an_edited_result_is_never_overwritten(tmp_path: Path) -> None:
         assert picture(2) == (tmp_path / "out/a (jpg).jpg").read_bytes()
 
 
+async def foreign(folder: Path, name: str) -> None:
+    """Somebody puts a file of their own among the results, once the rule is at work."""
+    await anyio.sleep(30)
+    (folder / "out").mkdir(exist_ok=True)
+    (folder / "out" / name).write_bytes(b"mine")
+
+
 async def test_a_foreign_file_is_never_overwritten(tmp_path: Path) -> None:
-    """A file that was there before runflowd keeps its name."""
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/a.jpg").write_bytes(b"mine")
+    """A file that runflowd did not write keeps its name."""
     async with running(tmp_path) as rig:
+        await foreign(tmp_path, "a.jpg")
         rig.drop("a.jpg")
         await rig.settled(1)
 
@@ -104,9 +110,8 @@ async def test_a_foreign_file_is_never_overwritten(tmp_path: Path) -> None:
 
 async def test_overwrite_is_a_decision_of_the_rule(tmp_path: Path) -> None:
     """With `overwrite: true` a foreign file gives way."""
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/a.jpg").write_bytes(b"mine")
     async with running(tmp_path, rule(tmp_path, overwrite=True)) as rig:
+        await foreign(tmp_path, "a.jpg")
         rig.drop("a.jpg", seed=1)
         await rig.settled(1)
 
