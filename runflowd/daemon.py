@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 
+from runflowd.control.server import Control, serve_control
 from runflowd.engine import open_engine, run_stages
 from runflowd.reload import Reloading
 from runflowd.remote import with_callbacks
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from runflowd.config import Config
-    from runflowd.engine import Engine
+from runflowd.engine import Engine
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ async def run_daemon(config: Config, source: Path) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             # Before the stages: whoever is told of an address in use has bought nothing yet.
             await group.start(Listener(site, passed_sockets().get("web", ())).run)
+            await group.start(serve_control, Control(engine.context, source, reloading), source)
             group.start_soon(_serve, engine, group)
             group.start_soon(reloading.run)
             group.start_soon(_report, engine, notifier)

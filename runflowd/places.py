@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from binascii import crc32
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,3 +28,35 @@ def user_state(environment: Mapping[str, str] | None = None) -> Path:
     environment = os.environ if environment is None else environment
     home = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME", "/"), ".local", "state")
     return Path(home, "runflowd")
+
+
+SYSTEM_SOCKET = Path("/run/runflowd/control.sock")
+"""Where the daemon of the system unit listens: systemd gives it `RuntimeDirectory=runflowd`."""
+
+
+def control_socket(source: Path, environment: Mapping[str, str] | None = None) -> Path:
+    """Where the daemon of a configuration listens for commands.
+
+    In the folder that systemd made for it, else in the user's folder for such things, else beside the
+    user's state; there under a name of its own, so that two daemons never meet.
+    """
+    environment = os.environ if environment is None else environment
+    if folder := environment.get("RUNTIME_DIRECTORY"):
+        return Path(folder.partition(":")[0], "control.sock")
+    return _users_sockets(source, environment)[0]
+
+
+def control_sockets(source: Path, environment: Mapping[str, str] | None = None) -> list[Path]:
+    """Every place where the daemon of a configuration may listen, known without reading that: likeliest first."""
+    environment = os.environ if environment is None else environment
+    places = [control_socket(source, environment), *_users_sockets(source, environment)]
+    if folder := environment.get("XDG_RUNTIME_DIR"):
+        places.append(Path(folder, "runflowd", "control.sock"))
+    return list(dict.fromkeys([*places, SYSTEM_SOCKET]))
+
+
+def _users_sockets(source: Path, environment: Mapping[str, str]) -> list[Path]:
+    place = os.path.abspath(source)  # noqa: PTH100  pathlib's would follow links, and a link may be swapped
+    name = f"{os.path.basename(place)[:80]}-{crc32(os.fsencode(place)):08x}.sock"  # noqa: PTH119  of text
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    return [*([Path(runtime, "runflowd", name)] if runtime else []), user_state(environment) / name]

@@ -35,7 +35,11 @@ SCOPE = "config"
 
 
 class Reloading:
-    """Keeps the running configuration in step with the files."""
+    """Keeps the running configuration in step with the files.
+
+    `taken_at` (epoch seconds) is when the one in force was taken; `problems` are those of a refused edit,
+    one `file:line:column: path: message` each, empty while the files are good.
+    """
 
     def __init__(self, context: Context, source: Path, config: Config, notifier: Notifier) -> None:
         self._context = context
@@ -44,6 +48,8 @@ class Reloading:
         self._notifier = notifier
         self._refused = ""
         self._turn = anyio.Lock()
+        self.taken_at = context.clock.wall()
+        self.problems: tuple[str, ...] = ()
 
     @property
     def config(self) -> Config:
@@ -98,7 +104,7 @@ class Reloading:
                 await self._refuse(error)
                 return
             await self._context.incidents.over(SCOPE)
-            self._refused = ""
+            self._refused, self.problems = "", ()
             if config.digest == self._config.digest and not announce:
                 return
             self._apply(config)
@@ -106,6 +112,7 @@ class Reloading:
     def _apply(self, config: Config) -> None:
         """Swap the snapshot. Nothing waits for work in flight: that keeps the rules it was sealed with."""
         before, self._config = self._config, config
+        self.taken_at = self._context.clock.wall()
         if config.service != before.service:
             log.warning("`service` changed; that needs a restart", action="config.restart_needed")
         self._context.rules = {rule.name: rule for rule in config.rules}
@@ -116,7 +123,7 @@ class Reloading:
     async def _refuse(self, error: ConfigError) -> None:
         if str(error) == self._refused:
             return
-        self._refused = str(error)
+        self._refused, self.problems = str(error), tuple(str(problem) for problem in error.problems)
         for problem in error.problems:
             log.error(str(problem), action="config.refused")
         first = str(error.problems[0])

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from runflowd.commands.exits import CommandError, Exit
-from runflowd.commands.printing import console, duration, finished_table, money, trouble_text
+from runflowd.commands.printing import console, finished_table, trouble_text
 from runflowd.commands.progress import Bars, Lines
 from runflowd.commands.readiness import missing
+from runflowd.commands.wording import duration, money
 from runflowd.config import load
 from runflowd.core.lifecycle import ItemState
 from runflowd.demo.follow import follow, results, wait_until_ready

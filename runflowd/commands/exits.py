@@ -59,15 +59,21 @@ def exit_code(error: BaseException) -> Exit | None:
         case CommandError(code=code):
             return code
         case RunflowdError() as known:
-            if isinstance(known.__cause__, PermissionError):
-                return Exit.NOT_ALLOWED
-            names = (base.__name__ for base in type(known).__mro__)
-            return next((_BY_CLASS[name] for name in names if name in _BY_CLASS), Exit.FAILED)
+            return _by_kind(known)
         case PermissionError():
             return Exit.NOT_ALLOWED
         case OSError() as trouble:
             return Exit.TRY_AGAIN if trouble.errno in _TEMPORARY else Exit.FAILED
     return None
+
+
+def _by_kind(known: RunflowdError) -> Exit:
+    if isinstance(known.__cause__, PermissionError):
+        return Exit.NOT_ALLOWED
+    if (told := getattr(known, "exit_code", None)) is not None:  # what was refused over the control socket
+        return Exit(told)
+    names = (base.__name__ for base in type(known).__mro__)
+    return next((_BY_CLASS[name] for name in names if name in _BY_CLASS), Exit.FAILED)
 
 
 def single(error: BaseException) -> BaseException:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runflowd.commands.wording import money, short
 from runflowd.core.printable import printable
 from runflowd.core.remedies import remedy_for
 
@@ -44,32 +44,6 @@ def table(*columns: str, numbers: Sequence[str] = (), title: str = "") -> Table:
         numeric = column in numbers
         made.add_column(column, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     return made
-
-
-def money(amount: Decimal | None) -> str:
-    """Dollars with at least two and at most four digits after the point; nothing for None."""
-    if amount is None:
-        return ""
-    exact = amount.quantize(Decimal("0.0001"), ROUND_HALF_UP)
-    cents = exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
-    return f"${cents if exact == cents else exact.normalize()}"
-
-
-def duration(seconds: float | None) -> str:
-    """`0.4 s`, `12 s`, `3 min`, `2 h 5 min`; nothing for None."""
-    if seconds is None:
-        return ""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def short(identifier: str) -> str:
-    """The end of an id: ids that are made one after the other begin alike."""
-    return identifier[-8:]
 
 
 def advice(subject: str, message: str, remedy: str, style: str = "bold") -> Text:

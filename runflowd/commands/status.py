@@ -1,43 +1,35 @@
-"""`runflowd status`: how things stand, from the state file, while a daemon runs or not."""
+"""`runflowd status`: how things stand, asked of the daemon, or read from the state file when none runs."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.text import Text
 
-from runflowd.commands.options import config_option, echo_json, find_config, json_option
-from runflowd.commands.printing import advice, cell, console, duration, money, short, table, trouble_text
-from runflowd.config import load
-from runflowd.core.lifecycle import ItemState
-from runflowd.places import state_path
-from runflowd.status import as_json as status_json
-from runflowd.status import take_status
-from runflowd.store import open_reader
+from runflowd.commands.asking import ask
+from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.wording import advice, duration, money, short, table
+from runflowd.core.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from rich.console import Console, RenderableType
-
-    from runflowd.status import RuleStatus, Status
-    from runflowd.store.facts import Incident
-
 COLUMNS = {
-    "queued": (ItemState.READY, ItemState.FOLLOWING),
-    "uploading": (ItemState.BATCHED,),
-    "processing": (ItemState.SUBMITTED,),
-    "saving": (ItemState.DELIVERING,),
-    "done": (ItemState.DONE,),
-    "failed": (ItemState.FAILED,),
-    "unknown": (ItemState.UNKNOWN,),
-    "waiting": (ItemState.WAITING,),
-    "skipped": (ItemState.SKIPPED,),
+    "queued": ("ready", "following"),
+    "uploading": ("batched",),
+    "processing": ("submitted",),
+    "saving": ("delivering",),
+    "done": ("done",),
+    "failed": ("failed",),
+    "unknown": ("unknown",),
+    "waiting": ("waiting",),
+    "skipped": ("skipped",),
 }
 """The states as people see them, in the order a file passes them."""
+
+ALWAYS = frozenset({"queued", "processing", "done", "failed"})
 
 
 @click.command()
@@ -45,71 +37,97 @@ COLUMNS = {
 @json_option
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Failed files shown at most.")
 def command(place: Path | None, limit: int, *, as_json: bool) -> None:
-    """Show rules and counts, batches in flight, failures with their remedy, incidents, and today's spend."""
-    config = load(find_config(place))
-    path = state_path(config)
-    connection = open_reader(path)
-    try:
-        status = take_status(connection, path, config, time.time(), limit)
-    finally:
-        connection.raw.close()
+    """Show rules and counts, batches in flight, failures with their remedy, pauses, incidents, and today's spend.
+
+    Asks the daemon that runs; without one, the state file tells. The answer also says how long the
+    daemon has been up, and whether the last edit of the configuration was taken or refused, and why.
+    """
+    status = ask(place, "status", limit=limit)
     if as_json:
-        echo_json(status_json(status))
-    else:
-        _show(console(), status)
-
-
-def _show(out: Console, status: Status) -> None:
-    running = f"running (process {status.pid})" if status.pid else "not running"
-    out.print(f"runflowd is {running}. Spent today: {money(status.spent_today)}.")
-    out.print(cell(f"State: {status.state}", "dim"), soft_wrap=True)
+        echo_json(status)
+        return
     for part in _parts(status):
-        out.print()
-        out.print(part, soft_wrap=isinstance(part, Text))
+        for line in part:
+            click.echo(line)
 
 
-def _parts(status: Status) -> Iterator[RenderableType]:
-    yield _rules(status.rules)
-    if status.batches:
-        yield _batches(status)
-    if status.incidents:
-        yield _section("Incidents", "bold red", [_incident(incident, status.now) for incident in status.incidents])
-    if status.troubled:
-        yield _section("Failed", "bold red", [trouble_text(entry) for entry in status.troubled])
-    if status.waiting:
-        yield _section("Waiting", "bold yellow", [trouble_text(entry) for entry in status.waiting])
+def _parts(status: dict[str, Any]) -> Iterator[list[str]]:
+    yield list(_head(status))
+    yield ["", *_rules(status["rules"])]
+    if status["batches"]:
+        yield ["", *_batches(status["batches"])]
+    now = status["now"]
+    if found := status["paused"]:
+        yield _section("Paused", "yellow", [_pause(each, now) for each in found])
+    if found := status["incidents"]:
+        yield _section("Incidents", "red", [_incident(each, now) for each in found])
+    if found := status["failures"]:
+        yield _section("Failed", "red", [_trouble(each) for each in found])
+    if found := status["waiting"]:
+        yield _section("Waiting", "yellow", [_trouble(each) for each in found])
 
 
-def _section(title: str, style: str, paragraphs: list[Text]) -> Text:
-    return Text("\n").join([Text(title, style=style), *paragraphs])
+def _head(status: dict[str, Any]) -> Iterator[str]:
+    daemon = status["daemon"]
+    running = f"running (process {status['pid']})" if status["pid"] else "not running"
+    if daemon:
+        running = f"{running}, version {daemon['version']}, for {duration(daemon['uptime'])}"
+    yield f"runflowd is {running}. Spent today: {money(Decimal(status['spent_today']))}."
+    yield click.style(f"State: {printable(status['state'])}", dim=True)
+    if not daemon:
+        return
+    config = daemon["config"]
+    yield click.style(f"Configuration: {printable(config['source'])}", dim=True)
+    if config["problems"]:
+        age = duration(max(0.0, status["now"] - config["taken_at"]))
+        yield click.style(f"The last edit is refused; the one taken {age} ago is in force:", fg="red", bold=True)
+        yield from (f"  {printable(problem)}" for problem in config["problems"])
 
 
-def _incident(incident: Incident, now: float) -> Text:
-    return advice(f"{incident.code} for {duration(now - incident.since)}", incident.message, incident.remedy)
+def _section(title: str, colour: str, paragraphs: list[str]) -> list[str]:
+    return ["", click.style(title, bold=True, fg=colour), *paragraphs]
 
 
-def _rules(rules: tuple[RuleStatus, ...]) -> RenderableType:
-    shown = [
-        name
-        for name, states in COLUMNS.items()
-        if name in {"queued", "processing", "done", "failed"} or _any(rules, states)
+def _incident(incident: dict[str, Any], now: float) -> str:
+    return advice(
+        f"{incident['code']} for {duration(now - incident['since'])}", incident["message"], incident["remedy"]
+    )
+
+
+def _pause(pause: dict[str, Any], now: float) -> str:
+    subject = f"{pause['subject']} for {duration(now - pause['since'])}"
+    return advice(subject, pause["reason"] or "somebody asked", pause["remedy"])
+
+
+def _trouble(entry: dict[str, Any]) -> str:
+    why = entry["reason"] or entry["code"] or "no reason was given"
+    return advice(f"{entry['file']} (rule {entry['rule']})", why, entry["remedy"])
+
+
+def _rules(rules: list[dict[str, Any]]) -> Iterator[str]:
+    shown = [name for name in COLUMNS if name in ALWAYS or any(_count(rule, name) for rule in rules)]
+    rows = [
+        [rule["name"], rule["model"] or "(rule removed)", *(str(_count(rule, name)) for name in shown)]
+        for rule in rules
     ]
-    made = table("rule", "model", *shown, numbers=shown)
-    for rule in rules:
-        counts = [str(rule.count(*COLUMNS[name])) for name in shown]
-        made.add_row(cell(rule.name), cell(rule.model or "(rule removed)"), *counts)
-    return made
+    return table(["rule", "model", *shown], rows, shown)
 
 
-def _any(rules: tuple[RuleStatus, ...], states: tuple[ItemState, ...]) -> bool:
-    return any(rule.count(*states) for rule in rules)
+def _count(rule: dict[str, Any], column: str) -> int:
+    return sum(rule["counts"].get(state, 0) for state in COLUMNS[column])
 
 
-def _batches(status: Status) -> RenderableType:
-    made = table("batch", "rule", "model", "state", "items", "age", "trouble", numbers=("items", "age"))
-    for batch in status.batches:
-        state = "stalled" if batch.stalled_at else str(batch.state)
-        age = duration(max(0.0, status.now - batch.sealed_at))
-        shown = short(batch.remote_id or batch.id)
-        made.add_row(shown, cell(batch.rule), cell(batch.model), state, str(batch.items), age, cell(batch.failure))
-    return made
+def _batches(batches: list[dict[str, Any]]) -> Iterator[str]:
+    rows = [
+        [
+            short(batch["remote_id"] or batch["id"]),
+            batch["rule"],
+            batch["model"],
+            "stalled" if batch["stalled"] else batch["state"],
+            str(batch["items"]),
+            duration(batch["age"]),
+            batch["trouble"],
+        ]
+        for batch in batches
+    ]
+    return table(["batch", "rule", "model", "state", "items", "age", "trouble"], rows, ("items", "age"))

@@ -13,9 +13,10 @@ import click
 from runflowd import log
 from runflowd.commands.exits import CommandError, Exit
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
-from runflowd.commands.printing import advice, console, duration, finished_table, money, trouble_text
+from runflowd.commands.printing import advice, console, finished_table, trouble_text
 from runflowd.commands.progress import Bars, Lines
 from runflowd.commands.readiness import ensure
+from runflowd.commands.wording import duration, money
 from runflowd.config import load, service_key
 from runflowd.core.lifecycle import ItemState
 from runflowd.oneshot import run_once

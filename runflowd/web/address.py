@@ -51,7 +51,7 @@ class Bound:
 def bind(listen: Listen) -> Bound:
     """Listen at an address; raise `AddressUnusable`. A file left by a crashed process is replaced."""
     try:
-        return _bind_unix(listen.socket) if listen.socket else _bind_network(listen.host, listen.port)
+        return bind_unix(listen.socket, _MODE) if listen.socket else _bind_network(listen.host, listen.port)
     except OSError as trouble:
         raise AddressUnusable(listen, trouble) from trouble
 
@@ -79,12 +79,13 @@ def _bind_network(host: str, port: int) -> Bound:
     return Bound(bound)
 
 
-def _bind_unix(path: str) -> Bound:
+def bind_unix(path: str, mode: int) -> Bound:
+    """Listen on a unix socket whose file has this mode; raise OSError. A file left by a crashed process is replaced."""
     _remove_stale(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         bound.bind(path)
-        Path(path).chmod(_MODE)
+        Path(path).chmod(mode)
         bound.listen(BACKLOG)
     except OSError:
         bound.close()

@@ -65,6 +65,10 @@ class Application:
         ]
         return Guard(Starlette(routes=routes), by_host=guarded)
 
+    async def run_beside(self) -> None:
+        """Pass on what callbacks hint at."""
+        await self.waker.run()
+
     async def page(self, _: Request) -> Response:
         """GET /: how things stand, for people."""
         shown = view(await self._site.status(), self._site.unready(), set(self._site.context.rules))

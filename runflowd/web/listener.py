@@ -103,7 +103,7 @@ class Listener:
         self._serving, self._listen = None, None
 
     async def _start(self, group: TaskGroup, wanted: Listen, bound: list[Bound]) -> None:
-        # Imported here: without a listener the daemon has no use for a web framework.
+        # Imported here: without a listener the daemon has no use for templates and metrics.
         from runflowd.web.app import Application  # noqa: PLC0415
         from runflowd.web.serving import Serving  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ connections open.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import uvicorn
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anyio.abc import TaskStatus
+    from starlette.types import ASGIApp
 
     from runflowd.web.address import Bound
-    from runflowd.web.app import Application
 
 HEADERS_WITHIN = 10.0
 """Seconds from the first byte of a request, or the connection, to the end of its headers."""
@@ -79,12 +79,22 @@ class _Server(uvicorn.Server):
         yield
 
 
+class Served(Protocol):
+    """What is served, and what runs as long as it is."""
+
+    def asgi(self, *, guarded: bool) -> ASGIApp:
+        """The application for one listener."""
+
+    async def run_beside(self) -> None:
+        """Work that goes with the answers; it ends when the listener does."""
+
+
 class Serving:
     """One life of the listener, over sockets that it closes at its end."""
 
-    def __init__(self, application: Application, bound: list[Bound]) -> None:
+    def __init__(self, application: Served, bound: list[Bound]) -> None:
         self._bound = bound
-        self._waker = application.waker
+        self._application = application
         self._stopped = anyio.Event()
         self._server = _Server(
             uvicorn.Config(
@@ -107,7 +117,7 @@ class Serving:
         """Serve until `stop` or cancellation."""
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._waker.run)
+                group.start_soon(self._application.run_beside)
                 group.start_soon(self._serve)
                 try:
                     while not self._server.started and not self._server.should_exit:  # noqa: ASYNC110  no event for it

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from runflowd.api.errors import OutOfCredit, Place, Transient, Unauthorized
 from runflowd.commands.exits import CommandError, Exit, exit_code, single
-from runflowd.commands.printing import MOST_ROWS, duration, finished_table, money, short, trouble_text
+from runflowd.commands.printing import MOST_ROWS, finished_table, trouble_text
 from runflowd.commands.progress import Bars, Lines, Tally
+from runflowd.commands.wording import duration, money, short
 from runflowd.config import Config, LocalService, Service
 from runflowd.core.lifecycle import ItemState
 from runflowd.errors import ConfigError, RunflowdError, StoreError

@@ -1,0 +1,56 @@
+"""Numbers as commands show them, and plain tables: made of text alone, for commands that must be quick."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
+
+import click
+
+from runflowd.core.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+
+def money(amount: Decimal | None) -> str:
+    """Dollars with at least two and at most four digits after the point; nothing for None."""
+    if amount is None:
+        return ""
+    exact = amount.quantize(Decimal("0.0001"), ROUND_HALF_UP)
+    cents = exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return f"${cents if exact == cents else exact.normalize()}"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4 s`, `12 s`, `3 min`, `2 h 5 min`; nothing for None."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def short(identifier: str) -> str:
+    """The end of an id: ids that are made one after the other begin alike."""
+    return identifier[-8:]
+
+
+def advice(subject: str, message: str, remedy: str) -> str:
+    """What is wrong with what, and on a line of its own what to do about it."""
+    return f"{click.style(f'  {printable(subject)}', bold=True)}: {printable(message)}\n    -> {printable(remedy)}"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[str] = ()) -> Iterator[str]:
+    """Lines of a table, foreign text made fit to show; the columns in `numbers` are aligned to the right."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    for place, row in enumerate([list(columns), *cells]):
+        line = "  ".join(
+            cell.rjust(width) if name in numbers else cell.ljust(width)
+            for name, cell, width in zip(columns, row, widths, strict=True)
+        ).rstrip()
+        yield click.style(line, bold=True) if place == 0 else line

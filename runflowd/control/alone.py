@@ -1,0 +1,62 @@
+"""The same answers when no daemon can be asked: from the state file, read or changed in one transaction."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from runflowd.config import load
+from runflowd.control.desk import Desk
+from runflowd.control.registry import entry
+from runflowd.places import state_path
+from runflowd.store import Locked, open_reader
+from runflowd.store.connection import connect, lock
+from runflowd.store.schema import migrate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runflowd.config import Config
+    from runflowd.control.desk import Answer, Handler, Parameters
+
+
+class Alone:
+    """Answers commands from the state file of a configuration. Raises ConfigError."""
+
+    def __init__(self, source: Path) -> None:
+        self._config = load(source)
+        self._path = state_path(self._config)
+
+    def answer(self, name: str, parameters: Parameters) -> Answer:
+        """The answer to one command. Raises CommandRefused, and StoreError without a usable state file."""
+        asked = entry(name)
+        reader = open_reader(self._path)
+        try:
+            if not asked.writes:
+                return asked.handler()(Desk(reader, self._path, self._config, time.time()), parameters)
+        finally:
+            reader.raw.close()
+        return _write(self._path, self._config, asked.handler(), parameters)
+
+
+def _write(path: Path, config: Config, handler: Handler, parameters: Parameters) -> Answer:
+    """All of it or nothing; a daemon that starts meanwhile waits, and one that runs unheard sees it in the file."""
+    with ExitStack() as stack:
+        held = _try_lock(stack, path)
+        connection = connect(path)
+        stack.callback(connection.raw.close)
+        if held:
+            migrate(connection, path)
+        connection.raw.execute("BEGIN IMMEDIATE")
+        answer = handler(Desk(connection, path, config, time.time()), parameters)
+        connection.raw.execute("COMMIT")
+    return answer
+
+
+def _try_lock(stack: ExitStack, path: Path) -> bool:
+    try:
+        stack.enter_context(lock(path))
+    except Locked:
+        return False
+    return True

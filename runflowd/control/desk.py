@@ -1,0 +1,75 @@
+"""What the function behind a command is given, and how it says no.
+
+A command is one function over the state file, called by the daemon for whoever asks over the socket, and
+by the command itself when no daemon runs. It takes a `Desk` and the parameters, plain JSON that nobody has
+checked yet, and gives plain JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from runflowd.errors import RunflowdError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from runflowd.config import Config
+    from runflowd.store import Connection
+
+Parameters: TypeAlias = "Mapping[str, Any]"
+Answer: TypeAlias = dict[str, Any]
+Handler: TypeAlias = "Callable[[Desk, Parameters], Answer]"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One moment to answer in. `connection` is in a transaction if the command writes; `now` is epoch seconds.
+
+    `daemon` is what the running daemon says of itself, None when none runs.
+    """
+
+    connection: Connection
+    path: Path
+    config: Config
+    now: float
+    daemon: Answer | None = None
+
+
+class CommandRefused(RunflowdError):
+    """A command cannot be done as asked; the sentence says why and what to do, `exit_code` is how it ends."""
+
+    def __init__(self, sentence: str, exit_code: int = 1) -> None:
+        self.exit_code = exit_code
+        super().__init__(sentence)
+
+
+def text(parameters: Parameters, name: str) -> str | None:
+    """A parameter that is text, or None."""
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, str):
+        raise CommandRefused(f"{name} must be text", 2)
+    return value
+
+
+def texts(parameters: Parameters, name: str) -> tuple[str, ...]:
+    """A parameter that is a list of texts."""
+    value = parameters.get(name, ())
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise CommandRefused(f"{name} must be a list of texts", 2)
+    return tuple(value)
+
+
+def flag(parameters: Parameters, name: str) -> bool:
+    """A parameter that is yes or no; no when it is missing."""
+    return parameters.get(name) is True
+
+
+def count(parameters: Parameters, name: str, default: int) -> int:
+    """A parameter that is a whole number of at least 0."""
+    value = parameters.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise CommandRefused(f"{name} must be a number", 2)
+    return value

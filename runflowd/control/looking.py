@@ -1,0 +1,71 @@
+"""The commands that only look: how things stand, and the list of files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from runflowd.control.desk import count, text
+from runflowd.core.printable import printable
+from runflowd.status import as_json, take_status
+from runflowd.store.items import item_from
+
+if TYPE_CHECKING:
+    from runflowd.control.desk import Answer, Desk, Parameters
+    from runflowd.store.items import Item
+
+PAGE = 500
+"""Rows looked at for one answer of `list`: the daemon has others to serve."""
+
+MOST_FAILURES = 10_000
+
+
+def status(desk: Desk, parameters: Parameters) -> Answer:
+    """How things stand. `limit` bounds the failed and the waiting files, each."""
+    limit = min(count(parameters, "limit", 20), MOST_FAILURES)
+    found = as_json(take_status(desk.connection, desk.path, desk.config, desk.now, limit))
+    if desk.daemon is not None:
+        found |= {"running": True, "pid": desk.daemon["pid"]}
+    return found | {"now": desk.now, "daemon": desk.daemon}
+
+
+def list_items(desk: Desk, parameters: Parameters) -> Answer:
+    """A page of `items` by `rule`, `state`, `batch` and `pattern`, and where the `next` one begins, None at the end."""
+    pattern, batch = text(parameters, "pattern"), text(parameters, "batch")
+    rows = desk.connection.all(
+        "list_items",
+        rule=text(parameters, "rule"),
+        state=text(parameters, "state"),
+        batch=_own_id(desk, batch) if batch else None,
+        after=count(parameters, "after", 0),
+        limit=PAGE,
+    )
+    items = [item_from(row) for row in rows]
+    return {
+        "items": [_item_json(item) for item in items if pattern is None or fnmatchcase(item.path, pattern)],
+        "next": items[-1].id if len(items) == PAGE else None,
+    }
+
+
+def _own_id(desk: Desk, batch: str) -> str:
+    """A batch by runflowd's id, or by the one that the service gave it."""
+    row = desk.connection.one("batch_by_remote", remote_id=batch)
+    return str(row["id"]) if row else batch
+
+
+def _item_json(item: Item) -> dict[str, Any]:
+    return {
+        "rule": item.rule,
+        "path": printable(item.path),
+        "state": item.state.value,
+        "size": item.stat.size,
+        "content": item.content,
+        "batch": item.batch,
+        "run": item.run_id,
+        "reference": item.client_ref,
+        "cost": str(item.cost) if item.cost is not None else None,
+        "code": item.failure_code,
+        "why": printable(item.failure),
+        "ended_at": datetime.fromtimestamp(item.ended_at, UTC).isoformat() if item.ended_at else None,
+    }

@@ -1,0 +1,46 @@
+"""A person stops a rule, or lets it go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd.control.desk import CommandRefused, flag, text, texts
+from runflowd.core.printable import printable, scrubbed
+from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from runflowd.control.desk import Answer, Desk, Parameters
+
+LONGEST_REASON = 500
+
+
+def pause_rules(desk: Desk, parameters: Parameters) -> Answer:
+    """Pause `rules`, or with `everything` all that there are and will be, for a `reason`."""
+    reason = printable(scrubbed(text(parameters, "reason") or ""))[:LONGEST_REASON]
+    names = _chosen(parameters, {rule.name for rule in desk.config.rules})
+    for name in names:
+        pause(desk.connection, name, reason, desk.now)
+    return {"paused": names}
+
+
+def resume_rules(desk: Desk, parameters: Parameters) -> Answer:
+    """Let `rules` go on, or end what `everything` began."""
+    paused = {each.rule for each in pauses(desk.connection)}
+    names = _chosen(parameters, {rule.name for rule in desk.config.rules} | paused)
+    resumed = [name for name in names if resume(desk.connection, name)]
+    if not resumed:
+        raise CommandRefused("none of these is paused. `runflowd status` shows what is.")
+    return {"resumed": resumed, "still": [each.rule for each in pauses(desk.connection)]}
+
+
+def _chosen(parameters: Parameters, known: Collection[str]) -> list[str]:
+    named, everything = texts(parameters, "rules"), flag(parameters, "everything")
+    if everything == bool(named):
+        raise CommandRefused("name the rules, or say --all", 2)
+    for name in named:
+        if name not in known:
+            there = ", ".join(sorted(filter(None, known)))
+            raise CommandRefused(f"there is no rule {printable(name)!r}. There are: {there}.", 2)
+    return [EVERY_RULE] if everything else list(dict.fromkeys(named))

@@ -1,0 +1,41 @@
+"""Every command that is answered over the socket: its name, whether it writes, and where its function is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from runflowd.control.desk import CommandRefused
+
+if TYPE_CHECKING:
+    from runflowd.control.desk import Handler
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The function at `module:name`, imported when it is first asked for."""
+
+    place: str
+    writes: bool = False
+
+    def handler(self) -> Handler:
+        """The function itself."""
+        module, _, name = self.place.partition(":")
+        return cast("Handler", getattr(import_module(module), name))
+
+
+REGISTRY = {
+    "status": Entry("runflowd.control.looking:status"),
+    "list": Entry("runflowd.control.looking:list_items"),
+    "retry": Entry("runflowd.control.retrying:retry_items", writes=True),
+    "pause": Entry("runflowd.control.pausing:pause_rules", writes=True),
+    "resume": Entry("runflowd.control.pausing:resume_rules", writes=True),
+}
+
+
+def entry(name: str) -> Entry:
+    """The entry of that name. Raises CommandRefused for one that this version does not know."""
+    if name not in REGISTRY:
+        raise CommandRefused(f"this runflowd knows no command {name!r}; is the daemon of another version?")
+    return REGISTRY[name]

@@ -1,0 +1,36 @@
+"""Another try for files that failed."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from runflowd.control.desk import CommandRefused, flag, text, texts
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.printable import printable
+from runflowd.store.items import select_items
+from runflowd.store.retries import retry
+
+if TYPE_CHECKING:
+    from runflowd.control.desk import Answer, Desk, Parameters
+
+
+def retry_items(desk: Desk, parameters: Parameters) -> Answer:
+    """Try failed and unknown items again: those of `rule` that match one of `patterns`; no pattern means all."""
+    rule, patterns = text(parameters, "rule"), texts(parameters, "patterns")
+    chosen = [
+        item
+        for state in (ItemState.FAILED, ItemState.UNKNOWN)
+        for item in select_items(desk.connection, rule=rule, state=state, batch=None)
+        if not patterns or any(fnmatchcase(item.path, pattern) for pattern in patterns)
+    ]
+    if not chosen:
+        raise CommandRefused("no failed or unknown file matches. `runflowd list --state failed` shows them.")
+    buy_again = flag(parameters, "buy_again")
+    done = [(item, retry(desk.connection, item, buy_again=buy_again)) for item in chosen]
+    return {
+        "items": [
+            {"rule": item.rule, "path": printable(item.path), "what": what.name.lower(), "words": what.value}
+            for item, what in done
+        ]
+    }

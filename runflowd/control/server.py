@@ -1,0 +1,166 @@
+"""The daemon's side of the control socket: one route for each command, over the store that the stages use.
+
+Whoever may open the socket may ask; that is a matter of its mode and of the folder it lies in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import structlog
+from anyio import TASK_STATUS_IGNORED
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from runflowd import __version__
+from runflowd.control.client import MISDIRECTED
+from runflowd.control.desk import CommandRefused, Desk
+from runflowd.control.reach import short
+from runflowd.control.registry import entry
+from runflowd.errors import RunflowdError
+from runflowd.places import control_socket
+from runflowd.web.address import Bound, bind_unix
+from runflowd.web.bodies import BodyRefused, read_body
+from runflowd.web.serving import Serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anyio.abc import TaskStatus
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from runflowd.context import Context
+    from runflowd.control.desk import Answer, Parameters
+    from runflowd.reload import Reloading
+    from runflowd.store import Connection
+
+log = structlog.get_logger()
+
+MOST_BODY = 1 << 20
+BODY_WITHIN = 10.0
+
+MODE, MODE_OF_SERVICE = 0o600, 0o660
+"""The user's own daemon obeys the user. The system's obeys its group as well, so that operators need no
+root; that group has nobody in it unless the administrator adds them, and its runtime directory is closed
+to the rest."""
+
+
+class Control:
+    """Answers commands for the running daemon of one configuration."""
+
+    def __init__(self, context: Context, source: Path, reloading: Reloading) -> None:
+        self._context = context
+        self._source = os.path.abspath(source)  # noqa: PTH100  pathlib's would follow links
+        self._reloading = reloading
+        self._started = context.clock.now()
+
+    def asgi(self, *, guarded: bool) -> ASGIApp:  # noqa: ARG002  a unix socket is guarded by its mode
+        """The routes."""
+        return Starlette(routes=[Route("/{name}", self.answer, methods=["POST"])])
+
+    async def run_beside(self) -> None:
+        """Nothing but answers."""
+
+    async def answer(self, request: Request) -> Response:
+        """POST /COMMAND: `config` says which daemon is meant, `parameters` what is asked."""
+        try:
+            place, parameters = _asked(await read_body(request, most=MOST_BODY, seconds=BODY_WITHIN))
+        except BodyRefused as refused:
+            return _refusal(str(refused), 1, refused.status)
+        except (ValueError, TypeError):
+            return _refusal("that was no request for a command", 2, 400)
+        if not _same_place(place, self._source):
+            return _refusal("this daemon serves another configuration", 1, MISDIRECTED)
+        try:
+            return JSONResponse(await self._carry_out(request.path_params["name"], parameters))
+        except CommandRefused as refused:
+            return _refusal(str(refused), refused.exit_code, 409)
+        except RunflowdError as trouble:
+            log.warning(str(trouble), action="control.failed", command=request.path_params["name"])
+            return _refusal(str(trouble), 75, 503)
+
+    async def _carry_out(self, name: str, parameters: Parameters) -> Answer:
+        if name == "reload":
+            return await self._reload()
+        asked = entry(name)
+        handler, context, config = asked.handler(), self._context, self._reloading.config
+        daemon = self._about()
+
+        def work(connection: Connection) -> Answer:
+            return handler(Desk(connection, context.store.path, config, context.clock.wall(), daemon), parameters)
+
+        if not asked.writes:
+            return await context.store.read(work)
+        answer = await context.store.write(work)
+        log.info("asked for over the control socket", action=f"control.{name}", **_told(parameters))
+        context.bells.ring_all()
+        return answer
+
+    async def _reload(self) -> Answer:
+        await self._reloading.now()
+        return {"problems": list(self._reloading.problems), "rules": sorted(self._context.rules)}
+
+    def _about(self) -> Answer:
+        """What the daemon says of itself; seconds since its start and since 1970."""
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "uptime": round(self._context.clock.now() - self._started, 1),
+            "config": {
+                "source": self._source,
+                "taken_at": self._reloading.taken_at,
+                "problems": list(self._reloading.problems),
+            },
+        }
+
+
+async def serve_control(control: Control, source: Path, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+    """Listen until cancelled. Without a socket commands still work over the state file, so that is no reason to end."""
+    path = control_socket(source)
+    try:
+        bound = await anyio.to_thread.run_sync(_listen, path)
+    except OSError as trouble:
+        why = f"{path}: cannot be listened on ({trouble.strerror or trouble}); commands use the state file instead"
+        log.warning(why, action="control.closed")
+        task_status.started()
+        return
+    log.info("control socket open", action="control.open", path=str(path))
+    await Serving(control, [bound]).run(task_status=task_status)
+
+
+def _listen(path: Path) -> Bound:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = MODE_OF_SERVICE if os.environ.get("RUNTIME_DIRECTORY") else MODE
+    with short(path) as reachable:
+        bound = bind_unix(reachable, mode)
+    return Bound(bound.socket, str(path))
+
+
+def _asked(body: bytes) -> tuple[str, Parameters]:
+    """Which configuration is meant, and the parameters. Raises ValueError or TypeError for anything else."""
+    match json.loads(body):
+        case {"config": str(place), "parameters": dict(parameters)}:
+            return place, parameters
+    raise TypeError
+
+
+def _same_place(asked: str, ours: str) -> bool:
+    return asked == ours or os.path.realpath(asked) == os.path.realpath(ours)
+
+
+def _refusal(sentence: str, exit_code: int, status: int) -> Response:
+    return JSONResponse({"error": sentence, "exit_code": exit_code}, status, {"connection": "close"})
+
+
+def _told(parameters: Parameters) -> dict[str, Any]:
+    """What was asked, for the log: short texts and flags, and the length of a list."""
+    return {
+        name: len(value) if isinstance(value, list) else value
+        for name, value in parameters.items()
+        if name in {"rule", "rules", "everything", "patterns", "buy", "buy_again", "missing"}
+    }
