@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import latency, load, sweep, throughput
+from bench import latency, load, standing, sweep, throughput
 from bench.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PARTS = ("throughput", "latency", "sweep", "memory")
+PARTS = ("throughput", "latency", "sweep", "memory", "status")
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "KIB": 2**10, "MIB": 2**20}
 
 
@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, help="throughput runs of floor and daemon each; 3")
     parser.add_argument("--drops", type=int, help="single files of the latency run; 50")
     parser.add_argument("--known", type=int, help="files of the sweep; 100000")
+    parser.add_argument("--rows", type=int, help="items in the state file of the status run; 100000")
     parser.add_argument("--load", type=int, help="files of the memory run, dropped at once; 20000")
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, for under a minute")
@@ -54,6 +55,9 @@ def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str
         "latency": lambda: latency.measure(report, folder / "latency", drops=options.drops or (10 if quick else 50)),
         "sweep": lambda: sweep.measure(
             report, folder / "sweep", files=options.known or (10_000 if quick else 100_000), rounds=3
+        ),
+        "status": lambda: standing.measure(
+            report, folder / "status", rows=options.rows or (10_000 if quick else 100_000), rounds=5 if quick else 20
         ),
         "memory": lambda: load.measure(report, folder / "load", files=options.load or (1000 if quick else 20_000)),
     }

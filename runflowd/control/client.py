@@ -7,8 +7,8 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
-from runflowd.control.desk import CommandRefused
 from runflowd.control.reach import short
+from runflowd.control.refusal import CommandRefused
 from runflowd.places import control_sockets
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from runflowd.errors import RunflowdError
+from runflowd.control.refusal import CommandRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,14 +36,6 @@ class Desk:
     config: Config
     now: float
     daemon: Answer | None = None
-
-
-class CommandRefused(RunflowdError):
-    """A command cannot be done as asked; the sentence says why and what to do, `exit_code` is how it ends."""
-
-    def __init__(self, sentence: str, exit_code: int = 1) -> None:
-        self.exit_code = exit_code
-        super().__init__(sentence)
 
 
 def text(parameters: Parameters, name: str) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runflowd.control.desk import CommandRefused, flag, text, texts
+from runflowd.control.desk import flag, text, texts
+from runflowd.control.refusal import CommandRefused
 from runflowd.core.printable import printable, scrubbed
 from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
 

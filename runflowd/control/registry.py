@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from runflowd.control.desk import CommandRefused
+from runflowd.control.refusal import CommandRefused
 
 if TYPE_CHECKING:
     from runflowd.control.desk import Handler

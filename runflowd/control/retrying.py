@@ -5,7 +5,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from runflowd.control.desk import CommandRefused, flag, text, texts
+from runflowd.control.desk import flag, text, texts
+from runflowd.control.refusal import CommandRefused
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.store.items import select_items

@@ -18,8 +18,9 @@ from starlette.routing import Route
 
 from runflowd import __version__
 from runflowd.control.client import MISDIRECTED
-from runflowd.control.desk import CommandRefused, Desk
+from runflowd.control.desk import Desk
 from runflowd.control.reach import short
+from runflowd.control.refusal import CommandRefused
 from runflowd.control.registry import entry
 from runflowd.errors import RunflowdError
 from runflowd.places import control_socket

@@ -137,4 +137,4 @@ def incidents(connection: Connection) -> list[Incident]:
 def spend_since(connection: Connection, since: float) -> Decimal:
     """What the items that ended since then cost, in dollars."""
     rows = connection.all("spend_since", since=since)
-    return sum((Decimal(row["cost"]) for row in rows), Decimal(0))
+    return sum((Decimal(row["cost"]) * row["count"] for row in rows), Decimal(0))

@@ -168,7 +168,12 @@ SELECT count(*) AS count FROM item WHERE state IN ('failed', 'unknown', 'waiting
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1
 
 -- name: spend_since
-SELECT cost FROM item WHERE cost IS NOT NULL AND ended_at >= :since
+WITH RECURSIVE prices(cost) AS (
+    SELECT min(cost) FROM item WHERE cost IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(cost) FROM item WHERE cost IS NOT NULL AND item.cost > prices.cost) FROM prices WHERE prices.cost IS NOT NULL)
+SELECT cost, (SELECT count(*) FROM item WHERE item.cost = prices.cost AND ended_at >= :since) AS count
+FROM prices WHERE cost IS NOT NULL
 
 -- name: renew_item_leases
 UPDATE item SET lease_until = :until WHERE owner = :owner

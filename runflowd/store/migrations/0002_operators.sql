@@ -30,3 +30,6 @@ CREATE TABLE notice (
     attempts INTEGER NOT NULL DEFAULT 0,
     due_at   REAL NOT NULL DEFAULT 0
 ) STRICT;
+
+-- What was spent since a moment, read without a look at the items themselves.
+CREATE INDEX item_spent ON item (cost, ended_at) WHERE cost IS NOT NULL;

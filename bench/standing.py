@@ -1,0 +1,95 @@
+"""What `runflowd status` costs over a large state file: CPU of the command, and of the daemon that answers it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+
+from bench.processes import ROOT, daemon
+from bench.report import Figure, middle
+from runflowd.store import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.report import Report
+    from runflowd.store import Connection
+
+CONFIG = """\
+service: {{url: "http://127.0.0.1:9"}}
+state: {state}
+web: {{listen: "off"}}
+rules:
+  bench:
+    watch: {source}
+    output: {target}
+    model: runflow/pass-through
+    input: {{image_url: "${{file.url}}"}}
+"""
+
+_ROWS = """
+WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :rows)
+INSERT INTO item (rule, folder, name, size, mtime_ns, inode, state, content, mime, recipe, client_ref, cost,
+                  failure_code, failure, noted, found_at, ready_at, ended_at)
+SELECT 'bench', CAST(printf('shoot-%05d', n / 100) AS BLOB), CAST(printf('photo-%06d.jpg', n) AS BLOB), 5000000, n, n,
+       iif(n % 100 = 0, 'failed', iif(n % 500 = 1, 'waiting', 'done')), printf('%064x', n), 'image/jpeg',
+       printf('%064x', 7), printf('%032x', n), iif(n % 100 = 0 OR n % 500 = 1, NULL, '0.018'),
+       iif(n % 100 = 0, 'NO_SUBJECT_FOUND', ''), iif(n % 100 = 0, 'No subject found', ''), 1, :now, :now, :now
+FROM number
+"""
+"""Of a hundred files one has failed, of five hundred one waits, and everything was bought today."""
+
+
+def measure(report: Report, folder: Path, *, rows: int, rounds: int) -> None:
+    """Ask a daemon with `rows` items `rounds` times, then as often the state file without a daemon."""
+    folder.mkdir(parents=True)
+    (folder / "in").mkdir()
+    state, config = folder / "state.db", folder / "config.yaml"
+    text = CONFIG.format(source=folder / "in", target=folder / "out", state=state)
+    anyio.run(_fill, state, rows)
+    with daemon(folder, text) as running:
+        running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 60)
+        _ask(config)  # the first one finds no bytecode, and nothing in the page cache
+        before = running.cpu()
+        asked = [_ask(config) for _ in range(rounds)]
+        answering = (running.cpu() - before) / rounds
+        running.end()
+    alone = [_ask(config) for _ in range(rounds)]
+    report.add(
+        f"status: {rows:,} items",
+        middle("CPU of `runflowd status`", [each * 1000 for each in asked], "ms"),
+        Figure("CPU of the daemon for its answer", answering * 1000, "ms"),
+        Figure("both", (sorted(asked)[rounds // 2] + answering) * 1000, "ms", "100"),
+        middle("CPU of `runflowd status`, no daemon", [each * 1000 for each in alone], "ms"),
+        middle("CPU of `python -c pass`", [_cpu("-c", "pass") * 1000 for _ in range(rounds)], "ms"),
+    )
+
+
+async def _fill(state: Path, rows: int) -> None:
+    async with open_store(state) as store:
+        await store.write(partial(_insert, rows=rows))
+
+
+def _insert(connection: Connection, rows: int) -> None:
+    connection.raw.execute(_ROWS, {"rows": rows, "now": time.time()})
+
+
+def _ask(config: Path) -> float:
+    return _cpu("-m", "runflowd", "status", "-c", str(config))
+
+
+def _cpu(*arguments: str) -> float:
+    """User and system seconds of a Python process. Bytecode is kept, as it is where runflowd is installed."""
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{arguments} ended by {process.returncode}")
+    return used.ru_utime + used.ru_stime
