@@ -17,6 +17,7 @@ COMMANDS = {
     "status": "Show how things stand, whether a daemon runs or not.",
     "list": "List files by rule, state, path or batch.",
     "retry": "Give failed files another try.",
+    "rerun": "Apply a rule as it is now to old files, or restore deleted results.",
     "pause": "Buy nothing more for a rule, or for all of them.",
     "resume": "Let a paused rule go on.",
     "reload": "Have the daemon take the configuration now.",

@@ -29,6 +29,8 @@ REGISTRY = {
     "status": Entry("runflowd.control.looking:status"),
     "list": Entry("runflowd.control.looking:list_items"),
     "retry": Entry("runflowd.control.retrying:retry_items", writes=True),
+    "rerun-choose": Entry("runflowd.control.rerunning:choose"),
+    "rerun": Entry("runflowd.control.rerunning:run_again", writes=True),
     "pause": Entry("runflowd.control.pausing:pause_rules", writes=True),
     "resume": Entry("runflowd.control.pausing:resume_rules", writes=True),
 }

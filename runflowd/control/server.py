@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from runflowd import __version__
+from runflowd.context import Look
 from runflowd.control.client import MISDIRECTED
 from runflowd.control.desk import Desk
 from runflowd.control.reach import short
@@ -44,6 +45,9 @@ log = structlog.get_logger()
 
 MOST_BODY = 1 << 20
 BODY_WITHIN = 10.0
+
+MOST_LOOKS = 100
+"""Folders hinted at after a command; intake finds the others by itself."""
 
 MODE, MODE_OF_SERVICE = 0o600, 0o660
 """The user's own daemon obeys the user. The system's obeys its group as well, so that operators need no
@@ -99,6 +103,8 @@ class Control:
             return await context.store.read(work)
         answer = await context.store.write(work)
         log.info("asked for over the control socket", action=f"control.{name}", **_told(parameters))
+        for row in await context.store.read(lambda connection: connection.all("to_look_at", limit=MOST_LOOKS)):
+            context.looks.append(Look(row["rule"], os.fsdecode(row["folder"])))
         context.bells.ring_all()
         return answer
 

@@ -25,7 +25,7 @@ from runflowd.store.arrivals import Arrival, arrive, set_aside
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.arrival import Decision
-    from runflowd.core.model import Json, Rule, Stat
+    from runflowd.core.model import Json, Reference, Rule, Stat
     from runflowd.intake.shelf import Shelf
     from runflowd.store import Connection
 
@@ -217,8 +217,14 @@ def _arrival(shelf: Shelf, path: str, found: Good) -> Arrival:
 
 def arrival(shelf: Shelf, path: str, stat: Stat, content: str, mime: str, overrides: dict[str, Json]) -> Arrival:
     """What a content at a path would be sent as under the rule of a shelf."""
-    rule = shelf.rule
+    symbolic, recipe = present_recipe(shelf.rule, path, overrides, shelf.references)
+    return Arrival(shelf.rule.name, path, stat, content, mime, recipe, symbolic, shelf.snapshot)
+
+
+def present_recipe(
+    rule: Rule, path: str, overrides: dict[str, Json], references: dict[str, Reference]
+) -> tuple[Json, str]:
+    """The input that a file would be sent with under a rule as it is, and the name of that recipe."""
     symbolic = resolve(rule.input, FileFacts(path), overrides)
-    hashes = {name: reference.content for name, reference in shelf.references.items()}
-    recipe = recipe_hash(rule.model, symbolic, rule.select, hashes)
-    return Arrival(rule.name, path, stat, content, mime, recipe, symbolic, shelf.snapshot)
+    hashes = {name: reference.content for name, reference in references.items()}
+    return symbolic, recipe_hash(rule.model, symbolic, rule.select, hashes)

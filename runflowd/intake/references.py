@@ -26,7 +26,7 @@ async def follow_references(context: Context, shelf: Shelf) -> bool:
     """
     rule = shelf.rule
     try:
-        found = await anyio.to_thread.run_sync(_read_all, rule, shelf.references)
+        found = await anyio.to_thread.run_sync(read_references, rule, shelf.references)
     except files.FileTrouble as trouble:
         message = f"rule {rule.name}: a file named under `files` cannot be used: {trouble}"
         remedy = "Put the file there or correct the rule; what was dropped waits"
@@ -41,7 +41,11 @@ async def follow_references(context: Context, shelf: Shelf) -> bool:
     return True
 
 
-def _read_all(rule: Rule, before: dict[str, Reference]) -> dict[str, Reference]:
+def read_references(rule: Rule, before: dict[str, Reference]) -> dict[str, Reference]:
+    """The reference files of a rule as they are; what did not change since `before` is not read again. Blocking.
+
+    Raises `FileTrouble` when one cannot be read.
+    """
     return {name: _read(path, before.get(name)) for name, path in rule.files.items()}
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from runflowd.store.connection import Connection
 
 
+RERUN = -2
+"""The size of a row whose file a person wants sent again under the present recipe; no file has it, so it is read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A file that came to rest: its facts, and what it would be sent as."""
@@ -36,7 +40,9 @@ def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bo
     The decision and the row are one transaction, so two equal files can never both be bought.
     """
     existing = item_at(connection, arrival.rule, arrival.path)
-    same_content = existing is not None and existing.content == arrival.content
+    # A file to be run again counts as changed: its result stands until the new one replaces it, and
+    # a result that was bought under the very same recipe is taken, not bought.
+    same_content = existing is not None and existing.content == arrival.content and existing.stat.size != RERUN
     twin = _twin(connection, arrival, existing.id if existing and same_content else -1)
     decision = decide(
         existing.state if existing else None,

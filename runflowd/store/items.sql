@@ -44,6 +44,13 @@ SELECT DISTINCT rule, folder FROM item WHERE size < 0 AND current = 1 AND absent
 -- name: look_again
 UPDATE item SET size = -1 WHERE id = :id
 
+-- name: run_again
+UPDATE item SET size = -2 WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1 AND absent_at IS NULL
+
+-- name: fetch_again
+UPDATE item SET state = 'delivering', output = NULL, attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = ''
+WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1
+
 -- name: mark_present
 UPDATE item SET absent_at = NULL WHERE id = :id
 

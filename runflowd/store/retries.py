@@ -38,7 +38,7 @@ def retry(connection: Connection, item: Item, *, buy_again: bool) -> Retried:
     twin = item_by_id(connection, item.source_item) if item.batch is None and item.source_item else None
     if twin is not None and twin.state in BOUGHT | IN_FLIGHT:
         return _retry_with(connection, twin, item, buy_again=buy_again)
-    if item.failure_code in _NOT_FETCHED:
+    if item.failure_code in _NOT_FETCHED and not buy_again:
         move(connection, item.id, ItemState.UNKNOWN, ItemState.DELIVERING)
         return Retried.FETCH
     if item.failure_code in _NOT_SHOWN and item.batch is not None:

@@ -1,0 +1,110 @@
+"""`runflowd rerun`: the present recipe for old files, or results that were deleted once more."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runflowd.commands.asking import Asking
+from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.wording import money, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Items = list[dict[str, Any]]
+
+MOST_ROWS = 200
+"""Files listed one by one; beyond them a line tells how many more there are."""
+
+PAGE = 500
+"""Files marked with one question."""
+
+WORDS = {
+    "buy": "bought anew under the present recipe",
+    "fetch": "the result that was paid for is fetched again",
+    "gone": "left out: the file is not in the watched folder any more",
+}
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--missing", is_flag=True, help="Restore results that were deleted; nothing is bought.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("--yes", is_flag=True, help="Do not ask whether to buy.")
+@click.argument("rule")
+@click.argument("patterns", nargs=-1)
+def command(
+    place: Path | None,
+    rule: str,
+    patterns: tuple[str, ...],
+    *,
+    missing: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Apply RULE as it is now to files that were done under an earlier text of it.
+
+    PATTERNS over the path below the watched folder choose among them. Only files whose model, input or
+    selection would differ are bought; a new result replaces the old one when it is whole, and a result
+    that somebody edited keeps its name. With --missing, results that are not in the output folder any
+    more are fetched from the service again; where it has them no longer, the file becomes unknown with
+    that reason, and `runflowd retry --buy-again` buys it once more.
+    """
+    asking = Asking(place)
+    chosen = _choose(asking, rule, patterns, missing=missing)
+    todo = [item for item in chosen if item["what"] in {"buy", "fetch"}]
+    if not as_json:
+        _show(chosen, todo)
+    if dry_run or not todo:
+        marked = 0
+    else:
+        _agree(todo, yes=yes or missing)
+        marked = sum(
+            asking.ask("rerun", items=todo[start : start + PAGE], missing=missing)["marked"]
+            for start in range(0, len(todo), PAGE)
+        )
+    if as_json:
+        shown = [{name: item[name] for name in ("path", "what", "cost")} for item in chosen if item["what"] != "same"]
+        echo_json({"rule": rule, "items": shown, "marked": marked})
+    elif marked:
+        click.echo(f"{marked} on their way.")
+
+
+def _choose(asking: Asking, rule: str, patterns: tuple[str, ...], *, missing: bool) -> Items:
+    chosen: Items = []
+    after: int | None = 0
+    while after is not None:
+        page = asking.ask("rerun-choose", rule=rule, patterns=patterns, missing=missing, after=after)
+        chosen += page["items"]
+        after = page["next"]
+    return chosen
+
+
+def _show(chosen: Items, todo: Items) -> None:
+    shown = [item for item in chosen if item["what"] != "same"]
+    for line in table(["file", "what"], [[item["path"], WORDS[item["what"]]] for item in shown[:MOST_ROWS]]):
+        click.echo(line)
+    if len(shown) > MOST_ROWS:
+        click.echo(f"and {len(shown) - MOST_ROWS} more")
+    counts = Counter(item["what"] for item in chosen)
+    click.echo(f"{len(todo)} to do, {counts['same']} need nothing, {counts['gone']} left out.")
+    if counts["buy"]:
+        before = sum((Decimal(item["cost"]) for item in todo if item["cost"]), Decimal(0))
+        click.echo(f"{counts['buy']} are bought; the same files cost {money(before)} before.")
+
+
+def _agree(todo: Items, *, yes: bool) -> None:
+    """Whether a person agrees to pay. Raises CommandError where nobody can be asked, Abort for a no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError(f"this would buy {len(todo)} files: say --yes to do it, --dry-run to look.", Exit.USAGE)
+    click.confirm(f"Buy {len(todo)} files?", abort=True, err=True)

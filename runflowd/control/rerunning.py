@@ -1,0 +1,111 @@
+"""Old files under the present recipe, and results that somebody deleted.
+
+First a page of files is chosen and shown, which only reads; then those a person agreed to are marked. Intake
+finds the mark and treats the file as one that changed; deliver fetches what was paid for.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from runflowd import files
+from runflowd.control.desk import count, flag, text, texts
+from runflowd.control.refusal import CommandRefused
+from runflowd.core.printable import printable
+from runflowd.errors import ConfigError
+from runflowd.intake.accept import present_recipe
+from runflowd.intake.overrides import Overrides
+from runflowd.intake.references import read_references
+from runflowd.store.facts import outputs_of
+from runflowd.store.items import path_of
+
+if TYPE_CHECKING:
+    from runflowd.control.desk import Answer, Desk, Parameters
+    from runflowd.core.model import Reference, Rule
+    from runflowd.store.connection import Row
+
+PAGE = 200
+"""Done files looked at for one answer; of each, folders or recipes are looked at."""
+
+BUY, FETCH, SAME, GONE = "buy", "fetch", "same", "gone"
+"""What a rerun does about a file: bought anew; its paid result fetched; nothing to do; its source is not there."""
+
+
+def choose(desk: Desk, parameters: Parameters) -> Answer:
+    """A page of done `items` of `rule` that match `patterns`, with `what` a rerun does, and where the `next` begins.
+
+    With `missing` it is about results that are not there any more, else about recipes that changed.
+    """
+    rule = _rule(desk, text(parameters, "rule") or "")
+    patterns, missing = texts(parameters, "patterns"), flag(parameters, "missing")
+    rows = desk.connection.all(
+        "list_items", rule=rule.name, state="done", batch=None, after=count(parameters, "after", 0), limit=PAGE
+    )
+    chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
+    judged = _by_result(desk, chosen) if missing else _by_recipe(rule, chosen)
+    return {"items": judged, "next": rows[-1]["id"] if len(rows) == PAGE else None}
+
+
+def run_again(desk: Desk, parameters: Parameters) -> Answer:
+    """Mark the `items` (id and reference, as `choose` gave them): fetched with `missing`, else run again."""
+    statement = "fetch_again" if flag(parameters, "missing") else "run_again"
+    marked = 0
+    for entry in parameters.get("items", ()):
+        match entry:
+            case {"id": int(number), "reference": str(reference)}:
+                marked += desk.connection.run(statement, id=number, reference=reference)
+            case _:
+                raise CommandRefused("items must be a list of ids and references", 2)
+    return {"marked": marked}
+
+
+def _rule(desk: Desk, name: str) -> Rule:
+    found = next((rule for rule in desk.config.rules if rule.name == name), None)
+    if found is None:
+        there = ", ".join(sorted(rule.name for rule in desk.config.rules))
+        raise CommandRefused(f"there is no rule {printable(name)!r}. There are: {there}.", 2)
+    return found
+
+
+def _by_recipe(rule: Rule, rows: list[Row]) -> list[dict[str, Any]]:
+    try:
+        references = read_references(rule, {})
+    except files.FileTrouble as trouble:
+        raise CommandRefused(f"rule {rule.name}: a file named under `files` cannot be used: {trouble}") from trouble
+    overrides = Overrides(rule)
+    return [_item_json(row, _under(rule, row, overrides, references)) for row in rows]
+
+
+def _under(rule: Rule, row: Row, overrides: Overrides, references: dict[str, Reference]) -> str:
+    path = path_of(row)
+    if row["absent_at"] is not None or files.stat(rule.watch, path) is None:
+        return GONE
+    try:
+        settings = overrides.of(path.rpartition("/")[0])
+    except (ConfigError, files.FileTrouble) as trouble:
+        raise CommandRefused(str(trouble)) from trouble
+    return SAME if present_recipe(rule, path, settings, references)[1] == row["recipe"] else BUY
+
+
+def _by_result(desk: Desk, rows: list[Row]) -> list[dict[str, Any]]:
+    return [_item_json(row, FETCH if _is_missing(desk, row["id"]) else SAME) for row in rows]
+
+
+def _is_missing(desk: Desk, item: int) -> bool:
+    """Whether one of the results of a done item is not there. What somebody edited is there."""
+    for output in outputs_of(desk.connection, item):
+        folder, _, name = output.path.rpartition("/")
+        if files.stat(folder, name) is None:
+            return True
+    return False
+
+
+def _item_json(row: Row, what: str) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "reference": row["client_ref"],
+        "path": printable(path_of(row)),
+        "what": what,
+        "cost": row["cost"],
+    }
