@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Transient, Unauthorized
 from runflowd.errors import RunflowdError
+from runflowd.files import NoSpace
 from runflowd.incidents import CREDIT, SERVICE, Trouble, rule_scope
 
 KEY_PROBE = 300.0
@@ -48,6 +49,13 @@ def of_rule(rule: str, model: str, error: ApiError) -> Trouble | None:
             slowest=KEY_PROBE,
         )
     return None
+
+
+def of_disk(rule: str, error: Exception) -> Trouble | None:
+    """The trouble of a rule whose output folder has no room: what it bought now could not be written."""
+    if not isinstance(error, NoSpace):
+        return None
+    return Trouble(rule_scope(rule), "NO_SPACE", str(error), "Free space there; the rule goes on by itself then")
 
 
 def unexpected(error: Exception) -> Exception | None:

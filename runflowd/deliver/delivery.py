@@ -119,8 +119,7 @@ class Delivery:
 
 def _check_space(rule: Rule, floor: int) -> None:
     files.ensure_root(rule.output)
-    if files.free_space(rule.output) < floor:
-        raise files.NoSpace("write into", rule.output, what="too little space is left on its disk")
+    files.require_space(rule.output, floor)
 
 
 def _copy_into(output: Output, draft: files.Draft) -> None:

@@ -22,7 +22,7 @@ from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease
 from runflowd.store.facts import Output, outputs_of
 from runflowd.store.items import Item, item_from, move
-from runflowd.trouble import of_service, unexpected
+from runflowd.trouble import of_disk, of_service, unexpected
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -171,10 +171,8 @@ def _wider_trouble(item: Item, error: Exception) -> Trouble | None:
     trouble with the folder, or with the storage that holds the results, is said once and pauses nothing;
     each item is tried again on its own.
     """
-    if isinstance(error, files.NoSpace):
-        return Trouble(
-            rule_scope(item.rule), "NO_SPACE", str(error), "Free space there; the rule goes on by itself then"
-        )
+    if full := of_disk(item.rule, error):
+        return full
     if isinstance(error, files.FileTrouble):
         remedy = error.advice or "Mend the folder; delivery goes on by itself then"
         return Trouble(output_scope(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)

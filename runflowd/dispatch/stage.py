@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
 import structlog
 
+from runflowd import files
 from runflowd.api.errors import ApiError, Conflict, Rejected
 from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay
@@ -16,11 +18,12 @@ from runflowd.dispatch.prepare import Preparing
 from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, submit, takes_subject
 from runflowd.dispatch.runs import SingleRuns
 from runflowd.incidents import CREDIT, SERVICE
+from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, release, split_batch
 from runflowd.store.facts import fact
 from runflowd.store.items import items_of_batch
 from runflowd.store.purchases import purchases_of_batch
-from runflowd.trouble import of_rule, of_service, unexpected
+from runflowd.trouble import of_disk, of_rule, of_service, unexpected
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -78,6 +81,7 @@ class Dispatch:
         if intent is not None and await self._is_settled(batch, intent, items):
             return
         if intent is None:
+            await anyio.to_thread.run_sync(_require_space, snapshot, self._context.limits.free_space)
             shape = await self._shape(batch, purchases)
             if shape is Shape.RUN:
                 await self._submit_runs(batch, snapshot, items, purchases)
@@ -192,9 +196,10 @@ class Dispatch:
         if isinstance(error, Conflict):
             await self._look_up.conflict(batch, error)
             return
-        trouble = None
         if isinstance(error, ApiError):
             trouble = of_rule(batch.rule, batch.model, error) or of_service(error)
+        else:
+            trouble = of_disk(batch.rule, error)
         if trouble:
             # Wider trouble does not count against the batch, however long it lasts.
             tries, pause = batch.attempts, await context.incidents.report(trouble) - context.clock.now()
@@ -214,6 +219,16 @@ class Dispatch:
 def _load(connection: Connection, batch: Batch) -> tuple[list[Item], list[Purchase], str]:
     items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.BATCHED]
     return items, purchases_of_batch(connection, batch.id), _snapshot(connection, batch)
+
+
+def _require_space(snapshot: str, floor: int) -> None:
+    """Raise NoSpace when results could not be kept. Other trouble with the folder is delivery's to tell."""
+    try:
+        files.require_space(from_text(snapshot).output, floor)
+    except files.NoSpace:
+        raise
+    except files.FileTrouble:
+        return
 
 
 def _snapshot(connection: Connection, batch: Batch) -> str:

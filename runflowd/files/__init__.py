@@ -23,7 +23,7 @@ from runflowd.files.errors import (
     TooBig,
     Unusable,
 )
-from runflowd.files.folders import ensure_root, free_space, root_identity
+from runflowd.files.folders import ensure_root, free_space, require_space, root_identity
 from runflowd.files.placing import copy, move, remove, remove_note, write_note
 from runflowd.files.reading import FileSource, hash_file, image_source, read_chunks, stat
 from runflowd.files.scan import Listing, Skipped, scan_directory, walk
@@ -56,6 +56,7 @@ __all__ = [
     "read_chunks",
     "remove",
     "remove_note",
+    "require_space",
     "root_identity",
     "scan_directory",
     "start_draft",

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runflowd.files.errors import Escapes, Missing, NotAFile, Taken, explained
+from runflowd.files.errors import Escapes, Missing, NoSpace, NotAFile, Taken, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,12 @@ def free_space(path: str) -> int:
                 raise error from None
         else:
             return found.f_bavail * found.f_frsize
+
+
+def require_space(path: str, floor: int) -> None:
+    """Raise NoSpace when fewer than `floor` bytes may still be written at `path`."""
+    if free_space(path) < floor:
+        raise NoSpace("write into", path, what="too little space is left on its disk")
 
 
 def ensure_root(path: str) -> None:

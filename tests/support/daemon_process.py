@@ -155,14 +155,14 @@ class Service:
 class Daemon:
     """One life of the daemon; entered when it has said that it is ready, left only by its end."""
 
-    def __init__(self, config: Path, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, config: Path, log: Path, environment: Mapping[str, str], enter: tuple[str, ...] = ()) -> None:
         self._log = log
         address = f"\0runflowd-test-{uuid.uuid4().hex}"
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(address)
         self._manager.settimeout(0.1)
         self.said: list[str] = []
-        command = [sys.executable, "-m", "runflowd", "run", "-c", str(config)]
+        command = [*enter, sys.executable, "-m", "runflowd", "run", "-c", str(config)]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 command,
@@ -247,6 +247,8 @@ class Installation:
         self.log = folder / "daemon.log"
         self.input.mkdir(parents=True)
         self.daemon: Daemon | None = None
+        self.enter: tuple[str, ...] = ()
+        """The command that puts the daemon into a namespace; it must become the daemon, for the signals' sake."""
         self.configure()
 
     def rule(self, **settings: Any) -> dict[str, Any]:
@@ -288,7 +290,7 @@ class Installation:
         """Start the daemon, to die by itself at `failpoint` if one is named."""
         assert self.daemon is None or self.daemon.process.poll() is not None, "it already runs"
         environment = {**os.environ, "RUNFLOW_API_KEY": "rf_live_test", "RUNFLOWD_FAILPOINT": failpoint}
-        self.daemon = Daemon(self.config, self.log, environment)
+        self.daemon = Daemon(self.config, self.log, environment, self.enter)
         if ready:
             self.daemon.hear("READY=1")
         return self.daemon
