@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from runflowd import __version__
 from runflowd.core.lifecycle import ItemState
+from runflowd.store.pauses import EVERY_RULE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -132,6 +133,7 @@ def families(reading: Reading) -> Iterator[Metric]:
     yield from _config(reading)
     yield _value("runflowd_spend_today_dollars", "Cost of the items that ended today.", reading.measures.spent_today)
     yield _incidents(reading)
+    yield _paused(reading)
     yield _counter("runflowd_watch_overflows", "Times that file events were lost; a sweep followed.", reading.overflows)
     yield _value("runflowd_watch_troubles", "Reasons why file events do not come, now.", reading.unwatched)
 
@@ -186,6 +188,19 @@ def _incidents(reading: Reading) -> Metric:
     for incident in reading.measures.incidents:
         family.add_metric([incident.scope, incident.code], 1)
     return family
+
+
+def _paused(reading: Reading) -> Metric:
+    """Zero for a rule that is not, so that an alert on an age has something to compare with."""
+    since = {each.rule: each.since for each in reading.measures.pauses}
+    everything = since.get(EVERY_RULE)
+    values: dict[tuple[str, ...], int] = {}
+    for rule in reading.rules:
+        known = [moment for moment in (since.get(rule), everything) if moment is not None]
+        values[(rule,)] = int(min(known, default=0))
+    return _gauge(
+        "runflowd_rule_paused_since_seconds", "When a person paused the rule, 0 if nobody did.", ("rule",), values
+    )
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...], values: dict[tuple[str, ...], int]) -> GaugeMetricFamily:

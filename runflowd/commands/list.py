@@ -28,16 +28,21 @@ def command(
 ) -> None:
     """List files by rule, state, path or batch, oldest first."""
     chosen: list[dict[str, Any]] = []
+    paused: list[str] = []
     asking, after = Asking(place), 0
     while after is not None:  # in pages, between which the daemon serves others
         page = asking.ask("list", rule=rule, state=state, batch=batch, pattern=pattern, after=after)
         chosen += page["items"]
-        after = page["next"]
+        after, paused = page["next"], page["paused"]
     if as_json:
         echo_json(chosen)
         return
     for line in _lines(chosen):
         click.echo(line)
+    rules = {item["rule"] for item in chosen}
+    for name in (name for name in paused if name in rules or not name):
+        what = f"rule {name}" if name else "every rule"
+        click.echo(click.style(f"Paused: {what}; `runflowd resume {name or '--all'}` lets it go on.", fg="yellow"))
 
 
 def _lines(items: list[dict[str, Any]]) -> list[str]:

@@ -12,7 +12,8 @@ from runflowd.control.registry import entry
 from runflowd.places import state_path
 from runflowd.store import Locked, open_reader
 from runflowd.store.connection import connect, lock
-from runflowd.store.schema import migrate
+from runflowd.store.schema import check_schema, migrate
+from runflowd.store.store import ensure_exists
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,23 +32,25 @@ class Alone:
     def answer(self, name: str, parameters: Parameters) -> Answer:
         """The answer to one command. Raises CommandRefused, and StoreError without a usable state file."""
         asked = entry(name)
+        if asked.writes:
+            return _write(self._path, self._config, asked.handler(), parameters)
         reader = open_reader(self._path)
         try:
-            if not asked.writes:
-                return asked.handler()(Desk(reader, self._path, self._config, time.time()), parameters)
+            return asked.handler()(Desk(reader, self._path, self._config, time.time()), parameters)
         finally:
             reader.raw.close()
-        return _write(self._path, self._config, asked.handler(), parameters)
 
 
 def _write(path: Path, config: Config, handler: Handler, parameters: Parameters) -> Answer:
     """All of it or nothing; a daemon that starts meanwhile waits, and one that runs unheard sees it in the file."""
+    ensure_exists(path)
     with ExitStack() as stack:
         held = _try_lock(stack, path)
         connection = connect(path)
         stack.callback(connection.raw.close)
         if held:
             migrate(connection, path)
+        check_schema(connection, path)
         connection.raw.execute("BEGIN IMMEDIATE")
         answer = handler(Desk(connection, path, config, time.time()), parameters)
         connection.raw.execute("COMMIT")

@@ -10,6 +10,7 @@ from runflowd.control.desk import count, text
 from runflowd.core.printable import printable
 from runflowd.status import as_json, take_status
 from runflowd.store.items import item_from
+from runflowd.store.pauses import pauses
 
 if TYPE_CHECKING:
     from runflowd.control.desk import Answer, Desk, Parameters
@@ -31,7 +32,10 @@ def status(desk: Desk, parameters: Parameters) -> Answer:
 
 
 def list_items(desk: Desk, parameters: Parameters) -> Answer:
-    """A page of `items` by `rule`, `state`, `batch` and `pattern`, and where the `next` one begins, None at the end."""
+    """A page of `items` by `rule`, `state`, `batch` and `pattern`, and where the `next` one begins, None at the end.
+
+    `paused` names the rules that are; "" stands for all of them.
+    """
     pattern, batch = text(parameters, "pattern"), text(parameters, "batch")
     rows = desk.connection.all(
         "list_items",
@@ -44,6 +48,7 @@ def list_items(desk: Desk, parameters: Parameters) -> Answer:
     items = [item_from(row) for row in rows]
     return {
         "items": [_item_json(item) for item in items if pattern is None or fnmatchcase(item.path, pattern)],
+        "paused": [each.rule for each in pauses(desk.connection)],
         "next": items[-1].id if len(items) == PAGE else None,
     }
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.store.facts import incidents, spend_since
+from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection, Row
     from runflowd.store.facts import Incident
+    from runflowd.store.pauses import Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Measures:
     stalled: int
     incidents: tuple[Incident, ...]
     spent_today: Decimal
+    pauses: tuple[Pause, ...] = ()
 
 
 def take_measures(connection: Connection, midnight: float) -> Measures:
@@ -51,6 +54,7 @@ def take_measures(connection: Connection, midnight: float) -> Measures:
         stalled=sum(row["stalled"] for row in rows),
         incidents=tuple(incidents(connection)),
         spent_today=spend_since(connection, midnight),
+        pauses=tuple(pauses(connection)),
     )
 
 

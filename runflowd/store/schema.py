@@ -79,6 +79,22 @@ def migrate(connection: Connection, path: Path) -> None:
         ) from trouble
 
 
+def check_schema(connection: Connection, path: Path) -> None:
+    """Raise `StoreError` unless the file has the schema this program works with: a reader upgrades nothing."""
+    try:
+        found = connection.raw.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as trouble:
+        raise Damaged(path, str(trouble)) from trouble
+    known = len(migrations())
+    if found > known:
+        raise Newer(path, found, known)
+    if found < known:
+        raise StoreError(
+            f"{path}: has schema {found}, this program reads {known}. Start this version's `runflowd run` or `sync`, "
+            "which brings the file up to date and keeps a copy of it."
+        )
+
+
 def _keep_copy(raw: sqlite3.Connection, copy: Path) -> None:
     """The file as it is, whole under its name or not at all."""
     draft = copy.with_name(f"{copy.name}.new")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from runflowd.errors import StoreError
 from runflowd.store.connection import Connection, connect, lock
-from runflowd.store.schema import create_if_missing, migrate
+from runflowd.store.schema import check_schema, create_if_missing, migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,6 +32,15 @@ class NotDurable(StoreError):
     def __init__(self, path: Path, trouble: sqlite3.Error) -> None:
         super().__init__(
             f"{path}: could not be written ({trouble}). Free space on that disk; work goes on by itself then."
+        )
+
+
+class NotReadable(StoreError):
+    """What is on record could not be looked up; nothing was changed."""
+
+    def __init__(self, path: Path, trouble: sqlite3.Error) -> None:
+        super().__init__(
+            f"{path}: could not be read ({trouble}). Check the disk it lies on; work goes on by itself when it answers."
         )
 
 
@@ -78,25 +87,36 @@ class Store:
         return ticket.result  # type: ignore[return-value]  # set whenever there is no error
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on the reading connection: sees all that was committed, changes nothing."""
+        """Run `work` on the reading connection: sees all that was committed, changes nothing.
+
+        Raises `NotReadable` when the disk does not answer.
+        """
         async with self._reading:
-            return await anyio.to_thread.run_sync(work, self._reader)
+            try:
+                return await anyio.to_thread.run_sync(work, self._reader)
+            except sqlite3.Error as trouble:
+                raise NotReadable(self.path, trouble) from trouble
 
     def _commit(self, tickets: list[_Ticket[Any]]) -> None:
         raw = self._writer.raw
         try:
+            self._roll_back()
             raw.execute("BEGIN IMMEDIATE")
             for ticket in tickets:
                 self._attempt(ticket)
             raw.execute("COMMIT")
             self.commits += 1
         except sqlite3.Error as trouble:
-            if raw.in_transaction:
-                raw.execute("ROLLBACK")
             for ticket in tickets:
                 ticket.error = NotDurable(self.path, trouble)
+            with suppress(sqlite3.Error):  # then the next commit begins with it
+                self._roll_back()
         for ticket in tickets:
             ticket.done = True
+
+    def _roll_back(self) -> None:
+        if self._writer.raw.in_transaction:
+            self._writer.raw.execute("ROLLBACK")
 
     def _attempt(self, ticket: _Ticket[Any]) -> None:
         raw = self._writer.raw
@@ -137,7 +157,21 @@ async def open_store(path: Path) -> AsyncIterator[Store]:
 
 
 def open_reader(path: Path) -> Connection:
-    """A read-only connection for commands that look at the state while a daemon may be running."""
+    """A read-only connection for commands that look at the state while a daemon may be running.
+
+    Raises `StoreError` when there is no state file, or one of another schema than this program's.
+    """
+    ensure_exists(path)
+    connection = connect(path, readonly=True)
+    try:
+        check_schema(connection, path)
+    except StoreError:
+        connection.raw.close()
+        raise
+    return connection
+
+
+def ensure_exists(path: Path) -> None:
+    """Raise `StoreError` when there is no state file."""
     if not path.exists():
         raise StoreError(f"{path}: there is no state file yet. It is made by the first `runflowd run` or `sync`.")
-    return connect(path, readonly=True)

@@ -14,6 +14,7 @@ from runflowd.incidents import Trouble
 from runflowd.metrics import Metrics, Reading
 from runflowd.store.facts import Incident
 from runflowd.store.measures import Bought, Measures
+from runflowd.store.pauses import EVERY_RULE, Pause
 from runflowd.web.site import WatchHealth
 
 if TYPE_CHECKING:
@@ -71,6 +72,24 @@ def test_files_are_counted_by_rule_and_state() -> None:
         found[key("runflowd_files", rule="old", state="done")],
         found[key("runflowd_files", rule="studio", state="failed")],
     )
+
+
+def test_a_pause_is_told_with_its_beginning() -> None:
+    """The earlier of the rule's own and that of all rules; 0 for a rule that works."""
+    nothing: tuple[Any, ...] = ({}, {}, 0, (), Decimal(0))
+    own, everything = Pause("studio", 7e8, "stock-taking"), Pause(EVERY_RULE, 8e8, "")
+
+    told = [
+        {
+            name: read(Metrics(), reading(measures=Measures(*nothing, paused), rules=("studio", "other")))[
+                key("runflowd_rule_paused_since_seconds", rule=name)
+            ]
+            for name in ("studio", "other")
+        }
+        for paused in ((), (own,), (own, everything))
+    ]
+
+    assert [{"studio": 0, "other": 0}, {"studio": 7e8, "other": 0}, {"studio": 7e8, "other": 8e8}] == told
 
 
 def test_traffic_is_told_by_route_and_status() -> None:

@@ -14,8 +14,8 @@ import pytest
 from kept_state import unpack
 
 from runflowd.errors import StoreError
-from runflowd.store import open_store
-from runflowd.store.connection import Damaged
+from runflowd.store import open_reader, open_store
+from runflowd.store.connection import Damaged, Newer
 from runflowd.store.schema import migrations
 
 if TYPE_CHECKING:
@@ -129,3 +129,23 @@ async def test_an_upgrade_without_room_for_its_copy_changes_nothing(tmp_path: Pa
 
     told = b"cannot be brought from schema 1" in ended.stderr
     assert (True, 1, before, []) == (told, schema(path), rows(path), list(tmp_path.glob("*.schema-1*")))  # noqa: ASYNC240
+
+
+def test_a_reader_upgrades_nothing_and_says_who_does(tmp_path: Path) -> None:
+    """After an upgrade of the program `status` is asked before the daemon was started anew (scenario 69)."""
+    unpack(1, tmp_path)
+    path = tmp_path / "state.db"
+
+    with pytest.raises(StoreError, match="has schema 1, this program reads"):
+        open_reader(path)
+    assert 1 == schema(path)
+
+
+def test_a_reader_refuses_a_newer_state_file(tmp_path: Path) -> None:
+    """What it would read might mean something else (scenario 68)."""
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+    with pytest.raises(Newer):
+        open_reader(path)

@@ -220,6 +220,25 @@ def test_a_pause_outlives_a_kill_and_needs_no_daemon(desk: Desk) -> None:
     assert (True, [0, 0], False) == (again["daemon"] is not None, after, socket_of(desk).exists())
 
 
+def test_sync_does_not_wait_for_a_paused_rule(desk: Desk) -> None:
+    """It says what is paused and how that ends, and comes back with 75."""
+    assert desk.run("sync").code == 0
+    assert desk.call("pause", "one", "--reason", "stock-taking").code == 0
+    (desk.input / "mug.jpg").write_bytes(picture())
+    said = desk.run("sync")
+    listed = desk.call("list").out
+
+    assert (75, {}) == (said.code, desk.outputs())
+    assert (
+        "rule one is paused: stock-taking" in said.err + said.out,
+        "runflowd resume one" in said.err + said.out,
+    ) == (
+        True,
+        True,
+    )
+    assert ("ready" in listed, "Paused: rule one" in listed) == (True, True)
+
+
 def test_under_a_service_manager_the_group_may_ask_as_well(desk: Desk) -> None:
     """The socket lies in the runtime directory, open to the group, and a command finds it there."""
     runtime = desk.folder / "run"
