@@ -82,8 +82,11 @@ def _opened_as(root: str, relative: str, expected: Stat) -> Iterator[int]:
     """The file open for reading, if it still is `expected`; a vanished or swapped one has Changed."""
     try:
         with opened_file("read", root, relative) as descriptor:
-            if stat_of(os.fstat(descriptor)) != expected:
-                raise Changed("read", joined(root, relative))
+            path = joined(root, relative)
+            with explained("read", path):
+                found = stat_of(os.fstat(descriptor))
+            if found != expected:
+                raise Changed("read", path)
             yield descriptor
     except (Missing, NotAFile) as error:
         raise Changed("read", joined(root, relative), what=error.reason) from error
@@ -106,5 +109,8 @@ class FileSource:
 @contextmanager
 def image_source(root: str, relative: str) -> Iterator[FileSource]:
     """Open a file for `runflowd.core.imagetype.check` and `dimensions`. Raises FileTrouble."""
+    path = joined(root, relative)
     with opened_file("read", root, relative) as descriptor:
-        yield FileSource(joined(root, relative), os.fstat(descriptor).st_size, descriptor)
+        with explained("read", path):
+            size = os.fstat(descriptor).st_size
+        yield FileSource(path, size, descriptor)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pictures
 import pytest
+from failing_calls import Calls, failing_files
 
 from runflowd import files
 from runflowd.core.imagetype import ImageType, Whole, check
@@ -598,6 +599,24 @@ class TestDraft:
                 break
 
         assert (b"new", True) == (seen["a/x.png"], fatal > 6)
+
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
+    def test_whichever_call_of_reading_fails_it_is_told_as_file_trouble(self, root: str, code: int) -> None:
+        """A stale network handle fails any of them, and nothing else may come out of this package."""
+        before = open_descriptors()
+        expected = put(root, "a/x.jpg")
+        for fatal in range(1, 100):
+            calls = Calls(fatal, code)
+            calls.arm()
+            with failing_files(calls), suppress(files.FileTrouble):
+                files.hash_file(root, "a/x.jpg", expected)
+                with files.image_source(root, "a/x.jpg") as source:
+                    source.read(0, 4)
+            assert before == open_descriptors()
+            if not calls.struck:
+                break
+
+        assert fatal > 8
 
     def test_no_descriptor_leaks(self, output: str) -> None:
         """Months of results must not use up the descriptors, on success or failure."""
