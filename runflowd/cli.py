@@ -26,6 +26,9 @@ COMMANDS = {
     "local": "Serve the local image service alone.",
     "callbacks": "Make the secret that proves where callbacks come from.",
     "systemd": "Place the unit files, and say what their sandbox must allow.",
+    "backup": "Copy the state file whole, while the daemon runs.",
+    "man": "Print the manual pages, or place them.",
+    "completion": "Print the completion script for bash, zsh or fish.",
     "demo": "Process eight sample photos on this machine and show them.",
 }
 """Every command in the order of `--help`; the module `runflowd.commands.NAME` has the rest."""

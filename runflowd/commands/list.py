@@ -9,6 +9,7 @@ import click
 
 from runflowd.commands.asking import Asking
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.suggesting import rule_names
 from runflowd.commands.wording import money, short, table
 from runflowd.core.lifecycle import ItemState
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @config_option
 @json_option
-@click.option("--rule", help="Only files of this rule.")
+@click.option("--rule", shell_complete=rule_names, help="Only files of this rule.")
 @click.option("--state", type=click.Choice([state.value for state in ItemState]), help="Only files in this state.")
 @click.option("--batch", help="Only files of this batch, by runflowd's id or the service's.")
 @click.option("--path", "pattern", help="Only files whose path below the watched folder matches, such as 'shoes/*'.")

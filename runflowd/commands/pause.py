@@ -8,6 +8,7 @@ import click
 
 from runflowd.commands.asking import ask
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.suggesting import rule_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--all", "everything", is_flag=True, help="Every rule, those added later included.")
 @click.option("--reason", default="", help="Why; shown wherever the pause is shown.")
-@click.argument("rules", nargs=-1)
+@click.argument("rules", nargs=-1, shell_complete=rule_names)
 def command(place: Path | None, rules: tuple[str, ...], reason: str, *, everything: bool, as_json: bool) -> None:
     """Buy nothing more for RULES, or --all, until `runflowd resume`.
 

@@ -12,6 +12,7 @@ import click
 from runflowd.commands.asking import Asking
 from runflowd.commands.exits import CommandError, Exit
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.suggesting import rule_names
 from runflowd.commands.wording import money, table
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ WORDS = {
 @click.option("--missing", is_flag=True, help="Restore results that were deleted; nothing is bought.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--yes", is_flag=True, help="Do not ask whether to buy.")
-@click.argument("rule")
+@click.argument("rule", shell_complete=rule_names)
 @click.argument("patterns", nargs=-1)
 def command(
     place: Path | None,

@@ -8,6 +8,7 @@ import click
 
 from runflowd.commands.asking import ask
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.suggesting import rule_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @config_option
 @json_option
 @click.option("--all", "everything", is_flag=True, help="End the pause of all rules that `pause --all` began.")
-@click.argument("rules", nargs=-1)
+@click.argument("rules", nargs=-1, shell_complete=rule_names)
 def command(place: Path | None, rules: tuple[str, ...], *, everything: bool, as_json: bool) -> None:
     """Let RULES, or --all, go on; a running daemon follows at once."""
     answer = ask(place, "resume", rules=rules, everything=everything)

@@ -9,6 +9,7 @@ import click
 from runflowd.commands.asking import ask
 from runflowd.commands.exits import Exit
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.suggesting import rule_names
 from runflowd.commands.wording import table
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @config_option
 @json_option
-@click.option("--rule", help="Only files of this rule.")
+@click.option("--rule", shell_complete=rule_names, help="Only files of this rule.")
 @click.option("--all", "everything", is_flag=True, help="Every failed file; else name patterns.")
 @click.option("--buy-again", is_flag=True, help="Also what may have been bought already; it is then paid for twice.")
 @click.argument("patterns", nargs=-1)
