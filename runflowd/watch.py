@@ -89,14 +89,13 @@ class Watcher:
         self._troubles: dict[tuple[Ill, str], Trouble] = {}
         self._overflows = 0
         self._overflows_told = 0
-        self._filter = _OverflowFilter(self._on_overflow)
 
     def __repr__(self) -> str:
         return f"<Watcher of {len(self._armed)} of {len(self._roots)} roots, {len(self._troubles)} troubles>"
 
     async def __aenter__(self) -> Self:
         self._token = anyio.lowlevel.current_token()
-        self._filter.attach()
+        _OVERFLOWS.attach(self._on_overflow)
         return self
 
     async def __aexit__(
@@ -104,7 +103,7 @@ class Watcher:
     ) -> None:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._stop)
-        self._filter.detach()
+        _OVERFLOWS.detach(self._on_overflow)
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
@@ -314,28 +313,35 @@ class _Handler(events.FileSystemEventHandler):
 
 
 class _OverflowFilter(logging.Filter):
-    """Hears of lost events by the only voice watchdog gives them, its log, and keeps that voice down."""
+    """Hears of lost events by the only voice watchdog gives them, its log, and keeps that voice down.
 
-    def __init__(self, heard: Callable[[], None]) -> None:
+    One for all watchers of the process: a filter that drops a record hides it from every later one.
+    """
+
+    def __init__(self) -> None:
         super().__init__()
-        self._heard = heard
+        self._listeners: tuple[Callable[[], None], ...] = ()
 
-    def attach(self) -> None:
+    def attach(self, heard: Callable[[], None]) -> None:
+        self._listeners = (*self._listeners, heard)
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(self)
 
-    def detach(self) -> None:
-        for name in _LOGGERS:
+    def detach(self, heard: Callable[[], None]) -> None:
+        self._listeners = tuple(listener for listener in self._listeners if listener != heard)
+        for name in _LOGGERS if not self._listeners else ():
             logging.getLogger(name).removeFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Drop overflow records after passing on what they mean."""
         if "overflow" not in str(record.msg):
             return True
-        self._heard()
+        for heard in self._listeners:
+            heard()
         return False
 
 
+_OVERFLOWS = _OverflowFilter()
 _LOGGERS = ("watchdog.observers.inotify", "watchdog.observers.inotify_c")
 
 

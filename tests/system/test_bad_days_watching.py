@@ -1,0 +1,112 @@
+"""Real limits of the kernel's file events, a real overflow, and disks that come, go and cover each other."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import kernel_namespace
+import pytest
+from daemon_process import Installation, picture, promised, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kernel_namespace import Namespace
+
+SYNC = (sys.executable, "-m", "runflowd", "sync", "-c")
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    """Mounts and limits of one's own."""
+    made = kernel_namespace.required()
+    yield made
+    made.close()
+
+
+def drop(installation: Installation, *paths: str) -> dict[str, bytes]:
+    """Put a picture at each path below the watched folder."""
+    dropped = {path: picture() for path in paths}
+    for path, data in dropped.items():
+        installation.write(path, data)
+    return dropped
+
+
+def hear(installation: Installation, ill: str) -> None:
+    """Wait until the log names this trouble of the watcher."""
+    with installation.explained():
+        until(lambda: f'"ill": "{ill}"' in installation.log.read_text(), ill)
+
+
+def test_an_overflow_of_the_kernels_queue_is_made_up_for(installation: Installation) -> None:
+    """Events are lost while the daemon stands still; it looks at everything instead (scenario 27)."""
+    installation.configure(sweep="1h")
+    first = drop(installation, "first.jpg")
+    daemon = installation.start()
+    installation.wait("done", *first)
+    daemon.process.send_signal(signal.SIGSTOP)
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    noise = installation.input / ".noise"
+    for number in range(most):  # two events each, never two alike in a row, which the kernel would take for one
+        (noise.with_suffix(f".{number % 2}")).touch()
+        (noise.with_suffix(f".{number % 2}")).unlink()
+    lost = drop(installation, "lost.jpg", "folder/lost.jpg")
+    daemon.process.send_signal(signal.SIGCONT)
+    hear(installation, "overflow")
+    installation.wait("done", *lost)
+
+    installation.wait_for_rest(*first, *lost)
+    assert promised({**first, **lost}) == installation.books()
+
+
+def test_folders_beyond_the_limit_of_watches_are_swept(installation: Installation, namespace: Namespace) -> None:
+    """The remedy is told with its number, and what has no watch is found all the same (scenario 28)."""
+    namespace.limit("max_inotify_watches", 12)
+    installation.enter = namespace.enter
+    installation.configure(sweep="1s")
+    for number in range(30):
+        (installation.input / f"{number:02}").mkdir()
+    installation.start()
+    hear(installation, "watch-limit")
+    dropped = drop(installation, *(f"{number:02}/a.jpg" for number in (0, 15, 29)))
+    installation.wait_for_rest(*dropped)
+
+    assert promised(dropped) == installation.books()
+    assert "hold 31 directories" in installation.log.read_text()
+
+
+def test_without_any_watcher_everything_is_swept(installation: Installation, namespace: Namespace) -> None:
+    """No inotify instance is granted at all; the daemon says so and works (scenario 29)."""
+    namespace.limit("max_inotify_instances", 0)
+    installation.enter = namespace.enter
+    installation.configure(sweep="1s")
+    installation.start()
+    hear(installation, "instance-limit")
+    dropped = drop(installation, "a.jpg", "deep/b.jpg")
+    installation.wait_for_rest(*dropped)
+
+    assert promised(dropped) == installation.books()
+
+
+def test_a_disk_that_goes_and_comes_back_is_no_deletion(installation: Installation, namespace: Namespace) -> None:
+    """Covered by an empty disk while the daemon runs, swept then by the next life, and uncovered (scenarios 32, 33)."""
+    installation.enter = namespace.enter
+    installation.configure(on_delete="remove", sweep="1s")
+    folder, installation.input = installation.input, namespace.mount(installation.input)
+    dropped = drop(installation, "a.jpg", "deep/b.jpg")
+    daemon = installation.start()
+    installation.wait_for_rest(*dropped)
+    namespace.mount(folder)
+    hear(installation, "root-replaced")
+    daemon.kill()
+    namespace.run("env", "RUNFLOW_API_KEY=rf_live_test", *SYNC, str(installation.config))  # sweeps once, and ends
+    namespace.unmount(folder)
+    installation.start()
+    late = drop(installation, "late.jpg")
+    installation.wait_for_rest(*late)
+
+    absent = installation.rows("SELECT name FROM item WHERE absent_at IS NOT NULL")
+    assert ([], promised({**dropped, **late})) == (absent, installation.books())
