@@ -44,7 +44,7 @@ async def run_daemon(config: Config, source: Path) -> None:
             await group.start(serve_control, Control(engine.context, source, reloading), source)
             group.start_soon(_serve, engine, group)
             group.start_soon(reloading.run)
-            group.start_soon(_report, engine, notifier)
+            group.start_soon(_report, engine, reloading, notifier)
             notifier.ready(f"{len(config.rules)} rules")
             log.info("ready", action="daemon.ready", rules=len(config.rules), service=engine.context.remote.name)
             async for number in signals:
@@ -82,7 +82,7 @@ async def _serve(engine: Engine, group: TaskGroup) -> None:
     group.cancel_scope.cancel()
 
 
-async def _report(engine: Engine, notifier: Notifier) -> None:
+async def _report(engine: Engine, reloading: Reloading, notifier: Notifier) -> None:
     """Tell systemd how things are, and that every stage still turns."""
     interval = watchdog_interval()
     pause = min(interval or 10.0, 10.0)
@@ -92,4 +92,4 @@ async def _report(engine: Engine, notifier: Notifier) -> None:
             notifier.alive()
         if notifier.active:
             count = await engine.context.store.read(in_flight)
-            notifier.status(f"{len(engine.context.rules)} rules, {count} in flight")
+            notifier.status(reloading.headline or f"{len(engine.context.rules)} rules, {count} in flight")

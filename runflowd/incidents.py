@@ -3,7 +3,7 @@
 Scopes that pause: `service` (no call gets through), `credit` (nothing may be bought) and `rule:NAME`. A
 stage asks how long its scopes are closed; the first success after a probe closes the incident. Scopes
 that only tell: `watch:NAME` and `output:NAME` (a rule's folders), `files:NAME` (what its input refers to),
-`config` (an edit was refused).
+`config` (an edit was refused), `restart` (an edit that only the next start takes).
 """
 
 from __future__ import annotations
@@ -101,6 +101,11 @@ class Incidents:
         values = {"scope": trouble.scope, "code": trouble.code, "message": trouble.message, "remedy": trouble.remedy}
         await self._store.write(lambda connection: connection.run("raise_incident", now=self._clock.wall(), **values))
         return now + pause
+
+    async def restate(self, trouble: Trouble) -> None:
+        """What is wrong with this scope is something else now: that counts at once, whatever was open before."""
+        self._open.pop(trouble.scope, None)
+        await self.report(trouble)
 
     async def over(self, *scopes: str) -> None:
         """A call got through: whatever was open for these scopes has ended."""

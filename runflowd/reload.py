@@ -32,6 +32,10 @@ LOOK = 1.0
 """Seconds between two looks at the files, in case no event came."""
 
 SCOPE = "config"
+RESTART_SCOPE = "restart"
+
+FIXED = ("service", "state", "web", "log", "limits")
+"""The parts of a configuration that are built into the daemon when it starts."""
 
 
 class Reloading:
@@ -44,12 +48,21 @@ class Reloading:
     def __init__(self, context: Context, source: Path, config: Config, notifier: Notifier) -> None:
         self._context = context
         self._source = source
-        self._config = config
+        self._begun = self._config = config
         self._notifier = notifier
         self._refused = ""
         self._turn = anyio.Lock()
         self.taken_at = context.clock.wall()
         self.problems: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """What `systemctl status` must say as long as it is so; empty when the files are good and in force."""
+        if self.problems:
+            return f"configuration refused, the last good one is in force: {self.problems[0]}"
+        if changed := self._waiting_for_restart():
+            return f"{changed} changed; that needs a restart"
+        return ""
 
     @property
     def config(self) -> Config:
@@ -108,13 +121,26 @@ class Reloading:
             if config.digest == self._config.digest and not announce:
                 return
             self._apply(config)
+            await self._tell_of_restart()
+
+    async def _tell_of_restart(self) -> None:
+        """Say which changes wait for a restart, each set of them once; nothing when they were taken back."""
+        if not (changed := self._waiting_for_restart()):
+            await self._context.incidents.over(RESTART_SCOPE)
+            return
+        sentence = f"{changed} changed; that needs a restart, the rules are in force already"
+        await self._context.incidents.restate(
+            Trouble(RESTART_SCOPE, "RESTART_NEEDED", sentence, "Restart runflowd when it suits; nothing is lost by it")
+        )
+
+    def _waiting_for_restart(self) -> str:
+        changed = [name for name in FIXED if getattr(self._config, name) != getattr(self._begun, name)]
+        return ", ".join(f"`{name}`" for name in changed)
 
     def _apply(self, config: Config) -> None:
         """Swap the snapshot. Nothing waits for work in flight: that keeps the rules it was sealed with."""
-        before, self._config = self._config, config
+        self._config = config
         self.taken_at = self._context.clock.wall()
-        if config.service != before.service:
-            log.warning("`service` changed; that needs a restart", action="config.restart_needed")
         self._context.rules = {rule.name: rule for rule in config.rules}
         self._context.bells.ring_all()
         names = ", ".join(sorted(self._context.rules))
@@ -126,11 +152,9 @@ class Reloading:
         self._refused, self.problems = str(error), tuple(str(problem) for problem in error.problems)
         for problem in error.problems:
             log.error(str(problem), action="config.refused")
-        first = str(error.problems[0])
-        self._notifier.status(f"configuration refused, the last good one is in force: {first}")
-        await self._context.incidents.report(
-            Trouble(SCOPE, "CONFIG_REFUSED", first, "Correct the file; the last good configuration is in force")
-        )
+        self._notifier.status(self.headline)
+        remedy = "Correct the file; the last good configuration is in force"
+        await self._context.incidents.restate(Trouble(SCOPE, "CONFIG_REFUSED", str(error.problems[0]), remedy))
 
 
 def _wake_all(connection: Connection) -> None:

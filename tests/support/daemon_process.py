@@ -176,6 +176,14 @@ class Daemon:
         """Wait until it has told its service manager `word` so often in its life."""
         until(lambda: self._heard(word) >= times, f"the daemon says {word} ({times}). Its log:\n{self.log()}")
 
+    def hear_of(self, beginning: str) -> None:
+        """Wait until it has told its service manager a line that begins so."""
+        until(lambda: self._heard_of(beginning), f"the daemon says {beginning}. Its log:\n{self.log()}")
+
+    def _heard_of(self, beginning: str) -> bool:
+        self._listen()
+        return any(line.startswith(beginning) for line in self.said)
+
     def is_ready(self) -> bool:
         """Whether it lives and has said that it is ready."""
         self._listen()
@@ -286,10 +294,10 @@ class Installation:
         target.write_bytes(data)
         return target
 
-    def start(self, failpoint: str = "", *, ready: bool = True) -> Daemon:
-        """Start the daemon, to die by itself at `failpoint` if one is named."""
+    def start(self, failpoint: str = "", *, ready: bool = True, **more: str) -> Daemon:
+        """Start the daemon, to die by itself at `failpoint` if one is named; `more` goes into its environment."""
         assert self.daemon is None or self.daemon.process.poll() is not None, "it already runs"
-        environment = {**os.environ, "RUNFLOW_API_KEY": "rf_live_test", "RUNFLOWD_FAILPOINT": failpoint}
+        environment = {**os.environ, "RUNFLOW_API_KEY": "rf_live_test", "RUNFLOWD_FAILPOINT": failpoint, **more}
         self.daemon = Daemon(self.config, self.log, environment, self.enter)
         if ready:
             self.daemon.hear("READY=1")

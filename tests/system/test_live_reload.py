@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from daemon_process import HOLD, Books, picture, promised, sha256, until
+from daemon_process import HOLD, Books, Installation, picture, promised, sha256, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from daemon_process import Installation
+    from daemon_process import Service
 
 LATE = {"quiet": "30s", "max_wait": "60s"}
 
@@ -83,6 +83,90 @@ def test_a_refused_edit_is_still_told_after_a_hangup(installation: Installation)
     daemon.reload()
 
     assert {"CONFIG_REFUSED"} == installation.incidents()
+
+
+def test_the_service_manager_is_told_for_as_long_as_an_edit_is_refused(installation: Installation) -> None:
+    """With its place; the regular line on rules and batches comes only when the files are good (scenario 118)."""
+    daemon = installation.start(WATCHDOG_USEC="200000")
+    in_place(installation, "rules: {}\nservice: local\nrulez: {}\n")
+    refused = f"STATUS=configuration refused, the last good one is in force: {installation.config}:3:1: rulez: "
+    daemon.hear_of(refused)
+    since = len(daemon.said)
+    daemon.hear("WATCHDOG=1", daemon.said.count("WATCHDOG=1") + 3)
+
+    told = [line for line in daemon.said[since:] if line.startswith("STATUS=")]
+    assert [] == [line for line in told if not line.startswith(refused)]
+
+
+def test_the_newest_mistake_is_the_one_that_is_told(installation: Installation) -> None:
+    """Two bad edits in a row: the first is history, in `status` as in the log (scenario 118)."""
+    installation.start()
+    for key in ("rulez", "serwice"):
+        in_place(installation, f"rules: {{}}\nservice: local\n{key}: {{}}\n")
+        with installation.explained():
+            until(lambda: key in messages(installation), f"{key} is refused")  # noqa: B023  called at once
+
+    assert "rulez" not in messages(installation)
+
+
+def messages(installation: Installation) -> str:
+    """What all lasting trouble says."""
+    return "\n".join(row["message"] for row in installation.rows("SELECT message FROM incident"))
+
+
+@pytest.mark.parametrize(
+    ("part", "changed"),
+    [
+        ("limits", {"limits": {"uploads": 3}}),
+        ("web", {"web": {"listen": "127.0.0.1:1"}}),
+        ("log", {"log": {"level": "warning"}}),
+        ("service", {"service": "local"}),
+    ],
+)
+def test_what_only_a_restart_takes_is_told_until_it_is_taken_back(
+    reloaded: Installation, part: str, changed: dict[str, object]
+) -> None:
+    """Rules of the same edit count at once; the rest says that it waits (scenario 126)."""
+    reloaded.configure_rules({"one": reloaded.rule()}, **changed)
+    with reloaded.explained():
+        until(lambda: f"`{part}` changed; that needs a restart" in messages(reloaded), "the wait is told")
+    told = reloaded.incidents()
+
+    reloaded.configure_rules({"one": reloaded.rule()})
+    with reloaded.explained():
+        until(lambda: not reloaded.incidents(), "it is taken back")
+
+    assert {"RESTART_NEEDED"} == told
+
+
+@pytest.fixture(scope="module")
+def reloaded(shared_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A daemon that several edits are tried on; each test leaves the configuration as it was."""
+    made = Installation(tmp_path_factory.mktemp("reloaded") / "installation", shared_service)
+    made.start()
+    yield made
+    made.end()
+
+
+def test_a_link_that_is_swapped_is_an_edit(installation: Installation) -> None:
+    """As mounted secrets and configuration maps are replaced: the folder behind `..data` (scenario 119)."""
+    folder = installation.folder / "mounted"
+    for name, rules in (
+        ("one", {}),
+        ("two", {"one": installation.rule(watch=str(installation.input), output=str(installation.output))}),
+    ):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "runflowd.yaml").write_text(installation.text(rules))
+    (folder / "..data").symlink_to("one")
+    (folder / "runflowd.yaml").symlink_to("..data/runflowd.yaml")
+    installation.config = folder
+    installation.start()
+    installation.write("a.jpg", data := picture())
+    (folder / "..data_tmp").symlink_to("two")
+    (folder / "..data_tmp").rename(folder / "..data")
+    installation.wait("done", "a.jpg")
+
+    assert {"a.jpg": data} == installation.outputs()
 
 
 def test_a_deleted_configuration_is_no_configuration_without_rules(installation: Installation) -> None:
