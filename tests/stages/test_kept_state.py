@@ -12,6 +12,7 @@ import pytest
 from kept_state import KEPT, unpack
 from stage_rig import running
 
+from runflowd.store import open_store
 from runflowd.store.schema import migrations
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ ENDED = {
     "b.jpg": "done",
     "follows.jpg": "done",
     "gone.jpg": "unknown",
+    "held.jpg": "waiting",
     "paid.jpg": "done",
     "ready-too.jpg": "done",
     "ready.jpg": "done",
@@ -50,10 +52,17 @@ def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
+def test_a_kept_state_file_holds_rows_in_every_state(tmp_path: Path, version: int) -> None:
+    """Otherwise it would show little: money on its way, an intent without an answer, trouble that is open."""
+    unpack(version, tmp_path)
+
+    assert set() == kept_state.WORTH_KEEPING - kept_state.kinds(tmp_path / "state.db")
+
+
 async def test_a_kept_state_file_is_finished_without_buying_anything_twice(tmp_path: Path, version: int) -> None:
     """What it had in flight is delivered, what it had done stays done (scenario 69)."""
     unpack(version, tmp_path)
-    async with running(tmp_path, *kept_state.rules(tmp_path)) as rig:
+    async with running(tmp_path, *kept_state.rules(tmp_path, sweep=200.0)) as rig:
         await anyio.sleep(2_000)
 
         found = {item.path.rpartition("/")[2]: str(item.state) for item in await rig.items()}
@@ -63,7 +72,7 @@ async def test_a_kept_state_file_is_finished_without_buying_anything_twice(tmp_p
 async def test_what_a_kept_state_file_promised_is_delivered_whole(tmp_path: Path, version: int) -> None:
     """Every file whose row says done has its result, byte for byte (scenario 69)."""
     unpack(version, tmp_path)
-    async with running(tmp_path, *kept_state.rules(tmp_path)) as rig:
+    async with running(tmp_path, *kept_state.rules(tmp_path, sweep=200.0)) as rig:
         await anyio.sleep(2_000)
         done = [item for item in await rig.items() if item.state == "done"]
 
@@ -81,6 +90,17 @@ async def test_an_upgrade_keeps_a_copy_of_the_state_file_as_it_was(tmp_path: Pat
     copies = list(tmp_path.glob("state.db.schema-*"))  # noqa: ASYNC240  # time stands still
     kept = [(rows(copy, "PRAGMA user_version"), rows(copy, "SELECT * FROM item ORDER BY id")) for copy in copies]
     assert ([([(version,)], before)] if version < len(migrations()) else []) == kept
+
+
+async def test_an_upgraded_state_file_has_the_tables_of_a_new_one(tmp_path: Path, version: int) -> None:
+    """One schema, whichever way led to it (scenario 69)."""
+    shape = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    unpack(version, tmp_path)
+    for name in ("state.db", "new.db"):
+        async with open_store(tmp_path / name):
+            pass
+
+    assert rows(tmp_path / "new.db", shape) == rows(tmp_path / "state.db", shape)
 
 
 def test_there_is_a_kept_state_file_for_every_schema() -> None:

@@ -20,6 +20,7 @@ import trio
 from stage_rig import Rig, rule, running
 from virtual_clock import patient_clock
 
+from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits, Existing, Rule
 
 HOME = "/srv/runflow"
@@ -31,10 +32,24 @@ NAMES = ("done", "slow", "doubt", "dark", "late", "lost", "old")
 """One rule for each kind of row, by what becomes of its files."""
 
 
-def rules(folder: Path) -> tuple[Rule, ...]:
-    """The rules of a kept installation, each over folders of its own."""
+WORTH_KEEPING = (
+    {f"item {state}" for state in ItemState}
+    | {f"batch {state}" for state in ("sealed", "submitted", "ended")}
+    | {f"purchase {outcome}" for outcome in ("intended", "accepted")}
+    | {"incident open"}
+)
+"""The rows without which a kept installation shows little."""
+
+
+def rules(folder: Path, sweep: float = 10.0) -> tuple[Rule, ...]:
+    """The rules of a kept installation, each over folders of its own, looked at every `sweep` seconds."""
     made = [
-        rule(folder / name, name=name, batch=BatchLimits(quiet=600 if name == "late" else 5, max_wait=900), sweep=300.0)
+        rule(
+            folder / name,
+            name=name,
+            batch=BatchLimits(quiet=600 if name == "late" else 5, max_wait=900),
+            sweep=sweep,
+        )
         for name in NAMES
         if name != "old"
     ]
@@ -53,18 +68,19 @@ async def live(folder: Path) -> None:
 
 
 async def _finish_some(rig: Rig) -> None:
-    """A result, its twin under another name, and a file that is no image."""
-    drop(rig, "done", "a.jpg", "x/b.jpg")
+    """A result, its twin under another name, a file that is no image, and one whose folder has a wrong setting."""
+    drop(rig, "done", "a.jpg", "x/b.jpg", "held/held.jpg")
     drop(rig, "done", "twin.jpg", seed="done a.jpg")
     (rig.folder / "done" / "in" / "text.jpg").write_bytes(b"no image at all")
-    await rig.settled(5)
+    (rig.folder / "done" / "in" / "held" / "_runflow.yaml").write_text("input: 5\n")
+    await rig.settled(6)
 
 
 async def _lose_one(rig: Rig) -> None:
     """A result that was paid for and is gone."""
     rig.switch(faults={"requests": [{"route": "GET /storage/*", "kind": "status", "status": 404, "count": None}]})
     drop(rig, "lost", "gone.jpg")
-    await rig.settled(6, seconds=86_400)
+    await rig.settled(7, seconds=86_400)
 
 
 async def _leave_some_open(rig: Rig) -> None:
@@ -91,10 +107,25 @@ def drop(rig: Rig, name: str, *paths: str, seed: str = "") -> None:
         assert written.exists()
 
 
+def kinds(state: Path) -> set[str]:
+    """What rows a state file holds: the states of items, of batches, of purchases, and whether there are incidents."""
+    asked = {
+        "item": "SELECT DISTINCT state FROM item",
+        "batch": "SELECT DISTINCT state FROM batch",
+        "purchase": "SELECT DISTINCT outcome FROM purchase",
+        "incident": "SELECT DISTINCT 'open' FROM incident",
+    }
+    with closing(sqlite3.connect(state)) as connection:
+        return {f"{table} {kind}" for table, sql in asked.items() for (kind,) in connection.execute(sql)}
+
+
 def pack(folder: Path, target: Path) -> Path:
-    """One archive of an installation that nobody works on."""
+    """One archive of an installation that nobody works on; refused unless it holds what is worth keeping."""
+    if missing := WORTH_KEEPING - kinds(folder / "state.db"):
+        raise AssertionError(f"the installation has no {sorted(missing)}")
     with closing(sqlite3.connect(folder / "state.db")) as connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute("VACUUM")
         connection.execute("PRAGMA journal_mode = DELETE")
     archive = target / f"schema-{version}.tar.gz"
     with tarfile.open(archive, "w:gz") as packed:
