@@ -80,7 +80,9 @@ SELECT * FROM item WHERE rule = :rule AND state = 'ready' AND snapshot != :snaps
 UPDATE item SET state = 'batched', batch = :batch, position = :position, attempts = 0, due_at = 0 WHERE id = :id AND state = 'ready'
 
 -- name: move_item
-UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure, ended_at = :ended_at,
+-- A result that is fetched again was done, and paid for, when it came first: the spend of today is none of it.
+UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure,
+                ended_at = iif(:after = 'done', coalesce(ended_at, :ended_at), :ended_at),
                 attempts = 0, due_at = 0, owner = NULL
 WHERE id = :id AND state = :before
 

@@ -114,10 +114,13 @@ async def test_a_deleted_result_comes_back_at_no_cost(tmp_path: Path) -> None:
         await rig.settled(2)
         (tmp_path / "out/a.jpg").unlink()
         (tmp_path / "out/b.jpg").write_bytes(picture("retouched"))
+        paid = {item.path: item.ended_at for item in await rig.items()}
+        await anyio.sleep(60)
         chosen = await rerun(rig, missing=True)
         await rig.settled(2)
 
         assert ({"a.jpg": "fetch", "b.jpg": "same"}, [1, 1]) == (chosen, rig.charged())
+        assert paid == {item.path: item.ended_at for item in await rig.items()}, "the spend of today is none of it"
         assert picture(1) == (tmp_path / "out/a.jpg").read_bytes()
         assert {"a.jpg", "b.jpg"} == rig.outputs()
 
