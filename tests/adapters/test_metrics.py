@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -76,12 +77,12 @@ def test_files_are_counted_by_rule_and_state() -> None:
 
 def test_a_pause_is_told_with_its_beginning() -> None:
     """The earlier of the rule's own and that of all rules; 0 for a rule that works."""
-    nothing: tuple[Any, ...] = ({}, {}, 0, (), Decimal(0))
+    nothing = Measures({}, {}, 0, (), Decimal(0))
     own, everything = Pause("studio", 7e8, "stock-taking"), Pause(EVERY_RULE, 8e8, "")
 
     told = [
         {
-            name: read(Metrics(), reading(measures=Measures(*nothing, paused), rules=("studio", "other")))[
+            name: read(Metrics(), reading(measures=replace(nothing, pauses=paused), rules=("studio", "other")))[
                 key("runflowd_rule_paused_since_seconds", rule=name)
             ]
             for name in ("studio", "other")
