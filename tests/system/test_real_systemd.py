@@ -100,6 +100,14 @@ def test_results_belong_to_the_group(running: Booted) -> None:
     assert (0o660, running.run("id", "-g", "runflowd").strip()) == (found.st_mode & 0o777, str(found.st_gid))
 
 
+def test_commands_reach_the_service_over_its_runtime_directory(running: Booted) -> None:
+    """Its state is not where root's would be, so only the daemon can tell; the group may ask as well as root."""
+    said = running.run("/opt/runflowd/bin/runflowd", "status", "-c", "/etc/runflowd", "--json")
+    mode = running.run("stat", "-c", "%a %U %G", "/run/runflowd/control.sock").strip()
+
+    assert (running.show("MainPID"), "660 runflowd runflowd") == (str(json.loads(said)["daemon"]["pid"]), mode)
+
+
 def test_it_is_ready_only_when_the_state_file_is_its_own(machine: Booted) -> None:
     """What a crash left is taken up before `systemctl start` returns."""
     machine.systemctl("start", UNIT)
