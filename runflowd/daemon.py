@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from runflowd.config import Config
-from runflowd.engine import Engine
+    from runflowd.engine import Engine
 
 log = structlog.get_logger()
 
