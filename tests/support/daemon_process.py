@@ -54,6 +54,14 @@ NO_BATCHES = {
 T = TypeVar("T")
 
 
+def untraced(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without the word that coverage is to be measured there: it doubles what a process costs, and SIGKILL loses it.
+
+    The stages run in the test's own process as well, and the commands by `command_line`; those are measured.
+    """
+    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
+
+
 def until(fact: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
     """Look until `fact` gives something true, and return that; fail with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
@@ -92,7 +100,9 @@ class Service:
         """Start it, at first or again; what it knew it still knows."""
         command = [sys.executable, "-m", "runflowd.local", "--folder", str(self._folder), "--port", str(self._port)]
         with self._log.open("ab") as errors:
-            self.process = subprocess.Popen([*command, *self._options], stdout=subprocess.PIPE, stderr=errors)
+            self.process = subprocess.Popen(
+                [*command, *self._options], stdout=subprocess.PIPE, stderr=errors, env=untraced(os.environ)
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self._log.read_text()
@@ -169,7 +179,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**environment, "NOTIFY_SOCKET": f"@{address[1:]}"},
+                env={**untraced(environment), "NOTIFY_SOCKET": f"@{address[1:]}"},
             )
 
     def hear(self, word: str, times: int = 1) -> None:
