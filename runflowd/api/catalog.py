@@ -7,26 +7,24 @@ from typing import TYPE_CHECKING
 from runflowd.api.envelopes import record, rows
 from runflowd.api.redaction import redact
 from runflowd.api.scalars import first, identifier, money, shallow, text
-from runflowd.api.values import Identity, ModelDetail, ModelInput
+from runflowd.api.values import Credit, Identity, ModelDetail, ModelInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
     from runflowd.core.model import Json
 
 
-def balance(body: Json) -> Decimal | None:
+def credit(body: Json) -> Credit | None:
     """Return the balance in dollars from any of its three documented shapes; None when there is none."""
     entries = rows(body)
     one = entries[0] if entries else record(body)
     told = first(one, "balance", "balance_usd")
     if isinstance(told, dict):
         one, told = told, first(told, "balance", "balance_usd", "amount")
-    if told is not None:
-        return money(told, debt=True)
-    cents = money(one.get("balance_cents"), debt=True)
-    return None if cents is None else cents / 100
+    cents = money(one.get("balance_cents"), debt=True) if told is None else None
+    balance = money(told, debt=True) if cents is None else cents / 100
+    return None if balance is None else Credit(balance, money(one.get("low_balance_threshold")))
 
 
 def model(asked: str) -> Callable[[Json], ModelDetail]:

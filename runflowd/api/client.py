@@ -21,7 +21,6 @@ from runflowd.api.values import Asset, Limits, Run
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
-    from decimal import Decimal
 
     import httpx
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
         Batch,
         CallbackSecret,
         Created,
+        Credit,
         Identity,
         ModelDetail,
         Page,
@@ -210,14 +210,14 @@ class Runflow:
             query["pq"] = cursor
         return tuple(found)
 
-    async def balance(self) -> Decimal | None:
-        """Return the credit in dollars; None when the key may not read it or it makes no sense.
+    async def credit(self) -> Credit | None:
+        """Return the credit; None when the key may not read it or it makes no sense.
 
         Raises `Transient`, and `Unauthorized` for a key that is not accepted at all (401).
         """
         for call, *path in ((_BALANCE, "billing", "balance"), (_CREDIT, "credit-balances")):
             try:
-                found = await self._session.call(call, catalog.balance, *path)
+                found = await self._session.call(call, catalog.credit, *path)
             except (Permanent, Unauthorized) as refused:
                 if refused.status == 401:
                     raise

@@ -83,6 +83,7 @@ class Session:
             transport = self._routes.api(request.url)
             answer = await self.wire.answer(running, transport, request, self._limits.answer)
         response = answer.response
+        self.wire.counters.dated(response.headers.get("date", ""))
         if not response.is_success:
             place = Place(call.action, self.host, request_id(response))
             told = self._without_key(answer.body)

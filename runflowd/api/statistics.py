@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +14,8 @@ class Traffic:
     """What went over the wire since the client was made. Sizes are bytes of bodies, times seconds.
 
     `requests` maps (route, status) to a number, where the status 0 means that no answer came.
-    `seconds` maps a route to the time spent in it.
+    `seconds` maps a route to the time spent in it. `ahead` is how many seconds the service's clock was
+    ahead of this machine's at its last answer, None while no answer was dated.
     """
 
     requests: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -18,6 +23,7 @@ class Traffic:
     sent: int = 0
     received: int = 0
     in_flight: int = 0
+    ahead: float | None = None
 
 
 class Counters:
@@ -29,6 +35,7 @@ class Counters:
         self._sent = 0
         self._received = 0
         self._in_flight = 0
+        self._ahead: float | None = None
 
     def start(self) -> None:
         self._in_flight += 1
@@ -44,6 +51,12 @@ class Counters:
     def received(self, size: int) -> None:
         self._received += size
 
+    def dated(self, date: str) -> None:
+        """Note the `Date` header of an answer (RFC 9110, 6.6.1); one that makes no sense tells nothing."""
+        with suppress(ValueError, TypeError, IndexError, OverflowError):
+            self._ahead = parsedate_to_datetime(date).replace(tzinfo=UTC).timestamp() - time.time()
+
     def snapshot(self) -> Traffic:
         """Return the counts as they stand, detached from further changes."""
-        return Traffic(dict(self._requests), dict(self._seconds), self._sent, self._received, self._in_flight)
+        requests, seconds = dict(self._requests), dict(self._seconds)
+        return Traffic(requests, seconds, self._sent, self._received, self._in_flight, self._ahead)

@@ -217,6 +217,14 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Credit:
+    """What is left on the account, in dollars, and below what the service itself calls it low, where it says so."""
+
+    balance: Decimal
+    low: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CallbackSecret:
     """A new signing secret; the service shows `plain_secret` this once."""
 

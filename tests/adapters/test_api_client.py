@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hostile_server import (
@@ -358,16 +358,40 @@ async def test_a_search_that_goes_in_circles_ends() -> None:
 async def test_the_balance_is_read_in_every_shape(script: tuple[Behaviour, ...], expected: Decimal | None) -> None:
     """Three documented shapes, two routes, and keys that may not look."""
     async with facing(*script) as (client, _):
-        balance = await client.balance()
+        credit = await client.credit()
 
-    assert expected == balance
+    assert expected == (credit.balance if credit else None)
+
+
+@pytest.mark.parametrize(
+    ("told_threshold", "expected"), [("5.00", Decimal(5)), (None, None), ("much", None), ("-1", None)]
+)
+async def test_the_threshold_of_a_low_balance_is_read_where_told(told_threshold: Any, expected: Decimal | None) -> None:
+    """Nonsense tells nothing."""
+    async with facing(told({"balance": "1", "low_balance_threshold": told_threshold})) as (client, _):
+        credit = await client.credit()
+
+    assert (Decimal(1), expected) == (credit and credit.balance, credit and credit.low)
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"), [("Thu, 01 Jan 1970 00:00:00 GMT", True), ("yesterday", False), ("", False)]
+)
+async def test_the_clock_of_the_service_is_read_from_its_answers(date: str, *, expected: bool) -> None:
+    """Also from a refusal; a date that makes no sense tells nothing."""
+    async with facing(told({}, 401, date=date)) as (client, _):
+        with pytest.raises(Unauthorized):
+            await client.me()
+        ahead = client.snapshot().ahead
+
+    assert expected == (ahead is not None and ahead < -1_000_000_000)
 
 
 async def test_a_bad_key_is_told_when_reading_the_balance() -> None:
     """401 is no missing scope."""
     async with facing(told({}, 401)) as (client, _):
         with pytest.raises(Unauthorized):
-            await client.balance()
+            await client.credit()
 
 
 @pytest.mark.parametrize("status", [404, 409, 422])

@@ -235,11 +235,11 @@ async def test_an_item_at_fault_is_pointed_at(tmp_path: Path) -> None:
 async def test_the_account_is_read(tmp_path: Path) -> None:
     """What `doctor` asks of a service."""
     async with local(tmp_path, balance=Decimal("12.5")) as (client, _):
-        balance, me, models = await client.balance(), await client.me(), await client.models()
+        credit, me, models = await client.credit(), await client.me(), await client.models()
         detail = await client.model("runflow/background-color")
         secret = await client.create_callback_secret("test")
 
-    assert Decimal("12.5") == balance
+    assert (Decimal("12.5"), Decimal(0)) == (credit and credit.balance, credit and credit.low)
     assert me.id
     assert MODEL in {model.id for model in models}
     assert "color_red" in {one.name for one in detail.inputs}

@@ -40,7 +40,7 @@ READERS = [
     reading.upload,
     reading.asset,
     reading.callback_secret,
-    catalog.balance,
+    catalog.credit,
     catalog.model("a/b"),
     catalog.models,
     catalog.identity,
