@@ -36,10 +36,11 @@ async def compare(config: Config) -> tuple[list[Mistake], list[str]]:
             apart = replace(config.service.local, folder=folder, listen=None)
             config = replace(config, service=replace(config.service, local=apart))
         async with open_remote(config, Path(folder, "state.db")) as remote:
-            return await _compare(config, remote.api)
+            return await compare_with(config, remote.api)
 
 
-async def _compare(config: Config, api: Runflow) -> tuple[list[Mistake], list[str]]:
+async def compare_with(config: Config, api: Runflow) -> tuple[list[Mistake], list[str]]:
+    """The same, asked of a service that is open already."""
     models = await _fetch(api, {rule.model for rule in config.rules})
     known = [one.id for one in await api.models()] if None in models.values() else []
     mistakes: list[Mistake] = []

@@ -13,14 +13,13 @@ import click
 from runflowd.commands.exits import CommandError, Exit
 from runflowd.commands.options import config_option, find_config
 from runflowd.config import load
-from runflowd.core.model import AfterKind
 from runflowd.core.printable import printable
+from runflowd.sandbox import HIDDEN, written_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.resources.abc import Traversable
 
-    from runflowd.config import Config
 
 SHIPPED_PROGRAM = "/opt/runflowd/bin/runflowd"
 """What ExecStart= names in the files as they are shipped."""
@@ -34,9 +33,6 @@ SYSTEM_FILES = {
 """Each shipped file and its place below the root of the file system."""
 
 USER_FILE = "user/runflowd.service"
-
-_HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108  named to be avoided
-"""What ProtectHome= and PrivateTmp= keep from the service (systemd.exec(5))."""
 
 _SYSTEM_STEPS = """\
 Next:
@@ -89,9 +85,9 @@ def drop_in(place: Path | None) -> None:
     """
     config = load(find_config(place))
     click.echo("# The folders in the rules; printed by `runflowd systemd drop-in`.\n[Service]")
-    for path in sorted({*_written(config)}):
+    for path in sorted({*written_folders(config)}):
         click.echo(f"ReadWritePaths={_quoted(f'-{path}')}")
-        if f"{path}/".startswith(_HIDDEN):
+        if f"{path}/".startswith(HIDDEN):
             relaxed = "PrivateTmp=no" if "tmp/" in path[:9] else f"ProtectHome=tmpfs and BindPaths={path}"
             click.echo(f"{path} is hidden from the service; it also needs {relaxed}.", err=True)
 
@@ -99,7 +95,7 @@ def drop_in(place: Path | None) -> None:
 def _check_program(program: str, *, user: bool) -> None:
     if any(ord(char) < 32 or char == "\x7f" for char in program):
         raise CommandError(f"{printable(program)} cannot stand in a unit file. Name another place with --program.")
-    if not user and program.startswith(_HIDDEN):
+    if not user and program.startswith(HIDDEN):
         raise CommandError(
             f"{program} is in a folder that the service does not see. Install runflowd under /opt, and name that "
             "with --program; or use --user.",
@@ -133,18 +129,6 @@ def _place(text: str, target: Path) -> None:
     draft.write_text(text, "utf-8")
     draft.chmod(0o644)
     draft.replace(target)
-
-
-def _written(config: Config) -> Iterator[str]:
-    """Every folder that the daemon writes to, or may be told to by the next edit of a rule."""
-    for rule in config.rules:
-        yield from (rule.watch, rule.output)
-        if rule.after.kind is AfterKind.MOVE:
-            yield rule.after.folder
-    if config.state:
-        yield str(Path(config.state).parent)
-    if config.service.local and config.service.local.folder:
-        yield config.service.local.folder
 
 
 def _quoted(path: str) -> str:

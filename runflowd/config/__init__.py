@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runflowd.config.credentials import Credential, CredentialError, callback_secrets, service_key
-from runflowd.config.describe import describe, warnings
+from runflowd.config.describe import describe, open_doors, warnings
 from runflowd.config.loading import load, locate
 from runflowd.config.mistakes import Mistake
 from runflowd.config.overrides import load_override
@@ -26,6 +26,7 @@ __all__ = [
     "load",
     "load_override",
     "locate",
+    "open_doors",
     "schema",
     "schema_text",
     "service_key",

@@ -35,6 +35,8 @@ class CredentialError(RunflowdError):
 
     def __init__(self, what: str, reason: str, remedy: str) -> None:
         self.what = what
+        self.reason = reason
+        self.remedy = remedy
         super().__init__(f"{what} {reason}; {remedy}")
 
 

@@ -35,7 +35,7 @@ def warnings(config: Config) -> list[str]:
     """What is no mistake of the text but may still surprise: folders that are not there, open doors."""
     return [
         *(str(problem) for problem in config.warnings),
-        *_open_doors(config),
+        *open_doors(config),
         *(warning for rule in config.rules for warning in _folder_warnings(rule)),
     ]
 
@@ -111,7 +111,8 @@ def _unusual(rule: Rule) -> Iterator[str]:
         yield "files that are there when the rule first runs are left alone."
 
 
-def _open_doors(config: Config) -> Iterator[str]:
+def open_doors(config: Config) -> Iterator[str]:
+    """What lets others in, or listen: the setting and, after a colon, what it means."""
     if config.web and not config.web.local_only:
         yield f"web.listen: {config.web} can be reached from other machines and asks for no password"
     if config.service.allow_http:

@@ -27,6 +27,7 @@ from runflowd.files.folders import ensure_root, free_space, require_space, root_
 from runflowd.files.placing import copy, move, remove, remove_note, write_note
 from runflowd.files.reading import FileSource, hash_file, image_source, read_chunks, stat
 from runflowd.files.scan import Listing, Skipped, scan_directory, walk
+from runflowd.files.trying import try_writing
 
 __all__ = [
     "TEMPORARY_PREFIX",
@@ -62,6 +63,7 @@ __all__ = [
     "start_draft",
     "stat",
     "sweep_temporaries",
+    "try_writing",
     "walk",
     "write_note",
 ]
