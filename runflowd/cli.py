@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "The daemon: keep the folders in step until stopped.",
     "sync": "Process everything pending once, then end.",
     "check": "Say what is wrong with the configuration, or what it means.",
+    "doctor": "Examine everything the daemon rests on, and name the remedies.",
     "status": "Show how things stand, whether a daemon runs or not.",
     "list": "List files by rule, state, path or batch.",
     "retry": "Give failed files another try.",

@@ -1,0 +1,14 @@
+"""`runflowd doctor`: everything the daemon rests on, examined; for each finding where, what it means and the remedy.
+
+A look (`look_at_*`) asks the machine or the service and may block; what it saw is judged by a plain
+function (`judge_*`) of values. Every look has a thread and a deadline of its own (`probing`).
+"""
+
+from __future__ import annotations
+
+from runflowd.doctor.case import Case, case_of
+from runflowd.doctor.examining import examine
+from runflowd.doctor.findings import Finding, Level
+from runflowd.doctor.probing import Look
+
+__all__ = ["Case", "Finding", "Level", "Look", "case_of", "examine"]

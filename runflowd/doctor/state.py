@@ -1,0 +1,104 @@
+"""The state file: is it sound, does this program know its schema, and is it on a disk that it can rely on."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from runflowd.core.units import size_text
+from runflowd.doctor.access import way_to
+from runflowd.doctor.findings import Finding, good, note, problem, warning
+from runflowd.doctor.folders import SYSTEMS, look_at_written
+from runflowd.errors import StoreError
+from runflowd.filesystems import file_system_of, wants_sweep
+from runflowd.store import Damaged, open_reader
+from runflowd.store.facts import incidents
+from runflowd.store.soundness import Soundness, examine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from runflowd.doctor.case import Case
+    from runflowd.store.facts import Incident
+
+STATE = "state"
+
+
+def look_at_state_folder(case: Case, user: str) -> list[Finding]:
+    """The folder of the state file: written to at every step, so it must take files and have room."""
+    path, floor = case.state, case.config.limits.free_space
+    folder = str(path.parent)
+    found = [judge_state_system(path, file_system_of(folder), network=wants_sweep(folder))]
+    found += look_at_written("state", folder, floor, user)
+    closed = path.exists() and not os.access(path, os.W_OK, effective_ids=True)
+    return [*found, *([judge_unwritable(path, user)] if closed else [])]
+
+
+def judge_unwritable(path: Path, user: str) -> Finding:
+    """A state file that this user cannot write to."""
+    remedy = f"if the daemon is to run as {user}: chown {user} {path}*"
+    return problem(STATE, str(path), f"cannot be written to by {user}", remedy)
+
+
+def judge_state_system(path: Path, kind: str, *, network: bool) -> Finding:
+    """What the type of a file system means for a database (scenario 68)."""
+    if network:
+        message = f"is on {kind}: locks and shared memory do not hold there, so the record of purchases can be damaged"
+        return problem(SYSTEMS, str(path), message, "stop the daemon, move the file to a local disk, and set `state:`")
+    return good(SYSTEMS, str(path), f"is on {kind or 'a disk of unknown type'}")
+
+
+def look_at_state(case: Case) -> list[Finding]:
+    """Read the whole file. Blocks as long as that takes."""
+    path = case.state
+    if not path.exists():
+        return [judge_absent(path, str(way_to(str(path.parent)).at))]
+    try:
+        sound = examine(path)
+    except StoreError as error:
+        return [judge_error(path, error)]
+    return [judge_soundness(path, sound), *_open_incidents(path, sound)]
+
+
+def judge_absent(path: Path, missing: str) -> Finding:
+    """No state file yet; `missing` is the part of the way to it that is not there either, or empty."""
+    more = f", and neither is {missing}" if missing else ""
+    return note(STATE, str(path), f"is not there yet{more}: the first `runflowd run` or `sync` makes it")
+
+
+def judge_error(path: Path, error: StoreError) -> Finding:
+    """A file that cannot be relied on; it is never replaced by itself."""
+    remedy = (
+        "stop the daemon, keep the file aside, and put back the newest copy made by `runflowd backup`"
+        if isinstance(error, Damaged)
+        else "let this user read the file and write to its folder"
+    )
+    return problem(STATE, str(path), str(error).removeprefix(f"{path}: "), remedy)
+
+
+def judge_soundness(path: Path, sound: Soundness) -> Finding:
+    """A file that is whole."""
+    told = f"is whole ({size_text(sound.size)}, schema {sound.schema})"
+    if sound.schema > sound.known:
+        message = f"{told}, written by a newer runflowd: this one knows schemas up to {sound.known} and does not start"
+        return problem(STATE, str(path), message, "install that version again, or restore the copy made before")
+    if sound.schema < sound.known:
+        remedy = f"start this version's daemon: it brings the file to schema {sound.known} and keeps a copy"
+        return warning(STATE, str(path), f"{told}, of an older runflowd: commands cannot read it", remedy)
+    return good(STATE, str(path), told)
+
+
+def _open_incidents(path: Path, sound: Soundness) -> list[Finding]:
+    if sound.schema != sound.known:
+        return []
+    reader = open_reader(path)
+    with closing(reader.raw):
+        return judge_incidents(incidents(reader))
+
+
+def judge_incidents(found: Sequence[Incident]) -> list[Finding]:
+    """What the daemon itself has found wrong and has not seen end."""
+    told = [warning("incidents", f"{each.scope} {each.code}", each.message, each.remedy) for each in found]
+    return told or [good("incidents", "daemon", "none is open")]
