@@ -11,7 +11,7 @@ import anyio
 
 from runflowd.api.client import Runflow
 from runflowd.api.errors import ApiError, NotFound, Transient, Unauthorized
-from runflowd.api.values import SecretKey, Service
+from runflowd.api.values import Limits, SecretKey, Service
 from runflowd.config import CredentialError, Mistake, locate, service_key
 from runflowd.core.units import duration_text
 from runflowd.doctor.findings import Finding, good, note, problem, warning
@@ -31,6 +31,9 @@ NEEDED = ("runs:create", "runs:read", "runs:execute", "assets:create", "assets:r
 TOLERABLE = 120.0
 """Seconds that two clocks may differ: signed addresses are good for a few minutes."""
 
+PATIENCE = Limits(connect=5.0, idle=15.0, total=15.0)
+"""Less than the daemon has: somebody waits for the answer."""
+
 
 def look_at_service(case: Case) -> list[Finding]:
     """All that the service can be asked. Blocks."""
@@ -46,7 +49,7 @@ def look_at_service(case: Case) -> list[Finding]:
 
 
 async def _ask(case: Case, service: Service, source: str) -> list[Finding]:
-    async with Runflow(service) as api:
+    async with Runflow(service, limits=PATIENCE) as api:
         found, usable = await _introduce(api, service, source)
         ahead = api.snapshot().ahead
         found += judge_clock(service.url, ahead) if ahead is not None else []
@@ -83,7 +86,7 @@ def judge_refusal(error: ApiError, url: str, source: str) -> Finding:
             "look at the network, the names, the proxy (HTTPS_PROXY) and the firewall; files wait meanwhile, "
             "and the daemon goes on by itself"
         )
-        return problem("service", url, f"cannot be reached from here, so nothing else was asked of it: {error}", remedy)
+        return problem("service", url, f"does not answer, so nothing else was asked of it: {error}", remedy)
     if isinstance(error, Transient):
         remedy = "wait; the daemon tries again by itself"
         return problem("service", url, f"is in trouble, so nothing else was asked of it: {error}", remedy)

@@ -114,7 +114,7 @@ def test_a_clock_that_is_minutes_off_is_a_warning(ahead: float, level: Level, na
     ("error", "check", "named"),
     [
         (Unauthorized(PLACE, status=401, code="BAD"), "key", "refuses the key from /etc/key"),
-        (Transient(PLACE, code="ConnectError", message="no route"), "service", "cannot be reached from here"),
+        (Transient(PLACE, code="ConnectError", message="no route"), "service", "does not answer, so nothing else"),
         (RateLimited(PLACE, status=429), "service", "is in trouble"),
         (Transient(PLACE, status=503), "service", "is in trouble"),
         (Permanent(PLACE, status=400), "service", "does not answer as the service does"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,13 +16,15 @@ from hostile_server import answer, hang_up, hostile_server
 
 from runflowd.api.errors import Permanent, Transient
 from runflowd.api.probing import Echo, post_nothing
+from runflowd.config import load
 from runflowd.core.model import Rule
 from runflowd.doctor.access import Block, Way, way_to
+from runflowd.doctor.case import case_of
 from runflowd.doctor.findings import Finding, Level, good
 from runflowd.doctor.folders import look_at_written
 from runflowd.doctor.inotify import Limit, tightest, tree_of
 from runflowd.doctor.probing import Look, findings_of
-from runflowd.doctor.unit import environment_of, installed_unit, key_file
+from runflowd.doctor.unit import environment_of, installed_unit, key_file, look_at_unit
 from runflowd.errors import StoreError
 from runflowd.files import Missing, try_writing
 from runflowd.store import Damaged, open_store
@@ -28,7 +33,6 @@ from runflowd.store.soundness import examine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def fine(name: str) -> Look:
@@ -60,6 +64,21 @@ def test_a_look_that_hangs_is_given_up_and_the_others_go_on() -> None:
 
     assert ["a", "share", "b"] == [each.check for each in found]
     assert (Level.PROBLEM, "is its server up?") == (found[1].level, found[1].remedy)
+
+
+HANGING = """
+import threading
+from runflowd.doctor.probing import Look, findings_of
+hung = Look("share", "/mnt", threading.Event().wait, "is its server up?", seconds=0.01)
+print([found.level.value for found in findings_of([hung])])
+"""
+
+
+def test_a_look_that_hangs_does_not_keep_the_program_from_ending() -> None:
+    """The thread that waits for the share dies with it."""
+    done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=True)
+
+    assert "['problem']\n" == done.stdout
 
 
 @pytest.mark.parametrize(
@@ -224,3 +243,17 @@ def test_the_unit_counts_for_the_configuration_that_its_daemon_reads(desk: Desk)
     assert own == installed_unit(root / "etc/runflowd/runflowd.yaml", root)
     assert installed_unit(desk.config, root) is None
     assert installed_unit(root / "etc/runflowd", desk.folder) is None
+
+
+def test_under_its_unit_a_daemon_has_the_state_and_the_sandbox_of_that(desk: Desk) -> None:
+    """The doctor's own environment says nothing of either."""
+    root = desk.folder / "root"
+    assert 0 == desk.call("systemd", "install", "--root", str(root), "--program", "/bin/true").code
+    source = root / "etc/runflowd/runflowd.yaml"
+    source.parent.mkdir()
+    source.write_text("service: local\nrules: {one: {watch: /srv/runflow/in, output: /data/out, model: a/b}}\n")
+
+    case = case_of(load(source), source, offline=True, root=root)
+
+    assert Path("/var/lib/runflowd/state.db") == case.state
+    assert [("/data/out", Level.PROBLEM)] == [(each.subject, each.level) for each in look_at_unit(case)]
