@@ -64,10 +64,11 @@ def duration_text(value: float) -> str:
 
 
 def size_text(value: int) -> str:
-    """Bytes as people read them: the largest unit that divides them, else one decimal."""
+    """Bytes as people read them: the largest unit that divides them into few, else one decimal."""
     for unit in ("TiB", "GiB", "MiB", "KiB", "TB", "GB", "MB", "kB"):
-        if value >= _BYTES[unit] and value % _BYTES[unit] == 0:
-            return f"{value // _BYTES[unit]} {unit}"
+        count, rest = divmod(value, _BYTES[unit])
+        if 0 < count < 10_000 and not rest:
+            return f"{count} {unit}"
     for unit in ("GiB", "MiB", "KiB"):
         if value >= _BYTES[unit]:
             return f"{value / _BYTES[unit]:.1f} {unit}"

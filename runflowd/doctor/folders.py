@@ -120,7 +120,7 @@ def judge_written_system(subject: str, path: str, kind: str, *, folding: bool = 
 
 def judge_space(subject: str, path: str, free: int, floor: int) -> Finding:
     """Bytes free on the disk of a folder, against those that runflowd leaves alone (`limits.free_space`)."""
-    told = f"{size_text(free | 1)} free at {path}"  # an odd number of bytes is told with one decimal
+    told = f"{size_text(free)} free at {path}"
     if free < floor:
         message = f"{told}, less than `limits.free_space` ({size_text(floor)}): nothing is bought until there is more"
         return problem(DISK, subject, message, "make room, or lower `limits.free_space`")

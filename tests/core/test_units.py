@@ -49,7 +49,15 @@ def test_duration_text_reads_back(milliseconds: int) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(0, "0 B"), (1000, "1 kB"), (1536, "1.5 KiB"), (2**29, "512 MiB"), (52_428_800, "50 MiB"), (50_000_000, "50 MB")],
+    [
+        (0, "0 B"),
+        (1000, "1 kB"),
+        (1536, "1.5 KiB"),
+        (2**29, "512 MiB"),
+        (52_428_800, "50 MiB"),
+        (50_000_000, "50 MB"),
+        (81_581_464 << 10, "77.8 GiB"),
+    ],
 )
 def test_size_text_uses_the_unit_that_fits(value: int, expected: str) -> None:
     """Round numbers stay round in the unit they were meant in."""
