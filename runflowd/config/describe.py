@@ -125,7 +125,9 @@ def _folder_warnings(rule: Rule) -> Iterator[str]:
         checks.append(("after.move", rule.after.folder, os.W_OK | os.X_OK))
     for key, folder, needed in checks:
         verb = "read" if key == "watch" else "written to"
-        if not os.path.isdir(folder):  # noqa: PTH112  # text, not Path: bytes survive
+        if os.path.isfile(folder):  # noqa: PTH113  # text, not Path: bytes survive
+            yield f"rules.{rule.name}.{key}: {folder} is a file; name the folder it is in, or another"
+        elif not os.path.isdir(folder):  # noqa: PTH112
             yield f"rules.{rule.name}.{key}: {folder} is not there yet"
         elif not os.access(folder, needed):
             yield f"rules.{rule.name}.{key}: {folder} cannot be {verb} by this user; see ReadWritePaths= under systemd"

@@ -70,6 +70,15 @@ def test_missing_folders_are_warnings(tmp_path: Path) -> None:
     ] == warnings(loaded(tmp_path, f"service: local\n{RULE}"))
 
 
+def test_a_file_in_the_place_of_a_folder_is_a_warning(tmp_path: Path) -> None:
+    """`not there yet` would make people wait for it."""
+    (tmp_path / "in").touch()
+
+    assert f"rules.one.watch: {tmp_path}/in is a file; name the folder it is in, or another" == next(
+        iter(warnings(loaded(tmp_path, f"service: local\n{RULE}")))
+    )
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
 def test_folder_without_permission_is_a_warning(tmp_path: Path) -> None:
     """The sentence names the line of the unit that is usually missing."""
