@@ -86,7 +86,7 @@ class ApiError(RunflowdError):
         parts = [f"cannot {self.action}: {said}"]
         parts += [f"({self.code})"] if self.code else []
         sentence = " ".join(parts) + (f": {self.message}" if self.message else "")
-        sentence += f". {self.remedy}" if self.remedy else ""
+        sentence = sentence.removesuffix(".") + (f". {self.remedy}" if self.remedy else "")
         return sentence + (f" [request {self.request_id}]" if self.request_id else "")
 
 

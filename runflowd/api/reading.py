@@ -155,17 +155,23 @@ def batch(body: Json) -> Batch:
     )
 
 
+def _of_run(told: Status, output: Json) -> Status:
+    """The status of a run or item. `partial_succeeded` is a batch's word; with a result it is a success."""
+    return Status.SUCCEEDED if told is Status.PARTIAL and output else told
+
+
 def item(row: Record) -> Item:
     """Read one full batch item; what it lacks is taken from the run nested in it."""
     inner = _nested(row, "run")
     told, word = status(row, inner)
+    output = _output(row, inner)
     return Item(
         client_ref=_reference(row, inner),
         run_id=identifier(row.get("run_id")) or identifier(inner.get("id")),
         sequence=_sequence(row),
-        status=told,
+        status=_of_run(told, output),
         word=word,
-        output=_output(row, inner),
+        output=output,
         cost=_cost(row, inner),
         failure=failure(inner, row),
     )
@@ -190,13 +196,14 @@ def run(body: Json) -> Run:
     """Read one run."""
     one = record(body)
     told, word = status(one)
+    output = _output(one)
     return Run(
         id=_needed(one, "id", "run_id"),
         batch_id=identifier(one.get("batch_id")),
         client_ref=_reference(one),
-        status=told,
+        status=_of_run(told, output),
         word=word,
-        output=_output(one),
+        output=output,
         cost=_cost(one),
         failure=failure(one),
     )

@@ -141,6 +141,13 @@ class Batch:
     cost: Decimal | None
     failure: Failure | None
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen: by its word, or by its counters where no source lists the word."""
+        if self.status.ended or not self.total:
+            return self.status.ended
+        return (self.succeeded or 0) + (self.failed or 0) + (self.cancelled or 0) >= self.total
+
 
 @dataclass(frozen=True, slots=True)
 class Item:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from runflowd.core.model import Json
 
@@ -55,6 +55,20 @@ def extract(output: Json, select: str = "") -> tuple[OutputRef, ...]:
     for ref in found:
         once.setdefault(ref.url, ref)
     return tuple(ref for ref in once.values() if not select or fnmatchcase(ref.name_hint, select))
+
+
+def renewed(before: Sequence[OutputRef], index: int, after: Sequence[OutputRef]) -> OutputRef | None:
+    """The entry of `after`, a later reading of the same output, that is the same result as `before[index]`.
+
+    Names count first, since a reading may have another order; results of one name keep their order. Where
+    names change with each reading, the place tells, as long as none was added or taken away.
+    """
+    name = before[index].name_hint
+    same = [ref for ref in after if ref.name_hint == name]
+    turn = sum(ref.name_hint == name for ref in before[:index])
+    if turn < len(same):
+        return same[turn]
+    return after[index] if len(after) == len(before) and not same else None
 
 
 def _first_known(output: Json) -> list[OutputRef]:

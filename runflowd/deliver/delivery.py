@@ -95,11 +95,11 @@ class Delivery:
         """Fetch what `origin` was paid for, which is the item itself or the one it shares with."""
         references = await self._fetching.references(origin, rule)
         placed: list[str] = []
-        for index, reference in enumerate(references):
+        for index in range(len(references)):
             standing = await self._already_there(done, index, rule)
             if standing is None:
                 with await anyio.to_thread.run_sync(self._draft, item, rule) as draft:
-                    await self._fetching.download(origin, reference, draft)
+                    await self._fetching.download(origin, rule, references, index, draft)
                     standing = await self._placing.place(item, rule, draft, index, len(references))
             placed.append(standing)
         return placed

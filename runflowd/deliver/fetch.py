@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from runflowd import files
-from runflowd.api.errors import Expired, Transient
-from runflowd.core.outputs import OutputRef, extract
+from runflowd.api.errors import Expired, NotFound, Transient
+from runflowd.core.outputs import OutputRef, extract, renewed
 from runflowd.errors import RunflowdError
 from runflowd.store.batches import batch_from
 from runflowd.store.items import item_by_id
@@ -67,15 +67,17 @@ class Fetching:
                 break
         raise NoResult(item, "the service shows it no more")
 
-    async def download(self, item: Item, reference: OutputRef, draft: Draft) -> None:
-        """Write one result into a draft; a link that expired, or leads nowhere any more, is renewed once."""
+    async def download(
+        self, item: Item, rule: Rule, references: tuple[OutputRef, ...], index: int, draft: Draft
+    ) -> None:
+        """Write one of an item's results into a draft; a link that expired, or leads nowhere, is renewed once."""
+        url = references[index].url
         try:
-            await self._stream(reference.url, draft)
-        except (Expired, Transient):
+            await self._stream(url, draft)
+        except (Expired, NotFound, Transient):
             # The embedded service listens elsewhere after a restart, and hosted storage may move as well.
-            fresh = extract(await self.read_again(item))
-            again = next((entry for entry in fresh if entry.name_hint == reference.name_hint), None)
-            if again is None or again.url == reference.url or draft.size:
+            again = renewed(references, index, extract(await self.read_again(item), rule.select))
+            if again is None or again.url == url or draft.size:
                 raise
             await self._stream(again.url, draft)
 

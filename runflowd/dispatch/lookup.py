@@ -87,23 +87,23 @@ class LookUp:
 
     async def give_up_one(self, batch: Batch, purchase: Purchase, item: Item) -> None:
         """The same for a single run; the other items of the batch go on."""
-        now, reason = self._context.clock.wall(), f"no answer came for this purchase in time. {_ASK}."
+        reason = f"no answer came for this purchase in time. {_ASK}."
+        await self._stop_one(batch, purchase, item, "OUTCOME_UNKNOWN", reason)
+
+    async def conflict_of_one(self, batch: Batch, purchase: Purchase, item: Item, error: ApiError) -> None:
+        """As `conflict`, for a single run; the other items of the batch go on."""
+        await self._stop_one(batch, purchase, item, "KEY_CONFLICT", f"{error}. {_ASK}.")
+
+    async def _stop_one(self, batch: Batch, purchase: Purchase, item: Item, code: str, reason: str) -> None:
+        now = self._context.clock.wall()
 
         def write(connection: Connection) -> None:
             close_purchase(connection, purchase.key, Outcome.UNKNOWN)
-            move(
-                connection,
-                item.id,
-                ItemState.BATCHED,
-                ItemState.UNKNOWN,
-                code="OUTCOME_UNKNOWN",
-                reason=reason,
-                now=now,
-            )
+            move(connection, item.id, ItemState.BATCHED, ItemState.UNKNOWN, code=code, reason=reason, now=now)
 
         await self._context.store.write(write)
         self._context.bells.deliver.ring()
-        log.error(reason, action="item.unknown", rule=batch.rule, path=item.path, code="OUTCOME_UNKNOWN")
+        log.error(reason, action="item.unknown", rule=batch.rule, path=item.path, code=code)
 
     async def conflict(self, batch: Batch, error: ApiError) -> None:
         """Our own key is in use with other bytes: a fault that no new key may paper over."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd.api.errors import ApiError, Conflict, OutOfCredit, RateLimited, Rejected, Transient, Unauthorized
+from runflowd.api.errors import ApiError, OutOfCredit, RateLimited, Rejected, Transient, Unauthorized
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.recipe import BatchItem
 from runflowd.core.refusal import Shape, body_of
@@ -41,6 +41,18 @@ def takes_subject(model: str) -> str:
 
 
 BODY_SUBJECT = "batch-body"
+
+MOST_CONFLICTS = 8
+"""Tries that end in a 409 before it is believed."""
+
+
+def conflict_is_final(purchase: Purchase, tries: int) -> bool:
+    """Whether a 409 after `tries` earlier tries is the last word on a purchase.
+
+    Documented is that the key came with other bytes before, which no repetition mends. What a repeated
+    request gets while its first is still worked on is not: then the next one, or a look-up, finds the purchase.
+    """
+    return not purchase.ambiguous or tries + 1 >= MOST_CONFLICTS
 
 
 class Purchasing:
@@ -85,8 +97,6 @@ class Purchasing:
             await self._context.store.write(lambda connection: connection.run("doubt_purchase", key=purchase.key))
         elif isinstance(error, Rejected) or (isinstance(error, _NOTHING_HAPPENED) and not purchase.ambiguous):
             await self.close(purchase, Outcome.REFUSED)
-        elif isinstance(error, Conflict):
-            await self.close(purchase, Outcome.UNKNOWN)
 
     async def close(self, purchase: Purchase, outcome: Outcome, remote_id: str | None = None) -> None:
         """Settle a purchase: its bytes are dropped, its key is never sent again."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runflowd.api.errors import Rejected
+from runflowd.api.errors import Conflict, Rejected
 from runflowd.core.lifecycle import Outcome, Resume, resume
 from runflowd.core.refusal import Shape
+from runflowd.dispatch.purchase import conflict_is_final
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -59,6 +60,11 @@ class SingleRuns:
             created = await self._purchasing.post(batch, purchase)
         except Rejected as refusal:
             await self._preparing.fail(item, refusal.code or "INPUT_REFUSED", str(refusal))
+            return False
+        except Conflict as conflict:
+            if not conflict_is_final(purchase, batch.attempts):
+                raise
+            await self._look_up.conflict_of_one(batch, purchase, item, conflict)
             return False
         await self._purchasing.record_run(batch, purchase, created.id, item)
         return True

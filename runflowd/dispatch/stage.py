@@ -15,7 +15,7 @@ from runflowd.core.lifecycle import BatchState, ItemState, Outcome, Resume, resu
 from runflowd.core.refusal import Shape, Step, after_refusal, first_shape, other
 from runflowd.dispatch.lookup import LookUp
 from runflowd.dispatch.prepare import Preparing
-from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, submit, takes_subject
+from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, conflict_is_final, submit, takes_subject
 from runflowd.dispatch.runs import SingleRuns
 from runflowd.incidents import CREDIT, SERVICE
 from runflowd.snapshot import from_text
@@ -147,6 +147,11 @@ class Dispatch:
         except Rejected as refusal:
             await self._refused(batch, snapshot, intent, items, past, refusal)
             return
+        except Conflict as conflict:
+            if not conflict_is_final(intent, batch.attempts):
+                raise
+            await self._look_up.conflict(batch, conflict)
+            return
         await self._purchasing.record_batch(batch, intent, created, items)
         await self._context.incidents.over(SERVICE, CREDIT)
         self._context.bells.track.ring()
@@ -193,9 +198,6 @@ class Dispatch:
     async def _give_back(self, batch: Batch, error: Exception) -> None:
         context = self._context
         now = context.clock.wall()
-        if isinstance(error, Conflict):
-            await self._look_up.conflict(batch, error)
-            return
         if isinstance(error, ApiError):
             trouble = of_rule(batch.rule, batch.model, error) or of_service(error)
         else:

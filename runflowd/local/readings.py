@@ -25,9 +25,10 @@ class Readings(BaseModel):
     status_field: Literal["status_code", "status", "both"] = Field(
         "status_code", description="The name of the status on records."
     )
-    words: Literal["reference", "canceled", "errored", "novel"] = Field(
+    words: Literal["reference", "canceled", "errored", "novel", "settled"] = Field(
         "reference",
-        description="Status words: American `canceled`, `errored` for failed, `warming_up` for running.",
+        description="Status words: American `canceled`, `errored` for failed, `warming_up` for running, `settled` for a"
+        " batch that has ended.",
     )
     failure: Literal["reference", "sample", "error", "reason"] = Field(
         "reference",

@@ -11,6 +11,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runflowd.local.identity import as_ulid
+from runflowd.local.shapes import TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,12 @@ def _words(words: dict[str, str]) -> Callable[[Mapping], Mapping]:
         return fields
 
     return rule
+
+
+def _settled(fields: Mapping) -> Mapping:
+    if "items_total" in fields and fields.get("status_code") in TERMINAL:
+        fields["status_code"] = "settled"
+    return fields
 
 
 def _failure_sample(fields: Mapping) -> Mapping:
@@ -169,6 +176,7 @@ RULES: dict[str, dict[Any, Callable[[Mapping], Mapping]]] = {
         "canceled": _words({"cancelled": "canceled"}),
         "errored": _words({"failed": "errored", "cancelled": "canceled"}),
         "novel": _words({"running": "warming_up", "queued": "pondering"}),
+        "settled": _settled,
     },
     "status_field": {"status": _status("status"), "both": _status("both")},
 }

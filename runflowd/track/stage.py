@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd.api.errors import ApiError, NotFound
+from runflowd.api.errors import ApiError, Permanent
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.conveyor import Conveyor
@@ -25,6 +25,7 @@ from runflowd.trouble import of_service, unexpected
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from runflowd.api.values import Run
     from runflowd.context import Context
     from runflowd.store import Connection
 
@@ -89,7 +90,7 @@ class Track:
 
     async def _look_at_batch(self, batch: Batch, remote_id: str, items: list[Item], waiting: list[Item]) -> None:
         seen = await self._context.remote.api.batch(remote_id)
-        if not seen.status.ended:
+        if not seen.ended:
             await self._wait_more(batch, seen.word)
             return
         answers = await self._read_items(remote_id)
@@ -123,21 +124,34 @@ class Track:
 
     async def _look_at_runs(self, batch: Batch, waiting: list[Item]) -> None:
         results: list[tuple[Item, Answer]] = []
+        lost: list[str] = []
         for item in waiting:
-            run = await self._context.remote.api.run(item.run_id or "")
-            if run.status.ended:
-                results.append(
-                    (
-                        item,
-                        Answer(item.client_ref, run.id, None, run.status, run.word, run.output, run.cost, run.failure),
-                    )
-                )
+            try:
+                run = await self._run_of(item)
+            except Permanent as error:  # one run's trouble is not the others'
+                lost.append(str(error))
+                continue
+            if run is None:
+                lost.append("no run at the service carries its reference")
+            elif run.status.ended:
+                results.append((item, _answer(item, run)))
         reach("results.read")
         await self._record(batch, results)
-        if len(results) < len(waiting):
-            await self._wait_more(batch, "running")
+        if lost and batch.attempts < LOOKS_FOR_MISSING:
+            await self._wait_more(batch, "running", attempts=batch.attempts + 1)
+        elif len(results) + len(lost) < len(waiting):
+            await self._wait_more(batch, "running", attempts=batch.attempts)
+        elif lost:
+            await self._disown(batch, lost[0])
         else:
             await self._end(batch, "ended", None, [])
+
+    async def _run_of(self, item: Item) -> Run | None:
+        """The run of an item; searched by its reference when a lost answer kept its id from us."""
+        api = self._context.remote.api
+        if item.run_id:
+            return await api.run(item.run_id)
+        return next(iter(await api.find_runs(item.client_ref)), None)
 
     async def _wait_more(self, batch: Batch, word: str, attempts: int = 0) -> None:
         context = self._context
@@ -221,8 +235,8 @@ class Track:
 
     async def _give_back(self, batch: Batch, error: Exception) -> None:
         context = self._context
-        if isinstance(error, NotFound) and batch.attempts + 1 >= LOOKS_FOR_MISSING:
-            await self._disown(batch, error)
+        if isinstance(error, Permanent) and batch.attempts + 1 >= LOOKS_FOR_MISSING:
+            await self._disown(batch, str(error))
             return
         trouble = of_service(error) if isinstance(error, ApiError) else None
         if trouble:
@@ -244,10 +258,10 @@ class Track:
             )
         )
 
-    async def _disown(self, batch: Batch, error: NotFound) -> None:
+    async def _disown(self, batch: Batch, trouble: str) -> None:
         """The service does not know what it sold: purged, or another organization's key. Stop and ask."""
         now = self._context.clock.wall()
-        reason = f"{error}. It was bought, so it is never bought again by itself; `runflowd retry` looks again"
+        reason = f"{trouble}. It was bought, so it is never bought again by itself; `runflowd retry` looks again"
 
         def write(connection: Connection) -> None:
             move_batch(connection, batch, BatchState.UNKNOWN, code="NOT_FOUND", reason=reason, now=now)
@@ -275,6 +289,10 @@ def record_answer(connection: Connection, item: Item, answer: Answer, now: float
     code, reason = failure_of(answer)
     move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, code=code, reason=reason, now=now)
     fail_followers(connection, item.id, code, reason, now)
+
+
+def _answer(item: Item, run: Run) -> Answer:
+    return Answer(item.client_ref, run.id, None, run.status, run.word, run.output, run.cost, run.failure)
 
 
 def failure_of(answer: Answer) -> tuple[str, str]:

@@ -107,6 +107,34 @@ def test_status_words_are_understood_under_either_name(field: str, word: str, ex
     assert (expected, word) == (batch.status, batch.word)
 
 
+@pytest.mark.parametrize(
+    ("counters", "expected"),
+    [
+        ({"items_total": 3, "items_succeeded": 1, "items_failed": 1, "items_cancelled": 1}, True),
+        ({"items_total": 2, "items_succeeded": 2, "items_failed": None}, True),
+        ({"items_total": 3, "items_succeeded": 2, "items_failed": 0, "items_cancelled": 0}, False),
+        ({"items_total": 0, "items_succeeded": 0}, False),
+        ({"items_succeeded": 2}, False),
+        ({}, False),
+    ],
+)
+def test_a_batch_has_ended_when_its_counters_say_so(counters: dict[str, Any], expected: bool) -> None:
+    """No source lists the words for a batch's end: an unknown one must not keep paid results waiting."""
+    batch = reading.batch({"id": "b", "status_code": "settled", **counters})
+
+    assert (Status.PENDING, expected) == (batch.status, batch.ended)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"), [({"url": "https://x.example/a.png"}, Status.SUCCEEDED), ({}, Status.PARTIAL)]
+)
+def test_a_partial_run_with_a_result_is_a_success(output: Any, expected: Status) -> None:
+    """One page lists `run.partial_succeeded` among the events; what was paid for is not thrown away."""
+    row = {"id": "r", "status_code": "partial_succeeded", "output": output}
+
+    assert (expected, expected) == (reading.run(row).status, reading.item(row).status)
+
+
 @pytest.mark.parametrize("value", [None, "", 4.5, [], {}, True])
 def test_a_status_that_is_no_word_is_pending(value: Any) -> None:
     """Absent or absurd is not terminal."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.core.outputs import OutputRef, extract
+from runflowd.core.outputs import OutputRef, extract, renewed
 
 A = "https://s3.example/r/a.webp?X-Amz-Signature=1"
 B = "https://s3.example/r/b.webp?X-Amz-Signature=2"
@@ -121,3 +121,30 @@ def test_nothing_in_an_output_raises(output: Any, select: str) -> None:
 def test_a_pattern_only_ever_narrows_the_unknown(output: Any) -> None:
     """`*` finds at least what no pattern finds."""
     assert {ref.url for ref in extract(output)} <= {ref.url for ref in extract(output, "*")}
+
+
+def named(*names: str, sign: str) -> tuple[OutputRef, ...]:
+    """Results of these names, in their order, with links signed at one time."""
+    return tuple(OutputRef(f"https://x.example/{place}?sig={sign}", name) for place, name in enumerate(names))
+
+
+@pytest.mark.parametrize(
+    ("before", "index", "after", "place"),
+    [
+        pytest.param(("a.png", "b.png"), 1, ("b.png", "a.png"), 0, id="another order"),
+        pytest.param(("a.png", "a.png"), 1, ("a.png", "a.png"), 1, id="one name for two"),
+        pytest.param(("", ""), 1, ("", ""), 1, id="no names"),
+        pytest.param(("x1.png", "x2.png"), 1, ("y1.png", "y2.png"), 1, id="new names"),
+        pytest.param(("x1.png", "x2.png"), 1, ("y1.png",), None, id="new names and fewer"),
+        pytest.param(("a.png", "a.png"), 1, ("a.png", "b.png"), None, id="one of two renamed"),
+        pytest.param(("a.png",), 0, (), None, id="gone"),
+    ],
+)
+def test_a_renewed_link_leads_to_the_same_result(
+    before: tuple[str, ...], index: int, after: tuple[str, ...], place: int | None
+) -> None:
+    """By name and turn, else by place; rather none than another result."""
+    fresh = named(*after, sign="2")
+    expected = None if place is None else fresh[place]
+
+    assert expected == renewed(named(*before, sign="1"), index, fresh)

@@ -186,3 +186,45 @@ async def test_a_service_may_change_the_body_it_takes(tmp_path: Path) -> None:
         )
 
         assert ["guide", "guide", "reference"] == shapes
+
+
+async def test_a_twin_still_under_way_is_waited_for(tmp_path: Path) -> None:
+    """A repeated request may meet its first one unfinished and be refused for it: it is asked again, with one key."""
+    async with running(tmp_path) as rig:
+        rig.switch(
+            faults=strikes(
+                {"route": CREATE, "kind": "cut"}, {"route": CREATE, "kind": "status", "status": 409, "count": 2}
+            )
+        )
+        rig.drop("a.jpg")
+        await rig.settled(1)
+
+        assert ({"a.jpg"}, [1]) == (rig.outputs(), rig.charged())
+
+
+@pytest.mark.parametrize("first", ["cut", "status"])
+async def test_a_key_in_use_with_other_bytes_is_never_papered_over(tmp_path: Path, first: str) -> None:
+    """409 for good, at once or after a lost answer: no new key is tried, a person is asked."""
+    async with running(tmp_path) as rig:
+        conflict = {"route": CREATE, "kind": "status", "status": 409, "count": None}
+        rig.switch(faults=strikes({**conflict, "kind": first, "count": 1}, conflict))
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        keys = await rig.store.read(
+            lambda connection: connection.raw.execute("SELECT count(*) FROM purchase").fetchall()
+        )
+
+        assert ({"a.jpg": ItemState.UNKNOWN}, [], 1) == (await rig.states(), rig.charged(), keys[0][0])
+
+
+async def test_a_key_conflict_of_one_run_leaves_the_others_alone(tmp_path: Path) -> None:
+    """For a model without batches each purchase stands for one file."""
+    async with running(tmp_path) as rig:
+        rig.take_no_batches()
+        rig.switch(faults=strikes({"route": RUN, "kind": "status", "status": 409}))
+        rig.drop("a.jpg")
+        rig.drop("b.jpg")
+        await rig.settled(2)
+
+        assert [ItemState.DONE, ItemState.UNKNOWN] == sorted((await rig.states()).values())
+        assert [1] == rig.charged()

@@ -9,6 +9,7 @@ import pytest
 from stage_rig import rule, running
 
 from runflowd.core.lifecycle import BatchState, ItemState
+from runflowd.store.retries import Retried, retry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,3 +201,66 @@ async def test_a_result_that_is_gone_is_kept_with_its_receipt(tmp_path: Path) ->
         (item,) = await rig.items()
 
         assert ("RESULT_LOST", [1]) == (item.failure_code, rig.charged())
+
+
+async def submitted_runs(rig: Rig, *names: str) -> dict[str, str]:
+    """Drop these files, buy a run for each, and give the ids of the runs; no answer about runs comes through yet."""
+    rig.take_no_batches()
+    rig.switch(faults=strike("GET /v1/runs*", 503, None))
+    for name in names:
+        rig.drop(name)
+    await rig.until(lambda states: set(states.values()) == {ItemState.SUBMITTED} and len(states) == len(names))
+    return {item.path: item.run_id or "" for item in await rig.items()}
+
+
+async def test_a_run_the_service_forgot_leaves_the_others_alone(tmp_path: Path) -> None:
+    """404 on one of several single runs: that one is asked about, the rest are delivered (scenario 97)."""
+    async with running(tmp_path) as rig:
+        runs = await submitted_runs(rig, "a.jpg", "b.jpg", "c.jpg")
+        rig.switch(faults=strike(f"GET /v1/runs/{runs['a.jpg']}", 404, None))
+        await rig.settled(3)
+        (lost,) = [item for item in await rig.items() if item.path == "a.jpg"]
+
+        assert {"a.jpg.failed.txt", "b.jpg", "c.jpg"} == rig.outputs()
+        assert (ItemState.UNKNOWN, "NOT_FOUND", [1, 1, 1]) == (lost.state, lost.failure_code, rig.charged())
+
+
+async def test_a_forgotten_run_is_asked_for_again_when_a_person_says_so(tmp_path: Path) -> None:
+    """`retry` looks at that run again and buys nothing."""
+    async with running(tmp_path) as rig:
+        runs = await submitted_runs(rig, "a.jpg", "b.jpg")
+        rig.switch(faults=strike(f"GET /v1/runs/{runs['a.jpg']}", 404, None))
+        await rig.settled(2)
+        rig.switch(faults={})
+        (lost,) = [item for item in await rig.items() if item.path == "a.jpg"]
+        told = await rig.store.write(lambda connection: retry(connection, lost, buy_again=False))
+        rig.engine.context.bells.ring_all()
+        await rig.settled(2)
+
+        assert (Retried.ASK, {"a.jpg", "b.jpg"}, [1, 1]) == (told, rig.outputs(), rig.charged())
+
+
+async def test_a_run_whose_id_never_came_is_found_by_its_reference(tmp_path: Path) -> None:
+    """As after a lost answer of which only some runs could be found at first (scenario 60)."""
+    async with running(tmp_path) as rig:
+        await submitted_runs(rig, "a.jpg", "b.jpg")
+        await rig.store.write(
+            lambda connection: connection.raw.execute(
+                "UPDATE item SET run_id = NULL WHERE id = (SELECT min(id) FROM item)"
+            )
+        )
+        rig.switch(faults={})
+        await rig.settled(2)
+
+        assert ({"a.jpg", "b.jpg"}, [1, 1]) == (rig.outputs(), rig.charged())
+
+
+async def test_a_result_that_moved_is_read_again(tmp_path: Path) -> None:
+    """404 on a link is no worse than 403: a fresh one is asked for before the result counts as lost."""
+    async with running(tmp_path) as rig:
+        slow = {"route": "GET /v1/runs/*", "kind": "slow", "seconds": 5}  # so that the fresh link is another
+        rig.switch(faults={"requests": [*strike("GET /storage/*", 404, 1)["requests"], slow]})
+        rig.drop("a.jpg")
+        await rig.settled(1)
+
+        assert ({"a.jpg": ItemState.DONE}, [1]) == (await rig.states(), rig.charged())
