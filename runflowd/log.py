@@ -68,12 +68,13 @@ def configure(
     """
     out = sys.stderr if stream is None else stream
     as_json = form is Form.JSON or (form is Form.AUTO and into_journal(out, os.environ))
+    watched = out.isatty() and not as_json  # whoever looks on knows the day
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         _named(strict=strict),
-        structlog.processors.TimeStamper(fmt="iso", utc=as_json),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if watched else "iso", utc=as_json),
         structlog.processors.format_exc_info,
         clean,
     ]
