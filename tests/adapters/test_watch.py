@@ -23,9 +23,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from watchdog.events import FileCreatedEvent
 
-from runflowd import files, watch
+from runflowd import files
 from runflowd.dirty import Changes, Dirty
-from runflowd.watch import Ill, Watcher
+from runflowd.watch import Ill, Watcher, observing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -410,7 +410,7 @@ def test_a_handler_never_raises() -> None:
 
     dirty = Broken(10)
     woken: list[bool] = []
-    handler = watch._Handler("/in", "/in", frozenset(), dirty, lambda: woken.append(True))
+    handler = observing.Handler("/in", "/in", frozenset(), dirty, lambda: woken.append(True))
 
     handler.dispatch(FileCreatedEvent("/in/a.jpg"))
 

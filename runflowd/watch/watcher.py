@@ -1,65 +1,31 @@
-"""The watcher: file events become hints "look in this folder", and its own ills become facts.
-
-Threads of watchdog (7.1 or later, one shared inotify instance) call `_Handler`, which drops noise
-and puts folders into a bounded set; the first hint wakes the event loop. Nothing here is relied
-upon: the sweep finds what the watcher misses. But most ills of a watcher are silent (a dead thread,
-a root made anew, the watch limit), so `audit` compares it with the facts each turn and rebuilds it.
-
-Roots on network file systems do not belong here: `runflowd.filesystems.wants_sweep` tells them.
-"""
+"""The watcher: roots under watch, hints for the event loop, and an audit that mends what broke in silence."""
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
-from watchdog import events
-from watchdog.observers.inotify import InotifyObserver
 
 from runflowd.core.printable import printable
 from runflowd.dirty import Changes, Dirty
-from runflowd.files import TEMPORARY_PREFIX, root_identity, walk
-from runflowd.filesystems import inotify_limits, watches_used_up
+from runflowd.files import root_identity
+from runflowd.filesystems import watches_used_up
+from runflowd.watch.ills import Ill, Trouble, instances_message, limit_message, overflow_message
+from runflowd.watch.observing import OVERFLOWS, WANTED, Handler, is_alive, started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from types import TracebackType
 
     from watchdog.observers.api import ObservedWatch
-
-
-class Ill(StrEnum):
-    """The kinds of trouble a watcher can be in."""
-
-    DIED = "died"
-    ROOT_GONE = "root-gone"
-    ROOT_REPLACED = "root-replaced"
-    WATCH_LIMIT = "watch-limit"
-    INSTANCE_LIMIT = "instance-limit"
-    OVERFLOW = "overflow"
-    UNWATCHED = "unwatched"
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something that keeps events from coming; sweeping goes on regardless.
-
-    `message` says what happened and what to do. `path` is the root concerned, "" for all.
-    """
-
-    ill: Ill
-    path: str
-    message: str
+    from watchdog.observers.inotify import InotifyObserver
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +61,7 @@ class Watcher:
 
     async def __aenter__(self) -> Self:
         self._token = anyio.lowlevel.current_token()
-        _OVERFLOWS.attach(self._on_overflow)
+        OVERFLOWS.attach(self._on_overflow)
         return self
 
     async def __aexit__(
@@ -103,7 +69,7 @@ class Watcher:
     ) -> None:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._stop)
-        _OVERFLOWS.detach(self._on_overflow)
+        OVERFLOWS.detach(self._on_overflow)
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
@@ -159,7 +125,7 @@ class Watcher:
 
     def _examine(self) -> list[Trouble]:
         found: list[Trouble] = []
-        if self._observer is not None and not _alive(self._observer):
+        if self._observer is not None and not is_alive(self._observer):
             self._stop()
             found.append(Trouble(Ill.DIED, "", "the file watcher died and was started anew"))
         found += self._check_roots()
@@ -167,7 +133,7 @@ class Watcher:
         found += self._check_limit(found)
         if self._overflows != self._overflows_told:
             self._overflows_told = self._overflows
-            found.append(Trouble(Ill.OVERFLOW, "", _overflow_message()))
+            found.append(Trouble(Ill.OVERFLOW, "", overflow_message()))
         return found
 
     def _check_roots(self) -> list[Trouble]:
@@ -208,10 +174,10 @@ class Watcher:
             message = f"{printable(root)} is not there (unmounted, or removed); its files wait until it is back"
             return Trouble(Ill.ROOT_GONE, root, message)
         # The library does not follow a symlink given as root, so it gets the real folder.
-        handler = _Handler(root, os.path.realpath(root), self._ignore, self._dirty, self._wake)
+        handler = Handler(root, os.path.realpath(root), self._ignore, self._dirty, self._wake)
         try:
-            self._observer = self._observer or _started()
-            watch = self._observer.schedule(handler, handler.real, recursive=True, event_filter=_WANTED)
+            self._observer = self._observer or started()
+            watch = self._observer.schedule(handler, handler.real, recursive=True, event_filter=WANTED)
         except (OSError, RuntimeError) as error:
             return self._why_unwatched(root, error)
         self._armed[root] = _Armed(watch, identity)
@@ -224,14 +190,14 @@ class Watcher:
         if code == errno.ENOSPC:
             return self._limit_trouble()
         if code == errno.EMFILE:
-            return Trouble(Ill.INSTANCE_LIMIT, "", _instances_message())
+            return Trouble(Ill.INSTANCE_LIMIT, "", instances_message())
         message = f"{printable(root)} cannot be watched ({error}); it is swept instead"
         return Trouble(Ill.UNWATCHED, root, message)
 
     def _limit_trouble(self) -> Trouble:
         """Counting folders takes a while, so it is done once per incident."""
         known = self._troubles.get((Ill.WATCH_LIMIT, ""))
-        return known or Trouble(Ill.WATCH_LIMIT, "", _limit_message(self._roots))
+        return known or Trouble(Ill.WATCH_LIMIT, "", limit_message(self._roots))
 
     def _disarm(self, root: str) -> None:
         armed = self._armed.pop(root)
@@ -263,126 +229,3 @@ class Watcher:
 
     def _set_event(self) -> None:
         self._event.set()
-
-
-_WANTED: list[type[events.FileSystemEvent]] = [
-    *(events.FileCreatedEvent, events.FileMovedEvent, events.FileClosedEvent, events.FileDeletedEvent),
-    *(events.DirCreatedEvent, events.DirMovedEvent, events.DirDeletedEvent, events.DirAttribEvent),
-    *(events.FileModifiedEvent, events.FileAttribEvent),
-]
-"""Everything but opens and closes of readers, of which our own hashing makes many: those never leave the kernel."""
-
-
-class _Handler(events.FileSystemEventHandler):
-    """Turns the events of one root into hints. It must not raise: that would end watchdog's thread."""
-
-    def __init__(self, root: str, real: str, ignore: frozenset[str], dirty: Dirty, wake: Callable[[], None]) -> None:
-        self.real = real
-        self._root = root.rstrip("/")
-        self._ignored = tuple(f"{path.rstrip('/')}/" for path in ignore if path.startswith(f"{self._root}/"))
-        self._dirty = dirty
-        self._wake = wake
-
-    def dispatch(self, event: events.FileSystemEvent) -> None:
-        """Note where to look after one event."""
-        try:
-            first = self._note(event)
-        except Exception:  # noqa: BLE001  whatever it was, a sweep is the answer
-            first = self._dirty.add_everything()
-        if first:
-            self._wake()
-
-    def _note(self, event: events.FileSystemEvent) -> bool:
-        first = False
-        for raw in (event.src_path, event.dest_path):
-            path = os.fsdecode(raw)
-            if path and not self._is_noise(path := self._root + path[len(self.real.rstrip("/")) :]):
-                first |= self._hint(event, path)
-        return first
-
-    def _hint(self, event: events.FileSystemEvent, path: str) -> bool:
-        parent = path.rpartition("/")[0] if path != self._root else path
-        first = self._dirty.add_folder(parent or "/")
-        if event.is_directory and not isinstance(event, events.DirDeletedEvent):
-            first |= self._dirty.add_tree(path or "/")
-        return first
-
-    def _is_noise(self, path: str) -> bool:
-        name = path.rpartition("/")[2]
-        return name.startswith(TEMPORARY_PREFIX) or f"{path}/".startswith(self._ignored or ("\0",))
-
-
-class _OverflowFilter(logging.Filter):
-    """Hears of lost events by the only voice watchdog gives them, its log, and keeps that voice down.
-
-    One for all watchers of the process: a filter that drops a record hides it from every later one.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._listeners: tuple[Callable[[], None], ...] = ()
-
-    def attach(self, heard: Callable[[], None]) -> None:
-        self._listeners = (*self._listeners, heard)
-        for name in _LOGGERS:
-            logging.getLogger(name).addFilter(self)
-
-    def detach(self, heard: Callable[[], None]) -> None:
-        self._listeners = tuple(listener for listener in self._listeners if listener != heard)
-        for name in _LOGGERS if not self._listeners else ():
-            logging.getLogger(name).removeFilter(self)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Drop overflow records after passing on what they mean."""
-        if "overflow" not in str(record.msg):
-            return True
-        for heard in self._listeners:
-            heard()
-        return False
-
-
-_OVERFLOWS = _OverflowFilter()
-_LOGGERS = ("watchdog.observers.inotify", "watchdog.observers.inotify_c")
-
-
-def _started() -> InotifyObserver:
-    # A pasted tree makes the library warn for every folder, with its whole watch table in each text;
-    # where warnings are errors they would end its thread.
-    warnings.filterwarnings("ignore", message="Callback with id ", category=RuntimeWarning)
-    observer = InotifyObserver()
-    observer.start()
-    return observer
-
-
-def _alive(observer: InotifyObserver) -> bool:
-    """Whether the dispatching thread and the one that reads inotify both run."""
-    reader = getattr(observer, "_inotify_fd", None)
-    return observer.is_alive() and (reader is None or reader.is_alive())
-
-
-def _limit_message(roots: frozenset[str]) -> str:
-    needed = sum(1 for root in roots for _ in walk(root))
-    limit = inotify_limits().watches
-    allowed = f"the limit is {limit} for all programs of this user" if limit else "the limit is not readable here"
-    wanted = max(524_288, 2 * needed, 2 * (limit or 0))
-    return (
-        f"the kernel grants no more inotify watches: the watched folders hold {needed} directories, {allowed}. "
-        f"Folders without a watch are found by the sweep only. Remedy: sysctl fs.inotify.max_user_watches={wanted}"
-        " (to keep it, put that setting into a file in /etc/sysctl.d)"
-    )
-
-
-def _instances_message() -> str:
-    limit = inotify_limits().instances
-    return (
-        "the kernel grants no inotify instance (or no file descriptor is left); all folders are swept instead. "
-        f"Remedy: sysctl fs.inotify.max_user_instances={2 * (limit or 512)}"
-    )
-
-
-def _overflow_message() -> str:
-    limit = inotify_limits().queued_events
-    return (
-        "more changed at once than the kernel's queue holds and events were lost; everything is swept. "
-        f"If this happens often: sysctl fs.inotify.max_queued_events={4 * (limit or 16_384)}"
-    )
