@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import structlog
@@ -11,15 +10,16 @@ from runflowd.api.errors import ApiError, Permanent
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.conveyor import Conveyor
-from runflowd.core.backoff import delay, poll_delay
+from runflowd.core.backoff import delay
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.refusal import Shape
 from runflowd.core.results import match
 from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE
 from runflowd.store.batches import Batch, Lease, claim_batches, move_batch, next_due, release
-from runflowd.store.facts import fact
-from runflowd.store.items import Item, fail_followers, items_of_batch, move
+from runflowd.store.items import Item, items_of_batch, move
+from runflowd.track.answers import answer_of, record_answer
+from runflowd.track.patience import Patience, usual_subject
 from runflowd.trouble import of_service, unexpected
 
 if TYPE_CHECKING:
@@ -34,18 +34,10 @@ log = structlog.get_logger()
 LOOKS_FOR_MISSING = 5
 """Looks at an ended batch, or at one the service does not know, before its silence is believed."""
 
-STALLED_AFTER = 3600.0
-"""Seconds after which a batch counts as stalled, unless its model usually takes a tenth of that or more."""
-
 MOST_PAGES = 200
 
 POLLS = 8
 """Batches looked at at once."""
-
-
-def usual_subject(model: str) -> str:
-    """Under which subject the usual duration of a model's batches is remembered, in seconds."""
-    return f"usual-seconds:{model}"
 
 
 class Track:
@@ -53,6 +45,7 @@ class Track:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._patience = Patience(context)
         self.conveyor: Conveyor[Batch] = Conveyor(
             "track",
             context,
@@ -91,7 +84,7 @@ class Track:
     async def _look_at_batch(self, batch: Batch, remote_id: str, items: list[Item], waiting: list[Item]) -> None:
         seen = await self._context.remote.api.batch(remote_id)
         if not seen.ended:
-            await self._wait_more(batch, seen.word)
+            await self._patience.wait_more(batch, seen.word)
             return
         answers = await self._read_items(remote_id)
         reach("results.read")
@@ -103,9 +96,9 @@ class Track:
             log.warning("unknown items", action="batch.strange", batch=batch.id, count=len(matched.strange))
         await self._record(batch, results)
         if (pending or silent) and batch.attempts < LOOKS_FOR_MISSING:
-            await self._wait_more(batch, seen.word, attempts=batch.attempts + 1)
+            await self._patience.wait_more(batch, seen.word, attempts=batch.attempts + 1)
         elif pending:
-            await self._wait_more(batch, seen.word, attempts=batch.attempts)
+            await self._patience.wait_more(batch, seen.word, attempts=batch.attempts)
         else:
             await self._end(batch, seen.word, seen.cost, silent)
 
@@ -134,13 +127,13 @@ class Track:
             if run is None:
                 lost.append("no run at the service carries its reference")
             elif run.status.ended:
-                results.append((item, _answer(item, run)))
+                results.append((item, answer_of(item, run)))
         reach("results.read")
         await self._record(batch, results)
         if lost and batch.attempts < LOOKS_FOR_MISSING:
-            await self._wait_more(batch, "running", attempts=batch.attempts + 1)
+            await self._patience.wait_more(batch, "running", attempts=batch.attempts + 1)
         elif len(results) + len(lost) < len(waiting):
-            await self._wait_more(batch, "running", attempts=batch.attempts)
+            await self._patience.wait_more(batch, "running", attempts=batch.attempts)
         elif lost:
             await self._disown(batch, lost[0])
         else:
@@ -152,40 +145,6 @@ class Track:
         if item.run_id:
             return await api.run(item.run_id)
         return next(iter(await api.find_runs(item.client_ref)), None)
-
-    async def _wait_more(self, batch: Batch, word: str, attempts: int = 0) -> None:
-        context = self._context
-        now = context.clock.wall()
-        age = max(0.0, now - (batch.submitted_at or now))
-        usual = await self._usual(batch.model)
-        stalled = batch.stalled_at
-        if stalled is None and age > max(STALLED_AFTER, 10 * (usual or 0.0)):
-            stalled = now
-            log.warning(
-                f"no result after {age / 3600:.1f} h; it is kept, polled slowly, and never bought again by itself",
-                action="batch.stalled",
-                rule=batch.rule,
-                batch=batch.id,
-            )
-        pause = poll_delay(
-            age, usual, context.remote.poll, jitter=context.clock.jitter(), cap=300.0 if stalled else 30.0
-        )
-        await context.store.write(
-            lambda connection: release(
-                connection,
-                batch,
-                context.store.owner,
-                due_at=now + pause,
-                attempts=attempts,
-                status=word,
-                stalled_at=stalled,
-            )
-        )
-
-    async def _usual(self, model: str) -> float | None:
-        service = self._context.remote.name
-        text = await self._context.store.read(lambda connection: fact(connection, service, usual_subject(model)))
-        return float(text) if text else None
 
     async def _record(self, batch: Batch, results: list[tuple[Item, Answer]]) -> None:
         """Write down what became of items, in one transaction; the answers are not read again."""
@@ -206,7 +165,7 @@ class Track:
     async def _end(self, batch: Batch, word: str, cost: Decimal | None, silent: list[Item]) -> None:
         now = self._context.clock.wall()
         duration = max(0.0, now - (batch.submitted_at or now))
-        usual = await self._usual(batch.model)
+        usual = await self._patience.usual(batch.model)
         learnt = duration if usual is None else 0.7 * usual + 0.3 * duration
 
         def write(connection: Connection) -> None:
@@ -272,34 +231,3 @@ class Track:
         await self._context.store.write(write)
         self._context.bells.deliver.ring()
         log.error(reason, action="batch.unknown", rule=batch.rule, batch=batch.id)
-
-
-def record_answer(connection: Connection, item: Item, answer: Answer, now: float) -> None:
-    """Store one item's end: its output to be delivered, or why there is none."""
-    connection.run(
-        "set_result",
-        id=item.id,
-        run_id=answer.run_id or None,
-        output=json.dumps(answer.output) if answer.status is Status.SUCCEEDED else None,
-        cost=str(answer.cost) if answer.cost is not None else None,
-    )
-    if answer.status is Status.SUCCEEDED:
-        move(connection, item.id, ItemState.SUBMITTED, ItemState.DELIVERING)
-        return
-    code, reason = failure_of(answer)
-    move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, code=code, reason=reason, now=now)
-    fail_followers(connection, item.id, code, reason, now)
-
-
-def _answer(item: Item, run: Run) -> Answer:
-    return Answer(item.client_ref, run.id, None, run.status, run.word, run.output, run.cost, run.failure)
-
-
-def failure_of(answer: Answer) -> tuple[str, str]:
-    """Code and sentence for an item that did not succeed."""
-    failure = answer.failure
-    if answer.status is Status.CANCELLED:
-        return "CANCELLED", "cancelled at the service; it is not sent again by itself"
-    if failure is None or not (failure.code or failure.message):
-        return "FAILED", f"the service says {answer.word or 'failed'} and gives no reason"
-    return failure.code or "FAILED", failure.message or failure.code

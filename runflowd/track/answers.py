@@ -1,0 +1,47 @@
+"""What an answer of the service means for the item it is about."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from runflowd.api.values import Item as Answer
+from runflowd.api.values import Status
+from runflowd.core.lifecycle import ItemState
+from runflowd.store.items import Item, fail_followers, move
+
+if TYPE_CHECKING:
+    from runflowd.api.values import Run
+    from runflowd.store import Connection
+
+
+def record_answer(connection: Connection, item: Item, answer: Answer, now: float) -> None:
+    """Store one item's end: its output to be delivered, or why there is none."""
+    connection.run(
+        "set_result",
+        id=item.id,
+        run_id=answer.run_id or None,
+        output=json.dumps(answer.output) if answer.status is Status.SUCCEEDED else None,
+        cost=str(answer.cost) if answer.cost is not None else None,
+    )
+    if answer.status is Status.SUCCEEDED:
+        move(connection, item.id, ItemState.SUBMITTED, ItemState.DELIVERING)
+        return
+    code, reason = failure_of(answer)
+    move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, code=code, reason=reason, now=now)
+    fail_followers(connection, item.id, code, reason, now)
+
+
+def answer_of(item: Item, run: Run) -> Answer:
+    """A single run, as if it were an item of a batch."""
+    return Answer(item.client_ref, run.id, None, run.status, run.word, run.output, run.cost, run.failure)
+
+
+def failure_of(answer: Answer) -> tuple[str, str]:
+    """Code and sentence for an item that did not succeed."""
+    failure = answer.failure
+    if answer.status is Status.CANCELLED:
+        return "CANCELLED", "cancelled at the service; it is not sent again by itself"
+    if failure is None or not (failure.code or failure.message):
+        return "FAILED", f"the service says {answer.word or 'failed'} and gives no reason"
+    return failure.code or "FAILED", failure.message or failure.code
