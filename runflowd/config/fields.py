@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 
 from runflowd.core.naming import naming_problem
-from runflowd.core.rules import pattern
+from runflowd.core.patterns import pattern
 from runflowd.core.units import DURATION_PATTERN, SIZE_PATTERN, duration_text, seconds, size_in_bytes, size_text
 
 if TYPE_CHECKING:

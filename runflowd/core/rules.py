@@ -1,28 +1,20 @@
 """Which files a rule takes: include and exclude patterns, and the droppings nobody wants bought.
 
-Patterns are those of .gitignore (`*.jpg`, `shoes/**`, `/top.png`), read without regard to case
-because cameras write `IMG_1.JPG`. A pattern without a slash matches a file or folder of that name
-at any depth. The last match wins, so `!*.tmp` in `exclude` brings a default dropping back; what lies
-in an excluded folder stays excluded, as in git.
-
-One sweep asks about every file of a tree, so the common shapes (`**/*`, `*.jpg`, `name`, `.*`) are
-answered by string comparison and only the rest by regular expression.
+The last match wins, so `!*.tmp` in `exclude` brings a default dropping back; what lies in an excluded
+folder stays excluded, as in git.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from pathspec.patterns.gitignore import GitIgnorePatternError
-from pathspec.patterns.gitignore.basic import GitIgnoreBasicPattern
-
 from runflowd.core.naming import FAILURE_SUFFIX, TEMPORARY_PREFIX
+from runflowd.core.patterns import Pattern, Patterns, pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from runflowd.core.model import Rule
 
@@ -61,117 +53,6 @@ DROPPINGS: Mapping[str, str] = {
     "*.sb-*": "macOS safe-save folders",
 }
 """What is ignored unless a rule says `!pattern` in `exclude`, with the reason in words."""
-
-
-class PatternError(ValueError):
-    """A pattern that could not mean what its author hoped; the text says what to write instead."""
-
-
-class Shape(StrEnum):
-    """How a pattern is answered: most by comparing the last part of the path with some text."""
-
-    ALL = "all"
-    SUFFIX = "suffix"
-    PREFIX = "prefix"
-    NAME = "name"
-    REGEX = "regex"
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """One line of gitignore, lower-cased. `text` serves the three shapes that compare text."""
-
-    line: str
-    positive: bool
-    shape: Shape
-    text: str
-    regex: re.Pattern[str]
-
-    def owns(self, path: str, name: str) -> bool:
-        """Whether the lower-cased path (a folder's ends in a slash) matches by itself, not by a parent."""
-        match self.shape:
-            case Shape.ALL:
-                return True
-            case Shape.SUFFIX:
-                return name.endswith(self.text)
-            case Shape.PREFIX:
-                return name.startswith(self.text)
-            case Shape.NAME:
-                return name == self.text
-            case Shape.REGEX:
-                found = self.regex.match(path)
-                return found is not None and found.end() == len(path)
-
-
-def pattern(line: str) -> Pattern:
-    """Given one include or exclude line, return its pattern; raise PatternError with the remedy."""
-    if not line.strip():
-        raise PatternError("is empty; remove it or write a pattern such as **/*.jpg")
-    if "{" in line and "}" in line:
-        raise PatternError("has braces, which stand for themselves; write one pattern per line instead")
-    if line.startswith("#"):
-        raise PatternError("starts with #, which makes it a comment; write \\# for a plain #")
-
-    lowered = line.lower()
-    try:
-        text, positive = GitIgnoreBasicPattern.pattern_to_regex(lowered)
-        regex = re.compile(str(text), re.DOTALL)
-    except (GitIgnorePatternError, re.error) as error:
-        raise PatternError("is no valid pattern; see the pattern format of gitignore") from error
-    shape, rest = _shape(lowered.removeprefix("!"))
-
-    return Pattern(line, bool(positive), shape, rest, regex)
-
-
-def _shape(line: str) -> tuple[Shape, str]:
-    core = line.removeprefix("**/")
-    if core in {"*", "**"}:
-        return Shape.ALL, ""
-    if any(char in core for char in "/[]?\\") or core != core.strip() or core.count("*") > 1:
-        return Shape.REGEX, ""
-    if core.startswith("*"):
-        return Shape.SUFFIX, core[1:]
-    if core.endswith("*"):
-        return Shape.PREFIX, core[:-1]
-
-    return (Shape.REGEX, "") if "*" in core else (Shape.NAME, core)
-
-
-class Patterns:
-    """A list of patterns as one question about one entry of a folder, the last match deciding."""
-
-    def __init__(self, patterns: Sequence[Pattern]) -> None:
-        self._patterns = tuple(patterns)
-        self._ordered = not all(each.positive for each in patterns)
-        self._everything = any(each.shape is Shape.ALL for each in patterns)
-        self._suffixes = tuple(each.text for each in patterns if each.shape is Shape.SUFFIX)
-        self._prefixes = tuple(each.text for each in patterns if each.shape is Shape.PREFIX)
-        self._names = frozenset(each.text for each in patterns if each.shape is Shape.NAME)
-        self._others = tuple(each for each in patterns if each.shape is Shape.REGEX)
-        self._any_other = re.compile("|".join(f"(?:{each.regex.pattern})" for each in self._others), re.DOTALL)
-
-    def owns(self, path: str, name: str) -> bool:
-        """Whether the lower-cased path (a folder's ends in a slash) matches by itself, not by a parent."""
-        if self._ordered:
-            return self.deciding(path, name) is not None
-        if self._everything or name in self._names:
-            return True
-        if name.endswith(self._suffixes) or name.startswith(self._prefixes):
-            return True
-
-        # One expression for all tells quickly that none matches, which is the usual answer.
-        if not self._others or self._any_other.match(path) is None:
-            return False
-
-        return any(each.owns(path, name) for each in self._others)
-
-    def deciding(self, path: str, name: str) -> Pattern | None:
-        """The pattern by which `owns` says yes, or None."""
-        for each in reversed(self._patterns):
-            if each.owns(path, name):
-                return each if each.positive else None
-
-        return None
 
 
 class Matcher:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from runflowd.core import rules
 from runflowd.core.model import Rule
-from runflowd.core.rules import DROPPINGS, Matcher, PatternError, diff_rules, owner, pattern
+from runflowd.core.patterns import PatternError, pattern
+from runflowd.core.rules import DROPPINGS, Matcher, diff_rules, owner
 
 
 def make_rule(name: str = "studio", **changes: Any) -> Rule:
