@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from runflowd import __version__
 from runflowd.core.lifecycle import IN_FLIGHT, BatchState, ItemState
 from runflowd.core.remedies import remedy_for
+from runflowd.web.parts import BatchRow, Figure, Page, RuleRow, Segment, TroubleRow
 from runflowd.web.wording import age, money, number, plural, shown
 
 if TYPE_CHECKING:
@@ -43,84 +43,6 @@ _BAR = (
     ("idle", (ItemState.WAITING, ItemState.SKIPPED)),
     ("bad", (ItemState.FAILED, ItemState.UNKNOWN)),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One number at the top; `tone` is "", "good", "warn" or "bad"."""
-
-    label: str
-    value: str
-    note: str = ""
-    tone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A part of a rule's bar, from `start` over `width`, in percent."""
-
-    tone: str
-    start: float
-    width: float
-
-
-@dataclass(frozen=True, slots=True)
-class RuleRow:
-    """One rule; `counts` are in the order of the page's columns."""
-
-    name: str
-    model: str
-    watch: str
-    output: str
-    counts: tuple[tuple[str, str], ...]
-    bar: tuple[Segment, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRow:
-    """One open batch with its clock."""
-
-    short: str
-    full: str
-    rule: str
-    model: str
-    word: str
-    tone: str
-    items: str
-    age: str
-    trouble: str
-
-
-@dataclass(frozen=True, slots=True)
-class TroubleRow:
-    """An incident or a file in trouble. `reference` names what Retry is for, "" where there is no such button."""
-
-    title: str
-    detail: str
-    remedy: str
-    tag: str = ""
-    since: str = ""
-    reference: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Everything on the page, worded."""
-
-    version: str
-    headline: str
-    tone: str
-    notes: tuple[str, ...]
-    figures: tuple[Figure, ...]
-    columns: tuple[str, ...]
-    rules: tuple[RuleRow, ...]
-    batches: tuple[BatchRow, ...]
-    incidents: tuple[TroubleRow, ...]
-    failures: tuple[TroubleRow, ...]
-    more_failures: str
-    waiting: tuple[TroubleRow, ...]
-    state: str
-    pid: str
 
 
 def view(status: Status, unready: Collection[str], rules: Collection[str]) -> Page:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from html.parser import HTMLParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -16,8 +16,11 @@ from runflowd.store.batches import Batch
 from runflowd.store.facts import Incident
 from runflowd.store.reports import Entry
 from runflowd.web.app import clean
-from runflowd.web.page import Page, render, view
+from runflowd.web.page import render, view
 from runflowd.web.wording import LONGEST, age, money, number, shown
+
+if TYPE_CHECKING:
+    from runflowd.web.parts import Page
 
 NOW = 1_800_000_000.0
 

@@ -1,0 +1,83 @@
+"""What the status page is made of, every part in the words and numbers that it shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number at the top; `tone` is "", "good", "warn" or "bad"."""
+
+    label: str
+    value: str
+    note: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a rule's bar, from `start` over `width`, in percent."""
+
+    tone: str
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """One rule; `counts` are in the order of the page's columns."""
+
+    name: str
+    model: str
+    watch: str
+    output: str
+    counts: tuple[tuple[str, str], ...]
+    bar: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """One open batch with its clock."""
+
+    short: str
+    full: str
+    rule: str
+    model: str
+    word: str
+    tone: str
+    items: str
+    age: str
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleRow:
+    """An incident or a file in trouble. `reference` names what Retry is for, "" where there is no such button."""
+
+    title: str
+    detail: str
+    remedy: str
+    tag: str = ""
+    since: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything on the page, worded."""
+
+    version: str
+    headline: str
+    tone: str
+    notes: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    columns: tuple[str, ...]
+    rules: tuple[RuleRow, ...]
+    batches: tuple[BatchRow, ...]
+    incidents: tuple[TroubleRow, ...]
+    failures: tuple[TroubleRow, ...]
+    more_failures: str
+    waiting: tuple[TroubleRow, ...]
+    state: str
+    pid: str
