@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from runflowd.api.errors import Conflict, Rejected
-from runflowd.core.lifecycle import Outcome, Resume, resume
+from runflowd.api.errors import Conflict, OutOfCredit, Rejected
+from runflowd.core.lifecycle import ItemState, Outcome, Resume, resume
 from runflowd.core.refusal import Shape
-from runflowd.dispatch.purchase import conflict_is_final
+from runflowd.dispatch.purchase import conflict_is_final, submit
+from runflowd.store.batches import new_batch
+from runflowd.store.items import items_of_batch, move
+from runflowd.store.purchases import purchases_of_batch
 
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.dispatch.lookup import LookUp
     from runflowd.dispatch.prepare import Preparing
     from runflowd.dispatch.purchase import Purchasing
+    from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
     from runflowd.store.purchases import Purchase
@@ -41,8 +46,13 @@ class SingleRuns:
             purchase = by_item.get(item.id)
             if purchase is None and item.id in inputs:
                 purchase = await self._purchasing.intend(batch, Shape.RUN, [(item, inputs[item.id])], only=item)
-            if purchase is not None and await self._buy_one(batch, purchase, item):
-                bought.append(item)
+            try:
+                if purchase is not None and await self._buy_one(batch, purchase, item):
+                    bought.append(item)
+            except OutOfCredit:
+                await self._context.store.write(partial(part, batch=batch, now=self._context.clock.wall()))
+                self._context.bells.track.ring()
+                raise
         return bought
 
     async def _buy_one(self, batch: Batch, purchase: Purchase, item: Item) -> bool:
@@ -68,3 +78,20 @@ class SingleRuns:
             return False
         await self._purchasing.record_run(batch, purchase, created.id, item)
         return True
+
+
+def part(connection: Connection, batch: Batch, now: float) -> None:
+    """Let the runs that are bought go on; the others wait for credit in a batch of their own.
+
+    Not while the outcome of one is open: its key belongs to this batch.
+    """
+    purchases = purchases_of_batch(connection, batch.id)
+    accepted = {p.item for p in purchases if p.outcome is Outcome.ACCEPTED}
+    if not accepted or any(p.outcome is Outcome.INTENDED for p in purchases):
+        return
+    items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.BATCHED]
+    rest = [item for item in items if item.id not in accepted]
+    submit(connection, batch, [item for item in items if item.id in accepted], None, Shape.RUN, now)
+    for item in rest:
+        move(connection, item.id, ItemState.BATCHED, ItemState.READY)
+    new_batch(connection, [item.id for item in rest], batch.snapshot, batch.rule, batch.model, batch.service, now)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 CREATE = "POST /v1/models/*/batches"
+RUN = "POST /v1/models/*/runs"
 BATCH = "GET /v1/batches/*"
 
 
@@ -264,3 +265,20 @@ async def test_a_result_that_moved_is_read_again(tmp_path: Path) -> None:
         await rig.settled(1)
 
         assert ({"a.jpg": ItemState.DONE}, [1]) == (await rig.states(), rig.charged())
+
+
+async def test_runs_bought_before_the_credit_ended_are_delivered(tmp_path: Path) -> None:
+    """402 in the middle of single runs: what is paid comes home, the rest is bought after the top-up (scenario 81)."""
+    async with running(tmp_path) as rig:
+        rig.take_no_batches()
+        rig.switch(faults={"requests": [{"route": RUN, "kind": "status", "status": 402, "skip": 1, "count": None}]})
+        for name in ("a.jpg", "b.jpg", "c.jpg"):
+            rig.drop(name)
+        await rig.until(lambda states: ItemState.DONE in states.values())
+
+        assert ({"OUT_OF_CREDIT"}, [1], 1) == (open_codes(rig), rig.charged(), len(rig.outputs()))
+
+        rig.switch(faults={})
+        await rig.settled(3)
+
+        assert ({"a.jpg", "b.jpg", "c.jpg"}, [1, 1, 1]) == (rig.outputs(), rig.charged())
