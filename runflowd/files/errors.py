@@ -55,7 +55,8 @@ class FileTrouble(RunflowdError):
         return self.remedy
 
     def _what(self) -> str:
-        return f"{self.what} ({os.strerror(self.code)})" if self.code else self.what
+        system = os.strerror(self.code) if self.code else ""
+        return f"{self.what} ({system})" if system and system.lower() != self.what else self.what
 
 
 class NoSpace(FileTrouble):

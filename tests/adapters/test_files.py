@@ -860,3 +860,16 @@ class TestTrouble:
         done = subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, text=True, check=False)
 
         assert "['x.png'] b'old' Free some space or raise the quota; runflowd tries again by itself.\n" == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (errno.EACCES, "permission denied"),
+        (errno.EPERM, "permission denied (Operation not permitted)"),
+        (0, "permission denied"),
+    ],
+)
+def test_the_system_is_quoted_only_where_it_adds_something(code: int, reason: str) -> None:
+    """Or the sentence reads "permission denied (Permission denied)"."""
+    assert reason == files.Forbidden("read", "/in/a.jpg", code=code).reason
