@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": "Examine everything the daemon rests on, and name the remedies.",
     "status": "Show how things stand, whether a daemon runs or not.",
     "list": "List files by rule, state, path or batch.",
+    "logs": "Tell the whole story of one file.",
     "retry": "Give failed files another try.",
     "rerun": "Apply a rule as it is now to old files, or restore deleted results.",
     "pause": "Buy nothing more for a rule, or for all of them.",

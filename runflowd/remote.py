@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from runflowd.config import Config, LocalService
 
-LOCAL = "local"
-"""The name under which batches of the embedded service are kept, wherever it listens this time."""
-
 LOCAL_POLL = 0.25
 HOSTED_POLL = 2.0
 """Seconds between the first polls of a batch; the service's own clients poll every 2 to 3 seconds."""
@@ -42,12 +39,12 @@ async def open_remote(config: Config, state: Path) -> AsyncIterator[Remote]:
         async with _embedded(config, config.service.local, state.parent / "local") as url:
             service = Service(url, api_key=SecretKey("local"))
             async with Runflow(service) as api:
-                yield Remote(LOCAL, api, poll=LOCAL_POLL)
+                yield Remote(config.service.name, api, poll=LOCAL_POLL)
         return
     secret = SecretKey(lambda: _secret(config))
     service = Service(config.service.url, config.service.organization, secret)
     async with Runflow(service) as api:
-        yield Remote(config.service.url, api, poll=HOSTED_POLL, reread=secret.reread)
+        yield Remote(config.service.name, api, poll=HOSTED_POLL, reread=secret.reread)
 
 
 def with_callbacks(remote: Remote, config: Config) -> Remote:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from runflowd.core.model import Json, Rule
     from runflowd.errors import Problem
 
+LOCAL = "local"
+"""The name under which batches of the service on this machine are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -68,6 +71,11 @@ class Service:
     allow_http: bool = False
     callbacks: Callbacks | None = None
     local: LocalService | None = None
+
+    @property
+    def name(self) -> str:
+        """Under what batches and facts of this service are kept; the local one's wherever it listens this time."""
+        return self.url if self.local is None else LOCAL
 
 
 @dataclass(frozen=True, slots=True)

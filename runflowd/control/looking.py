@@ -61,6 +61,7 @@ def _own_id(desk: Desk, batch: str) -> str:
 
 def _item_json(item: Item) -> dict[str, Any]:
     return {
+        "id": item.id,
         "rule": item.rule,
         "path": printable(item.path),
         "state": item.state.value,

@@ -28,6 +28,7 @@ class Entry:
 REGISTRY = {
     "status": Entry("runflowd.control.looking:status"),
     "list": Entry("runflowd.control.looking:list_items"),
+    "logs": Entry("runflowd.control.telling:logs"),
     "retry": Entry("runflowd.control.retrying:retry_items", writes=True),
     "rerun-choose": Entry("runflowd.control.rerunning:choose"),
     "rerun": Entry("runflowd.control.rerunning:run_again", writes=True),

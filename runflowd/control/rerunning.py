@@ -18,6 +18,7 @@ from runflowd.intake.accept import present_recipe
 from runflowd.intake.overrides import Overrides
 from runflowd.intake.references import read_references
 from runflowd.store.facts import outputs_of
+from runflowd.store.history import record
 from runflowd.store.items import path_of
 
 if TYPE_CHECKING:
@@ -49,12 +50,16 @@ def choose(desk: Desk, parameters: Parameters) -> Answer:
 
 def run_again(desk: Desk, parameters: Parameters) -> Answer:
     """Mark the `items` (id and reference, as `choose` gave them): fetched with `missing`, else run again."""
-    statement = "fetch_again" if flag(parameters, "missing") else "run_again"
+    missing = flag(parameters, "missing")
+    statement = "fetch_again" if missing else "run_again"
+    told = f"a rerun was asked for: {'its result is fetched again' if missing else 'under the rule as it is now'}"
     marked = 0
     for entry in parameters.get("items", ()):
         match entry:
             case {"id": int(number), "reference": str(reference)}:
-                marked += desk.connection.run(statement, id=number, reference=reference)
+                if desk.connection.run(statement, id=number, reference=reference):
+                    record(desk.connection, number, desk.now, told)
+                    marked += 1
             case _:
                 raise CommandRefused("items must be a list of ids and references", 2)
     return {"marked": marked}

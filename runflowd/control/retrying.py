@@ -28,7 +28,7 @@ def retry_items(desk: Desk, parameters: Parameters) -> Answer:
     if not chosen:
         raise CommandRefused("no failed or unknown file matches. `runflowd list --state failed` shows them.")
     buy_again = flag(parameters, "buy_again")
-    done = [(item, retry(desk.connection, item, buy_again=buy_again)) for item in chosen]
+    done = [(item, retry(desk.connection, item, desk.now, buy_again=buy_again)) for item in chosen]
     return {
         "items": [
             {"rule": item.rule, "path": printable(item.path), "what": what.name.lower(), "words": what.value}

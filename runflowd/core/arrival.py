@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from runflowd.core.lifecycle import ItemState
 
-_UNBOUGHT = frozenset({ItemState.WAITING, ItemState.READY, ItemState.FOLLOWING, ItemState.FAILED, ItemState.SKIPPED})
+UNBOUGHT = frozenset({ItemState.WAITING, ItemState.READY, ItemState.FOLLOWING, ItemState.FAILED, ItemState.SKIPPED})
 """States of a row that may be written over: no money has moved for it."""
 
 _RETRIED = frozenset({ItemState.WAITING, ItemState.FAILED, ItemState.SKIPPED})
@@ -50,7 +50,7 @@ def decide(existing: ItemState | None, *, same_content: bool, twin: Twin | None,
     if existing is not None and same_content and existing not in _RETRIED:
         again = disposed and existing is ItemState.DONE
         return Decision(ItemState.DELIVERING if again else existing, touch=True)
-    supersede = existing is not None and existing not in _UNBOUGHT
+    supersede = existing is not None and existing not in UNBOUGHT
     if twin is None:
         return Decision(ItemState.READY, supersede=supersede)
     return Decision(_BESIDE.get(twin.state, ItemState.FOLLOWING), supersede=supersede, twin=twin.id)

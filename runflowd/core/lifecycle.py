@@ -62,18 +62,18 @@ class IllegalTransition(Exception):
 
 _I = ItemState
 ITEM_MOVES: dict[ItemState, frozenset[ItemState]] = {
-    _I.WAITING: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.FAILED, _I.SKIPPED}),
-    _I.READY: frozenset({_I.BATCHED, _I.FOLLOWING, _I.DELIVERING, _I.SKIPPED, _I.FAILED}),
-    _I.FOLLOWING: frozenset({_I.READY, _I.DELIVERING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN}),
+    _I.WAITING: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN}),
+    _I.READY: frozenset({_I.BATCHED, _I.FOLLOWING, _I.DELIVERING, _I.SKIPPED, _I.FAILED, _I.WAITING, _I.UNKNOWN}),
+    _I.FOLLOWING: frozenset({_I.READY, _I.DELIVERING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN, _I.WAITING}),
     _I.BATCHED: frozenset({_I.SUBMITTED, _I.READY, _I.WAITING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN}),
     _I.SUBMITTED: frozenset({_I.DELIVERING, _I.FAILED, _I.UNKNOWN}),
     _I.DELIVERING: frozenset({_I.DONE, _I.FAILED, _I.UNKNOWN}),
     _I.DONE: frozenset({_I.DELIVERING, _I.READY}),
-    _I.FAILED: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.SKIPPED}),
+    _I.FAILED: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.SKIPPED, _I.WAITING, _I.UNKNOWN}),
     _I.UNKNOWN: frozenset({_I.READY, _I.FOLLOWING, _I.SUBMITTED, _I.DELIVERING, _I.FAILED}),
-    _I.SKIPPED: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.FAILED}),
+    _I.SKIPPED: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.FAILED, _I.WAITING, _I.UNKNOWN}),
 }
-"""From each state of an item, where it may go next."""
+"""From each state of an item, where it may go next; what was not bought also when another content takes its row."""
 
 _B = BatchState
 BATCH_MOVES: dict[BatchState, frozenset[BatchState]] = {

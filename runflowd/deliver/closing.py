@@ -43,8 +43,10 @@ class Closing:
             self._record(connection, item, rule, placed)
             connection.run("drop_output", id=item.id)
             connection.run("note_gone", id=item.id)
-            move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, now=self._context.clock.wall())
-            release_followers(connection, item.id)
+            now = self._context.clock.wall()
+            detail = f"result: {', '.join(placed)}"
+            move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, now=now, detail=detail)
+            release_followers(connection, item.id, now)
 
         await self._context.store.write(write)
         reach("output.recorded")
@@ -78,7 +80,8 @@ class Closing:
                 await anyio.to_thread.run_sync(_write_note, rule, item)
             except files.Taken as trouble:
                 log.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
-        wanted = await self._context.store.write(lambda connection: note_written(connection, item))
+        now = self._context.clock.wall()
+        wanted = await self._context.store.write(lambda connection: note_written(connection, item, now))
         if rule is not None and not wanted:
             await anyio.to_thread.run_sync(files.remove_note, rule.output, failure_note(item.path))
 

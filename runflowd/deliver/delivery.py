@@ -14,6 +14,7 @@ from runflowd.core.naming import output_path
 from runflowd.deliver.fetch import Fetching, intact
 from runflowd.deliver.place import Placing, mirrored
 from runflowd.store.facts import Output, forget_output, output_written, outputs_of
+from runflowd.store.history import record
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -69,7 +70,7 @@ class Delivery:
             for index, output in enumerate(theirs)
         ]
         if _may_be_renamed(item, twin, rule) and await anyio.to_thread.run_sync(_is_gone, rule, twin):
-            await self._clear(item, rule, placed, theirs)
+            await self._clear(item, twin, rule, placed, theirs)
         return placed
 
     async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int) -> str:
@@ -77,13 +78,14 @@ class Delivery:
             await anyio.to_thread.run_sync(_copy_into, output, draft)
             return await self._placing.place(item, rule, draft, index, count)
 
-    async def _clear(self, item: Item, rule: Rule, placed: list[str], outputs: list[Output]) -> None:
+    async def _clear(self, item: Item, twin: Item, rule: Rule, placed: list[str], outputs: list[Output]) -> None:
         """The source was renamed, so its result moves along: the new one stands, the old place is cleared."""
         now = self._context.clock.wall()
 
         def write(connection: Connection) -> None:
             for relative in placed:
                 output_written(connection, f"{rule.output}/{relative}", item.id, now)
+            record(connection, twin.id, now, f"the file was renamed to {item.path}, and its result moved along")
 
         await self._context.store.write(write)
         for output in outputs:

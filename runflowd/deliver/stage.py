@@ -21,6 +21,7 @@ from runflowd.incidents import SERVICE, Trouble, download_scope, output_scope, r
 from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease
 from runflowd.store.facts import Output, outputs_of
+from runflowd.store.history import record
 from runflowd.store.items import Item, item_from, move
 from runflowd.trouble import of_disk, of_service, unexpected
 
@@ -128,18 +129,17 @@ class Deliver:
         if trouble is None and final and unexpected(error) is None and item.state is ItemState.DELIVERING:
             await self._give_up(item, error)
             return
-        values = {"attempts": tries, "due_at": context.clock.wall() + pause, "failure_code": item.failure_code}
+        now = context.clock.wall()
+        values = {"attempts": tries, "due_at": now + pause, "failure_code": item.failure_code}
         reason = item.failure if item.state is not ItemState.DELIVERING else str(error)
-        await context.store.write(
-            lambda connection: connection.run(
-                "release_item",
-                id=item.id,
-                owner=context.store.owner,
-                generation=item.generation,
-                failure=reason,
-                **values,
-            )
-        )
+        told = "held up by trouble that is not its own; tried again by itself" if trouble else f"try {tries}: {error}"
+
+        def write(connection: Connection) -> None:
+            mine = {"id": item.id, "owner": context.store.owner, "generation": item.generation}
+            if connection.run("release_item", failure=reason, **mine, **values):
+                record(connection, item.id, now, told, trouble.code if trouble else "")
+
+        await context.store.write(write)
 
     async def _give_up(self, item: Item, error: Exception) -> None:
         """Paid, and not to be had: kept with its receipt, never bought again unless a person says so."""

@@ -147,7 +147,8 @@ def submit(
     connection.run("resize_batch", id=batch.id, items=len(items))
     move_batch(connection, batch, BatchState.SUBMITTED, now=now)
     for item in items:
-        move(connection, item.id, ItemState.BATCHED, ItemState.SUBMITTED)
+        detail = f"bought in batch {remote_id}" if remote_id else "bought in a run of its own"
+        move(connection, item.id, ItemState.BATCHED, ItemState.SUBMITTED, now=now, detail=detail)
 
 
 def match_runs(created: tuple[CreatedItem, ...], items: list[Item]) -> dict[str, str]:

@@ -93,5 +93,6 @@ def part(connection: Connection, batch: Batch, now: float) -> None:
     rest = [item for item in items if item.id not in accepted]
     submit(connection, batch, [item for item in items if item.id in accepted], None, Shape.RUN, now)
     for item in rest:
-        move(connection, item.id, ItemState.BATCHED, ItemState.READY)
+        detail = "the credit ended before it was bought; it waits in a batch of its own"
+        move(connection, item.id, ItemState.BATCHED, ItemState.READY, now=now, detail=detail)
     new_batch(connection, [item.id for item in rest], batch.snapshot, batch.rule, batch.model, batch.service, now)

@@ -6,6 +6,8 @@ output folder: then the state file was lost, or the rule renamed, and a person d
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,25 @@ FOLDERS = 2_000
 """Folders looked at for results of an earlier life; the first match is enough."""
 
 
+class Sight(StrEnum):
+    """What is to be done about the files that lie in the folder of a rule."""
+
+    OPEN = "open"
+    """They are taken."""
+    SKIP = "skip"
+    """They are left alone, since the rule is new and says so."""
+    ASK = "ask"
+    """Nothing is touched until a person has decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A verdict, and for `ASK` why; "" when the question was put before."""
+
+    verdict: Sight
+    reason: str = ""
+
+
 class FirstSight:
     """Decides once for each rule whether what lies there may be taken."""
 
@@ -41,42 +62,60 @@ class FirstSight:
 
     async def opens(self, shelf: Shelf) -> bool:
         """Whether the rule's folder may be looked at; False while a person is asked."""
-        rule = shelf.rule
-        subject = f"rule-seen:{rule.name}"
-        seen, paused = await self._context.store.read(lambda connection: _known(connection, subject, rule.name))
-        if seen == SEEN:
-            return True
-        if rule.existing is Existing.SKIP:
-            await self._looking.skip_all(shelf)
-        elif seen == ASKED:
-            if paused:
-                return False
-        elif found := await anyio.to_thread.run_sync(_earlier_result, shelf):
-            await self._ask(rule.name, subject, rule.output, found)
+        name = shelf.rule.name
+        answer, paused = await self._context.store.read(lambda connection: _known(connection, name))
+        seen = await anyio.to_thread.run_sync(_judge, shelf, answer, paused)
+        if seen.verdict is Sight.ASK:
+            if seen.reason:
+                await self._ask(name, seen.reason)
             return False
-        await self._context.store.write(lambda connection: _open(connection, subject, rule.name, was_asked=bool(seen)))
+        if seen.verdict is Sight.SKIP:
+            await self._looking.skip_all(shelf)
+        if answer != SEEN:
+            await self._context.store.write(lambda connection: _open(connection, name, was_asked=bool(answer)))
         return True
 
-    async def _ask(self, rule: str, subject: str, output: str, found: str) -> None:
-        reason = (
-            f"this state file does not know the rule, but {output} has results for it already, such as {found}: "
-            "put the old state file back, keep them with `existing: skip`, or resume to buy them anew"
-        )
-
+    async def _ask(self, rule: str, reason: str) -> None:
         def write(connection: Connection) -> None:
-            connection.run("save_fact", service="", subject=subject, value=ASKED)
+            connection.run("save_fact", service="", subject=_subject(rule), value=ASKED)
             pause(connection, rule, reason, self._context.clock.wall())
 
         await self._context.store.write(write)
         log.error(reason, action="rule.paused", rule=rule)
 
 
-def _known(connection: Connection, subject: str, rule: str) -> tuple[str | None, bool]:
-    return fact(connection, "", subject), any(each.rule == rule for each in pauses(connection))
+def sight_of(connection: Connection, shelf: Shelf) -> Seen:
+    """What `FirstSight` would decide about a rule now; changes nothing. Blocking."""
+    return _judge(shelf, *_known(connection, shelf.rule.name))
 
 
-def _open(connection: Connection, subject: str, rule: str, *, was_asked: bool) -> None:
-    connection.run("save_fact", service="", subject=subject, value=SEEN)
+def _judge(shelf: Shelf, answer: str | None, paused: bool) -> Seen:
+    if answer == SEEN:
+        return Seen(Sight.OPEN)
+    if shelf.rule.existing is Existing.SKIP:
+        return Seen(Sight.SKIP)
+    if answer == ASKED:
+        return Seen(Sight.ASK if paused else Sight.OPEN)
+    if found := _earlier_result(shelf):
+        return Seen(
+            Sight.ASK,
+            f"this state file does not know the rule, but {shelf.rule.output} has results for it already, such as "
+            f"{found}: put the old state file back, keep them with `existing: skip`, or resume to buy them anew",
+        )
+    return Seen(Sight.OPEN)
+
+
+def _subject(rule: str) -> str:
+    return f"rule-seen:{rule}"
+
+
+def _known(connection: Connection, rule: str) -> tuple[str | None, bool]:
+    """What is on record of a rule, and whether it is paused."""
+    return fact(connection, "", _subject(rule)), any(each.rule == rule for each in pauses(connection))
+
+
+def _open(connection: Connection, rule: str, *, was_asked: bool) -> None:
+    connection.run("save_fact", service="", subject=_subject(rule), value=SEEN)
     if was_asked:
         resume(connection, rule)
 

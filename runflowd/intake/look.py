@@ -14,6 +14,7 @@ from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.naming import failure_note
 from runflowd.store.arrivals import forget_absent, set_aside
+from runflowd.store.history import record
 from runflowd.store.items import known_in_folder
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ PAGE = 32
 
 FOLDERS = 500
 """Remembered folders checked for existence in one go."""
+
+LEFT_OUT = ("EXISTING", "it was there before its rule, which says `existing: skip`")
+"""Code and reason of a file that a new rule leaves alone."""
 
 
 class Looking:
@@ -64,7 +68,7 @@ class Looking:
         for listing, remembered in zip(page, known, strict=True):
             for name, stat in listing.files.items():
                 before = remembered.get(name)
-                if before and before.stat == stat and before.state is not ItemState.WAITING:
+                if before and not is_news(before, stat):
                     back += [] if before.present else [before.id]
                 elif (path := listing.path_of(name)) and shelf.matcher.matches(path):
                     shelf.overflowed |= not shelf.settling.see(path, stat, now)
@@ -75,7 +79,7 @@ class Looking:
                     if entry.present and name not in listing.files
                 }
         if back:
-            await self._context.store.write(lambda connection: _mark_present(connection, back))
+            await self._context.store.write(partial(_mark_present, numbers=back, now=self._context.clock.wall()))
         if gone:
             await self._forget(shelf, gone)
 
@@ -121,9 +125,9 @@ class Looking:
             await self._context.store.write(partial(self._skip, shelf=shelf, chosen=chosen))
 
     def _skip(self, connection: Connection, shelf: Shelf, chosen: list[tuple[str, Stat]]) -> None:
-        now, reason = self._context.clock.wall(), "it was there before its rule, which says `existing: skip`"
+        now = self._context.clock.wall()
         for path, stat in chosen:
-            set_aside(connection, shelf.rule.name, path, stat, ItemState.SKIPPED, "EXISTING", reason, now)
+            set_aside(connection, shelf.rule.name, path, stat, ItemState.SKIPPED, *LEFT_OUT, now)
 
     async def _tell_trouble(self, shelf: Shelf, page: list[Listing]) -> None:
         for listing in page:
@@ -132,9 +136,15 @@ class Looking:
                 shelf.unreadable = shelf.unreadable or listing.trouble
 
 
-def _mark_present(connection: Connection, numbers: list[int]) -> None:
+def is_news(before: Known, stat: Stat) -> bool:
+    """Whether a file is to be looked at more closely; one that waits always is."""
+    return before.stat != stat or before.state is ItemState.WAITING
+
+
+def _mark_present(connection: Connection, numbers: list[int], now: float) -> None:
     for number in numbers:
         connection.run("mark_present", id=number)
+        record(connection, number, now, "the file is back")
 
 
 def _remove_notes(output: str, paths: list[str]) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import ItemState
 from runflowd.errors import ConfigError
 from runflowd.files import FileTrouble
-from runflowd.intake.accept import BAD_OVERRIDE, arrival
+from runflowd.intake.accept import arrival
 from runflowd.intake.overrides import Overrides
+from runflowd.intake.reading import BAD_OVERRIDE
 from runflowd.store.arrivals import arrive_again, drop_ready, set_aside
 from runflowd.store.items import item_from
 
@@ -39,7 +40,7 @@ async def refresh_ready(context: Context, shelf: Shelf) -> None:
 
 def _reword(connection: Connection, shelf: Shelf, item: Item, now: float) -> None:
     if not shelf.matcher.matches(item.path):
-        drop_ready(connection, item.id)
+        drop_ready(connection, item.id, now)
         return
     try:
         overrides = Overrides(shelf.rule).of(item.path.rpartition("/")[0])

@@ -11,11 +11,13 @@ import structlog
 from runflowd import files
 from runflowd.core.model import OnDelete
 from runflowd.store.facts import forget_output, outputs_of
+from runflowd.store.history import record
 from runflowd.store.items import item_from
 
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.model import Rule
+    from runflowd.store import Connection
     from runflowd.store.facts import Output
 
 log = structlog.get_logger()
@@ -37,8 +39,14 @@ async def remove_outputs(context: Context, rule: Rule) -> None:
     for item in map(item_from, rows):
         for output in await context.store.read(partial(outputs_of, item=item.id)):
             removed = await anyio.to_thread.run_sync(_remove, output)
-            await context.store.write(partial(forget_output, path=output.path))
+            await context.store.write(partial(_forget, output=output, removed=removed, now=context.clock.wall()))
             log.info("removed" if removed else "kept", action="output.removed", rule=rule.name, path=output.path)
+
+
+def _forget(connection: Connection, output: Output, now: float, *, removed: bool) -> None:
+    forget_output(connection, output.path)
+    what = "was removed with it" if removed else "is kept: somebody edited or removed it"
+    record(connection, output.item, now, f"the file stayed deleted, and its result {output.path} {what}")
 
 
 def _remove(output: Output) -> bool:

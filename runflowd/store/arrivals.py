@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runflowd.core.arrival import Decision, Twin, decide
-from runflowd.core.lifecycle import ItemState
-from runflowd.store.items import Item, Known, item_at, move, promote_follower, split
+from runflowd.core.arrival import UNBOUGHT, Decision, Twin, decide
+from runflowd.core.lifecycle import ItemState, check_item
+from runflowd.store.history import record
+from runflowd.store.items import Item, Known, item_at, move, path_of, promote_follower, split
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json, Stat
@@ -34,45 +35,97 @@ class Arrival:
     snapshot: str
 
 
-def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bool = False) -> Decision:
-    """Record a file that came to rest and say what was decided about it; `disposed` is that of `decide`.
+def foresee(connection: Connection, arrival: Arrival, *, disposed: bool = False) -> tuple[Item | None, Decision]:
+    """The item at the path of a file at rest, and what is to become of the file; reads only.
 
-    The decision and the row are one transaction, so two equal files can never both be bought.
+    `disposed` is that of `decide`.
     """
     existing = item_at(connection, arrival.rule, arrival.path)
     # A file to be run again counts as changed: its result stands until the new one replaces it, and
     # a result that was bought under the very same recipe is taken, not bought.
     same_content = existing is not None and existing.content == arrival.content and existing.stat.size != RERUN
     twin = _twin(connection, arrival, existing.id if existing and same_content else -1)
-    decision = decide(
-        existing.state if existing else None,
-        same_content=same_content,
-        twin=twin,
-        disposed=disposed,
-    )
+    state = existing.state if existing else None
+    return existing, decide(state, same_content=same_content, twin=twin, disposed=disposed)
+
+
+def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bool = False) -> Decision:
+    """Record a file that came to rest and say what was decided about it; `disposed` is that of `decide`.
+
+    The decision and the row are one transaction, so two equal files can never both be bought.
+    """
+    existing, decision = foresee(connection, arrival, disposed=disposed)
     if existing and decision.touch:
         connection.run("touch_item", id=existing.id, **_stat(arrival.stat))
-        if decision.state is not existing.state:
-            move(connection, existing.id, existing.state, decision.state)
+        if decision.state is existing.state:
+            record(connection, existing.id, now, "looked at again: the same content")
+        else:
+            detail = "dropped again: its result is there, its source is disposed of"
+            move(connection, existing.id, existing.state, decision.state, now=now, detail=detail)
         return decision
     values = _arrival_values(arrival, decision, now)
-    if existing and decision.supersede:
-        connection.run("supersede_item", id=existing.id)
+    detail = _told(connection, arrival, decision)
     if existing and not decision.supersede:
-        promote_follower(connection, existing.id)
-        connection.run("replace_item", id=existing.id, **values)
+        _write_over(connection, existing, values, now, detail)
     else:
-        noted = 2 if existing and existing.noted else 0
-        connection.run("insert_item", rule=arrival.rule, noted=noted, now=now, **split(arrival.path), **values)
+        _write_beside(connection, arrival.rule, arrival.path, existing, values, now, detail)
     return decision
 
 
 def arrive_again(connection: Connection, item: Item, arrival: Arrival, now: float) -> None:
     """Word a ready item anew, after its rule was edited; a twin under the new recipe is not bought twice."""
-    twin = _twin(connection, arrival, item.id)
-    decision = decide(ItemState.WAITING, same_content=True, twin=twin)
-    promote_follower(connection, item.id)
-    connection.run("replace_item", id=item.id, **_arrival_values(arrival, decision, now))
+    decision = foresee_again(connection, item, arrival)
+    detail = f"worded anew after an edit of its rule: {_told(connection, arrival, decision)}"
+    _write_over(connection, item, _arrival_values(arrival, decision, now), now, detail)
+
+
+def foresee_again(connection: Connection, item: Item, arrival: Arrival) -> Decision:
+    """What becomes of a ready item that is worded anew; reads only."""
+    return decide(ItemState.WAITING, same_content=True, twin=_twin(connection, arrival, item.id))
+
+
+def _write_over(connection: Connection, existing: Item, values: dict[str, Any], now: float, detail: str) -> None:
+    """Give the row of a content that was not bought to the content that took its place."""
+    if values["state"] is not existing.state:
+        check_item(existing.state, values["state"])
+    promote_follower(connection, existing.id, now)
+    connection.run("replace_item", id=existing.id, **values)
+    record(connection, existing.id, now, detail, values["failure_code"])
+
+
+def _write_beside(
+    connection: Connection,
+    rule: str,
+    path: str,
+    existing: Item | None,
+    values: dict[str, Any],
+    now: float,
+    detail: str,
+) -> None:
+    """A row of its own; the content that was at that path, and may have been bought, is kept beside it."""
+    if existing:
+        connection.run("supersede_item", id=existing.id)
+    noted = 2 if existing and existing.noted else 0
+    number = connection.all("insert_item", rule=rule, noted=noted, now=now, **split(path), **values)[0]["id"]
+    record(connection, number, now, detail, values["failure_code"])
+    if existing:
+        record(connection, existing.id, now, f"another content took its place: item {number}")
+
+
+def _told(connection: Connection, arrival: Arrival, decision: Decision) -> str:
+    """What became of a file at rest, in words."""
+    found = f"at rest, {arrival.stat.size:,} bytes, {arrival.mime}, content {arrival.content[:12]}"
+    twin = connection.one("item_by_id", id=decision.twin) if decision.twin is not None else None
+    if twin is None:
+        return found
+    same = f"{found}, the same as item {twin['id']} ({path_of(twin)})"
+    match decision.state:
+        case ItemState.UNKNOWN:
+            return f"{same}: {_TWIN_UNKNOWN}"
+        case ItemState.DELIVERING:
+            return f"{same}, which is done: takes its result"
+        case _:
+            return f"{same}, which is on its way: takes its result, buys nothing"
 
 
 def _twin(connection: Connection, arrival: Arrival, besides: int) -> Twin | None:
@@ -87,7 +140,7 @@ def _stat(stat: Stat) -> dict[str, int]:
 _TWIN_UNKNOWN = "another file has the same content, and whether that was bought is not known"
 
 
-def _arrival_values(arrival: Arrival, decision: Decision, now: float) -> dict[str, object]:
+def _arrival_values(arrival: Arrival, decision: Decision, now: float) -> dict[str, Any]:
     doubtful = decision.state is ItemState.UNKNOWN
     return {
         **_stat(arrival.stat),
@@ -123,7 +176,7 @@ def set_aside(
     existing = item_at(connection, rule, path)
     if existing and (existing.stat, existing.state, existing.failure_code) == (stat, state, code):
         return False
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         **dict.fromkeys(("content", "recipe", "input", "snapshot", "source_item", "ready_at")),
         **_stat(stat),
         "state": state,
@@ -133,51 +186,28 @@ def set_aside(
         "failure": reason,
         "ended_at": now if state is ItemState.FAILED else None,
     }
-    replaceable = {
-        ItemState.WAITING,
-        ItemState.READY,
-        ItemState.FOLLOWING,
-        ItemState.FAILED,
-        ItemState.SKIPPED,
-    }
-    if existing and existing.state in replaceable:
-        promote_follower(connection, existing.id)
-        connection.run("replace_item", id=existing.id, **values)
-        return True
-    if existing:
-        connection.run("supersede_item", id=existing.id)
-    connection.run(
-        "insert_item", rule=rule, noted=2 if existing and existing.noted else 0, now=now, **split(path), **values
-    )
+    if existing and existing.state in UNBOUGHT:
+        _write_over(connection, existing, values, now, reason)
+    else:
+        _write_beside(connection, rule, path, existing, values, now, reason)
     return True
 
 
 def forget_absent(connection: Connection, known: Known, now: float) -> None:
     """The file is gone: unbought rows are dropped, bought ones remembered as absent."""
     if known.state in {ItemState.READY, ItemState.FOLLOWING}:
-        promote_follower(connection, known.id)
-        move(
-            connection,
-            known.id,
-            known.state,
-            ItemState.SKIPPED,
-            code="GONE",
-            reason="deleted before it was sent",
-        )
+        promote_follower(connection, known.id, now)
+        reason = "deleted before it was sent"
+        move(connection, known.id, known.state, ItemState.SKIPPED, now=now, code="GONE", reason=reason)
     if not connection.run("delete_unbought", id=known.id):
         connection.run("mark_absent", id=known.id, now=now)
+        record(connection, known.id, now, "the file is not in the watched folder any more")
 
 
-def drop_ready(connection: Connection, number: int) -> None:
+def drop_ready(connection: Connection, number: int, now: float) -> None:
     """The rule takes this file no more, and it was not sent: found anew if the rule takes it again."""
-    promote_follower(connection, number)
-    move(
-        connection,
-        number,
-        ItemState.READY,
-        ItemState.SKIPPED,
-        code="EXCLUDED",
-        reason="left out since the rule was edited",
-    )
+    promote_follower(connection, number, now)
+    reason = "left out since the rule was edited"
+    move(connection, number, ItemState.READY, ItemState.SKIPPED, now=now, code="EXCLUDED", reason=reason)
     if not connection.run("delete_unbought", id=number):
         connection.run("look_again", id=number)

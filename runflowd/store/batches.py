@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.batching import take
 from runflowd.core.lifecycle import BatchState, ItemState, check_batch
+from runflowd.store.history import record
 from runflowd.store.items import Item, move, promote_follower
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def new_batch(
         "put_in_batch",
         [{"batch": batch, "position": index, "id": number} for index, number in enumerate(numbers)],
     )
+    for number in numbers:
+        record(connection, number, now, f"sealed in batch {batch}, as one of {len(numbers)}")
     return batch
 
 
@@ -227,15 +230,16 @@ def drop_from_batch(connection: Connection, item: Item, state: ItemState, code: 
     connection.run("leave_batch", id=item.id)
     if state is not ItemState.FAILED:
         connection.run("look_again", id=item.id)
-    promote_follower(connection, item.id)
+    promote_follower(connection, item.id, now)
 
 
 def split_batch(connection: Connection, batch: Batch, items: list[Item], now: float) -> None:
     """The service refuses the batch and does not say why: try its halves, each under keys of its own."""
     middle = len(items) // 2
-    move_batch(connection, batch, BatchState.REFUSED, code="SPLIT", reason="refused whole; tried in halves", now=now)
+    reason = "refused whole; tried in halves"
+    move_batch(connection, batch, BatchState.REFUSED, code="SPLIT", reason=reason, now=now)
     for item in items:
-        move(connection, item.id, ItemState.BATCHED, ItemState.READY)
+        move(connection, item.id, ItemState.BATCHED, ItemState.READY, now=now, detail=f"its batch was {reason}")
     for half in (items[:middle], items[middle:]):
         numbers = [item.id for item in half]
         new_batch(connection, numbers, batch.snapshot, batch.rule, batch.model, batch.service, now)

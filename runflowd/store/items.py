@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runflowd.core.lifecycle import ItemState, check_item
 from runflowd.core.model import Json, Stat
+from runflowd.core.naming import failure_note
+from runflowd.store.history import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,33 +140,38 @@ def move(
     before: ItemState,
     after: ItemState,
     *,
+    now: float,
     code: str = "",
     reason: str = "",
-    now: float | None = None,
+    detail: str = "",
 ) -> bool:
     """Move an item along the table of transitions; False when it is no longer in `before`.
 
+    `code` and `reason` say why it failed or waits; `detail` is for its story where there is no such reason.
     Who follows an item shares its doubt, and leaves it with it.
     """
     check_item(before, after)
     ended = now if after in {ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN} else None
     values = {"failure_code": code, "failure": reason, "ended_at": ended}
     moved = connection.run("move_item", id=number, before=before, after=after, **values) == 1
+    if moved:
+        record(connection, number, now, detail or reason, code)
     if moved and after is ItemState.UNKNOWN:
         for row in connection.all("followers", id=number):
             move(connection, row["id"], ItemState.FOLLOWING, after, code=code, reason=reason, now=now)
     if moved and before is ItemState.UNKNOWN and after is not ItemState.FAILED:
         for row in connection.all("followers_in_doubt", id=number):
-            move(connection, row["id"], ItemState.UNKNOWN, ItemState.FOLLOWING)
+            move(connection, row["id"], ItemState.UNKNOWN, ItemState.FOLLOWING, now=now, detail=f"with item {number}")
     return moved
 
 
-def note_written(connection: Connection, item: Item) -> bool:
+def note_written(connection: Connection, item: Item, now: float) -> bool:
     """A note stands beside an item that was claimed for it; False when nobody needs it any more.
 
     Another trouble with the same file may have come up meanwhile: then the note is to be written anew.
     """
     if connection.run("note_stands", id=item.id, generation=item.generation):
+        record(connection, item.id, now, f"told in the output folder: {failure_note(item.path)}")
         return True
     standing = item_at(connection, item.rule, item.path)
     if standing is None or standing.state not in {ItemState.FAILED, ItemState.UNKNOWN, ItemState.WAITING}:
@@ -173,23 +180,26 @@ def note_written(connection: Connection, item: Item) -> bool:
     return True
 
 
-def promote_follower(connection: Connection, number: int) -> None:
+def promote_follower(connection: Connection, number: int, now: float) -> None:
     """An item will have no result: its first follower becomes ready, the others follow that one."""
     followers = [row["id"] for row in connection.all("followers", id=number)]
     if not followers:
         return
     first, *others = followers
-    move(connection, first, ItemState.FOLLOWING, ItemState.READY)
+    why = f"item {number}, whose result it was to take, will have none"
+    move(connection, first, ItemState.FOLLOWING, ItemState.READY, now=now, detail=why)
     connection.run("follow", id=first, source_item=None)
     for other in others:
         connection.run("follow", id=other, source_item=first)
+        record(connection, other, now, f"follows item {first} now")
 
 
-def release_followers(connection: Connection, number: int) -> int:
+def release_followers(connection: Connection, number: int, now: float) -> int:
     """An item is done: whoever followed it may take its result. Gives how many."""
     followers = connection.all("followers", id=number)
     for row in followers:
-        move(connection, row["id"], ItemState.FOLLOWING, ItemState.DELIVERING)
+        detail = f"takes the result of item {number}"
+        move(connection, row["id"], ItemState.FOLLOWING, ItemState.DELIVERING, now=now, detail=detail)
     return len(followers)
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import BOUGHT, IN_FLIGHT, ItemState
+from runflowd.store.history import record
 from runflowd.store.items import item_by_id, move
 
 if TYPE_CHECKING:
@@ -30,32 +31,42 @@ class Retried(StrEnum):
     REFUSED = "may have been bought already; `--buy-again` buys it once more"
 
 
-def retry(connection: Connection, item: Item, *, buy_again: bool) -> Retried:
+def retry(connection: Connection, item: Item, now: float, *, buy_again: bool) -> Retried:
     """Give a failed or unknown item another try; one that may have been bought only with `buy_again`."""
     if item.state is ItemState.FAILED:
-        connection.run("look_again", id=item.id)
+        ask_again(connection, item.id, now)
         return Retried.LOOK
     twin = item_by_id(connection, item.source_item) if item.batch is None and item.source_item else None
     if twin is not None and twin.state in BOUGHT | IN_FLIGHT:
-        return _retry_with(connection, twin, item, buy_again=buy_again)
+        return _retry_with(connection, twin, item, now, buy_again=buy_again)
     if item.failure_code in _NOT_FETCHED and not buy_again:
-        move(connection, item.id, ItemState.UNKNOWN, ItemState.DELIVERING)
+        _leave_doubt(connection, item, ItemState.DELIVERING, Retried.FETCH, now)
         return Retried.FETCH
     if item.failure_code in _NOT_SHOWN and item.batch is not None:
         connection.run("batch_again", id=item.batch)
-        move(connection, item.id, ItemState.UNKNOWN, ItemState.SUBMITTED)
+        _leave_doubt(connection, item, ItemState.SUBMITTED, Retried.ASK, now)
         return Retried.ASK
     if not buy_again:
         return Retried.REFUSED
-    move(connection, item.id, ItemState.UNKNOWN, ItemState.READY)
+    _leave_doubt(connection, item, ItemState.READY, Retried.BUY, now)
     connection.run("buy_again", id=item.id, client_ref=uuid.uuid4().hex)
     return Retried.BUY
 
 
-def _retry_with(connection: Connection, twin: Item, item: Item, *, buy_again: bool) -> Retried:
+def ask_again(connection: Connection, number: int, now: float) -> None:
+    """Have the file of a failed item looked at anew, as if it had been touched."""
+    connection.run("look_again", id=number)
+    record(connection, number, now, f"another try was asked for: {Retried.LOOK}")
+
+
+def _leave_doubt(connection: Connection, item: Item, after: ItemState, what: Retried, now: float) -> None:
+    move(connection, item.id, ItemState.UNKNOWN, after, now=now, detail=f"another try was asked for: {what}")
+
+
+def _retry_with(connection: Connection, twin: Item, item: Item, now: float, *, buy_again: bool) -> Retried:
     """The item was to take its twin's result, so it is the twin that is retried; who follows it comes along."""
     if twin.state is ItemState.UNKNOWN:
-        return retry(connection, twin, buy_again=buy_again)
+        return retry(connection, twin, now, buy_again=buy_again)
     after = ItemState.DELIVERING if twin.state is ItemState.DONE else ItemState.FOLLOWING
-    move(connection, item.id, ItemState.UNKNOWN, after)
+    _leave_doubt(connection, item, after, Retried.FETCH, now)
     return Retried.FETCH

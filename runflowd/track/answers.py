@@ -25,7 +25,9 @@ def record_answer(connection: Connection, item: Item, answer: Answer, now: float
         cost=str(answer.cost) if answer.cost is not None else None,
     )
     if answer.status is Status.SUCCEEDED:
-        move(connection, item.id, ItemState.SUBMITTED, ItemState.DELIVERING)
+        cost = "" if answer.cost is None else f" and cost ${answer.cost}"
+        detail = f"run {answer.run_id or item.run_id} succeeded{cost}"
+        move(connection, item.id, ItemState.SUBMITTED, ItemState.DELIVERING, now=now, detail=detail)
         return
     code, reason = failure_of(answer)
     move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, code=code, reason=reason, now=now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd.store.items import item_from
+from runflowd.store.retries import ask_again
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -23,7 +24,7 @@ async def retry(context: Context, reference: str) -> Item | None:
         row = connection.one("failed_by_reference", reference=reference)
         if row is None or row["rule"] not in context.rules:
             return None
-        connection.run("look_again", id=row["id"])
+        ask_again(connection, row["id"], context.clock.wall())
         return item_from(row)
 
     item = await context.store.write(write)

@@ -243,7 +243,7 @@ def test_followers_take_the_result_when_it_is_there(connection: Connection) -> N
     first = item_at(connection, "studio", "a.jpg")
     assert first is not None
 
-    assert release_followers(connection, first.id) == 1
+    assert release_followers(connection, first.id, NOW) == 1
 
 
 def test_when_the_first_one_goes_the_next_one_is_bought(connection: Connection) -> None:

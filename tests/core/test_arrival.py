@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.core.arrival import Decision, Twin, decide
-from runflowd.core.lifecycle import BOUGHT, ItemState
+from runflowd.core.arrival import UNBOUGHT, Decision, Twin, decide
+from runflowd.core.lifecycle import BOUGHT, ITEM_MOVES, ItemState
 
 STATES = st.sampled_from(ItemState)
 TWINS = st.none() | st.builds(
@@ -84,3 +84,23 @@ def test_with_a_twin_nothing_becomes_ready(existing: ItemState | None, twin: Twi
     decision = decide(existing, same_content=False, twin=twin)
 
     assert twin is None or decision.state is not ItemState.READY
+
+
+@given(st.sampled_from(sorted(UNBOUGHT)), st.booleans(), st.booleans(), TWINS)
+def test_whatever_is_decided_is_a_legal_move(
+    existing: ItemState, same: bool, disposed: bool, twin: Twin | None
+) -> None:
+    """The table of transitions knows every way on which another content takes over a row."""
+    decision = decide(existing, same_content=same, twin=twin, disposed=disposed)
+
+    assert decision.state in ITEM_MOVES[existing] | {existing}
+
+
+@pytest.mark.parametrize("existing", sorted(UNBOUGHT))
+def test_a_file_that_cannot_be_taken_is_set_aside_from_every_state_in_which_it_cost_nothing(
+    existing: ItemState,
+) -> None:
+    """It waits, failed or was left out, whatever was known of its path before."""
+    aside = {ItemState.WAITING, ItemState.FAILED, ItemState.SKIPPED}
+
+    assert set() == aside - ITEM_MOVES[existing] - {existing}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from stage_rig import running
+from stage_rig import EPOCH, running
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.store.items import move
@@ -56,7 +56,9 @@ async def test_who_shares_a_doubt_is_released_with_it(tmp_path: Path) -> None:
         await rig.settled(2)
         rig.switch(faults={})
         (bought,) = [item for item in await rig.items() if item.batch]
-        await rig.store.write(partial(move, number=bought.id, before=ItemState.UNKNOWN, after=ItemState.DELIVERING))
+        await rig.store.write(
+            partial(move, number=bought.id, before=ItemState.UNKNOWN, after=ItemState.DELIVERING, now=EPOCH)
+        )
         rig.engine.context.bells.ring_all()
         await rig.settled(2)
 
@@ -73,7 +75,7 @@ async def test_a_retry_of_either_brings_both(tmp_path: Path, name: str) -> None:
         await rig.settled(2)
         rig.switch(faults={})
         (asked,) = [item for item in await rig.items() if item.path == name]
-        await rig.store.write(partial(retry, item=asked, buy_again=False))
+        await rig.store.write(partial(retry, item=asked, now=EPOCH, buy_again=False))
         rig.engine.context.bells.ring_all()
         await rig.settled(2)
 
@@ -89,7 +91,7 @@ async def test_both_bought_again_are_bought_once(tmp_path: Path) -> None:
         await rig.settled(2)
         rig.switch(readings={})
         for item in await rig.items():
-            await rig.store.write(partial(retry, item=item, buy_again=True))
+            await rig.store.write(partial(retry, item=item, now=EPOCH, buy_again=True))
         rig.engine.context.bells.ring_all()
         await rig.settled(2)
 

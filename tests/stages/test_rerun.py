@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from stage_rig import picture, rule, running
+from stage_rig import EPOCH, picture, rule, running
 
-from runflowd.config import Config, LocalService, Service
-from runflowd.control.desk import Desk
-from runflowd.control.registry import entry
 from runflowd.core.lifecycle import ItemState
 from runflowd.store.retries import retry
 
@@ -21,27 +18,15 @@ if TYPE_CHECKING:
     from stage_rig import Rig
 
     from runflowd.core.model import Rule
-    from runflowd.store import Connection
 
 pytestmark = pytest.mark.anyio
 
 
-async def ask(rig: Rig, name: str, **parameters: Any) -> dict[str, Any]:
-    """The answer to a command, as the control socket would give it."""
-    rules = tuple(rig.engine.context.rules.values())
-    config = Config((), "", Service(local=LocalService()), rules)
-
-    def work(connection: Connection) -> dict[str, Any]:
-        return entry(name).handler()(Desk(connection, rig.store.path, config, 0.0), parameters)
-
-    return await rig.store.write(work)
-
-
 async def rerun(rig: Rig, *, missing: bool = False, patterns: tuple[str, ...] = ()) -> dict[str, str]:
     """Do what the command does; give what was chosen for each path."""
-    chosen = (await ask(rig, "rerun-choose", rule="studio", missing=missing, patterns=patterns))["items"]
+    chosen = (await rig.ask("rerun-choose", rule="studio", missing=missing, patterns=patterns))["items"]
     todo = [item for item in chosen if item["what"] in {"buy", "fetch"}]
-    await ask(rig, "rerun", items=todo, missing=missing)
+    await rig.ask("rerun", items=todo, missing=missing)
     return {item["path"]: item["what"] for item in chosen}
 
 
@@ -137,7 +122,7 @@ async def test_a_result_the_service_has_no_more_is_bought_only_when_told_so(tmp_
         before = ([item.failure_code for item in await rig.items()], rig.charged())
         rig.switch(faults={})
         lost = next(item for item in await rig.items() if item.current)
-        await rig.store.write(partial(retry, item=lost, buy_again=True))
+        await rig.store.write(partial(retry, item=lost, now=EPOCH, buy_again=True))
         await rig.until(lambda states: states["a.jpg"] is ItemState.DONE)
 
         assert ((["RESULT_LOST"], [1]), [2]) == (before, rig.charged())

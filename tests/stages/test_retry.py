@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from stage_rig import rule, running
+from stage_rig import EPOCH, rule, running
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 async def ask(rig: Rig, *, buy_again: bool = False) -> list[Retried]:
     """Retry what failed or is unknown as the command does: in the state file, with no word to the daemon."""
     wanted = [item for item in await rig.items() if item.state in {ItemState.FAILED, ItemState.UNKNOWN}]
-    return [await rig.store.write(partial(retry, item=item, buy_again=buy_again)) for item in wanted]
+    return [await rig.store.write(partial(retry, item=item, now=EPOCH, buy_again=buy_again)) for item in wanted]
 
 
 async def test_a_failed_item_is_tried_again(tmp_path: Path) -> None:

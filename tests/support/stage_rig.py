@@ -21,8 +21,12 @@ from runflowd.api.client import Runflow
 from runflowd.api.values import Limits as ApiLimits
 from runflowd.api.values import SecretKey, Service
 from runflowd.clock import Clock
-from runflowd.config import Limits
+from runflowd.config import Config, Limits
+from runflowd.config import LocalService as LocalWanted
+from runflowd.config import Service as ServiceWanted
 from runflowd.context import Context, Remote
+from runflowd.control.desk import Desk
+from runflowd.control.registry import entry
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.model import BatchLimits, Rule
 from runflowd.deliver import Deliver
@@ -100,6 +104,17 @@ class Rig:
     def charged(self) -> list[int]:
         """How often each content was charged, from the service's own books."""
         return [entry["times"] for entry in ledger(self.local.service)["charges"]]
+
+    async def ask(self, name: str, **parameters: Any) -> dict[str, Any]:
+        """The answer to a command, as the control socket would give it."""
+        context = self.engine.context
+        config = Config((), "", ServiceWanted(local=LocalWanted()), tuple(context.rules.values()))
+
+        def work(connection: Connection) -> dict[str, Any]:
+            desk = Desk(connection, context.store.path, config, context.clock.wall())
+            return entry(name).handler()(desk, parameters)
+
+        return await self.store.write(work)
 
     async def until(self, done: Callable[[dict[str, ItemState]], bool], seconds: float = 3600.0) -> float:
         """Wait in virtual time for the states to be so; give the seconds that took."""

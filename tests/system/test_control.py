@@ -16,6 +16,7 @@ from command_line import Desk, desk_in
 from daemon_process import picture, until
 
 from runflowd import __version__
+from runflowd.control.alone import Alone
 from runflowd.control.reach import LONGEST, short
 from runflowd.places import control_sockets
 
@@ -259,3 +260,25 @@ def test_without_a_place_for_the_socket_the_daemon_works(desk: Desk) -> None:
         said = desk.call("status", "--json", env=env).json
 
     assert (None, True, True) == (said["daemon"], said["running"], "action=control.closed" in desk.log())
+
+
+def test_the_story_of_a_file_is_the_same_with_and_without_a_daemon(busy: Desk) -> None:
+    """Asked by its path in the rule, by the way to the file, and by its number."""
+    (item,) = busy.call("list", "--path", "mug*", "--json").json
+    over_the_socket = busy.call("logs", "mug.jpg", "--json").json
+    by_number = busy.call("logs", str(item["id"]), "--json").json
+    plain = busy.call("logs", "in/mug.jpg", "--rule", "one").out
+    alone = Alone(busy.config).answer("logs", {"path": "mug.jpg"})["versions"]
+
+    assert [over_the_socket] * 2 == [by_number, alone]
+    states = ["ready", "batched", "submitted", "delivering", "done"]
+    assert states == [step["state"] for step in over_the_socket[0]["steps"]]
+    assert [] == [word for word in (*states, "result: mug.jpg", item["run"]) if word not in plain]
+
+
+def test_a_file_that_nobody_knows_has_no_story(busy: Desk) -> None:
+    """The answer says where to look instead."""
+    said = [busy.call("logs", "nix.jpg"), busy.call("logs", "999999"), busy.call("logs", "mug.jpg", "--rule", "two")]
+
+    assert [1, 1, 1] == [each.code for each in said]
+    assert "runflowd plan" in said[0].err

@@ -1,0 +1,106 @@
+"""`runflowd logs`: the whole story of one file, step by step."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runflowd.commands.asking import Asking
+from runflowd.commands.exits import CommandError
+from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.suggesting import rule_names
+from runflowd.commands.wording import money
+from runflowd.core.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    Version = dict[str, Any]
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--rule", shell_complete=rule_names, help="Only the file of this rule.")
+@click.argument("path", type=click.Path())
+def command(place: Path | None, rule: str | None, path: str, *, as_json: bool) -> None:
+    """Tell the whole story of the file at PATH: each step with its moment and reason, of every content it had.
+
+    PATH is below the watched folder, as `runflowd list` shows it, or leads to the file itself; the id of an item,
+    as `runflowd list --json` shows it, does as well. Times are local ones, in JSON those of UTC.
+    """
+    versions = _versions(Asking(place), path, rule)
+    if not versions:
+        sentence = (
+            f"nothing is on record of {printable(path)}. `runflowd list --path` finds files by pattern; "
+            "`runflowd plan` says why a file is not taken."
+        )
+        raise CommandError(sentence)
+    if as_json:
+        echo_json(versions)
+        return
+    for number, version in enumerate(versions):
+        click.echo("\n" if number else "", nl=False)
+        for line in _lines(version):
+            click.echo(line)
+
+
+def _versions(asking: Asking, path: str, rule: str | None) -> list[Version]:
+    found: list[Version] = []
+    after: int | None = 0
+    while after is not None:  # in pages, between which the daemon serves others
+        page = asking.ask("logs", path=path, absolute=os.path.abspath(path), rule=rule, after=after)  # noqa: PTH100
+        found += page["versions"]
+        after = page["next"]
+    if found or not (path.isascii() and path.isdecimal()):
+        return found
+    alone: list[Version] = asking.ask("logs", item=int(path))["versions"]
+    return [version for version in alone if rule in {None, version["rule"]}]
+
+
+def _lines(version: Version) -> Iterator[str]:
+    state = version["state"] if version["current"] else f"{version['state']}, before another content took its place"
+    cost = f", {money(Decimal(version['cost']))}" if version["cost"] is not None else ""
+    head = f"{printable(version['path'])} (rule {printable(version['rule'])}, item {version['id']}): {state}{cost}"
+    yield click.style(head, bold=True)
+    if not version["whole"]:
+        since = f"what came before {_local(version['steps'][0]['at'])}" if version["steps"] else "what became of it"
+        yield click.style(
+            f"  First seen {_local(version['found_at'])}; {since} was not written down by the version of then.",
+            dim=True,
+        )
+    for step in version["steps"]:
+        code = f" [{step['code']}]" if step["code"] else ""
+        yield f"  {_local(step['at'])}  {step['state']:<10}  {printable(step['detail'])}{code}".rstrip()
+    yield from (f"  {name:<20} {value}" for name, value in _facts(version) if value)
+    for line in version["now"]:
+        yield f"  -> {line}"
+
+
+def _facts(version: Version) -> Iterator[tuple[str, str]]:
+    """What is known beside the steps."""
+    batch = version["batch"]
+    if batch:
+        upload = batch["upload"]
+        yield "model", batch["model"]
+        yield "batch", f"{batch['id']}, {batch['state']}"
+        yield "batch at the service", printable(batch["remote_id"] or "")
+        yield "uploaded", f"asset {upload['asset']}, {_local(upload['at'])}" if upload else ""
+        for request in batch["requests"]:
+            doubt = ", once without an answer" if request["ambiguous"] else ""
+            yield "request to buy", f"{_local(request['at'])}, {request['outcome']}{doubt}"
+    yield "run", printable(version["run"] or "")
+    yield "reference", version["reference"]
+    if version["source"]:
+        yield "result taken from", f"item {version['source']['id']}, {version['source']['path']}"
+    for output in version["outputs"]:
+        yield "result", output["path"] if output["written"] else f"{output['path']} (not in place yet)"
+
+
+def _local(moment: str) -> str:
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")

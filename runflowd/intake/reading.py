@@ -1,0 +1,97 @@
+"""What a file at rest is, told by its bytes: a whole image, half of one, or nothing that is sent."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from runflowd import files
+from runflowd.core.imagetype import NotAnImage, Partial, check
+from runflowd.core.lifecycle import ItemState
+from runflowd.errors import ConfigError
+from runflowd.intake.overrides import Overrides
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Json, Rule, Stat
+    from runflowd.core.settle import StillChanging
+
+BAD_OVERRIDE = "BAD_OVERRIDE"
+"""The failure code of files whose folder has a `_runflow.yaml` with mistakes; they wait until it is corrected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A whole image, hashed, and what its folder overrides in the rule's input."""
+
+    stat: Stat
+    content: str
+    mime: str
+    overrides: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """It rests, but its end is missing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It is not taken: for good (`FAILED`), or until something changes (`WAITING`)."""
+
+    stat: Stat
+    state: ItemState
+    code: str
+    reason: str
+
+
+Finding: TypeAlias = Good | Unfinished | Refused | None
+
+
+def look_at(root: str, paths: list[str]) -> dict[str, Stat | None]:
+    """A fresh look at each file; those that cannot be looked at are left out. Blocking."""
+    seen: dict[str, Stat | None] = {}
+    for path in paths:
+        with suppress(files.FileTrouble):
+            seen[path] = files.stat(root, path)
+    return seen
+
+
+def read_all(rule: Rule, rested: dict[str, Stat], limit: int) -> list[tuple[str, Finding]]:
+    """What each file is. Blocking."""
+    overrides = Overrides(rule)
+    return [(path, _read(rule.watch, path, stat, limit, overrides)) for path, stat in rested.items()]
+
+
+def restless(verdict: StillChanging, stat: Stat) -> Refused:
+    if stat.size == 0:
+        return Refused(stat, ItemState.FAILED, "EMPTY", "the file is empty (0 bytes)")
+    return Refused(stat, ItemState.WAITING, "STILL_CHANGING", f"{verdict.reason} for {verdict.waited:.0f} s")
+
+
+def _read(root: str, path: str, stat: Stat, limit: int, overrides: Overrides) -> Finding:
+    """What a file at rest is, told by its bytes. Blocking."""
+    if stat.size > limit:
+        reason = f"the file has {stat.size:,} bytes; the service takes at most {limit:,}"
+        return Refused(stat, ItemState.FAILED, "TOO_LARGE", reason)
+    try:
+        return _read_whole(root, path, stat, overrides)
+    except ConfigError as mistake:
+        return Refused(stat, ItemState.WAITING, BAD_OVERRIDE, str(mistake))
+    except (files.Changed, files.Missing):
+        return None  # the tracker hands it out again
+    except files.FileTrouble as trouble:
+        return Refused(stat, ItemState.WAITING, "UNREADABLE", str(trouble))
+
+
+def _read_whole(root: str, path: str, stat: Stat, overrides: Overrides) -> Finding:
+    with files.image_source(root, path) as source:
+        found = check(source)
+    if isinstance(found, Partial):
+        return Unfinished(found.reason)
+    if isinstance(found, NotAnImage):
+        return Refused(stat, ItemState.FAILED, "NOT_AN_IMAGE", found.reason)
+    settings = overrides.of(path.rpartition("/")[0])
+    return Good(stat, files.hash_file(root, path, stat), found.type.mime, settings)

@@ -1,0 +1,29 @@
+-- name: record_step
+INSERT INTO history (item, at, state, code, detail)
+SELECT item.id, :now, item.state, :code, :detail FROM item
+WHERE item.id = :item AND NOT EXISTS (
+    SELECT 1 FROM (SELECT * FROM history WHERE history.item = :item ORDER BY history.id DESC LIMIT 1) AS last
+    WHERE last.state = item.state AND last.code = :code AND last.detail = :detail)
+
+-- name: steps
+SELECT at, state, code, detail FROM history WHERE item = :item ORDER BY id
+
+-- name: step_too_many
+SELECT id FROM history WHERE item = :item ORDER BY id LIMIT 1 OFFSET :most
+
+-- name: middle_steps
+SELECT id, state FROM history WHERE item = :item ORDER BY id LIMIT :limit OFFSET :beginning
+
+-- name: leave_out_steps
+DELETE FROM history WHERE item = :item AND id > :begin AND id <= :end
+
+-- name: mark_left_out
+UPDATE history SET detail = detail || :mark WHERE id = :id AND instr(detail, :mark) = 0
+
+-- name: versions_of
+SELECT * FROM item
+WHERE id > :after AND id <= :until AND folder = :folder AND name = :name AND (:rule IS NULL OR rule = :rule)
+ORDER BY id LIMIT :limit
+
+-- name: newest_item
+SELECT id FROM item ORDER BY id DESC LIMIT 1
