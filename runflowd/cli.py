@@ -15,6 +15,7 @@ COMMANDS = {
     "sync": "Process everything pending once, then end.",
     "check": "Say what is wrong with the configuration, or what it means.",
     "doctor": "Examine everything the daemon rests on, and name the remedies.",
+    "plan": "Show what `sync` would send now, and why the rest would wait.",
     "status": "Show how things stand, whether a daemon runs or not.",
     "list": "List files by rule, state, path or batch.",
     "logs": "Tell the whole story of one file.",

@@ -282,3 +282,34 @@ def test_a_file_that_nobody_knows_has_no_story(busy: Desk) -> None:
 
     assert [1, 1, 1] == [each.code for each in said]
     assert "runflowd plan" in said[0].err
+
+
+def test_a_plan_is_made_beside_a_daemon(busy: Desk) -> None:
+    """It reads the state file that the daemon works on, and buys nothing."""
+    whole = busy.call("plan", "--rule", "one", "--json").json
+    fates = {entry["path"]: entry["fate"] for entry in whole["files"]}
+
+    assert ("done", ["one"], 0) == (
+        fates["mug.jpg"],
+        [each["name"] for each in whole["rules"]],
+        whole["rules"][0]["counts"]["buy"],
+    )
+    assert 2 == busy.call("plan", "--rule", "nix").code
+
+
+def test_a_plan_needs_neither_a_daemon_nor_a_state_file(desk: Desk) -> None:
+    """It names so many files of a group and counts the others; JSON has all of them."""
+    for number in range(3):
+        (desk.input / f"{number}.jpg").write_bytes(picture())
+    (desk.input / "\x1b[2J.txt").write_text("no image")
+    plain, whole = desk.call("plan", "--limit", "1").out, desk.call("plan", "--json").json
+
+    assert [] == [
+        words
+        for words in ("3 files would be bought", "price unknown", "and 2 more", "\\x1b[2J.txt: ", "In all 3 files")
+        if words not in plain
+    ]
+    assert {"0.jpg": "buy", "1.jpg": "buy", "2.jpg": "buy", "\\x1b[2J.txt": "fail"} == {
+        entry["path"]: entry["fate"] for entry in whole["files"]
+    }
+    assert (False, {}) == (desk.state.exists(), desk.outputs())

@@ -1,0 +1,172 @@
+"""`runflowd plan`: what `sync` would send now, and why the rest would not be sent."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.options import config_option, find_config, json_option
+from runflowd.commands.suggesting import rule_names
+from runflowd.commands.wording import money
+from runflowd.config import load
+from runflowd.core.printable import printable
+from runflowd.core.units import size_text
+from runflowd.intake.planning import Fate, Planned, Planning
+from runflowd.places import state_path
+from runflowd.store.plans import open_for_plan, usual_price
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from runflowd.config import Config
+    from runflowd.core.model import Rule
+    from runflowd.store import Connection
+
+TITLES = {
+    Fate.BUY: "would be bought",
+    Fate.TAKE: "would take a result along, at no cost",
+    Fate.WAIT: "would wait",
+    Fate.FAIL: "would fail",
+    Fate.ASK: "failed or in doubt before: `runflowd retry` tries them again",
+}
+"""Fates whose files are named; of the others their number is enough."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was found of one rule: numbers for all fates, and the first few files of those that are named."""
+
+    price: Decimal | None
+    counts: Counter[Fate] = field(default_factory=Counter)
+    sizes: Counter[Fate] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    first: defaultdict[Fate, list[Planned]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, planned: Planned, most: int) -> None:
+        """Count a file."""
+        self.counts[planned.fate] += 1
+        self.sizes[planned.fate] += planned.size
+        if planned.fate is Fate.LEFT_OUT:
+            self.reasons[planned.why] += 1
+        if planned.fate in TITLES and len(self.first[planned.fate]) < most:
+            self.first[planned.fate].append(planned)
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What would be paid; None where no price is known."""
+        bought = self.counts[Fate.BUY]
+        if not bought:
+            return Decimal(0)
+        return None if self.price is None else self.price * bought
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--rule", "only", shell_complete=rule_names, help="Only files of this rule.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(0), help="Files named at most in a group.")
+def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) -> None:
+    """Show by rule what `sync` would send now, about what that costs, and why other files would not be sent.
+
+    Nothing is sent, and nothing is written down. New files are read, since their content decides whether
+    they are bought, and each must stand still for as long as the rule says. The price is what the model cost
+    of late. A daemon may run meanwhile; the state file must be readable for whoever asks.
+    """
+    config = load(find_config(place))
+    rules = [rule for rule in config.rules if only in {None, rule.name}]
+    if not rules:
+        there = ", ".join(sorted(rule.name for rule in config.rules))
+        raise CommandError(f"there is no rule {printable(only or '')!r}. There are: {there}.", Exit.USAGE)
+    with open_for_plan(state_path(config)) as connection:
+        if as_json:
+            _stream(connection, config, rules)
+        else:
+            _show(connection, config, rules, limit)
+
+
+def _show(connection: Connection, config: Config, rules: list[Rule], limit: int) -> None:
+    planning = Planning(connection, config.limits.upload_size, time.monotonic, time.sleep)
+    tallies: list[Tally] = []
+    for rule in rules:
+        tally = Tally(usual_price(connection, config.service.name, rule.model))
+        for planned in planning.of(rule):
+            tally.add(planned, limit)
+        for line in _lines(rule, tally):
+            click.echo(line)
+        tallies.append(tally)
+    bought = sum(tally.counts[Fate.BUY] for tally in tallies)
+    size = sum(tally.sizes[Fate.BUY] for tally in tallies)
+    click.echo(click.style(f"In all {_files(bought)} would be bought, {size_text(size)}{_cost(tallies)}.", bold=True))
+
+
+def _lines(rule: Rule, tally: Tally) -> Iterator[str]:
+    yield click.style(f"{printable(rule.name)} ({printable(rule.model)})", bold=True)
+    for fate, title in TITLES.items():
+        if not tally.counts[fate]:
+            continue
+        size = f", {size_text(tally.sizes[fate])}{_cost([tally])}" if fate is Fate.BUY else ""
+        yield f"  {_files(tally.counts[fate])} {title}{size}"
+        for planned in tally.first[fate]:
+            yield f"    {printable(planned.path)}{f': {printable(planned.why)}' if planned.why else ''}"
+        if (more := tally.counts[fate] - len(tally.first[fate])) > 0:
+            yield f"    and {more} more"
+    others = (Fate.DONE, Fate.UNDER_WAY, Fate.LEFT_OUT)
+    yield f"  {', '.join(f'{tally.counts[fate]} {fate}' for fate in others)}"
+    for reason, number in tally.reasons.most_common():
+        yield f"    {number}: {printable(reason)}"
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number} files"
+
+
+def _cost(tallies: list[Tally]) -> str:
+    """What would be paid, in words behind a number of files."""
+    known = [tally.cost for tally in tallies if tally.cost is not None]
+    total = sum(known, Decimal(0))
+    if len(known) == len(tallies):
+        return f", about {money(total)}" if total else ""
+    return f", about {money(total)} and what has no known price" if total else ", price unknown"
+
+
+def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
+    """One JSON document, written file by file: there may be a million of them."""
+    planning = Planning(connection, config.limits.upload_size, time.monotonic, time.sleep)
+    summaries: list[dict[str, Any]] = []
+    separator = "\n"
+    click.echo('{"files": [', nl=False)
+    for rule in rules:
+        tally = Tally(usual_price(connection, config.service.name, rule.model))
+        for planned in planning.of(rule):
+            tally.add(planned, 0)
+            entry = {
+                "rule": rule.name,
+                "path": printable(planned.path),
+                "fate": planned.fate.value,
+                "size": planned.size,
+                "code": planned.code,
+                "why": printable(planned.why),
+            }
+            click.echo(separator + json.dumps(entry, ensure_ascii=False), nl=False)
+            separator = ",\n"
+        summaries.append(_summary(rule, tally))
+    click.echo(f'\n], "rules": {json.dumps(summaries, indent=2, ensure_ascii=False)}}}')
+
+
+def _summary(rule: Rule, tally: Tally) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "model": rule.model,
+        "counts": {fate.value: tally.counts[fate] for fate in Fate},
+        "bytes": tally.sizes[Fate.BUY],
+        "price": None if tally.price is None else str(tally.price),
+        "cost": None if tally.cost is None else str(tally.cost),
+    }

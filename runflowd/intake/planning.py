@@ -1,0 +1,238 @@
+"""What would become of every file of a rule if the work began now; nothing is written and nothing is sent.
+
+It goes the way of a sweep and of accepting, with the same matcher, tracker, reading and decisions, but
+records nothing. Memory does not grow with the number of files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from runflowd import files
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.model import AfterKind
+from runflowd.core.settle import Gone, Settled
+from runflowd.errors import ConfigError
+from runflowd.intake.accept import PAGE, arrival
+from runflowd.intake.first_sight import Sight, sight_of
+from runflowd.intake.look import LEFT_OUT, is_news
+from runflowd.intake.overrides import Overrides
+from runflowd.intake.reading import BAD_OVERRIDE, Good, Refused, Unfinished, look_at, read_all
+from runflowd.intake.references import read_references
+from runflowd.intake.shelf import Shelf
+from runflowd.store.arrivals import foresee, foresee_again
+from runflowd.store.items import item_by_id, known_in_folder
+from runflowd.store.pauses import EVERY_RULE, pauses
+from runflowd.store.plans import plan_purchase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runflowd.core.arrival import Decision
+    from runflowd.core.model import Rule, Stat
+    from runflowd.files import Listing
+    from runflowd.intake.reading import Finding
+    from runflowd.store import Connection
+    from runflowd.store.arrivals import Arrival
+    from runflowd.store.items import Known
+
+
+class Fate(StrEnum):
+    """What would become of a file."""
+
+    BUY = "buy"
+    """A new content: it would be bought."""
+    TAKE = "take"
+    """It takes a result along that is paid for, or that the plan buys for another file."""
+    WAIT = "wait"
+    """It would be taken later, when what it waits for has come."""
+    FAIL = "fail"
+    """It would fail, and nothing would be sent."""
+    ASK = "ask"
+    """It failed before, or its purchase is in doubt: a person decides."""
+    UNDER_WAY = "under way"
+    """It was sent, or is about to be."""
+    DONE = "done"
+    LEFT_OUT = "left out"
+    """The rule does not take it."""
+
+
+_FATES = {
+    ItemState.READY: Fate.BUY,
+    ItemState.FOLLOWING: Fate.TAKE,
+    ItemState.BATCHED: Fate.UNDER_WAY,
+    ItemState.SUBMITTED: Fate.UNDER_WAY,
+    ItemState.DELIVERING: Fate.UNDER_WAY,
+    ItemState.DONE: Fate.DONE,
+    ItemState.WAITING: Fate.WAIT,
+    ItemState.FAILED: Fate.ASK,
+    ItemState.UNKNOWN: Fate.ASK,
+    ItemState.SKIPPED: Fate.LEFT_OUT,
+}
+"""What is to be said of a file that is as it was when it got into such a state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One file, or with a slash at its end one folder, and what would become of it; `size` is bytes."""
+
+    path: str
+    fate: Fate
+    size: int = 0
+    code: str = ""
+    why: str = ""
+
+
+class Planning:
+    """Plans rules one by one. Blocking.
+
+    Args:
+        connection: The state file as `open_for_plan` gives it.
+        limit: The most bytes that the service takes in one file.
+        now: Monotonic seconds.
+        rest: Sleeps for so many seconds: a file must stand still before it counts as at rest.
+    """
+
+    def __init__(
+        self, connection: Connection, limit: int, now: Callable[[], float], rest: Callable[[float], None]
+    ) -> None:
+        self._connection = connection
+        self._limit = limit
+        self._now = now
+        self._rest = rest
+
+    def of(self, rule: Rule) -> Iterator[Planned]:
+        """Every file below the watched folder of a rule."""
+        shelf = Shelf.of(rule)
+        if files.root_identity(rule.watch) is None:
+            yield Planned("/", Fate.WAIT, 0, "WATCH_MISSING", f"the watched folder {rule.watch} is not there")
+            return
+        try:
+            shelf.references = read_references(rule, {})
+        except files.FileTrouble as trouble:
+            yield Planned("/", Fate.WAIT, 0, "REFERENCE_UNUSABLE", f"a file named under `files` is missing: {trouble}")
+            return
+        held = self._held(rule)
+        for planned in self._walk(shelf, held):
+            stopped = held and planned.fate is Fate.BUY
+            yield replace(planned, fate=Fate.WAIT, code="PAUSED", why=held) if stopped else planned
+
+    def _held(self, rule: Rule) -> str:
+        """Why nothing is bought for a rule at present; "" where that is not so."""
+        found = next((each for each in pauses(self._connection) if each.rule in {EVERY_RULE, rule.name}), None)
+        return f"{found.subject} is paused: {found.reason or 'somebody asked'}; {found.remedy}" if found else ""
+
+    def _walk(self, shelf: Shelf, held: str) -> Iterator[Planned]:
+        rule, sight = shelf.rule, sight_of(self._connection, shelf)
+        for listing in files.walk(rule.watch, enter=lambda path: not shelf.matcher.prunes(path)):
+            yield from _beside(shelf, listing)
+            known = known_in_folder(self._connection, rule.name, listing.relative)
+            for name, stat in listing.files.items():
+                path, before = listing.path_of(name), known.get(name)
+                if before is not None and not is_news(before, stat):
+                    yield self._standing(shelf, path, before)
+                elif reason := shelf.matcher.why_not(path):
+                    yield Planned(path, Fate.LEFT_OUT, stat.size, "EXCLUDED", reason)
+                elif sight.verdict is Sight.SKIP:
+                    yield Planned(path, Fate.LEFT_OUT, stat.size, *LEFT_OUT)
+                elif sight.verdict is Sight.ASK:
+                    yield Planned(path, Fate.WAIT, stat.size, "EXISTING", sight.reason or held)
+                else:
+                    yield from self._track(shelf, path, stat)
+        yield from self._rested(shelf)
+
+    def _track(self, shelf: Shelf, path: str, stat: Stat) -> Iterator[Planned]:
+        if not shelf.settling.see(path, stat, self._now()):
+            yield from self._rested(shelf)
+            shelf.settling.see(path, stat, self._now())
+
+    def _rested(self, shelf: Shelf) -> Iterator[Planned]:
+        """What becomes of the tracked files, each looked at once more when it should be at rest."""
+        while (deadline := shelf.settling.next_deadline()) is not None:
+            self._rest(max(0.0, deadline - self._now()))
+            paths = shelf.settling.due(self._now(), PAGE)
+            seen = look_at(shelf.rule.watch, paths)
+            rested: dict[str, Stat] = {}
+            for path in paths:
+                if path not in seen:
+                    yield Planned(path, Fate.WAIT, 0, "UNREADABLE", "it cannot be looked at")
+                    shelf.settling.forget(path)
+                    continue
+                match shelf.settling.confirm(path, seen[path], self._now()):
+                    case Settled(stat=stat):
+                        rested[path] = stat
+                    case Gone():
+                        pass
+                    case restless:
+                        size = (seen[path] or (0,))[0]
+                        yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", restless.reason)
+                shelf.settling.forget(path)
+            for path, finding in read_all(shelf.rule, rested, self._limit):
+                yield self._found(shelf, path, rested[path], finding)
+
+    def _found(self, shelf: Shelf, path: str, stat: Stat, finding: Finding) -> Planned:
+        match finding:
+            case Good():
+                disposed = shelf.rule.after.kind is not AfterKind.KEEP
+                arriving = arrival(shelf, path, finding.stat, finding.content, finding.mime, finding.overrides)
+                existing, decision = foresee(self._connection, arriving, disposed=disposed)
+                if existing and decision.touch and decision.state is existing.state:
+                    return Planned(path, _FATES[existing.state], stat.size, existing.failure_code, existing.failure)
+                return self._decided(arriving, decision)
+            case Refused(state=ItemState.FAILED):
+                return Planned(path, Fate.FAIL, stat.size, finding.code, finding.reason)
+            case Refused():
+                return Planned(path, Fate.WAIT, stat.size, finding.code, finding.reason)
+            case Unfinished():
+                return Planned(path, Fate.WAIT, stat.size, "INCOMPLETE", finding.reason)
+            case _:
+                return Planned(path, Fate.WAIT, stat.size, "STILL_CHANGING", "the file changed while it was read")
+
+    def _decided(self, arriving: Arrival, decision: Decision) -> Planned:
+        path, size = arriving.path, arriving.stat.size
+        if decision.state is ItemState.READY:
+            other = plan_purchase(self._connection, arriving)
+            if other is None:
+                return Planned(path, Fate.BUY, size)
+            return Planned(path, Fate.TAKE, size, "", f"the same content as {other}, which would be bought")
+        twin = item_by_id(self._connection, decision.twin) if decision.twin is not None else None
+        if decision.state is ItemState.UNKNOWN:
+            why = "the same content as another file, and whether that was bought is not known"
+            return Planned(path, Fate.ASK, size, "TWIN_UNKNOWN", why)
+        return Planned(
+            path, Fate.TAKE, size, "", f"the same content as {twin.path}" if twin else "it was bought before"
+        )
+
+    def _standing(self, shelf: Shelf, path: str, known: Known) -> Planned:
+        """A file that is as it was when its row was written."""
+        fate, size = _FATES[known.state], known.stat.size
+        if fate in {Fate.DONE, Fate.UNDER_WAY}:  # no more is to be said, and there are very many of them
+            return Planned(path, fate, size)
+        item = item_by_id(self._connection, known.id)
+        if item is None:  # moved on since the folder was looked at
+            return Planned(path, Fate.UNDER_WAY, size)
+        if item.state is not ItemState.READY:
+            return Planned(path, fate, size, item.failure_code, item.failure)
+        if reason := shelf.matcher.why_not(path):
+            return Planned(path, Fate.LEFT_OUT, size, "EXCLUDED", reason)
+        try:
+            overrides = Overrides(shelf.rule).of(path.rpartition("/")[0])
+        except (ConfigError, files.FileTrouble) as mistake:
+            return Planned(path, Fate.WAIT, size, BAD_OVERRIDE, str(mistake))
+        anew = arrival(shelf, path, item.stat, item.content or "", item.mime, overrides)
+        return self._decided(anew, foresee_again(self._connection, item, anew))
+
+
+def _beside(shelf: Shelf, listing: Listing) -> Iterator[Planned]:
+    """What a folder holds beside its files."""
+    if listing.trouble is not None:
+        where = f"{listing.relative}/"
+        yield Planned(where, Fate.WAIT, 0, "FOLDER_UNREADABLE", str(listing.trouble))
+    for name in listing.folders:
+        path = listing.path_of(name)
+        if shelf.matcher.prunes(path):
+            yield Planned(f"{path}/", Fate.LEFT_OUT, 0, "EXCLUDED", "an excluded folder, with all that is in it")
+    for skipped in listing.skipped:
+        yield Planned(listing.path_of(skipped.name), Fate.LEFT_OUT, 0, "NOT_A_FILE", skipped.reason)

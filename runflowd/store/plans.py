@@ -1,0 +1,57 @@
+"""What a plan asks of the state file, which it never changes; what it foresees is kept beside it while it lasts."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from runflowd.core.printable import printable
+from runflowd.store.connection import Connection
+from runflowd.store.schema import migrations
+from runflowd.store.store import open_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from runflowd.store.arrivals import Arrival
+
+LATEST = 100
+"""Items that were paid for last, from which a price is taken."""
+
+
+@contextmanager
+def open_for_plan(path: Path) -> Iterator[Connection]:
+    """The state file, read-only, or an empty one in memory where there is none yet; then everything is new.
+
+    Raises `StoreError` for a state file that this program cannot read.
+    """
+    connection = open_reader(path) if path.exists() else _empty()
+    with closing(connection.raw):
+        connection.run("begin_plan")
+        yield connection
+
+
+def _empty() -> Connection:
+    raw = sqlite3.connect(":memory:", isolation_level=None)
+    raw.row_factory = sqlite3.Row
+    for script in migrations():
+        raw.executescript(script)
+    return Connection(raw)
+
+
+def plan_purchase(connection: Connection, arrival: Arrival) -> str | None:
+    """Note that a file would be bought; the path of the one for which the same is planned already, else None."""
+    names = {"rule": arrival.rule, "content": arrival.content, "recipe": arrival.recipe}
+    if connection.run("plan_purchase", path=printable(arrival.path), **names):
+        return None
+    row = connection.one("planned_purchase", **names)
+    return str(row["path"]) if row else None
+
+
+def usual_price(connection: Connection, service: str, model: str) -> Decimal | None:
+    """What an item of a model cost on average of late, in dollars; None while nothing is known."""
+    costs = [Decimal(row["cost"]) for row in connection.all("latest_costs", service=service, model=model, limit=LATEST)]
+    return sum(costs, Decimal(0)) / len(costs) if costs else None
