@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Version = dict[str, Any]
 
+LONGEST_ID = 15
+"""Digits of an item's id at most."""
+
 
 @click.command()
 @config_option
@@ -57,7 +60,7 @@ def _versions(asking: Asking, path: str, rule: str | None) -> list[Version]:
         page = asking.ask("logs", path=path, absolute=os.path.abspath(path), rule=rule, after=after)  # noqa: PTH100
         found += page["versions"]
         after = page["next"]
-    if found or not (path.isascii() and path.isdecimal()):
+    if found or not (path.isascii() and path.isdecimal() and len(path) <= LONGEST_ID):
         return found
     alone: list[Version] = asking.ask("logs", item=int(path))["versions"]
     return [version for version in alone if rule in {None, version["rule"]}]

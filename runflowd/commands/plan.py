@@ -118,8 +118,8 @@ def _lines(rule: Rule, tally: Tally) -> Iterator[str]:
             yield f"    {printable(planned.path)}{f': {printable(planned.why)}' if planned.why else ''}"
         if (more := tally.counts[fate] - len(tally.first[fate])) > 0:
             yield f"    and {more} more"
-    others = (Fate.DONE, Fate.UNDER_WAY, Fate.LEFT_OUT)
-    yield f"  {', '.join(f'{tally.counts[fate]} {fate}' for fate in others)}"
+    others = {Fate.DONE: "done", Fate.UNDER_WAY: "under way", Fate.LEFT_OUT: "left out"}
+    yield f"  {', '.join(f'{tally.counts[fate]} {words}' for fate, words in others.items())}"
     for reason, number in tally.reasons.most_common():
         yield f"    {number}: {printable(reason)}"
 

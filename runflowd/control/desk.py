@@ -23,6 +23,9 @@ Parameters: TypeAlias = "Mapping[str, Any]"
 Answer: TypeAlias = dict[str, Any]
 Handler: TypeAlias = "Callable[[Desk, Parameters], Answer]"
 
+MOST = 1 << 53
+"""The largest number taken: exact in every JSON, and far below what SQLite counts with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -62,6 +65,6 @@ def flag(parameters: Parameters, name: str) -> bool:
 def count(parameters: Parameters, name: str, default: int) -> int:
     """A parameter that is a whole number of at least 0."""
     value = parameters.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
         raise CommandRefused(f"{name} must be a number", 2)
     return value

@@ -35,16 +35,16 @@ class Closing:
         """Close an item. The row says done only after everything else was done."""
         if item.noted:
             await anyio.to_thread.run_sync(files.remove_note, rule.output, failure_note(item.path))
+        detail = f"result: {', '.join(placed)}"
         if rule.after.kind is not AfterKind.KEEP and item.current:
             await self._context.store.write(lambda connection: self._record(connection, item, rule, placed))
-            await self._dispose(item, rule)
+            detail += await self._dispose(item, rule)
 
         def write(connection: Connection) -> None:
             self._record(connection, item, rule, placed)
             connection.run("drop_output", id=item.id)
             connection.run("note_gone", id=item.id)
             now = self._context.clock.wall()
-            detail = f"result: {', '.join(placed)}"
             move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, now=now, detail=detail)
             release_followers(connection, item.id, now)
 
@@ -57,18 +57,26 @@ class Closing:
         for relative in placed:
             output_written(connection, f"{rule.output}/{relative}", item.id, now)
 
-    async def _dispose(self, item: Item, rule: Rule) -> None:
-        """Carry out `after:` now that the result is durable; a source that changed since is left alone."""
+    async def _dispose(self, item: Item, rule: Rule) -> str:
+        """Carry out `after:` now that the result is durable; a source that changed since is left alone.
+
+        Gives what was done, for the story of the item.
+        """
+        told = ""
         try:
             if rule.after.kind is AfterKind.DELETE:
                 await anyio.to_thread.run_sync(files.remove, rule.watch, item.path, item.stat)
+                told = "; the source was deleted"
             else:
                 await anyio.to_thread.run_sync(_archive, rule, item)
+                told = f"; the source was moved to {rule.after.folder}"
         except (files.Changed, files.Missing):
             pass  # gone already, as after a crash, or a newer version that is work of its own
         except files.FileTrouble as trouble:
             log.warning(str(trouble), action="source.kept", rule=item.rule, path=item.path)
+            told = f"; the source was kept: {trouble}"
         reach("source.disposed")
+        return told
 
     async def tell_failure(self, item: Item, rule: Rule | None) -> None:
         """Write the note about a failure where the owner of the file will look.

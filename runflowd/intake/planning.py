@@ -52,10 +52,10 @@ class Fate(StrEnum):
     """It would fail, and nothing would be sent."""
     ASK = "ask"
     """It failed before, or its purchase is in doubt: a person decides."""
-    UNDER_WAY = "under way"
+    UNDER_WAY = "under_way"
     """It was sent, or is about to be."""
     DONE = "done"
-    LEFT_OUT = "left out"
+    LEFT_OUT = "left_out"
     """The rule does not take it."""
 
 

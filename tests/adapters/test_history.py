@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from kept_state import unpack
 
+from runflowd.commands.logs import _lines
+from runflowd.config import Config, LocalService, Service
+from runflowd.control.desk import Desk
+from runflowd.control.telling import logs
 from runflowd.core.lifecycle import ITEM_MOVES, BatchState, ItemState
 from runflowd.core.model import BatchLimits, Stat
+from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, arrive_again, drop_ready, forget_absent, set_aside
 from runflowd.store.batches import Lease, claim_batches, drop_from_batch, save_snapshot, seal, split_batch
 from runflowd.store.connection import Connection
@@ -23,6 +29,7 @@ from runflowd.store.schema import migrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NOW = 1_800_000_000.0
 
@@ -85,6 +92,22 @@ def test_what_a_story_says_is_fit_to_show(connection: Connection) -> None:
     record(connection, 1, NOW, "see https://x.test/a?sig=secret of \udcff\x1b[2J")
 
     assert "see https://x.test/a?... of \\xff\\x1b[2J" == story(connection, 1)[-1].detail
+
+
+@pytest.mark.anyio
+async def test_what_happened_before_stories_were_kept_is_not_made_up(tmp_path: Path) -> None:
+    """A file in a state file of the first schema has its facts and no steps, and `logs` says so."""
+    unpack(1, tmp_path)
+    config = Config((), "", Service(local=LocalService()), ())
+
+    def work(connection: Connection) -> dict[str, Any]:
+        return logs(Desk(connection, tmp_path, config, NOW), {"path": "a.jpg", "rule": "done"})
+
+    async with open_store(tmp_path / "state.db") as store:
+        (version,) = (await store.read(work))["versions"]
+
+    assert ("done", [], False, 1) == (version["state"], version["steps"], version["whole"], len(version["outputs"]))
+    assert "was not written down" in "\n".join(_lines(version))
 
 
 class Lives(RuleBasedStateMachine):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from daemon_process import sha256
 
+from runflowd.core.lifecycle import ITEM_MOVES, ItemState
 from tests.soak.people import BAD, RULES
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def problems(installation: Installation, people: People) -> list[str]:
         *_results(installation, people),
         *_strangers(installation, people),
         *_ledger(installation, people),
+        *_stories(installation),
     ]
 
 
@@ -93,3 +96,17 @@ def _ledger(installation: Installation, people: People) -> Iterator[str]:
             yield f"{charge['content']} was bought for {rule}, which never saw it"
         if charge["content"] not in done:
             yield f"{charge['content']} was bought and never delivered"
+
+
+def _stories(installation: Installation) -> Iterator[str]:
+    """Every item has a story, which is a way along the table of transitions and ends where the item is."""
+    told: dict[int, list[str]] = {}
+    for row in installation.rows("SELECT item, state FROM history ORDER BY id"):
+        told.setdefault(row["item"], []).append(row["state"])
+    for row in installation.rows("SELECT id, state FROM item"):
+        way = [state for state, _ in groupby(told.get(row["id"], ()))]
+        if way[-1:] != [row["state"]]:
+            yield f"item {row['id']} is {row['state']}, its story is {way}"
+        for before, after in pairwise(way):
+            if ItemState(after) not in ITEM_MOVES[ItemState(before)]:
+                yield f"item {row['id']} went from {before} to {after}"

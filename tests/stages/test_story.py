@@ -11,7 +11,7 @@ import pytest
 from stage_rig import EPOCH, rule, running
 
 from runflowd.core.lifecycle import ITEM_MOVES, ItemState
-from runflowd.core.model import BatchLimits
+from runflowd.core.model import After, AfterKind, BatchLimits
 from runflowd.store.pauses import pause
 from runflowd.store.retries import retry
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 GONE = {"requests": [{"route": "GET /storage/*", "kind": "status", "status": 404, "count": None}]}
+
+GONE_AWAY = "the file is not in the watched folder any more"
 
 
 async def told(rig: Rig, path: str) -> list[dict[str, Any]]:
@@ -80,6 +82,20 @@ async def test_a_file_s_whole_life_is_told_in_its_order(tmp_path: Path) -> None:
         "result: b.jpg",
     ):
         assert words in details
+
+
+async def test_a_source_that_is_cleared_away_is_told(tmp_path: Path) -> None:
+    """And the same file once more, which costs nothing."""
+    async with running(tmp_path, rule(tmp_path, after=After(AfterKind.DELETE))) as rig:
+        for _ in range(2):
+            rig.drop("a.jpg", seed=1)
+            await rig.until(lambda found: found.get("a.jpg") is ItemState.DONE)
+            await anyio.sleep(60)
+        (version,) = await told(rig, "a.jpg")
+
+    done = [step["detail"] for step in version["steps"] if step["state"] == "done"]
+    assert ["result: a.jpg; the source was deleted"] == sorted({*done} - {GONE_AWAY})
+    assert ["delivering", "done"] == [state for state, _ in groupby(states(version))][-2:]
 
 
 async def test_what_holds_a_file_up_is_told_for_the_present(tmp_path: Path) -> None:

@@ -185,6 +185,8 @@ def test_nonsense_is_refused(busy: Desk, body: bytes) -> None:
         ("nix", {}),
         ("status", {"limit": "many"}),
         ("list", {"after": -1}),
+        ("list", {"after": 1 << 70}),
+        ("logs", {"path": ""}),
         ("pause", {"rules": "one"}),
         ("rerun", {"items": [1]}),
     ],
