@@ -39,6 +39,9 @@ TITLES = {
 }
 """Fates whose files are named; of the others their number is enough."""
 
+MOST_REASONS = 20
+"""Reasons told, with numbers, why files are left out."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -54,7 +57,7 @@ class Tally:
         """Count a file."""
         self.counts[planned.fate] += 1
         self.sizes[planned.fate] += planned.size
-        if planned.fate is Fate.LEFT_OUT:
+        if planned.fate is Fate.LEFT_OUT and (planned.why in self.reasons or len(self.reasons) < MOST_REASONS):
             self.reasons[planned.why] += 1
         if planned.fate in TITLES and len(self.first[planned.fate]) < most:
             self.first[planned.fate].append(planned)
@@ -120,7 +123,7 @@ def _lines(rule: Rule, tally: Tally) -> Iterator[str]:
             yield f"    and {more} more"
     others = {Fate.DONE: "done", Fate.UNDER_WAY: "under way", Fate.LEFT_OUT: "left out"}
     yield f"  {', '.join(f'{tally.counts[fate]} {words}' for fate, words in others.items())}"
-    for reason, number in tally.reasons.most_common():
+    for reason, number in tally.reasons.most_common(MOST_REASONS):
         yield f"    {number}: {printable(reason)}"
 
 

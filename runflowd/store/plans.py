@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from runflowd.store.arrivals import Arrival
 
-LATEST = 100
-"""Items that were paid for last, from which a price is taken."""
+LATEST = 20
+"""Batches that were bought last, from which a price is taken."""
 
 
 @contextmanager

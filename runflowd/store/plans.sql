@@ -11,6 +11,6 @@ INSERT INTO planned (rule, content, recipe, path) VALUES (:rule, :content, :reci
 SELECT path FROM planned WHERE rule = :rule AND content = :content AND recipe = :recipe
 
 -- name: latest_costs
-SELECT item.cost FROM batch JOIN item ON item.batch = batch.id
-WHERE batch.model = :model AND batch.service = :service AND item.cost IS NOT NULL
-ORDER BY batch.sealed_at DESC LIMIT :limit
+SELECT cost FROM item WHERE cost IS NOT NULL AND batch IN (
+    SELECT id FROM batch WHERE model = :model AND service = :service AND submitted_at IS NOT NULL
+    ORDER BY sealed_at DESC LIMIT :limit)
