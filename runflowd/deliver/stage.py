@@ -21,7 +21,7 @@ from runflowd.incidents import SERVICE, Trouble, download_scope, output_scope, r
 from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease
 from runflowd.store.facts import Output, outputs_of
-from runflowd.store.history import record
+from runflowd.store.history import record_try
 from runflowd.store.items import Item, item_from, move
 from runflowd.trouble import of_disk, of_service, unexpected
 
@@ -132,12 +132,12 @@ class Deliver:
         now = context.clock.wall()
         values = {"attempts": tries, "due_at": now + pause, "failure_code": item.failure_code}
         reason = item.failure if item.state is not ItemState.DELIVERING else str(error)
-        told = "held up by trouble that is not its own; tried again by itself" if trouble else f"try {tries}: {error}"
+        wider = trouble.code if trouble else ""
 
         def write(connection: Connection) -> None:
             mine = {"id": item.id, "owner": context.store.owner, "generation": item.generation}
             if connection.run("release_item", failure=reason, **mine, **values):
-                record(connection, item.id, now, told, trouble.code if trouble else "")
+                record_try(connection, [item.id], now, tries=tries, error=error, wider=wider)
 
         await context.store.write(write)
 

@@ -21,6 +21,7 @@ from runflowd.incidents import CREDIT, SERVICE
 from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, release, split_batch
 from runflowd.store.facts import fact
+from runflowd.store.history import items_held, record_try
 from runflowd.store.items import items_of_batch
 from runflowd.store.purchases import purchases_of_batch
 from runflowd.trouble import of_disk, of_rule, of_service, unexpected
@@ -209,13 +210,18 @@ class Dispatch:
             tries = batch.attempts + 1
             pause = max(5.0, delay(tries, cap=300.0, jitter=context.clock.jitter()))
             log.error(str(error), action="batch.trouble", rule=batch.rule, batch=batch.id, exc_info=unexpected(error))
-        await self._release(batch, due_at=now + pause, attempts=tries, reason=str(error))
+        owner, wider = context.store.owner, trouble.code if trouble else ""
 
-    async def _release(self, batch: Batch, *, due_at: float, attempts: int = 0, reason: str = "") -> None:
+        def write(connection: Connection) -> None:
+            if release(connection, batch, owner, due_at=now + pause, attempts=tries, reason=str(error)):
+                held = items_held(connection, batch.id)
+                record_try(connection, held, now, tries=tries, error=error, wider=wider)
+
+        await context.store.write(write)
+
+    async def _release(self, batch: Batch, *, due_at: float) -> None:
         owner = self._context.store.owner
-        await self._context.store.write(
-            lambda connection: release(connection, batch, owner, due_at=due_at, attempts=attempts, reason=reason)
-        )
+        await self._context.store.write(lambda connection: release(connection, batch, owner, due_at=due_at))
 
 
 def _load(connection: Connection, batch: Batch) -> tuple[list[Item], list[Purchase], str]:

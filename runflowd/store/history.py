@@ -13,6 +13,8 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable, scrubbed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runflowd.store.connection import Connection
 
 MOST_STEPS = 60
@@ -44,6 +46,23 @@ def record(connection: Connection, item: int, now: float, detail: str = "", code
     words = printable(scrubbed(detail))[:LONGEST_DETAIL]
     if connection.run("record_step", item=item, now=now, code=printable(code), detail=words):
         _thin(connection, item)
+
+
+def record_try(
+    connection: Connection, numbers: Iterable[int], now: float, *, tries: int, error: Exception, wider: str = ""
+) -> None:
+    """Write down that a try did not work; `wider` is the code of trouble that is not the items' own.
+
+    Of such trouble no words are kept: they differ at every try, and it may last for weeks.
+    """
+    detail = "held up by trouble that is not its own; tried again by itself" if wider else f"try {tries}: {error}"
+    for number in numbers:
+        record(connection, number, now, detail, wider)
+
+
+def items_held(connection: Connection, batch: str) -> list[int]:
+    """The items that a batch still has to bring on."""
+    return [row["id"] for row in connection.all("items_held", batch=batch)]
 
 
 def story(connection: Connection, item: int) -> list[Step]:

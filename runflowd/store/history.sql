@@ -5,6 +5,9 @@ WHERE item.id = :item AND NOT EXISTS (
     SELECT 1 FROM (SELECT * FROM history WHERE history.item = :item ORDER BY history.id DESC LIMIT 1) AS last
     WHERE last.state = item.state AND last.code = :code AND last.detail = :detail)
 
+-- name: items_held
+SELECT id FROM item WHERE batch = :batch AND state IN ('batched', 'submitted')
+
 -- name: steps
 SELECT at, state, code, detail FROM history WHERE item = :item ORDER BY id
 

@@ -17,6 +17,7 @@ from runflowd.core.results import match
 from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE
 from runflowd.store.batches import Batch, Lease, claim_batches, move_batch, next_due, release
+from runflowd.store.history import items_held, record_try
 from runflowd.store.items import Item, items_of_batch, move
 from runflowd.track.answers import answer_of, record_answer
 from runflowd.track.patience import Patience, usual_subject
@@ -205,17 +206,22 @@ class Track:
             looks = batch.attempts + 1
             pause = delay(looks, base=max(context.remote.poll, 1.0), cap=300.0, jitter=context.clock.jitter())
             log.warning(str(error), action="batch.trouble", rule=batch.rule, batch=batch.id, exc_info=unexpected(error))
-        await context.store.write(
-            lambda connection: release(
+        now, wider = context.clock.wall(), trouble.code if trouble else ""
+
+        def write(connection: Connection) -> None:
+            if release(
                 connection,
                 batch,
                 context.store.owner,
-                due_at=context.clock.wall() + pause,
+                due_at=now + pause,
                 attempts=looks,
                 reason=str(error),
                 stalled_at=batch.stalled_at,
-            )
-        )
+            ):
+                held = items_held(connection, batch.id)
+                record_try(connection, held, now, tries=looks, error=error, wider=wider)
+
+        await context.store.write(write)
 
     async def _disown(self, batch: Batch, trouble: str) -> None:
         """The service does not know what it sold: purged, or another organization's key. Stop and ask."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from stage_rig import rule, running
+from stage_rig import EPOCH, rule, running
 
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.store.retries import Retried, retry
@@ -234,7 +234,7 @@ async def test_a_forgotten_run_is_asked_for_again_when_a_person_says_so(tmp_path
         await rig.settled(2)
         rig.switch(faults={})
         (lost,) = [item for item in await rig.items() if item.path == "a.jpg"]
-        told = await rig.store.write(lambda connection: retry(connection, lost, buy_again=False))
+        told = await rig.store.write(lambda connection: retry(connection, lost, EPOCH, buy_again=False))
         rig.engine.context.bells.ring_all()
         await rig.settled(2)
 
