@@ -8,8 +8,9 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
+from page_blocks import Block, blocks
 
-from runflowd.config import load, schema, schema_text, stored_schema
+from runflowd.config import load, load_override, schema, schema_text, stored_schema
 from runflowd.config.document import BatchSection, Document, MoveSection, RuleSection, SharedSection
 from runflowd.config.sections import (
     CallbacksSection,
@@ -20,19 +21,16 @@ from runflowd.config.sections import (
     ServiceSection,
     WebSection,
 )
+from runflowd.core.model import Rule
 from runflowd.yamlsource import load_text
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "configs/examples").glob("*.yaml")])
 REFERENCE = ROOT / "docs" / "configuration.md"
-PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("README.md")])
-BLOCKS = [
-    pytest.param(match[2], match[1], id=f"{page.name}-{number}")
-    for page in PAGES
-    for number, match in enumerate(
-        re.finditer(r"^```yaml *([^\n]*)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE), 1
-    )
-]
+BLOCKS = [pytest.param(block, id=block.name) for block in blocks("yaml") if "prometheus" not in block.marks]
+
+RULE = Rule("scenes", "/in", "/out", "m/n", {"prompt": "wood"}, overridable=("prompt",))
+"""The rule that the block for the share is read with."""
 
 CHAPTERS: dict[str, type[Section]] = {
     "The whole document": Document,
@@ -86,17 +84,16 @@ def test_sample_names_a_schema_that_is_there(path: Path) -> None:
     assert (path.parent / named[1]).is_file()
 
 
-@pytest.mark.parametrize(("text", "kind"), BLOCKS)
-def test_yaml_in_the_documents_is_right(tmp_path: Path, text: str, kind: str) -> None:
-    """A block with sections of ours is a configuration, whole or in part; any other is strict YAML."""
-    data = load_text(text, "block").data
-    if kind == "_runflow.yaml" or not set(data) & set(Document.model_fields):
+@pytest.mark.parametrize("block", BLOCKS)
+def test_yaml_in_the_documents_is_right(tmp_path: Path, block: Block) -> None:
+    """Each is a whole configuration, or says by a mark that it is a part of one."""
+    if "_runflow.yaml" in block.marks:
+        assert load_override(block.text, "block", RULE)
         return
-    missing = "".join(
-        line for key, line in (("service", "service: local\n"), ("rules", "rules: {}\n")) if key not in data
-    )
+    given = load_text(block.text, "block").data
+    needed = {"service": "service: local\n", "rules": "rules: {}\n"} if "part" in block.marks else {}
     path = tmp_path / "block.yaml"
-    path.write_text(text + "\n" + missing)
+    path.write_text(block.text + "".join(line for key, line in needed.items() if key not in given))
 
     assert (str(path),) == load(path).files
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -58,19 +57,6 @@ def test_every_page_is_in_the_index() -> None:
     assert [] == [
         page.name for page in (ROOT / "docs").glob("*.md") if page.name != "README.md" and page.name not in index
     ]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_make_targets_exist(page: Path) -> None:
-    """Every `make TARGET` in the pages is one that make knows."""
-    targets = set(re.findall(r"^make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE))
-    unknown = [
-        target
-        for target in sorted(targets)
-        if subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, check=False).returncode == 2
-    ]
-
-    assert [] == unknown
 
 
 def test_the_picture_is_small() -> None:

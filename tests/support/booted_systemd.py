@@ -1,6 +1,7 @@
 """A real systemd as the first process of private namespaces, with the unit files installed and nothing else.
 
-What it mounts, makes and starts ends with it: /etc is a copy, /run, /tmp, /opt, /srv and /var/lib are its own.
+What it mounts, makes and starts ends with it: /etc is a copy; /run, /tmp, /opt, /srv, /var/lib and the network
+are its own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from daemon_process import until
 import runflowd
 
 INIT = Path("/lib/systemd/systemd")
-NAMESPACES = ("--fork", "--pid", "--kill-child", "--mount", "--mount-proc", "--ipc", "--uts", "--cgroup")
+NAMESPACES = ("--fork", "--pid", "--kill-child", "--mount", "--mount-proc", "--ipc", "--uts", "--net", "--cgroup")
 ROOT = Path(__file__).resolve().parents[2]
 
 _BOOT = r"""
@@ -51,6 +52,8 @@ mkdir /etc/runflowd
 mount --bind /run/kept/world/config /etc/runflowd
 systemd-sysusers runflowd.conf
 systemd-tmpfiles --create runflowd.conf
+# Among themselves only: systemd mounts credentials in a namespace of a child, from where they must arrive.
+mount --make-rshared /
 exec env -i container=test PATH="$PATH" SYSTEMD_UNIT_PATH=/etc/systemd/system \
   "$0" --system --unit=test.target --log-target=null --show-status=no
 """
@@ -136,10 +139,13 @@ class Booted:
         assert self._process.poll() is None, "systemd ended"
         return self.systemctl("is-active", "test.target", check=False).strip() == "active"
 
+    def entered(self) -> tuple[str, ...]:
+        """What to put before a command so that it runs inside."""
+        return ("nsenter", "-t", str(self._init), "-m", "-p", "-u", "-i", "-n", "--")
+
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command inside; what it says."""
-        entered = ["nsenter", "-t", str(self._init), "-m", "-p", "-u", "-i", "--", *command]
-        done = subprocess.run(entered, capture_output=True, text=True, timeout=40, check=False)
+        done = subprocess.run([*self.entered(), *command], capture_output=True, text=True, timeout=40, check=False)
         if check and done.returncode:
             raise AssertionError(f"{command} ended by {done.returncode}: {done.stderr}\n{self.story()}")
         return done.stdout
