@@ -1,0 +1,80 @@
+"""docs/troubleshooting.md has a row for every code that people can meet, and for no other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import runflowd
+from runflowd.commands.exits import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(runflowd.__file__).parent
+PAGE = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text("utf-8")
+CODE = re.compile(r"[A-Z][A-Z_]{3,}")
+
+OTHERS = """
+AVIF COMMIT CREDENTIALS_DIRECTORY DENY FALSE HEIC HOME INVOCATION_ID JOURNAL_STREAM JPEG LISTEN_FDNAMES LISTEN_FDS
+LISTEN_PID NAME NOTIFY_SOCKET NO_COLOR NULL POST RGBA ROLLBACK RUNFLOWD_FAILPOINT RUNFLOW_API_KEY RUNTIME_DIRECTORY
+STATE_DIRECTORY TEMPORARY_PREFIX TIFF TRUE WARNING WATCHDOG_PID WATCHDOG_USEC XDG_RUNTIME_DIR XDG_STATE_HOME
+"""
+NO_CODES = frozenset(OTHERS.split())
+"""Other words of capitals: variables of the environment, formats, levels, words of SQL, HTTP and YAML."""
+
+INTERNAL = {"SPLIT"}
+"""Codes of batches alone, that no item and no incident has: one that is tried in halves."""
+
+
+def words() -> set[str]:
+    """Every constant of capitals in the daemon's modules; commands only show codes, the local service has its own."""
+    found: set[str] = set()
+    for module in PACKAGE.rglob("*.py"):
+        if not str(module.relative_to(PACKAGE)).startswith(("local/", "commands/")):
+            nodes = ast.walk(ast.parse(module.read_text("utf-8")))
+            constants = (node.value for node in nodes if isinstance(node, ast.Constant))
+            found |= {value for value in constants if isinstance(value, str) and CODE.fullmatch(value)}
+    return found
+
+
+def of_local_models() -> Iterator[str]:
+    """The codes with which a run on this machine fails."""
+    for module in (PACKAGE / "local").rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"ModelFailure", "Failure"} and node.args:
+                first = node.args[0]
+                if isinstance(first, ast.Constant) and first.value:
+                    yield str(first.value)
+
+
+def rows() -> set[str]:
+    """The codes in the first cells of the table."""
+    table = PAGE.partition("| Code |")[2]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return {code for cell in cells for code in re.findall(r"`([A-Z_]+)`", cell)}
+
+
+def test_every_code_has_a_row_and_every_row_a_code() -> None:
+    """Incidents, failures of files, and what this side says about an answer that it refuses."""
+    assert words() - NO_CODES | {*of_local_models()} == rows() | INTERNAL
+
+
+def test_codes_are_found() -> None:
+    """Should the code change its form, the test above must not pass by finding nothing."""
+    assert {"UNAUTHORIZED", "NO_SPACE", "CONFIG_REFUSED", "NOT_LISTED", "TWIN_UNKNOWN"} <= words()
+    assert {"NO_SUBJECT_FOUND", "IMAGE_TOO_LARGE"} <= {*of_local_models()}
+
+
+def test_what_is_left_out_is_still_there() -> None:
+    """A word that no module has any more is no exception."""
+    assert frozenset() == (NO_CODES | INTERNAL) - words()
+
+
+def test_every_exit_code_that_ends_the_service_has_a_row() -> None:
+    """As `systemctl status` shows it."""
+    named = {int(code) for code in re.findall(r"`status=(\d+)", PAGE)}
+
+    assert {int(code) for code in (Exit.TRY_AGAIN, Exit.NOT_ALLOWED, Exit.CONFIGURATION)} <= named
