@@ -119,7 +119,8 @@ class Intake:
                 deadlines.append(rested if shelf.usable else max(rested, self._context.clock.now() + REFERENCE_LOOK))
         deadlines += [due for due, _ in self._second_looks]
         deadlines += [self._sealing.deadline] if self._sealing.deadline is not None else []
-        return min(LONGEST_NAP, max(0.0, min(deadlines, default=LONGEST_NAP) - self._context.clock.now()))
+        now = self._context.clock.now()
+        return min(LONGEST_NAP, max(0.0, min((deadline - now for deadline in deadlines), default=LONGEST_NAP)))
 
     async def _follow_rules(self) -> None:
         """The configuration was swapped: rules that stayed the same keep what they know."""
