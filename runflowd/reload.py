@@ -34,7 +34,7 @@ LOOK = 1.0
 SCOPE = "config"
 RESTART_SCOPE = "restart"
 
-FIXED = ("service", "state", "web", "log", "limits")
+FIXED = ("service", "state", "log", "limits")
 """The parts of a configuration that are built into the daemon when it starts."""
 
 

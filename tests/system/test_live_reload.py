@@ -118,7 +118,6 @@ def messages(installation: Installation) -> str:
     ("part", "changed"),
     [
         ("limits", {"limits": {"uploads": 3}}),
-        ("web", {"web": {"listen": "127.0.0.1:1"}}),
         ("log", {"log": {"level": "warning"}}),
         ("service", {"service": "local"}),
     ],
@@ -126,7 +125,7 @@ def messages(installation: Installation) -> str:
 def test_what_only_a_restart_takes_is_told_until_it_is_taken_back(
     reloaded: Installation, part: str, changed: dict[str, object]
 ) -> None:
-    """Rules of the same edit count at once; the rest says that it waits (scenario 126)."""
+    """Rules of the same edit count at once; the rest says that it waits."""
     reloaded.configure_rules({"one": reloaded.rule()}, **changed)
     with reloaded.explained():
         until(lambda: f"`{part}` changed; that needs a restart" in messages(reloaded), "the wait is told")
@@ -137,6 +136,21 @@ def test_what_only_a_restart_takes_is_told_until_it_is_taken_back(
         until(lambda: not reloaded.incidents(), "it is taken back")
 
     assert {"RESTART_NEEDED"} == told
+
+
+def test_the_page_moves_without_a_restart(reloaded: Installation) -> None:
+    """A changed `web` counts at once, so nothing says that it waits."""
+    page = reloaded.folder / "web.sock"
+    reloaded.configure_rules({"one": reloaded.rule()}, web={"listen": f"unix:{page}"})
+    with reloaded.explained():
+        until(page.exists, "the page is there")
+    told = reloaded.incidents()
+
+    reloaded.configure_rules({"one": reloaded.rule()})
+    with reloaded.explained():
+        until(lambda: not page.exists(), "the page is gone")
+
+    assert set() == told | reloaded.incidents()
 
 
 @pytest.fixture(scope="module")
