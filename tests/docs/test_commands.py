@@ -134,7 +134,7 @@ def test_a_first_run_is_as_the_readme_says(desk: Desk) -> None:
     assert 0 == desk.stop(daemon)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_an_operator_gets_through_the_pages(tmp_path: Path) -> None:
     """From a bare machine to a restored copy: every block that needs no internet is executed, in its order."""
     if reason := why_not():

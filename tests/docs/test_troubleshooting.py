@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ INTERNAL = {"SPLIT"}
 """Codes of batches alone, that no item and no incident has: one that is tried in halves."""
 
 
-def words() -> set[str]:
+@cache
+def words() -> frozenset[str]:
     """Every constant of capitals in the daemon's modules; commands only show codes, the local service has its own."""
     found: set[str] = set()
     for module in PACKAGE.rglob("*.py"):
@@ -37,7 +39,7 @@ def words() -> set[str]:
             nodes = ast.walk(ast.parse(module.read_text("utf-8")))
             constants = (node.value for node in nodes if isinstance(node, ast.Constant))
             found |= {value for value in constants if isinstance(value, str) and CODE.fullmatch(value)}
-    return found
+    return frozenset(found)
 
 
 def of_local_models() -> Iterator[str]:
