@@ -82,7 +82,10 @@ def _headline(status: Status, unready: Collection[str]) -> tuple[str, str]:
         return "A batch is stalled", "warn"
     if any(batch.state is BatchState.UNKNOWN for batch in status.batches) or _total(status, ItemState.UNKNOWN):
         return "Needs a decision", "warn"
-    return ("At work", "busy") if _total(status, *IN_FLIGHT) else ("All done", "good")
+    if _total(status, *IN_FLIGHT):
+        return "At work", "busy"
+    failed = _total(status, ItemState.FAILED)
+    return (f"Done, {number(failed)} failed", "warn") if failed else ("All done", "good")
 
 
 def _figures(status: Status) -> Iterator[Figure]:

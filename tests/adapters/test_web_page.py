@@ -141,7 +141,8 @@ def test_a_very_long_reason_is_cut() -> None:
     ("found", "unready", "expected"),
     [
         (status(), (), ("All done", "good")),
-        (status({ItemState.READY: 1}), (), ("At work", "busy")),
+        (status({ItemState.READY: 1, ItemState.FAILED: 1}), (), ("At work", "busy")),
+        (status({ItemState.DONE: 5, ItemState.FAILED: 1}), (), ("Done, 1 failed", "warn")),
         (status({ItemState.UNKNOWN: 1}), (), ("Needs a decision", "warn")),
         (status(batches=(batch(stalled_at=NOW),)), (), ("A batch is stalled", "warn")),
         (status(incidents=(Incident("s", "C", "m", "r", NOW, NOW, 1),) * 2), (), ("2 incidents", "bad")),
