@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.bell import Bells
 from runflowd.config import Limits
+from runflowd.storms import Storms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,10 @@ class Context:
     bells: Bells = field(default_factory=Bells)
     looks: deque[Look] = field(default_factory=lambda: deque(maxlen=4096))
     beats: dict[str, float] = field(default_factory=dict)
+    storms: Storms = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.storms = Storms(self.clock)
 
     def look(self, rule: str, path: str) -> None:
         """Hint that the folder of `path` deserves a look: what was known of that file is out of date."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
-import structlog
 
 from runflowd.context import LONGEST_NAP
 from runflowd.errors import StoreError
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from runflowd.context import Context
 
 Job = TypeVar("Job")
-log = structlog.get_logger()
 
 _STORE_PAUSE = 5.0
 
@@ -82,8 +80,12 @@ class Conveyor(Generic[Job]):
             jobs = await self._claim(self._free)
             return jobs, 0.0 if jobs else await self._pause()
         except StoreError as trouble:
-            log.exception(str(trouble), action="store.failed", stage=self.name)
+            self._tell(trouble)
             return (), _STORE_PAUSE
+
+    def _tell(self, trouble: StoreError) -> None:
+        # A disk may be full for a night, and each stage tries every few seconds.
+        self._context.storms.error(str(trouble), action="store.failed", stage=self.name, exc_info=trouble)
 
     async def _carry(self, job: Job) -> None:
         try:
@@ -101,5 +103,5 @@ class Conveyor(Generic[Job]):
             try:
                 return await self._give_back(job, error)
             except StoreError as trouble:
-                log.exception(str(trouble), action="store.failed", stage=self.name)
+                self._tell(trouble)
                 await anyio.sleep(_STORE_PAUSE)

@@ -125,4 +125,5 @@ async def _upkeep(engine: Engine) -> None:
                 await context.store.write(lambda connection: connection.run("wake_all_batches"))
                 context.bells.ring_all()
         except StoreError as trouble:
-            log.error(str(trouble), action="store.failed", stage="upkeep")
+            context.storms.error(str(trouble), action="store.failed", stage="upkeep")
+        context.storms.tell_overdue()

@@ -121,7 +121,7 @@ def _named(*, strict: bool) -> Processor:
     def name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         record = event.get("_record")
         if record is not None:
-            event.setdefault("action", f"library.{record.name}")
+            event.setdefault("action", getattr(record, "action", f"library.{record.name}"))
         elif "action" not in event:
             if strict:
                 raise ActionMissingError(f"the event {event.get('event')!r} has no action")

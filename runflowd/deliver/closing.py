@@ -73,7 +73,7 @@ class Closing:
         except (files.Changed, files.Missing):
             pass  # gone already, as after a crash, or a newer version that is work of its own
         except files.FileTrouble as trouble:
-            log.warning(str(trouble), action="source.kept", rule=item.rule, path=item.path)
+            self._context.storms.warning(str(trouble), action="source.kept", rule=item.rule, path=item.path)
             told = f"; the source was kept: {trouble}"
         reach("source.disposed")
         return told
@@ -87,7 +87,7 @@ class Closing:
             try:
                 await anyio.to_thread.run_sync(_write_note, rule, item)
             except files.Taken as trouble:
-                log.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
+                self._context.storms.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
         now = self._context.clock.wall()
         wanted = await self._context.store.write(lambda connection: note_written(connection, item, now))
         if rule is not None and not wanted:

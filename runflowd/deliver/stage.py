@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import structlog
-
 from runflowd import files
 from runflowd.api.errors import ApiError, NotFound, Transient, Unauthorized, Unsafe
 from runflowd.conveyor import Conveyor
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
     from runflowd.core.model import Rule
     from runflowd.store import Connection
     from runflowd.store.connection import Row
-
-log = structlog.get_logger()
 
 MOST_TRIES = 8
 """Tries of one download before a paid result counts as lost and a person is asked."""
@@ -117,10 +113,11 @@ class Deliver:
         else:
             tries = item.attempts + 1
             pause = delay(tries, cap=300.0, jitter=context.clock.jitter())
-            log.warning(
+            context.storms.warning(
                 str(error),
                 action="delivery.trouble",
                 rule=item.rule,
+                code=type(error).__name__,
                 path=item.path,
                 tries=tries,
                 exc_info=unexpected(error),
@@ -151,7 +148,7 @@ class Deliver:
             )
         )
         self._context.bells.deliver.ring()
-        log.error(str(error), action="item.unknown", rule=item.rule, path=item.path, code=code)
+        self._context.storms.error(str(error), action="item.unknown", rule=item.rule, code=code, path=item.path)
 
 
 @lru_cache(maxsize=256)

@@ -103,7 +103,7 @@ class LookUp:
 
         await self._context.store.write(write)
         self._context.bells.deliver.ring()
-        log.error(reason, action="item.unknown", rule=batch.rule, path=item.path, code=code)
+        self._context.storms.error(reason, action="item.unknown", rule=batch.rule, code=code, path=item.path)
 
     async def conflict(self, batch: Batch, error: ApiError) -> None:
         """Our own key is in use with other bytes: a fault that no new key may paper over."""

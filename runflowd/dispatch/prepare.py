@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
-import structlog
 
 from runflowd import files
 from runflowd.api.errors import ApiError, Rejected
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from runflowd.core.model import Json
     from runflowd.dispatch.content import Content
     from runflowd.store.items import Item
-
-log = structlog.get_logger()
 
 
 class Preparing:
@@ -124,4 +121,4 @@ class Preparing:
             lambda connection: drop_from_batch(connection, item, ItemState.FAILED, code, reason, now)
         )
         self._context.bells.deliver.ring()
-        log.warning(reason, action="item.failed", rule=item.rule, path=item.path, code=code)
+        self._context.storms.warning(reason, action="item.failed", rule=item.rule, code=code, path=item.path)

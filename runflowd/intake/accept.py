@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-import structlog
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from runflowd.intake.reading import Finding
     from runflowd.intake.shelf import Shelf
     from runflowd.store import Connection
-
-log = structlog.get_logger()
 
 PAGE = 100
 """Files confirmed, read and recorded in one go."""
@@ -111,7 +108,7 @@ class Accepting:
             shelf.settling.forget(arrival.path, arrival.stat)
         for path in news:
             why = refused[path]
-            log.warning(why.reason, action=f"item.{why.state}", rule=rule, path=path, code=why.code)
+            self._context.storms.warning(why.reason, action=f"item.{why.state}", rule=rule, code=why.code, path=path)
         return self._hint(decisions, bool(news))
 
     def _hint(self, decisions: list[Decision], failures: bool) -> int:

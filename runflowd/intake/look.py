@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
-import structlog
 
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
     from runflowd.store.connection import Row
     from runflowd.store.items import Known
-
-log = structlog.get_logger()
 
 PAGE = 32
 """Folders listed, and compared with the store, in one go."""
@@ -54,7 +51,7 @@ class Looking:
         while page := await anyio.to_thread.run_sync(_next_page, walking):
             await self._compare(shelf, page)
             seen.update(listing.relative for listing in page if listing.trouble is None)
-            await self._tell_trouble(shelf, page)
+            _note_unreadable(shelf, page)
         return seen
 
     async def _compare(self, shelf: Shelf, page: list[Listing]) -> None:
@@ -129,11 +126,13 @@ class Looking:
         for path, stat in chosen:
             set_aside(connection, shelf.rule.name, path, stat, ItemState.SKIPPED, *LEFT_OUT, now)
 
-    async def _tell_trouble(self, shelf: Shelf, page: list[Listing]) -> None:
-        for listing in page:
-            if listing.trouble is not None and not isinstance(listing.trouble, files.Missing):
-                log.warning(str(listing.trouble), action="folder.unreadable", rule=shelf.rule.name)
-                shelf.unreadable = shelf.unreadable or listing.trouble
+
+def _note_unreadable(shelf: Shelf, page: list[Listing]) -> None:
+    """Keep what the sweep will tell of all folders together."""
+    for listing in page:
+        if listing.trouble is not None and not isinstance(listing.trouble, files.Missing):
+            shelf.unreadable = shelf.unreadable or listing.trouble
+            shelf.unread += 1
 
 
 def is_news(before: Known, stat: Stat) -> bool:

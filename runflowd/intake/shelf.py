@@ -31,7 +31,8 @@ class Shelf:
 
     `snapshot` names the rule text, references included, that items are accepted under; `reworded` says
     that it changed, and what waits must be worded anew. Not `opened`, nothing is looked at: first it is
-    settled whether what lies there is left out.
+    settled whether what lies there is left out. `unread` counts folders that could not be read since the
+    last sweep began; `unreadable` is the trouble with the first of them.
     """
 
     rule: Rule
@@ -49,6 +50,7 @@ class Shelf:
     usable: bool = True
     overflowed: bool = field(default=False)
     unreadable: FileTrouble | None = None
+    unread: int = 0
 
     @classmethod
     def of(cls, rule: Rule) -> Self:

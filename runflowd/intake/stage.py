@@ -89,7 +89,7 @@ class Intake:
                 try:
                     nap = await self._turn(group)
                 except StoreError as trouble:
-                    log.error(str(trouble), action="store.failed", stage="intake")
+                    self._context.storms.error(str(trouble), action="store.failed", stage="intake")
                     nap = 5.0
                 await self._context.bells.intake.wait(nap)
             group.cancel_scope.cancel()

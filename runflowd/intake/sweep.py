@@ -42,7 +42,7 @@ class Sweeping:
             if not shelf.opened:
                 shelf.swept = True
                 return
-            shelf.unreadable = None
+            shelf.unreadable, shelf.unread = None, 0
             seen = await self._looking.tree(shelf, "", deep=True)
             await self._tell_whether_readable(shelf)
             if shelf.identity in {None, identity}:
@@ -50,7 +50,7 @@ class Sweeping:
             shelf.swept = True
             await remove_outputs(self._context, shelf.rule)
         except StoreError as trouble:
-            log.error(str(trouble), action="store.failed", stage="intake")
+            self._context.storms.error(str(trouble), action="store.failed", stage="intake")
         finally:
             shelf.identity = identity
             shelf.sweeping = False
@@ -67,7 +67,8 @@ class Sweeping:
             await self._context.incidents.over(scope)
             return
         remedy = f"{trouble.advice or 'Mend the folder.'} Its files are taken up by themselves then"
-        sentence = f"rule {shelf.rule.name}: {trouble}"
+        others = f" (and {shelf.unread - 1} more folders)" if shelf.unread > 1 else ""
+        sentence = f"rule {shelf.rule.name}: {trouble}{others}"
         await self._context.incidents.report(
             Trouble(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=shelf.interval)
         )

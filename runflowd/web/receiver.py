@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from runflowd import callbacks
 from runflowd.config import CredentialError, callback_secrets
+from runflowd.core.tally import Tally
 from runflowd.web.bodies import BodyRefused, read_body
-from runflowd.web.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ class Receiver:
         self._site = site
         self._waker = waker
         self._count = count
-        self._tally = Tally()
+        self._tally: Tally[str] = Tally()
 
     async def receive(self, request: Request) -> Response:
         """Answer one callback. A refusal says nothing that helps to guess."""

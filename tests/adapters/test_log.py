@@ -191,3 +191,12 @@ def test_printable_text_is_one_printable_line(text: str) -> None:
 def test_no_query_survives_scrubbing(before: str, secret: str) -> None:
     """Wherever the URL stands in the text."""
     assert secret not in scrubbed(f"{before} https://host/path?sig={secret}")
+
+
+def test_a_line_of_the_standard_library_keeps_its_action() -> None:
+    """The local service logs through it, with an action of its own."""
+    stream = io.StringIO()
+    log.configure(Form.JSON, stream=stream)
+    logging.getLogger("some.library").error("x", extra={"action": "run_failed"})
+
+    assert "run_failed" == parsed(stream.getvalue())["action"]

@@ -12,8 +12,8 @@ from web_rig import LATER, PREVIOUS, SECRET, config_over, sign, told, web, witho
 
 from runflowd import callbacks
 from runflowd.callbacks import Hint
+from runflowd.core.tally import WINDOW, Tally
 from runflowd.web import receiver, serving
-from runflowd.web.tally import WINDOW, Tally
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -324,7 +324,7 @@ async def test_callbacks_come_under_any_host_name(tmp_path: Path) -> None:
 
 def test_a_flood_is_told_once_a_minute_with_its_count() -> None:
     """The first is told at once, the others together when the minute is over."""
-    tally = Tally()
+    tally: Tally[str] = Tally()
     told_now = [tally.note("forged", float(second)) for second in (0, 1, 2, WINDOW)]
 
     assert told_now == [1, 0, 0, 3]
@@ -332,7 +332,7 @@ def test_a_flood_is_told_once_a_minute_with_its_count() -> None:
 
 def test_a_flood_that_ends_is_told_to_its_end() -> None:
     """What was kept back comes out without another event."""
-    tally = Tally()
+    tally: Tally[str] = Tally()
     for second in (0.0, 1.0, 2.0):
         tally.note("forged", second)
 
