@@ -10,6 +10,7 @@ import structlog
 
 from runflowd.control.server import Control, serve_control
 from runflowd.engine import open_engine, run_stages
+from runflowd.notify import Telling
 from runflowd.reload import Reloading
 from runflowd.remote import with_callbacks
 from runflowd.store.items import in_flight
@@ -38,6 +39,7 @@ async def run_daemon(config: Config, source: Path) -> None:
         reloading = Reloading(engine.context, source, config, notifier)
         site = _site(engine, reloading)
         engine.context.remote = with_callbacks(engine.context.remote, config)
+        engine.context.incidents.notify = config.notify
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             # Before the stages: whoever is told of an address in use has bought nothing yet.
             await group.start(Listener(site, passed_sockets().get("web", ())).run)
@@ -45,6 +47,7 @@ async def run_daemon(config: Config, source: Path) -> None:
             group.start_soon(_serve, engine, group)
             group.start_soon(reloading.run)
             group.start_soon(_report, engine, reloading, notifier)
+            group.start_soon(Telling(engine.context, site.lively).run)
             notifier.ready(f"{len(config.rules)} rules")
             log.info("ready", action="daemon.ready", rules=len(config.rules), service=engine.context.remote.name)
             async for number in signals:

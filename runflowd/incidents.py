@@ -3,7 +3,8 @@
 Scopes that pause: `service` (no call gets through), `credit` (nothing may be bought) and `rule:NAME`. A
 stage asks how long its scopes are closed; the first success after a probe closes the incident. Scopes
 that only tell: `watch:NAME` and `output:NAME` (a rule's folders), `files:NAME` (what its input refers to),
-`config` (an edit was refused), `restart` (an edit that only the next start takes).
+`config` (an edit was refused), `restart` (an edit that only the next start takes), `notify:CHANNEL` (people
+cannot be told).
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from runflowd.config import Notify
 from runflowd.core.backoff import delay
+from runflowd.core.notices import Kind, Message
+from runflowd.store.notices import begin_incident, end_incident, end_incidents
 
 if TYPE_CHECKING:
     from runflowd.clock import Clock
@@ -51,6 +55,11 @@ def download_scope(rule: str) -> str:
     return f"download:{rule}"
 
 
+def channel_scope(channel: str) -> str:
+    """The scope of trouble with telling people; it pauses nothing."""
+    return f"notify:{channel}"
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """What went wrong for a whole scope, and what to do about it."""
@@ -71,12 +80,16 @@ class _Open:
 
 
 class Incidents:
-    """The open incidents of this process, mirrored in the store for whoever asks."""
+    """The open incidents of this process, mirrored in the store for whoever asks.
+
+    `notify` says who is to hear of them; nobody unless somebody sets it.
+    """
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._open: dict[str, _Open] = {}
+        self.notify = Notify()
 
     def __repr__(self) -> str:
         return f"<Incidents {', '.join(sorted(self._open)) or 'none'}>"
@@ -98,9 +111,24 @@ class Incidents:
             log.error(
                 trouble.message, action="incident.open", scope=trouble.scope, code=trouble.code, remedy=trouble.remedy
             )
-        values = {"scope": trouble.scope, "code": trouble.code, "message": trouble.message, "remedy": trouble.remedy}
-        await self._store.write(lambda connection: connection.run("raise_incident", now=self._clock.wall(), **values))
+        news = entry is None or entry.trouble.code != trouble.code
+        await self._store.write(partial(self._record, trouble=trouble, news=news))
         return now + pause
+
+    def _record(self, connection: Connection, trouble: Trouble, *, news: bool) -> None:
+        """Write an incident down, and in the same transaction what people are to hear of it."""
+        now = self._clock.wall()
+        facts = {"scope": trouble.scope, "code": trouble.code, "message": trouble.message, "remedy": trouble.remedy}
+        connection.run("raise_incident", now=now, **facts)
+        if news:
+            message = Message(Kind.INCIDENT, count=1, since=now, **facts)
+            begin_incident(connection, message, self.audience, now, self.notify.after)
+
+    def audience(self, kind: Kind, scope: str) -> tuple[str, ...]:
+        """The channels that are to hear of a kind of message: a channel's own trouble is not sent over it."""
+        if kind not in self.notify.on:
+            return ()
+        return tuple(channel for channel in self.notify.channels if scope != channel_scope(channel))
 
     async def restate(self, trouble: Trouble) -> None:
         """What is wrong with this scope is something else now: that counts at once, whatever was open before."""
@@ -112,12 +140,12 @@ class Incidents:
         for scope in scopes:
             if self._open.pop(scope, None):
                 log.info("over", action="incident.over", scope=scope)
-                await self._store.write(partial(_clear, scope=scope))
+                await self._store.write(partial(_clear, scope=scope, now=self._clock.wall()))
 
     async def forget_all(self) -> None:
         """Start afresh: after a start or a reload every scope deserves a new try at once."""
         self._open.clear()
-        await self._store.write(lambda connection: connection.run("clear_incidents"))
+        await self._store.write(partial(_clear_all, now=self._clock.wall()))
 
     def closed_for(self, *scopes: str) -> float:
         """Seconds until the given scopes may be tried again; 0 when all of them are open."""
@@ -139,5 +167,11 @@ class Incidents:
         return min((entry.retry_at - now for entry in self._open.values() if entry.retry_at > now), default=None)
 
 
-def _clear(connection: Connection, scope: str) -> int:
-    return connection.run("clear_incident", scope=scope)
+def _clear(connection: Connection, scope: str, now: float) -> None:
+    connection.run("clear_incident", scope=scope)
+    end_incident(connection, scope, now)
+
+
+def _clear_all(connection: Connection, now: float) -> None:
+    connection.run("clear_incidents")
+    end_incidents(connection, now)

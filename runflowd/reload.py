@@ -142,6 +142,7 @@ class Reloading:
         self._config = config
         self.taken_at = self._context.clock.wall()
         self._context.rules = {rule.name: rule for rule in config.rules}
+        self._context.incidents.notify = config.notify
         self._context.bells.ring_all()
         names = ", ".join(sorted(self._context.rules))
         log.info("configuration taken", action="config.taken", rules=names, digest=config.digest[:12])

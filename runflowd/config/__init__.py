@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from runflowd.config.credentials import Credential, CredentialError, callback_secrets, service_key
+from runflowd.config.credentials import Credential, CredentialError, callback_secrets, notify_secret, service_key
 from runflowd.config.describe import describe, open_doors, warnings
 from runflowd.config.loading import load, locate
 from runflowd.config.mistakes import Mistake
 from runflowd.config.overrides import load_override
 from runflowd.config.published import schema, schema_text, stored_schema
-from runflowd.config.snapshot import Callbacks, Config, Limits, Listen, LocalService, Log, Service
+from runflowd.config.snapshot import Callbacks, Config, Limits, Listen, LocalService, Log, Notify, Service, Webhook
 
 __all__ = [
     "Callbacks",
@@ -20,12 +20,15 @@ __all__ = [
     "LocalService",
     "Log",
     "Mistake",
+    "Notify",
     "Service",
+    "Webhook",
     "callback_secrets",
     "describe",
     "load",
     "load_override",
     "locate",
+    "notify_secret",
     "open_doors",
     "schema",
     "schema_text",

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 from runflowd.config.crosscheck import DEFAULT_INPUT, absolute
 from runflowd.config.document import MoveSection, SharedSection
 from runflowd.config.sections import HOSTED_URL, LimitsSection, LogSection
-from runflowd.config.snapshot import Callbacks, Config, Limits, Listen, LocalService, Log, Service
+from runflowd.config.snapshot import (
+    Callbacks,
+    Config,
+    Heartbeat,
+    Limits,
+    Listen,
+    LocalService,
+    Log,
+    Notify,
+    Service,
+    Webhook,
+)
 from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete, Rule, WatchMode
+from runflowd.core.notices import Kind
 
 if TYPE_CHECKING:
     from runflowd.config.document import BatchSection, Document, RuleSection
     from runflowd.config.merging import Merged
     from runflowd.config.sections import CallbacksSection, ServiceSection, WebSection
+    from runflowd.config.telling import NotifySection
 
 
 T = TypeVar("T")
@@ -33,6 +47,7 @@ def build(document: Document, merged: Merged, base: str) -> Config:
         web=_web(document.web),
         log=Log(log.format, log.level),
         limits=Limits(**limits.model_dump()),
+        notify=_notify(document.notify, base),
         disabled=tuple(name for name, rule in document.rules.items() if not rule.enabled),
         warnings=tuple(merged.warnings),
     )
@@ -82,6 +97,24 @@ def _callbacks(section: CallbacksSection | None, base: str) -> Callbacks | None:
     secret, previous = absolute(section.secret_file, base), _optional(section.previous_secret_file, base)
 
     return Callbacks(section.public_url, secret, previous)
+
+
+def _notify(section: NotifySection | None, base: str) -> Notify:
+    if section is None:
+        return Notify()
+
+    webhook, heartbeat, failures = section.webhook, section.heartbeat, section.failures
+
+    return Notify(
+        webhook=Webhook(webhook.url, _optional(webhook.secret_file, base)) if webhook else None,
+        command=tuple(section.command or ()),
+        on=frozenset(map(Kind, section.on)) if section.on else frozenset(Kind),
+        after=section.after,
+        budget=Decimal(f"{section.budget.per_day:.10g}") if section.budget else None,
+        failures=failures.count if failures else 0,
+        within=failures.within if failures else 3600.0,
+        heartbeat=Heartbeat(heartbeat.url, heartbeat.every) if heartbeat else None,
+    )
 
 
 def _optional(path: str | None, base: str) -> str:

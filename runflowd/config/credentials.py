@@ -13,7 +13,7 @@ from runflowd.errors import RunflowdError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runflowd.config.snapshot import Config
+    from runflowd.config.snapshot import Config, Webhook
 
 KEY_VARIABLE = "RUNFLOW_API_KEY"
 _KEY_CREDENTIAL = "api-key"
@@ -77,6 +77,11 @@ def callback_secrets(config: Config, environment: Mapping[str, str] | None = Non
         found.append(_from_file(callbacks.previous_secret_file, "the previous callback secret"))
 
     return tuple(found)
+
+
+def notify_secret(webhook: Webhook) -> Credential | None:
+    """The secret that signs messages, None without one; raise CredentialError if its file cannot be used."""
+    return _from_file(webhook.secret_file, "the webhook secret") if webhook.secret_file else None
 
 
 def _systemd(environment: Mapping[str, str], name: str) -> str:

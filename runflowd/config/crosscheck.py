@@ -33,6 +33,7 @@ def absolute(text: str, base: str) -> str:
 def cross_check(data: Mapping[str, Any], base: str) -> Iterator[Mistake]:
     """Every mistake in how the parts of a merged document fit together."""
     yield from _service(_mapping(data.get("service")), data)
+    yield from _notify(_mapping(data.get("notify")))
     rules = {
         name: rule
         for name, rule in _mapping(data.get("rules")).items()
@@ -70,6 +71,16 @@ def _service(service: dict[str, Any], data: Mapping[str, Any]) -> Iterator[Mista
         yield Mistake(("service", "callbacks", "public_url"), "must be https, or set allow_http: true in service")
     if callbacks and _web_is_off(data.get("web")):
         yield Mistake(("service", "callbacks"), "needs the web section, which receives the calls", at_key=True)
+
+
+def _notify(notify: dict[str, Any]) -> Iterator[Mistake]:
+    for key in ("webhook", "heartbeat"):
+        url = _mapping(notify.get(key)).get("url")
+        if isinstance(url, str) and url.startswith("http:") and not is_loopback(url):
+            yield Mistake(("notify", key, "url"), "must be https, unless it is on this machine")
+    told = next((key for key in ("on", "budget", "failures") if notify.get(key) is not None), None)
+    if told and not (notify.get("webhook") or notify.get("command")):
+        yield Mistake(("notify", told), "has nobody to tell; add webhook or command", at_key=True)
 
 
 def _web_is_off(web: Any) -> bool:

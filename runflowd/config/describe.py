@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from runflowd.core.model import AfterKind, Existing, OnDelete, Rule, WatchMode
+from runflowd.core.notices import Kind
 from runflowd.core.recipe import placeholders, sends_the_file
 from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
 from runflowd.core.units import duration_text, size_text
@@ -13,7 +15,7 @@ from runflowd.core.units import duration_text, size_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runflowd.config.snapshot import Config, Service
+    from runflowd.config.snapshot import Config, Notify, Service
 
 
 def describe(config: Config) -> list[str]:
@@ -24,6 +26,7 @@ def describe(config: Config) -> list[str]:
         sentences.append("There are no rules, so nothing is watched.")
     for rule in config.rules:
         sentences += _rule(rule)
+    sentences += _notify(config.notify)
     if config.disabled:
         sentences.append(f"Turned off: {', '.join(config.disabled)}.")
     sentences.append(f"Ignored by default: {', '.join(DROPPINGS)}.")
@@ -46,6 +49,33 @@ def _service(service: Service) -> str:
     told = f"it reports finished batches to {service.callbacks.public_url}" if service.callbacks else "it is polled"
 
     return f"Images are sent to {service.url}, which bills for them; {told}."
+
+
+def _notify(notify: Notify) -> Iterator[str]:
+    ways = [f"a message to {urlsplit(notify.webhook.url).hostname}"] if notify.webhook else []
+    ways += [f"the program {notify.command[0]}"] if notify.command else []
+    if ways:
+        yield f"People are told by {' and by '.join(ways)}: {', '.join(_told(notify)) or 'of nothing'}."
+        yield f"Trouble is told when it has lasted {duration_text(notify.after)}, once however often it comes and goes."
+    else:
+        yield "Nobody is told of trouble but those who look."
+    if notify.heartbeat:
+        host, every = urlsplit(notify.heartbeat.url).hostname, duration_text(notify.heartbeat.every)
+        yield f"While every stage works, {host} is called every {every}."
+
+
+def _told(notify: Notify) -> Iterator[str]:
+    """What people are told of, in the order in which it is documented."""
+    if Kind.INCIDENT in notify.on:
+        yield "of trouble wider than one file"
+    if Kind.OVER in notify.on:
+        yield "when that is over"
+    if Kind.BUDGET in notify.on and notify.budget is not None:
+        yield f"when {notify.budget} was spent in a day, which stops nothing"
+    if Kind.FAILURES in notify.on and notify.failures:
+        yield f"when {notify.failures} files failed within {duration_text(notify.within)}"
+    if Kind.UNKNOWN in notify.on:
+        yield "when a purchase needs a decision"
 
 
 def _rule(rule: Rule) -> Iterator[str]:

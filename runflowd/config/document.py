@@ -17,6 +17,7 @@ from runflowd.config.sections import (
     WebSection,
     described,
 )
+from runflowd.config.telling import NotifySection  # noqa: TC001  pydantic reads the annotation
 from runflowd.core.model import MAX_BATCH_ITEMS, AfterKind, Existing, OnDelete, WatchMode
 
 _HOUR = 3600.0
@@ -163,6 +164,10 @@ class Document(Section):
     )
     log: LogSection | None = described("What the daemon writes about its work.", {"format": "json", "level": "info"})
     limits: LimitsSection | None = described("How much is done at once, for all rules together.", {"uploads": 4})
+    notify: NotifySection | None = described(
+        "Who is told of trouble, and of what; nobody when left out.",
+        {"webhook": {"url": "https://hooks.example.com/runflowd"}},
+    )
     defaults: SharedSection | None = described(
         "Settings for every rule that does not set them itself.", {"settle": "5s", "batch": {"quiet": "10s"}}
     )

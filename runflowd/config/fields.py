@@ -147,6 +147,14 @@ def _check_rule_name(value: str) -> str:
 
 
 def _check_url(value: str) -> str:
+    if urlsplit(_check_hook(value)).query:
+        raise refuse("has a part after ? or #; leave it out")
+
+    return value.rstrip("/")
+
+
+def _check_hook(value: str) -> str:
+    """An address to call as it stands; unlike that of a service it may have a query."""
     try:
         parts = urlsplit(value)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -156,10 +164,10 @@ def _check_url(value: str) -> str:
         raise refuse("is no web address; write for example https://api.runflow.io")
     if parts.username or parts.password:
         raise refuse("holds a user name or password; leave them out, keys have files of their own")
-    if parts.query or parts.fragment:
+    if parts.fragment:
         raise refuse("has a part after ? or #; leave it out")
 
-    return value.rstrip("/")
+    return value
 
 
 def _check_listen(value: str) -> str:
@@ -193,6 +201,7 @@ RuleName = Annotated[
     str, AfterValidator(_check_rule_name), WithJsonSchema({"type": "string", "pattern": RULE_NAME_PATTERN})
 ]
 Url = Annotated[str, AfterValidator(_check_url), Field(max_length=2000)]
+HookUrl = Annotated[str, AfterValidator(_check_hook), Field(max_length=2000)]
 ListenText = Annotated[
     str, AfterValidator(_check_listen), WithJsonSchema({"type": "string", "pattern": LISTEN_PATTERN})
 ]

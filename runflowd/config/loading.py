@@ -10,15 +10,14 @@ from runflowd.config.building import build
 from runflowd.config.crosscheck import cross_check
 from runflowd.config.document import Document
 from runflowd.config.merging import config_folder, merge
-from runflowd.config.mistakes import mistakes
+from runflowd.config.mistakes import Mistake, mistakes
 from runflowd.errors import ConfigError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from runflowd.config.merging import Merged
-    from runflowd.config.mistakes import Mistake
     from runflowd.config.snapshot import Config
     from runflowd.errors import Problem
 
@@ -58,9 +57,17 @@ def _checked(merged: Merged, base: str) -> Document | None:
     except ValidationError as error:
         found = [mistake for mistake in mistakes(error) if not (merged.problems and _lost(mistake.path))]
         merged.problems += [merged.problem(mistake) for mistake in found]
-    merged.problems += [merged.problem(mistake) for mistake in cross_check(merged.data, base)]
+    merged.problems += [merged.problem(mistake) for mistake in (*cross_check(merged.data, base), *_commands(merged))]
 
     return document
+
+
+def _commands(merged: Merged) -> Iterator[Mistake]:
+    """A program that the daemon runs must be named by nobody but the owner of the configuration."""
+    notify = merged.data.get("notify")
+    remedy = merged.open_to_others.get(merged.home("notify"), "")
+    if remedy and isinstance(notify, dict) and notify.get("command") is not None:
+        yield Mistake(("notify", "command"), f"is not run: {remedy}", at_key=True)
 
 
 def _lost(path: tuple[str | int, ...]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
@@ -21,7 +22,10 @@ _SUFFIX = ".yaml"
 
 @dataclass(slots=True)
 class Merged:
-    """The parts of all files as one document. `homes` tells which file holds a section or a rule."""
+    """The parts of all files as one document. `homes` tells which file holds a section or a rule.
+
+    `open_to_others` names the files that somebody beside their owner can write or replace, and how to mend that.
+    """
 
     files: list[str] = field(default_factory=list)
     digest: str = ""
@@ -29,6 +33,13 @@ class Merged:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     homes: dict[Path, Source] = field(default_factory=dict)
+    open_to_others: dict[str, str] = field(default_factory=dict)
+
+    def home(self, section: str) -> str:
+        """The file that holds a section, "" when none does."""
+        source = self.homes.get((section,))
+
+        return source.file if source else ""
 
     def problem(self, mistake: Mistake) -> Problem:
         """A mistake with the file, line and column it belongs to."""
@@ -75,7 +86,9 @@ def merge(path: str) -> Merged:
     checksum = hashlib.sha256()
     for file in merged.files:
         try:
-            content = _content(file)
+            content, mode = _content(file)
+            if remedy := _open_to_others(file, mode):
+                merged.open_to_others[file] = remedy
             checksum.update(f"{file}\0{len(content)}\0".encode(errors="surrogateescape") + content)
             _add(merged, load_bytes(content, file))
         except ConfigError as error:
@@ -105,15 +118,31 @@ def _files(path: str) -> list[str]:
     return [str(place / name) for name in found]
 
 
-def _content(file: str) -> bytes:
+def _content(file: str) -> tuple[bytes, int]:
+    """The text of a file, and the mode of the very file that was read."""
     try:
         with FilePath(file).open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+            return stream.read(MAX_BYTES + 1), os.fstat(stream.fileno()).st_mode
     except FileNotFoundError as error:
         message = "does not exist; `runflowd init` writes a first one"
         raise ConfigError((Problem(file, 0, 0, "", message),)) from error
     except OSError as error:
         raise ConfigError((Problem(file, 0, 0, "", f"cannot be read: {error.strerror}"),)) from error
+
+
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def _open_to_others(file: str, mode: int) -> str:
+    """How to mend a file that its group or everyone can write, or replace in its folder; empty when nobody can."""
+    if mode & _OTHERS:
+        return f"others than its owner can write {file}; run chmod go-w {file}"
+    folder = FilePath(file).resolve().parent
+    found = folder.stat().st_mode
+    if found & _OTHERS and not found & stat.S_ISVTX:
+        return f"others than its owner can replace files in {folder}; run chmod go-w {folder}"
+
+    return ""
 
 
 def _add(merged: Merged, source: Source) -> None:

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import MAX_UPLOAD_BYTES
+from runflowd.core.notices import Kind
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from runflowd.core.model import Json, Rule
     from runflowd.errors import Problem
 
@@ -99,6 +102,44 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """An address that messages are sent to, and the file of the secret that signs them, or "".
+
+    The path of such an address is often a secret itself, so it is not printed.
+    """
+
+    url: str = field(repr=False)
+    secret_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """An address that is called every so many seconds as long as all is well."""
+
+    url: str = field(repr=False)
+    every: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Who is told of what. `budget` is money per day and None for no limit, `failures` 0 for no threshold."""
+
+    webhook: Webhook | None = None
+    command: tuple[str, ...] = ()
+    on: frozenset[Kind] = frozenset(Kind)
+    after: float = 60.0
+    budget: Decimal | None = None
+    failures: int = 0
+    within: float = 3600.0
+    heartbeat: Heartbeat | None = None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The ways on which messages go out, by name."""
+        return (*(("webhook",) if self.webhook else ()), *(("command",) if self.command else ()))
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """One whole configuration. `digest` names the content of `files`, for telling a change.
 
@@ -115,6 +156,7 @@ class Config:
     web: Listen | None = None
     log: Log = Log()
     limits: Limits = Limits()
+    notify: Notify = Notify()
     disabled: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 

@@ -115,3 +115,37 @@ def test_missing_reference_file_is_a_warning(tmp_path: Path) -> None:
 def test_open_doors_are_warnings(tmp_path: Path, text: str, expected: str) -> None:
     """Allowed, but never by accident."""
     assert expected in warnings(loaded(tmp_path, text))[0]
+
+
+@pytest.mark.parametrize(
+    ("notify", "expected"),
+    [
+        ("", "Nobody is told of trouble but those who look."),
+        (
+            "webhook: {url: https://hooks.test/a/SECRET?key=SECRET}",
+            (
+                "People are told by a message to hooks.test: of trouble wider than one file, when that is over, "
+                "when a purchase needs a decision."
+            ),
+        ),
+        (
+            "command: [/bin/tell, -v]\n  on: [budget, failures]\n  budget: {per_day: 20}\n  failures: {within: 2h}",
+            (
+                "People are told by the program /bin/tell: when 20 was spent in a day, which stops nothing, "
+                "when 10 files failed within 2h."
+            ),
+        ),
+        (
+            "command: [tell]\n  after: 5m",
+            "Trouble is told when it has lasted 5m, once however often it comes and goes.",
+        ),
+        ("heartbeat: {url: https://ping.test/SECRET}", "While every stage works, ping.test is called every 5m."),
+    ],
+)
+def test_who_is_told_of_what_is_told_in_plain_words(tmp_path: Path, notify: str, expected: str) -> None:
+    """Without the paths of the addresses, which are often secrets."""
+    section = f"notify:\n  {notify}\n" if notify else ""
+    said = describe(loaded(tmp_path, f"service: local\n{RULE}{section}"))
+
+    assert expected in said
+    assert "SECRET" not in "".join(said)

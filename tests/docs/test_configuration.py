@@ -21,6 +21,13 @@ from runflowd.config.sections import (
     ServiceSection,
     WebSection,
 )
+from runflowd.config.telling import (
+    BudgetSection,
+    FailuresSection,
+    HeartbeatSection,
+    NotifySection,
+    WebhookSection,
+)
 from runflowd.core.model import Rule
 from runflowd.yamlsource import load_text
 
@@ -40,6 +47,11 @@ CHAPTERS: dict[str, type[Section]] = {
     "`web`": WebSection,
     "`log`": LogSection,
     "`limits`": LimitsSection,
+    "`notify`": NotifySection,
+    "`notify.webhook`": WebhookSection,
+    "`notify.budget`": BudgetSection,
+    "`notify.failures`": FailuresSection,
+    "`notify.heartbeat`": HeartbeatSection,
     "`defaults`": SharedSection,
     "`batch`": BatchSection,
     "`after`": MoveSection,

@@ -1,0 +1,136 @@
+"""What people are told, and when: once per incident, however often it comes and goes.
+
+An incident is told when it has lasted a while, so that a hiccup wakes nobody. It is told as over when it
+stayed away for `CALM`; what comes back before that is the same incident. The start of a program forgets
+its incidents and counts as their end, so a trouble that outlasts a restart is not told twice, and one that
+does not come back is told as over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from runflowd.core.units import duration_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from decimal import Decimal
+
+CALM = 300.0
+"""Seconds that an incident stays away before it counts as over, and between two messages about unknown items."""
+
+LONGEST = 24 * 3600.0
+"""Seconds after which a message that could not be delivered is given up: it is no news any more."""
+
+MOST_TRIES = 60
+"""Tries of one message, for a machine whose clock cannot be believed; a day of retries takes fewer."""
+
+
+class Kind(StrEnum):
+    """The kinds of messages."""
+
+    INCIDENT = "incident"
+    """Trouble wider than one file began, or turned into another trouble."""
+    OVER = "over"
+    BUDGET = "budget"
+    """More was spent today than `budget` says."""
+    FAILURES = "failures"
+    """More files failed lately than `failures` says."""
+    UNKNOWN = "unknown"
+    """Items that may have been bought wait for a person's decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. `count` is how often it came, or how many items it is about; `since` is epoch seconds."""
+
+    kind: Kind
+    scope: str
+    code: str
+    message: str
+    remedy: str
+    count: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """An incident as people know it: the troubles they were told of, or soon are, and how often it came."""
+
+    codes: tuple[str, ...]
+    count: int = 1
+
+
+def begun(story: Story | None, code: str, unsent: Collection[str], *, quiet: bool) -> tuple[Story, bool]:
+    """The story after trouble with `code` came up in its scope, and whether that is to be told.
+
+    `unsent` are the codes of messages that did not go out yet, which a newer one replaces; `quiet` says
+    that the trouble had been away.
+    """
+    if story is None:
+        return Story((code,)), True
+    count = story.count + 1 if quiet else story.count
+    if code in story.codes:
+        return replace(story, count=count), False
+    known = tuple(each for each in story.codes if each not in unsent)
+    return Story((*known, code), count), True
+
+
+def ended(story: Story, unsent: Collection[str]) -> bool:
+    """Whether the end of an incident is to be told: only if its beginning was."""
+    return any(code not in unsent for code in story.codes)
+
+
+def over_message(scope: str, story: Story, since: float, until: float) -> Message:
+    """The message that an incident is over; times are epoch seconds."""
+    lasted = duration_text(max(0, round(until - since)))
+    often = f", {story.count} times" if story.count > 1 else ""
+    codes = ", ".join(story.codes)
+    sentence = f"{scope} is well again after {lasted} ({codes}{often})"
+    return Message(Kind.OVER, scope, story.codes[-1], sentence, "", story.count, since)
+
+
+def budget_mark(spent: Decimal, limit: Decimal | None, day: str) -> str | None:
+    """What is remembered of a budget that was reached, None while it is not: news is a mark that is not remembered.
+
+    A new day, and a budget that was changed, can be reached anew.
+    """
+    return f"{day} {limit}" if limit is not None and spent >= limit else None
+
+
+def budget_message(spent: Decimal, limit: Decimal, day: str, midnight: float) -> Message:
+    """The message that a day's budget is reached."""
+    sentence = f"{spent} was spent on {day}, and the budget of a day is {limit}; work goes on"
+    remedy = "`runflowd pause --all` buys nothing more; `runflowd status` shows what was bought for"
+    return Message(Kind.BUDGET, "budget", "BUDGET_REACHED", sentence, remedy, 1, midnight)
+
+
+def failures_message(count: int, limit: int, within: float, now: float) -> Message:
+    """The message that many files failed within the last `within` seconds."""
+    sentence = f"{count} files failed within {duration_text(within)}; the threshold is {limit}"
+    remedy = "`runflowd status` shows the latest of them, each with its reason and remedy"
+    return Message(Kind.FAILURES, "failures", "MANY_FAILURES", sentence, remedy, count, now - within)
+
+
+def unknown_is_news(told: tuple[float, float] | None, newest: float, now: float) -> bool:
+    """Whether items in doubt are to be told of: `told` is when that was done last, and the newest item then."""
+    if told is None:
+        return True
+    told_at, known = told
+    return newest > known and not 0 <= now - told_at < CALM
+
+
+def unknown_message(count: int, newest: float) -> Message:
+    """The message that purchases need a decision."""
+    sentence = f"{count} files may have been paid for and have no result; a person decides about them"
+    remedy = "`runflowd list --state unknown` names them; look for them at the service, then `runflowd retry` them"
+    return Message(Kind.UNKNOWN, "unknown", "NEEDS_DECISION", sentence, remedy, count, newest)
+
+
+def sentence_of(message: Message, host: str) -> str:
+    """A message in one line, for whoever shows nothing else."""
+    words = {Kind.INCIDENT: "trouble", Kind.OVER: "over"}.get(message.kind, str(message.kind))
+    remedy = f" {message.remedy.rstrip('.')}." if message.remedy else ""
+    return f"runflowd on {host}: {words}: {message.message.rstrip('.')}.{remedy}"

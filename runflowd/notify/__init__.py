@@ -1,0 +1,10 @@
+"""Telling people: messages that lie in the state file are sent, and a monitor gets its sign of life.
+
+No stage waits for anything here, and what cannot be told stops nothing.
+"""
+
+from __future__ import annotations
+
+from runflowd.notify.telling import Telling
+
+__all__ = ["Telling"]

@@ -1,0 +1,55 @@
+"""A sign of life for a monitor that rings when it stays away: given only while every stage works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from runflowd.trouble import unexpected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runflowd.api.hooks import Hooks
+    from runflowd.context import Context
+
+log = structlog.get_logger()
+
+LOOK = 5.0
+"""Seconds between two looks whether the configuration asks for something else."""
+
+
+class Heartbeats:
+    """Calls the address at its times. A call that fails is told once, until one gets through."""
+
+    def __init__(self, context: Context, lively: Callable[[], bool], hooks: Hooks) -> None:
+        self._context = context
+        self._lively = lively
+        self._hooks = hooks
+        self._due = 0.0
+        self._failing = False
+
+    async def run(self) -> None:
+        """Turn until cancelled."""
+        while True:
+            wanted = self._context.incidents.notify.heartbeat
+            now = self._context.clock.now()
+            if wanted and self._due <= now and self._lively():
+                self._due = now + wanted.every
+                await self._call(wanted.url)
+            left = max(self._due - self._context.clock.now(), min(1.0, wanted.every)) if wanted else LOOK
+            await anyio.sleep(min(left, LOOK))
+
+    async def _call(self, url: str) -> None:
+        try:
+            await self._hooks.get("give the sign of life", url)
+        except Exception as trouble:
+            if not self._failing:
+                log.warning(str(trouble), action="heartbeat.failed", exc_info=unexpected(trouble))
+            self._failing = True
+            return
+        if self._failing:
+            log.info("the sign of life gets through again", action="heartbeat.over")
+        self._failing = False

@@ -1,0 +1,75 @@
+"""What was spent, what failed, what waits for a decision: looked up in the state file, and told when it is news."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from runflowd.core.notices import (
+    Kind,
+    budget_mark,
+    budget_message,
+    failures_message,
+    unknown_is_news,
+    unknown_message,
+)
+from runflowd.store.facts import spend_since
+from runflowd.store.notices import failed_since, in_doubt, mark_of, send, set_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runflowd.config import Notify
+    from runflowd.core.notices import Message
+    from runflowd.store import Connection
+    from runflowd.store.notices import Audience
+
+
+def news(connection: Connection, notify: Notify, now: float) -> list[tuple[Kind, str | None, Message | None]]:
+    """What to remember of each threshold that changed, and the message about it, if it is to be told.
+
+    Reads only; `now` is epoch seconds. None to remember means that the threshold can be reached anew.
+    """
+    return [*_budget(connection, notify, now), *_failures(connection, notify, now), *_doubt(connection, now)]
+
+
+def record(
+    connection: Connection, found: list[tuple[Kind, str | None, Message | None]], audience: Audience, now: float
+) -> None:
+    """Write down what `news` found, marks and messages in one transaction, so that nothing is told twice."""
+    for kind, mark, message in found:
+        set_mark(connection, kind, mark, now)
+        if message is not None:
+            send(connection, message, audience, now)
+
+
+def _budget(connection: Connection, notify: Notify, now: float) -> Iterator[tuple[Kind, str | None, Message | None]]:
+    if notify.budget is None:
+        return
+    midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    day = midnight.date().isoformat()
+    spent = spend_since(connection, midnight.timestamp())
+    mark, told = budget_mark(spent, notify.budget, day), mark_of(connection, Kind.BUDGET)
+    if mark is not None and (told is None or told[1] != mark):
+        yield Kind.BUDGET, mark, budget_message(spent, notify.budget, day, midnight.timestamp())
+
+
+def _failures(connection: Connection, notify: Notify, now: float) -> Iterator[tuple[Kind, str | None, Message | None]]:
+    if not notify.failures:
+        return
+    count = failed_since(connection, now - notify.within)
+    told = mark_of(connection, Kind.FAILURES) is not None
+    if count >= notify.failures and not told:
+        yield Kind.FAILURES, "reached", failures_message(count, notify.failures, notify.within, now)
+    if count < notify.failures and told:
+        yield Kind.FAILURES, None, None
+
+
+def _doubt(connection: Connection, now: float) -> Iterator[tuple[Kind, str | None, Message | None]]:
+    count, newest = in_doubt(connection)
+    found = mark_of(connection, Kind.UNKNOWN)
+    if count and unknown_is_news((found[0], json.loads(found[1])) if found else None, newest, now):
+        yield Kind.UNKNOWN, json.dumps(newest), unknown_message(count, newest)
+    if not count and found:
+        yield Kind.UNKNOWN, None, None

@@ -1,0 +1,158 @@
+"""Messages to people as rows: written in the transaction of the fact they tell of, sent by somebody else later."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from runflowd.core.notices import CALM, LONGEST, MOST_TRIES, Kind, Message, Story, begun, ended, over_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from typing import TypeAlias
+
+    from runflowd.store.connection import Connection, Row
+
+    Audience: TypeAlias = "Callable[[Kind, str], Collection[str]]"
+    """The channels that are told of a kind of message about a scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message on its way; `key` is the same in every try, so that a receiver can tell a repetition."""
+
+    id: int
+    key: str
+    channel: str
+    at: float
+    attempts: int
+    due_at: float
+    message: Message
+
+
+def begin_incident(connection: Connection, message: Message, audience: Audience, now: float, patience: float) -> None:
+    """An incident began, came back, or turned into another trouble: see that people hear of it once.
+
+    It is told after `patience` seconds, unless it is away then.
+    """
+    channels = audience(Kind.INCIDENT, message.scope) or audience(Kind.OVER, message.scope)
+    row = connection.one("story", kind=Kind.INCIDENT, scope=message.scope)
+    if row is None and not channels:
+        return
+    unsent = connection.all("unsent_notices", scope=message.scope)
+    before = _story(row) if row else None
+    story, tell = begun(before, message.code, _codes(unsent), quiet=bool(row and row["due_at"]))
+    body = json.dumps(asdict(story))
+    if row is None:
+        connection.run("save_story", kind=Kind.INCIDENT, scope=message.scope, now=now, body=body)
+    else:
+        connection.run("change_story", id=row["id"], at=row["at"], body=body)
+    if tell:
+        for each in unsent:
+            connection.run("drop_notice", id=each["id"])
+        due_at = min((each["due_at"] for each in unsent), default=now + patience)
+        send(connection, message, audience, now, due_at=due_at)
+
+
+def end_incident(connection: Connection, scope: str, now: float) -> None:
+    """The incident of a scope ended; whether for good, time will tell."""
+    connection.run("story_ended", scope=scope, until=now + CALM)
+
+
+def end_incidents(connection: Connection, now: float) -> None:
+    """All incidents are forgotten, as at a start: those that do not come back are over."""
+    connection.run("stories_ended", until=now + CALM)
+
+
+def close_stories(connection: Connection, audience: Audience, now: float) -> None:
+    """Tell of the end of incidents that stayed away; one whose beginning was never told is not mentioned."""
+    for row in connection.all("stories_over", now=now):
+        unsent = connection.all("unsent_notices", scope=row["scope"])
+        story = _story(row)
+        for each in (*unsent, row):
+            connection.run("drop_notice", id=each["id"])
+        if ended(story, _codes(unsent)):
+            send(connection, over_message(row["scope"], story, row["at"], row["due_at"] - CALM), audience, now)
+
+
+def stories_are_over(connection: Connection, now: float) -> bool:
+    """Whether `close_stories` has anything to do."""
+    return bool(connection.all("stories_over", now=now))
+
+
+def _story(row: Row) -> Story:
+    body = json.loads(row["body"])
+    return Story(tuple(body["codes"]), body["count"])
+
+
+def _codes(rows: list[Row]) -> set[str]:
+    return {json.loads(row["body"])["code"] for row in rows}
+
+
+def mark_of(connection: Connection, kind: Kind) -> tuple[float, str] | None:
+    """When a threshold was told of last (epoch seconds), and what was remembered of it."""
+    row = connection.one("story", kind=kind, scope="")
+    return (row["at"], json.loads(row["body"])["mark"]) if row else None
+
+
+def set_mark(connection: Connection, kind: Kind, mark: str | None, now: float) -> None:
+    """Remember that a threshold was told of; None forgets it."""
+    row = connection.one("story", kind=kind, scope="")
+    body = json.dumps({"mark": mark})
+    if mark is None:
+        connection.run("drop_notice", id=row["id"] if row else None)
+    elif row is None:
+        connection.run("save_story", kind=kind, scope="", now=now, body=body)
+    else:
+        connection.run("change_story", id=row["id"], at=now, body=body)
+
+
+def send(connection: Connection, message: Message, audience: Audience, now: float, *, due_at: float = 0.0) -> None:
+    """Write a message for every channel that is to have it, not to be sent before `due_at` (epoch seconds)."""
+    for channel in audience(message.kind, message.scope):
+        body = json.dumps({**asdict(message), "key": uuid.uuid4().hex})
+        values = {"kind": message.kind, "scope": message.scope, "now": now, "body": body}
+        connection.run("save_notice", channel=channel, due_at=due_at, **values)
+
+
+def next_notice(connection: Connection, channel: str, now: float) -> Notice | None:
+    """The message that is next on a channel, due or not: one that failed holds up those after it."""
+    row = connection.one("next_notice", channel=channel, now=now)
+    if row is None:
+        return None
+    body = json.loads(row["body"])
+    key = body.pop("key")
+    message = Message(**{**body, "kind": Kind(body["kind"])})
+    return Notice(row["id"], key, channel, row["at"], row["attempts"], row["due_at"], message)
+
+
+def delivered(connection: Connection, notice: Notice) -> None:
+    """A message arrived; nothing of it is kept."""
+    connection.run("drop_notice", id=notice.id)
+
+
+def not_delivered(connection: Connection, notice: Notice, due_at: float, now: float) -> tuple[int, int]:
+    """A try failed: repeat it at `due_at`. Gives how many messages were given up, and how many wait still."""
+    connection.run("notice_failed", id=notice.id, due_at=due_at)
+    lost = connection.run("give_up_notices", channel=notice.channel, before=now - LONGEST, tries=MOST_TRIES)
+    row = connection.one("waiting_notices", channel=notice.channel)
+    return lost, row["count"] if row else 0
+
+
+def drop_strays(connection: Connection, channels: Collection[str]) -> int:
+    """Forget messages to channels that are no longer configured; give how many."""
+    return connection.run("drop_stray_notices", channels=json.dumps(sorted(channels)))
+
+
+def failed_since(connection: Connection, since: float) -> int:
+    """How many files failed since then (epoch seconds)."""
+    row = connection.one("failed_since", since=since)
+    return row["count"] if row else 0
+
+
+def in_doubt(connection: Connection) -> tuple[int, float]:
+    """How many items need a decision, and since when the newest does (epoch seconds)."""
+    row = connection.one("in_doubt")
+    return (row["count"], row["newest"] or 0.0) if row else (0, 0.0)

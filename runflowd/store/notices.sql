@@ -1,0 +1,63 @@
+-- A row without a channel is what is remembered of something that was told: an incident's story, whose `due_at` is
+-- 0 while it is open, else when it counts as over; or the mark of a threshold that was reached.
+
+-- name: story
+SELECT * FROM notice WHERE kind = :kind AND scope = :scope AND channel = ''
+
+-- name: save_story
+INSERT INTO notice (kind, scope, at, body, channel, due_at) VALUES (:kind, :scope, :now, :body, '', 0)
+
+-- name: change_story
+UPDATE notice SET body = :body, at = :at, due_at = 0 WHERE id = :id
+
+-- name: drop_notice
+DELETE FROM notice WHERE id = :id
+
+-- name: story_ended
+UPDATE notice SET due_at = :until WHERE kind = 'incident' AND scope = :scope AND channel = '' AND due_at = 0
+
+-- name: stories_ended
+UPDATE notice SET due_at = :until WHERE kind = 'incident' AND channel = '' AND due_at = 0
+
+-- name: stories_over
+SELECT * FROM notice WHERE kind = 'incident' AND channel = '' AND due_at > 0 AND due_at <= :now ORDER BY id
+
+-- name: save_notice
+INSERT INTO notice (kind, scope, at, body, channel, due_at) VALUES (:kind, :scope, :now, :body, :channel, :due_at)
+
+-- name: unsent_notices
+SELECT * FROM notice WHERE kind = 'incident' AND scope = :scope AND channel <> '' AND attempts = 0 ORDER BY id
+
+-- name: next_notice
+-- Messages keep their order; what an incident has to say waits while it is away.
+SELECT * FROM notice WHERE channel = :channel AND (due_at <= :now OR attempts > 0)
+  AND (attempts > 0 OR kind <> 'incident' OR NOT EXISTS (
+       SELECT 1 FROM notice AS story WHERE story.kind = 'incident' AND story.scope = notice.scope
+                                       AND story.channel = '' AND story.due_at > 0))
+ORDER BY id LIMIT 1
+
+-- name: notice_failed
+UPDATE notice SET attempts = attempts + 1, due_at = :due_at WHERE id = :id
+
+-- name: give_up_notices
+DELETE FROM notice WHERE channel = :channel AND attempts > 0 AND (at <= :before OR attempts >= :tries)
+
+-- name: waiting_notices
+SELECT count(*) AS count FROM notice WHERE channel = :channel
+
+-- name: drop_stray_notices
+DELETE FROM notice WHERE channel <> '' AND channel NOT IN (SELECT value FROM json_each(:channels))
+
+-- name: failed_since
+WITH RECURSIVE names(rule) AS (
+    SELECT min(rule) FROM item
+    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
+SELECT count(*) AS count FROM names CROSS JOIN item ON item.rule = names.rule
+WHERE item.state = 'failed' AND item.current = 1 AND item.ended_at >= :since
+
+-- name: in_doubt
+WITH RECURSIVE names(rule) AS (
+    SELECT min(rule) FROM item
+    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
+SELECT count(*) AS count, max(coalesce(item.ended_at, 0)) AS newest FROM names CROSS JOIN item ON item.rule = names.rule
+WHERE item.state = 'unknown' AND item.current = 1

@@ -1,0 +1,103 @@
+"""When people are told, and of what: once per incident, however often it comes and goes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from runflowd.core.notices import (
+    CALM,
+    Kind,
+    Message,
+    Story,
+    begun,
+    budget_mark,
+    ended,
+    over_message,
+    sentence_of,
+    unknown_is_news,
+)
+
+
+@pytest.mark.parametrize(
+    ("story", "code", "unsent", "quiet", "expected"),
+    [
+        (None, "A", (), False, (Story(("A",), 1), True)),
+        (Story(("A",), 1), "A", (), True, (Story(("A",), 2), False)),
+        (Story(("A",), 1), "A", (), False, (Story(("A",), 1), False)),
+        (Story(("A",), 1), "A", ("A",), True, (Story(("A",), 2), False)),
+        (Story(("A",), 1), "B", (), False, (Story(("A", "B"), 1), True)),
+        (Story(("A",), 1), "B", ("A",), False, (Story(("B",), 1), True)),
+        (Story(("A", "B"), 3), "A", (), True, (Story(("A", "B"), 4), False)),
+    ],
+    ids=["new", "back", "restated", "back-unsent", "another", "instead", "an-earlier-one"],
+)
+def test_an_incident_is_told_once_for_each_trouble(
+    story: Story | None, code: str, unsent: tuple[str, ...], quiet: bool, expected: tuple[Story, bool]
+) -> None:
+    """What came back is counted; only a trouble that nobody heard of is told."""
+    assert expected == begun(story, code, unsent, quiet=quiet)
+
+
+@pytest.mark.parametrize(
+    ("codes", "unsent", "expected"),
+    [(("A",), (), True), (("A",), ("A",), False), (("A", "B"), ("B",), True)],
+)
+def test_only_what_was_told_is_told_as_over(codes: tuple[str, ...], unsent: tuple[str, ...], expected: bool) -> None:
+    """Nobody hears of the end of what they never heard of."""
+    assert expected is ended(Story(codes), unsent)
+
+
+def test_the_end_says_how_long_and_how_often() -> None:
+    """Once per incident, with a count."""
+    message = over_message("service", Story(("UNREACHABLE", "RATE_LIMITED"), 3), 1000.0, 1090.4)
+
+    assert message.message == "service is well again after 1m30s (UNREACHABLE, RATE_LIMITED, 3 times)"
+    assert message.count == 3
+
+
+@pytest.mark.parametrize(
+    ("spent", "limit", "day", "expected"),
+    [
+        ("19.99", "20", "2026-11-27", None),
+        ("20", "20", "2026-11-27", "2026-11-27 20"),
+        ("20", "20", "2026-11-28", "2026-11-28 20"),
+        ("31", "30.5", "2026-11-27", "2026-11-27 30.5"),
+        ("31", None, "2026-11-27", None),
+    ],
+)
+def test_a_budget_is_reached_once_a_day(spent: str, limit: str | None, day: str, expected: str | None) -> None:
+    """The mark is what tells one day, and one budget, from the next."""
+    assert expected == budget_mark(Decimal(spent), Decimal(limit) if limit else None, day)
+
+
+@pytest.mark.parametrize(
+    ("told", "newest", "now", "expected"),
+    [
+        (None, 100.0, 100.0, True),
+        ((100.0, 90.0), 90.0, 1e6, False),
+        ((100.0, 90.0), 95.0, 100.0 + CALM - 1, False),
+        ((100.0, 90.0), 95.0, 100.0 + CALM, True),
+        ((100.0, 90.0), 95.0, 50.0, True),
+    ],
+    ids=["first", "the-same", "too-soon", "later", "clock-set-back"],
+)
+def test_items_in_doubt_are_told_together(
+    told: tuple[float, float] | None, newest: float, now: float, expected: bool
+) -> None:
+    """A hundred that come one by one are a few messages."""
+    assert expected is unknown_is_news(told, newest, now)
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy", "expected"),
+    [
+        (Kind.INCIDENT, "Call them.", "runflowd on studio-1: trouble: It is gone. Call them."),
+        (Kind.OVER, "", "runflowd on studio-1: over: It is gone."),
+        (Kind.BUDGET, "Look", "runflowd on studio-1: budget: It is gone. Look."),
+    ],
+)
+def test_the_gist_is_one_line(kind: Kind, remedy: str, expected: str) -> None:
+    """For whoever shows nothing else."""
+    assert expected == sentence_of(Message(kind, "s", "C", "It is gone", remedy, 1, 0.0), "studio-1")
