@@ -66,8 +66,8 @@ def _site(engine: Engine, reloading: Reloading) -> Site:
     """What the web listener shows."""
 
     def watch() -> WatchHealth:
-        watcher = engine.intake.watcher
-        return WatchHealth(watcher.overflows, len(watcher.troubles)) if watcher else WatchHealth()
+        watcher, missed = engine.intake.watcher, engine.intake.missed
+        return WatchHealth(watcher.overflows, len(watcher.troubles), missed) if watcher else WatchHealth()
 
     clock = engine.context.clock
     return Site(engine.context, lambda: reloading.config, lambda: engine.lively(clock.now()), watch)

@@ -43,7 +43,8 @@ class Reading:
     """Everything that the metrics of one moment are made of; times are epoch seconds.
 
     `config_good` is false while an edit is refused; `config_taken` is when the configuration in force was
-    taken. `overflows` counts losses of file events, `unwatched` the watcher's present troubles.
+    taken. `overflows` counts losses of file events, `unwatched` the watcher's present troubles, `missed` the
+    files that no event told of.
     """
 
     measures: Measures
@@ -53,6 +54,7 @@ class Reading:
     config_taken: float
     overflows: int
     unwatched: int
+    missed: int
 
 
 class Metrics:
@@ -135,6 +137,7 @@ def families(reading: Reading) -> Iterator[Metric]:
     yield _incidents(reading)
     yield _paused(reading)
     yield _counter("runflowd_watch_overflows", "Times that file events were lost; a sweep followed.", reading.overflows)
+    yield _counter("runflowd_watch_missed", "Files that no event told of; the sweep found them.", reading.missed)
     yield _value("runflowd_watch_troubles", "Reasons why file events do not come, now.", reading.unwatched)
 
 

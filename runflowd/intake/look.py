@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runflowd.context import Context
+    from runflowd.core.missed import Suspects
     from runflowd.core.model import Stat
     from runflowd.files import Listing
     from runflowd.intake.shelf import Shelf
@@ -44,17 +45,20 @@ class Looking:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def tree(self, shelf: Shelf, start: str, *, deep: bool) -> set[str]:
-        """Look at a folder, and with `deep` at all beneath it; give the folders that were read whole."""
+    async def tree(self, shelf: Shelf, start: str, *, deep: bool, suspects: Suspects | None = None) -> set[str]:
+        """Look at a folder, and with `deep` at all beneath it; give the folders that were read whole.
+
+        With `suspects`, events should have told of whatever is new.
+        """
         walking = files.walk(shelf.rule.watch, start, enter=lambda path: deep and not shelf.matcher.prunes(path))
         seen: set[str] = set()
         while page := await anyio.to_thread.run_sync(_next_page, walking):
-            await self._compare(shelf, page)
+            await self._compare(shelf, page, suspects)
             seen.update(listing.relative for listing in page if listing.trouble is None)
             _note_unreadable(shelf, page)
         return seen
 
-    async def _compare(self, shelf: Shelf, page: list[Listing]) -> None:
+    async def _compare(self, shelf: Shelf, page: list[Listing], suspects: Suspects | None) -> None:
         rule = shelf.rule.name
         known = await self._context.store.read(
             lambda connection: [known_in_folder(connection, rule, listing.relative) for listing in page]
@@ -68,6 +72,8 @@ class Looking:
                 if before and not is_news(before, stat):
                     back += [] if before.present else [before.id]
                 elif (path := listing.path_of(name)) and shelf.matcher.matches(path):
+                    if suspects and before is None and path not in shelf.settling:
+                        suspects.found(listing.relative)
                     shelf.overflowed |= not shelf.settling.see(path, stat, now)
             if listing.trouble is None and (listing.files or listing.folders or listing.relative):
                 gone |= {

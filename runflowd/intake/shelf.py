@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runflowd.core.missed import Suspects
 from runflowd.core.model import Reference, Rule, WatchMode
 from runflowd.core.rules import Matcher
 from runflowd.core.settle import Settling
@@ -32,13 +33,15 @@ class Shelf:
     `snapshot` names the rule text, references included, that items are accepted under; `reworded` says
     that it changed, and what waits must be worded anew. Not `opened`, nothing is looked at: first it is
     settled whether what lies there is left out. `unread` counts folders that could not be read since the
-    last sweep began; `unreadable` is the trouble with the first of them.
+    last sweep began; `unreadable` is the trouble with the first of them. `deaf` says that events are known to
+    have been lost since then, `hears` that they should have told of all that the present sweep finds.
     """
 
     rule: Rule
     matcher: Matcher
     settling: Settling
     by_events: bool
+    suspects: Suspects
     sweep_due: float = 0.0
     sweeping: bool = False
     swept: bool = False
@@ -51,13 +54,15 @@ class Shelf:
     overflowed: bool = field(default=False)
     unreadable: FileTrouble | None = None
     unread: int = 0
+    deaf: bool = False
+    hears: bool = False
 
     @classmethod
     def of(cls, rule: Rule) -> Self:
         """The shelf of a rule that was just loaded. Looks at the file system: call from a worker thread."""
         by_events = rule.mode is WatchMode.EVENTS or (rule.mode is WatchMode.AUTO and not wants_sweep(rule.watch))
         settling = Settling(rule.settle, rule.settle * RESTLESS_AFTER, TRACKED)
-        return cls(rule, Matcher(rule), settling, by_events)
+        return cls(rule, Matcher(rule), settling, by_events, Suspects(rule.settle))
 
     @property
     def interval(self) -> float:

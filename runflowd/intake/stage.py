@@ -36,6 +36,9 @@ FACTS = 5.0
 REFERENCE_LOOK = 5.0
 """Seconds between two looks for a reference file that is not there."""
 
+REBUILD_PAUSE = 3600.0
+"""Seconds between two times that the watcher is started anew because events were missed: it may be of no use."""
+
 SECOND_LOOK = 2.0
 """Seconds after which a pasted folder is looked at again: files may have come in before its watch was armed."""
 
@@ -54,7 +57,10 @@ class Intake:
         self._second_looks: list[tuple[float, Look]] = []
         self._facts_due = 0.0
         self._stopping = False
+        self._rebuild_due = 0.0
         self.watcher: Watcher | None = None
+        self.missed = 0
+        """Files since the start that no event told of, where events should have."""
 
     def stop(self) -> None:
         """Take nothing more in."""
@@ -102,12 +108,44 @@ class Intake:
         for shelf in self._shelves.values():
             if not shelf.sweeping and shelf.sweep_due <= now:
                 shelf.sweeping = True
+                shelf.hears, shelf.deaf = self._hears(shelf), False
                 group.start_soon(self._sweeping.sweep, shelf)
+        await self._tell_missed(now)
         accepted = 0
         for shelf in list(self._shelves.values()):
             accepted += await self._accept(shelf)
         await self._sealing.turn(list(self._shelves.values()))
         return 0.0 if accepted or self._context.looks else self._nap()
+
+    def _hears(self, shelf: Shelf) -> bool:
+        """Whether events tell of every new file of a rule, so that a sweep should find none."""
+        watcher = self.watcher
+        return (
+            watcher is not None
+            and shelf.by_events
+            and shelf.swept
+            and not (shelf.deaf or shelf.overflowed)
+            and shelf.rule.watch in watcher.watched
+            and not any(trouble.path in {"", shelf.rule.watch} for trouble in watcher.troubles)
+        )
+
+    async def _tell_missed(self, now: float) -> None:
+        """Count the files that no event told of, and start the watcher anew: it may be deaf without knowing."""
+        if self._context.looks:
+            return  # what is still to be looked at may be what an event told of
+        for shelf in self._shelves.values():
+            if not (count := shelf.suspects.judge(now)):
+                continue
+            self.missed += count
+            log.warning(
+                "the sweep found files that no event told of; events are only hints, but these should come",
+                action="watch.missed",
+                rule=shelf.rule.name,
+                count=count,
+            )
+            if self.watcher is not None and now >= self._rebuild_due:
+                self._rebuild_due = now + REBUILD_PAUSE
+                await self.watcher.rebuild()
 
     def _nap(self) -> float:
         """Seconds until something is due by itself."""
@@ -118,6 +156,7 @@ class Intake:
                 # Without its references a rule accepts nothing, however long its files have rested.
                 deadlines.append(rested if shelf.usable else max(rested, self._context.clock.now() + REFERENCE_LOOK))
         deadlines += [due for due, _ in self._second_looks]
+        deadlines += [shelf.suspects.due for shelf in self._shelves.values() if shelf.suspects.due is not None]
         deadlines += [self._sealing.deadline] if self._sealing.deadline is not None else []
         now = self._context.clock.now()
         return min(LONGEST_NAP, max(0.0, min((deadline - now for deadline in deadlines), default=LONGEST_NAP)))
@@ -162,13 +201,14 @@ class Intake:
     def _note(self, changes: Changes) -> None:
         if changes.everything:
             for shelf in self._shelves.values():
-                shelf.sweep_due = 0.0
+                shelf.sweep_due, shelf.deaf = 0.0, True
         for paths, deep in ((changes.folders, False), (changes.trees, True)):
             for path in paths:
                 for name, shelf in self._shelves.items():
                     root = shelf.rule.watch
                     if path == root and deep:
                         # A root armed anew. Before its first sweep there is nothing to catch up with.
+                        shelf.deaf = True
                         shelf.sweep_due = 0.0 if shelf.swept else shelf.sweep_due
                     elif path == root or path.startswith(f"{root}/"):
                         self._context.looks.append(Look(name, path[len(root) + 1 :], deep))
@@ -189,6 +229,7 @@ class Intake:
             if shelf is None or not shelf.opened or look in done or shelf.matcher.prunes(look.folder):
                 continue
             done.add(look)
+            shelf.suspects.heard(look.folder, deep=look.deep)
             await self._looking.tree(shelf, look.folder, deep=look.deep)
             if look.deep and look not in ready:
                 self._second_looks.append((now + SECOND_LOOK, look))

@@ -43,7 +43,8 @@ class Sweeping:
                 shelf.swept = True
                 return
             shelf.unreadable, shelf.unread = None, 0
-            seen = await self._looking.tree(shelf, "", deep=True)
+            suspects = shelf.suspects if shelf.hears else None
+            seen = await self._looking.tree(shelf, "", deep=True, suspects=suspects)
             await self._tell_whether_readable(shelf)
             if shelf.identity in {None, identity}:
                 await self._looking.vanished(shelf, seen)
@@ -58,6 +59,7 @@ class Sweeping:
             # A folder that takes long to read is read less often: at most a tenth of the time.
             pause = shelf.interval if shelf.opened and not shelf.overflowed else min(shelf.interval, 5.0)
             shelf.sweep_due = now + max(pause, 10 * (now - started))
+            shelf.suspects.swept(now)
             self._context.bells.intake.ring()
 
     async def _tell_whether_readable(self, shelf: Shelf) -> None:

@@ -100,6 +100,15 @@ class Watcher:
             self._roots = frozenset(roots)
             await anyio.to_thread.run_sync(self._arm_all)
 
+    async def rebuild(self) -> None:
+        """Start the observer anew, as when events are missed for no reason that `audit` knows.
+
+        Every root comes up as a tree in the next `wait`.
+        """
+        async with self._turn:
+            await anyio.to_thread.run_sync(self._stop)
+            await anyio.to_thread.run_sync(self._arm_all)
+
     async def wait(self, timeout: float) -> Changes:  # noqa: ASYNC109  a deadline is half of this call's purpose
         """Wait for hints, at most `timeout` seconds; empty changes after that."""
         await anyio.lowlevel.checkpoint()

@@ -112,6 +112,7 @@ class Application:
             config_taken=site.config_taken,
             overflows=watch.overflows,
             unwatched=watch.troubles,
+            missed=watch.missed,
         )
         return Response(self._metrics.text(reading), media_type=CONTENT_TYPE)
 

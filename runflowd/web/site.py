@@ -25,10 +25,11 @@ STAGES = ("intake", "dispatch", "track", "deliver")
 
 @dataclass(frozen=True, slots=True)
 class WatchHealth:
-    """How often file events were lost since the start, and for how many reasons none come now."""
+    """How often file events were lost since the start, for how many reasons none come now, and files none told of."""
 
     overflows: int = 0
     troubles: int = 0
+    missed: int = 0
 
 
 @dataclass(slots=True)

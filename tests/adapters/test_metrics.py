@@ -34,6 +34,7 @@ def reading(**changes: Any) -> Reading:
         "config_taken": 1e9,
         "overflows": 0,
         "unwatched": 0,
+        "missed": 0,
     }
     return Reading(**{**facts, **changes})
 
@@ -220,13 +221,14 @@ async def test_what_ended_before_the_start_is_not_counted_again(tmp_path: Path) 
 async def test_the_page_of_metrics_reads_the_running_daemon(tmp_path: Path) -> None:
     """Incidents from the state file, the watcher's losses, and the state of the configuration."""
     async with web(tmp_path) as rig:
-        rig.site.watch = lambda: WatchHealth(5, 1)
+        rig.site.watch = lambda: WatchHealth(5, 1, 7)
         await rig.context.incidents.report(Trouble("config", "CONFIG_REFUSED", "m", "r"))
 
         values = [
             await rig.metric("runflowd_watch_overflows_total"),
+            await rig.metric("runflowd_watch_missed_total"),
             await rig.metric("runflowd_config_last_reload_successful"),
             await rig.metric("runflowd_incidents_open", scope="config", code="CONFIG_REFUSED"),
         ]
 
-        assert values == [5, 0, 1]
+        assert values == [5, 7, 0, 1]

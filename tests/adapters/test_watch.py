@@ -436,3 +436,17 @@ def test_every_hint_is_covered(hints: list[tuple[bool, str]], limit: int) -> Non
     assert len(changes.folders) + len(changes.trees) <= limit
     assert [True] * bool(hints) == [first for first in firsts if first]
     assert not dirty
+
+
+@pytest.mark.anyio
+async def test_a_watcher_started_anew_still_hears(tmp_path: Path) -> None:
+    """Every root is a tree to look at, and later events come."""
+    root = tmp_path / "root"
+    root.mkdir()
+    async with watching(root) as watcher:
+        await watcher.rebuild()
+        assert await hinted(watcher, root, tree=True)
+
+        (root / "a.jpg").write_bytes(b"x")
+
+        assert await hinted(watcher, root)

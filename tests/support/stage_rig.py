@@ -161,11 +161,15 @@ def rule(folder: Path, **changes: Any) -> Rule:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *rules: Rule, service: dict[str, Any] | None = None, send: Send | None = None
+    folder: Path,
+    *rules: Rule,
+    service: dict[str, Any] | None = None,
+    send: Send | None = None,
+    watch: bool = False,
 ) -> AsyncIterator[Rig]:
     """The pipeline at work over `rules` (default: one), with the clock of the running event loop.
 
-    `send` is how callbacks leave the local service.
+    `send` is how callbacks leave the local service. With `watch` the kernel's events come, in real time.
     """
     virtual = trio.lowlevel.current_clock()
     started = virtual.current_time()
@@ -188,6 +192,6 @@ async def running(
         )
         engine = Engine(context, Intake(context), Dispatch(context), Track(context), Deliver(context))
         async with anyio.create_task_group() as group:
-            group.start_soon(partial(run_stages, engine, watch=False))
+            group.start_soon(partial(run_stages, engine, watch=watch))
             yield Rig(folder, engine, local)
             group.cancel_scope.cancel()

@@ -1,0 +1,71 @@
+"""Files that no event told of: found by the sweep all the same, counted, and a reason to start the watcher anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from stage_rig import rule, running
+from structlog.testing import capture_logs
+
+from runflowd.dirty import Changes
+from runflowd.watch.observing import Handler
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's events reach nobody, and nothing looks broken."""
+    monkeypatch.setattr(Handler, "dispatch", lambda *_: None)
+
+
+@pytest.mark.usefixtures("_deaf")
+async def test_files_that_no_event_told_of_are_counted_once(tmp_path: Path) -> None:
+    """One line for all of them, and a new watcher; what lay there before the start does not count."""
+    with capture_logs() as lines:
+        async with running(tmp_path, rule(tmp_path), watch=True) as rig:
+            rig.drop("before.jpg")
+            await rig.settled(1)
+            assert rig.engine.intake.watcher is not None
+            observer = rig.engine.intake.watcher._observer
+            for number in range(5):
+                rig.drop(f"sub/{number}.jpg")
+            await rig.settled(6)
+            await anyio.sleep(120)
+            rebuilt = rig.engine.intake.watcher._observer is not observer
+
+    told = [line["count"] for line in lines if line["action"] == "watch.missed"]
+    assert ([5], 5, True) == (told, rig.engine.intake.missed, rebuilt)
+
+
+@pytest.mark.usefixtures("_deaf")
+async def test_a_late_event_is_not_a_missed_one(tmp_path: Path) -> None:
+    """The sweep may come first."""
+    async with running(tmp_path, rule(tmp_path), watch=True) as rig:
+        rig.drop("before.jpg")
+        await rig.settled(1)
+        rig.drop("late.jpg")
+        await rig.until(lambda states: "late.jpg" in states)
+        rig.engine.intake._note(Changes(folders=frozenset({str(tmp_path / "in")})))
+        await anyio.sleep(120)
+
+        assert 0 == rig.engine.intake.missed
+
+
+@pytest.mark.usefixtures("_deaf")
+async def test_what_is_known_to_be_lost_is_not_missed(tmp_path: Path) -> None:
+    """An overflow was told and counted already; the sweep after it is its answer."""
+    async with running(tmp_path, rule(tmp_path, sweep=3600.0), watch=True) as rig:
+        rig.drop("before.jpg")
+        await rig.settled(1)
+        rig.drop("lost.jpg")
+        rig.engine.intake._note(Changes(everything=True))
+        await rig.settled(2)
+        await anyio.sleep(120)
+
+        assert 0 == rig.engine.intake.missed
