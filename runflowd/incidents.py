@@ -111,16 +111,16 @@ class Incidents:
             log.error(
                 trouble.message, action="incident.open", scope=trouble.scope, code=trouble.code, remedy=trouble.remedy
             )
-        news = entry is None or entry.trouble.code != trouble.code
-        await self._store.write(partial(self._record, trouble=trouble, news=news))
+        await self._store.write(partial(self._record, trouble=trouble))
         return now + pause
 
-    def _record(self, connection: Connection, trouble: Trouble, *, news: bool) -> None:
+    def _record(self, connection: Connection, trouble: Trouble) -> None:
         """Write an incident down, and in the same transaction what people are to hear of it."""
         now = self._clock.wall()
         facts = {"scope": trouble.scope, "code": trouble.code, "message": trouble.message, "remedy": trouble.remedy}
+        before = connection.one("incident_of", scope=trouble.scope)
         connection.run("raise_incident", now=now, **facts)
-        if news:
+        if before is None or before["code"] != trouble.code:
             message = Message(Kind.INCIDENT, count=1, since=now, **facts)
             begin_incident(connection, message, self.audience, now, self.notify.after)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from runflowd.config.credentials import CredentialError, notify_secret
 from runflowd.core.model import AfterKind, Existing, OnDelete, Rule, WatchMode
 from runflowd.core.notices import Kind
 from runflowd.core.recipe import placeholders, sends_the_file
@@ -39,6 +41,7 @@ def warnings(config: Config) -> list[str]:
     return [
         *(str(problem) for problem in config.warnings),
         *open_doors(config),
+        *_notify_warnings(config.notify),
         *(warning for rule in config.rules for warning in _folder_warnings(rule)),
     ]
 
@@ -147,6 +150,17 @@ def open_doors(config: Config) -> Iterator[str]:
         yield f"web.listen: {config.web} can be reached from other machines and asks for no password"
     if config.service.allow_http:
         yield "service.allow_http: the API key may cross the network in the clear"
+
+
+def _notify_warnings(notify: Notify) -> Iterator[str]:
+    if notify.command and shutil.which(notify.command[0]) is None:
+        yield f"notify.command: {notify.command[0]} is not there, or is no program that this user may run"
+    try:
+        secret = notify_secret(notify.webhook) if notify.webhook else None
+    except CredentialError as trouble:
+        yield f"notify.webhook.secret_file: {trouble}"
+    else:
+        yield from [secret.warning] if secret and secret.warning else []
 
 
 def _folder_warnings(rule: Rule) -> Iterator[str]:

@@ -109,6 +109,9 @@ SELECT value FROM fact WHERE service = :service AND subject = :subject
 INSERT INTO incident (scope, code, message, remedy, since, last) VALUES (:scope, :code, :message, :remedy, :now, :now)
 ON CONFLICT DO UPDATE SET code = excluded.code, message = excluded.message, remedy = excluded.remedy, last = excluded.last, count = count + 1
 
+-- name: incident_of
+SELECT * FROM incident WHERE scope = :scope
+
 -- name: clear_incident
 DELETE FROM incident WHERE scope = :scope
 

@@ -149,3 +149,29 @@ def test_who_is_told_of_what_is_told_in_plain_words(tmp_path: Path, notify: str,
 
     assert expected in said
     assert "SECRET" not in "".join(said)
+
+
+@pytest.mark.parametrize(
+    ("notify", "expected"),
+    [
+        (
+            "command: [/no/such/program]",
+            "notify.command: /no/such/program is not there, or is no program that this user",
+        ),
+        (
+            "webhook: {url: 'https://a.test', secret_file: gone}",
+            "notify.webhook.secret_file: the webhook secret cannot be",
+        ),
+        (
+            "webhook: {url: 'https://a.test', secret_file: open}",
+            "the webhook secret in {0}/open can be read by everyone",
+        ),
+    ],
+)
+def test_who_cannot_be_told_is_warned_of(tmp_path: Path, notify: str, expected: str) -> None:
+    """Before there is trouble, when it can still be mended in peace."""
+    (tmp_path / "open").write_text("topsecret\n")
+    (tmp_path / "open").chmod(0o644)
+    found = warnings(loaded(tmp_path, f"service: local\n{RULE}notify:\n  {notify}\n"))
+
+    assert any(each.startswith(expected.format(tmp_path)) for each in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ import anyio
 import httpx
 import pytest
 import trio
+from failing_calls import Calls, fail_database
 from stage_rig import EPOCH, PATIENT, running
 
 from runflowd.api.hooks import Hooks
@@ -22,6 +24,7 @@ from runflowd.context import Context, Remote
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
 from runflowd.core.notices import Kind
+from runflowd.errors import StoreError
 from runflowd.incidents import Incidents, Trouble
 from runflowd.notify import Telling
 from runflowd.store import open_store
@@ -197,6 +200,22 @@ async def test_a_crash_before_sending_loses_no_message(tmp_path: Path) -> None:
         await lasting(context, GONE, 50)
     async with desk.life() as context:
         await lasting(context, GONE, 30)
+
+    assert ["incident"] == desk.ear.kinds
+
+
+async def test_trouble_that_could_not_be_written_down_at_first_is_told(tmp_path: Path) -> None:
+    """The disk was full when it began (scenario 64)."""
+    desk = Desk(tmp_path)
+    calls = Calls(fatal=1, code=errno.ENOSPC, lasting=True)
+    async with desk.life() as context:
+        fail_database(calls, context.store)
+        calls.arm()
+        with pytest.raises(StoreError):
+            await context.incidents.report(GONE)
+        calls.heal()
+        await anyio.sleep(10)
+        await lasting(context, GONE, 100)
 
     assert ["incident"] == desk.ear.kinds
 
