@@ -18,6 +18,7 @@ RULE = "rules:\n  one:\n    watch: in\n    output: out\n    model: a/b\n"
 
 def loaded(folder: Path, text: str) -> Config:
     (folder / "runflowd.yaml").write_text(text)
+    (folder / "runflowd.yaml").chmod(0o600)
 
     return load(folder / "runflowd.yaml")
 

@@ -106,6 +106,7 @@ def test_yaml_in_the_documents_is_right(tmp_path: Path, block: Block) -> None:
     needed = {"service": "service: local\n", "rules": "rules: {}\n"} if "part" in block.marks else {}
     path = tmp_path / "block.yaml"
     path.write_text(block.text + "".join(line for key, line in needed.items() if key not in given))
+    path.chmod(0o600)
 
     assert (str(path),) == load(path).files
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import runflowd
@@ -10,6 +11,7 @@ import runflowd
 PACKAGE = Path(runflowd.__file__).parent
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 SPEAKERS = {"log", "logger", "storms", "structlog"}
+SPOKEN = re.compile(rf"({'|'.join(SPEAKERS)})\.({'|'.join(LEVELS)})\(")
 
 
 def calls_without_action(source: str) -> list[int]:
@@ -36,7 +38,7 @@ def test_every_log_line_has_an_action() -> None:
     poor = {
         str(path.relative_to(PACKAGE)): lines
         for path in sorted(PACKAGE.rglob("*.py"))
-        if (lines := calls_without_action(path.read_text()))
+        if SPOKEN.search(source := path.read_text()) and (lines := calls_without_action(source))
     }
 
     assert poor == {}

@@ -19,7 +19,7 @@ from stage_rig import EPOCH, PATIENT, running
 
 from runflowd.api.hooks import Hooks
 from runflowd.clock import Clock
-from runflowd.config import Notify, Webhook
+from runflowd.config import Notify, Webhook, load
 from runflowd.context import Context, Remote
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
@@ -27,8 +27,10 @@ from runflowd.core.notices import Kind
 from runflowd.errors import StoreError
 from runflowd.incidents import Incidents, Trouble
 from runflowd.notify import Telling
+from runflowd.reload import Reloading
 from runflowd.store import open_store
 from runflowd.store.arrivals import set_aside
+from runflowd.systemd import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -272,6 +274,19 @@ async def test_a_channel_that_is_no_more_is_not_waited_for(tmp_path: Path) -> No
         rows = await context.store.read(_messages)
 
     assert 0 == rows
+
+
+async def test_an_edit_of_who_is_told_counts_at_once(tmp_path: Path) -> None:
+    """Like one of the rules, and unlike one of the service it needs no restart."""
+    source = tmp_path / "runflowd.yaml"
+    source.write_text("service: local\nrules: {}\n")
+    async with Desk(tmp_path).life(Notify()) as context:
+        reloading = Reloading(context, source, load(source), Notifier())
+        source.write_text("service: local\nrules: {}\nnotify: {webhook: {url: 'https://hooks.test/new'}}\n")
+        await reloading.now()
+
+        assert Webhook("https://hooks.test/new") == context.incidents.notify.webhook
+        assert "" == reloading.headline
 
 
 async def test_every_message_has_what_a_receiver_needs(tmp_path: Path) -> None:

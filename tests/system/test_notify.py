@@ -75,6 +75,8 @@ def test_people_are_told_and_nobody_waits_for_that(installation: Installation) -
             "heartbeat": {"url": f"{heard.url}/SECRET-PING", "every": "1s"},
         }
         installation.configure_rules({"one": installation.rule(watch="not-there")}, notify=notify)
+        installation.config.chmod(0o600)
+        installation.folder.chmod(0o700)
         daemon = installation.start()
         until(lambda: heard.messages and heard.pings and pid.exists() and pid.read_text(), "people are told")
         code = daemon.stop()
