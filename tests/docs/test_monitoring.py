@@ -24,7 +24,9 @@ RULES = [pytest.param(block, id=block.name) for block in blocks("yaml") if "prom
 def names() -> set[str]:
     """Every metric of the daemon as it is scraped, those of the Prometheus client itself left out."""
     nothing = Measures({}, {}, 0, (), Decimal(0))
-    text = Metrics().text(Reading(nothing, Traffic(), (), config_good=True, config_taken=0, overflows=0, unwatched=0))
+    text = Metrics().text(
+        Reading(nothing, Traffic(), (), config_good=True, config_taken=0, overflows=0, unwatched=0, missed=0)
+    )
     typed = re.findall(r"^# TYPE (runflowd_\w+)", text.decode(), re.MULTILINE)
     return {name for name in typed if not name.endswith("_created")}
 
