@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from runflowd.files.draft import TEMPORARY_PREFIX, Draft, Written, start_draft, sweep_temporaries
 from runflowd.files.errors import (
+    Busy,
     Changed,
     Escapes,
     FileTrouble,
@@ -31,6 +32,7 @@ from runflowd.files.trying import try_writing
 
 __all__ = [
     "TEMPORARY_PREFIX",
+    "Busy",
     "Changed",
     "Draft",
     "Escapes",

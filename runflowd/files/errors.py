@@ -4,6 +4,7 @@ FileTrouble
 ├── NoSpace        the disk or the quota is full
 ├── Forbidden      the permissions say no
 │   └── ReadOnly   the file system is mounted read-only, or the systemd sandbox makes it so
+├── Busy           another program holds it just now
 ├── Missing        there is no such file or folder
 ├── Changed        the file is not the one that was looked at before
 ├── Taken          the name is in use by something runflowd must not replace
@@ -89,6 +90,12 @@ class ReadOnly(Forbidden):
         return f"Remount it writable. {_SANDBOX.format(folder=_folder(self.path))}"
 
 
+class Busy(FileTrouble):
+    """Another program holds the file just now, as a file server may for its clients: try again soon."""
+
+    what = "another program holds it"
+
+
 class Missing(FileTrouble):
     """There is no such file or folder, or a folder on the way to it is none."""
 
@@ -149,6 +156,9 @@ _BY_ERRNO: dict[int, type[FileTrouble]] = {
     errno.EACCES: Forbidden,
     errno.EPERM: Forbidden,
     errno.EROFS: ReadOnly,
+    errno.EBUSY: Busy,
+    errno.EAGAIN: Busy,
+    errno.ETXTBSY: Busy,
     errno.ENOENT: Missing,
     errno.ENOTDIR: Missing,
     errno.EEXIST: Taken,

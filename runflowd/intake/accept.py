@@ -6,7 +6,6 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
@@ -47,7 +46,7 @@ class Accepting:
 
         async def read(rested: dict[str, Stat]) -> None:
             limit = self._context.limits.upload_size
-            for path, found in await anyio.to_thread.run_sync(read_all, shelf.rule, rested, limit):
+            for path, found in await shelf.asking.ask(read_all, shelf.rule, rested, limit, shelf.asking.heard):
                 match self._judged(shelf, path, rested[path], found):
                     case Good() as whole:
                         good.append(_arrival(shelf, path, whole))
@@ -64,7 +63,7 @@ class Accepting:
 
     async def _at_rest(self, shelf: Shelf, paths: list[str], refused: dict[str, Refused]) -> dict[str, Stat]:
         """Those that a fresh look confirms to rest; what never rests is added to `refused` once."""
-        seen = await anyio.to_thread.run_sync(look_at, shelf.rule.watch, paths)
+        seen = await shelf.asking.ask(look_at, shelf.rule.watch, paths, shelf.asking.heard)
         now = self._context.clock.now()
         rested: dict[str, Stat] = {}
         for path, stat in seen.items():
@@ -81,7 +80,7 @@ class Accepting:
         if not isinstance(found, Unfinished):
             return found
         held = shelf.settling.hold(path, found.reason, self._context.clock.now())
-        return Refused(stat, ItemState.FAILED, "INCOMPLETE", found.reason) if held.report else None
+        return Refused(stat, found.state, found.code, found.reason) if held.report else None
 
     async def _record(self, shelf: Shelf, good: list[Arrival], refused: dict[str, Refused]) -> int:
         now = self._context.clock.wall()

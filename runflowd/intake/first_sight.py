@@ -11,7 +11,6 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
 import structlog
 
 from runflowd import files
@@ -64,7 +63,7 @@ class FirstSight:
         """Whether the rule's folder may be looked at; False while a person is asked."""
         name = shelf.rule.name
         answer, paused = await self._context.store.read(lambda connection: _known(connection, name))
-        seen = await anyio.to_thread.run_sync(_judge, shelf, answer, paused)
+        seen = await shelf.asking.ask(_judge, shelf, answer, paused)
         if seen.verdict is Sight.ASK:
             if seen.reason:
                 await self._ask(name, seen.reason)

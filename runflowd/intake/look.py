@@ -52,7 +52,7 @@ class Looking:
         """
         walking = files.walk(shelf.rule.watch, start, enter=lambda path: deep and not shelf.matcher.prunes(path))
         seen: set[str] = set()
-        while page := await anyio.to_thread.run_sync(_next_page, walking):
+        while page := await shelf.asking.ask(_next_page, walking):
             await self._compare(shelf, page, suspects)
             seen.update(listing.relative for listing in page if listing.trouble is None)
             _note_unreadable(shelf, page)
@@ -102,13 +102,13 @@ class Looking:
     async def vanished(self, shelf: Shelf, seen: set[str]) -> None:
         """After a whole sweep: note files whose folder is gone. An empty root proves nothing."""
         rule, after = shelf.rule.name, b""
-        if len(seen) <= 1 and await anyio.to_thread.run_sync(_is_empty, shelf.rule.watch):
+        if len(seen) <= 1 and await shelf.asking.ask(_is_empty, shelf.rule.watch):
             return
         while True:
             rows = await self._context.store.read(partial(_folders_below, rule=rule, after=after))
             for row in rows:
                 folder = row["folder"].decode("utf-8", "surrogateescape")
-                if folder not in seen and await anyio.to_thread.run_sync(_is_missing, shelf.rule.watch, folder):
+                if folder not in seen and await shelf.asking.ask(_is_missing, shelf.rule.watch, folder):
                     await self._forget_folder(shelf, folder)
             if len(rows) < FOLDERS:
                 return
@@ -122,7 +122,7 @@ class Looking:
     async def skip_all(self, shelf: Shelf) -> None:
         """Record every file that matches as skipped: it was there before its rule."""
         walking = files.walk(shelf.rule.watch, enter=lambda path: not shelf.matcher.prunes(path))
-        while page := await anyio.to_thread.run_sync(_next_page, walking):
+        while page := await shelf.asking.ask(_next_page, walking):
             found = [(listing.path_of(name), stat) for listing in page for name, stat in listing.files.items()]
             chosen = [(path, stat) for path, stat in found if shelf.matcher.matches(path)]
             await self._context.store.write(partial(self._skip, shelf=shelf, chosen=chosen))

@@ -186,7 +186,7 @@ class Planning:
             case Refused():
                 return Planned(path, Fate.WAIT, stat.size, finding.code, finding.reason)
             case Unfinished():
-                return Planned(path, Fate.WAIT, stat.size, "INCOMPLETE", finding.reason)
+                return Planned(path, Fate.WAIT, stat.size, finding.code, finding.reason)
             case _:
                 return Planned(path, Fate.WAIT, stat.size, "STILL_CHANGING", "the file changed while it was read")
 

@@ -13,6 +13,8 @@ from runflowd.errors import ConfigError
 from runflowd.intake.overrides import Overrides
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runflowd.core.model import Json, Rule, Stat
     from runflowd.core.settle import StillChanging
 
@@ -32,9 +34,11 @@ class Good:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """It rests, but its end is missing."""
+    """It rests, but cannot be taken yet. `state` and `code` are what it becomes if that lasts."""
 
     reason: str
+    state: ItemState = ItemState.FAILED
+    code: str = "INCOMPLETE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +54,30 @@ class Refused:
 Finding: TypeAlias = Good | Unfinished | Refused | None
 
 
-def look_at(root: str, paths: list[str]) -> dict[str, Stat | None]:
-    """A fresh look at each file; those that cannot be looked at are left out. Blocking."""
+def nobody() -> None:
+    """Nobody waits for a sign of life."""
+
+
+def look_at(root: str, paths: list[str], heard: Callable[[], None] = nobody) -> dict[str, Stat | None]:
+    """A fresh look at each file, each told to `heard`; those that cannot be looked at are left out. Blocking."""
     seen: dict[str, Stat | None] = {}
     for path in paths:
         with suppress(files.FileTrouble):
             seen[path] = files.stat(root, path)
+        heard()
     return seen
 
 
-def read_all(rule: Rule, rested: dict[str, Stat], limit: int) -> list[tuple[str, Finding]]:
-    """What each file is. Blocking."""
+def read_all(
+    rule: Rule, rested: dict[str, Stat], limit: int, heard: Callable[[], None] = nobody
+) -> list[tuple[str, Finding]]:
+    """What each file is, each told to `heard`. Blocking."""
     overrides = Overrides(rule)
-    return [(path, _read(rule.watch, path, stat, limit, overrides)) for path, stat in rested.items()]
+    found: list[tuple[str, Finding]] = []
+    for path, stat in rested.items():
+        found.append((path, _read(rule.watch, path, stat, limit, overrides)))
+        heard()
+    return found
 
 
 def restless(verdict: StillChanging, stat: Stat) -> Refused:
@@ -82,6 +97,8 @@ def _read(root: str, path: str, stat: Stat, limit: int, overrides: Overrides) ->
         return Refused(stat, ItemState.WAITING, BAD_OVERRIDE, str(mistake))
     except (files.Changed, files.Missing):
         return None  # the tracker hands it out again
+    except files.Busy as trouble:
+        return Unfinished(str(trouble), ItemState.WAITING, "BUSY")
     except files.FileTrouble as trouble:
         return Refused(stat, ItemState.WAITING, "UNREADABLE", str(trouble))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
-
 from runflowd import files
 from runflowd.core.imagetype import Whole, check
 from runflowd.core.model import Reference
@@ -26,7 +24,7 @@ async def follow_references(context: Context, shelf: Shelf) -> bool:
     """
     rule = shelf.rule
     try:
-        found = await anyio.to_thread.run_sync(read_references, rule, shelf.references)
+        found = await shelf.asking.ask(read_references, rule, shelf.references)
     except files.FileTrouble as trouble:
         message = f"rule {rule.name}: a file named under `files` cannot be used: {trouble}"
         remedy = "Put the file there or correct the rule; what was dropped waits"

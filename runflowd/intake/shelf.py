@@ -10,10 +10,12 @@ from runflowd.core.model import Reference, Rule, WatchMode
 from runflowd.core.rules import Matcher
 from runflowd.core.settle import Settling
 from runflowd.filesystems import wants_sweep
+from runflowd.intake.asking import Asking
 
 if TYPE_CHECKING:
     from typing import Self
 
+    from runflowd.context import Look
     from runflowd.files import FileTrouble
 
 TRACKED = 20_000
@@ -35,6 +37,9 @@ class Shelf:
     settled whether what lies there is left out. `unread` counts folders that could not be read since the
     last sweep began; `unreadable` is the trouble with the first of them. `deaf` says that events are known to
     have been lost since then, `hears` that they should have told of all that the present sweep finds.
+    `looks` are the folders that hints point at, and whether each deserves a second look. It is `attended` while
+    those are followed and what rests is taken, `late` when the others go on without it, and `more` says that
+    there was more to do than fits into a turn.
     """
 
     rule: Rule
@@ -56,6 +61,11 @@ class Shelf:
     unread: int = 0
     deaf: bool = False
     hears: bool = False
+    looks: dict[Look, bool] = field(default_factory=dict)
+    attended: bool = False
+    late: bool = False
+    more: bool = False
+    asking: Asking = field(default_factory=Asking)
 
     @classmethod
     def of(cls, rule: Rule) -> Self:
@@ -63,6 +73,12 @@ class Shelf:
         by_events = rule.mode is WatchMode.EVENTS or (rule.mode is WatchMode.AUTO and not wants_sweep(rule.watch))
         settling = Settling(rule.settle, rule.settle * RESTLESS_AFTER, TRACKED)
         return cls(rule, Matcher(rule), settling, by_events, Suspects(rule.settle))
+
+    @property
+    def idle(self) -> bool:
+        """Whether all of it was swept and nothing of it waits for rest or a look."""
+        busy = self.sweeping or self.attended or self.overflowed or self.looks or len(self.settling)
+        return self.swept and not busy
 
     @property
     def interval(self) -> float:

@@ -9,15 +9,16 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from runflowd.bell import Bell
 from runflowd.context import LONGEST_NAP, Context, Look
 from runflowd.errors import StoreError
-from runflowd.intake.accept import Accepting
+from runflowd.intake.accept import READERS, Accepting
 from runflowd.intake.look import Looking
 from runflowd.intake.references import follow_references
 from runflowd.intake.refresh import refresh_ready
 from runflowd.intake.seal import Sealing
 from runflowd.intake.shelf import Shelf
-from runflowd.intake.sweep import Sweeping
+from runflowd.intake.sweep import Sweeping, tell_silence
 from runflowd.watch import Watcher
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LOOKS_PER_TURN = 64
+
+TURN = 1.0
+"""Seconds that a turn waits for its rules; whoever takes longer is not waited for."""
+
+STORE_PAUSE = 5.0
+"""Seconds until what could not be written or read is tried again."""
+
+THREADS, THREADS_PER_RULE = 40, READERS + 2
+"""Worker threads for all, and those that a rule may hold when its folder does not answer: readers, a look, a sweep."""
 
 FACTS = 5.0
 """Seconds between two questions to the store for files that are to be looked at anew, as after `retry`."""
@@ -56,6 +66,7 @@ class Intake:
         self._rules: dict[str, Rule] | None = None
         self._second_looks: list[tuple[float, Look]] = []
         self._facts_due = 0.0
+        self._attended = Bell()
         self._stopping = False
         self._rebuild_due = 0.0
         self.watcher: Watcher | None = None
@@ -73,10 +84,7 @@ class Intake:
         return (
             self._rules is self._context.rules
             and not self._context.looks
-            and all(
-                shelf.swept and not shelf.sweeping and not shelf.overflowed and not len(shelf.settling)
-                for shelf in self._shelves.values()
-            )
+            and all(shelf.idle for shelf in self._shelves.values())
         )
 
     @property
@@ -96,26 +104,55 @@ class Intake:
                     nap = await self._turn(group)
                 except StoreError as trouble:
                     self._context.storms.error(str(trouble), action="store.failed", stage="intake")
-                    nap = 5.0
+                    nap = STORE_PAUSE
                 await self._context.bells.intake.wait(nap)
             group.cancel_scope.cancel()
 
     async def _turn(self, group: TaskGroup) -> float:
         if self._rules is not self._context.rules:
             await self._follow_rules()
-        await self._follow_hints()
+        await self._deal_hints()
         now = self._context.clock.now()
         for shelf in self._shelves.values():
             if not shelf.sweeping and shelf.sweep_due <= now:
                 shelf.sweeping = True
                 shelf.hears, shelf.deaf = self._hears(shelf), False
                 group.start_soon(self._sweeping.sweep, shelf)
+        more = await self._attend_all(group)
         await self._tell_missed(now)
-        accepted = 0
-        for shelf in list(self._shelves.values()):
-            accepted += await self._accept(shelf)
         await self._sealing.turn(list(self._shelves.values()))
-        return 0.0 if accepted or self._context.looks else self._nap()
+        return 0.0 if more else self._nap()
+
+    async def _attend_all(self, group: TaskGroup) -> bool:
+        """Let every rule take what rests, beside each other; say whether there is more to do at once.
+
+        A rule whose folder is slow or silent is not waited for. It rings when it is done.
+        """
+        begun = [shelf for shelf in self._shelves.values() if not shelf.attended]
+        for shelf in begun:
+            shelf.attended = True
+            group.start_soon(self._attend, shelf)
+        with anyio.move_on_after(TURN):
+            while any(shelf.attended for shelf in begun):
+                await self._attended.wait(TURN)
+        for shelf in self._shelves.values():
+            shelf.late = shelf.attended
+            await tell_silence(self._context, shelf)
+        return any(shelf.more for shelf in begun if not shelf.late)
+
+    async def _attend(self, shelf: Shelf) -> None:
+        """Look where hints of this rule point, and take what has come to rest: a page of each."""
+        try:
+            await self._follow_hints(shelf)
+            ready = await self._accept(shelf)
+            shelf.more = bool(ready or shelf.looks)
+        except StoreError as trouble:
+            self._context.storms.error(str(trouble), action="store.failed", stage="intake")
+            await anyio.sleep(STORE_PAUSE)
+        shelf.attended = False
+        self._attended.ring()
+        if shelf.late:
+            self._context.bells.intake.ring()
 
     def _hears(self, shelf: Shelf) -> bool:
         """Whether events tell of every new file of a rule, so that a sweep should find none."""
@@ -134,7 +171,7 @@ class Intake:
         if self._context.looks:
             return  # what is still to be looked at may be what an event told of
         for shelf in self._shelves.values():
-            if not (count := shelf.suspects.judge(now)):
+            if shelf.looks or not (count := shelf.suspects.judge(now)):
                 continue
             self.missed += count
             log.warning(
@@ -148,10 +185,10 @@ class Intake:
                 await self.watcher.rebuild()
 
     def _nap(self) -> float:
-        """Seconds until something is due by itself."""
+        """Seconds until something is due by itself. Whoever is late rings when done."""
         deadlines = [shelf.sweep_due for shelf in self._shelves.values() if not shelf.sweeping]
         for shelf in self._shelves.values():
-            rested = shelf.settling.next_deadline()
+            rested = None if shelf.late else shelf.settling.next_deadline()
             if rested is not None:
                 # Without its references a rule accepts nothing, however long its files have rested.
                 deadlines.append(rested if shelf.usable else max(rested, self._context.clock.now() + REFERENCE_LOOK))
@@ -168,15 +205,13 @@ class Intake:
             del self._shelves[name]
         for name, rule in rules.items():
             if name not in self._shelves or self._shelves[name].rule != rule:
-                await self._open_shelf(rule)
+                self._shelves[name] = await anyio.to_thread.run_sync(Shelf.of, rule)
         self._rules = rules
+        # What hangs keeps its threads; the others, and the state file, need some as well.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS + THREADS_PER_RULE * len(rules)
         if self.watcher is not None:
             roots = [shelf.rule.watch for shelf in self._shelves.values() if shelf.by_events]
             await self.watcher.set_roots(roots, ignore=[rule.output for rule in rules.values()])
-
-    async def _open_shelf(self, rule: Rule) -> None:
-        self._shelves[rule.name] = shelf = await anyio.to_thread.run_sync(Shelf.of, rule)
-        await self._worded(shelf)
 
     async def _worded(self, shelf: Shelf) -> bool:
         """Whether it is known what files of this rule are to be sent as; what waits is worded anew if that changed."""
@@ -213,7 +248,8 @@ class Intake:
                     elif path == root or path.startswith(f"{root}/"):
                         self._context.looks.append(Look(name, path[len(root) + 1 :], deep))
 
-    async def _follow_hints(self) -> None:
+    async def _deal_hints(self) -> None:
+        """Give each rule the folders that it should look at."""
         now = self._context.clock.now()
         if now >= self._facts_due:
             self._facts_due = now + FACTS
@@ -221,18 +257,21 @@ class Intake:
                 self._context.looks.append(Look(row["rule"], os.fsdecode(row["folder"])))
         ready = [look for due, look in self._second_looks if due <= now]
         self._second_looks = [entry for entry in self._second_looks if entry[0] > now]
-        self._context.looks.extend(ready)
-        done: set[Look] = set()
-        for _ in range(min(LOOKS_PER_TURN, len(self._context.looks))):
-            look = self._context.looks.popleft()
-            shelf = self._shelves.get(look.rule)
-            if shelf is None or not shelf.opened or look in done or shelf.matcher.prunes(look.folder):
+        for looks, again in ((ready, False), (self._context.looks, True)):
+            for look in looks:
+                if (shelf := self._shelves.get(look.rule)) is not None and shelf.opened:
+                    shelf.looks.setdefault(look, again)
+        self._context.looks.clear()
+
+    async def _follow_hints(self, shelf: Shelf) -> None:
+        for look, again in list(shelf.looks.items())[:LOOKS_PER_TURN]:
+            del shelf.looks[look]
+            if shelf.matcher.prunes(look.folder):
                 continue
-            done.add(look)
             shelf.suspects.heard(look.folder, deep=look.deep)
             await self._looking.tree(shelf, look.folder, deep=look.deep)
-            if look.deep and look not in ready:
-                self._second_looks.append((now + SECOND_LOOK, look))
+            if look.deep and again:
+                self._second_looks.append((self._context.clock.now() + SECOND_LOOK, look))
 
     async def _accept(self, shelf: Shelf) -> int:
         if not await self._worded(shelf):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
 import structlog
 
 from runflowd import files
 from runflowd.errors import StoreError
 from runflowd.incidents import Trouble, watch_scope
+from runflowd.intake.asking import PATIENCE
 from runflowd.intake.first_sight import FirstSight
 from runflowd.intake.removal import remove_outputs
 
@@ -33,7 +33,7 @@ class Sweeping:
         """Look at the whole tree once, and say when to do so again."""
         started = self._context.clock.now()
         shelf.overflowed = False
-        identity = await anyio.to_thread.run_sync(files.root_identity, shelf.rule.watch)
+        identity = await shelf.asking.ask(files.root_identity, shelf.rule.watch)
         try:
             if identity is None:
                 await self._root_missing(shelf)
@@ -87,3 +87,16 @@ class Sweeping:
             )
         )
         shelf.swept = True
+
+
+async def tell_silence(context: Context, shelf: Shelf) -> None:
+    """A folder that does not answer is an incident of its rule; the other rules go on."""
+    rule, scope = shelf.rule, watch_scope(shelf.rule.name)
+    silent = shelf.asking.silent_for(context.clock.now()) >= PATIENCE
+    if silent:
+        sentence = f"rule {rule.name}: the watched folder {rule.watch} does not answer"
+        remedy = "Mend the server or the network behind it; the rule goes on by itself then, the others do meanwhile"
+        await context.incidents.report(Trouble(scope, "WATCH_SILENT", sentence, remedy))
+    elif shelf.asking.told:
+        await context.incidents.over(scope)
+    shelf.asking.told = silent
