@@ -26,6 +26,7 @@ from runflowd.places import state_path
 from runflowd.remote import open_remote
 from runflowd.store import open_store
 from runflowd.store.batches import Lease, free_leases, renew_leases
+from runflowd.store.wakes import wake_all
 from runflowd.track import Track
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ async def _upkeep(engine: Engine) -> None:
             await context.store.write(partial(renew_leases, lease=lease))
             if abs(slept) > GAP:
                 log.warning("the clock jumped", action="clock.jumped", seconds=round(slept))
-                await context.store.write(lambda connection: connection.run("wake_all_batches"))
+                await context.store.write(wake_all)
                 context.bells.ring_all()
         except StoreError as trouble:
             context.storms.error(str(trouble), action="store.failed", stage="upkeep")

@@ -16,6 +16,7 @@ import structlog
 from runflowd.config import CredentialError, load
 from runflowd.errors import ConfigError
 from runflowd.incidents import Trouble
+from runflowd.store.wakes import wake_all
 from runflowd.watch import Watcher
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from runflowd.config import Config
     from runflowd.context import Context
-    from runflowd.store import Connection
     from runflowd.systemd import Notifier
 
 log = structlog.get_logger()
@@ -99,7 +99,7 @@ class Reloading:
     async def _resume(self) -> None:
         """Let everything that is paused be tried again at once."""
         await self._context.incidents.forget_all()
-        await self._context.store.write(_wake_all)
+        await self._context.store.write(wake_all)
         self._context.bells.ring_all()
 
     async def _try_key(self) -> None:
@@ -156,11 +156,6 @@ class Reloading:
         self._notifier.status(self.headline)
         remedy = "Correct the file; the last good configuration is in force"
         await self._context.incidents.restate(Trouble(SCOPE, "CONFIG_REFUSED", str(error.problems[0]), remedy))
-
-
-def _wake_all(connection: Connection) -> None:
-    connection.run("wake_all_batches")
-    connection.run("wake_all_deliveries")
 
 
 def _marks(source: Path) -> tuple[tuple[str, int, int, int], ...]:

@@ -150,7 +150,7 @@ SELECT min(due_at) AS due_at FROM (
       AND rule NOT IN (SELECT value FROM json_each(:paused)))
 
 -- name: wake_all_deliveries
-UPDATE item SET due_at = 0 WHERE state = 'delivering'
+UPDATE item SET due_at = 0 WHERE state = 'delivering' OR (state IN ('failed', 'unknown', 'waiting') AND noted <> 1)
 
 -- name: followers
 SELECT id FROM item WHERE state = 'following' AND source_item = :id ORDER BY id

@@ -1,4 +1,7 @@
-"""Making a batch due because somebody said that it has ended. Only a poll decides whether it has."""
+"""Making due what waits for a date: one batch of which somebody said that it has ended, or all there is.
+
+Only a poll decides whether it has.
+"""
 
 from __future__ import annotations
 
@@ -25,3 +28,9 @@ def wake(connection: Connection, batch: str, run: str) -> Wake:
     if connection.run("wake_batches_of", batch=batch or None, run=run or None):
         return Wake.WOKEN
     return Wake.HELD if connection.one("batches_held", batch=batch or None, run=run or None) else Wake.NOTHING
+
+
+def wake_all(connection: Connection) -> None:
+    """Let everything be tried at once: after a reload, or when dates on record are worth nothing any more."""
+    connection.run("wake_all_batches")
+    connection.run("wake_all_deliveries")

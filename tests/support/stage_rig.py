@@ -7,7 +7,7 @@ simulated day takes milliseconds. Wall time follows it.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,7 @@ class Rig:
     folder: Path
     engine: Engine
     local: LocalService
+    jumped: list[float] = field(default_factory=list)
 
     @property
     def store(self) -> Store:
@@ -74,6 +75,10 @@ class Rig:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture(name if seed is None else seed))
         return path
+
+    def jump(self, seconds: float) -> None:
+        """Set the clock on the wall forward or back; the one that counts goes on as before."""
+        self.jumped.append(seconds)
 
     def switch(self, **switches: Any) -> None:
         """Change the local service's readings, faults or balance."""
@@ -177,6 +182,8 @@ async def running(
     def wall() -> float:  # also asked in worker threads, where no event loop is at hand
         return EPOCH + virtual.current_time() - started
 
+    jumped: list[float] = []
+
     switches = service or {}
     async with (
         LocalService(LocalSettings(folder / "service", url_lifetime=1e9, **switches), clock=wall, send=send) as local,
@@ -184,7 +191,7 @@ async def running(
         open_store(folder / "state.db") as store,
     ):
         await store.write(lambda connection: free_leases(connection, store.owner))
-        clock = Clock(wall, lambda: 0.0)
+        clock = Clock(lambda: wall() + sum(jumped), lambda: 0.0)
         chosen = rules or (rule(folder),)
         limits = Limits(free_space=0)
         context = Context(
@@ -193,5 +200,5 @@ async def running(
         engine = Engine(context, Intake(context), Dispatch(context), Track(context), Deliver(context))
         async with anyio.create_task_group() as group:
             group.start_soon(partial(run_stages, engine, watch=watch))
-            yield Rig(folder, engine, local)
+            yield Rig(folder, engine, local, jumped)
             group.cancel_scope.cancel()

@@ -1,0 +1,229 @@
+"""Files and folders on bad days: held by others, far too many, named alike; and clocks that jump."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import unicodedata
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from pictures import encoded
+from PIL import Image
+from stage_rig import Rig, rule, running
+
+from runflowd.context import LONGEST_NAP, Context
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.model import OnDelete
+from runflowd.engine import GAP, LEASE_RENEWAL
+from runflowd.intake import shelf
+from runflowd.intake.look import Looking
+from runflowd.local.control import ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from runflowd.intake.shelf import Shelf
+
+pytestmark = pytest.mark.anyio
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep a lease on a file, as file servers do for their clients: who opens it without waiting is told to retry."""
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    with path.open("r+b") as file:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        try:
+            yield
+        finally:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            signal.signal(signal.SIGIO, before)
+
+
+async def test_a_file_that_another_program_holds_is_taken_once_it_is_let_go(tmp_path: Path) -> None:
+    """Asked for again and again before the next sweep, and never failed (scenario 24)."""
+    async with running(tmp_path, rule(tmp_path, sweep=100_000.0)) as rig:
+        path = rig.drop("a.jpg")
+        with held(path):
+            await anyio.sleep(20)
+            before = await rig.states()
+        await rig.until(lambda states: states == {"a.jpg": ItemState.DONE}, 60)
+
+        assert ({}, [1]) == (before, rig.charged())
+
+
+async def test_a_file_that_is_held_for_long_is_told_and_waits(tmp_path: Path) -> None:
+    """With its reason and what to do, still without a purchase or a failure (scenario 24)."""
+    async with running(tmp_path) as rig:
+        path = rig.drop("a.jpg")
+        with held(path):
+            await rig.until(lambda states: "a.jpg" in states, 600)
+            (item,) = await rig.items()
+        await rig.until(lambda states: states == {"a.jpg": ItemState.DONE}, 600)
+
+        assert (ItemState.WAITING, "BUSY", [1]) == (item.state, item.failure_code, rig.charged())
+
+
+async def test_more_files_than_may_be_watched_at_once_are_all_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is bounded: what found no room is found again by the next sweep, long before `sweep` (scenario 25)."""
+    monkeypatch.setattr(shelf, "TRACKED", 20)
+    watched: set[int] = set()
+    async with running(tmp_path, rule(tmp_path, sweep=3600.0)) as rig:
+        for number in range(50):
+            rig.drop(f"{number}.jpg")
+        with anyio.fail_after(600):
+            while len(rig.outputs()) < 50:
+                watched.add(rig.engine.intake.waiting)
+                await anyio.sleep(0.5)
+
+        assert (20, [1] * 50) == (max(watched), rig.charged())
+
+
+async def test_the_first_are_bought_while_a_sweep_still_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A big folder need not be looked through to its end before anything is done (scenario 25)."""
+    listing = Looking.tree
+    ended: list[float] = []
+
+    async def slow(self: Looking, shelf: Shelf, start: str, *, deep: bool) -> set[str]:
+        seen = await listing(self, shelf, start, deep=deep)
+        await anyio.sleep(500)  # as much again is still to come
+        ended.append(anyio.current_time())
+        return seen
+
+    monkeypatch.setattr(Looking, "tree", slow)
+    async with running(tmp_path) as rig:
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states == {"a.jpg": ItemState.DONE}, 400)
+
+        assert [] == ended
+
+
+async def test_a_folder_that_takes_long_to_look_through_is_looked_through_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A big share is busy with our sweeps for a tenth of the time at most, whatever `sweep` says (scenario 42)."""
+    begun: list[float] = []
+
+    async def slow(self: Looking, shelf: Shelf, start: str, *, deep: bool) -> set[str]:
+        begun.append(anyio.current_time())
+        await anyio.sleep(100)
+        return set()
+
+    monkeypatch.setattr(Looking, "tree", slow)
+    async with running(tmp_path, rule(tmp_path, sweep=1.0)):
+        await anyio.sleep(1500)
+
+    pauses = [later - earlier for earlier, later in pairwise(begun)]
+    assert [1100] == [round(pause, -1) for pause in pauses]
+
+
+async def test_names_that_differ_in_their_spelling_only_are_two_files(tmp_path: Path) -> None:
+    """Composed and decomposed letters look alike and may be one name elsewhere (scenario 47)."""
+    names = [unicodedata.normalize(form, "caf\N{LATIN SMALL LETTER E WITH ACUTE}.jpg") for form in ("NFC", "NFD")]
+    async with running(tmp_path) as rig:
+        for name in names:
+            rig.drop(name)
+        await rig.settled(2)
+
+        marked = {unicodedata.normalize("NFC", name) for name in rig.outputs()}
+        assert ([1, 1], 2, {"caf\u00e9.jpg", "caf\u00e9 (jpg).jpg"}) == (rig.charged(), len(rig.outputs()), marked)
+
+
+async def test_the_extension_is_that_of_what_came(tmp_path: Path) -> None:
+    """A result is named by its own bytes, whatever the input was called (scenario 51)."""
+    async with running(tmp_path) as rig:
+        (tmp_path / "in/a.jpg").write_bytes(encoded(Image.new("RGB", (16, 12)), "WEBP"))
+        await rig.settled(1)
+
+        assert {"a.webp"} == rig.outputs()
+
+
+async def test_clearing_up_after_one_rule_leaves_the_others_alone(tmp_path: Path) -> None:
+    """Of a rule that keeps results none goes, and of its neighbour none before the grace is over (scenario 71)."""
+    kept = rule(tmp_path / "kept", name="kept")
+    async with running(tmp_path, rule(tmp_path, on_delete=OnDelete.REMOVE), kept) as rig:
+        for place in ("a.jpg", "stays.jpg", "../kept/in/a.jpg", "../kept/in/stays.jpg"):
+            rig.drop(place)
+        await rig.until(lambda states: set(states.values()) == {ItemState.DONE} and len(states) == 2)
+        await anyio.sleep(60)
+        for place in ("in/a.jpg", "kept/in/a.jpg"):
+            (tmp_path / place).unlink()
+        await anyio.sleep(40)
+        early = rig.outputs()
+        await anyio.sleep(600)
+
+        left = {path.name for path in (tmp_path / "kept/out").iterdir()}
+        assert ({"a.jpg", "stays.jpg"}, {"stays.jpg"}, {"a.jpg", "stays.jpg"}) == (early, rig.outputs(), left)
+
+
+async def test_a_loop_with_nothing_to_do_sleeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the only rule is being swept nothing else is due, and turning all the same would burn a processor."""
+
+    async def endless(self: Looking, shelf: Shelf, start: str, *, deep: bool) -> set[str]:
+        await anyio.sleep_forever()
+        return set()
+
+    turns: list[str] = []
+    monkeypatch.setattr(Looking, "tree", endless)
+    monkeypatch.setattr(Context, "beat", lambda _self, stage: turns.append(stage))
+    async with running(tmp_path):
+        await anyio.sleep(10 * LONGEST_NAP)
+
+    assert turns.count("intake") < 20
+
+
+@pytest.mark.parametrize("jump", [2 * GAP, -2 * GAP])
+async def test_after_a_jump_of_the_clock_every_batch_is_asked_for_at_once(tmp_path: Path, jump: float) -> None:
+    """The machine slept, or its clock was set; dates on record are worth nothing now (scenario 76)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults={"runs": [{"kind": "stuck", "count": None}]})
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.SUBMITTED)
+        await rig.store.write(lambda connection: connection.raw.execute("UPDATE batch SET due_at = 1e12").rowcount)
+        await anyio.sleep(600)
+        quiet = asked(rig)
+        rig.jump(jump)
+        await anyio.sleep(2 * LEASE_RENEWAL)
+
+        assert quiet < asked(rig)
+
+
+async def test_a_delivery_that_waits_is_tried_at_once_after_a_clock_was_set_back(tmp_path: Path) -> None:
+    """Its date would else be a day ahead (scenario 76)."""
+    (tmp_path / "out").write_bytes(b"in the way")
+    async with running(tmp_path) as rig:
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.DELIVERING)
+        await anyio.sleep(300)
+        rig.jump(-86_400.0)
+        (tmp_path / "out").unlink()
+        (tmp_path / "out").mkdir()
+
+        assert await rig.settled(1) < 200
+
+
+async def test_a_clock_that_jumps_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """To next year and to last year while files come in (scenario 76)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults={"runs": [{"kind": "slow", "seconds": 30, "count": None}]})
+        for number, jump in enumerate((365 * 86400.0, -2 * 365 * 86400.0, 365 * 86400.0)):
+            rig.drop(f"{number}.jpg")
+            await rig.until(lambda states: ItemState.SUBMITTED in states.values())
+            rig.jump(jump)
+            await rig.settled(number + 1)
+
+        assert ({"0.jpg", "1.jpg", "2.jpg"}, [1, 1, 1]) == (rig.outputs(), rig.charged())
+
+
+def asked(rig: Rig) -> int:
+    """How often the service was asked about a batch."""
+    return sum(count for route, count in ledger(rig.local.service)["requests"].items() if route.startswith("GET"))
