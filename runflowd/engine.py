@@ -22,6 +22,7 @@ from runflowd.dispatch import Dispatch
 from runflowd.errors import StoreError
 from runflowd.incidents import Incidents
 from runflowd.intake import Intake
+from runflowd.owners import mark_outputs
 from runflowd.places import state_path
 from runflowd.remote import open_remote
 from runflowd.store import open_store
@@ -94,6 +95,7 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
     """Run all stages until `Engine.stop`; returns when the last job in hand is finished."""
     async with anyio.create_task_group() as group:
         group.start_soon(_upkeep, engine)
+        group.start_soon(mark_outputs, engine.context)
         async with anyio.create_task_group() as stages:
             stages.start_soon(_clean_up, engine)
             stages.start_soon(lambda: engine.intake.run(watch=watch))

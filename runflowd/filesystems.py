@@ -66,10 +66,14 @@ def file_system_of(path: str, among: tuple[Mount, ...] | None = None) -> str:
     return found.type
 
 
+def shared_with_others(kind: str) -> bool:
+    """Whether files on a file system of this type may be changed, or locked, beside what this kernel knows."""
+    return kind in _SILENT_TYPES or kind.startswith("fuse.")
+
+
 def wants_sweep(path: str, among: tuple[Mount, ...] | None = None) -> bool:
     """Whether changes at `path` can happen without an event, so that it must be swept every few seconds."""
-    kind = file_system_of(path, among)
-    return kind in _SILENT_TYPES or kind.startswith("fuse.")
+    return shared_with_others(file_system_of(path, among))
 
 
 def inotify_limits(folder: str = _LIMITS) -> InotifyLimits:

@@ -3,8 +3,8 @@
 Scopes that pause: `service` (no call gets through), `credit` (nothing may be bought) and `rule:NAME`. A
 stage asks how long its scopes are closed; the first success after a probe closes the incident. Scopes
 that only tell: `watch:NAME` and `output:NAME` (a rule's folders), `files:NAME` (what its input refers to),
-`config` (an edit was refused), `restart` (an edit that only the next start takes), `notify:CHANNEL` (people
-cannot be told).
+`owner:NAME` (another daemon writes there, too), `config` (an edit was refused), `restart` (an edit that only
+the next start takes), `notify:CHANNEL` (people cannot be told).
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ def files_scope(rule: str) -> str:
 def output_scope(rule: str) -> str:
     """The scope of trouble with a rule's output folder; it pauses nothing."""
     return f"output:{rule}"
+
+
+def owner_scope(rule: str) -> str:
+    """The scope of trouble about who else writes into a rule's output folder; it pauses nothing."""
+    return f"owner:{rule}"
 
 
 def download_scope(rule: str) -> str:

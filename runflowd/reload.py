@@ -145,6 +145,8 @@ class Reloading:
         self._context.incidents.notify = config.notify
         self._context.bells.ring_all()
         names = ", ".join(sorted(self._context.rules))
+        for warning in config.warnings:
+            log.warning(str(warning), action="config.warning")
         log.info("configuration taken", action="config.taken", rules=names, digest=config.digest[:12])
 
     async def _refuse(self, error: ConfigError) -> None:

@@ -6,23 +6,21 @@ costs the daemon nothing.
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.remedies import remedy_for
 from runflowd.store.batches import batch_from
 from runflowd.store.facts import incidents, spend_since
+from runflowd.store.holder import holder
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states, troubled, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from decimal import Decimal
+    from pathlib import Path
 
     from runflowd.config import Config
     from runflowd.store import Connection
@@ -90,30 +88,6 @@ def _rules(config: Config, counts: dict[str, dict[ItemState, int]]) -> tuple[Rul
     names = {rule.name for rule in config.rules}
     removed = [RuleStatus(name, "", "", "", found) for name, found in sorted(counts.items()) if name not in names]
     return (*configured, *removed)
-
-
-def holder(path: Path) -> int | None:
-    """The process that works on a state file, None when there is none.
-
-    The lock file names it; whether it lives is asked of /proc, since taking the lock, even for a
-    moment, could turn away a daemon that is just starting.
-    """
-    lock = path.with_name(path.name + ".lock")
-    try:
-        pid = int(lock.read_text("ascii"))
-        held = set(_open_files(pid))
-    except PermissionError:
-        return pid if lock.exists() else None  # somebody else's process: it is there, more cannot be seen
-    except (OSError, ValueError):
-        return None
-    return pid if str(lock.resolve()) in held else None
-
-
-def _open_files(pid: int) -> Iterator[str]:
-    """What a process has open. The handle that lists them, when it is our own, is gone when it is read."""
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            yield os.readlink(entry)  # noqa: PTH115  # text is compared
 
 
 def as_json(status: Status) -> dict[str, Any]:

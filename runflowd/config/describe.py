@@ -13,6 +13,8 @@ from runflowd.core.notices import Kind
 from runflowd.core.recipe import placeholders, sends_the_file
 from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
 from runflowd.core.units import duration_text, size_text
+from runflowd.filesystems import file_system_of, shared_with_others
+from runflowd.places import state_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +43,7 @@ def warnings(config: Config) -> list[str]:
     return [
         *(str(problem) for problem in config.warnings),
         *open_doors(config),
+        *_state_warnings(config),
         *_notify_warnings(config.notify),
         *(warning for rule in config.rules for warning in _folder_warnings(rule)),
     ]
@@ -150,6 +153,16 @@ def open_doors(config: Config) -> Iterator[str]:
         yield f"web.listen: {config.web} can be reached from other machines and asks for no password"
     if config.service.allow_http:
         yield "service.allow_http: the API key may cross the network in the clear"
+
+
+def _state_warnings(config: Config) -> Iterator[str]:
+    place = state_path(config)
+    kind = file_system_of(str(place))
+    if shared_with_others(kind):
+        yield (
+            f"state: {place} lies on a file system of type {kind}, where neither locks nor the write-ahead log can be "
+            "relied upon; name a place on a local disk"
+        )
 
 
 def _notify_warnings(notify: Notify) -> Iterator[str]:

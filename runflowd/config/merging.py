@@ -94,6 +94,7 @@ def merge(path: str) -> Merged:
         except ConfigError as error:
             merged.problems += error.problems
     merged.digest = checksum.hexdigest()
+    merged.warnings += [warning for place in [*merged.files, config_folder(path)] for warning in _open_to_all(place)]
     if FilePath(path).is_dir():
         merged.warnings += [
             Problem(str(each), 0, 0, "", "is not read; configuration files end in .yaml")
@@ -143,6 +144,18 @@ def _open_to_others(file: str, mode: int) -> str:
         return f"others than its owner can replace files in {folder}; run chmod go-w {folder}"
 
     return ""
+
+
+def _open_to_all(place: str) -> list[Problem]:
+    """A warning when everybody may change a file, or put another in its place: its rules spend money and move files."""
+    try:
+        mode = FilePath(place).stat().st_mode
+    except OSError:
+        return []
+    if not mode & stat.S_IWOTH or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+        return []
+    message = f"can be changed by everyone on this machine; run chmod o-w {place}"
+    return [Problem(place, 0, 0, "", message)]
 
 
 def _add(merged: Merged, source: Source) -> None:

@@ -10,9 +10,9 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.demo.process import DaemonStuck
 from runflowd.incidents import Trouble
 from runflowd.oneshot import Progress
-from runflowd.status import holder
 from runflowd.store import open_reader
 from runflowd.store.facts import incidents, outputs_of
+from runflowd.store.holder import holder
 from runflowd.store.reports import count_states, ended_since
 
 if TYPE_CHECKING:

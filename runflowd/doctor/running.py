@@ -12,7 +12,7 @@ from runflowd.control.refusal import CommandRefused
 from runflowd.core.units import duration_text
 from runflowd.doctor.findings import Finding, good, note, warning
 from runflowd.places import control_sockets
-from runflowd.status import holder
+from runflowd.store.holder import holder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,6 +25,7 @@ from runflowd.files.errors import (
     Unusable,
 )
 from runflowd.files.folders import ensure_root, free_space, require_space, root_identity
+from runflowd.files.marking import mark_of, set_mark
 from runflowd.files.placing import copy, move, remove, remove_note, write_note
 from runflowd.files.reading import FileSource, hash_file, image_source, read_chunks, stat
 from runflowd.files.scan import Listing, Skipped, scan_directory, walk
@@ -55,6 +56,7 @@ __all__ = [
     "free_space",
     "hash_file",
     "image_source",
+    "mark_of",
     "move",
     "read_chunks",
     "remove",
@@ -62,6 +64,7 @@ __all__ = [
     "require_space",
     "root_identity",
     "scan_directory",
+    "set_mark",
     "start_draft",
     "stat",
     "sweep_temporaries",

@@ -414,6 +414,21 @@ def test_file_with_the_other_ending_is_mentioned(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "folder", "warned"),
+    [(0o666, 0o755, ["rules.yaml"]), (0o644, 0o777, [""]), (0o644, 0o1777, []), (0o664, 0o775, [])],
+)
+def test_what_everyone_may_change_is_mentioned(tmp_path: Path, file: int, folder: int, warned: list[str]) -> None:
+    """Rules spend money and move files; a sticky folder keeps its files to their owners (scenario 79)."""
+    write(tmp_path, "service: local\nrules: {}\n", "rules.yaml").chmod(file)
+    tmp_path.chmod(folder)
+    places = [str(tmp_path / name) for name in warned]
+
+    assert [f"{place}: can be changed by everyone on this machine; run chmod o-w {place}" for place in places] == [
+        str(each) for each in load(tmp_path / "rules.yaml").warnings
+    ]
+
+
 def test_digest_follows_the_content(tmp_path: Path) -> None:
     """A reload is decided by checksum, never by time."""
     first = loaded(tmp_path, "service: local\nrules: {}\n").digest

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runflowd import filesystems
 from runflowd.config import Config, describe, load, warnings
 from runflowd.core.rules import DROPPINGS
+from runflowd.filesystems import Mount
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,6 +97,18 @@ def test_folders_that_are_there_are_no_warning(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
 
     assert warnings(loaded(tmp_path, f"service: local\n{RULE}")) == []
+
+
+def test_a_state_file_on_a_share_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks and the write-ahead log of SQLite need one kernel that knows of everything (scenario 68)."""
+    monkeypatch.setattr(filesystems, "mounts", lambda: (Mount("/", "ext4"), Mount(str(tmp_path), "nfs4")))
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    found = warnings(loaded(tmp_path, f"service: local\nstate: state.db\n{RULE}"))
+
+    assert [(f"state: {tmp_path}/state.db lies on a file system of type nfs4", True)] == [
+        (line.partition(",")[0], "name a place on a local disk" in line) for line in found
+    ]
 
 
 def test_missing_reference_file_is_a_warning(tmp_path: Path) -> None:

@@ -58,6 +58,12 @@ def test_silent_file_systems_want_sweeping(kind: str, expected: bool) -> None:
     assert expected == filesystems.wants_sweep("/x", (Mount("/", kind),))
 
 
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "virtiofs", "fuse.sshfs"])
+def test_state_files_are_not_safe_where_others_write(kind: str) -> None:
+    """Locks of one machine are not seen by the next (scenario 68)."""
+    assert (True, False) == (filesystems.shared_with_others(kind), filesystems.shared_with_others("ext4"))
+
+
 def test_the_running_kernel_is_understood() -> None:
     """The real list names a real type."""
     assert "proc" == filesystems.file_system_of("/proc/self")

@@ -142,7 +142,7 @@ def test_a_reader_upgrades_nothing_and_says_who_does(tmp_path: Path) -> None:
 
 
 def test_a_reader_refuses_a_newer_state_file(tmp_path: Path) -> None:
-    """What it would read might mean something else (scenario 68)."""
+    """What it would read might mean something else (scenario 70)."""
     path = tmp_path / "state.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")

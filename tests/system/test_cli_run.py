@@ -13,7 +13,7 @@ import pytest
 from command_line import WITH_KEY, Desk, desk_in
 from daemon_process import Service, picture, until
 
-from runflowd.status import holder
+from runflowd.store.holder import holder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,103 @@
+"""Two daemons with two state files over one output folder know nothing of each other: each buys for itself.
+
+So each marks the folders that it writes into with the identity of its state file. Who finds the mark of
+another that still works there says so; a mark of one that is gone is replaced.
+"""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from runflowd import files
+from runflowd.errors import StoreError
+from runflowd.incidents import Trouble, owner_scope
+from runflowd.store.facts import fact
+from runflowd.store.holder import holder
+
+if TYPE_CHECKING:
+    from runflowd.context import Context
+    from runflowd.core.model import Rule
+    from runflowd.store import Connection
+
+log = structlog.get_logger()
+
+PERIOD = 300.0
+"""Seconds between two looks at the marks."""
+
+SUBJECT = "state-identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A state file: its identity, which moves along with it, the machine and the path where it was last seen."""
+
+    identity: str
+    host: str
+    state: str
+
+    def mark(self, inode: int) -> str:
+        """What is written to a folder; a copy of the folder has another inode, and so no owner."""
+        return "\n".join((self.identity, str(inode), self.host, self.state))
+
+
+async def mark_outputs(context: Context) -> None:
+    """Mark the output folders of all rules and look after other marks until cancelled."""
+    while True:
+        try:
+            identity = await context.store.write(_identity)
+            us = Owner(identity, socket.gethostname(), str(context.store.path.resolve()))
+            for rule in list(context.rules.values()):
+                them = await anyio.to_thread.run_sync(_other, rule.output, us, abandon_on_cancel=True)
+                await _tell(context, rule, them)
+        except StoreError as trouble:
+            log.error(str(trouble), action="store.failed", stage="owners")
+        await anyio.sleep(PERIOD)
+
+
+def _identity(connection: Connection) -> str:
+    """The identity of this state file, given when it is first asked for."""
+    known = fact(connection, "", SUBJECT)
+    if known is None:
+        known = uuid.uuid4().hex
+        connection.run("save_fact", service="", subject=SUBJECT, value=known)
+    return known
+
+
+def _other(folder: str, us: Owner) -> Owner | None:
+    """Who else works on a folder; it is marked as ours when nobody does. Blocking."""
+    identity = files.root_identity(folder)
+    if identity is None:
+        return None
+    parts = files.mark_of(folder).split("\n", 3)
+    if len(parts) == 4 and parts[1] == str(identity[1]):
+        them = Owner(parts[0], *parts[2:])
+        if them.identity != us.identity and (them.host != us.host or holder(Path(them.state)) is not None):
+            return them
+    if files.mark_of(folder) != us.mark(identity[1]):
+        files.set_mark(folder, us.mark(identity[1]))
+    return None
+
+
+async def _tell(context: Context, rule: Rule, them: Owner | None) -> None:
+    if them is None:
+        await context.incidents.over(owner_scope(rule.name))
+        return
+    await context.incidents.report(
+        Trouble(
+            owner_scope(rule.name),
+            "OUTPUT_SHARED",
+            f"rule {rule.name}: the runflowd with the state file {them.state} on {them.host} writes into "
+            f"{rule.output}, too; what both find is bought twice",
+            "Let one of the two do this folder. If the other is gone for good: "
+            f"setfattr -x user.runflowd.owner {rule.output}",
+            slowest=PERIOD,
+        )
+    )
