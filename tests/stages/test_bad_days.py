@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import signal
+import socket
 import unicodedata
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,21 +16,31 @@ from pictures import encoded
 from PIL import Image
 from stage_rig import Rig, rule, running
 
+from runflowd.config import load
 from runflowd.context import LONGEST_NAP, Context
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import OnDelete
+from runflowd.daemon import _report
 from runflowd.engine import GAP, LEASE_RENEWAL
 from runflowd.intake import shelf
 from runflowd.intake.look import Looking
+from runflowd.intake.seal import Sealing
 from runflowd.local.control import ledger
+from runflowd.reload import Reloading
+from runflowd.systemd import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from runflowd.incidents import Trouble
     from runflowd.intake.shelf import Shelf
+    from runflowd.store import Connection
 
 pytestmark = pytest.mark.anyio
+
+BIG = {"image_url": "${file.url}", "prompt": "white studio, soft shadow, " * 40}
+"""An input of a kilobyte."""
 
 
 @contextmanager
@@ -227,3 +238,79 @@ async def test_a_clock_that_jumps_loses_and_doubles_nothing(tmp_path: Path) -> N
 def asked(rig: Rig) -> int:
     """How often the service was asked about a batch."""
     return sum(count for route, count in ledger(rig.local.service)["requests"].items() if route.startswith("GET"))
+
+
+async def test_two_daemons_over_one_output_folder_are_told_apart(tmp_path: Path) -> None:
+    """The second names the first; once that has ended, the folder is its own (scenario 66)."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    (shared := tmp_path / "out").mkdir()
+    rules = [rule(folder, output=str(shared)) for folder in (first, second)]
+    async with running(first, rules[0]) as one:
+        await anyio.sleep(60)
+        async with running(second, rules[1]) as two:
+            await anyio.sleep(1000)
+            told = [(each.code, str(first / "state.db") in each.message) for each in incidents(two)]
+            silent = incidents(one)
+    async with running(second, rules[1]) as two:
+        await anyio.sleep(1000)
+
+        assert ([("OUTPUT_SHARED", True)], (), ()) == (told, silent, incidents(two))
+
+
+async def test_a_file_that_is_done_leaves_little_in_the_state_file(tmp_path: Path) -> None:
+    """What was bought stays on record for good; requests and answers, which are large, do not (scenario 72)."""
+    async with running(tmp_path, rule(tmp_path, input=BIG)) as rig:
+        sizes: list[int] = []
+        for first in (0, 50, 100):
+            for number in range(first, first + 50):
+                rig.drop(f"{number}.jpg")
+            await rig.settled(first + 50)
+            sizes.append(await rig.store.read(bytes_in_use))
+
+        assert max(sizes[1] - sizes[0], sizes[2] - sizes[1]) < 50 * 4096
+
+
+async def test_the_watchdog_is_not_fed_for_a_stage_that_does_not_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of the daemon being well does not hide it (scenario 77)."""
+    (config := tmp_path / "runflowd.yaml").write_text("service: local\nrules: {}\n")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.setblocking(False)
+    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    async with running(tmp_path) as rig, anyio.create_task_group() as group:
+        reloading = Reloading(rig.engine.context, config, load(config), notifier)
+        group.start_soon(_report, rig.engine, reloading, notifier)
+        await anyio.sleep(600)
+        well = fed(manager)
+        monkeypatch.setattr(Sealing, "turn", lambda *_: anyio.sleep_forever())
+        await anyio.sleep(600)
+        first = fed(manager)
+        await anyio.sleep(600)
+        group.cancel_scope.cancel()
+
+    with manager:
+        assert (True, True, 0) == (well > 50, first < 10, fed(manager))
+
+
+def fed(manager: socket.socket) -> int:
+    """How often the watchdog was fed since this was last asked."""
+    count = 0
+    with suppress(BlockingIOError):
+        while True:
+            count += manager.recv(4096) == b"WATCHDOG=1"
+    return count
+
+
+def bytes_in_use(connection: Connection) -> int:
+    """Bytes of the state file that hold something."""
+    pages, free, size = (
+        connection.raw.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def incidents(rig: Rig) -> tuple[Trouble, ...]:
+    """What is wrong for more than one item."""
+    return rig.engine.context.incidents.snapshot()
