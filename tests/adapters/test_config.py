@@ -339,7 +339,7 @@ def test_output_behind_a_link_into_the_input_is_found(tmp_path: Path) -> None:
     ],
 )
 def test_rules_must_not_feed_each_other(tmp_path: Path, second: str, expected: str) -> None:
-    """Each clash names the other place by file and line."""
+    """Each clash names the other place by file and line (scenarios 38, 39)."""
     text = f"service: local\nrules:\n  one: {{watch: a, output: b, model: m/n}}\n  two: {{{second}, model: m/n}}\n"
     found = problems(tmp_path, text)
 

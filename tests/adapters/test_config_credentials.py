@@ -78,7 +78,7 @@ def test_local_service_needs_no_key(tmp_path: Path) -> None:
 
 
 def test_key_that_everyone_can_read_is_reported(tmp_path: Path) -> None:
-    """It works, and says how to mend it."""
+    """It works, and says how to mend it (scenario 79)."""
     path = put(tmp_path, "key", "sk", 0o644)
     found = service_key(loaded(tmp_path, SERVICE), {})
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runflowd import filesystems
+from runflowd.core.model import Rule, WatchMode
 from runflowd.filesystems import InotifyLimits, Mount
+from runflowd.intake.shelf import Shelf
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +58,25 @@ def test_the_innermost_and_latest_mount_counts(among: tuple[Mount, ...], path: s
 def test_silent_file_systems_want_sweeping(kind: str, expected: bool) -> None:
     """Changes made elsewhere never become events there (scenarios 34 and 35)."""
     assert expected == filesystems.wants_sweep("/x", (Mount("/", kind),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "expected"),
+    [
+        *((kind, WatchMode.AUTO, (False, 10.0)) for kind in ("nfs4", "smb3", "9p", "virtiofs", "fuse.grpcfuse")),
+        ("ext4", WatchMode.AUTO, (True, 300.0)),
+        ("ext4", WatchMode.SWEEP, (False, 10.0)),
+        ("nfs4", WatchMode.EVENTS, (True, 300.0)),
+    ],
+)
+def test_a_rule_over_a_silent_file_system_is_swept_every_few_seconds(
+    monkeypatch: pytest.MonkeyPatch, kind: str, mode: WatchMode, expected: tuple[bool, float]
+) -> None:
+    """Shares, and what WSL and desktop containers bind; the rule's own word counts more (scenarios 34, 35)."""
+    monkeypatch.setattr(filesystems, "mounts", lambda: (Mount("/", kind),))
+    shelf = Shelf.of(Rule(name="r", watch="/in", output="/out", model="a/b", input={}, mode=mode, sweep=300.0))
+
+    assert expected == (shelf.by_events, shelf.interval)
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "virtiofs", "fuse.sshfs"])

@@ -51,7 +51,7 @@ def test_default_rule_takes_every_ordinary_file(path: str) -> None:
     ],
 )
 def test_droppings_are_ignored_by_default(path: str) -> None:
-    """What editors, copiers and systems leave behind is never bought."""
+    """What editors, copiers and systems leave behind is never bought (scenario 26)."""
     assert not Matcher(make_rule()).matches(path)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import os
 import signal
 import socket
 import unicodedata
 from contextlib import contextmanager, suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -22,6 +24,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import OnDelete
 from runflowd.daemon import _report
 from runflowd.engine import GAP, LEASE_RENEWAL
+from runflowd.files import Forbidden, Listing, scan
 from runflowd.intake import shelf
 from runflowd.intake.look import Looking
 from runflowd.intake.seal import Sealing
@@ -78,6 +81,28 @@ async def test_a_file_that_is_held_for_long_is_told_and_waits(tmp_path: Path) ->
         await rig.until(lambda states: states == {"a.jpg": ItemState.DONE}, 600)
 
         assert (ItemState.WAITING, "BUSY", [1]) == (item.state, item.failure_code, rig.charged())
+
+
+async def test_a_file_that_may_not_be_read_is_taken_once_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits with its reason, is no failure, and needs nobody's touch (scenario 23)."""
+    really = os.open
+
+    def refusing(path: str, *rest: Any, **named: Any) -> int:
+        if path == "a.jpg":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return really(path, *rest, **named)
+
+    async with running(tmp_path) as rig:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", refusing)
+            rig.drop("a.jpg")
+            await rig.until(lambda states: "a.jpg" in states)
+            (item,) = await rig.items()
+        await rig.until(lambda states: states == {"a.jpg": ItemState.DONE}, 60)
+
+        assert (ItemState.WAITING, "UNREADABLE", [1]) == (item.state, item.failure_code, rig.charged())
 
 
 async def test_more_files_than_may_be_watched_at_once_are_all_taken(
@@ -268,6 +293,27 @@ async def test_a_file_that_is_done_leaves_little_in_the_state_file(tmp_path: Pat
             sizes.append(await rig.store.read(bytes_in_use))
 
         assert max(sizes[1] - sizes[0], sizes[2] - sizes[1]) < 50 * 4096
+
+
+async def test_trouble_that_lasts_is_one_line_and_a_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that may not be entered is met by a hundred sweeps (scenario 78)."""
+    look = scan._scan
+
+    def refused(root: str, relative: str) -> tuple[Listing, tuple[int, int] | None]:
+        if relative == "closed":
+            return Listing(relative, trouble=Forbidden("list", f"{root}/closed")), None
+        return look(root, relative)
+
+    monkeypatch.setattr(scan, "_scan", refused)
+    (tmp_path / "in/closed").mkdir(parents=True)
+    async with running(tmp_path) as rig:
+        await anyio.sleep(1000)
+        (row,) = await rig.store.read(lambda connection: connection.all("incidents"))
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if "in/closed" in line]
+    assert ("FOLDER_UNREADABLE", True, 2) == (row["code"], row["count"] > 5, len(lines))
 
 
 async def test_the_watchdog_is_not_fed_for_a_stage_that_does_not_turn(
