@@ -273,11 +273,11 @@ async def test_two_daemons_over_one_output_folder_are_told_apart(tmp_path: Path)
     async with running(first, rules[0]) as one:
         await anyio.sleep(60)
         async with running(second, rules[1]) as two:
-            await anyio.sleep(1000)
+            await anyio.sleep(400)
             told = [(each.code, str(first / "state.db") in each.message) for each in incidents(two)]
             silent = incidents(one)
     async with running(second, rules[1]) as two:
-        await anyio.sleep(1000)
+        await anyio.sleep(400)
 
         assert ([("OUTPUT_SHARED", True)], (), ()) == (told, silent, incidents(two))
 
@@ -286,13 +286,13 @@ async def test_a_file_that_is_done_leaves_little_in_the_state_file(tmp_path: Pat
     """What was bought stays on record for good; requests and answers, which are large, do not (scenario 72)."""
     async with running(tmp_path, rule(tmp_path, input=BIG)) as rig:
         sizes: list[int] = []
-        for first in (0, 50, 100):
-            for number in range(first, first + 50):
+        for first in (0, 30, 60):
+            for number in range(first, first + 30):
                 rig.drop(f"{number}.jpg")
-            await rig.settled(first + 50)
+            await rig.settled(first + 30)
             sizes.append(await rig.store.read(bytes_in_use))
 
-        assert max(sizes[1] - sizes[0], sizes[2] - sizes[1]) < 50 * 4096
+        assert max(sizes[1] - sizes[0], sizes[2] - sizes[1]) < 30 * 4096
 
 
 async def test_trouble_that_lasts_is_one_line_and_a_count(
@@ -309,7 +309,7 @@ async def test_trouble_that_lasts_is_one_line_and_a_count(
     monkeypatch.setattr(scan, "_scan", refused)
     (tmp_path / "in/closed").mkdir(parents=True)
     async with running(tmp_path) as rig:
-        await anyio.sleep(1000)
+        await anyio.sleep(400)
         (row,) = await rig.store.read(lambda connection: connection.all("incidents"))
 
     lines = [line for line in capsys.readouterr().out.splitlines() if "in/closed" in line]
@@ -328,16 +328,16 @@ async def test_the_watchdog_is_not_fed_for_a_stage_that_does_not_turn(
     async with running(tmp_path) as rig, anyio.create_task_group() as group:
         reloading = Reloading(rig.engine.context, config, load(config), notifier)
         group.start_soon(_report, rig.engine, reloading, notifier)
-        await anyio.sleep(600)
+        await anyio.sleep(200)
         well = fed(manager)
         monkeypatch.setattr(Sealing, "turn", lambda *_: anyio.sleep_forever())
-        await anyio.sleep(600)
+        await anyio.sleep(200)
         first = fed(manager)
-        await anyio.sleep(600)
+        await anyio.sleep(200)
         group.cancel_scope.cancel()
 
     with manager:
-        assert (True, True, 0) == (well > 50, first < 10, fed(manager))
+        assert (True, True, 0) == (well > 15, first < 10, fed(manager))
 
 
 def fed(manager: socket.socket) -> int:
