@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-import structlog
 
 from runflowd import files
 from runflowd.errors import StoreError
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from runflowd.core.model import Rule
     from runflowd.store import Connection
 
-log = structlog.get_logger()
 
 PERIOD = 300.0
 """Seconds between two looks at the marks."""
@@ -58,7 +56,7 @@ async def mark_outputs(context: Context) -> None:
                 them = await anyio.to_thread.run_sync(_other, rule.output, us, abandon_on_cancel=True)
                 await _tell(context, rule, them)
         except StoreError as trouble:
-            log.error(str(trouble), action="store.failed", stage="owners")
+            context.storms.error(str(trouble), action="store.failed", stage="owners")
         await anyio.sleep(PERIOD)
 
 
