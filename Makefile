@@ -10,9 +10,12 @@ TEST_VENV := build/test-venv
 TEST_BIN := $(TEST_VENV)/bin
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-input --constraint .ci/constraints.txt
 COVERAGE ?= 90
+ROUNDS ?= 10
+MINUTES ?= 0
+SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports schema format bench weights clean distclean
+.PHONY: help demo test check lint types imports schema format bench soak weights clean distclean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +51,9 @@ format: $(VENV)/tools-$(STAMP) ## Put the code into its form
 
 bench: $(VENV)/tools-$(STAMP) weights ## Measure
 	$(BIN)/python -m bench
+
+soak: $(VENV)/tools-$(STAMP) ## Kills, faults and people at random: make soak ROUNDS=100 MINUTES=30 SEED=7
+	$(BIN)/python -m tests.soak --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 weights: $(VENV)/runtime-$(STAMP) ## Fetch the weights of the local models (4.6 MB, once) into the cache
 	$(BIN)/python -m runflowd.local.weights

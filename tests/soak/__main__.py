@@ -18,8 +18,8 @@ TESTS = Path(__file__).resolve().parents[1]
 def main() -> int:
     """Parse, run, report."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="rounds of some seconds each")
-    parser.add_argument("--minutes", type=float, default=0.0, help="go on for this long, whatever --rounds says")
+    parser.add_argument("--rounds", type=int, default=10, help="at least so many, of some seconds each")
+    parser.add_argument("--minutes", type=float, default=0.0, help="and go on for at least so long")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="of the schedule")
     parser.add_argument("--actions", type=int, default=60, help="actions in a round")
     parser.add_argument("--folder", type=Path, help="where everything is kept; a temporary folder by default")
