@@ -55,6 +55,8 @@ def measure(report: Report, folder: Path, *, files: int) -> None:
             usage = running.end()
         ledger = service.ledger()
     twice = sum(charge["times"] > 1 for charge in ledger["charges"])
+    if twice or ledger["charged_times"] != files + 1:
+        raise SystemExit(f"{ledger['charged_times']} of {files + 1} files bought, {twice} more than once")
     report.add(
         f"load: {files:,} files of {SIZE:,} bytes at once",
         Figure("delivered", count_files(folder / "flood-out" / "pasted"), "files", f"{files:,}"),

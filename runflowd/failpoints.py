@@ -13,24 +13,41 @@ import signal
 FAILPOINTS = (
     "state.copied",  # the old state file was copied, its schema is still the old one
     "state.migrated",  # one step of the schema is done
+    "backup.drafted",  # a copy for a person is whole, not yet under its name
+    "command.recorded",  # what a person asked for is written, nobody was told
+    "incident.recorded",  # trouble wider than one item is written, nothing waits for its end yet
+    "rule.worded",  # the text of a rule is kept, what waits is still under the old one
+    "rule.opened",  # whether old files of a rule are taken is settled, none was looked at
     "item.hashed",  # content known, row not yet written
     "item.recorded",  # row written, not in a batch
     "batch.sealed",  # batch row written, nothing uploaded
     "asset.uploaded",  # bytes are with the service, not confirmed
     "asset.confirmed",  # confirmed, not recorded here
     "asset.recorded",  # recorded here, nothing bought
+    "item.dropped",  # out of its batch: its file changed, is gone or was refused
     "purchase.intended",  # key and bytes stored, POST not sent
     "purchase.answered",  # service said yes, answer not recorded
     "purchase.recorded",  # remote id stored
+    "purchase.refused",  # a clear no is stored, nothing was done about it
+    "purchase.adopted",  # what the service has of an unanswered purchase is taken over
+    "batch.split",  # refused whole, sealed anew in halves
     "results.read",  # items read, not recorded
     "results.recorded",  # outputs known, nothing downloaded
+    "batch.ended",  # every item of it has its result or failure recorded
     "output.written",  # temporary file complete and on disk
     "output.reserved",  # final name and hash recorded, not renamed
     "output.renamed",  # final name exists, row still says delivering
     "output.recorded",  # row says done
+    "output.shared",  # the result of a renamed source stands twice, and both are on record
+    "output.cleared",  # the old one is gone, and still on record
+    "output.removed",  # `on_delete: remove` carried out, the result is still on record
+    "note.written",  # the note about a failure stands, its row does not say so
+    "note.removed",  # the note is gone, its row says delivering
+    "result.lost",  # paid and not to be had: the row says unknown, nobody was told
+    "source.copied",  # archived on another file system, and still in its place
     "source.disposed",  # `after: move` or `delete` carried out
 )
-"""Every name `reach` may be called with, in the order a file passes them."""
+"""Every name `reach` may be called with, roughly in the order a file passes them."""
 
 _armed, _, _count = os.environ.get("RUNFLOWD_FAILPOINT", "").partition(":")
 _left = int(_count) if _count.isdigit() else 1

@@ -18,6 +18,7 @@ import structlog
 from runflowd.config import Notify
 from runflowd.core.backoff import delay
 from runflowd.core.notices import Kind, Message
+from runflowd.failpoints import reach
 from runflowd.store.notices import begin_incident, end_incident, end_incidents
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class Incidents:
                 trouble.message, action="incident.open", scope=trouble.scope, code=trouble.code, remedy=trouble.remedy
             )
         await self._store.write(partial(self._record, trouble=trouble))
+        reach("incident.recorded")
         return now + pause
 
     def _record(self, connection: Connection, trouble: Trouble) -> None:

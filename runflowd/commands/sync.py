@@ -22,7 +22,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.oneshot import run_once
 from runflowd.places import state_path
 from runflowd.status import entry_json
-from runflowd.store import open_reader
+from runflowd.store import reading
 from runflowd.store.reports import count_states, ended_since, waiting
 
 if TYPE_CHECKING:
@@ -136,20 +136,14 @@ def _counts(path: Path) -> dict[str, dict[ItemState, int]]:
     """The counts before this run; none when there is no state file yet."""
     if not path.exists():
         return {}
-    connection = open_reader(path)
-    try:
+    with reading(path) as connection:
         return count_states(connection)
-    finally:
-        connection.raw.close()
 
 
 def _summary(path: Path, started: float, seconds: float, outcome: Outcome) -> Summary:
-    connection = open_reader(path)
-    try:
+    with reading(path) as connection:
         ended = ended_since(connection, started)
         left = waiting(connection, 1000)
-    finally:
-        connection.raw.close()
     done = tuple(entry for entry in ended if entry.state is ItemState.DONE)
     failed = tuple(entry for entry in ended if entry.state is not ItemState.DONE)
     return Summary(done, failed, tuple(left), outcome.progress.troubles, outcome.blocked, seconds)

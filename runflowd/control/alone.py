@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from runflowd.config import load
 from runflowd.control.desk import Desk
 from runflowd.control.registry import entry
+from runflowd.failpoints import reach
 from runflowd.places import state_path
-from runflowd.store import Locked, open_reader
+from runflowd.store import Locked, reading
 from runflowd.store.connection import connect, lock
 from runflowd.store.schema import check_schema, migrate
 from runflowd.store.store import ensure_exists
@@ -34,11 +35,8 @@ class Alone:
         asked = entry(name)
         if asked.writes:
             return _write(self._path, self._config, asked.handler(), parameters)
-        reader = open_reader(self._path)
-        try:
+        with reading(self._path) as reader:
             return asked.handler()(Desk(reader, self._path, self._config, time.time()), parameters)
-        finally:
-            reader.raw.close()
 
 
 def _write(path: Path, config: Config, handler: Handler, parameters: Parameters) -> Answer:
@@ -54,6 +52,7 @@ def _write(path: Path, config: Config, handler: Handler, parameters: Parameters)
         connection.raw.execute("BEGIN IMMEDIATE")
         answer = handler(Desk(connection, path, config, time.time()), parameters)
         connection.raw.execute("COMMIT")
+        reach("command.recorded")
     return answer
 
 

@@ -24,6 +24,7 @@ from runflowd.control.reach import short
 from runflowd.control.refusal import CommandRefused
 from runflowd.control.registry import entry
 from runflowd.errors import RunflowdError
+from runflowd.failpoints import reach
 from runflowd.places import control_socket
 from runflowd.web.address import Bound, bind_unix
 from runflowd.web.bodies import BodyRefused, read_body
@@ -102,6 +103,7 @@ class Control:
         if not asked.writes:
             return await context.store.read(work)
         answer = await context.store.write(work)
+        reach("command.recorded")
         log.info("asked for over the control socket", action=f"control.{name}", **_told(parameters))
         for row in await context.store.read(lambda connection: connection.all("to_look_at", limit=MOST_LOOKS)):
             context.looks.append(Look(row["rule"], os.fsdecode(row["folder"])))

@@ -35,32 +35,35 @@ class Closing:
         """Close an item. The row says done only after everything else was done."""
         if item.noted:
             await anyio.to_thread.run_sync(files.remove_note, rule.output, failure_note(item.path))
+            reach("note.removed")
         detail = f"result: {', '.join(placed)}"
         if rule.after.kind is not AfterKind.KEEP and item.current:
-            await self._context.store.write(lambda connection: self._record(connection, item, rule, placed))
+            await self._context.store.write(lambda connection: self._stands(connection, item, rule, placed))
             detail += await self._dispose(item, rule)
 
         def write(connection: Connection) -> None:
-            self._record(connection, item, rule, placed)
+            self._stands(connection, item, rule, placed)
             connection.run("drop_output", id=item.id)
             connection.run("note_gone", id=item.id)
             now = self._context.clock.wall()
             move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, now=now, detail=detail)
-            release_followers(connection, item.id, now)
 
         await self._context.store.write(write)
         reach("output.recorded")
         log.info("delivered", action="item.done", rule=item.rule, path=item.path, outputs=placed)
 
-    def _record(self, connection: Connection, item: Item, rule: Rule, placed: list[str]) -> None:
+    def _stands(self, connection: Connection, item: Item, rule: Rule, placed: list[str]) -> None:
+        """The result is there: whoever follows may take it, however long the source cannot be disposed of."""
         now = self._context.clock.wall()
         for relative in placed:
             output_written(connection, f"{rule.output}/{relative}", item.id, now)
+        release_followers(connection, item.id, now)
 
     async def _dispose(self, item: Item, rule: Rule) -> str:
         """Carry out `after:` now that the result is durable; a source that changed since is left alone.
 
-        Gives what was done, for the story of the item.
+        Gives what was done, for the story of the item. Raises FileTrouble when the disk does not let it:
+        then the item is not done, and this is tried again.
         """
         told = ""
         try:
@@ -72,7 +75,7 @@ class Closing:
                 told = f"; the source was moved to {rule.after.folder}"
         except (files.Changed, files.Missing):
             pass  # gone already, as after a crash, or a newer version that is work of its own
-        except files.FileTrouble as trouble:
+        except files.Taken as trouble:
             self._context.storms.warning(str(trouble), action="source.kept", rule=item.rule, path=item.path)
             told = f"; the source was kept: {trouble}"
         reach("source.disposed")
@@ -88,6 +91,7 @@ class Closing:
                 await anyio.to_thread.run_sync(_write_note, rule, item)
             except files.Taken as trouble:
                 self._context.storms.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
+            reach("note.written")
         now = self._context.clock.wall()
         wanted = await self._context.store.write(lambda connection: note_written(connection, item, now))
         if rule is not None and not wanted:

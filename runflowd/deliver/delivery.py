@@ -13,8 +13,10 @@ from runflowd.core.model import AfterKind
 from runflowd.core.naming import output_path
 from runflowd.deliver.fetch import Fetching, intact
 from runflowd.deliver.place import Placing, mirrored
+from runflowd.failpoints import reach
 from runflowd.store.facts import Output, forget_output, output_written, outputs_of
 from runflowd.store.history import record
+from runflowd.store.items import item_by_id
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -43,7 +45,10 @@ class Delivery:
         """
         await self._check_space(rule)
         if done and all(output.written for output in done) and await self._all_intact(done):
-            return [output.path.removeprefix(f"{rule.output}/") for output in done]
+            placed = [output.path.removeprefix(f"{rule.output}/") for output in done]
+            if item.source_item is not None:
+                await self._move_along(item, rule, placed)
+            return placed
         if item.source_item is None:
             return await self._download(item, item, rule, done)
         return await self._share(item, rule, done)
@@ -69,9 +74,20 @@ class Delivery:
             await self._already_there(done, index, rule) or await self._copy(item, rule, output, index, len(theirs))
             for index, output in enumerate(theirs)
         ]
-        if _may_be_renamed(item, twin, rule) and await anyio.to_thread.run_sync(_is_gone, rule, twin):
-            await self._clear(item, twin, rule, placed, theirs)
+        await self._clear_if_renamed(item, rule, placed, twin)
         return placed
+
+    async def _move_along(self, item: Item, rule: Rule, placed: list[str]) -> None:
+        """All stands, as after a crash: what may be left to do is the clearing of the old place."""
+        number = item.source_item or 0
+        twin = await self._context.store.read(lambda connection: item_by_id(connection, number))
+        if twin is not None:
+            await self._clear_if_renamed(item, rule, placed, twin)
+
+    async def _clear_if_renamed(self, item: Item, rule: Rule, placed: list[str], twin: Item) -> None:
+        if _may_be_renamed(item, twin, rule) and await anyio.to_thread.run_sync(_is_gone, rule, twin):
+            theirs = await self._context.store.read(lambda connection: outputs_of(connection, twin.id))
+            await self._clear(item, twin, rule, placed, theirs)
 
     async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int) -> str:
         with await anyio.to_thread.run_sync(self._draft, item, rule) as draft:
@@ -88,9 +104,11 @@ class Delivery:
             record(connection, twin.id, now, f"the file was renamed to {item.path}, and its result moved along")
 
         await self._context.store.write(write)
+        reach("output.shared")
         for output in outputs:
-            with suppress(files.FileTrouble):
+            with suppress(files.Changed, files.Missing):  # somebody edits or removes it: it is theirs
                 await anyio.to_thread.run_sync(_remove, output)
+            reach("output.cleared")
             await self._context.store.write(partial(forget_output, path=output.path))
 
     async def _download(self, item: Item, origin: Item, rule: Rule, done: list[Output]) -> list[str]:
@@ -148,5 +166,5 @@ def _is_gone(rule: Rule, twin: Item) -> bool:
 def _remove(output: Output) -> None:
     folder, _, name = output.path.rpartition("/")
     standing = files.stat(folder, name)
-    if standing is not None:
+    if standing is not None and files.hash_file(folder, name, standing) == output.content:
         files.remove(folder, name, standing)

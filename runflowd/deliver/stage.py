@@ -15,6 +15,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.deliver.closing import Closing
 from runflowd.deliver.delivery import Delivery
 from runflowd.deliver.fetch import NoResult
+from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE, Trouble, download_scope, output_scope, rule_scope
 from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease
@@ -147,6 +148,7 @@ class Deliver:
                 connection, item.id, item.state, ItemState.UNKNOWN, code=code, reason=str(error), now=now
             )
         )
+        reach("result.lost")
         self._context.bells.deliver.ring()
         self._context.storms.error(str(error), action="item.unknown", rule=item.rule, code=code, path=item.path)
 

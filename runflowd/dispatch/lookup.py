@@ -11,6 +11,7 @@ from runflowd.api.errors import ApiError, Permanent
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.refusal import Shape
 from runflowd.dispatch.purchase import submit
+from runflowd.failpoints import reach
 from runflowd.store.batches import move_batch
 from runflowd.store.items import items_of_batch, move
 from runflowd.store.purchases import close_purchase, purchases_of_batch
@@ -60,6 +61,7 @@ class LookUp:
         if not found:
             return False
         await self._context.store.write(lambda connection: self._record(connection, batch, items, found))
+        reach("purchase.adopted")
         log.warning("found at the service", action="batch.adopted", rule=batch.rule, batch=batch.id, items=len(found))
         return True
 

@@ -12,6 +12,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.recipe import bind
 from runflowd.dispatch.needs import BundleTooLarge, Needs
 from runflowd.dispatch.upload import Uploads
+from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE
 from runflowd.store.batches import drop_from_batch
 
@@ -112,6 +113,7 @@ class Preparing:
         await self._context.store.write(
             lambda connection: drop_from_batch(connection, item, state, code, str(trouble), now)
         )
+        reach("item.dropped")
         self._context.look(item.rule, item.path)
 
     async def fail(self, item: Item, code: str, reason: str) -> None:
@@ -120,5 +122,6 @@ class Preparing:
         await self._context.store.write(
             lambda connection: drop_from_batch(connection, item, ItemState.FAILED, code, reason, now)
         )
+        reach("item.dropped")
         self._context.bells.deliver.ring()
         self._context.storms.warning(reason, action="item.failed", rule=item.rule, code=code, path=item.path)

@@ -97,6 +97,7 @@ class Purchasing:
             await self._context.store.write(lambda connection: connection.run("doubt_purchase", key=purchase.key))
         elif isinstance(error, Rejected) or (isinstance(error, _NOTHING_HAPPENED) and not purchase.ambiguous):
             await self.close(purchase, Outcome.REFUSED)
+            reach("purchase.refused")
 
     async def close(self, purchase: Purchase, outcome: Outcome, remote_id: str | None = None) -> None:
         """Settle a purchase: its bytes are dropped, its key is never sent again."""

@@ -17,6 +17,7 @@ from runflowd.dispatch.lookup import LookUp
 from runflowd.dispatch.prepare import Preparing
 from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, conflict_is_final, submit, takes_subject
 from runflowd.dispatch.runs import SingleRuns
+from runflowd.failpoints import reach
 from runflowd.incidents import CREDIT, SERVICE
 from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, release, split_batch
@@ -175,6 +176,7 @@ class Dispatch:
         now = self._context.clock.wall()
         if step is Step.SPLIT:
             await self._context.store.write(lambda connection: split_batch(connection, batch, items, now))
+            reach("batch.split")
         elif step is Step.RUNS:
             await self._submit_runs(batch, snapshot, items, past)
         else:

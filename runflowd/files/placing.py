@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from runflowd.failpoints import reach
 from runflowd.files.draft import Written, look_at, start_draft
 from runflowd.files.errors import Changed, FileTrouble, Missing, NotAFile, Taken, explained
 from runflowd.files.folders import joined, opened_folder, parts_of, sync_folder
@@ -48,11 +49,22 @@ def copy(
 def move(root: str, relative: str, to_root: str, to_relative: str, expected: Stat, *, sha256: str = "") -> Written:
     """Move a file durably without replacing anything; across file systems by copy, then removal.
 
-    The hash is computed unless the caller knows it as `sha256`.
-    Raises Changed if it is not `expected`, Taken if the destination exists. After a crash either
-    or both places hold the whole file.
+    The hash is computed unless the caller knows it as `sha256`. After a crash either or both places
+    hold the whole file; where the destination has it already, only the removal is left to do.
+    Raises Changed if it is not `expected`, Taken if something else has the destination's name.
     """
     digest = sha256 or hash_file(root, relative, expected)
+    try:
+        return _moved(root, relative, to_root, to_relative, expected, digest)
+    except Taken:
+        standing = stat(to_root, to_relative)
+        if standing is None or standing.size != expected.size or hash_file(to_root, to_relative, standing) != digest:
+            raise
+    remove(root, relative, expected)
+    return Written(to_relative, standing, digest)
+
+
+def _moved(root: str, relative: str, to_root: str, to_relative: str, expected: Stat, digest: str) -> Written:
     folder, name = _split("move", root, relative)
     to_folder, to_name = _split("write", to_root, to_relative)
     with (
@@ -71,6 +83,7 @@ def move(root: str, relative: str, to_root: str, to_relative: str, expected: Sta
         else:
             return Written(to_relative, expected, digest)
     written = copy(root, relative, to_root, to_relative, expected, sha256=digest)
+    reach("source.copied")
     remove(root, relative, expected)
     return written
 

@@ -16,6 +16,7 @@ import structlog
 from runflowd import files
 from runflowd.core.model import Existing
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
+from runflowd.failpoints import reach
 from runflowd.store.facts import fact
 from runflowd.store.pauses import pause, pauses, resume
 
@@ -72,6 +73,7 @@ class FirstSight:
             await self._looking.skip_all(shelf)
         if answer != SEEN:
             await self._context.store.write(lambda connection: _open(connection, name, was_asked=bool(answer)))
+            reach("rule.opened")
         return True
 
     async def _ask(self, rule: str, reason: str) -> None:

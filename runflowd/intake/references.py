@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runflowd import files
 from runflowd.core.imagetype import Whole, check
 from runflowd.core.model import Reference
+from runflowd.failpoints import reach
 from runflowd.incidents import Trouble, files_scope
 from runflowd.snapshot import to_text
 from runflowd.store.batches import save_snapshot
@@ -35,6 +36,7 @@ async def follow_references(context: Context, shelf: Shelf) -> bool:
         shelf.references = found
         text = to_text(rule, found)
         shelf.snapshot = await context.store.write(lambda connection: save_snapshot(connection, rule.name, text))
+        reach("rule.worded")
         shelf.reworded = True
     return True
 

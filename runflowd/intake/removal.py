@@ -10,6 +10,7 @@ import structlog
 
 from runflowd import files
 from runflowd.core.model import OnDelete
+from runflowd.failpoints import reach
 from runflowd.store.facts import forget_output, outputs_of
 from runflowd.store.history import record
 from runflowd.store.items import item_from
@@ -38,7 +39,12 @@ async def remove_outputs(context: Context, rule: Rule) -> None:
     )
     for item in map(item_from, rows):
         for output in await context.store.read(partial(outputs_of, item=item.id)):
-            removed = await anyio.to_thread.run_sync(_remove, output)
+            try:
+                removed = await anyio.to_thread.run_sync(_remove, output)
+            except files.FileTrouble as trouble:
+                log.warning(str(trouble), action="output.stuck", rule=rule.name)
+                continue  # it stays on record, and the next sweep tries again
+            reach("output.removed")
             await context.store.write(partial(_forget, output=output, removed=removed, now=context.clock.wall()))
             log.info("removed" if removed else "kept", action="output.removed", rule=rule.name, path=output.path)
 
@@ -50,12 +56,15 @@ def _forget(connection: Connection, output: Output, now: float, *, removed: bool
 
 
 def _remove(output: Output) -> bool:
-    """Remove a file if it still is what runflowd wrote; an edited one belongs to whoever edited it."""
+    """Remove a file if it still is what runflowd wrote; an edited one belongs to whoever edited it.
+
+    Raises FileTrouble when the disk does not let it be looked at or removed.
+    """
     folder, _, name = output.path.rpartition("/")
     try:
         standing = files.stat(folder, name)
         if standing is None or files.hash_file(folder, name, standing) != output.content:
             return False
         return files.remove(folder, name, standing)
-    except files.FileTrouble:
+    except (files.Changed, files.Missing):
         return False

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from runflowd.store.connection import Connection, Damaged, Locked, Newer
-from runflowd.store.store import Store, open_reader, open_store
+from runflowd.store.store import Store, open_reader, open_store, reading
 
-__all__ = ["Connection", "Damaged", "Locked", "Newer", "Store", "open_reader", "open_store"]
+__all__ = ["Connection", "Damaged", "Locked", "Newer", "Store", "open_reader", "open_store", "reading"]

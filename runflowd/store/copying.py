@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from runflowd.errors import StoreError
+from runflowd.failpoints import reach
 from runflowd.store.connection import connect
 from runflowd.store.store import ensure_exists
 
@@ -32,6 +33,7 @@ def copy_state(path: Path, target: Path) -> int:
             with closing(connect(path, readonly=True).raw) as raw:
                 raw.execute("VACUUM INTO ?", (str(draft),))
             _sync(draft)
+            reach("backup.drafted")
             draft.rename(target)
             _sync(target.parent)
             return target.stat().st_size

@@ -11,9 +11,11 @@ SELECT * FROM item WHERE id = :id
 SELECT * FROM item WHERE batch = :batch ORDER BY position
 
 -- name: twin
+-- One that only shares another's doubt was never bought: it is that other that counts.
 SELECT id, state, folder, name FROM item
 WHERE rule = :rule AND content = :content AND recipe = :recipe AND id != :id
-  AND state IN ('ready', 'batched', 'submitted', 'delivering', 'done', 'unknown')
+  AND (state IN ('ready', 'batched', 'submitted', 'delivering', 'done')
+       OR (state = 'unknown' AND (batch IS NOT NULL OR source_item IS NULL)))
 ORDER BY state = 'done' DESC, id LIMIT 1
 
 -- name: insert_item

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from runflowd.errors import StoreError
-from runflowd.store.connection import Connection, connect, lock
+from runflowd.store.connection import Connection, Damaged, connect, lock
 from runflowd.store.schema import check_schema, create_if_missing, migrate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 T = TypeVar("T")
@@ -169,6 +169,20 @@ def open_reader(path: Path) -> Connection:
         connection.raw.close()
         raise
     return connection
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Connection]:
+    """`open_reader` for as long as it is needed. Trouble on the way is told as `Damaged` or `NotReadable`."""
+    connection = open_reader(path)
+    try:
+        yield connection
+    except sqlite3.OperationalError as trouble:
+        raise NotReadable(path, trouble) from trouble
+    except sqlite3.DatabaseError as trouble:
+        raise Damaged(path, str(trouble)) from trouble
+    finally:
+        connection.raw.close()
 
 
 def ensure_exists(path: Path) -> None:

@@ -188,6 +188,7 @@ class Track:
             move_batch(connection, batch, BatchState.ENDED, now=now)
 
         await self._context.store.write(write)
+        reach("batch.ended")
         self._context.bells.deliver.ring()
         log.info(
             "ended", action="batch.ended", rule=batch.rule, batch=batch.id, status=word, seconds=round(duration, 1)

@@ -14,7 +14,7 @@ import pytest
 from kept_state import unpack
 
 from runflowd.errors import StoreError
-from runflowd.store import open_reader, open_store
+from runflowd.store import open_reader, open_store, reading
 from runflowd.store.connection import Damaged, Newer
 from runflowd.store.schema import migrations
 
@@ -109,12 +109,13 @@ async def test_a_folder_in_the_place_of_the_state_file_is_named(tmp_path: Path) 
         await opened(path)
 
 
-async def test_scribbled_pages_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("byte", [b"\xff", b"\0"], ids=["scribbled", "nul"])
+async def test_scribbled_pages_are_refused(tmp_path: Path, byte: bytes) -> None:
     """A header that is whole says nothing about the pages behind it (scenario 62)."""
     unpack(len(migrations()), tmp_path)
     path = tmp_path / "state.db"
     data = path.read_bytes()
-    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 8192) + data[-4096:])
+    path.write_bytes(data[:4096] + byte * (len(data) - 8192) + data[-4096:])
     with pytest.raises(Damaged):
         await opened(path)
 
@@ -149,3 +150,16 @@ def test_a_reader_refuses_a_newer_state_file(tmp_path: Path) -> None:
 
     with pytest.raises(Newer):
         open_reader(path)
+
+
+@pytest.mark.parametrize("byte", [b"\xff", b"\0"], ids=["scribbled", "nul"])
+def test_a_reader_of_a_file_whose_end_is_lost_says_so(tmp_path: Path, byte: bytes) -> None:
+    """It opens, and only the rows cannot be read: `status` tells it as it tells any damage (scenario 62)."""
+    unpack(len(migrations()), tmp_path)
+    path = tmp_path / "state.db"
+    data = path.read_bytes()
+    sound = len(data) // 8192 * 4096
+    path.write_bytes(data[:sound] + byte * (len(data) - sound))
+
+    with pytest.raises(Damaged, match="runflowd backup"), reading(path) as connection:
+        connection.all("count_states")

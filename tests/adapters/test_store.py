@@ -19,7 +19,7 @@ from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
 from runflowd.store.batches import Lease, claim_batches, free_leases, release, renew_leases, save_snapshot, seal
 from runflowd.store.connection import STATEMENTS, connect
 from runflowd.store.facts import output_at, reserve_output
-from runflowd.store.items import fail_followers, item_at, items_of_batch, known_in_folder, move, release_followers
+from runflowd.store.items import Item, fail_followers, item_at, items_of_batch, known_in_folder, move, release_followers
 from runflowd.store.purchases import close_purchase, intend, purchases_of_batch
 from runflowd.store.schema import migrations
 from runflowd.store.store import NotDurable
@@ -380,3 +380,24 @@ def test_equal_rules_share_a_snapshot(connection: Connection) -> None:
     first, second = (save_snapshot(connection, "studio", "{}") for _ in range(2))
 
     assert first == second
+
+
+async def test_a_file_beside_two_in_doubt_waits_for_the_one_that_may_be_paid(tmp_path: Path) -> None:
+    """The other only shares its doubt: should that file change, nobody else may be bought in its place."""
+    unknown = "UPDATE item SET state = 'unknown', failure_code = 'RESULT_LOST' WHERE name = x'63'"
+
+    def write(connection: Connection) -> tuple[Item | None, Item | None]:
+        prepare(connection)
+        set_aside(connection, "studio", "a", STAT, ItemState.FAILED, "EMPTY", "it is empty", NOW)
+        arrive(connection, arrival("c", "y"), NOW)
+        connection.raw.execute(unknown)
+        arrive(connection, arrival("a", "y"), NOW)
+        arrive(connection, arrival("b", "y"), NOW)
+        return item_at(connection, "studio", "b"), item_at(connection, "studio", "c")
+
+    async with open_store(tmp_path / "state.db") as store:
+        beside, paid = await store.write(write)
+
+    assert beside is not None
+    assert paid is not None
+    assert (paid.id, ItemState.UNKNOWN) == (beside.source_item, beside.state)

@@ -1,8 +1,11 @@
-"""What happens to the daemon and to its service: kills, faults, and at last calm."""
+"""What happens to the daemon and to its service: kills, faults, commands, and at last calm."""
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -16,6 +19,20 @@ if TYPE_CHECKING:
 
 EXPECTED = {0, 78, -signal.SIGKILL}
 """How the daemon may end: stopped, over a YAML that is broken while it starts, or killed."""
+
+
+COMMANDS = (
+    ("pause", "--all"),
+    ("resume", "--all"),
+    ("retry", "--all"),
+    ("rerun", "left", "--yes"),
+    ("rerun", "right", "--missing"),
+    ("reload",),
+)
+"""What operators ask for. Each may be refused, or find a YAML that is broken at the moment."""
+
+UNDERSTOOD = {0, 1, 2, 75, 78, -signal.SIGKILL}
+"""How a command may end: done, refused, not now, over a broken YAML, or killed."""
 
 
 class Monkey:
@@ -45,7 +62,14 @@ class Monkey:
 
     def act(self) -> None:
         """Perhaps do something bad; always have the daemon run again."""
-        deeds = [(self._rest, 30), (self._kill, 3), (self._stop, 1), (self._kill_service, 1), (self._disturb, 3)]
+        deeds = [
+            (self._rest, 30),
+            (self._kill, 3),
+            (self._stop, 1),
+            (self._kill_service, 1),
+            (self._disturb, 3),
+            (self._command, 2),
+        ]
         (deed,) = self._random.choices([deed for deed, _ in deeds], [weight for _, weight in deeds])
         deed()
         self._start()
@@ -61,6 +85,8 @@ class Monkey:
         if daemon is not None and daemon.process.poll() is None:
             daemon.kill()
         self._installation.start()
+        self._run("resume", "--all")
+        self._run("retry", "--all")
 
     def _rest(self) -> None:
         pass
@@ -87,6 +113,23 @@ class Monkey:
         if daemon is not None and daemon.is_ready():
             self._counts["stops"] += 1
             daemon.stop()
+
+    def _command(self) -> None:
+        """With a daemon or without; sometimes it is killed before it can answer."""
+        self._counts["commands"] += 1
+        point = self._random.choice(["", "", "command.recorded"])
+        self._run(*self._random.choice(COMMANDS), failpoint=point)
+
+    def _run(self, *command: str, failpoint: str = "") -> None:
+        ended = subprocess.run(
+            [sys.executable, "-m", "runflowd", *command, "-c", str(self._installation.config)],
+            env={**os.environ, "RUNFLOW_API_KEY": "rf_live_test", "RUNFLOWD_FAILPOINT": failpoint},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if ended.returncode not in UNDERSTOOD:
+            self.complaints.append(f"{command} ended by {ended.returncode}:\n{ended.stderr.decode()}")
 
     def _kill_service(self) -> None:
         self._counts["service kills"] += 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from stage_rig import picture, rule, running
 
+from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import After, AfterKind, Existing, OnDelete
 from runflowd.deliver.closing import Closing
@@ -306,3 +307,60 @@ async def test_the_note_of_a_newer_failure_stays(tmp_path: Path) -> None:
 
         (item,) = await rig.items()
         assert ({"a.jpg.failed.txt"}, True) == (rig.outputs(), item.generation > failed.generation)
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, name: str, times: int = 3) -> list[str]:
+    """Let the disk refuse the first calls of a function of `runflowd.files`; each leaves a word."""
+    real, refused = getattr(files, name), list[str]()
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        if len(refused) < times:
+            refused.append(name)
+            raise files.NoSpace(name, str(arguments[0]))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(files, name, call)
+    return refused
+
+
+async def test_a_source_that_cannot_be_archived_now_is_archived_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk of the archive is full for a while; a copy of the file does not wait for that (scenario 55)."""
+    refused = refuse(monkeypatch, "move", 8)
+    archiving = rule(tmp_path, after=After(AfterKind.MOVE, str(tmp_path / "archive")))
+    async with running(tmp_path, archiving) as rig:
+        rig.drop("a.jpg", seed=1)
+        await rig.until(lambda _: bool(refused))
+        await rig.settled(1)
+
+        assert ["a.jpg"] == [path.name for path in (tmp_path / "archive").iterdir()]  # time stands still
+        assert ([], ["move"] * 8) == (list((tmp_path / "in").iterdir()), refused)
+
+
+async def test_a_result_that_cannot_be_removed_now_is_removed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its source is gone and it is to go along; a disk that refuses once does not make it stay."""
+    async with running(tmp_path, rule(tmp_path, on_delete=OnDelete.REMOVE)) as rig:
+        source, _ = rig.drop("a.jpg"), rig.drop("b.jpg")
+        await rig.settled(2)
+        refused = refuse(monkeypatch, "remove", 1)
+        source.unlink()
+        await anyio.sleep(200)
+
+        assert ({"b.jpg"}, ["remove"]) == (rig.outputs(), refused)
+
+
+async def test_the_old_result_of_a_renamed_source_goes_although_the_disk_refused_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays on record until it is gone (scenario 13)."""
+    async with running(tmp_path) as rig:
+        source = rig.drop("a.jpg")
+        await rig.settled(1)
+        refused = refuse(monkeypatch, "remove", 1)
+        source.rename(source.with_name("b.jpg"))
+        await anyio.sleep(200)
+
+        assert ({"b.jpg"}, ["remove"]) == (rig.outputs(), refused)

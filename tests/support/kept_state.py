@@ -103,7 +103,7 @@ async def _leave_some_open(rig: Rig) -> None:
 def drop(rig: Rig, name: str, *paths: str, seed: str = "") -> None:
     """Put small images under one of the rules; equal seeds give equal bytes."""
     for path in paths:
-        written = rig.drop(f"../{name}/in/{path}", seed or f"{name} {path}")  # type: ignore[arg-type]  # text as well
+        written = rig.drop(f"../{name}/in/{path}", seed or f"{name} {path}")
         assert written.exists()
 
 

@@ -69,7 +69,7 @@ class Rig:
     def store(self) -> Store:
         return self.engine.context.store
 
-    def drop(self, name: str, seed: int | None = None) -> Path:
+    def drop(self, name: str, seed: str | int | None = None) -> Path:
         """Put a small image into the watched folder; equal seeds give equal bytes."""
         path = self.folder / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,16 +171,18 @@ async def running(
     service: dict[str, Any] | None = None,
     send: Send | None = None,
     watch: bool = False,
+    began: float = EPOCH,
 ) -> AsyncIterator[Rig]:
     """The pipeline at work over `rules` (default: one), with the clock of the running event loop.
 
     `send` is how callbacks leave the local service. With `watch` the kernel's events come, in real time.
+    `began` is what the wall clock says at first.
     """
     virtual = trio.lowlevel.current_clock()
     started = virtual.current_time()
 
     def wall() -> float:  # also asked in worker threads, where no event loop is at hand
-        return EPOCH + virtual.current_time() - started
+        return began + virtual.current_time() - started
 
     jumped: list[float] = []
 

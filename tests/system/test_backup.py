@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -62,6 +66,17 @@ def test_a_failed_copy_leaves_nothing(tmp_path: Path, config: Path, capsys: pyte
 
     assert (1, ["runflowd.yaml", "state.db"]) == (code, sorted(path.name for path in tmp_path.iterdir()))
     assert "is damaged" in capsys.readouterr().err
+
+
+def test_a_copy_that_was_killed_leaves_no_half_of_one(tmp_path: Path, config: Path) -> None:
+    """Whole under its name or not there, and the next one is made as if nothing had been (scenario 75)."""
+    create_if_missing(tmp_path / "state.db")
+    command = [sys.executable, "-m", "runflowd", "backup", "-c", str(config), str(tmp_path / "copy.db")]
+    ended = subprocess.run(command, env={**os.environ, "RUNFLOWD_FAILPOINT": "backup.drafted"}, check=False)
+    left = (tmp_path / "copy.db").exists()
+    code = main(["backup", "-c", str(config), str(tmp_path / "copy.db")])
+
+    assert (-signal.SIGKILL, False, 0, []) == (ended.returncode, left, code, pauses(tmp_path / "copy.db"))
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:

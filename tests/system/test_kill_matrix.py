@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from daemon_process import HOLD, NO_BATCHES, Books, picture, promised, sha256
-
-from runflowd.failpoints import FAILPOINTS
+from doomed import EVERY_FILE
 
 if TYPE_CHECKING:
     from daemon_process import Installation
 
 DELIVERY = ("output.written", "output.reserved", "output.renamed", "output.recorded")
 KILLED = -signal.SIGKILL
-WORKING = [point for point in FAILPOINTS if not point.startswith("state.")]
-"""The points that a file passes; those of an upgrade have tests beside the state file."""
+WORKING = [*EVERY_FILE, "source.disposed"]
+"""The points that files pass; rarer ones have tests beside the stages, those of an upgrade beside the state file."""
 
 
 def files() -> dict[str, bytes]:
@@ -176,3 +177,17 @@ def test_a_kill_between_a_retry_and_its_end_removes_the_note(installation: Insta
     installation.wait_for_rest("a.jpg")
 
     assert (KILLED, promised({"a.jpg": data})) == (code, installation.books())
+
+
+def test_a_pause_holds_although_its_daemon_died_before_it_could_say_so(installation: Installation) -> None:
+    """What a person asked for is a row; nothing is bought until they say so (scenario 75)."""
+    daemon = installation.start("command.recorded")
+    command = [sys.executable, "-m", "runflowd", "pause", "--all", "-c", str(installation.config)]
+    asked = subprocess.run(command, capture_output=True, check=False)
+    code = daemon.death()
+    installation.start()
+    installation.write("a.jpg", picture())
+    installation.wait("ready", "a.jpg")
+
+    paused = [tuple(row) for row in installation.rows("SELECT rule FROM pause")]
+    assert (KILLED, [("",)], {}, {}) == (code, paused, installation.bought(), installation.outputs()), asked.stderr

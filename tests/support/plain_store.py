@@ -1,0 +1,214 @@
+"""The state file without SQL: what its rows should say, in lists and dictionaries that anybody can follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from runflowd.core.lifecycle import BatchState, ItemState, Outcome
+
+WAITING, READY, FOLLOWING = ItemState.WAITING, ItemState.READY, ItemState.FOLLOWING
+BATCHED, SUBMITTED, DELIVERING = ItemState.BATCHED, ItemState.SUBMITTED, ItemState.DELIVERING
+DONE, FAILED, UNKNOWN, SKIPPED = ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN, ItemState.SKIPPED
+
+FREE = {WAITING, READY, FOLLOWING, FAILED, SKIPPED}
+"""No money has moved for such an item: a newer file at its path takes its row."""
+
+
+@dataclass
+class Claim:
+    """Who has a row until when, and since which claim."""
+
+    owner: str | None = None
+    until: float = 0.0
+    generation: int = 0
+    due: float = 0.0
+
+    def take(self, owner: str, now: float, seconds: float) -> bool:
+        """Claim, if nobody else has it any more."""
+        free = self.owner is None or (self.owner != owner and self.until < now)
+        if not free or self.due > now:
+            return False
+        self.owner, self.until, self.generation = owner, now + seconds, self.generation + 1
+        return True
+
+    def held_by(self, owner: str, now: float) -> bool:
+        """Whether the claim is good."""
+        return self.owner == owner and self.until >= now
+
+
+@dataclass
+class PlainItem:
+    """One file content under one recipe."""
+
+    number: int
+    path: str
+    content: str | None
+    recipe: str | None
+    state: ItemState
+    source: int | None = None
+    batch: str | None = None
+    current: bool = True
+    present: bool = True
+    code: str = ""
+    claim: Claim = field(default_factory=Claim)
+
+    @property
+    def shares_a_doubt(self) -> bool:
+        """Whether it was never sent, and only waits for what becomes of another."""
+        return self.state is UNKNOWN and self.batch is None and self.source is not None
+
+
+@dataclass
+class PlainBatch:
+    """One batch; `items` are the numbers sealed in it."""
+
+    items: list[int]
+    state: BatchState = BatchState.SEALED
+    remote: str | None = None
+    claim: Claim = field(default_factory=Claim)
+
+
+@dataclass
+class PlainPurchase:
+    """One request that costs money."""
+
+    batch: str
+    outcome: Outcome = Outcome.INTENDED
+    doubtful: bool = False
+
+
+class PlainStore:
+    """All rows."""
+
+    def __init__(self) -> None:
+        self.items: dict[int, PlainItem] = {}
+        self.batches: dict[str, PlainBatch] = {}
+        self.purchases: dict[str, PlainPurchase] = {}
+        self.outputs: dict[str, int] = {}
+        self.paused = False
+
+    def at(self, path: str) -> PlainItem | None:
+        """The item that stands for a path."""
+        return next((item for item in self.items.values() if item.current and item.path == path), None)
+
+    def within(self, *states: ItemState) -> list[PlainItem]:
+        """The items in some states, oldest first."""
+        return [item for number, item in sorted(self.items.items()) if item.state in states]
+
+    def of(self, batch: str) -> list[PlainItem]:
+        """The items of a batch."""
+        return [item for item in self.items.values() if item.batch == batch]
+
+    def followers(self, number: int) -> list[PlainItem]:
+        """Who waits for that item's result."""
+        return [item for item in self.within(FOLLOWING) if item.source == number]
+
+    def arrive(self, path: str, content: str, recipe: str) -> None:
+        """A file came to rest."""
+        old = self.at(path)
+        if old and old.content == content and old.state not in {WAITING, FAILED, SKIPPED}:
+            old.present = True
+            return
+        paid = [
+            item
+            for item in self.within(READY, BATCHED, SUBMITTED, DELIVERING, DONE, UNKNOWN)
+            if (item.content, item.recipe) == (content, recipe) and not item.shares_a_doubt
+        ]
+        twin = min(paid, key=lambda item: (item.state is not DONE, item.number), default=None)
+        beside = {DONE: DELIVERING, UNKNOWN: UNKNOWN}
+        state = beside.get(twin.state, FOLLOWING) if twin else READY
+        code = "TWIN_UNKNOWN" if state is UNKNOWN else ""
+        self.put(path, PlainItem(0, path, content, recipe, state, source=twin.number if twin else None, code=code))
+
+    def set_aside(self, path: str, state: ItemState, code: str) -> None:
+        """A file that is not taken."""
+        old = self.at(path)
+        if old is None or (old.state, old.code) != (state, code):
+            self.put(path, PlainItem(0, path, None, None, state, code=code))
+
+    def put(self, path: str, new: PlainItem) -> None:
+        """A row takes the place of one that cost nothing, or stands beside one that did."""
+        old = self.at(path)
+        if old and old.state in FREE:
+            self.promote(old.number)
+            new.number, new.claim.generation = old.number, old.claim.generation + 1
+        elif old:
+            old.current = False
+            old.claim.generation += 1
+        new.number = new.number or max(self.items, default=0) + 1
+        self.items[new.number] = new
+
+    def promote(self, number: int) -> None:
+        """That item will have no result: the next one in line is bought."""
+        line = self.followers(number)
+        for other in line:
+            other.source = line[0].number
+        if line:
+            line[0].state, line[0].source, line[0].code = READY, None, ""
+
+    def forget(self, path: str) -> None:
+        """The file is gone."""
+        item = self.at(path)
+        if item is None:
+            return
+        if item.state in {READY, FOLLOWING}:
+            self.promote(item.number)
+            item.state, item.code = SKIPPED, "GONE"
+        item.present = False
+        shared = any(other.source == item.number for other in self.items.values())
+        if item.state in FREE - {FOLLOWING} and item.batch is None and not shared:
+            del self.items[item.number]
+
+    def enter(self, item: PlainItem, state: ItemState, code: str = "") -> None:
+        """An item moves; who follows it shares its doubt, and leaves it with it."""
+        before, item.state, item.code, item.claim.owner, item.claim.due = item.state, state, code, None, 0.0
+        if state is UNKNOWN:
+            for follower in self.followers(item.number):
+                self.enter(follower, UNKNOWN, code)
+        if before is UNKNOWN and state is not FAILED:
+            for other in self.within(UNKNOWN):
+                if other.source == item.number and other.batch is None:
+                    self.enter(other, FOLLOWING)
+
+    def fail(self, item: PlainItem, code: str) -> None:
+        """The service could not do it, and could not for who follows."""
+        for follower in self.followers(item.number):
+            self.enter(follower, FAILED, code)
+        self.enter(item, FAILED, code)
+
+    def finish(self, item: PlainItem) -> None:
+        """Delivered: who follows takes the result."""
+        self.enter(item, DONE)
+        for follower in self.followers(item.number):
+            self.enter(follower, DELIVERING)
+
+    def leave_batch(self, item: PlainItem, state: ItemState, code: str) -> None:
+        """Out of a batch that was not bought."""
+        self.enter(item, state, code)
+        item.batch = None
+        self.promote(item.number)
+
+    def retry(self, item: PlainItem, *, buy: bool) -> None:
+        """A person asks for another try."""
+        if item.state is FAILED:
+            return
+        twin = self.items.get(item.source or 0) if item.batch is None else None
+        if twin and twin.state is UNKNOWN:
+            self.retry(twin, buy=buy)
+        elif twin and twin.state not in {FAILED, SKIPPED, WAITING}:
+            self.enter(item, DELIVERING if twin.state is DONE else FOLLOWING)
+        elif item.code == "RESULT_LOST" and not buy:
+            self.enter(item, DELIVERING)
+        elif buy:
+            self.enter(item, READY)
+            item.batch = item.source = None
+
+    def restart(self) -> None:
+        """Nobody holds anything, and what was not answered is doubtful."""
+        for batch in self.batches.values():
+            if batch.claim.owner:
+                batch.claim.owner, batch.claim.due = None, 0.0
+        for item in self.items.values():
+            item.claim.owner = None
+        for purchase in self.purchases.values():
+            purchase.doubtful |= purchase.outcome is Outcome.INTENDED
