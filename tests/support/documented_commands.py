@@ -75,9 +75,15 @@ def runflowd(arguments: list[str]) -> list[str]:
 
 
 def make(arguments: list[str]) -> list[str]:
-    """Targets that `make` lists; a folder of that name is none."""
-    known = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    return [f"there is no target {target}" for target in arguments if target not in known]
+    """Targets that `make` lists, a folder of that name is none; and variables that it lets be set, as in `SEED=7`."""
+    text = (ROOT / "Makefile").read_text("utf-8")
+    known = re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE)
+    settable = re.findall(r"^([A-Z]+) \?=", text, re.MULTILINE)
+    return [
+        f"there is no target or variable {given}"
+        for given in arguments
+        if given not in known and given.partition("=")[0] not in settable
+    ]
 
 
 def python(arguments: list[str]) -> list[str]:
