@@ -66,6 +66,11 @@ def channel_scope(channel: str) -> str:
     return f"notify:{channel}"
 
 
+def scopes_of(rule: str) -> tuple[str, ...]:
+    """Every scope that has to do with one rule alone."""
+    return tuple(scope(rule) for scope in (rule_scope, watch_scope, files_scope, output_scope, download_scope))
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """What went wrong for a whole scope, and what to do about it."""

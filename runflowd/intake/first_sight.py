@@ -1,7 +1,8 @@
 """A rule that this state file has never seen: what lies in its folder may be old, and may have been bought already.
 
-Under `existing: skip` it is recorded and left alone. Otherwise it is new work, unless its results lie in the
-output folder: then the state file was lost, or the rule renamed, and a person decides before money moves.
+If the rule only got another name, it takes along what it did. Else, under `existing: skip`, what lies there is
+recorded and left alone. Otherwise it is new work, unless its results lie in the output folder: then the state
+file was lost, or belongs to another rule, and a person decides before money moves.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import anyio
 import structlog
 
 from runflowd import files
 from runflowd.core.model import Existing
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
 from runflowd.failpoints import reach
+from runflowd.incidents import scopes_of
 from runflowd.store.facts import fact
 from runflowd.store.pauses import pause, pauses, resume
+from runflowd.store.renames import earlier_name, rename, seen_fact
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 ASKED, SEEN = "asked", "yes"
+
+HELD = 0.5
+"""Seconds between two looks whether the stages have put down what they hold of a rule to be renamed."""
 
 FOLDERS = 2_000
 """Folders looked at for results of an earlier life; the first match is enough."""
@@ -64,6 +71,8 @@ class FirstSight:
         """Whether the rule's folder may be looked at; False while a person is asked."""
         name = shelf.rule.name
         answer, paused = await self._context.store.read(lambda connection: _known(connection, name))
+        if answer is None and await self._took_over(shelf):
+            answer, paused = await self._context.store.read(lambda connection: _known(connection, name))
         seen = await shelf.asking.ask(_judge, shelf, answer, paused)
         if seen.verdict is Sight.ASK:
             if seen.reason:
@@ -76,9 +85,22 @@ class FirstSight:
             reach("rule.opened")
         return True
 
+    async def _took_over(self, shelf: Shelf) -> bool:
+        """Whether this was a new name of a rule; it then has what that did under its old one."""
+        after, store = shelf.rule.name, self._context.store
+        before = await store.read(lambda connection: earlier_name(connection, shelf.rule, self._context.rules))
+        if not before:
+            return False
+        while not await store.write(lambda connection: rename(connection, before, after)):  # noqa: ASYNC110  a row rings no bell
+            await anyio.sleep(HELD)
+        await self._context.incidents.over(*scopes_of(before))
+        shelf.reworded = True
+        log.info("a rule got another name", action="rule.renamed", rule=after, before=before)
+        return True
+
     async def _ask(self, rule: str, reason: str) -> None:
         def write(connection: Connection) -> None:
-            connection.run("save_fact", service="", subject=_subject(rule), value=ASKED)
+            connection.run("save_fact", service="", subject=seen_fact(rule), value=ASKED)
             pause(connection, rule, reason, self._context.clock.wall())
 
         await self._context.store.write(write)
@@ -106,17 +128,13 @@ def _judge(shelf: Shelf, answer: str | None, paused: bool) -> Seen:
     return Seen(Sight.OPEN)
 
 
-def _subject(rule: str) -> str:
-    return f"rule-seen:{rule}"
-
-
 def _known(connection: Connection, rule: str) -> tuple[str | None, bool]:
     """What is on record of a rule, and whether it is paused."""
-    return fact(connection, "", _subject(rule)), any(each.rule == rule for each in pauses(connection))
+    return fact(connection, "", seen_fact(rule)), any(each.rule == rule for each in pauses(connection))
 
 
 def _open(connection: Connection, rule: str, *, was_asked: bool) -> None:
-    connection.run("save_fact", service="", subject=_subject(rule), value=SEEN)
+    connection.run("save_fact", service="", subject=seen_fact(rule), value=SEEN)
     if was_asked:
         resume(connection, rule)
 

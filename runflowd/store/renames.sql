@@ -1,0 +1,23 @@
+-- name: latest_snapshots
+-- The rules that did something, each with the text it had last.
+SELECT rule, text FROM snapshot
+WHERE rowid IN (SELECT max(rowid) FROM snapshot GROUP BY rule)
+  AND EXISTS (SELECT 1 FROM item WHERE item.rule = snapshot.rule)
+ORDER BY rule
+
+-- name: held_of_rule
+SELECT 1 FROM item WHERE rule = :rule AND owner IS NOT NULL
+UNION ALL SELECT 1 FROM batch WHERE rule = :rule AND owner IS NOT NULL
+LIMIT 1
+
+-- name: rename_items
+UPDATE item SET rule = :after WHERE rule = :before
+
+-- name: rename_batches
+UPDATE batch SET rule = :after WHERE rule = :before
+
+-- name: rename_pause
+UPDATE OR IGNORE pause SET rule = :after WHERE rule = :before
+
+-- name: rename_fact
+UPDATE OR REPLACE fact SET subject = :after WHERE service = '' AND subject = :before
