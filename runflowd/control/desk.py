@@ -65,6 +65,11 @@ def flag(parameters: Parameters, name: str) -> bool:
 def count(parameters: Parameters, name: str, default: int) -> int:
     """A parameter that is a whole number of at least 0."""
     value = parameters.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
+    if not is_count(value):
         raise CommandRefused(f"{name} must be a number", 2)
-    return value
+    return int(value)
+
+
+def is_count(value: object) -> bool:
+    """Whether this is a whole number of at least 0 that a table can hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from runflowd import files
-from runflowd.control.desk import count, flag, text, texts
+from runflowd.control.desk import count, flag, is_count, text, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.printable import printable
 from runflowd.errors import ConfigError
@@ -54,9 +54,10 @@ def run_again(desk: Desk, parameters: Parameters) -> Answer:
     statement = "fetch_again" if missing else "run_again"
     told = f"a rerun was asked for: {'its result is fetched again' if missing else 'under the rule as it is now'}"
     marked = 0
-    for entry in parameters.get("items", ()):
+    items = parameters.get("items", ())
+    for entry in items if isinstance(items, list | tuple) else (items,):
         match entry:
-            case {"id": int(number), "reference": str(reference)}:
+            case {"id": number, "reference": str(reference)} if is_count(number):
                 if desk.connection.run(statement, id=number, reference=reference):
                     record(desk.connection, number, desk.now, told)
                     marked += 1

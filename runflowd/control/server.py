@@ -152,8 +152,13 @@ def _listen(path: Path) -> Bound:
 
 def _asked(body: bytes) -> tuple[str, Parameters]:
     """Which configuration is meant, and the parameters. Raises ValueError or TypeError for anything else."""
-    match json.loads(body):
-        case {"config": str(place), "parameters": dict(parameters)}:
+    try:
+        asked = json.loads(body)
+        json.dumps(asked, ensure_ascii=False).encode()  # fails over half a character, which no table and no path takes
+    except RecursionError:
+        raise ValueError from None
+    match asked:
+        case {"config": str(place), "parameters": dict(parameters)} if "\0" not in place:
             return place, parameters
     raise TypeError
 

@@ -170,7 +170,16 @@ def test_a_rerun_buys_only_when_told_so(busy: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[1]", b"{", b'{"config": 1, "parameters": {}}', b'{"config": "x"}', b"\xff\xfe", b"9" * 5000]
+    "body",
+    [
+        *(b"", b"[1]", b"{", b'{"config": 1, "parameters": {}}', b'{"config": "x"}', b"\xff\xfe", b"9" * 5000),
+        *(
+            b"[" * 100_000,
+            b'{"config": "\\u0000", "parameters": {}}',
+            b'{"config": "x", "parameters": {"rule": "\\ud800"}}',
+        ),
+    ],
+    ids=range(10),
 )
 def test_nonsense_is_refused(busy: Desk, body: bytes) -> None:
     """Whatever a peer sends, the daemon answers and goes on."""
@@ -189,6 +198,8 @@ def test_nonsense_is_refused(busy: Desk, body: bytes) -> None:
         ("logs", {"path": ""}),
         ("pause", {"rules": "one"}),
         ("rerun", {"items": [1]}),
+        ("rerun", {"items": 1}),
+        ("rerun", {"items": [{"id": 10**30, "reference": "x"}]}),
     ],
 )
 def test_wrong_parameters_are_refused(busy: Desk, command: str, parameters: dict[str, Any]) -> None:
