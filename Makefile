@@ -11,11 +11,12 @@ TEST_BIN := $(TEST_VENV)/bin
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-input --constraint .ci/constraints.txt
 COVERAGE ?= 90
 ROUNDS ?= 10
-MINUTES ?= 0
+MINUTES ?= 1
 SEED ?=
+TARGET ?= yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports schema format bench soak weights clean distclean
+.PHONY: help demo test check lint types imports schema format bench soak fuzz weights clean distclean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +55,9 @@ bench: $(VENV)/tools-$(STAMP) weights ## Measure
 
 soak: $(VENV)/tools-$(STAMP) ## Kills, faults and people at random: make soak ROUNDS=100 MINUTES=30 SEED=7
 	$(BIN)/python -m tests.soak --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(VENV)/tools-$(STAMP) ## Try hostile inputs: make fuzz TARGET=yaml MINUTES=10 SEED=1
+	$(BIN)/python -m tests.fuzz $(TARGET) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 weights: $(VENV)/runtime-$(STAMP) ## Fetch the weights of the local models (4.6 MB, once) into the cache
 	$(BIN)/python -m runflowd.local.weights
