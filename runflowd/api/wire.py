@@ -77,7 +77,7 @@ class Exchange:
         return Transient(
             self.place,
             code=type(error).__name__,
-            message=str(error) or "the connection failed",
+            message=_words(error),
             scope=Scope.MACHINE if isinstance(error, _MACHINE) else self.scope,
             ambiguous=not (self.repeatable or isinstance(error, _UNSENT)),
         )
@@ -175,6 +175,14 @@ class Wire:
             except GeneratorExit:
                 await _abandon(response, source)
                 raise
+
+
+def _words(error: BaseException) -> str:
+    """What an exception says, else what the one behind it says: of TLS some backends only pass on that it broke."""
+    told: BaseException | None = error
+    while told is not None and not str(told):
+        told = told.__cause__ or told.__context__
+    return str(told or "the connection failed")
 
 
 async def _abandon(response: httpx.Response, source: AsyncIterator[bytes]) -> None:

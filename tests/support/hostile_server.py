@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.tls import TLSListener
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead)
@@ -49,8 +51,8 @@ class HostileServer:
 
 
 @asynccontextmanager
-async def hostile_server(*script: Behaviour) -> AsyncIterator[HostileServer]:
-    """Serve `script` on a free loopback port until the block ends."""
+async def hostile_server(*script: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[HostileServer]:
+    """Serve `script` on a free loopback port until the block ends, over TLS if a context is given."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     server = HostileServer(listener.extra(SocketAttribute.local_port))
     steps = list(script)
@@ -68,7 +70,8 @@ async def hostile_server(*script: Behaviour) -> AsyncIterator[HostileServer]:
                 return
 
     async with listener, anyio.create_task_group() as group:
-        group.start_soon(listener.serve, serve)
+        # Whoever breaks the handshake off is the client that is tested; what it says is in its exception.
+        group.start_soon((TLSListener(listener, tls, standard_compatible=False) if tls else listener).serve, serve)
         yield server
         group.cancel_scope.cancel()
 
