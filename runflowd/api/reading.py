@@ -67,8 +67,17 @@ def status(*records: Record) -> tuple[Status, str]:
         if told in _WORDS:
             return _WORDS[told], told
         if word := redact(told, 60):
-            return _WORDS.get(word.lower().replace("-", "_"), Status.PENDING), word
+            return _WORDS.get(_plain(word), Status.PENDING), word
     return Status.PENDING, ""
+
+
+def is_documented(word: str) -> bool:
+    """Tell whether a status word, as `status` gave it, is one that somebody has written down."""
+    return _plain(word) in _WORDS
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("-", "_")
 
 
 def failure(*records: Record) -> Failure | None:

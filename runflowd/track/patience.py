@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from runflowd.api.reading import is_documented
 from runflowd.core.backoff import poll_delay
 from runflowd.store.batches import Batch, release
 from runflowd.store.facts import fact
@@ -37,6 +38,9 @@ class Patience:
         age = max(0.0, now - (batch.submitted_at or now))
         usual = await self.usual(batch.model)
         stalled = batch.stalled_at
+        if word and word != batch.status and not is_documented(word):
+            sentence = f"its status is {word!r}, a word that nobody documented; it counts as not yet"
+            log.warning(sentence, action="batch.strange_status", rule=batch.rule, batch=batch.id)
         if stalled is None and age > max(STALLED_AFTER, 10 * (usual or 0.0)):
             stalled = now
             log.warning(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
+import httpx
 import pytest
+import structlog.testing
+from local_service import InProcess
 from stage_rig import EPOCH, rule, running
 
 from runflowd.core.lifecycle import BatchState, ItemState
@@ -169,6 +173,74 @@ async def test_a_batch_the_service_forgot_is_unknown(tmp_path: Path) -> None:
         await rig.until(lambda states: states.get("a.jpg") is ItemState.UNKNOWN)
 
         assert [BatchState.UNKNOWN] == [batch.state for batch in await rig.batches()]
+
+
+class Wavering(InProcess):
+    """The service, whose answers about batches say in turn what `words` say, then the truth."""
+
+    words: ClassVar[list[str]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await super().handle_async_request(request)
+        if (
+            self.words
+            and request.method == "GET"
+            and request.url.path.count("/") == 3
+            and "batches" in request.url.path
+        ):
+            told = {**json.loads(await answer.aread()), "status_code": self.words.pop(0)}
+            answer = httpx.Response(200, json=told, request=request)
+        return answer
+
+
+async def test_a_status_that_goes_back_is_only_the_next_fact(tmp_path: Path) -> None:
+    """Ended, under way again, in a word nobody knows: delivered and paid once, and told once (scenarios 98, 99)."""
+    Wavering.words[:] = ["succeeded", "running", "queued", "hibernating", "hibernating", "failed", "running"]
+    with structlog.testing.capture_logs() as lines:
+        await _waver(tmp_path)
+
+    assert 1 == sum(line["action"] == "batch.strange_status" and "'hibernating'" in line["event"] for line in lines)
+
+
+async def _waver(tmp_path: Path) -> None:
+    async with running(tmp_path, wire=Wavering) as rig:
+        rig.switch(faults={"runs": [{"kind": "slow", "seconds": 20, "count": None}]})
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        await anyio.sleep(600)
+
+        assert ([], {"a.jpg"}, [1]) == (Wavering.words, rig.outputs(), rig.charged())
+
+
+async def test_what_ended_is_not_undone_by_what_the_service_says_later(tmp_path: Path) -> None:
+    """A result on record stays one, whatever is said of it until it is fetched (scenario 99)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=strike("GET /storage/*", 503, None))
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.DELIVERING)
+        await anyio.sleep(60)
+        rig.switch(faults={"requests": [{"route": "GET /v1/*", "kind": "status", "status": 404, "count": None}]})
+        await rig.settled(1)
+
+        assert ({"a.jpg": ItemState.DONE}, [1]) == (await rig.states(), rig.charged())
+
+
+async def test_a_rule_added_while_the_service_hangs_is_at_work_at_once(tmp_path: Path) -> None:
+    """A reload waits for nothing that is in flight; what hangs is bought once when it comes free (scenario 128)."""
+    other = rule(tmp_path / "other", name="other")
+    async with running(tmp_path) as rig:
+        rig.switch(faults={"requests": [{"route": CREATE, "kind": "slow", "seconds": 300}]})
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await anyio.sleep(5)
+        rig.engine.context.rules = {each.name: each for each in (rule(tmp_path), other)}
+        rig.engine.context.bells.ring_all()
+        rig.drop("../other/in/b.jpg")
+        taken = await rig.until(lambda states: states.get("b.jpg") is ItemState.DONE)
+        before = (await rig.states())["a.jpg"]
+        await rig.settled(2)
+
+        assert (True, ItemState.BATCHED, [1, 1]) == (taken < 100, before, rig.charged())
 
 
 @pytest.mark.parametrize("kind", ["truncate", "cut", "xml", "login"])

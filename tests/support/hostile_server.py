@@ -57,7 +57,7 @@ async def hostile_server(*script: Behaviour, tls: ssl.SSLContext | None = None) 
     server = HostileServer(listener.extra(SocketAttribute.local_port))
     steps = list(script)
 
-    async def serve(stream: SocketStream) -> None:
+    async def serve(stream: Any) -> None:
         server.connections += 1
         reader = BufferedByteReceiveStream(stream)
         async with stream:
@@ -70,8 +70,10 @@ async def hostile_server(*script: Behaviour, tls: ssl.SSLContext | None = None) 
                 return
 
     async with listener, anyio.create_task_group() as group:
-        # Whoever breaks the handshake off is the client that is tested; what it says is in its exception.
-        group.start_soon((TLSListener(listener, tls, standard_compatible=False) if tls else listener).serve, serve)
+        if tls is None:
+            group.start_soon(listener.serve, serve)
+        else:
+            group.start_soon(TLSListener(listener, tls, standard_compatible=False).serve, serve)
         yield server
         group.cancel_scope.cancel()
 

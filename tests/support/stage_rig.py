@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    import httpx
+
     from runflowd.local.deliveries import Send
     from runflowd.store import Connection, Store
     from runflowd.store.batches import Batch
@@ -170,13 +172,14 @@ async def running(
     *rules: Rule,
     service: dict[str, Any] | None = None,
     send: Send | None = None,
+    wire: Callable[[Any], httpx.AsyncBaseTransport] = InProcess,
     watch: bool = False,
     began: float = EPOCH,
 ) -> AsyncIterator[Rig]:
     """The pipeline at work over `rules` (default: one), with the clock of the running event loop.
 
-    `send` is how callbacks leave the local service. With `watch` the kernel's events come, in real time.
-    `began` is what the wall clock says at first.
+    `send` is how callbacks leave the local service, `wire` makes what carries requests to its app. With `watch`
+    the kernel's events come, in real time. `began` is what the wall clock says at first.
     """
     virtual = trio.lowlevel.current_clock()
     started = virtual.current_time()
@@ -189,7 +192,7 @@ async def running(
     switches = service or {}
     async with (
         LocalService(LocalSettings(folder / "service", url_lifetime=1e9, **switches), clock=wall, send=send) as local,
-        Runflow(Service(BASE, api_key=SecretKey("key")), transport=InProcess(local.app), limits=PATIENT) as api,
+        Runflow(Service(BASE, api_key=SecretKey("key")), transport=wire(local.app), limits=PATIENT) as api,
         open_store(folder / "state.db") as store,
     ):
         await store.write(lambda connection: free_leases(connection, store.owner))
