@@ -66,7 +66,7 @@ def test_public_https_is_within_reach(url: str) -> None:
     ],
 )
 def test_everything_else_is_refused(url: str) -> None:
-    """Other schemes, private, local, multicast and malformed addresses."""
+    """Other schemes, private, local, multicast and malformed addresses (scenario 115)."""
     with pytest.raises(Refused):
         PUBLIC.check(url)
 

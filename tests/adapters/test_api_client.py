@@ -170,7 +170,7 @@ async def test_each_status_has_its_exception(status: int, kind: type[ApiError], 
     ],
 )
 async def test_an_answer_that_cannot_be_trusted_is_tried_again(behaviour: Behaviour, ambiguous: bool) -> None:
-    """Anything unclear after the request left is transient, and marked as perhaps acted upon."""
+    """Whatever is unclear after the request left is transient, and perhaps acted upon (scenarios 86, 88, 89, 90)."""
     async with facing(behaviour, limits=QUICK) as (client, _):
         with pytest.raises(Transient) as caught:
             await client.create_batch("a/b", b"{}", "k")
@@ -199,7 +199,7 @@ async def test_a_refused_connection_bought_nothing() -> None:
 
 
 async def test_an_unknown_host_is_named() -> None:
-    """The sentence says which name did not resolve."""
+    """The sentence says which name did not resolve (scenario 87)."""
     async with Runflow(Service("http://nowhere.invalid")) as client:
         with pytest.raises(Transient, match=r"nowhere\.invalid") as caught:
             await client.me()
@@ -208,14 +208,14 @@ async def test_an_unknown_host_is_named() -> None:
 
 
 async def test_an_endless_answer_is_cut_off() -> None:
-    """A body beyond the bound is never held in memory."""
+    """A body beyond the bound is never held in memory (scenario 89)."""
     async with facing(endless(head(200, {})), limits=Limits(answer=200_000)) as (client, _):
         with pytest.raises(Unsafe, match="exceeds 200000 bytes"):
             await client.batch("b1")
 
 
 async def test_a_compressed_bomb_is_cut_off() -> None:
-    """Compression that nobody asked for does not get around the bound."""
+    """Compression that nobody asked for does not get around the bound (scenario 89)."""
     import gzip
 
     bomb = gzip.compress(b" " * 5_000_000)
@@ -236,7 +236,7 @@ async def test_compressed_json_is_read() -> None:
 
 
 async def test_the_key_follows_no_redirect() -> None:
-    """A redirect is an error; nothing is sent to where it points."""
+    """A redirect is an error; nothing is sent to where it points (scenario 91)."""
     async with hostile_server(told({"id": "stolen"})) as other:
         redirect = answer(status=302, location=other.url + "/v1/batches/b1?token=t")
         async with facing(redirect) as (client, _):

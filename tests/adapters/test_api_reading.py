@@ -68,7 +68,7 @@ def test_no_bytes_break_the_decoder(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 10_000, b"<html>", b'{"a":1}x'])
 def test_what_is_no_json_is_unreadable(body: bytes) -> None:
-    """Each way of being malformed ends the same."""
+    """Each way of being malformed ends the same (scenario 89)."""
     with pytest.raises(Unreadable):
         decode(body)
 

@@ -156,7 +156,7 @@ def test_an_unavailable_model_pauses_its_rule_only() -> None:
     ],
 )
 def test_waiting_times_are_understood(told: str, date: str | None, expected: float | None) -> None:
-    """Seconds or a date, measured by the server's own clock; absurd ones do not count."""
+    """Seconds or a date, measured by the server's own clock; absurd ones do not count (scenario 80)."""
     response = httpx.Response(429, headers={"retry-after": told} | ({"date": date} if date else {}))
 
     assert expected == retry_after(response)

@@ -187,7 +187,7 @@ async def test_a_download_arrives_whole() -> None:
     ],
 )
 async def test_a_lying_download_is_never_taken_for_whole(behaviour: Behaviour, kind: type[ApiError] | None) -> None:
-    """Truncated, oversized and dripping bodies end in an error, promised bytes in those bytes."""
+    """Truncated, oversized and dripping bodies end in an error, promised bytes in those bytes (scenarios 112, 113)."""
     async with facing(behaviour, limits=QUICK) as (client, server):
         if kind is None:
             assert len(await fetch(client, server.url, 1000)) == 900
@@ -266,7 +266,7 @@ async def test_a_bad_inline_result_is_refused(url: str) -> None:
 
 
 async def test_a_name_that_leads_inside_is_left_before_a_byte_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address that counts is the one connected to: a public name may resolve to this machine."""
+    """The address that counts is the one connected to: a public name may resolve to this machine (scenario 115)."""
     import socket
 
     truth = socket.getaddrinfo

@@ -92,7 +92,7 @@ def test_the_service_is_given_the_whole_address(public: str, expected: str) -> N
 
 @pytest.mark.parametrize("secret", [SECRET, PREVIOUS])
 async def test_a_signed_callback_makes_its_batch_due(tmp_path: Path, secret: str) -> None:
-    """Either secret counts during a rotation."""
+    """Either secret counts during a rotation (scenario 107)."""
     async with web(tmp_path) as rig:
         batch = await rig.batch("b-1")
         body = told(batch_id="b-1")
@@ -142,7 +142,7 @@ async def test_a_callback_rings_the_bell_of_the_polls(tmp_path: Path) -> None:
 
 
 async def test_a_callback_during_a_poll_is_kept_until_the_poll_ends(tmp_path: Path) -> None:
-    """That poll may have read the state a moment before the end; its result would put the batch off."""
+    """That poll may have read the state a moment before the end; its result would put the batch off (scenario 104)."""
     async with web(tmp_path) as rig:
         batch = await rig.batch("b-1", due_at=0)
         held = await rig.hold(batch)
@@ -158,7 +158,7 @@ async def test_a_callback_during_a_poll_is_kept_until_the_poll_ends(tmp_path: Pa
 
 @pytest.mark.parametrize("sent", [told(batch_id="nobody's"), told(run_id="nobody's")])
 async def test_unknown_and_finished_batches_are_thanked_and_counted(tmp_path: Path, sent: bytes) -> None:
-    """An error would only make the service send it again."""
+    """An error would only make the service send it again (scenario 105)."""
     async with web(tmp_path) as rig:
         answer = await rig.callback(sent)
         await rig.until_counted("nothing")
@@ -167,7 +167,7 @@ async def test_unknown_and_finished_batches_are_thanked_and_counted(tmp_path: Pa
 
 
 async def test_a_callback_that_comes_ten_times_changes_nothing_more(tmp_path: Path) -> None:
-    """Delivery is at least once, and a signature without a date can be replayed for ever."""
+    """Delivery is at least once, and a signature without a date can be replayed for ever (scenarios 102, 103)."""
     async with web(tmp_path) as rig:
         batch = await rig.batch("b-1")
         body = told(batch_id="b-1")
@@ -200,7 +200,7 @@ async def test_a_signed_callback_without_ids_is_thanked_and_counted(tmp_path: Pa
 async def test_what_is_not_proven_is_refused_alike_and_has_no_effect(
     tmp_path: Path, headers: dict[str, str], outcome: str
 ) -> None:
-    """401 without a word of help; the log and the metrics know more."""
+    """401 without a word of help; the log and the metrics know more (scenario 101)."""
     async with web(tmp_path) as rig:
         batch = await rig.batch("b-1")
 
@@ -221,7 +221,7 @@ async def test_two_signatures_are_none(tmp_path: Path) -> None:
 
 
 async def test_the_log_names_the_proxy_as_a_cause_of_mismatch_once(tmp_path: Path) -> None:
-    """A hundred forged callbacks are one line; a person who set up a proxy reads the cause in it."""
+    """A hundred forged callbacks are one line; a person who set up a proxy reads the cause in it (scenario 106)."""
     async with web(tmp_path) as rig:
         with structlog.testing.capture_logs() as lines:
             for _ in range(100):
@@ -233,7 +233,7 @@ async def test_the_log_names_the_proxy_as_a_cause_of_mismatch_once(tmp_path: Pat
 
 
 async def test_an_announced_body_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
-    """The answer comes before a byte of the body was sent."""
+    """The answer comes before a byte of the body was sent (scenario 109)."""
     async with web(tmp_path) as rig, await anyio.connect_tcp("127.0.0.1", rig.port) as raw:
         await raw.send(FORGED + b"Content-Length: 99999999\r\n\r\n")
 
@@ -241,7 +241,7 @@ async def test_an_announced_body_that_is_too_large_is_refused_unread(tmp_path: P
 
 
 async def test_a_chunked_body_that_grows_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an announcement the bytes are counted."""
+    """Without an announcement the bytes are counted (scenario 109)."""
     monkeypatch.setattr(receiver, "MOST_BYTES", 10_000)
     async with web(tmp_path) as rig, await anyio.connect_tcp("127.0.0.1", rig.port) as raw:
         await raw.send(FORGED + b"Transfer-Encoding: chunked\r\n\r\n" + b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
@@ -250,7 +250,7 @@ async def test_a_chunked_body_that_grows_too_large_is_refused(tmp_path: Path, mo
 
 
 async def test_a_body_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole body has one deadline, however often a byte comes."""
+    """The whole body has one deadline, however often a byte comes (scenario 109)."""
     monkeypatch.setattr(receiver, "MOST_SECONDS", 0.2)
     async with web(tmp_path) as rig, await anyio.connect_tcp("127.0.0.1", rig.port) as raw:
         await raw.send(FORGED + b"Content-Length: 50\r\n\r\n" + b"{")
@@ -259,7 +259,7 @@ async def test_a_body_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: p
 
 
 async def test_headers_that_never_end_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that says nothing whole is closed."""
+    """A connection that says nothing whole is closed (scenario 109)."""
     monkeypatch.setattr(serving, "HEADERS_WITHIN", 0.2)
     async with web(tmp_path) as rig, await anyio.connect_tcp("127.0.0.1", rig.port) as raw:
         await raw.send(b"POST /callbacks/runflow HTTP/1.1\r\nHost:")
@@ -285,7 +285,7 @@ async def test_second_headers_on_a_connection_that_never_end_are_given_up(
 
 
 async def test_a_rotated_secret_counts_from_the_next_callback_on(tmp_path: Path) -> None:
-    """The secret files are read when they are needed; nothing is to be reloaded."""
+    """The secret files are read when they are needed; nothing is to be reloaded (scenario 107)."""
     async with web(tmp_path) as rig:
         body = told(batch_id="b-1")
         before = (await rig.callback(body, sign(body, "whsec_new"))).status_code
@@ -323,7 +323,7 @@ async def test_callbacks_come_under_any_host_name(tmp_path: Path) -> None:
 
 
 def test_a_flood_is_told_once_a_minute_with_its_count() -> None:
-    """The first is told at once, the others together when the minute is over."""
+    """The first is told at once, the others together when the minute is over (scenario 101)."""
     tally: Tally[str] = Tally()
     told_now = [tally.note("forged", float(second)) for second in (0, 1, 2, WINDOW)]
 

@@ -290,7 +290,7 @@ async def answers(port: int) -> bool:
 
 
 async def test_a_reload_moves_the_listener_only_when_its_address_changed(tmp_path: Path) -> None:
-    """An open connection shows it: it lives through the first reload and not through the second."""
+    """An open connection shows it: it lives through the first reload and not through the second (scenario 110)."""
     first, second = free_port(), free_port()
     async with site_over(tmp_path) as site, anyio.create_task_group() as group:
         config = replace(config_over(tmp_path), web=Listen("127.0.0.1", first))
@@ -316,7 +316,7 @@ async def test_a_reload_moves_the_listener_only_when_its_address_changed(tmp_pat
 
 
 async def test_a_bad_new_address_keeps_the_old_listener_and_is_an_incident(tmp_path: Path) -> None:
-    """It is taken by itself once the address is free."""
+    """It is taken by itself once the address is free (scenario 110)."""
     port = free_port()
     blocker = bind(Listen("127.0.0.1", 0))
     wanted = Listen("127.0.0.1", blocker.socket.getsockname()[1])

@@ -40,7 +40,7 @@ def refused(text: str) -> tuple[Problem, ...]:
     ],
 )
 def test_scalar_is_what_it_looks_like(scalar: str, expected: object) -> None:
-    """Only JSON's numbers, true, false and null are more than text."""
+    """Only JSON's numbers, true, false and null are more than text (scenario 122)."""
     value = load_text(f"a: {scalar}", "f.yaml").data["a"]
 
     assert (type(expected), expected) == (type(value), value)
@@ -52,7 +52,7 @@ def test_keys_are_text() -> None:
 
 
 def test_every_duplicate_key_is_reported_with_its_first_place() -> None:
-    """PyYAML would silently take the last one."""
+    """PyYAML would silently take the last one (scenario 121)."""
     problems = refused("a: 1\nb: {c: 1, c: 2}\na: 3\na: 4\n")
 
     assert [(each.line, each.column, each.where) for each in problems] == [(2, 11, "b.c"), (3, 1, "a"), (4, 1, "a")]
@@ -130,7 +130,7 @@ def test_half_a_character_is_refused(text: str) -> None:
 
 
 def test_alias_bomb_is_refused() -> None:
-    """Nine lines that stand for a billion values cost nothing."""
+    """Nine lines that stand for a billion values cost nothing (scenario 122)."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)]
 

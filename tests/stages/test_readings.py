@@ -296,7 +296,7 @@ async def test_a_lost_answer_costs_nothing_twice(tmp_path: Path, route: str, rem
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_nobody_silences_us_for_longer_than_an_hour(tmp_path: Path, status: int) -> None:
-    """A `Retry-After` of years is believed for an hour, and then the service is asked again."""
+    """A `Retry-After` of years is believed for an hour, and then the service is asked again (scenario 80)."""
     requests = [{**fault("status", "poll", 1), "status": status}]
     async with day(tmp_path, {"retry_after": "absurd"}, requests=requests) as (rig, _):
         rig.drop("a.jpg")
