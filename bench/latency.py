@@ -22,6 +22,7 @@ CONFIG = """\
 service: {{url: {url}}}
 web: {{listen: "off"}}
 defaults: {{settle: {settle:.0f}ms, batch: {{quiet: {quiet:.0f}ms}}}}
+limits: {{unasked: 100000000}}
 rules:
   bench:
     watch: {source}

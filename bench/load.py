@@ -21,6 +21,7 @@ CONFIG = """\
 service: {{url: {url}}}
 web: {{listen: "off"}}
 defaults: {{settle: 200ms, batch: {{quiet: 200ms}}}}
+limits: {{unasked: 100000000}}
 rules:
   flood:
     watch: {folder}/flood

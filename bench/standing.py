@@ -25,6 +25,7 @@ CONFIG = """\
 service: {{url: "http://127.0.0.1:9"}}
 state: {state}
 web: {{listen: "off"}}
+limits: {{unasked: 100000000}}
 rules:
   bench:
     watch: {source}

@@ -24,6 +24,7 @@ FOLDER = 100
 CONFIG = """\
 service: {{url: "http://127.0.0.1:9"}}
 web: {{listen: "off"}}
+limits: {{unasked: 100000000}}
 rules:
   bench:
     watch: {source}

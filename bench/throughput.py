@@ -20,6 +20,7 @@ CONFIG = """\
 service: {{url: {url}}}
 web: {{listen: "off"}}
 defaults: {{settle: 100ms, batch: {{quiet: 100ms}}}}
+limits: {{unasked: 100000000}}
 rules:
   bench:
     watch: {source}

@@ -163,3 +163,12 @@ class LimitsSection(Section):
     download_size: Annotated[int, size(_MIB, 16 * _GIB)] = described(
         "The largest result that is accepted; 256MiB by default.", "256MiB", default=256 * _MIB
     )
+    unasked: int = described(
+        "Most files that a new rule may find in its folder and buy without asking; 1000 by default. With more, the "
+        "rule is paused until `runflowd resume`. A local service never asks.",
+        1000,
+        50_000,
+        default=1000,
+        ge=0,
+        le=100_000_000,
+    )

@@ -5,7 +5,7 @@ A reload makes a new Config and swaps the whole of it. Durations are seconds, si
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import MAX_UPLOAD_BYTES
@@ -91,7 +91,10 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is done at once, and how much disk is left alone."""
+    """How much is done at once, how much disk is left alone, and how much is bought without asking.
+
+    `unasked` is None where nothing costs anything.
+    """
 
     uploads: int = 8
     downloads: int = 8
@@ -99,6 +102,7 @@ class Limits:
     free_space: int = 256 * 1024 * 1024
     upload_size: int = MAX_UPLOAD_BYTES
     download_size: int = 256 * 1024 * 1024
+    unasked: int | None = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,11 @@ class Config:
     notify: Notify = Notify()
     disabled: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
+
+    @property
+    def limits_in_force(self) -> Limits:
+        """The limits as the service makes them: one on this machine costs nothing, so nothing has to be asked."""
+        return self.limits if self.service.local is None else replace(self.limits, unasked=None)
 
     def rule(self, name: str) -> Rule | None:
         """The enabled rule of this name."""

@@ -1,8 +1,8 @@
 """A rule that this state file has never seen: what lies in its folder may be old, and may have been bought already.
 
 If the rule only got another name, it takes along what it did. Else, under `existing: skip`, what lies there is
-recorded and left alone. Otherwise it is new work, unless its results lie in the output folder: then the state
-file was lost, or belongs to another rule, and a person decides before money moves.
+recorded and left alone. Otherwise it is new work, unless its results lie in the output folder, as when the state
+file was lost, or it is more than anybody may have meant: then a person decides before money moves.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class FirstSight:
         answer, paused = await self._context.store.read(lambda connection: _known(connection, name))
         if answer is None and await self._took_over(shelf):
             answer, paused = await self._context.store.read(lambda connection: _known(connection, name))
-        seen = await shelf.asking.ask(_judge, shelf, answer, paused)
+        seen = await shelf.asking.ask(_judge, shelf, answer, paused, self._context.limits.unasked)
         if seen.verdict is Sight.ASK:
             if seen.reason:
                 await self._ask(name, seen.reason)
@@ -107,24 +107,20 @@ class FirstSight:
         log.error(reason, action="rule.paused", rule=rule)
 
 
-def sight_of(connection: Connection, shelf: Shelf) -> Seen:
+def sight_of(connection: Connection, shelf: Shelf, unasked: int | None) -> Seen:
     """What `FirstSight` would decide about a rule now; changes nothing. Blocking."""
-    return _judge(shelf, *_known(connection, shelf.rule.name))
+    return _judge(shelf, *_known(connection, shelf.rule.name), unasked)
 
 
-def _judge(shelf: Shelf, answer: str | None, paused: bool) -> Seen:
+def _judge(shelf: Shelf, answer: str | None, paused: bool, unasked: int | None) -> Seen:
     if answer == SEEN:
         return Seen(Sight.OPEN)
     if shelf.rule.existing is Existing.SKIP:
         return Seen(Sight.SKIP)
     if answer == ASKED:
         return Seen(Sight.ASK if paused else Sight.OPEN)
-    if found := _earlier_result(shelf):
-        return Seen(
-            Sight.ASK,
-            f"this state file does not know the rule, but {shelf.rule.output} has results for it already, such as "
-            f"{found}: put the old state file back, keep them with `existing: skip`, or resume to buy them anew",
-        )
+    if reason := _reason_to_ask(shelf, unasked):
+        return Seen(Sight.ASK, reason)
     return Seen(Sight.OPEN)
 
 
@@ -137,6 +133,27 @@ def _open(connection: Connection, rule: str, *, was_asked: bool) -> None:
     connection.run("save_fact", service="", subject=seen_fact(rule), value=SEEN)
     if was_asked:
         resume(connection, rule)
+
+
+def _reason_to_ask(shelf: Shelf, unasked: int | None) -> str:
+    """Why a person must decide about what lies there, and how; "" when there is no doubt. Blocking."""
+    if found := _earlier_result(shelf):
+        return (
+            f"this state file does not know the rule, but {shelf.rule.output} has results for it already, such as "
+            f"{found}: put the old state file back, keep them with `existing: skip`, or resume to buy them anew"
+        )
+    if unasked is not None and _holds_more_than(shelf, unasked):
+        return (
+            f"the rule is new, and more than {unasked:,} files lie in {shelf.rule.watch} already: "
+            "resume to buy them all, or leave them alone with `existing: skip`"
+        )
+    return ""
+
+
+def _holds_more_than(shelf: Shelf, count: int) -> bool:
+    walking = files.walk(shelf.rule.watch, enter=lambda path: not shelf.matcher.prunes(path))
+    paths = (listing.path_of(name) for listing in walking for name in listing.files)
+    return next(islice(filter(shelf.matcher.matches, paths), count, None), None) is not None
 
 
 def _earlier_result(shelf: Shelf) -> str:

@@ -30,6 +30,7 @@ from runflowd.store.plans import plan_purchase
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from runflowd.config import Limits
     from runflowd.core.arrival import Decision
     from runflowd.core.model import Rule, Stat
     from runflowd.files import Listing
@@ -90,16 +91,16 @@ class Planning:
 
     Args:
         connection: The state file as `open_for_plan` gives it.
-        limit: The most bytes that the service takes in one file.
+        limits: How large a file may be, and how many a new rule may find before it asks.
         now: Monotonic seconds.
         rest: Sleeps for so many seconds: a file must stand still before it counts as at rest.
     """
 
     def __init__(
-        self, connection: Connection, limit: int, now: Callable[[], float], rest: Callable[[float], None]
+        self, connection: Connection, limits: Limits, now: Callable[[], float], rest: Callable[[float], None]
     ) -> None:
         self._connection = connection
-        self._limit = limit
+        self._limits = limits
         self._now = now
         self._rest = rest
 
@@ -125,7 +126,7 @@ class Planning:
         return f"{found.subject} is paused: {found.reason or 'somebody asked'}; {found.remedy}" if found else ""
 
     def _walk(self, shelf: Shelf, held: str) -> Iterator[Planned]:
-        rule, sight = shelf.rule, sight_of(self._connection, shelf)
+        rule, sight = shelf.rule, sight_of(self._connection, shelf, self._limits.unasked)
         for listing in files.walk(rule.watch, enter=lambda path: not shelf.matcher.prunes(path)):
             yield from _beside(shelf, listing)
             known = known_in_folder(self._connection, rule.name, listing.relative)
@@ -169,7 +170,7 @@ class Planning:
                         size = (seen[path] or (0,))[0]
                         yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", restless.reason)
                 shelf.settling.forget(path)
-            for path, finding in read_all(shelf.rule, rested, self._limit):
+            for path, finding in read_all(shelf.rule, rested, self._limits.upload_size):
                 yield self._found(shelf, path, rested[path], finding)
 
     def _found(self, shelf: Shelf, path: str, stat: Stat, finding: Finding) -> Planned:

@@ -12,6 +12,7 @@ import anyio
 import pytest
 from stage_rig import EPOCH, picture, rule, running
 
+from runflowd.config import Limits
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits, Existing
 from runflowd.intake.planning import Fate, Planned, Planning
@@ -41,7 +42,7 @@ def plan(folder: Path, planned: Rule | None = None, meanwhile: Callable[[], None
         meanwhile()
 
     with open_for_plan(folder / "state.db") as connection:
-        planning = Planning(connection, 10_000, lambda: moment[0], rest)
+        planning = Planning(connection, Limits(upload_size=10_000), lambda: moment[0], rest)
         return {each.path: each for each in planning.of(planned or rule(folder))}
 
 
