@@ -244,7 +244,7 @@ def without_odd(told: Told) -> Told:
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("kind", get_args(RequestKind))
 async def test_trouble_that_strikes_twice_costs_time_only(tmp_path: Path, kind: str, route: str) -> None:
-    """Whatever happens to a request, twice over: nothing is lost, doubled or false."""
+    """Whatever happens to a request, twice over: nothing is lost, doubled or false (scenarios 86, 90)."""
     readings = {"batch_models": "none"} if route in SINGLE_RUNS else {}
     async with day(tmp_path, readings, requests=[fault(kind, route, 2)], runs=[BAD]) as (rig, _):
         told = await work(rig, FEWER)

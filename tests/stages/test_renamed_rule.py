@@ -32,7 +32,7 @@ async def names(rig: Rig) -> set[tuple[str, str]]:
 
 
 async def test_a_renamed_rule_buys_its_tree_no_second_time(tmp_path: Path) -> None:
-    """Even where no result in the output folder would tell; what is dropped later is new."""
+    """Even where no result in the output folder would tell; what is dropped later is new (scenario 126)."""
     async with running(tmp_path) as rig:
         rig.drop("x/a.jpg")
         await rig.settled(1)

@@ -117,7 +117,7 @@ def test_a_callback_ends_the_wait_for_the_next_poll(receiver: Installation, own_
 def test_doubled_forged_unsigned_and_early_callbacks_change_nothing(
     receiver: Installation, own_service: Service
 ) -> None:
-    """The genuine one that comes as well still wakes the poll; the books are those of a good day."""
+    """The genuine one that comes as well still wakes the poll; the books are those of a good day (scenario 103)."""
     dropped = {f"{kind}.jpg": picture() for kind in ("duplicate", "forge", "unsigned", "early")}
     with receiving(receiver, own_service, poll=NEVER):
         for path, data in dropped.items():
@@ -129,7 +129,7 @@ def test_doubled_forged_unsigned_and_early_callbacks_change_nothing(
 
 
 def test_polling_alone_is_enough_when_no_callback_arrives(receiver: Installation, own_service: Service) -> None:
-    """It is slower with callbacks configured, and never stops."""
+    """It is slower with callbacks configured, and never stops (scenario 108)."""
     own_service.control(faults=busy({"kind": "lose", "count": None}))
     data = picture()
     with receiving(receiver, own_service, poll=0.3) as daemon:
