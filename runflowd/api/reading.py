@@ -13,6 +13,7 @@ from runflowd.api.envelopes import cursor, record, rows
 from runflowd.api.redaction import redact
 from runflowd.api.scalars import Unreadable, count, first, identifier, money, shallow, text
 from runflowd.api.values import (
+    UNDERWAY,
     Asset,
     Batch,
     CallbackSecret,
@@ -33,9 +34,7 @@ if TYPE_CHECKING:
     from runflowd.core.model import Json
 
 _WORDS = {
-    "queued": Status.PENDING,
-    "dispatching": Status.PENDING,
-    "running": Status.PENDING,
+    **dict.fromkeys(UNDERWAY, Status.PENDING),
     "succeeded": Status.SUCCEEDED,
     "success": Status.SUCCEEDED,
     "completed": Status.SUCCEEDED,

@@ -67,6 +67,10 @@ class Limits:
     transfers: int = 20
 
 
+UNDERWAY = frozenset({"queued", "dispatching", "running"})
+"""The words that the sources have for what has not ended."""
+
+
 class Status(StrEnum):
     """How far a run, an item or a batch is. Words nobody documented mean `pending`."""
 
@@ -144,7 +148,7 @@ class Batch:
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen: by its word, or by its counters where no source lists the word."""
-        if self.status.ended or not self.total:
+        if self.status.ended or self.word.lower() in UNDERWAY or not self.total:
             return self.status.ended
         return (self.succeeded or 0) + (self.failed or 0) + (self.cancelled or 0) >= self.total
 

@@ -125,6 +125,13 @@ def test_a_batch_has_ended_when_its_counters_say_so(counters: dict[str, Any], ex
     assert (Status.PENDING, expected) == (batch.status, batch.ended)
 
 
+def test_a_batch_under_way_has_not_ended_whatever_its_counters_say() -> None:
+    """The word is one that the sources have; items that are not listed yet must not be given up."""
+    batch = reading.batch({"id": "b", "status_code": "Running", "items_total": 2, "items_succeeded": 2})
+
+    assert not batch.ended
+
+
 @pytest.mark.parametrize(
     ("output", "expected"), [({"url": "https://x.example/a.png"}, Status.SUCCEEDED), ({}, Status.PARTIAL)]
 )
