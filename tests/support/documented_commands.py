@@ -6,6 +6,7 @@ too, so that none passes unread.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -93,17 +94,23 @@ def python(arguments: list[str]) -> list[str]:
     if arguments[:1] != ["-m"] or len(arguments) < 2:
         return ["only `python -m` is judged here"]
     module = arguments[1]
-    if find_spec(module) is None:
+    if not _of_the_checkout(module) and find_spec(module) is None:
         return [f"there is no module {module}"]
     options = [word for word in arguments[2:] if word.startswith("--")]
     known = set(re.findall(r"--[a-z-]+", _help(module))) if options else set()
     return [f"{module} has no {option}" for option in options if option not in known]
 
 
+def _of_the_checkout(module: str) -> bool:
+    """Whether it is one that no wheel holds: benchmarks, soak and fuzzing."""
+    return module.partition(".")[0] in {"bench", "tests"} and (ROOT / module.replace(".", "/")).exists()
+
+
 @cache
 def _help(module: str) -> str:
     asked = [sys.executable, "-m", module, "--help"]
-    return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)} if _of_the_checkout(module) else None
+    return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True, env=environment).stdout
 
 
 def pip(arguments: list[str]) -> list[str]:
