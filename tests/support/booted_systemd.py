@@ -40,6 +40,11 @@ for path in "$prefix" "$@"; do
 done
 for folder in /tmp /var/tmp; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
 for folder in /srv /opt /var/lib; do mount -t tmpfs -o mode=755 tmpfs $folder; done
+number=0
+for path in "$prefix" "$@"; do  # the checkout under test may itself lie in what was just covered
+  [ -e "$path" ] || { mkdir -p "$path"; mount --bind /run/kept/$number "$path"; }
+  number=$((number + 1))
+done
 mkdir -p /srv/runflow /opt/runflowd /var/lib/runflowd
 mount --bind /run/kept/world/srv /srv/runflow
 mount --bind /run/kept/0 /opt/runflowd
