@@ -16,8 +16,13 @@ DATA = "data:image/png;base64,aGVsbG8="
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(A),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["url", "outputs", "image"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=5) | st.sampled_from(["url", "outputs", "image"]), inner, max_size=4)
+    ),
+    max_leaves=12,
 )
+"""Small: the shape is what matters, and making large values takes nearly all the time."""
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Every call to the system and to the database fails, once or for a while, from the first to the last.
 
 A few files are bought and delivered; each time another call fails. A sample of them is tried each time the tests run,
-all of them (some 10,000) with `RUNFLOWD_EVERY_CALL=1`.
+all of them (some 21,500 lives, two hours on one core) with `RUNFLOWD_EVERY_CALL=1`.
 """
 
 from __future__ import annotations
