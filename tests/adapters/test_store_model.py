@@ -57,7 +57,7 @@ from runflowd.store.schema import create_if_missing
 from runflowd.track.answers import record_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from runflowd.store import Connection
 
@@ -218,7 +218,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
             self.seal_what_is_ready(recipe)
 
     def record_all(self, owner: str) -> None:
-        for holder, number in sorted(self.answers):
+        for holder, number in self.in_order(self.answers):
             if holder == owner:
                 self.record(holder, number)
 
@@ -264,7 +264,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(data=st.data(), pause=st.sampled_from([0.0, 30.0]))
     def give_back(self, data: st.DataObject, pause: float) -> None:
         """What is no longer one's own cannot be given back."""
-        owner, number = data.draw(st.sampled_from(sorted(self.hands)))
+        owner, number = data.draw(st.sampled_from(self.in_order(self.hands)))
         handle, claim = self.hands.pop((owner, number)), self.model.batches[number].claim
         ours = (claim.owner, claim.generation) == (owner, handle.generation)
         returned = self.write(lambda connection: release(connection, handle, owner, due_at=self.now + pause))
@@ -300,7 +300,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(data=st.data())
     def record_the_answer(self, data: st.DataObject) -> None:
         """Also by an owner whose lease has ended meanwhile: the answer is the same for both."""
-        self.record(*data.draw(st.sampled_from(sorted(self.answers))))
+        self.record(*data.draw(st.sampled_from(self.in_order(self.answers))))
 
     def record(self, owner: str, number: str) -> None:
         key, remote = self.answers.pop((owner, number))
@@ -473,11 +473,16 @@ class StoreAgainstModel(RuleBasedStateMachine):
             item = self.model.items[number]
             item.state, item.batch, item.claim.due = BATCHED, batch, 0.0
 
+    def in_order(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """By owner and age of the batch: its id is drawn at random, and an example must replay as it was found."""
+        place = {number: place for place, number in enumerate(self.model.batches)}
+        return sorted(pairs, key=lambda pair: (pair[0], place[pair[1]]))
+
     def held(self, owner: str, state: BatchState) -> list[str]:
         """The batches in that state which this owner has by right."""
         return [
             number
-            for holder, number in sorted(self.hands)
+            for holder, number in self.in_order(self.hands)
             if holder == owner
             and self.model.batches[number].state is state
             and self.model.batches[number].claim.held_by(owner, self.now)
