@@ -223,7 +223,7 @@ class SettlingAgainstModel(RuleBasedStateMachine):
         self.model: dict[str, Model] = {}
         self.now = 0.0
 
-    @rule(quarters=st.integers(1, 50))
+    @rule(quarters=st.integers(1, 12))
     def time_passes(self, quarters: int) -> None:
         self.now += quarters / 4
 
@@ -310,4 +310,4 @@ class SettlingAgainstModel(RuleBasedStateMachine):
 
 
 TestSettlingAgainstModel = SettlingAgainstModel.TestCase
-TestSettlingAgainstModel.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestSettlingAgainstModel.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
