@@ -302,11 +302,7 @@ def test_a_plan_is_made_beside_a_daemon(busy: Desk) -> None:
     whole = busy.call("plan", "--rule", "one", "--json").json
     fates = {entry["path"]: entry["fate"] for entry in whole["files"]}
 
-    assert ("done", ["one"], 0) == (
-        fates["mug.jpg"],
-        [each["name"] for each in whole["rules"]],
-        whole["rules"][0]["counts"]["buy"],
-    )
+    assert ("done", ["one"]) == (fates["mug.jpg"], [each["name"] for each in whole["rules"]])
     assert 2 == busy.call("plan", "--rule", "nix").code
 
 
