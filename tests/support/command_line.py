@@ -91,7 +91,12 @@ class Desk:
         """Start a command that runs until it is told to stop; its words go to `log`."""
         with (self.folder / "log").open("a") as log:
             process = subprocess.Popen(
-                [*RUNFLOWD, *arguments],
+                [
+                    "env",
+                    "--default-signal=INT",
+                    *RUNFLOWD,
+                    *arguments,
+                ],  # whoever runs tests in the background ignores it
                 cwd=self.folder,
                 env=self.environment(env),
                 stdin=subprocess.DEVNULL,

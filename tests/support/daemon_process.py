@@ -54,6 +54,16 @@ NO_BATCHES = {
 T = TypeVar("T")
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder in which a daemon may be at work; one that goes meanwhile is not there."""
+    found: dict[str, bytes] = {}
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
+
+
 def untraced(environment: Mapping[str, str]) -> dict[str, str]:
     """Without the word that coverage is to be measured there: it doubles what a process costs, and SIGKILL loses it.
 
@@ -379,8 +389,7 @@ class Installation:
 
     def outputs(self) -> dict[str, bytes]:
         """Every file in the output folder."""
-        files = [path for path in self.output.rglob("*") if path.is_file()]
-        return {str(path.relative_to(self.output)): path.read_bytes() for path in files}
+        return contents(self.output)
 
     def incidents(self) -> set[str]:
         """The codes of all trouble that is wider than one item, and lasts."""
@@ -452,8 +461,7 @@ class Corner:
 
     def outputs(self) -> dict[str, bytes]:
         """Every file in the output folder."""
-        files = [path for path in self.output.rglob("*") if path.is_file()]
-        return {str(path.relative_to(self.output)): path.read_bytes() for path in files}
+        return contents(self.output)
 
     def bought(self, *contents: bytes) -> list[int]:
         """How often each of these contents was charged."""
