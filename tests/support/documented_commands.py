@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
+from daemon_process import untraced
 from page_blocks import ROOT
 
 from runflowd.cli import group
@@ -109,7 +110,7 @@ def _of_the_checkout(module: str) -> bool:
 @cache
 def _help(module: str) -> str:
     asked = [sys.executable, "-m", module, "--help"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)} if _of_the_checkout(module) else None
+    environment = {**untraced(os.environ), "PYTHONPATH": str(ROOT)} if _of_the_checkout(module) else None
     return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True, env=environment).stdout
 
 

@@ -47,7 +47,7 @@ def test_a_full_disk_keeps_what_was_bought_until_there_is_room(cramped: Installa
     cramped.start()
     with cramped.explained():
         until(lambda: "NO_SPACE" in cramped.incidents(), "the full disk is told")
-    assert {".ballast"} == set(cramped.outputs())
+    assert {".ballast"} == {path for path in cramped.outputs() if not path.startswith(".runflowd-")}  # its next try
     known = cramped.rows("SELECT 1 FROM item WHERE run_id IS NOT NULL")
     free()
     cramped.wait_for_rest(*dropped)
