@@ -327,6 +327,17 @@ class TestIlls:
 
             assert await hinted(watcher, root, tree=True)
 
+    async def test_the_last_words_of_a_stopped_observer_are_kept_down(
+        self, root: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """An event that came while it was replaced; the library tells that as an error, and it is none."""
+        async with watching(root):
+            logger = logging.getLogger("watchdog.observers.inotify")
+            logger.error("InotifyEmitter.queue_events() called when the thread is inactive")
+            logger.error("something else")
+
+        assert ["something else"] == [record.message for record in caplog.records if record.name == logger.name]
+
     async def test_an_overflow_means_everything(self, root: Path) -> None:
         """The library only logs it; the log line is kept down and becomes a hint (scenario 27)."""
         async with watching(root) as watcher:
