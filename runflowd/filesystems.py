@@ -12,6 +12,12 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runflowd.core.model import WatchMode
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Rule
 
 _MOUNTS = "/proc/self/mountinfo"
 _LIMITS = "/proc/sys/fs/inotify"
@@ -74,6 +80,11 @@ def shared_with_others(kind: str) -> bool:
 def wants_sweep(path: str, among: tuple[Mount, ...] | None = None) -> bool:
     """Whether changes at `path` can happen without an event, so that it must be swept every few seconds."""
     return shared_with_others(file_system_of(path, among))
+
+
+def follows_events(rule: Rule) -> bool:
+    """Whether the kernel's events are to tell of changes in a rule's watched folder, beside the sweep."""
+    return rule.mode is WatchMode.EVENTS or (rule.mode is WatchMode.AUTO and not wants_sweep(rule.watch))
 
 
 def inotify_limits(folder: str = _LIMITS) -> InotifyLimits:

@@ -13,7 +13,7 @@ from runflowd.core.units import duration_text, size_text
 from runflowd.doctor.access import PERMISSIONS, Block, judge_way, way_to
 from runflowd.doctor.findings import Finding, good, note, problem, warning
 from runflowd.files import FileTrouble, NoSpace, ReadOnly
-from runflowd.filesystems import file_system_of, wants_sweep
+from runflowd.filesystems import file_system_of, shared_with_others
 from runflowd.intake.shelf import NETWORK_SWEEP
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def look_at_watched(rule: Rule, user: str) -> list[Finding]:
     found = [judge_watched(rule, user, readable=readable, writable=writable)]
     found += [each for name, file in rule.files.items() if (each := _reference(rule, name, file, user))]
     kind = file_system_of(rule.watch)
-    return [*found, *judge_watched_system(rule, kind, silent=wants_sweep(rule.watch))]
+    return [*found, *judge_watched_system(rule, kind, silent=shared_with_others(kind))]
 
 
 def judge_watched(rule: Rule, user: str, *, readable: bool, writable: bool) -> Finding:

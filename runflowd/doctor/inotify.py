@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runflowd.core.model import WatchMode
 from runflowd.doctor.findings import Finding, good, note, warning
 from runflowd.files import walk
-from runflowd.filesystems import wants_sweep, watches_used_up
+from runflowd.filesystems import follows_events, watches_used_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,12 +55,7 @@ def _number(path: Path) -> int | None:
 
 def look_at_watching(rules: Sequence[Rule]) -> list[Finding]:
     """Count the directories, read the limits, and try for one watch more. Blocks as long as the trees are large."""
-    by_events = [
-        rule
-        for rule in rules
-        if rule.mode is WatchMode.EVENTS or (rule.mode is WatchMode.AUTO and not wants_sweep(rule.watch))
-    ]
-    trees = [tree_of(rule) for rule in by_events]
+    trees = [tree_of(rule) for rule in rules if follows_events(rule)]
     found = [finding for tree in trees for finding in judge_tree(tree)]
     needed = sum(tree.directories for tree in trees)
     used_up = watches_used_up()

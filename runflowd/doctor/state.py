@@ -11,7 +11,7 @@ from runflowd.doctor.access import way_to
 from runflowd.doctor.findings import Finding, good, note, problem, warning
 from runflowd.doctor.folders import SYSTEMS, look_at_written
 from runflowd.errors import StoreError
-from runflowd.filesystems import file_system_of, wants_sweep
+from runflowd.filesystems import file_system_of, shared_with_others
 from runflowd.store import Damaged, open_reader
 from runflowd.store.facts import incidents
 from runflowd.store.soundness import Soundness, examine
@@ -30,7 +30,8 @@ def look_at_state_folder(case: Case, user: str) -> list[Finding]:
     """The folder of the state file: written to at every step, so it must take files and have room."""
     path, floor = case.state, case.config.limits.free_space
     folder = str(path.parent)
-    found = [judge_state_system(path, file_system_of(folder), network=wants_sweep(folder))]
+    kind = file_system_of(folder)
+    found = [judge_state_system(path, kind, network=shared_with_others(kind))]
     found += look_at_written("state", folder, floor, user)
     closed = path.exists() and not os.access(path, os.W_OK, effective_ids=True)
     return [*found, *([judge_unwritable(path, user)] if closed else [])]

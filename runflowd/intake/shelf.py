@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.missed import Suspects
-from runflowd.core.model import Reference, Rule, WatchMode
 from runflowd.core.rules import Matcher
 from runflowd.core.settle import Settling
-from runflowd.filesystems import wants_sweep
+from runflowd.filesystems import follows_events
 from runflowd.intake.asking import Asking
 
 if TYPE_CHECKING:
     from typing import Self
 
     from runflowd.context import Look
+    from runflowd.core.model import Reference, Rule
     from runflowd.files import FileTrouble
 
 TRACKED = 20_000
@@ -70,9 +70,8 @@ class Shelf:
     @classmethod
     def of(cls, rule: Rule) -> Self:
         """The shelf of a rule that was just loaded. Looks at the file system: call from a worker thread."""
-        by_events = rule.mode is WatchMode.EVENTS or (rule.mode is WatchMode.AUTO and not wants_sweep(rule.watch))
         settling = Settling(rule.settle, rule.settle * RESTLESS_AFTER, TRACKED)
-        return cls(rule, Matcher(rule), settling, by_events, Suspects(rule.settle))
+        return cls(rule, Matcher(rule), settling, follows_events(rule), Suspects(rule.settle))
 
     @property
     def idle(self) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import kernel_namespace
 import pytest
 from daemon_process import Installation, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from kernel_namespace import Namespace
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +27,14 @@ def service(shared_service: Service) -> Service:
     """The shared service, honest again."""
     shared_service.calm()
     return shared_service
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    """Mounts and limits of one's own."""
+    made = kernel_namespace.required()
+    yield made
+    made.close()
 
 
 @pytest.fixture

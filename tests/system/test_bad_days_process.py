@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import kernel_namespace
-import pytest
 from daemon_process import Installation, picture, sha256, until
 from kernel_namespace import filled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kernel_namespace import Namespace
-
-
-@pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    """Mounts of one's own."""
-    made = kernel_namespace.required()
-    yield made
-    made.close()
 
 
 def test_nothing_is_bought_while_the_state_cannot_be_written(installation: Installation, namespace: Namespace) -> None:

@@ -7,24 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import kernel_namespace
-import pytest
 from daemon_process import Installation, picture, promised, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kernel_namespace import Namespace
 
 SYNC = (sys.executable, "-m", "runflowd", "sync", "-c")
-
-
-@pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    """Mounts and limits of one's own."""
-    made = kernel_namespace.required()
-    yield made
-    made.close()
 
 
 def drop(installation: Installation, *paths: str) -> dict[str, bytes]:
