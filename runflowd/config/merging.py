@@ -134,13 +134,17 @@ def _content(file: str) -> tuple[bytes, int]:
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
+def _is_open(mode: int, writers: int) -> bool:
+    """Whether `writers` (bits of a mode) may write a file, or replace what is in a folder: not where it is sticky."""
+    return bool(mode & writers) and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX)
+
+
 def _open_to_others(file: str, mode: int) -> str:
     """How to mend a file that its group or everyone can write, or replace in its folder; empty when nobody can."""
-    if mode & _OTHERS:
+    if _is_open(mode, _OTHERS):
         return f"others than its owner can write {file}; run chmod go-w {file}"
     folder = FilePath(file).resolve().parent
-    found = folder.stat().st_mode
-    if found & _OTHERS and not found & stat.S_ISVTX:
+    if _is_open(folder.stat().st_mode, _OTHERS):
         return f"others than its owner can replace files in {folder}; run chmod go-w {folder}"
 
     return ""
@@ -152,7 +156,7 @@ def _open_to_all(place: str) -> list[Problem]:
         mode = FilePath(place).stat().st_mode
     except OSError:
         return []
-    if not mode & stat.S_IWOTH or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+    if not _is_open(mode, stat.S_IWOTH):
         return []
     message = f"can be changed by everyone on this machine; run chmod o-w {place}"
     return [Problem(place, 0, 0, "", message)]
