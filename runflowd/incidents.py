@@ -66,9 +66,12 @@ def channel_scope(channel: str) -> str:
     return f"notify:{channel}"
 
 
+_OF_RULES = (rule_scope, watch_scope, files_scope, output_scope, owner_scope, download_scope)
+
+
 def scopes_of(rule: str) -> tuple[str, ...]:
     """Every scope that has to do with one rule alone."""
-    return tuple(scope(rule) for scope in (rule_scope, watch_scope, files_scope, output_scope, download_scope))
+    return tuple(scope(rule) for scope in _OF_RULES)
 
 
 @dataclass(frozen=True, slots=True)

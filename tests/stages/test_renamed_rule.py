@@ -8,6 +8,7 @@ import anyio
 import pytest
 from stage_rig import Rig, rule, running
 
+from runflowd import incidents
 from runflowd.core.lifecycle import ItemState
 from runflowd.store.pauses import pause, pauses
 
@@ -119,3 +120,10 @@ async def test_a_rule_that_is_still_there_keeps_what_it_did(tmp_path: Path) -> N
         await swap(rig, rule(tmp_path), rule(tmp_path, name="atelier"))
 
         assert {("studio", "a.jpg")} == await names(rig)
+
+
+async def test_no_trouble_stays_open_under_the_earlier_name() -> None:
+    """Whatever scope a rule may have trouble in is closed with its name."""
+    scopes = {name: make for name, make in vars(incidents).items() if name.endswith("_scope")}
+
+    assert {make("a") for name, make in scopes.items() if name != "channel_scope"} == {*incidents.scopes_of("a")}
