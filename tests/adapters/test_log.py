@@ -8,10 +8,9 @@ import logging
 import os
 import tempfile
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,22 +18,7 @@ from runflowd import log
 from runflowd.core.printable import printable, scrubbed
 from runflowd.log import Form
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 SIGNED = "https://bucket.example.com/a/b.png?X-Amz-Signature=deadbeef&X-Amz-Expires=60"
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Logging is global; every test gives it back as it found it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def logged(form: Form = Form.JSON, *, event: str = "something happened", **fields: Any) -> str:

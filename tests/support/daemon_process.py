@@ -24,6 +24,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import httpx
 from pictures import encoded, noise
 
+from runflowd.intake.first_sight import SEEN
+from runflowd.store.renames import seen_fact
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
@@ -361,6 +364,12 @@ class Installation:
             lambda: all(self.states().get(path) == state for path in paths),
             f"{', '.join(paths)} {state}; they are {self.states}",
         )
+
+    def wait_until_open(self, *rules: str) -> None:
+        """Wait until these rules take files; a result that lies there earlier makes a new rule ask first."""
+        sql = "SELECT 1 FROM fact WHERE subject = ? AND value = ?"
+        with self.explained():
+            until(lambda: all(self.rows(sql, seen_fact(rule), SEEN) for rule in rules), f"{rules} open")
 
     def wait_for_rest(self, *paths: str) -> None:
         """Wait until nothing moves any more, and these paths are on record."""

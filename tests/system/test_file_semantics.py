@@ -40,6 +40,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_service: Service) -
         }
     )
     made.start()
+    made.wait_until_open(*(f"rule{suffix}" for suffix in RULES))
     yield made
     made.end()
 
