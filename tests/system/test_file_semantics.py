@@ -39,10 +39,12 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_service: Service) -
             for suffix, settings in RULES.items()
         }
     )
-    made.start()
-    made.wait_until_open(*(f"rule{suffix}" for suffix in RULES))
-    yield made
-    made.end()
+    try:
+        made.start()
+        made.wait_until_open(*(f"rule{suffix}" for suffix in RULES))
+        yield made
+    finally:
+        made.end()
 
 
 @pytest.fixture
