@@ -29,7 +29,7 @@ test: $(TEST_VENV)/stamp-$(STAMP) ## Build the wheel, install it, and test the i
 	$(TEST_BIN)/python -m pip wheel $(PIP_OPTIONS) --no-deps --no-build-isolation --wheel-dir build/wheel .
 	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --force-reinstall build/wheel/*.whl
 	$(TEST_BIN)/python -P -m runflowd.local.weights
-	PYTHONSAFEPATH=1 RUNFLOWD_TEST_INSTALLED=1 $(TEST_BIN)/pytest --numprocesses 3 --dist loadfile --cov --cov-fail-under $(COVERAGE)
+	PYTHONSAFEPATH=1 RUNFLOWD_TEST_INSTALLED=1 $(TEST_BIN)/pytest -p no:randomly --numprocesses 3 --dist loadfile --cov --cov-fail-under $(COVERAGE)
 
 check: lint types imports schema test ## Everything that must hold before a change goes in
 
