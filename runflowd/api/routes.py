@@ -13,6 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from runflowd.api.addresses import is_loopback_name
+from runflowd.api.sockets import DirectTransport
 
 if TYPE_CHECKING:
     from runflowd.api.values import Limits
@@ -57,15 +58,12 @@ class Routes:
         return proxy if "://" in proxy else f"http://{proxy}"
 
     def _make(self, scheme: str, proxy: str, connections: int) -> httpx.AsyncBaseTransport:
-        return httpx.AsyncHTTPTransport(
-            verify=self._context(scheme if not proxy else "https"),
-            proxy=proxy or None,
-            limits=httpx.Limits(
-                max_connections=connections,
-                max_keepalive_connections=connections,
-                keepalive_expiry=_KEEPALIVE,
-            ),
+        limits = httpx.Limits(
+            max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_KEEPALIVE
         )
+        if not proxy:
+            return DirectTransport(self._context(scheme), limits)
+        return httpx.AsyncHTTPTransport(verify=self._context("https"), proxy=proxy, limits=limits)
 
     def _context(self, scheme: str) -> ssl.SSLContext:
         """Return the one TLS context of all pools for `scheme`.
