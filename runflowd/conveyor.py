@@ -28,7 +28,8 @@ class Conveyor(Generic[Job]):
     """Runs one stage: at most `slots` jobs at a time, claimed only when there is room for them.
 
     Up to `ahead` more are claimed in advance and wait for a slot: for small jobs, of which each would
-    else need a claim, and so a commit, of its own.
+    else need a claim, and so a commit, of its own. A job that is `stuck` gives its slot and its room to
+    the others, and ends when it ends.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Conveyor(Generic[Job]):
         work: Callable[[Job], Awaitable[None]],
         give_back: Callable[[Job, Exception], Awaitable[None]],
         pause: Callable[[], Awaitable[float]],
+        stuck: Callable[[Job], bool] = lambda _: False,
     ) -> None:
         self.name = name
         self._context = context
@@ -54,6 +56,9 @@ class Conveyor(Generic[Job]):
         self._work = work
         self._give_back = give_back
         self._pause = pause
+        self._stuck = stuck
+        self._at_work: dict[object, Job] = {}
+        self._let_go: set[object] = set()
         self._stopping = False
 
     def stop(self) -> None:
@@ -66,6 +71,7 @@ class Conveyor(Generic[Job]):
         async with anyio.create_task_group() as group:
             while not self._stopping:
                 self._context.beat(self.name)
+                self._let_go_of_stuck()
                 jobs, nap = await self._turn()
                 for job in jobs:
                     self._free -= 1
@@ -87,16 +93,34 @@ class Conveyor(Generic[Job]):
         # A disk may be full for a night, and each stage tries every few seconds.
         self._context.storms.error(str(trouble), action="store.failed", stage=self.name, exc_info=trouble)
 
+    def _let_go_of_stuck(self) -> None:
+        for place in [place for place, job in self._at_work.items() if self._stuck(job)]:
+            self._leave(place)
+            self._let_go.add(place)
+            self._free += 1
+
     async def _carry(self, job: Job) -> None:
+        place = object()
         try:
-            async with self._slots:
+            await self._slots.acquire_on_behalf_of(place)
+            self._at_work[place] = job
+            try:
                 if not self._stopping:  # a job not begun keeps its lease, which the next start ends
                     await self._work(job)
+            finally:
+                self._leave(place)
         except Exception as error:  # noqa: BLE001  one job's trouble is not the others'
             await self._return(job, error)
         finally:
-            self._free += 1
+            if place not in self._let_go:
+                self._free += 1
+            self._let_go.discard(place)
             self._bell.ring()
+
+    def _leave(self, place: object) -> None:
+        """Give up a slot, unless that was done before."""
+        if self._at_work.pop(place, None) is not None:
+            self._slots.release_on_behalf_of(place)
 
     async def _return(self, job: Job, error: Exception) -> None:
         while True:

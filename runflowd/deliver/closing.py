@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
 import structlog
 
 from runflowd import files
@@ -19,6 +18,7 @@ from runflowd.store.items import move, note_written, release_followers
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.model import Rule
+    from runflowd.deliver.outlets import Outlets
     from runflowd.store import Connection
     from runflowd.store.items import Item
 
@@ -28,13 +28,14 @@ log = structlog.get_logger()
 class Closing:
     """What follows once the outputs of an item stand under their names. All of it may be repeated."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, outlets: Outlets) -> None:
         self._context = context
+        self._outlets = outlets
 
     async def succeed(self, item: Item, rule: Rule, placed: list[str]) -> None:
         """Close an item. The row says done only after everything else was done."""
         if item.noted:
-            await anyio.to_thread.run_sync(files.remove_note, rule.output, failure_note(item.path))
+            await self._outlets.ask(rule, files.remove_note, rule.output, failure_note(item.path))
             reach("note.removed")
         detail = f"result: {', '.join(placed)}"
         if rule.after.kind is not AfterKind.KEEP and item.current:
@@ -68,10 +69,10 @@ class Closing:
         told = ""
         try:
             if rule.after.kind is AfterKind.DELETE:
-                await anyio.to_thread.run_sync(files.remove, rule.watch, item.path, item.stat)
+                await self._outlets.ask(rule, files.remove, rule.watch, item.path, item.stat)
                 told = "; the source was deleted"
             else:
-                await anyio.to_thread.run_sync(_archive, rule, item)
+                await self._outlets.ask(rule, _archive, rule, item)
                 told = f"; the source was moved to {rule.after.folder}"
         except (files.Changed, files.Missing):
             pass  # gone already, as after a crash, or a newer version that is work of its own
@@ -88,14 +89,14 @@ class Closing:
         """
         if rule is not None:
             try:
-                await anyio.to_thread.run_sync(_write_note, rule, item)
+                await self._outlets.ask(rule, _write_note, rule, item)
             except files.Taken as trouble:
                 self._context.storms.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
             reach("note.written")
         now = self._context.clock.wall()
         wanted = await self._context.store.write(lambda connection: note_written(connection, item, now))
         if rule is not None and not wanted:
-            await anyio.to_thread.run_sync(files.remove_note, rule.output, failure_note(item.path))
+            await self._outlets.ask(rule, files.remove_note, rule.output, failure_note(item.path))
 
 
 def _write_note(rule: Rule, item: Item) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
-
-import anyio.to_thread
 
 from runflowd import files
 from runflowd.core.model import AfterKind
@@ -19,8 +17,11 @@ from runflowd.store.history import record
 from runflowd.store.items import item_by_id
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from runflowd.context import Context
     from runflowd.core.model import Rule
+    from runflowd.deliver.outlets import Outlets
     from runflowd.store import Connection
     from runflowd.store.items import Item
 
@@ -32,10 +33,11 @@ SPACE_LOOK = 1.0
 class Delivery:
     """Brings the outputs of items in place. Every step may be repeated after a crash."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, outlets: Outlets) -> None:
         self._context = context
-        self._fetching = Fetching(context)
-        self._placing = Placing(context)
+        self._outlets = outlets
+        self._fetching = Fetching(context, outlets)
+        self._placing = Placing(context, outlets)
         self._checked: dict[str, float] = {}
 
     async def bring(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
@@ -44,7 +46,7 @@ class Delivery:
         `done` are the outputs on record, which an earlier try left.
         """
         await self._check_space(rule)
-        if done and all(output.written for output in done) and await self._all_intact(done):
+        if done and all(output.written for output in done) and await self._all_intact(rule, done):
             placed = [output.path.removeprefix(f"{rule.output}/") for output in done]
             if item.source_item is not None:
                 await self._move_along(item, rule, placed)
@@ -58,17 +60,17 @@ class Delivery:
         now = self._context.clock.now()
         if now - self._checked.get(rule.output, -SPACE_LOOK) >= SPACE_LOOK:
             self._checked.pop(rule.output, None)
-            await anyio.to_thread.run_sync(_check_space, rule, self._context.limits.free_space)
+            await self._outlets.ask(rule, _check_space, rule, self._context.limits.free_space)
             self._checked[rule.output] = now
 
-    async def _all_intact(self, outputs: list[Output]) -> bool:
-        return all([await anyio.to_thread.run_sync(intact, output) for output in outputs])
+    async def _all_intact(self, rule: Rule, outputs: list[Output]) -> bool:
+        return all([await self._outlets.ask(rule, intact, output) for output in outputs])
 
     async def _share(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
         """Take the result of an item with the same content and recipe: copied, or fetched anew, never bought."""
         twin, origin = await self._fetching.paid_before(item)
         theirs = await self._context.store.read(lambda connection: outputs_of(connection, twin.id))
-        if not theirs or not await self._all_intact(theirs):
+        if not theirs or not await self._all_intact(rule, theirs):
             return await self._download(item, origin, rule, done)
         placed = [
             await self._already_there(done, index, rule) or await self._copy(item, rule, output, index, len(theirs))
@@ -85,13 +87,13 @@ class Delivery:
             await self._clear_if_renamed(item, rule, placed, twin)
 
     async def _clear_if_renamed(self, item: Item, rule: Rule, placed: list[str], twin: Item) -> None:
-        if _may_be_renamed(item, twin, rule) and await anyio.to_thread.run_sync(_is_gone, rule, twin):
+        if _may_be_renamed(item, twin, rule) and await self._outlets.ask(rule, _is_gone, rule, twin):
             theirs = await self._context.store.read(lambda connection: outputs_of(connection, twin.id))
             await self._clear(item, twin, rule, placed, theirs)
 
     async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int) -> str:
-        with await anyio.to_thread.run_sync(self._draft, item, rule) as draft:
-            await anyio.to_thread.run_sync(_copy_into, output, draft)
+        async with self._draft(item, rule) as draft:
+            await self._outlets.ask(rule, _copy_into, output, draft)
             return await self._placing.place(item, rule, draft, index, count)
 
     async def _clear(self, item: Item, twin: Item, rule: Rule, placed: list[str], outputs: list[Output]) -> None:
@@ -107,7 +109,7 @@ class Delivery:
         reach("output.shared")
         for output in outputs:
             with suppress(files.Changed, files.Missing):  # somebody edits or removes it: it is theirs
-                await anyio.to_thread.run_sync(_remove, output)
+                await self._outlets.ask(rule, _remove, output)
             reach("output.cleared")
             await self._context.store.write(partial(forget_output, path=output.path))
 
@@ -118,21 +120,29 @@ class Delivery:
         for index in range(len(references)):
             standing = await self._already_there(done, index, rule)
             if standing is None:
-                with await anyio.to_thread.run_sync(self._draft, item, rule) as draft:
+                async with self._draft(item, rule) as draft:
                     await self._fetching.download(origin, rule, references, index, draft)
                     standing = await self._placing.place(item, rule, draft, index, len(references))
             placed.append(standing)
         return placed
 
-    def _draft(self, item: Item, rule: Rule) -> files.Draft:
+    @asynccontextmanager
+    async def _draft(self, item: Item, rule: Rule) -> AsyncGenerator[files.Draft]:
+        """A file to be written, in the folder where it will appear; left uncommitted, it vanishes."""
         # Only the folder matters here; the draft's own name is temporary.
         folder = output_path(rule, mirrored(item), "png").rpartition("/")[0]
-        return files.start_draft(rule.output, folder, limit=self._context.limits.download_size)
+        start = partial(files.start_draft, limit=self._context.limits.download_size)
+        draft = await self._outlets.ask(rule, start, rule.output, folder)
+        try:
+            yield draft
+        finally:
+            if not draft.closed:
+                await self._outlets.tidy(rule, draft.discard)
 
     async def _already_there(self, done: list[Output], index: int, rule: Rule) -> str | None:
         """The path of an output that a crash kept from being recorded, if it is whole."""
         for output in done:
-            if output.position == index and await anyio.to_thread.run_sync(intact, output):
+            if output.position == index and await self._outlets.ask(rule, intact, output):
                 return output.path.removeprefix(f"{rule.output}/")
         return None
 

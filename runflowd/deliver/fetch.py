@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
-
 from runflowd import files
 from runflowd.api.errors import Expired, NotFound, Transient
 from runflowd.core.outputs import OutputRef, extract, renewed
@@ -16,6 +14,7 @@ from runflowd.store.items import item_by_id
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.model import Json, Rule
+    from runflowd.deliver.outlets import Outlets
     from runflowd.files import Draft
     from runflowd.store.facts import Output
     from runflowd.store.items import Item
@@ -36,8 +35,9 @@ class NoResult(RunflowdError):
 class Fetching:
     """Finds and downloads results."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, outlets: Outlets) -> None:
         self._context = context
+        self._outlets = outlets
 
     async def references(self, item: Item, rule: Rule) -> tuple[OutputRef, ...]:
         """Where the results of an item are. Reads the service again when nothing is on record."""
@@ -73,15 +73,15 @@ class Fetching:
         """Write one of an item's results into a draft; a link that expired, or leads nowhere, is renewed once."""
         url = references[index].url
         try:
-            await self._stream(url, draft)
+            await self._stream(url, rule, draft)
         except (Expired, NotFound, Transient):
             # The embedded service listens elsewhere after a restart, and hosted storage may move as well.
             again = renewed(references, index, extract(await self.read_again(item), rule.select))
             if again is None or again.url == url or draft.size:
                 raise
-            await self._stream(again.url, draft)
+            await self._stream(again.url, rule, draft)
 
-    async def _stream(self, url: str, draft: Draft) -> None:
+    async def _stream(self, url: str, rule: Rule, draft: Draft) -> None:
         async with self._context.remote.api.download(url, draft.limit) as body:
             held: list[bytes] = []
             size = 0
@@ -89,10 +89,10 @@ class Fetching:
                 held.append(chunk)
                 size += len(chunk)
                 if size >= PIECE:
-                    await anyio.to_thread.run_sync(draft.write, b"".join(held))
+                    await self._outlets.ask(rule, draft.write, b"".join(held))
                     held, size = [], 0
             if held:
-                await anyio.to_thread.run_sync(draft.write, b"".join(held))
+                await self._outlets.ask(rule, draft.write, b"".join(held))
 
     async def paid_before(self, item: Item) -> tuple[Item, Item]:
         """The item whose result this one takes, and the one that was paid for, which may be further back."""

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
-
 from runflowd import files
 from runflowd.core.imagetype import NotAnImage, Partial, check
 from runflowd.core.naming import EXTENSIONS, output_path
@@ -23,6 +21,7 @@ from runflowd.store.facts import Output, forget_output, output_at, reserve_outpu
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.model import Rule, Stat
+    from runflowd.deliver.outlets import Outlets
     from runflowd.files import Draft
     from runflowd.store import Connection
     from runflowd.store.items import Item
@@ -48,12 +47,13 @@ class Spot:
 class Placing:
     """Puts drafts in place below a rule's output folder."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, outlets: Outlets) -> None:
         self._context = context
+        self._outlets = outlets
 
     async def place(self, item: Item, rule: Rule, draft: Draft, index: int, count: int) -> str:
         """Check, name, record and rename one output; give its path below the output folder."""
-        mime, written, free = await anyio.to_thread.run_sync(_finished, item, rule, draft, index, count)
+        mime, written, free = await self._outlets.ask(rule, _finished, item, rule, draft, index, count)
         refused: set[str] = set()
         while True:
             relative = output_path(
@@ -65,7 +65,7 @@ class Placing:
                 refused.add(relative)
                 continue
             try:
-                await anyio.to_thread.run_sync(self._commit, draft, spot)
+                await self._outlets.ask(rule, self._commit, draft, spot)
             except files.Taken:
                 await self._context.store.write(partial(forget_output, path=f"{rule.output}/{relative}"))
                 refused.add(relative)
@@ -76,7 +76,7 @@ class Placing:
         """Whether the name may be used; None when it belongs to somebody else."""
         path = f"{rule.output}/{relative}"
         recorded = await self._context.store.read(lambda connection: output_at(connection, path))
-        return await anyio.to_thread.run_sync(_judge, item, rule, relative, content, recorded)
+        return await self._outlets.ask(rule, _judge, item, rule, relative, content, recorded)
 
     async def _reserve(self, item: Item, rule: Rule, relative: str, index: int, written: files.Written) -> bool:
         """Take a name, unless another input was quicker: looked at and recorded in one transaction."""

@@ -15,6 +15,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.deliver.closing import Closing
 from runflowd.deliver.delivery import Delivery
 from runflowd.deliver.fetch import NoResult
+from runflowd.deliver.outlets import Outlets, Silent
 from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE, Trouble, download_scope, output_scope, rule_scope
 from runflowd.snapshot import from_text
@@ -52,8 +53,9 @@ class Deliver:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._delivery = Delivery(context)
-        self._closing = Closing(context)
+        self._outlets = Outlets(context.clock)
+        self._delivery = Delivery(context, self._outlets)
+        self._closing = Closing(context, self._outlets)
         self.conveyor: Conveyor[Claimed] = Conveyor(
             "deliver",
             context,
@@ -64,6 +66,7 @@ class Deliver:
             work=self._work,
             give_back=self._give_back,
             pause=self._pause,
+            stuck=lambda claimed: claimed.item.rule in self._outlets.silent(),
         )
 
     async def _claim(self, room: int) -> list[Claimed]:
@@ -71,7 +74,9 @@ class Deliver:
         deliveries = not context.incidents.closed_for(SERVICE)
         lease = Lease(context.store.owner, context.clock.wall())
         values = {"owner": lease.owner, "now": lease.now, "until": lease.until}
-        paused = json.dumps(context.incidents.paused_rules())
+        paused = self._left_alone()
+        for rule in self._outlets.silent():
+            await context.incidents.report(_silence(Silent(rule), rule))
 
         def take(connection: Connection) -> list[Claimed]:
             rows: list[Row] = []
@@ -85,9 +90,13 @@ class Deliver:
         return await context.store.write(take)
 
     async def _pause(self) -> float:
-        paused = json.dumps(self._context.incidents.paused_rules())
+        paused = self._left_alone()
         row = await self._context.store.read(lambda connection: connection.one("next_delivery", paused=paused))
         return self._context.nap(row["due_at"] if row else None, SERVICE)
+
+    def _left_alone(self) -> str:
+        """The rules for which nothing is claimed now, as a JSON list."""
+        return json.dumps([*self._context.incidents.paused_rules(), *self._outlets.silent()])
 
     async def _work(self, claimed: Claimed) -> None:
         item, rule = claimed.item, self._rule_of(claimed)
@@ -163,6 +172,10 @@ def _claimed(connection: Connection, item: Item) -> Claimed:
     return Claimed(item, row["text"] if row else None, outputs_of(connection, item.id))
 
 
+def _silence(error: Silent, rule: str) -> Trouble:
+    return Trouble(output_scope(rule), "OUTPUT_SILENT", str(error), error.remedy)
+
+
 def _wider_trouble(item: Item, error: Exception) -> Trouble | None:
     """The trouble behind a delivery that did not work, when it is not the item's own.
 
@@ -172,6 +185,8 @@ def _wider_trouble(item: Item, error: Exception) -> Trouble | None:
     """
     if full := of_disk(item.rule, error):
         return full
+    if isinstance(error, Silent):
+        return _silence(error, item.rule)
     if isinstance(error, files.FileTrouble):
         remedy = error.advice or "Mend the folder; delivery goes on by itself then"
         return Trouble(output_scope(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)

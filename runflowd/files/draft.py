@@ -76,6 +76,11 @@ class Draft:
         self.discard()
 
     @property
+    def closed(self) -> bool:
+        """Whether it was committed or discarded."""
+        return self._file < 0
+
+    @property
     def sha256(self) -> str:
         """SHA-256 in hex of what was written so far."""
         return self._digest.hexdigest()

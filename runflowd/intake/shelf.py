@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runflowd.asking import Asking
 from runflowd.core.missed import Suspects
 from runflowd.core.rules import Matcher
 from runflowd.core.settle import Settling
 from runflowd.filesystems import follows_events
-from runflowd.intake.asking import Asking
 
 if TYPE_CHECKING:
     from typing import Self

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from runflowd import files
+from runflowd.asking import PATIENCE
 from runflowd.errors import StoreError
 from runflowd.incidents import Trouble, watch_scope
-from runflowd.intake.asking import PATIENCE
 from runflowd.intake.first_sight import FirstSight
 from runflowd.intake.removal import remove_outputs
 

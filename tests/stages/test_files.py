@@ -13,9 +13,14 @@ from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import After, AfterKind, Existing, OnDelete
 from runflowd.deliver.closing import Closing
+from runflowd.deliver.outlets import Outlets
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from stage_rig import Rig
+
+    from runflowd.store.items import Item
 
 pytestmark = pytest.mark.anyio
 
@@ -278,6 +283,12 @@ async def test_a_name_that_is_no_text_survives_the_journey(tmp_path: Path) -> No
         assert {"plain.jpg", name} == rig.outputs()
 
 
+async def tell_failure(rig: Rig, item: Item) -> None:
+    """Write the note about an item, as the deliver stage does."""
+    context = rig.engine.context
+    await Closing(context, Outlets(context.clock)).tell_failure(item, context.rules[item.rule])
+
+
 async def test_a_note_that_comes_too_late_goes_again(tmp_path: Path) -> None:
     """The file was replaced and done while the note about the old one was being written."""
     async with running(tmp_path) as rig:
@@ -287,7 +298,7 @@ async def test_a_note_that_comes_too_late_goes_again(tmp_path: Path) -> None:
         (failed,) = await rig.items()
         rig.drop("a.jpg")
         await rig.until(lambda states: states["a.jpg"] is ItemState.DONE)
-        await Closing(rig.engine.context).tell_failure(failed, rig.engine.context.rules[failed.rule])
+        await tell_failure(rig, failed)
 
         assert {"a.jpg"} == rig.outputs()
 
@@ -301,7 +312,7 @@ async def test_the_note_of_a_newer_failure_stays(tmp_path: Path) -> None:
         (failed,) = await rig.items()
         path.write_bytes(b"still no image")
         await anyio.sleep(60)
-        await Closing(rig.engine.context).tell_failure(failed, rig.engine.context.rules[failed.rule])
+        await tell_failure(rig, failed)
         rig.engine.context.bells.deliver.ring()
         await anyio.sleep(60)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from hanging import hanging, until
 from local_service import BASE
 from stage_rig import picture, rule
 
@@ -22,7 +21,7 @@ from runflowd.intake import Intake
 from runflowd.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
@@ -32,28 +31,6 @@ pytestmark = pytest.mark.anyio
 def anyio_backend() -> str:
     """Real time: virtual time stands still while a thread works, and here one works for ever."""
     return "asyncio"
-
-
-@contextmanager
-def hanging(folder: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """No call that names `folder` returns until what is given is called, as of a mount whose server is gone."""
-    back = threading.Event()
-
-    def waits(call: Callable[..., Any]) -> Callable[..., Any]:
-        def called(path: Any, *rest: Any, **named: Any) -> Any:
-            if path == folder:
-                back.wait()
-            return call(path, *rest, **named)
-
-        return called
-
-    with monkeypatch.context() as patch:
-        for name in ("open", "stat"):
-            patch.setattr(os, name, waits(getattr(os, name)))
-        try:
-            yield back.set
-        finally:
-            back.set()
 
 
 def quick(folder: Path, name: str) -> Rule:
@@ -69,13 +46,6 @@ async def intake_over(folder: Path, *rules: Rule) -> AsyncIterator[tuple[Context
         remote = Remote("test", api)
         context = Context(store, clock, Incidents(store, clock), remote, {each.name: each for each in rules})
         yield context, Intake(context)
-
-
-async def until(fact: Callable[[], bool]) -> None:
-    """Look until it is so."""
-    with anyio.fail_after(60):
-        while not fact():
-            await anyio.sleep(0.02)
 
 
 async def taken(context: Context) -> set[str]:

@@ -1,7 +1,7 @@
-"""What a rule asks of its folder, and whether the folder owes an answer.
+"""What a rule asks of a folder, and whether the folder owes an answer.
 
 A call to a share whose server hangs returns when the server does, be it in days. So each rule's calls run on
-worker threads beside the other rules', and are only counted here: whoever stops does not wait for them.
+worker threads beside the other rules', and are counted here.
 """
 
 from __future__ import annotations
@@ -20,9 +20,14 @@ PATIENCE = 60.0
 
 
 class Asking:
-    """The calls of one rule that only look and read, so that one given up does no harm when it wakes up later."""
+    """The calls of one rule to one folder.
 
-    def __init__(self) -> None:
+    Those that only look and read may be given up: whoever stops does not wait for them, and one that wakes up later
+    does no harm. Those that write are waited for.
+    """
+
+    def __init__(self, *, writes: bool = False) -> None:
+        self._writes = writes
         self._open = 0
         self._answers = 0
         self._counted = -1
@@ -33,11 +38,11 @@ class Asking:
         return f"<Asking, {self._open} questions open>"
 
     async def ask(self, call: Callable[..., T], *given: object) -> T:
-        """Run a blocking call on a worker thread; a cancelled one is left to itself."""
+        """Run a blocking call on a worker thread; a cancelled one that only reads is left to itself."""
         self.heard()
         self._open += 1
         try:
-            return await anyio.to_thread.run_sync(call, *given, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(call, *given, abandon_on_cancel=not self._writes)
         finally:
             self._open -= 1
             self.heard()

@@ -1,0 +1,104 @@
+"""An output folder whose server hangs: every call to it waits, on real threads and in real time."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from hanging import hanging, until
+from stage_rig import Rig, picture, rule, running
+
+from runflowd.core.model import BatchLimits, Rule
+from runflowd.files import Draft
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+MANY = 40
+"""More than there are places for deliveries, those that wait for one included."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Real time: virtual time stands still while a thread works, and here some work for ever."""
+    return "trio"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence is noticed within a second."""
+    monkeypatch.setattr("runflowd.deliver.outlets.PATIENCE", 0.5)
+    monkeypatch.setattr("runflowd.conveyor.LONGEST_NAP", 0.1)
+
+
+def quick(folder: Path, name: str) -> Rule:
+    """A rule over folders of its own, without long waits."""
+    return rule(folder / name, name=name, settle=0.05, sweep=0.2, batch=BatchLimits(quiet=0.1, max_wait=0.5))
+
+
+def drop(work: Rule, count: int, start: int = 0) -> None:
+    """Put pictures into a rule's folder."""
+    for number in range(start, start + count):
+        with open(f"{work.watch}/{number}.jpg", "wb") as file:  # noqa: PTH123  rules know text
+            file.write(picture(f"{work.name} {number}"))
+
+
+def delivered(folder: Path, work: Rule) -> int:
+    """How many results a rule has."""
+    return len(list((folder / work.name / "out").glob("*.jpg")))
+
+
+def told(rig: Rig) -> set[tuple[str, str]]:
+    """Scope and code of every open incident."""
+    return {(trouble.scope, trouble.code) for trouble in rig.engine.context.incidents.snapshot()}
+
+
+async def test_an_output_folder_that_does_not_answer_holds_up_its_own_rule_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, the others deliver, and it goes on itself when its server does (scenario 36)."""
+    share, disk = quick(tmp_path, "share"), quick(tmp_path, "disk")
+    async with running(tmp_path, share, disk) as rig:
+        drop(share, 1)
+        await until(lambda: delivered(tmp_path, share) == 1)
+        with hanging(share.output, monkeypatch) as answer:
+            drop(share, MANY, start=1)
+            await until(lambda: told(rig) == {("output:share", "OUTPUT_SILENT")})
+            drop(disk, 3)
+            await until(lambda: delivered(tmp_path, disk) == 3)
+            assert 1 == delivered(tmp_path, share)
+            answer()
+            await until(lambda: delivered(tmp_path, share) == 1 + MANY)
+        await until(lambda: not told(rig))
+
+        assert [1] * (1 + MANY + 3) == rig.charged()
+
+
+async def test_clearing_away_half_a_result_does_not_stop_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The download broke off, and now the share hangs, too (scenario 36)."""
+    answered = threading.Event()
+    waits: list[bool] = []
+    discard = Draft.discard
+
+    def slow_discard(draft: Draft) -> None:
+        if draft.root == share.output and not draft.closed:
+            waits.append(answered.wait(30))
+        discard(draft)
+
+    share, disk = quick(tmp_path, "share"), quick(tmp_path, "disk")
+    monkeypatch.setattr(Draft, "discard", slow_discard)
+    async with running(tmp_path, share, disk) as rig:
+        rig.switch(faults={"requests": [{"route": "GET /storage/*", "kind": "status", "status": 500}]})
+        drop(share, 1)
+        await until(lambda: told(rig) == {("output:share", "OUTPUT_SILENT")})
+        drop(disk, 1)
+        await until(lambda: delivered(tmp_path, disk) == 1)
+        answered.set()
+        await until(lambda: delivered(tmp_path, share) == 1)
+
+    assert {True} == set(waits)

@@ -1,0 +1,44 @@
+"""A folder on a share whose server hangs: every call to it waits, on real threads and in real time."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pytest
+
+
+@contextmanager
+def hanging(folder: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """No call that names `folder` returns until what is given is called, as of a mount whose server is gone."""
+    back = threading.Event()
+
+    def waits(call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(path: Any, *rest: Any, **named: Any) -> Any:
+            if path == folder:
+                back.wait()
+            return call(path, *rest, **named)
+
+        return called
+
+    with monkeypatch.context() as patch:
+        for name in ("open", "stat"):
+            patch.setattr(os, name, waits(getattr(os, name)))
+        try:
+            yield back.set
+        finally:
+            back.set()
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    """Look until it is so."""
+    with anyio.fail_after(60):
+        while not fact():
+            await anyio.sleep(0.02)
