@@ -211,7 +211,10 @@ class Dispatch:
         else:
             tries = batch.attempts + 1
             pause = max(5.0, delay(tries, cap=300.0, jitter=context.clock.jitter()))
-            log.error(str(error), action="batch.trouble", rule=batch.rule, batch=batch.id, exc_info=unexpected(error))
+            code, raised = type(error).__name__, unexpected(error)
+            context.storms.error(
+                str(error), action="batch.trouble", rule=batch.rule, code=code, batch=batch.id, exc_info=raised
+            )
         owner, wider = context.store.owner, trouble.code if trouble else ""
 
         def write(connection: Connection) -> None:

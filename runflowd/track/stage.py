@@ -206,7 +206,10 @@ class Track:
         else:
             looks = batch.attempts + 1
             pause = delay(looks, base=max(context.remote.poll, 1.0), cap=300.0, jitter=context.clock.jitter())
-            log.warning(str(error), action="batch.trouble", rule=batch.rule, batch=batch.id, exc_info=unexpected(error))
+            code, raised = type(error).__name__, unexpected(error)
+            context.storms.warning(
+                str(error), action="batch.trouble", rule=batch.rule, code=code, batch=batch.id, exc_info=raised
+            )
         now, wider = context.clock.wall(), trouble.code if trouble else ""
 
         def write(connection: Connection) -> None:

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.model import BatchLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,3 +102,18 @@ async def test_a_disk_that_is_full_for_ten_minutes_is_a_line_a_minute(tmp_path: 
 
         assert len(told) <= 11
         assert sum(line.get("count", 1) for line in told) > 100
+
+
+async def test_batches_that_cannot_be_looked_at_are_few_lines(tmp_path: Path, lines: list[EventDict]) -> None:
+    """The service knows none of twenty batches any more: told at once, then by the minute (scenario 78)."""
+    one_each = BatchLimits(max_items=1, quiet=1, max_wait=1)
+    gone = {"route": "GET /v1/batches/*", "kind": "status", "status": 404, "count": None}
+    async with running(tmp_path, rule(tmp_path, batch=one_each)) as rig:
+        rig.switch(faults={"requests": [gone]})
+        for number in range(20):
+            rig.drop(f"{number}.jpg")
+        await anyio.sleep(300)
+        told = troubles(lines, "batch.trouble")
+        counted = sum(line.get("count", 1) for line in told)
+
+        assert (True, True) == (len(told) <= 6, counted >= 40), (len(told), counted)
