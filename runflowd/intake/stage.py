@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import anyio
@@ -10,9 +9,10 @@ import anyio.to_thread
 import structlog
 
 from runflowd.bell import Bell
-from runflowd.context import LONGEST_NAP, Context, Look
+from runflowd.context import LONGEST_NAP, Context
 from runflowd.errors import StoreError
 from runflowd.intake.accept import READERS, Accepting
+from runflowd.intake.hints import Hints
 from runflowd.intake.look import Looking
 from runflowd.intake.references import follow_references
 from runflowd.intake.refresh import refresh_ready
@@ -25,11 +25,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from runflowd.core.model import Rule
-    from runflowd.dirty import Changes
 
 log = structlog.get_logger()
-
-LOOKS_PER_TURN = 64
 
 TURN = 1.0
 """Seconds that a turn waits for its rules; whoever takes longer is not waited for."""
@@ -38,10 +35,8 @@ STORE_PAUSE = 5.0
 """Seconds until what could not be written or read is tried again."""
 
 THREADS, THREADS_PER_RULE = 40, READERS + 2
-"""Worker threads for all, and those that a rule may hold when its folder does not answer: readers, a look, a sweep."""
-
-FACTS = 5.0
-"""Seconds between two questions to the store for files that are to be looked at anew, as after `retry`."""
+"""Worker threads for all, and those that a rule may hold when its folder does not answer: readers, a look, a sweep.
+Its deliveries may hold as many as there are at a time."""
 
 REFERENCE_LOOK = 5.0
 """Seconds between two looks for a reference file that is not there."""
@@ -49,23 +44,19 @@ REFERENCE_LOOK = 5.0
 REBUILD_PAUSE = 3600.0
 """Seconds between two times that the watcher is started anew because events were missed: it may be of no use."""
 
-SECOND_LOOK = 2.0
-"""Seconds after which a pasted folder is looked at again: files may have come in before its watch was armed."""
-
 
 class Intake:
     """Stage one. What it holds in memory is found again by the next sweep."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._looking = Looking(context)
-        self._sweeping = Sweeping(context, self._looking)
+        looking = Looking(context)
+        self._hints = Hints(context, looking)
+        self._sweeping = Sweeping(context, looking)
         self._accepting = Accepting(context)
         self._sealing = Sealing(context)
         self._shelves: dict[str, Shelf] = {}
         self._rules: dict[str, Rule] | None = None
-        self._second_looks: list[tuple[float, Look]] = []
-        self._facts_due = 0.0
         self._attended = Bell()
         self._stopping = False
         self._rebuild_due = 0.0
@@ -111,7 +102,7 @@ class Intake:
     async def _turn(self, group: TaskGroup) -> float:
         if self._rules is not self._context.rules:
             await self._follow_rules()
-        await self._deal_hints()
+        await self._hints.deal(self._shelves)
         now = self._context.clock.now()
         for shelf in self._shelves.values():
             if not shelf.sweeping and shelf.sweep_due <= now:
@@ -143,7 +134,7 @@ class Intake:
     async def _attend(self, shelf: Shelf) -> None:
         """Look where hints of this rule point, and take what has come to rest: a page of each."""
         try:
-            await self._follow_hints(shelf)
+            await self._hints.follow(shelf)
             ready = await self._accept(shelf)
             shelf.more = bool(ready or shelf.looks)
         except StoreError as trouble:
@@ -192,7 +183,7 @@ class Intake:
             if rested is not None:
                 # Without its references a rule accepts nothing, however long its files have rested.
                 deadlines.append(rested if shelf.usable else max(rested, self._context.clock.now() + REFERENCE_LOOK))
-        deadlines += [due for due, _ in self._second_looks]
+        deadlines += self._hints.deadlines()
         deadlines += [shelf.suspects.due for shelf in self._shelves.values() if shelf.suspects.due is not None]
         deadlines += [self._sealing.deadline] if self._sealing.deadline is not None else []
         now = self._context.clock.now()
@@ -208,7 +199,8 @@ class Intake:
                 self._shelves[name] = await anyio.to_thread.run_sync(Shelf.of, rule)
         self._rules = rules
         # What hangs keeps its threads; the others, and the state file, need some as well.
-        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS + THREADS_PER_RULE * len(rules)
+        per_rule = THREADS_PER_RULE + self._context.limits.downloads
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS + per_rule * len(rules)
         if self.watcher is not None:
             roots = [shelf.rule.watch for shelf in self._shelves.values() if shelf.by_events]
             await self.watcher.set_roots(roots, ignore=[rule.output for rule in rules.values()])
@@ -228,50 +220,10 @@ class Intake:
         """Turn what the watcher noticed into looks. Its own ills are facts to sweep on."""
         while True:
             changes = await watcher.wait(LONGEST_NAP)
-            self._note(changes)
+            self._hints.note(changes, self._shelves)
             for trouble in await watcher.audit():
                 log.warning(trouble.message, action="watch.trouble", ill=trouble.ill, path=trouble.path)
             self._context.bells.intake.ring()
-
-    def _note(self, changes: Changes) -> None:
-        if changes.everything:
-            for shelf in self._shelves.values():
-                shelf.sweep_due, shelf.deaf = 0.0, True
-        for paths, deep in ((changes.folders, False), (changes.trees, True)):
-            for path in paths:
-                for name, shelf in self._shelves.items():
-                    root = shelf.rule.watch
-                    if path == root and deep:
-                        # A root armed anew. Before its first sweep there is nothing to catch up with.
-                        shelf.deaf = True
-                        shelf.sweep_due = 0.0 if shelf.swept else shelf.sweep_due
-                    elif path == root or path.startswith(f"{root}/"):
-                        self._context.looks.append(Look(name, path[len(root) + 1 :], deep))
-
-    async def _deal_hints(self) -> None:
-        """Give each rule the folders that it should look at."""
-        now = self._context.clock.now()
-        if now >= self._facts_due:
-            self._facts_due = now + FACTS
-            for row in await self._context.store.read(lambda connection: connection.all("to_look_at", limit=100)):
-                self._context.looks.append(Look(row["rule"], os.fsdecode(row["folder"])))
-        ready = [look for due, look in self._second_looks if due <= now]
-        self._second_looks = [entry for entry in self._second_looks if entry[0] > now]
-        for looks, again in ((ready, False), (self._context.looks, True)):
-            for look in looks:
-                if (shelf := self._shelves.get(look.rule)) is not None and shelf.opened:
-                    shelf.looks.setdefault(look, again)
-        self._context.looks.clear()
-
-    async def _follow_hints(self, shelf: Shelf) -> None:
-        for look, again in list(shelf.looks.items())[:LOOKS_PER_TURN]:
-            del shelf.looks[look]
-            if shelf.matcher.prunes(look.folder):
-                continue
-            shelf.suspects.heard(look.folder, deep=look.deep)
-            await self._looking.tree(shelf, look.folder, deep=look.deep)
-            if look.deep and again:
-                self._second_looks.append((self._context.clock.now() + SECOND_LOOK, look))
 
     async def _accept(self, shelf: Shelf) -> int:
         if not await self._worded(shelf):

@@ -15,6 +15,8 @@ from runflowd.watch.observing import Handler
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from stage_rig import Rig
+
 pytestmark = pytest.mark.anyio
 
 
@@ -22,6 +24,12 @@ pytestmark = pytest.mark.anyio
 def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel's events reach nobody, and nothing looks broken."""
     monkeypatch.setattr(Handler, "dispatch", lambda *_: None)
+
+
+def hear(rig: Rig, changes: Changes) -> None:
+    """Let the intake stage hear of changes as from its watcher."""
+    intake = rig.engine.intake
+    intake._hints.note(changes, intake._shelves)
 
 
 @pytest.mark.usefixtures("_deaf")
@@ -51,7 +59,7 @@ async def test_a_late_event_is_not_a_missed_one(tmp_path: Path) -> None:
         await rig.settled(1)
         rig.drop("late.jpg")
         await rig.until(lambda states: "late.jpg" in states)
-        rig.engine.intake._note(Changes(folders=frozenset({str(tmp_path / "in")})))
+        hear(rig, Changes(folders=frozenset({str(tmp_path / "in")})))
         await anyio.sleep(120)
 
         assert 0 == rig.engine.intake.missed
@@ -64,7 +72,7 @@ async def test_what_is_known_to_be_lost_is_not_missed(tmp_path: Path) -> None:
         rig.drop("before.jpg")
         await rig.settled(1)
         rig.drop("lost.jpg")
-        rig.engine.intake._note(Changes(everything=True))
+        hear(rig, Changes(everything=True))
         await rig.settled(2)
         await anyio.sleep(120)
 

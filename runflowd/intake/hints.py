@@ -1,0 +1,83 @@
+"""Hints that a folder deserves a look: from events, from other stages, and from rows to be looked at anew.
+
+A hint is never a fact. What it leads to is decided by the look, and a hint that is lost costs a sweep's time.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from runflowd.context import Look
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runflowd.context import Context
+    from runflowd.dirty import Changes
+    from runflowd.intake.look import Looking
+    from runflowd.intake.shelf import Shelf
+
+LOOKS_PER_TURN = 64
+
+FACTS = 5.0
+"""Seconds between two questions to the store for files that are to be looked at anew, as after `retry`."""
+
+SECOND_LOOK = 2.0
+"""Seconds after which a pasted folder is looked at again: files may have come in before its watch was armed."""
+
+
+class Hints:
+    """Collects hints, deals them to the rules that they concern, and follows them."""
+
+    def __init__(self, context: Context, looking: Looking) -> None:
+        self._context = context
+        self._looking = looking
+        self._second_looks: list[tuple[float, Look]] = []
+        self._facts_due = 0.0
+
+    def note(self, changes: Changes, shelves: Mapping[str, Shelf]) -> None:
+        """Turn what the watcher noticed into hints; where it may have missed something, let a sweep be due."""
+        if changes.everything:
+            for shelf in shelves.values():
+                shelf.sweep_due, shelf.deaf = 0.0, True
+        for paths, deep in ((changes.folders, False), (changes.trees, True)):
+            for path in paths:
+                for name, shelf in shelves.items():
+                    root = shelf.rule.watch
+                    if path == root and deep:
+                        # A root armed anew. Before its first sweep there is nothing to catch up with.
+                        shelf.deaf = True
+                        shelf.sweep_due = 0.0 if shelf.swept else shelf.sweep_due
+                    elif path == root or path.startswith(f"{root}/"):
+                        self._context.looks.append(Look(name, path[len(root) + 1 :], deep))
+
+    async def deal(self, shelves: Mapping[str, Shelf]) -> None:
+        """Give each rule the folders that it should look at."""
+        now = self._context.clock.now()
+        if now >= self._facts_due:
+            self._facts_due = now + FACTS
+            for row in await self._context.store.read(lambda connection: connection.all("to_look_at", limit=100)):
+                self._context.looks.append(Look(row["rule"], os.fsdecode(row["folder"])))
+        ready = [look for due, look in self._second_looks if due <= now]
+        self._second_looks = [entry for entry in self._second_looks if entry[0] > now]
+        for looks, again in ((ready, False), (self._context.looks, True)):
+            for look in looks:
+                if (shelf := shelves.get(look.rule)) is not None and shelf.opened:
+                    shelf.looks.setdefault(look, again)
+        self._context.looks.clear()
+
+    async def follow(self, shelf: Shelf) -> None:
+        """Look where hints of one rule point, at so many folders as a turn has time for."""
+        for look, again in list(shelf.looks.items())[:LOOKS_PER_TURN]:
+            del shelf.looks[look]
+            if shelf.matcher.prunes(look.folder):
+                continue
+            shelf.suspects.heard(look.folder, deep=look.deep)
+            await self._looking.tree(shelf, look.folder, deep=look.deep)
+            if look.deep and again:
+                self._second_looks.append((self._context.clock.now() + SECOND_LOOK, look))
+
+    def deadlines(self) -> list[float]:
+        """When second looks are due, in monotonic seconds."""
+        return [due for due, _ in self._second_looks]
