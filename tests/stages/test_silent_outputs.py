@@ -29,8 +29,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence is noticed within a second."""
-    monkeypatch.setattr("runflowd.deliver.outlets.PATIENCE", 0.5)
+    """Silence is noticed within seconds."""
+    monkeypatch.setattr("runflowd.deliver.outlets.PATIENCE", 1.0)
     monkeypatch.setattr("runflowd.conveyor.LONGEST_NAP", 0.1)
 
 
