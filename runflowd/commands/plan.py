@@ -14,12 +14,14 @@ import click
 from runflowd.commands.exits import CommandError, Exit
 from runflowd.commands.options import config_option, find_config, json_option
 from runflowd.commands.suggesting import rule_names
-from runflowd.commands.wording import money
+from runflowd.commands.wording import advice, money
 from runflowd.config import load
 from runflowd.core.printable import printable
 from runflowd.core.units import size_text
+from runflowd.incidents import CREDIT, SERVICE, rule_scope
 from runflowd.intake.planning import Fate, Planned, Planning
 from runflowd.places import state_path
+from runflowd.store.facts import incidents
 from runflowd.store.plans import open_for_plan, usual_price
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from runflowd.config import Config
     from runflowd.core.model import Rule
     from runflowd.store import Connection
+    from runflowd.store.facts import Incident
 
 TITLES = {
     Fate.BUY: "would be bought",
@@ -108,6 +111,14 @@ def _show(connection: Connection, config: Config, rules: list[Rule], limit: int)
     bought = sum(tally.counts[Fate.BUY] for tally in tallies)
     size = sum(tally.sizes[Fate.BUY] for tally in tallies)
     click.echo(click.style(f"In all {_files(bought)} would be bought, {size_text(size)}{_cost(tallies)}.", bold=True))
+    for each in _held_up(connection, rules):
+        click.echo(advice(f"Held up now by {each.code}", each.message, each.remedy))
+
+
+def _held_up(connection: Connection, rules: list[Rule]) -> list[Incident]:
+    """What keeps the daemon from buying anything now, or anything for these rules."""
+    scopes = {SERVICE, CREDIT, *(rule_scope(rule.name) for rule in rules)}
+    return [each for each in incidents(connection) if each.scope in scopes]
 
 
 def _lines(rule: Rule, tally: Tally) -> Iterator[str]:
@@ -161,7 +172,11 @@ def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
             click.echo(separator + json.dumps(entry, ensure_ascii=False), nl=False)
             separator = ",\n"
         summaries.append(_summary(rule, tally))
-    click.echo(f'\n], "rules": {json.dumps(summaries, indent=2, ensure_ascii=False)}}}')
+    held_up = [
+        {"code": each.code, "message": each.message, "remedy": each.remedy} for each in _held_up(connection, rules)
+    ]
+    rest = json.dumps({"rules": summaries, "held_up": held_up}, indent=2, ensure_ascii=False)
+    click.echo(f"\n], {rest.removeprefix('{').lstrip()}")
 
 
 def _summary(rule: Rule, tally: Tally) -> dict[str, Any]:

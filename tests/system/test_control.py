@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_line import Desk, desk_in
+from command_line import WITH_KEY, Desk, desk_in
 from daemon_process import picture, until
 
 from runflowd import __version__
@@ -304,6 +304,20 @@ def test_a_plan_is_made_beside_a_daemon(busy: Desk) -> None:
 
     assert ("done", ["one"]) == (fates["mug.jpg"], [each["name"] for each in whole["rules"]])
     assert 2 == busy.call("plan", "--rule", "nix").code
+
+
+def test_a_plan_says_what_holds_everything_up(desk: Desk) -> None:
+    """The files would be bought, but the service does not answer."""
+    desk.configure({"url": "http://127.0.0.1:9"})
+    with working(desk, WITH_KEY):
+        (desk.input / "mug.jpg").write_bytes(picture())
+        desk.wait_for("incident.open")
+        plain, whole = desk.call("plan", env=WITH_KEY).out, desk.call("plan", "--json", env=WITH_KEY).json
+
+    assert ("Held up now by UNREACHABLE" in plain, ["UNREACHABLE"]) == (
+        True,
+        [each["code"] for each in whole["held_up"]],
+    )
 
 
 def test_a_plan_needs_neither_a_daemon_nor_a_state_file(desk: Desk) -> None:
