@@ -60,6 +60,7 @@ NAMING_FIELDS = ("stem", "ext", "index", "dir", "rule")
 _KNOWN_EXTENSIONS = frozenset(EXTENSIONS.values())
 _SURROGATE_ESCAPE = "surrogateescape"
 _HASH_LENGTH = 8
+_EXTENSION = re.compile(r"[A-Za-z0-9]{1,8}")
 
 
 class UnsafePathError(RunflowdError):
@@ -132,6 +133,15 @@ def output_path(
     raise UnsafePathError(relative, "every name it could get is taken")
 
 
+def marked(relative: str, mark: str) -> str:
+    """The path with `~` and a mark before its extension, for a second file that would have the same one."""
+    folder, _, name = relative.rpartition("/")
+    stem, _, extension = name.rpartition(".")
+    if stem and _EXTENSION.fullmatch(extension):
+        return _join(folder, _fitted(stem, f"~{mark}.{extension}"))
+    return _join(folder, _fitted(name, f"~{mark}"))
+
+
 def failure_note(relative: str) -> str:
     """Where the failure of `relative` is told, relative to the output folder: `photo.jpg.failed.txt`."""
     folder, name = _split(relative)
@@ -172,7 +182,7 @@ def _join(folder: str, name: str) -> str:
 def _marks(relative: str, name: str) -> Iterator[str]:
     """What tells this input's result from another's: nothing, its extension, a hash, a counted hash."""
     _, _, extension = name.rpartition(".")
-    kind = extension.lower() if re.fullmatch(r"[A-Za-z0-9]{1,8}", extension) and "." in name[1:] else "file"
+    kind = extension.lower() if _EXTENSION.fullmatch(extension) and "." in name[1:] else "file"
     short = _digest(relative)[:_HASH_LENGTH]
     yield ""
     yield f" ({kind})"

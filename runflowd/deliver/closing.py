@@ -9,7 +9,7 @@ import structlog
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
-from runflowd.core.naming import failure_note
+from runflowd.core.naming import failure_note, marked
 from runflowd.deliver.notes import note_for
 from runflowd.failpoints import reach
 from runflowd.store.facts import output_written
@@ -72,8 +72,7 @@ class Closing:
                 await self._outlets.ask(rule, files.remove, rule.watch, item.path, item.stat)
                 told = "; the source was deleted"
             else:
-                await self._outlets.ask(rule, _archive, rule, item)
-                told = f"; the source was moved to {rule.after.folder}"
+                told = f"; the source was moved to {await self._outlets.ask(rule, _archive, rule, item)}"
         except (files.Changed, files.Missing):
             pass  # gone already, as after a crash, or a newer version that is work of its own
         except files.Taken as trouble:
@@ -104,6 +103,12 @@ def _write_note(rule: Rule, item: Item) -> None:
     files.write_note(rule.output, failure_note(item.path), note_for(item))
 
 
-def _archive(rule: Rule, item: Item) -> None:
-    files.ensure_root(rule.after.folder)
-    files.move(rule.watch, item.path, rule.after.folder, item.path, item.stat, sha256=item.content or "")
+def _archive(rule: Rule, item: Item) -> str:
+    """Move a source away; where a file of that name lies already, under a name with a mark. Give its new path."""
+    folder, content = rule.after.folder, item.content or ""
+    files.ensure_root(folder)
+    try:
+        moved = files.move(rule.watch, item.path, folder, item.path, item.stat, sha256=content)
+    except files.Taken:
+        moved = files.move(rule.watch, item.path, folder, marked(item.path, content[:8]), item.stat, sha256=content)
+    return f"{folder}/{moved.relative}"

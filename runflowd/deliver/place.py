@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.core.imagetype import NotAnImage, Partial, check
-from runflowd.core.naming import EXTENSIONS, output_path
+from runflowd.core.naming import EXTENSIONS, marked, output_path
 from runflowd.errors import RunflowdError
 from runflowd.failpoints import reach
 from runflowd.store.facts import Output, forget_output, output_at, reserve_output
@@ -101,12 +101,7 @@ class Placing:
 
 def mirrored(item: Item) -> str:
     """The input path that names an item's outputs; a superseded content is filed beside the new one."""
-    if item.current:
-        return item.path
-    folder, slash, name = item.path.rpartition("/")
-    stem, dot, extension = name.rpartition(".")
-    old = f"~{(item.content or '')[:8]}"
-    return f"{folder}{slash}{stem}{old}.{extension}" if dot and stem else f"{folder}{slash}{name}{old}"
+    return item.path if item.current else marked(item.path, (item.content or "")[:8])
 
 
 def _finished(item: Item, rule: Rule, draft: Draft, index: int, count: int) -> tuple[str, files.Written, str]:

@@ -18,6 +18,7 @@ from runflowd.core.naming import (
     collision_key,
     failure_note,
     is_temporary,
+    marked,
     naming_problem,
     output_path,
     temporary_name,
@@ -258,3 +259,28 @@ def test_failure_note_fits(relative: str) -> None:
 def test_collision_key_is_stable(text: str) -> None:
     """Law: folding twice changes nothing, or equal names could have different keys."""
     assert collision_key(text) == collision_key(collision_key(text))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.jpg", "a~1f.jpg"),
+        ("x/y.z/a.b.JPG", "x/y.z/a.b~1f.JPG"),
+        ("x/noextension", "x/noextension~1f"),
+        (".jpg", ".jpg~1f"),
+        ("a.not an extension", "a.not an extension~1f"),
+    ],
+)
+def test_a_mark_goes_before_the_extension(path: str, expected: str) -> None:
+    """The kind of a file is still to be seen."""
+    assert expected == marked(path, "1f")
+
+
+@given(
+    st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=255).filter(lambda name: size_of(name) <= 255)
+)
+def test_a_marked_name_is_never_too_long(name: str) -> None:
+    """And never the name it was."""
+    found = marked(f"x/{name}", "1a2b3c4d")
+
+    assert (True, True) == (size_of(found) <= MAX_NAME_BYTES, found != f"x/{name}")

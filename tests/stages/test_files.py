@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -216,6 +217,20 @@ async def test_after_success_the_source_may_be_moved(tmp_path: Path) -> None:
         await rig.settled(1)
 
         assert (False, True) == (path.exists(), (tmp_path / "archive/x/a.jpg").exists())
+
+
+async def test_an_archive_keeps_every_file_of_a_name(tmp_path: Path) -> None:
+    """Cameras count from 1 again and again: the later file gets a mark, and nothing is replaced or left behind."""
+    archive = tmp_path / "archive"
+    async with running(tmp_path, rule(tmp_path, after=After(AfterKind.MOVE, str(archive)))) as rig:
+        rig.drop("x/a.jpg", seed=1)
+        await rig.until(lambda _: (archive / "x/a.jpg").exists())
+        rig.drop("x/a.jpg", seed=2)
+        await rig.until(lambda _: not (tmp_path / "in/x/a.jpg").exists())
+        contents = {path.name: path.read_bytes() for path in (archive / "x").iterdir()}
+
+    mark = hashlib.sha256(picture(2)).hexdigest()[:8]
+    assert {"a.jpg": picture(1), f"a~{mark}.jpg": picture(2)} == contents
 
 
 async def test_the_same_file_dropped_again_is_cleared_away_again(tmp_path: Path) -> None:
