@@ -2,6 +2,6 @@ from __future__ import annotations
 
 import sys
 
-from runflowd.cli import main
+from runflowd.cli import program
 
-sys.exit(main())
+sys.exit(program())
