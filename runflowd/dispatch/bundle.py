@@ -13,6 +13,8 @@ import anyio.to_thread
 
 from runflowd import files
 from runflowd.core.model import MAX_UPLOAD_BYTES
+from runflowd.errors import RunflowdError
+from runflowd.incidents import Trouble, rule_scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +25,13 @@ MIME = "application/zip"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip can hold: equal parts give equal archives."""
+
+
+class NotPacked(RunflowdError):
+    """An archive could not be made for want of room, or of a folder, for temporary files."""
+
+    def __init__(self, trouble: OSError) -> None:
+        super().__init__(f"cannot make an archive in the folder for temporary files: {trouble.strerror or trouble}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +57,24 @@ def too_large(parts: tuple[Part, ...]) -> bool:
     return headers + sum(part.stat.size for part in parts) > MAX_UPLOAD_BYTES
 
 
+def of_packing(rule: str, error: Exception) -> Trouble | None:
+    """The trouble of a rule whose archives cannot be made, None when the error is another."""
+    if not isinstance(error, NotPacked):
+        return None
+    remedy = "Free or mend that folder, which $TMPDIR names (/tmp by default); the rule goes on by itself then"
+    return Trouble(rule_scope(rule), "NOT_PACKED", f"rule {rule}: {error}", remedy)
+
+
 @asynccontextmanager
 async def packed(parts: tuple[Part, ...]) -> AsyncIterator[IO[bytes]]:
     """The archive as an open temporary file without a name, positioned at its end.
 
-    Raises `files.Changed` when a part is no longer what was hashed.
+    Raises `files.Changed` when a part is no longer what was hashed, `NotPacked` when there is no room for it.
     """
-    archive = await anyio.to_thread.run_sync(_pack, parts)
+    try:
+        archive = await anyio.to_thread.run_sync(_pack, parts)
+    except OSError as trouble:
+        raise NotPacked(trouble) from trouble
     try:
         yield archive
     finally:

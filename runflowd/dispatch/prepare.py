@@ -10,6 +10,7 @@ from runflowd import files
 from runflowd.api.errors import ApiError, Rejected
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.recipe import bind
+from runflowd.dispatch.bundle import NotPacked
 from runflowd.dispatch.needs import BundleTooLarge, Needs
 from runflowd.dispatch.upload import Uploads
 from runflowd.failpoints import reach
@@ -51,7 +52,7 @@ class Preparing:
         own = {item.id: needs.own(item) for item in items}
         known = await self._uploads.known(content for found in own.values() for content in found.values())
         prepared: dict[int, Json] = {}
-        troubles: list[ApiError] = []
+        troubles: list[ApiError | NotPacked] = []
 
         # A batch queues a few uploads at a time, so that the next batch's first one waits for these few only.
         queue = anyio.CapacityLimiter(2 * self._context.limits.uploads)
@@ -65,7 +66,7 @@ class Preparing:
                 values = {**shared, **needs.names(item)}
                 for symbol, content in own[item.id].items() if not troubles else ():
                     values[symbol] = await self._uploads.url_of(content, known.get(content.key))
-            except ApiError as trouble:
+            except (ApiError, NotPacked) as trouble:
                 await self._note(item, trouble, troubles)
             except files.FileTrouble as trouble:
                 await self._set_free(item, trouble)
@@ -79,7 +80,7 @@ class Preparing:
             raise troubles[0]
         return [(item, prepared[item.id]) for item in items if item.id in prepared]
 
-    async def _note(self, item: Item, trouble: ApiError, troubles: list[ApiError]) -> None:
+    async def _note(self, item: Item, trouble: ApiError | NotPacked, troubles: list[ApiError | NotPacked]) -> None:
         """A refused upload ends its item; any other trouble ends the turn, and what was uploaded stays so."""
         if isinstance(trouble, Rejected):
             await self.fail(item, "UPLOAD_REFUSED", str(trouble))

@@ -13,6 +13,7 @@ from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome, Resume, resume
 from runflowd.core.refusal import Shape, Step, after_refusal, first_shape, other
+from runflowd.dispatch.bundle import of_packing
 from runflowd.dispatch.lookup import LookUp
 from runflowd.dispatch.prepare import Preparing
 from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, conflict_is_final, submit, takes_subject
@@ -204,7 +205,7 @@ class Dispatch:
         if isinstance(error, ApiError):
             trouble = of_rule(batch.rule, batch.model, error) or of_service(error)
         else:
-            trouble = of_disk(batch.rule, error)
+            trouble = of_disk(batch.rule, error) or of_packing(batch.rule, error)
         if trouble:
             # Wider trouble does not count against the batch, however long it lasts.
             tries, pause = batch.attempts, await context.incidents.report(trouble) - context.clock.now()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import tempfile
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
 import pytest
+from failing_calls import Calls
 from local_service import BASE
 from stage_rig import picture, rule, running
+from structlog.testing import capture_logs
 
 from runflowd.core.lifecycle import ItemState
 
@@ -106,6 +111,41 @@ async def test_a_model_that_takes_an_archive_gets_one(tmp_path: Path) -> None:
 
         assert ("image.jpg", "look.jpg") == (given["file_image"], given["file_reference"])
         assert [picture("a.jpg"), picture("look")] == [archive.read("image.jpg"), archive.read("look.jpg")]
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+@pytest.mark.parametrize("fatal", [1, 2, 5])
+async def test_an_archive_for_which_there_is_no_room_is_made_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fatal: int, *, lasting: bool
+) -> None:
+    """The n-th write to it fails, once or for a minute and a half: told, and bought once in the end (scenario 55)."""
+    calls = Calls(fatal, errno.ENOSPC, lasting=lasting)
+    calls.arm()
+
+    class Full(io.FileIO):
+        def write(self, data: Any) -> int:
+            if calls.refuses("write"):
+                raise OSError(calls.code, os.strerror(calls.code))
+            return super().write(data)
+
+    def temporary() -> io.FileIO:
+        descriptor, path = tempfile.mkstemp(dir=tmp_path)
+        os.unlink(path)  # noqa: PTH108  mkstemp knows text
+        return Full(descriptor, "w+b")
+
+    monkeypatch.setattr("runflowd.dispatch.bundle.tempfile.TemporaryFile", temporary)
+    template = {"image_url": "${file.url}", "zip_url": "${zip.url}", "file_image": "${zip.file}"}
+    with capture_logs() as told:
+        async with running(tmp_path, rule(tmp_path, input=template)) as rig:
+            rig.drop("a.jpg")
+            rig.drop("b.jpg")
+            await anyio.sleep(90)
+            calls.heal()
+            await rig.settled(2)
+
+            assert ({"a.jpg", "b.jpg"}, [1, 1]) == (rig.outputs(), rig.charged())
+    loud = [(line["action"], line["code"]) for line in told if line["log_level"] in {"warning", "error"}]
+    assert [("incident.open", "NOT_PACKED")] == loud
 
 
 async def test_a_folder_may_set_what_its_rule_allows(tmp_path: Path) -> None:
