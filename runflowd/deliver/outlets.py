@@ -46,7 +46,7 @@ class Outlets:
 
     async def ask(self, rule: Rule, call: Callable[..., T], *given: object) -> T:
         """Run a blocking call of a rule's delivery. Raises `Silent` instead while earlier ones get no answer."""
-        if self._is_silent(self._of(rule)):
+        if self.is_silent(rule.name):
             raise Silent(rule.name)
         return await self._of(rule).ask(call, *given)
 
@@ -55,12 +55,14 @@ class Outlets:
         with anyio.CancelScope(shield=True):
             await self._of(rule).ask(call)
 
+    def is_silent(self, rule: str) -> bool:
+        """Whether an answer has been owed to a rule for a minute. To be asked every few seconds."""
+        asking = self._asking.get(rule)
+        return asking is not None and asking.silent_for(self._clock.now()) >= PATIENCE
+
     def silent(self) -> set[str]:
-        """The rules to which an answer has been owed for a minute. To be asked every few seconds."""
-        return {rule for rule, asking in self._asking.items() if self._is_silent(asking)}
+        """The rules of which `is_silent` holds."""
+        return {rule for rule in self._asking if self.is_silent(rule)}
 
     def _of(self, rule: Rule) -> Asking:
         return self._asking.setdefault(rule.name, Asking(writes=True))
-
-    def _is_silent(self, asking: Asking) -> bool:
-        return asking.silent_for(self._clock.now()) >= PATIENCE

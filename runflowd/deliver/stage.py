@@ -66,7 +66,7 @@ class Deliver:
             work=self._work,
             give_back=self._give_back,
             pause=self._pause,
-            stuck=lambda claimed: claimed.item.rule in self._outlets.silent(),
+            stuck=lambda claimed: self._outlets.is_silent(claimed.item.rule),
         )
 
     async def _claim(self, room: int) -> list[Claimed]:

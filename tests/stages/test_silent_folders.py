@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from hanging import hanging, until
+from hanging import hanging, quick, until
 from local_service import BASE
-from stage_rig import picture, rule
+from stage_rig import picture
 
 from runflowd.api.client import Runflow
 from runflowd.api.values import SecretKey, Service
 from runflowd.clock import Clock
 from runflowd.context import Context, Remote
-from runflowd.core.model import BatchLimits, Rule
 from runflowd.incidents import Incidents
 from runflowd.intake import Intake
 from runflowd.store import open_store
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from runflowd.core.model import Rule
+
 pytestmark = pytest.mark.anyio
 
 
@@ -31,11 +32,6 @@ pytestmark = pytest.mark.anyio
 def anyio_backend() -> str:
     """Real time: virtual time stands still while a thread works, and here one works for ever."""
     return "asyncio"
-
-
-def quick(folder: Path, name: str) -> Rule:
-    """A rule over a folder of its own, without long waits."""
-    return rule(folder / name, name=name, settle=0.05, sweep=0.2, batch=BatchLimits(quiet=0.1, max_wait=0.5))
 
 
 @asynccontextmanager

@@ -6,14 +6,15 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from hanging import hanging, until
-from stage_rig import Rig, picture, rule, running
+from hanging import hanging, quick, until
+from stage_rig import Rig, picture, running
 
-from runflowd.core.model import BatchLimits, Rule
 from runflowd.files import Draft
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from runflowd.core.model import Rule
 
 pytestmark = pytest.mark.anyio
 
@@ -32,11 +33,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is noticed within seconds."""
     monkeypatch.setattr("runflowd.deliver.outlets.PATIENCE", 1.0)
     monkeypatch.setattr("runflowd.conveyor.LONGEST_NAP", 0.1)
-
-
-def quick(folder: Path, name: str) -> Rule:
-    """A rule over folders of its own, without long waits."""
-    return rule(folder / name, name=name, settle=0.05, sweep=0.2, batch=BatchLimits(quiet=0.1, max_wait=0.5))
 
 
 def drop(work: Rule, count: int, start: int = 0) -> None:

@@ -8,11 +8,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from stage_rig import rule
+
+from runflowd.core.model import BatchLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import pytest
+
+    from runflowd.core.model import Rule
 
 
 @contextmanager
@@ -35,6 +41,11 @@ def hanging(folder: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
             yield back.set
         finally:
             back.set()
+
+
+def quick(folder: Path, name: str) -> Rule:
+    """A rule over folders of its own, without long waits."""
+    return rule(folder / name, name=name, settle=0.05, sweep=0.2, batch=BatchLimits(quiet=0.1, max_wait=0.5))
 
 
 async def until(fact: Callable[[], bool]) -> None:
