@@ -49,9 +49,6 @@ UPDATE batch SET remote_id = :remote_id, shape = :shape, submitted_at = :now, st
 -- name: batch_ended
 UPDATE batch SET cost = :cost, status = :status WHERE id = :id
 
--- name: wake_batch
-UPDATE batch SET due_at = 0 WHERE remote_id = :remote_id AND state = 'submitted'
-
 -- name: wake_all_batches
 UPDATE batch SET due_at = 0 WHERE state IN ('sealed', 'submitted')
 
@@ -60,9 +57,6 @@ UPDATE batch SET items = :items WHERE id = :id
 
 -- name: open_batches
 SELECT * FROM batch WHERE state IN ('sealed', 'submitted', 'unknown') ORDER BY sealed_at LIMIT :limit
-
--- name: count_open_batches
-SELECT count(*) AS count FROM batch WHERE state IN ('sealed', 'submitted')
 
 -- name: renew_batch_leases
 UPDATE batch SET lease_until = :until WHERE owner = :owner
@@ -96,9 +90,6 @@ ON CONFLICT DO UPDATE SET asset_id = excluded.asset_id, url = excluded.url, conf
 -- name: asset
 SELECT * FROM asset WHERE service = :service AND content = :content AND mime = :mime
 
--- name: forget_asset
-DELETE FROM asset WHERE service = :service AND content = :content AND mime = :mime
-
 -- name: save_fact
 INSERT INTO fact (service, subject, value) VALUES (:service, :subject, :value) ON CONFLICT DO UPDATE SET value = excluded.value
 
@@ -116,7 +107,7 @@ SELECT * FROM incident WHERE scope = :scope
 DELETE FROM incident WHERE scope = :scope
 
 -- name: incidents
-SELECT * FROM incident ORDER BY since
+SELECT scope, code, message, remedy, since, last, count FROM incident ORDER BY since
 
 -- name: output_at
 SELECT output.*, item.rule, item.folder, item.name FROM output JOIN item ON item.id = output.item WHERE output.key = :key
@@ -135,9 +126,6 @@ UPDATE output SET written_at = :now, earlier = '' WHERE path = :path AND item = 
 
 -- name: forget_output
 DELETE FROM output WHERE path = :path
-
--- name: move_output
-UPDATE OR REPLACE output SET path = :after, key = :key, item = :item WHERE path = :before
 
 -- name: clear_incidents
 DELETE FROM incident

@@ -29,4 +29,4 @@ WHERE id > :after AND id <= :until AND folder = :folder AND name = :name AND (:r
 ORDER BY id LIMIT :limit
 
 -- name: newest_item
-SELECT id FROM item ORDER BY id DESC LIMIT 1
+SELECT coalesce(max(id), 0) AS id FROM item

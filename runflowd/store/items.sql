@@ -68,9 +68,10 @@ SELECT DISTINCT folder FROM item WHERE rule = :rule AND current = 1 AND absent_a
 ORDER BY folder LIMIT :limit
 
 -- name: ready_groups
-SELECT snapshot, rule, count(*) AS count, sum(size) AS bytes FROM item
-WHERE state = 'ready' AND NOT EXISTS (SELECT 1 FROM pause WHERE pause.rule IN (item.rule, ''))
-GROUP BY snapshot, rule
+-- A snapshot is the text of one rule, which may have got another name since: then all of its items have.
+SELECT * FROM (SELECT snapshot, min(rule) AS rule, count(*) AS count, sum(size) AS bytes FROM item
+               WHERE state = 'ready' GROUP BY snapshot) AS ready
+WHERE NOT EXISTS (SELECT 1 FROM pause WHERE pause.rule IN (ready.rule, ''))
 
 -- name: ready_of_snapshot
 SELECT id, size FROM item WHERE state = 'ready' AND snapshot = :snapshot ORDER BY id LIMIT :limit
@@ -121,7 +122,7 @@ WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'unknown', 'waiting')
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND due_at <= :now
              AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
              AND rule NOT IN (SELECT value FROM json_each(:paused))
-             ORDER BY id LIMIT :limit)
+             ORDER BY due_at, id LIMIT :limit)
 RETURNING *
 
 -- name: note_gone
@@ -134,7 +135,7 @@ UPDATE item SET noted = 1, owner = NULL WHERE id = :id AND generation = :generat
 UPDATE item SET noted = 2 WHERE id = :id
 
 -- name: absent_done
-SELECT * FROM item WHERE absent_at < :before AND rule = :rule AND state = 'done' AND current = 1
+SELECT * FROM item WHERE rule = :rule AND absent_at IS NOT NULL AND state = 'done' AND current = 1 AND absent_at < :before
   AND EXISTS (SELECT 1 FROM output WHERE output.item = item.id)
 ORDER BY id LIMIT :limit
 
@@ -143,16 +144,24 @@ UPDATE item SET owner = NULL, attempts = :attempts, due_at = :due_at, failure_co
 WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: next_delivery
+WITH RECURSIVE names(rule) AS (
+    SELECT min(rule) FROM item
+    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
 SELECT min(due_at) AS due_at FROM (
-    SELECT min(due_at) AS due_at FROM item WHERE state = 'delivering' AND owner IS NULL
-      AND rule NOT IN (SELECT value FROM json_each(:paused))
+    SELECT (SELECT due_at FROM item WHERE item.rule = names.rule AND state = 'delivering' AND owner IS NULL
+            ORDER BY due_at LIMIT 1) AS due_at
+    FROM names WHERE rule NOT IN (SELECT value FROM json_each(:paused))
     UNION ALL
     SELECT min(due_at) FROM item WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND owner IS NULL
       AND rule NOT IN (SELECT value FROM json_each(:paused)))
 
 -- name: wake_all_deliveries
-UPDATE item SET due_at = 0 WHERE state = 'delivering' OR (state IN ('failed', 'unknown', 'waiting') AND noted <> 1)
+UPDATE item SET due_at = 0 WHERE state = 'delivering'
+
+-- name: wake_all_notes
+UPDATE item SET due_at = 0 WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1
+      AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND due_at > 0
 
 -- name: followers
 SELECT id FROM item WHERE state = 'following' AND source_item = :id ORDER BY id
@@ -174,15 +183,16 @@ SELECT rule, state, (SELECT count(*) FROM item WHERE item.rule = kinds.rule AND 
 FROM kinds WHERE state IS NOT NULL
 
 -- name: count_in_flight
-SELECT count(*) AS count FROM item WHERE state IN ('ready', 'following', 'batched', 'submitted', 'delivering')
+WITH RECURSIVE names(rule) AS (
+    SELECT min(rule) FROM item
+    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
+SELECT count(*) AS count FROM names CROSS JOIN item ON item.rule = names.rule
+WHERE item.state IN ('ready', 'following', 'batched', 'submitted', 'delivering')
 
 -- name: list_items
 SELECT * FROM item
 WHERE current = 1 AND (:rule IS NULL OR rule = :rule) AND (:state IS NULL OR state = :state) AND (:batch IS NULL OR batch = :batch) AND id > :after
 ORDER BY id LIMIT :limit
-
--- name: last_failures
-SELECT * FROM item WHERE state IN ('failed', 'unknown') AND current = 1 ORDER BY ended_at DESC LIMIT :limit
 
 -- name: unnoted_left
 SELECT count(*) AS count FROM item WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1

@@ -34,3 +34,4 @@ def wake_all(connection: Connection) -> None:
     """Let everything be tried at once: after a reload, or when dates on record are worth nothing any more."""
     connection.run("wake_all_batches")
     connection.run("wake_all_deliveries")
+    connection.run("wake_all_notes")

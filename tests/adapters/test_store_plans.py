@@ -1,0 +1,101 @@
+"""How SQLite goes about every statement: by an index, or for a reason that stands here."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from runflowd.store.connection import STATEMENTS
+from runflowd.store.schema import migrations
+
+BOUNDED = frozenset({"incident", "pause", "notice", "story", "snapshot", "planned", "json_each"})
+"""Tables, and other names for them, that hold a row for a rule, an incident or a message: never one for a file."""
+
+COMPUTED = frozenset({"names", "kinds", "prices", "held", "ready", "last"})
+"""What a statement makes for itself: rules, states, prices; a group or two."""
+
+ONE_BATCH = "sorts the rows of one batch"
+ONE_ITEM = "sorts the few outputs of one item"
+OPEN_BATCHES = "sorts the batches that are open, of which there are as many as slots and those that wait for one"
+TROUBLE = "sorts what is in trouble; of that a page is kept"
+A_PERSON_ASKED = "runs once for a command that a person gave"
+
+REASONS = {
+    "claim_batches": OPEN_BATCHES,
+    "doubt_all_purchases": "its index holds the purchases whose outcome is open, and all of them are meant",
+    "incidents": "one row for each thing that is wrong",
+    "items_of_batch": ONE_BATCH,
+    "latest_costs": A_PERSON_ASKED,
+    "latest_snapshots": "one row for each text that a rule ever had, read when rules change",
+    "list_items": "read in pages by the id",
+    "next_delivery": "goes along what is to be noted by its date and stops at the first that nobody holds",
+    "open_batches": OPEN_BATCHES,
+    "output_at": "sorts names that differ in case alone",
+    "outputs_of": ONE_ITEM,
+    "purchases_of_batch": ONE_BATCH,
+    "ready_groups": "counts what is ready, and nothing but the index of that is read",
+    "rename_items": A_PERSON_ASKED,
+    "to_look_at": "its index holds the files that are to be looked at again, and a page of those is meant",
+    "troubled_items": TROUBLE,
+    "twin": "sorts the files of one content",
+    "unnoted_left": "its index holds what is still to be noted, and all of that is counted",
+    "waiting_items": TROUBLE,
+    "wake_all_deliveries": "its index holds what is on its way to the output folders, and all of that is meant",
+}
+"""Statements that read more than an index points to, each with why it may."""
+
+SWEEPING = re.compile(
+    r"SEARCH \w+ USING ("
+    r"INDEX \w+"  # along an index until something fits
+    r"|INTEGER PRIMARY KEY \(rowid>\?\)"
+    r"|INDEX item_state \(rule=\?\)"  # everything of a rule
+    r")"
+)
+
+
+@pytest.fixture(scope="module")
+def plans() -> dict[str, list[str]]:
+    """By statement, the lines of its plan. The program runs no ANALYZE, so the schema is all that SQLite knows."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as raw:
+        for script in migrations():
+            raw.executescript(script)
+        raw.execute(STATEMENTS["begin_plan"])
+        return {name: _plan(raw, text) for name, text in STATEMENTS.items() if name != "begin_plan"}
+
+
+def _plan(raw: sqlite3.Connection, text: str) -> list[str]:
+    values = dict.fromkeys(re.findall(r":(\w+)", text))
+    return [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {text}", values)]
+
+
+def _reads_much(line: str) -> bool:
+    """Whether a step of a plan goes through a table of files, or sorts what it found."""
+    if line.startswith("SCAN "):
+        scanned = line.split()[1]
+        return scanned not in BOUNDED | COMPUTED and not scanned.startswith("(subquery")
+    return line.startswith("USE TEMP B-TREE") or SWEEPING.fullmatch(line) is not None
+
+
+def test_every_statement_has_its_index(plans: dict[str, list[str]]) -> None:
+    """Scenario 137: nothing that runs for a row or a turn goes through all that is known."""
+    found = {name: [line for line in plan if _reads_much(line)] for name, plan in plans.items()}
+
+    assert {name: lines for name, lines in found.items() if lines and name not in REASONS} == {}
+
+
+def test_every_reason_is_still_needed(plans: dict[str, list[str]]) -> None:
+    """An exception outlives its statement easily."""
+    needed = {name for name, plan in plans.items() if any(map(_reads_much, plan))}
+
+    assert set() == REASONS.keys() - needed
+
+
+def test_no_statement_reads_the_table_of_items_itself(plans: dict[str, list[str]]) -> None:
+    """Scenario 137: not even for a reason; where all of something is meant, its own small index is read."""
+    bare = re.compile(r"SCAN (item|other|history|output)")
+    scans = {name: [line for line in plan if bare.fullmatch(line)] for name, plan in plans.items()}
+
+    assert {name: lines for name, lines in scans.items() if lines} == {}
