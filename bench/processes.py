@@ -119,6 +119,6 @@ def daemon(folder: Path, config: str) -> Program:
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "config.yaml"
     source.write_text(config, "utf-8")
-    environment = {"RUNFLOW_API_KEY": "bench", "STATE_DIRECTORY": str(folder / "state")}
+    environment = {"RUNFLOW_API_KEY": "bench", "STATE_DIRECTORY": str(folder / "state"), "HOME": str(folder)}
     command = ("bench.launch", str(source)) if "BENCH_PROFILE" in os.environ else ("runflowd", "run", "-c", str(source))
     return Program(folder / "daemon.log", "-m", *command, environment=environment)

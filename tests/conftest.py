@@ -4,14 +4,78 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import own_home
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+
+WAITS = (
+    "system",
+    "stages",
+    "fuzz",
+    "local/service",
+    "docs/test_commands.py",
+    "docs/test_imports.py",
+    "docs/test_manual.py",
+    "adapters/test_api_local.py",
+    "adapters/test_api_network.py",
+    "adapters/test_api_sockets.py",
+    "adapters/test_doctor_looks.py",
+    "adapters/test_files.py",
+    "adapters/test_files_races.py",
+    "adapters/test_notify_channels.py",
+    "adapters/test_state_files.py",
+    "adapters/test_store.py",
+    "adapters/test_systemd.py",
+    "adapters/test_watch.py",
+    "adapters/test_web_callbacks.py",
+    "adapters/test_web_server.py",
+)
+"""Where tests wait for threads, processes or time: those that a busy machine could shake (`-m waits`)."""
+
+PROMISES = (
+    "adapters/test_state_files.py",
+    "adapters/test_store.py",
+    "adapters/test_store_model.py",
+    "adapters/test_store_trouble.py",
+    "core/test_life_model.py",
+    "stages/test_doubt.py",
+    "stages/test_every_call.py",
+    "stages/test_kept_state.py",
+    "stages/test_kills.py",
+    "stages/test_purchase.py",
+    "system/test_kill_matrix.py",
+    "system/test_recovery.py",
+)
+"""Where tests are about money, kills or the store: one that fails there is never asked again (`-m promise`)."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let nothing that tests do reach the state of who runs them."""
+    home = tempfile.TemporaryDirectory(prefix="runflowd-home-", ignore_cleanup_errors=True)
+    config.add_cleanup(home.cleanup)
+    own_home.move_into(Path(home.name))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by where they stand."""
+    for item in items:
+        path = item.path.relative_to(HERE)
+        names = {str(place) for place in (path, *path.parents)}
+        if names.intersection(WAITS):
+            item.add_marker(pytest.mark.waits)
+        if names.intersection(PROMISES):
+            item.add_marker(pytest.mark.promise)
+
 
 # How long an example takes says something about the machine, not about the law that it tries.
 # A gate that asks the same twice gets the same answer; new examples are tried wherever people work.

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+import own_home
 from daemon_process import Installation, Service, until
 
 from tests.soak.auditing import problems
@@ -27,6 +28,7 @@ def soak(options: argparse.Namespace) -> int:
     """Run the rounds; 0 when all of them ended well."""
     folder = options.folder or Path(tempfile.mkdtemp(prefix="runflowd-soak-"))
     _say(f"seed {options.seed}, folder {folder}")
+    own_home.move_into(folder)
     began = time.monotonic()
     rounds = 0
     with Service(folder / "service") as service:
