@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_VENV := build/test-venv
 TEST_BIN := $(TEST_VENV)/bin
+TEST_WHEEL := PYTHONSAFEPATH=1 RUNFLOWD_TEST_INSTALLED=1 $(TEST_BIN)/pytest -p no:randomly
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-input --constraint .ci/constraints.txt
 COVERAGE ?= 90
 ROUNDS ?= 10
@@ -16,7 +17,7 @@ SEED ?=
 TARGET ?= yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports schema format bench soak fuzz weights clean distclean
+.PHONY: help demo test again check lint types imports schema format bench soak fuzz weights clean distclean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,7 +30,11 @@ test: $(TEST_VENV)/stamp-$(STAMP) ## Build the wheel, install it, and test the i
 	$(TEST_BIN)/python -m pip wheel $(PIP_OPTIONS) --no-deps --no-build-isolation --wheel-dir build/wheel .
 	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --force-reinstall build/wheel/*.whl
 	$(TEST_BIN)/python -P -m runflowd.local.weights
-	PYTHONSAFEPATH=1 RUNFLOWD_TEST_INSTALLED=1 $(TEST_BIN)/pytest -p no:randomly --numprocesses 3 --dist loadfile --cov --cov-fail-under $(COVERAGE)
+	$(TEST_WHEEL) --numprocesses 3 --dist loadfile --cov --cov-fail-under $(COVERAGE)
+
+again: ## Ask once more, one by one, what failed in the last `make test`; never what is about money, kills or the store
+	$(TEST_WHEEL) --last-failed --last-failed-no-failures none --collect-only --quiet -m promise; test $$? -eq 5
+	$(TEST_WHEEL) --last-failed --last-failed-no-failures none
 
 check: lint types imports schema test ## Everything that must hold before a change goes in
 

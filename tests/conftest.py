@@ -24,6 +24,7 @@ WAITS = (
     "fuzz",
     "local/service",
     "docs/test_commands.py",
+    "docs/test_gate.py",
     "docs/test_imports.py",
     "docs/test_manual.py",
     "adapters/test_api_local.py",

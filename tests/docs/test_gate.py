@@ -1,0 +1,66 @@
+"""The gate asks what failed once more, alone, and never twice about the same test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SECOND_TIME_LUCKY = """
+import pathlib, pytest
+@pytest.mark.{marker}
+def test_shaky():
+    asked = pathlib.Path(__file__).with_name("asked")
+    before = asked.exists()
+    asked.touch()
+    assert before and {holds}
+def test_firm():
+    pass
+"""
+
+GATE = """
+TEST_WHEEL := {python} -m pytest -p no:randomly
+.PHONY: check again
+check:
+\t$(TEST_WHEEL)
+
+{again}
+"""
+
+
+@pytest.mark.parametrize(
+    ("marker", "holds", "known", "verdict"),
+    [
+        ("waits", True, "", (True, True)),
+        ("waits", False, "", (False, False)),
+        ("promise", True, "", (False, False)),
+        ("waits", True, "test_it.py::test_shaky\n", (False, False)),
+    ],
+    ids=["a flaky one is named", "one that fails again is red", "never about money", "never a second time"],
+)
+def test_what_fails_is_asked_once_more(
+    tmp_path: Path, marker: str, holds: bool, known: str, verdict: tuple[bool, bool]
+) -> None:
+    """Green and named as flaky, or red (scenario 153)."""
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    (tmp_path / ".ci" / "flaky").write_text(f"# A comment.\n{known}")
+    _, _, again = (ROOT / "Makefile").read_text().partition("\nagain:")
+    rule = "again:" + again.partition("\n\n")[0]
+    (tmp_path / "Makefile").write_text(GATE.format(python=sys.executable, again=rule))
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\nmarkers = ['waits', 'promise']\n")
+    (tmp_path / "test_it.py").write_text(SECOND_TIME_LUCKY.format(marker=marker, holds=holds))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "MAKE", "COV"))}
+
+    ended = subprocess.run(
+        ["bash", ".ci/run"], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False, timeout=120
+    )
+
+    told = ended.stdout + ended.stderr
+    assert "These failed:\ntest_it.py::test_shaky\n" in told
+    assert verdict == (ended.returncode == 0, "FLAKY" in told), told
