@@ -121,6 +121,10 @@ class CreatedItem:
     status: Status = Status.PENDING
     word: str = ""
 
+    @property
+    def ended(self) -> bool:
+        return self.status.ended
+
 
 @dataclass(frozen=True, slots=True)
 class Created:
@@ -150,7 +154,13 @@ class Batch:
         """Whether nothing more will happen: by its word, or by its counters where no source lists the word."""
         if self.status.ended or self.word.lower() in UNDERWAY or not self.total:
             return self.status.ended
-        return (self.succeeded or 0) + (self.failed or 0) + (self.cancelled or 0) >= self.total
+        return (self.items_ended or 0) >= self.total
+
+    @property
+    def items_ended(self) -> int | None:
+        """How many items have ended, by its counters; None where it has none."""
+        told = [each for each in (self.succeeded, self.failed, self.cancelled) if each is not None]
+        return sum(told) if told else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,8 +85,8 @@ def poll_delay(age: float, usual: float | None, base: float, *, jitter: float = 
     """Return the seconds until a batch of `age` seconds is worth another look.
 
     While the model's `usual` duration lies well ahead, half of the remaining time is waited; around
-    it, `base`; past it, a tenth of the overrun, so that a batch that hangs for a day costs little. The
-    wait stays within [base, cap], before `jitter` (in [0, 1)) adds up to a fifth.
+    it, `base`; past it, a tenth of the overrun, so that a batch that hangs for a day costs little. Without
+    a `usual`, a tenth of its age. The wait stays within [base, cap], before `jitter` (in [0, 1)) adds up to a fifth.
     """
     expected = usual if usual is not None and 0.0 < usual < LONGEST_WAIT * 24 else 0.0
     ahead = expected * 0.8 - age

@@ -19,6 +19,7 @@ from runflowd.local.errors import Refusal
 from runflowd.local.faults import Faults  # noqa: TC001 - pydantic reads it
 from runflowd.local.identity import dollars
 from runflowd.local.readings import Readings  # noqa: TC001 - pydantic reads it
+from runflowd.local.worker import resume_stuck
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -80,6 +81,7 @@ def apply(service: Service, switches: Switches) -> None:
         service.readings = switches.readings
     if switches.faults is not None:
         service.plan.switch(switches.faults)
+        resume_stuck(service)
     if switches.balance is not None:
         service.set_balance(switches.balance)
 

@@ -86,6 +86,10 @@ class Readings(BaseModel):
     items: Literal["ordered", "shuffled", "doubled", "missing"] = Field(
         "ordered", description="Items of a batch as lists show them; `missing` leaves out the last."
     )
+    detail: Literal["items", "counters", "bare"] = Field(
+        "items",
+        description="What a batch tells of its items: each one's status and the counters, the counters, nothing.",
+    )
     create_status: Literal[201, 200, 202] = Field(201, description="The HTTP status of a creation.")
     create_id: Literal["id", "run_id"] = Field("id", description="The name of a new run's id.")
     fields: Literal["documented", "missing", "null", "extra"] = Field(

@@ -120,6 +120,14 @@ ARRANGED: dict[str, Callable[[list[Any]], list[Any]]] = {
 }
 
 
+def _counters(fields: Mapping) -> Mapping:
+    return {key: value for key, value in fields.items() if key != "items"} if "items_total" in fields else fields
+
+
+def _bare(fields: Mapping) -> Mapping:
+    return {key: value for key, value in _counters(fields).items() if not key.startswith("items_")}
+
+
 def _cost(convert: Callable[[str], float | None]) -> Callable[[Mapping], Mapping]:
     def rule(fields: Mapping) -> Mapping:
         if isinstance(fields.get("cost"), str):
@@ -168,6 +176,7 @@ def _is_uuid(value: Any) -> bool:
 RULES: dict[str, dict[Any, Callable[[Mapping], Mapping]]] = {
     "fields": {"missing": _missing, "null": _null, "extra": _extra},
     "items": {kind: _items(kind) for kind in ARRANGED},
+    "detail": {"counters": _counters, "bare": _bare},
     "sequence_base": {1: _sequence},
     "cost": {"number": _cost(float), "null": _cost(lambda _: None)},
     "failure": {"sample": _failure_sample, "error": _failure_error, "reason": _failure_reason},

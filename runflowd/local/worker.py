@@ -48,11 +48,18 @@ def resume(service: Service, runs: list[sqlite3.Row] | None = None) -> None:
             service.storage.run(f"{sql} AND id = ?", run["id"])
 
 
+def resume_stuck(service: Service) -> None:
+    """Queue again the runs that a fault holds; those in work are left alone."""
+    running = service.storage.all("SELECT * FROM runs WHERE status = 'running'")
+    resume(service, [run for run in running if run["id"] not in service.in_work])
+    service.work.set()
+
+
 async def work(service: Service) -> None:
     """One worker, for ever."""
     page, limiter = 1, CapacityLimiter(1)
     while True:
-        claimed = _claim(service, page)
+        claimed = _claim(service, 1 if service.plan.faults.runs else page)  # in trials each run ends by itself
         if not claimed:
             await service.work.wait(60.0)
             continue

@@ -27,7 +27,7 @@ def record_answer(connection: Connection, item: Item, answer: Answer, now: float
     if answer.status is Status.SUCCEEDED:
         cost = "" if answer.cost is None else f" and cost ${answer.cost}"
         detail = f"run {answer.run_id or item.run_id} succeeded{cost}"
-        move(connection, item.id, ItemState.SUBMITTED, ItemState.DELIVERING, now=now, detail=detail)
+        move(connection, item.id, item.state, ItemState.DELIVERING, now=now, detail=detail)
         return
     code, reason = failure_of(answer)
     move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, code=code, reason=reason, now=now)

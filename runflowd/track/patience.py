@@ -31,8 +31,11 @@ class Patience:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def wait_more(self, batch: Batch, word: str, attempts: int = 0) -> None:
-        """Give the batch back until its next look, and say once when it has taken far too long."""
+    async def wait_more(self, batch: Batch, word: str, *, attempts: int = 0, yielding: bool = False) -> None:
+        """Give the batch back until its next look, and say once when it has taken far too long.
+
+        `yielding` says that some of its items have ended, so that the others may at any time.
+        """
         context = self._context
         now = context.clock.wall()
         age = max(0.0, now - (batch.submitted_at or now))
@@ -50,7 +53,11 @@ class Patience:
                 batch=batch.id,
             )
         pause = poll_delay(
-            age, usual, context.remote.poll, jitter=context.clock.jitter(), cap=300.0 if stalled else 30.0
+            age,
+            None if yielding else usual,
+            context.remote.poll,
+            jitter=context.clock.jitter(),
+            cap=300.0 if stalled else 30.0,
         )
         await context.store.write(
             lambda connection: release(

@@ -7,25 +7,26 @@ from typing import TYPE_CHECKING
 import structlog
 
 from runflowd.api.errors import ApiError, Permanent
-from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.refusal import Shape
-from runflowd.core.results import match
 from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE
 from runflowd.store.batches import Batch, Lease, claim_batches, move_batch, next_due, release
 from runflowd.store.history import items_held, record_try
 from runflowd.store.items import Item, items_of_batch, move
 from runflowd.track.answers import answer_of, record_answer
+from runflowd.track.items import is_news, read_items, wanted
 from runflowd.track.patience import Patience, usual_subject
 from runflowd.trouble import of_service, unexpected
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from runflowd.api.values import Batch as SeenBatch
+    from runflowd.api.values import Item as Answer
     from runflowd.api.values import Run
     from runflowd.context import Context
     from runflowd.store import Connection
@@ -34,8 +35,6 @@ log = structlog.get_logger()
 
 LOOKS_FOR_MISSING = 5
 """Looks at an ended batch, or at one the service does not know, before its silence is believed."""
-
-MOST_PAGES = 200
 
 POLLS = 8
 """Batches looked at at once."""
@@ -84,57 +83,57 @@ class Track:
 
     async def _look_at_batch(self, batch: Batch, remote_id: str, items: list[Item], waiting: list[Item]) -> None:
         seen = await self._context.remote.api.batch(remote_id)
-        if not seen.ended:
-            await self._patience.wait_more(batch, seen.word)
-            return
-        answers = await self._read_items(remote_id)
-        reach("results.read")
-        matched = match(items, answers)
-        pending = [item for item, answer in matched.pairs if not answer.status.ended and item in waiting]
-        silent = [item for item in matched.missing if item in waiting]
-        results = [(item, answer) for item, answer in matched.pairs if item in waiting and answer.status.ended]
-        if matched.strange:
-            log.warning("unknown items", action="batch.strange", batch=batch.id, count=len(matched.strange))
+        matched, trouble = await read_items(self._context.remote.api, remote_id, items, wanted(seen, items, waiting))
+        results = [(item, answer) for item, answer in matched.pairs if is_news(item, answer)]
         await self._record(batch, results)
-        if (pending or silent) and batch.attempts < LOOKS_FOR_MISSING:
+        if trouble:
+            raise trouble
+        recorded = {item.id for item, _ in results}
+        left = [item for item in waiting if item.id not in recorded]
+        if not left:  # whatever the batch says of itself
+            await self._end(batch, seen.word, seen.cost, [])
+        elif not seen.ended:
+            await self._patience.wait_more(batch, seen.word, yielding=len(left) < len(items))
+        else:
+            if matched.strange:
+                log.warning("unknown items", action="batch.strange", batch=batch.id, count=len(matched.strange))
+            await self._look_for_missing(batch, seen, [item for item in matched.missing if item in left], left)
+
+    async def _look_for_missing(self, batch: Batch, seen: SeenBatch, silent: list[Item], left: list[Item]) -> None:
+        """The batch has ended, and `left` have not, or are not listed at all, as `silent`."""
+        if batch.attempts < LOOKS_FOR_MISSING:
             await self._patience.wait_more(batch, seen.word, attempts=batch.attempts + 1)
-        elif pending:
+        elif len(silent) < len(left):
             await self._patience.wait_more(batch, seen.word, attempts=batch.attempts)
         else:
             await self._end(batch, seen.word, seen.cost, silent)
 
-    async def _read_items(self, remote_id: str) -> list[Answer]:
-        answers: list[Answer] = []
-        cursor: str | None = None
-        seen: set[str | None] = set()
-        while cursor not in seen and len(seen) < MOST_PAGES:
-            seen.add(cursor)
-            page = await self._context.remote.api.items(remote_id, cursor)
-            answers += page.items
-            cursor = page.next
-            if cursor is None:
-                break
-        return answers
-
     async def _look_at_runs(self, batch: Batch, waiting: list[Item]) -> None:
         results: list[tuple[Item, Answer]] = []
         lost: list[str] = []
+        trouble: ApiError | None = None
         for item in waiting:
             try:
                 run = await self._run_of(item)
             except Permanent as error:  # one run's trouble is not the others'
                 lost.append(str(error))
                 continue
+            except ApiError as error:
+                trouble = error
+                break
             if run is None:
                 lost.append("no run at the service carries its reference")
             elif run.status.ended:
                 results.append((item, answer_of(item, run)))
         reach("results.read")
         await self._record(batch, results)
+        if trouble:
+            raise trouble
         if lost and batch.attempts < LOOKS_FOR_MISSING:
             await self._patience.wait_more(batch, "running", attempts=batch.attempts + 1)
         elif len(results) + len(lost) < len(waiting):
-            await self._patience.wait_more(batch, "running", attempts=batch.attempts)
+            left = len(waiting) - len(results)
+            await self._patience.wait_more(batch, "running", attempts=batch.attempts, yielding=left < batch.items)
         elif lost:
             await self._disown(batch, lost[0])
         else:
