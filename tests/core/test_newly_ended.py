@@ -40,7 +40,7 @@ UNDERWAY = [Row("a", True), Row("b", False), Row("c", False)]
         (UNDERWAY, None, set()),
         ([Row("a", True), Row("b", True), Row("c", False)], 2, {"b"}),
         ([Row("", True, run_id="run-c")], None, {"c"}),
-        ([Row("", True, sequence=1), Row("", True, sequence=2)], None, {"b", "c"}),
+        ([Row("", True, sequence=each) for each in (1, 2, 3)], None, {"b", "c"}),
         ([Row("x", True)], 1, set()),
         ([], 1, set()),
         ([], 2, None),
