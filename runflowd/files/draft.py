@@ -138,15 +138,21 @@ class Draft:
         return Written(relative, written.stat, written.sha256)
 
     def discard(self) -> None:
-        """Remove the draft and close it. Does nothing after a commit; never raises."""
-        if self._name:
-            with suppress(OSError):
-                os.unlink(self._name, dir_fd=self._folder)
-            self._name = ""
-        for descriptor in (self._file, self._folder):
-            if descriptor >= 0:
-                os.close(descriptor)
+        """Remove the draft and close it. Does nothing after a commit; never raises.
+
+        A share may answer a close with the error of an earlier write, but what was committed is synced
+        already, and the descriptor is gone in any case (close(2)): its number may be another file's by now.
+        """
+        name, self._name = self._name, ""
+        file, folder = self._file, self._folder
         self._file = self._folder = -1
+        if name:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=folder)
+        for descriptor in (file, folder):
+            if descriptor >= 0:
+                with suppress(OSError):
+                    os.close(descriptor)
 
     def _rename(self, name: str, path: str, replaces: Stat | None, *, overwrite: bool) -> None:
         if replaces is not None or overwrite:

@@ -85,8 +85,8 @@ def opened_folder(doing: str, root: str, relative: str, *, make: bool = False) -
         for depth, part in enumerate(parts, 1):
             here = joined(root, "/".join(parts[:depth]))
             below = _step_into(doing, here, part, descriptor, make=make)
-            os.close(descriptor)
-            descriptor = below
+            above, descriptor = descriptor, below
+            os.close(above)
         yield descriptor
     finally:
         os.close(descriptor)

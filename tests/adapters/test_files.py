@@ -363,6 +363,42 @@ class TestRead:
         assert ["Give uid 65534 access."] == lines
 
 
+class TestDiscard:
+    """A draft that is given up is cleared away, whatever the disk says to that."""
+
+    @pytest.fixture
+    def refused(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """The descriptors whose closing was answered with an error, as a share over its quota does (close(2))."""
+        closed: list[int] = []
+        close = os.close
+
+        def full(descriptor: int) -> None:
+            close(descriptor)
+            if sys._getframe(1).f_code.co_filename.endswith("draft.py"):
+                closed.append(descriptor)
+                raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+        monkeypatch.setattr(os, "close", full)
+        return closed
+
+    def test_an_error_of_closing_leaks_nothing_and_closes_nothing_twice(self, output: str, refused: list[int]) -> None:
+        """A number closed twice may be somebody else's file by then."""
+        before = open_descriptors()
+        draft = files.start_draft(output, "", limit=10)
+
+        draft.discard()
+        draft.discard()
+
+        assert (2, True) == (len(refused), draft.closed)
+        assert (before, []) == (open_descriptors(), names_in(output))
+
+    @pytest.mark.usefixtures("refused")
+    def test_what_went_wrong_first_is_what_is_told(self, output: str) -> None:
+        """A full disk pauses the rule; an error of closing, told in its place, would not."""
+        with pytest.raises(files.TooBig), files.start_draft(output, "", limit=1) as draft:
+            draft.write(b"12")
+
+
 class TestDraft:
     """A file appears whole or not at all."""
 
