@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = sqlite3.Row
 
+BUSY_WAIT = 10.0
+"""Seconds that a statement waits for another program to let go of the state file."""
+
 
 class Locked(StoreError):
     """Another process has this state file open for work."""
@@ -119,7 +122,7 @@ def connect(path: Path, *, readonly: bool = False) -> Connection:
             cached_statements=256,
         )
         raw.row_factory = sqlite3.Row
-        raw.execute("PRAGMA busy_timeout = 10000")
+        raw.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_WAIT)}")
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute("PRAGMA cache_size = -2048")  # KiB; what is not here is in the page cache of the system
         if not readonly:

@@ -30,18 +30,23 @@ class NotDurable(StoreError):
     """A change could not be written; it did not happen and no money may move on its strength."""
 
     def __init__(self, path: Path, trouble: sqlite3.Error) -> None:
-        super().__init__(
-            f"{path}: could not be written ({trouble}). Free space on that disk; work goes on by itself then."
-        )
+        said = _held(trouble) or f"could not be written ({trouble}). Free space on that disk"
+        super().__init__(f"{path}: {said}; work goes on by itself then.")
 
 
 class NotReadable(StoreError):
     """What is on record could not be looked up; nothing was changed."""
 
     def __init__(self, path: Path, trouble: sqlite3.Error) -> None:
-        super().__init__(
-            f"{path}: could not be read ({trouble}). Check the disk it lies on; work goes on by itself when it answers."
-        )
+        said = _held(trouble) or f"could not be read ({trouble}). Mend the disk it lies on"
+        super().__init__(f"{path}: {said}; work goes on by itself then.")
+
+
+def _held(trouble: sqlite3.Error) -> str:
+    """What is wrong, and what to do, when another program keeps the state file from being used; else ""."""
+    if getattr(trouble, "sqlite_errorcode", 0) & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return ""
+    return f"another program holds it ({trouble}). Let that one end: a backup, or a shell of sqlite3 in a transaction"
 
 
 class _Ticket(Generic[T]):
@@ -87,20 +92,31 @@ class Store:
         return ticket.result  # type: ignore[return-value]  # set whenever there is no error
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on the reading connection: sees all that was committed, changes nothing.
+        """Run `work` on the reading connection: sees all that was committed, as of one moment; changes nothing.
 
         Raises `NotReadable` when the disk does not answer.
         """
         async with self._reading:
             try:
-                return await anyio.to_thread.run_sync(work, self._reader)
+                return await anyio.to_thread.run_sync(self._at_one_moment, work)
             except sqlite3.Error as trouble:
                 raise NotReadable(self.path, trouble) from trouble
+
+    def _at_one_moment(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction, so that all its statements see the same commits (sqlite.org/isolation.html)."""
+        raw = self._reader.raw
+        try:
+            _roll_back(raw)
+            raw.execute("BEGIN DEFERRED")
+            return work(self._reader)
+        finally:
+            with suppress(sqlite3.Error):  # then the next read begins with it
+                _roll_back(raw)
 
     def _commit(self, tickets: list[_Ticket[Any]]) -> None:
         raw = self._writer.raw
         try:
-            self._roll_back()
+            _roll_back(raw)
             raw.execute("BEGIN IMMEDIATE")
             for ticket in tickets:
                 self._attempt(ticket)
@@ -110,13 +126,9 @@ class Store:
             for ticket in tickets:
                 ticket.error = NotDurable(self.path, trouble)
             with suppress(sqlite3.Error):  # then the next commit begins with it
-                self._roll_back()
+                _roll_back(raw)
         for ticket in tickets:
             ticket.done = True
-
-    def _roll_back(self) -> None:
-        if self._writer.raw.in_transaction:
-            self._writer.raw.execute("ROLLBACK")
 
     def _attempt(self, ticket: _Ticket[Any]) -> None:
         raw = self._writer.raw
@@ -129,6 +141,11 @@ class Store:
             raw.execute("ROLLBACK TO ticket")
             ticket.error = error
         raw.execute("RELEASE ticket")
+
+
+def _roll_back(raw: sqlite3.Connection) -> None:
+    if raw.in_transaction:
+        raw.execute("ROLLBACK")
 
 
 @asynccontextmanager

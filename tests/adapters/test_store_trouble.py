@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from failing_calls import Calls, fail_database
 
+from runflowd.control.alone import Alone
 from runflowd.store import open_store
+from runflowd.store.connection import connect
 from runflowd.store.store import NotDurable, NotReadable
 
 if TYPE_CHECKING:
@@ -57,3 +59,54 @@ async def test_a_disk_that_refuses_even_the_way_back_leaves_nothing_half_done(tm
         await store.write(remember)
 
         assert (None, "is written") == (lost, await store.read(recall))
+
+
+async def test_what_is_read_in_one_go_is_of_one_moment(tmp_path: Path) -> None:
+    """Two statements of one read, with a commit between them, see the same state."""
+    async with open_store(tmp_path / "state.db") as store:
+        other = connect(tmp_path / "state.db")
+
+        def twice(connection: Connection) -> tuple[str | None, str | None]:
+            before = recall(connection)
+            remember(other)
+            return before, recall(connection)
+
+        seen = await store.read(twice)
+        after = await store.read(recall)
+        other.raw.close()
+
+    assert ((None, None), "is written") == (seen, after)
+
+
+async def test_a_read_that_raises_leaves_the_next_one_fresh(tmp_path: Path) -> None:
+    """A snapshot left open would show the past for ever."""
+
+    def refuse(connection: Connection) -> None:
+        recall(connection)
+        raise LookupError
+
+    async with open_store(tmp_path / "state.db") as store:
+        with pytest.raises(LookupError):
+            await store.read(refuse)
+        await store.write(remember)
+
+        assert "is written" == await store.read(recall)
+
+
+async def test_a_state_file_that_another_program_holds_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing about free space, which is not what is missing; the daemon and a command without one say the same."""
+    monkeypatch.setattr("runflowd.store.connection.BUSY_WAIT", 0.01)
+    config = tmp_path / "runflowd.yaml"
+    config.write_text(f"service: local\nstate: {tmp_path / 'state.db'}\nrules: {{}}\n")
+    held = "state.db: another program holds it"
+    async with open_store(tmp_path / "state.db") as store:
+        holder = connect(tmp_path / "state.db")
+        holder.raw.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(NotDurable, match=held):
+            await store.write(remember)
+        with pytest.raises(NotDurable, match=held):
+            Alone(config).answer("pause", {"everything": True})
+        holder.raw.close()
