@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 from runflowd.control.reach import short
@@ -40,6 +41,8 @@ def ask(source: Path, name: str, parameters: Mapping[str, Any]) -> Answer | None
 
 def _exchange(path: Path, name: str, body: bytes) -> Answer | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as link:
+        # A full queue is waited for by this option alone: with `settimeout` it is refused at once (unix(7)).
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", *_as_timeval(PATIENCE)))
         with short(path) as address:
             link.connect(address)
         link.settimeout(PATIENCE)
@@ -49,6 +52,11 @@ def _exchange(path: Path, name: str, body: bytes) -> Answer | None:
         while piece := link.recv(1 << 18):
             pieces.append(piece)
     return _read(b"".join(pieces))
+
+
+def _as_timeval(seconds: float) -> tuple[int, int]:
+    """Whole seconds and microseconds."""
+    return divmod(round(seconds * 1e6), 1_000_000)
 
 
 def _read(reply: bytes) -> Answer | None:

@@ -8,7 +8,8 @@ import re
 import signal
 import socket
 import stat
-from contextlib import contextmanager
+import threading
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from daemon_process import picture, until
 
 from runflowd import __version__
 from runflowd.control.alone import Alone
+from runflowd.control.client import ask
 from runflowd.control.reach import LONGEST, short
 from runflowd.places import control_sockets
 
@@ -336,3 +338,24 @@ def test_a_plan_needs_neither_a_daemon_nor_a_state_file(desk: Desk) -> None:
         entry["path"]: entry["fate"] for entry in whole["files"]
     }
     assert (False, {}) == (desk.state.exists(), desk.outputs())
+
+
+def test_a_socket_that_takes_nobody_in_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that stands still lets its queue fill; then the state file is asked (scenario 136)."""
+    path, queued = tmp_path / "control.sock", []
+    monkeypatch.setattr("runflowd.control.client.control_sockets", lambda _: [path])
+    monkeypatch.setattr("runflowd.control.client.PATIENCE", 0.2)
+    with socket.socket(socket.AF_UNIX) as listener, ExitStack() as stack:
+        listener.bind(str(path))
+        listener.listen(0)
+        with suppress(BlockingIOError):
+            while True:
+                queued.append(stack.enter_context(socket.socket(socket.AF_UNIX)))
+                queued[-1].setblocking(False)
+                queued[-1].connect(str(path))
+        answers: list[object] = []
+        asking = threading.Thread(target=lambda: answers.append(ask(tmp_path, "status", {})), daemon=True)
+        asking.start()
+        asking.join(30)
+
+    assert [None] == answers
