@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.bell import Bells
 from runflowd.config import Limits
+from runflowd.hint_queue import HintQueue
 from runflowd.storms import Storms
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Context:
     rules: dict[str, Rule]
     limits: Limits = field(default_factory=Limits)
     bells: Bells = field(default_factory=Bells)
-    looks: deque[Look] = field(default_factory=lambda: deque(maxlen=4096))
+    looks: HintQueue = field(default_factory=HintQueue)
     beats: dict[str, float] = field(default_factory=dict)
     storms: Storms = field(init=False)
 
@@ -69,7 +69,7 @@ class Context:
 
     def look(self, rule: str, path: str) -> None:
         """Hint that the folder of `path` deserves a look: what was known of that file is out of date."""
-        self.looks.append(Look(rule, path.rpartition("/")[0]))
+        self.looks.add(Look(rule, path.rpartition("/")[0]))
         self.bells.intake.ring()
 
     def nap(self, due_at: float | None, *scopes: str) -> float:

@@ -106,7 +106,7 @@ class Control:
         reach("command.recorded")
         log.info("asked for over the control socket", action=f"control.{name}", **_told(parameters))
         for row in await context.store.read(lambda connection: connection.all("to_look_at", limit=MOST_LOOKS)):
-            context.looks.append(Look(row["rule"], os.fsdecode(row["folder"])))
+            context.looks.add(Look(row["rule"], os.fsdecode(row["folder"])))
         context.bells.ring_all()
         return answer
 

@@ -19,6 +19,7 @@ class Suspects:
         self._patience = max(PATIENCE, SETTLES * settle)
         self._found: dict[str, int] = {}
         self._waiting: list[tuple[float, dict[str, int]]] = []
+        self._excused = False
 
     def __repr__(self) -> str:
         return f"<Suspects of {len(self._waiting)} sweeps, due {self.due}>"
@@ -32,8 +33,14 @@ class Suspects:
         """The sweep found a file that nobody knew."""
         self._found[folder] = self._found.get(folder, 0) + 1
 
+    def excuse(self) -> None:
+        """Hints were thrown away: whatever this sweep or an earlier one found, an event may have told of it."""
+        self._found, self._waiting, self._excused = {}, [], True
+
     def swept(self, now: float) -> None:
         """The sweep is over; what it found is judged when every event that is on its way has come."""
+        if self._excused:
+            self._found, self._excused = {}, False
         if self._found:
             self._waiting.append((now + self._patience, self._found))
             self._found = {}

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from runflowd.context import Look
+from runflowd.hint_queue import MAX_HINTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,7 @@ class Hints:
         """Turn what the watcher noticed into hints; where it may have missed something, let a sweep be due."""
         if changes.everything:
             for shelf in shelves.values():
-                shelf.sweep_due, shelf.deaf = 0.0, True
+                shelf.hints_lost()
         for paths, deep in ((changes.folders, False), (changes.trees, True)):
             for path in paths:
                 for name, shelf in shelves.items():
@@ -48,9 +49,10 @@ class Hints:
                     if path == root and deep:
                         # A root armed anew. Before its first sweep there is nothing to catch up with.
                         shelf.deaf = True
-                        shelf.sweep_due = 0.0 if shelf.swept else shelf.sweep_due
+                        if shelf.swept:
+                            shelf.hints_lost()
                     elif path == root or path.startswith(f"{root}/"):
-                        self._context.looks.append(Look(name, path[len(root) + 1 :], deep))
+                        self._context.looks.add(Look(name, path[len(root) + 1 :], deep))
 
     async def deal(self, shelves: Mapping[str, Shelf]) -> None:
         """Give each rule the folders that it should look at."""
@@ -58,14 +60,17 @@ class Hints:
         if now >= self._facts_due:
             self._facts_due = now + FACTS
             for row in await self._context.store.read(lambda connection: connection.all("to_look_at", limit=100)):
-                self._context.looks.append(Look(row["rule"], os.fsdecode(row["folder"])))
+                self._context.looks.add(Look(row["rule"], os.fsdecode(row["folder"])))
         ready = [look for due, look in self._second_looks if due <= now]
         self._second_looks = [entry for entry in self._second_looks if entry[0] > now]
-        for looks, again in ((ready, False), (self._context.looks, True)):
+        hints, lost = self._context.looks.take()
+        for looks, again in ((ready, False), (hints, True)):
             for look in looks:
                 if (shelf := shelves.get(look.rule)) is not None and shelf.opened:
                     shelf.looks.setdefault(look, again)
-        self._context.looks.clear()
+        for name, shelf in shelves.items():
+            if name in lost or len(shelf.looks) > MAX_HINTS:
+                shelf.hints_lost()
 
     async def follow(self, shelf: Shelf) -> None:
         """Look where hints of one rule point, at so many folders as a turn has time for."""
@@ -75,8 +80,10 @@ class Hints:
                 continue
             shelf.suspects.heard(look.folder, deep=look.deep)
             await self._looking.tree(shelf, look.folder, deep=look.deep)
-            if look.deep and again:
+            if look.deep and again and len(self._second_looks) < MAX_HINTS:
                 self._second_looks.append((self._context.clock.now() + SECOND_LOOK, look))
+            elif look.deep and again:
+                shelf.hints_lost()
 
     def deadlines(self) -> list[float]:
         """When second looks are due, in monotonic seconds."""

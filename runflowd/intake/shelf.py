@@ -36,7 +36,8 @@ class Shelf:
     that it changed, and what waits must be worded anew. Not `opened`, nothing is looked at: first it is
     settled whether what lies there is left out. `unread` counts folders that could not be read since the
     last sweep began; `unreadable` is the trouble with the first of them. `deaf` says that events are known to
-    have been lost since then, `hears` that they should have told of all that the present sweep finds.
+    have been lost since then, `again` that the
+    next sweep must make up for it soon, `hears` that they should have told of all that the present sweep finds.
     `looks` are the folders that hints point at, and whether each deserves a second look. It is `attended` while
     those are followed and what rests is taken, `late` when the others go on without it, and `more` says that
     there was more to do than fits into a turn.
@@ -60,6 +61,7 @@ class Shelf:
     unreadable: FileTrouble | None = None
     unread: int = 0
     deaf: bool = False
+    again: bool = False
     hears: bool = False
     looks: dict[Look, bool] = field(default_factory=dict)
     attended: bool = False
@@ -76,8 +78,14 @@ class Shelf:
     @property
     def idle(self) -> bool:
         """Whether all of it was swept and nothing of it waits for rest or a look."""
-        busy = self.sweeping or self.attended or self.overflowed or self.looks or len(self.settling)
+        busy = self.sweeping or self.again or self.attended or self.overflowed or self.looks or len(self.settling)
         return self.swept and not busy
+
+    def hints_lost(self) -> None:
+        """Too many hints came to be kept: only a sweep finds what they pointed at, and no event was missed."""
+        self.looks.clear()
+        self.suspects.excuse()
+        self.sweep_due, self.deaf, self.again = 0.0, True, True
 
     @property
     def interval(self) -> float:

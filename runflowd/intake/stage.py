@@ -107,7 +107,7 @@ class Intake:
         for shelf in self._shelves.values():
             if not shelf.sweeping and shelf.sweep_due <= now:
                 shelf.sweeping = True
-                shelf.hears, shelf.deaf = self._hears(shelf), False
+                shelf.hears, shelf.deaf, shelf.again = self._hears(shelf), False, False
                 group.start_soon(self._sweeping.sweep, shelf)
         more = await self._attend_all(group)
         await self._tell_missed(now)

@@ -57,7 +57,8 @@ class Sweeping:
             shelf.sweeping = False
             now = self._context.clock.now()
             # A folder that takes long to read is read less often: at most a tenth of the time.
-            pause = shelf.interval if shelf.opened and not shelf.overflowed else min(shelf.interval, 5.0)
+            soon = shelf.overflowed or shelf.again or not shelf.opened
+            pause = min(shelf.interval, 5.0) if soon else shelf.interval
             shelf.sweep_due = now + max(pause, 10 * (now - started))
             shelf.suspects.swept(now)
             self._context.bells.intake.ring()

@@ -49,3 +49,16 @@ def test_each_sweep_is_judged_at_its_own_time() -> None:
     made.swept(10.0)
 
     assert (PATIENCE, 1, PATIENCE + 10, 2) == (made.due, made.judge(PATIENCE), made.due, made.judge(PATIENCE + 10))
+
+
+def test_nothing_is_missed_where_hints_were_thrown_away() -> None:
+    """What the sweep under way found, and will find yet, events may have told of (scenario 138)."""
+    made = suspects("a")
+    made.found("b")
+    made.excuse()
+    made.found("c")
+    made.swept(1.0)
+    made.found("d")
+    made.swept(2.0)
+
+    assert 1 == made.judge(PATIENCE + 2)

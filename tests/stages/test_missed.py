@@ -9,7 +9,9 @@ import pytest
 from stage_rig import rule, running
 from structlog.testing import capture_logs
 
+from runflowd.context import Look
 from runflowd.dirty import Changes
+from runflowd.hint_queue import HintQueue
 from runflowd.watch.observing import Handler
 
 if TYPE_CHECKING:
@@ -77,3 +79,39 @@ async def test_what_is_known_to_be_lost_is_not_missed(tmp_path: Path) -> None:
         await anyio.sleep(120)
 
         assert 0 == rig.engine.intake.missed
+
+
+@pytest.mark.usefixtures("_deaf")
+@pytest.mark.parametrize("source", ["events", "stages"])
+async def test_more_hints_than_are_kept_mean_a_sweep(tmp_path: Path, source: str) -> None:
+    """It comes at once, finds what they pointed at, and nobody calls the watcher deaf for it (scenario 138)."""
+    async with running(tmp_path, rule(tmp_path, sweep=3600.0), watch=True) as rig:
+        rig.drop("before.jpg")
+        await rig.settled(1)
+        folders = ["lost", *(f"full/{number}" for number in range(10_000))]
+        rig.drop("lost/a.jpg")
+        if source == "events":
+            for some in (folders[:1], folders[1:]):  # in this order
+                hear(rig, Changes(folders=frozenset(f"{tmp_path}/in/{folder}" for folder in some)))
+        else:
+            for folder in folders:
+                rig.engine.context.look("studio", f"{folder}/a.jpg")
+        await rig.settled(2, seconds=300)
+        await anyio.sleep(120)
+
+        assert 0 == rig.engine.intake.missed
+        assert not rig.engine.context.looks
+
+
+async def test_hints_of_one_rule_do_not_make_another_one_sweep(tmp_path: Path) -> None:
+    """Each rule has room of its own (scenario 138)."""
+    looks = HintQueue(limit=3)
+    for folder in "abcde":
+        looks.add(Look("busy", folder))
+    for folder in "xyzx":
+        looks.add(Look("calm", folder))
+
+    hints, lost = looks.take()
+
+    assert ({"x", "y", "z"}, {"busy"}) == ({hint.folder for hint in hints}, lost)
+    assert ([], set()) == looks.take()
