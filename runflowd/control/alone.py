@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from runflowd.places import state_path
 from runflowd.store import Locked, reading
 from runflowd.store.connection import connect, lock
 from runflowd.store.schema import check_schema, migrate
-from runflowd.store.store import NotDurable, ensure_exists
+from runflowd.store.store import ensure_exists, in_transaction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,12 +49,8 @@ def _write(path: Path, config: Config, handler: Handler, parameters: Parameters)
         if held:
             migrate(connection, path)
         check_schema(connection, path)
-        try:
-            connection.raw.execute("BEGIN IMMEDIATE")
+        with in_transaction(connection, path):
             answer = handler(Desk(connection, path, config, time.time()), parameters)
-            connection.raw.execute("COMMIT")
-        except sqlite3.OperationalError as trouble:
-            raise NotDurable(path, trouble) from trouble
         reach("command.recorded")
     return answer
 

@@ -100,11 +100,7 @@ def _by_result(desk: Desk, rows: list[Row]) -> list[dict[str, Any]]:
 
 def _is_missing(desk: Desk, item: int) -> bool:
     """Whether one of the results of a done item is not there. What somebody edited is there."""
-    for output in outputs_of(desk.connection, item):
-        folder, _, name = output.path.rpartition("/")
-        if files.stat(folder, name) is None:
-            return True
-    return False
+    return any(files.stat(*output.place) is None for output in outputs_of(desk.connection, item))
 
 
 def _item_json(row: Row, what: str) -> dict[str, Any]:

@@ -153,11 +153,10 @@ def _check_space(rule: Rule, floor: int) -> None:
 
 
 def _copy_into(output: Output, draft: files.Draft) -> None:
-    folder, _, name = output.path.rpartition("/")
-    standing = files.stat(folder, name)
+    standing = files.stat(*output.place)
     if standing is None:
         raise files.Changed("copy", output.path)
-    for piece in files.read_chunks(folder, name, standing, sha256=output.content):
+    for piece in files.read_chunks(*output.place, standing, sha256=output.content):
         draft.write(piece)
 
 
@@ -174,7 +173,6 @@ def _is_gone(rule: Rule, twin: Item) -> bool:
 
 
 def _remove(output: Output) -> None:
-    folder, _, name = output.path.rpartition("/")
-    standing = files.stat(folder, name)
-    if standing is not None and files.hash_file(folder, name, standing) == output.content:
-        files.remove(folder, name, standing)
+    standing = files.stat(*output.place)
+    if standing is not None and files.hash_file(*output.place, standing) == output.content:
+        files.remove(*output.place, standing)

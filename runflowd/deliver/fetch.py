@@ -112,11 +112,10 @@ class Fetching:
 
 def intact(output: Output) -> bool:
     """Whether an output still is what was written, or was about to be."""
-    folder, _, name = output.path.rpartition("/")
-    standing = files.stat(folder, name)
+    standing = files.stat(*output.place)
     if standing is None or standing.size != output.size:
         return False
     try:
-        return files.hash_file(folder, name, standing) == output.content
+        return files.hash_file(*output.place, standing) == output.content
     except files.FileTrouble:
         return False

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runflowd.core.model import Rule
     from runflowd.store import Connection
     from runflowd.store.facts import Output
+    from runflowd.store.items import Item
 
 log = structlog.get_logger()
 
@@ -33,11 +34,19 @@ async def remove_outputs(context: Context, rule: Rule) -> None:
     """Remove the untouched outputs of inputs that were deleted a while ago."""
     if rule.on_delete is not OnDelete.REMOVE:
         return
-    before = context.clock.wall() - GRACE
-    rows = await context.store.read(
-        lambda connection: connection.all("absent_done", rule=rule.name, before=before, limit=PAGE)
-    )
-    for item in map(item_from, rows):
+    before, after = context.clock.wall() - GRACE, 0
+    while items := await context.store.read(partial(_absent, rule=rule.name, before=before, after=after)):
+        await _remove_of(context, rule, items)
+        after = items[-1].id
+
+
+def _absent(connection: Connection, rule: str, before: float, after: int) -> list[Item]:
+    rows = connection.all("absent_done", rule=rule, before=before, after=after, limit=PAGE)
+    return [item_from(row) for row in rows]
+
+
+async def _remove_of(context: Context, rule: Rule, items: list[Item]) -> None:
+    for item in items:
         for output in await context.store.read(partial(outputs_of, item=item.id)):
             try:
                 removed = await anyio.to_thread.run_sync(_remove, output)
@@ -60,11 +69,10 @@ def _remove(output: Output) -> bool:
 
     Raises FileTrouble when the disk does not let it be looked at or removed.
     """
-    folder, _, name = output.path.rpartition("/")
     try:
-        standing = files.stat(folder, name)
-        if standing is None or files.hash_file(folder, name, standing) != output.content:
+        standing = files.stat(*output.place)
+        if standing is None or files.hash_file(*output.place, standing) != output.content:
             return False
-        return files.remove(folder, name, standing)
+        return files.remove(*output.place, standing)
     except (files.Changed, files.Missing):
         return False

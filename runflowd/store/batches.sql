@@ -114,7 +114,9 @@ SELECT output.*, item.rule, item.folder, item.name FROM output JOIN item ON item
 ORDER BY output.path = :path DESC LIMIT 1
 
 -- name: outputs_of
-SELECT * FROM output WHERE item = :item ORDER BY position
+SELECT output.*, snapshot.text AS rule_text FROM output JOIN item ON item.id = output.item
+LEFT JOIN snapshot ON snapshot.id = item.snapshot
+WHERE output.item = :item ORDER BY output.position
 
 -- name: reserve_output
 INSERT INTO output (path, key, item, position, content, size) VALUES (:path, :key, :item, :position, :content, :size)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from runflowd.core.naming import collision_key
@@ -29,6 +31,7 @@ class Output:
     """A file that runflowd wrote or is about to write; `source` is the input path it belongs to.
 
     `earlier` are the hashes of what runflowd wrote there before, which still stands while not `written`.
+    `root` is the output folder of the rule that it was made under, "" where that was not asked for.
     """
 
     path: str
@@ -40,6 +43,16 @@ class Output:
     earlier: tuple[str, ...] = ()
     rule: str = ""
     source: str = ""
+    root: str = ""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The output folder and the path below it: no link between the two is followed.
+
+        An output that lies elsewhere has no path below it, and so is not there for who looks.
+        """
+        below = self.path.removeprefix(f"{self.root}/")
+        return self.root, "" if below == self.path else below
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,14 @@ def output_at(connection: Connection, path: str) -> Output | None:
 
 def outputs_of(connection: Connection, item: int) -> list[Output]:
     """The outputs of an item in their order."""
-    return [_output(row) for row in connection.all("outputs_of", item=item)]
+    rows = connection.all("outputs_of", item=item)
+    return [replace(_output(row), root=_root(row["rule_text"] or "{}")) for row in rows]
+
+
+@lru_cache(maxsize=64)
+def _root(rule: str) -> str:
+    """The output folder of a rule as text."""
+    return str(json.loads(rule).get("output", ""))
 
 
 def reserve_output(connection: Connection, path: str, item: int, position: int, content: str, size: int) -> None:

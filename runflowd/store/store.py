@@ -202,6 +202,17 @@ def reading(path: Path) -> Iterator[Connection]:
         connection.raw.close()
 
 
+@contextmanager
+def in_transaction(connection: Connection, path: Path) -> Iterator[None]:
+    """What is entered is committed as a whole; a caller that raises closes the connection. Raises `NotDurable`."""
+    try:
+        connection.raw.execute("BEGIN IMMEDIATE")
+        yield
+        connection.raw.execute("COMMIT")
+    except sqlite3.OperationalError as trouble:
+        raise NotDurable(path, trouble) from trouble
+
+
 def ensure_exists(path: Path) -> None:
     """Raise `StoreError` when there is no state file."""
     if not path.exists():

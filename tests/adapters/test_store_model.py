@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections import Counter
@@ -104,7 +105,8 @@ class StoreAgainstModel(RuleBasedStateMachine):
         self.asked_for: Counter[tuple[str | None, str | None]] = Counter()
         self.charged: Counter[tuple[str | None, str | None]] = Counter()
         self.snapshots = {
-            recipe: self.write(partial(save_snapshot, rule=RULE, text=recipe)) for recipe in ("plain", "fancy")
+            recipe: self.write(partial(save_snapshot, rule=RULE, text=json.dumps({"model": recipe})))
+            for recipe in ("plain", "fancy")
         }
 
     def teardown(self) -> None:

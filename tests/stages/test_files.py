@@ -12,7 +12,7 @@ from stage_rig import picture, rule, running
 
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.model import After, AfterKind, Existing, OnDelete
+from runflowd.core.model import After, AfterKind, Existing, OnDelete, Stat
 from runflowd.deliver.closing import Closing
 from runflowd.deliver.outlets import Outlets
 
@@ -193,6 +193,45 @@ async def test_deleting_an_input_may_remove_its_result(tmp_path: Path) -> None:
         await anyio.sleep(300)
 
         assert {"other.jpg"} == rig.outputs()
+
+
+async def test_results_that_cannot_be_removed_do_not_keep_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as one look takes stand in a folder that lets nothing go; those behind them go nevertheless."""
+    monkeypatch.setattr("runflowd.intake.removal.PAGE", 2)
+    remove = files.remove
+
+    def stuck(root: str, relative: str, expected: Stat) -> bool:
+        if "stuck" in relative:
+            raise files.Forbidden("remove", relative)
+        return remove(root, relative, expected)
+
+    monkeypatch.setattr(files, "remove", stuck)
+    async with running(tmp_path, rule(tmp_path, on_delete=OnDelete.REMOVE)) as rig:
+        paths = [rig.drop(f"stuck/{number}.jpg") for number in range(3)]
+        await rig.settled(3)
+        paths += [rig.drop("a.jpg"), rig.drop("b.jpg"), rig.drop("other.jpg")]
+        await rig.settled(6)
+        for path in paths[:-1]:
+            path.unlink()
+        await rig.until(lambda _: rig.outputs() == {"other.jpg", *(f"stuck/{number}.jpg" for number in range(3))})
+
+
+async def test_a_link_set_between_a_result_and_its_folder_is_not_followed(tmp_path: Path) -> None:
+    """Whoever writes below an output folder may put a link there: what it leads to is nobody's result."""
+    async with running(tmp_path, rule(tmp_path, on_delete=OnDelete.REMOVE)) as rig:
+        rig.drop("other.jpg")
+        path = rig.drop("sub/a.jpg")
+        await rig.settled(2)
+        (tmp_path / "out/sub").rename(tmp_path / "elsewhere")
+        (tmp_path / "out/sub").symlink_to(tmp_path / "elsewhere")
+        missing = await rig.ask("rerun-choose", rule="studio", missing=True)
+        path.unlink()
+        await anyio.sleep(300)
+
+        assert {"other.jpg": "same", "sub/a.jpg": "fetch"} == {each["path"]: each["what"] for each in missing["items"]}
+        assert (tmp_path / "elsewhere/a.jpg").exists()
 
 
 @pytest.mark.parametrize("ending", ["emptied", "removed"])
