@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
 
-from runflowd.core.printable import printable, scrubbed
+from runflowd.core.printable import excerpt, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +57,10 @@ _LIBRARIES = {"httpx": "WARNING", "httpcore": "WARNING", "uvicorn": "WARNING", "
 def get_logger() -> FilteringBoundLogger:
     """A logger whose events go where `configure` says."""
     return cast("FilteringBoundLogger", structlog.get_logger())
+
+
+MAX_VALUE = 8_000
+"""Letters of one value of an event."""
 
 
 def configure(
@@ -105,14 +109,14 @@ def _clean(key: str, value: Any, depth: int) -> Any:
     if value is not None and any(word in key.lower() for word in _SECRET_KEYS):
         return "***"
     if key == "exception" and isinstance(value, str):
-        return "\n".join(printable(scrubbed(line)) for line in value.splitlines())
+        return "\n".join(excerpt(line, MAX_VALUE) for line in value.splitlines())
     if isinstance(value, (bool, int, float)) or value is None:
         return value
     if depth < _DEEPEST and isinstance(value, dict):
         return {printable(str(name)): _clean(str(name), each, depth + 1) for name, each in value.items()}
     if depth < _DEEPEST and isinstance(value, (list, tuple, set, frozenset)):
         return [_clean("", each, depth + 1) for each in value]
-    return printable(scrubbed(str(value)))
+    return excerpt(str(value), MAX_VALUE)
 
 
 def _named(*, strict: bool) -> Processor:

@@ -60,5 +60,6 @@ def _places(environment: Mapping[str, str]) -> Iterator[Path]:
 
 
 def echo_json(value: Any) -> None:
-    """Print a value as one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a value as one JSON document; what steers a terminal or turns a line around stands as an escape."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo("".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text))

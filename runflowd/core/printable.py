@@ -2,14 +2,15 @@
 
 File names may hold newlines, terminal escapes and bytes that are no UTF-8; URLs of uploads and
 results carry signatures in their query. Everything that reaches a log, an error or a page passes here.
+Whoever may name a file may choose the text, so each pattern takes linear time: no two of its starts read the
+same letters.
 """
 
 from __future__ import annotations
 
 import re
 
-_QUERY = re.compile(r"""(\b[a-z][a-z0-9+.-]*://[^\s?#"'<>]*)[?#][^\s"'<>]*""", re.IGNORECASE)
-_LOGIN = re.compile(r"""(\b[a-z][a-z0-9+.-]*://)[^\s/?#@"'<>]+@""", re.IGNORECASE)
+_ADDRESS = re.compile(r"""(://)([^\s/?#@"'<>]+@)?([^\s?#"'<>]*)([?#][^\s"'<>]*)?""")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
 _KEY = re.compile(r"\b(rfk?_[A-Za-z0-9_]{8})[A-Za-z0-9_]{4,}")
 
@@ -31,7 +32,17 @@ def _escaped(letter: str) -> str:
 
 def scrubbed(text: str) -> str:
     """The text without URL queries, logins in URLs, bearer tokens and API keys."""
-    if "://" in text:
-        text = _LOGIN.sub(r"\1", _QUERY.sub(r"\1?...", text))
+    text = _ADDRESS.sub(_bare, text)
     text = _BEARER.sub(r"\1 ***", text)
     return _KEY.sub(r"\1***", text)
+
+
+def _bare(address: re.Match[str]) -> str:
+    return address[1] + address[3] + ("?..." if address[4] else "")
+
+
+def excerpt(text: str, most: int) -> str:
+    """At most `most` letters of foreign text, on one line and without secrets; what is cut off is never looked at."""
+    # A secret that begins before the cut is seen as long as twice that is read.
+    found = printable(scrubbed(text[: 2 * most]))
+    return found if len(found) <= most and len(text) <= 2 * most else found[: most - 1] + "…"

@@ -38,7 +38,7 @@ ZIP_FILE = "zip.file"
 
 _TEXT_FIELDS = ("file.name", "file.stem", "file.dir", "file.path")
 _TEMPLATE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
-_SYMBOLIC = re.compile(r"\$\$|\$\{([^}]*)\}")
+_SYMBOLIC = re.compile(r"\$\$|\$\{([^{}]*)\}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 MAX_CLIENT_REF = 255

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 TERM = re.compile(r"(\w+)(?:\.EQ:'((?:[^']|'')*)'|:([^\s']+))", re.ASCII | re.IGNORECASE)
 """`field.EQ:'value'`, which shipped clients send, or `field:value` of the concept page."""
 
+MAX_QUERY = 1_000
+"""Characters of a filter; the time that reading it takes grows with their square."""
+
 COLUMNS = {"id": "id", "client_ref": "client_ref", "status_code": "status", "batch_id": "batch_id"}
 STATUSES = ("queued", "dispatching", "running", "succeeded", "failed", "cancelled")
 
@@ -99,6 +102,8 @@ def _conditions(query: str, reading: str) -> tuple[list[str], list[str | None]]:
     values: list[str | None] = []
     if reading == "ignored":
         return conditions, values
+    if len(query) > MAX_QUERY:
+        raise invalid([problem(("query", "q"), f"A filter has at most {MAX_QUERY} characters")])
     for term in re.split(r"\s+AND\s+", query.strip()) if query.strip() else []:
         found = TERM.fullmatch(term.strip())
         if found is None or found[1] not in COLUMNS or _spelling(found) not in SPELLINGS[reading]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.printable import printable, scrubbed
+from runflowd.core.printable import excerpt, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ def record(connection: Connection, item: int, now: float, detail: str = "", code
 
     The state is that of its row. A step equal to the last one is none.
     """
-    words = printable(scrubbed(detail))[:LONGEST_DETAIL]
+    words = excerpt(detail, LONGEST_DETAIL)
     if connection.run("record_step", item=item, now=now, code=printable(code), detail=words):
         _thin(connection, item)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from runflowd.core.printable import printable, scrubbed
+from runflowd.core.printable import excerpt
 
 LONGEST = 600
 """Characters of a reason or a name; the state file and `runflowd status --json` have the rest."""
@@ -12,8 +12,7 @@ LONGEST = 600
 
 def shown(text: str) -> str:
     """Foreign text on one line: no secrets, control characters as escapes, of bounded length."""
-    found = printable(scrubbed(text))
-    return found if len(found) <= LONGEST else found[: LONGEST - 1] + "…"
+    return excerpt(text, LONGEST)
 
 
 def age(seconds: float) -> str:
