@@ -44,10 +44,29 @@ def well_formed(signature: str) -> bool:
     return _SIGNATURE.fullmatch(signature) is not None
 
 
+class Verification:
+    """Whether one of the secrets signed a body, found out while that comes."""
+
+    def __init__(self, signature: str, secrets: Iterable[str]) -> None:
+        self._signature = signature
+        self._codes = [hmac.new(secret.encode(), digestmod="sha256") for secret in secrets]
+
+    def update(self, piece: bytes) -> None:
+        """Take the next bytes of the body."""
+        for code in self._codes:
+            code.update(piece)
+
+    def holds(self) -> bool:
+        """Whether the body so far is what was signed; takes the same time whichever secret it is, or none."""
+        found = [hmac.compare_digest(code.hexdigest(), self._signature) for code in self._codes]
+        return any(found)
+
+
 def signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
-    """Whether one of the secrets signed exactly these bytes; takes the same time whichever it is, or none."""
-    found = [hmac.compare_digest(hmac.digest(secret.encode(), body, "sha256").hex(), signature) for secret in secrets]
-    return any(found)
+    """Whether one of the secrets signed exactly these bytes."""
+    verification = Verification(signature, secrets)
+    verification.update(body)
+    return verification.holds()
 
 
 def read_hint(body: bytes) -> Hint | None:

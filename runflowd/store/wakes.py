@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runflowd.store.connection import Connection
 
 
@@ -23,11 +25,18 @@ class Wake(StrEnum):
     """No open batch has that id: finished, foreign, or not yet recorded, and then it is polled at once anyway."""
 
 
-def wake(connection: Connection, batch: str, run: str) -> Wake:
-    """Make the open batch with this id of the service's due, or the one that holds this run; "" names none."""
-    if connection.run("wake_batches_of", batch=batch or None, run=run or None):
+def wake(connection: Connection, batch: str, run: str, due: Callable[[str], float]) -> Wake:
+    """Let the open batch with this id of the service's be polled soon, or the one that holds this run; "" names none.
+
+    `due` tells when, in epoch seconds, by our own id of the batch.
+    """
+    found = connection.all("batches_hinted", batch=batch or None, run=run or None)
+    free = [row["id"] for row in found if not row["held"]]
+    for identifier in free:
+        connection.run("poll_by", id=identifier, due=due(identifier))
+    if free:
         return Wake.WOKEN
-    return Wake.HELD if connection.one("batches_held", batch=batch or None, run=run or None) else Wake.NOTHING
+    return Wake.HELD if found else Wake.NOTHING
 
 
 def wake_all(connection: Connection) -> None:

@@ -1,12 +1,8 @@
--- name: wake_batches_of
-UPDATE batch SET due_at = 0
-WHERE state = 'submitted' AND owner IS NULL
+-- name: batches_hinted
+SELECT id, owner IS NOT NULL AS held FROM batch
+WHERE state = 'submitted'
   AND (remote_id = :batch OR id IN (SELECT item.batch FROM batch AS open JOIN item ON item.batch = open.id
                                     WHERE open.state = 'submitted' AND item.run_id = :run))
 
--- name: batches_held
-SELECT 1 FROM batch
-WHERE state = 'submitted' AND owner IS NOT NULL
-  AND (remote_id = :batch OR id IN (SELECT item.batch FROM batch AS open JOIN item ON item.batch = open.id
-                                    WHERE open.state = 'submitted' AND item.run_id = :run))
-LIMIT 1
+-- name: poll_by
+UPDATE batch SET due_at = min(due_at, :due) WHERE id = :id AND owner IS NULL

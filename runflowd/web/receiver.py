@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MOST_BYTES = 4 * 1024 * 1024
-"""Larger callbacks, such as those with inline images, are left to the poll."""
+MOST_BYTES = 64 * 1024
+"""Larger callbacks, such as those with many results, are left to the poll: a body is kept before it is proven."""
 
 MOST_SECONDS = 10.0
 
@@ -36,13 +36,14 @@ REFUSALS = {
         "or the body was re-encoded by a proxy on its way; a proxy must pass it on byte for byte"
     ),
     "too large": f"it is larger than {MOST_BYTES} bytes. The poll finds what it was about",
+    "cut off": "its body ended before its end. The poll finds what it was about",
     "too slow": f"it took longer than {MOST_SECONDS:g} s to arrive. The poll finds what it was about",
     "no secret": "the callback secret cannot be read. `runflowd callbacks create-secret` makes one",
     "unreadable": "it is signed, and names neither a batch nor a run. The poll finds what it was about",
 }
 """Why a callback has no effect, by the word under which it is counted."""
 
-_BODY_WORDS = {413: "too large", 408: "too slow"}
+_BODY_WORDS = {400: "cut off", 413: "too large", 408: "too slow"}
 
 
 class Receiver:
@@ -63,13 +64,14 @@ class Receiver:
         if len(given) != 1 or not callbacks.well_formed(given[0]):
             return self._refuse("malformed" if given else "unsigned", 401)
         try:
-            body = await read_body(request, most=MOST_BYTES, seconds=MOST_SECONDS)
             secrets = [each.secret for each in await anyio.to_thread.run_sync(callback_secrets, config)]
+            verification = callbacks.Verification(given[0], secrets)
+            body = await read_body(request, most=MOST_BYTES, seconds=MOST_SECONDS, each=verification.update)
         except BodyRefused as refused:
             return self._refuse(_BODY_WORDS[refused.status], refused.status)
         except CredentialError as trouble:
             return self._refuse("no secret", 503, str(trouble))
-        if not callbacks.signed(body, given[0], secrets):
+        if not verification.holds():
             return self._refuse("forged", 401)
         return self._accept(body)
 
@@ -86,7 +88,13 @@ class Receiver:
 
     def _refuse(self, kind: str, status: int, detail: str = "") -> Response:
         self._tell(kind, detail)
-        words = {401: "Unauthorized", 408: "Request Timeout", 413: "Content Too Large", 503: "Service Unavailable"}
+        words = {
+            400: "Bad Request",
+            401: "Unauthorized",
+            408: "Request Timeout",
+            413: "Content Too Large",
+            503: "Service Unavailable",
+        }
         # What is left of the body is not waited for.
         return PlainTextResponse(words[status], status, {"connection": "close"})
 

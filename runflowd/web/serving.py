@@ -1,8 +1,8 @@
 """The web server on bound sockets, inside the caller's task group: no signals taken, clean cancellation.
 
-This is the one adapter to uvicorn, which runs on asyncio alone. It needs watching in two ways that its
-settings do not cover: a client may take for ever to send its headers, and a cancelled server leaves its
-connections open.
+This is the one adapter to uvicorn, which runs on asyncio alone. It needs watching in four ways that its
+settings do not cover: any number of clients may connect, each may take for ever to send its headers or to read
+its answer, and a cancelled server leaves its connections open.
 """
 
 from __future__ import annotations
@@ -27,22 +27,38 @@ HEADERS_WITHIN = 10.0
 """Seconds from the first byte of a request, or the connection, to the end of its headers."""
 
 MOST_CONNECTIONS = 128
+"""Connections at once; what comes beyond them is closed at once, unread. Each costs a file descriptor."""
+
+BACKLOG = 32
+"""Connections that are taken in one go; they count only afterwards."""
+
+READ_WITHIN = 30.0
+"""Seconds in which a client has to take in what is on its way to it."""
+
+LOOK = 5.0
+"""Seconds between two looks at what is still on its way to a client."""
 
 STOP_WITHIN = 2
 """Seconds that requests in hand get at the end."""
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 whose patience with unfinished headers ends."""
+    """HTTP/1.1 whose patience ends: with too many clients, unfinished headers, and answers that nobody reads."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline: Any = None
+        self._look: Any = None
+        self._unread = 0.0
 
     def connection_made(self, transport: Any) -> None:
         """A client connected."""
         super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+            return
         self._expect_headers()
+        self._look = self.loop.call_later(LOOK, self._look_for_readers)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: headers are complete when a request is in hand."""
@@ -55,9 +71,18 @@ class PatientProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
-        if self._deadline is not None:
-            self._deadline.cancel()
+        for timer in (self._deadline, self._look):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def _look_for_readers(self) -> None:
+        # A closed connection lives until its last byte is read, however long that takes, so it is looked at, too.
+        self._unread = self._unread + LOOK if self.transport.get_write_buffer_size() else 0.0
+        if self._unread >= READ_WITHIN:
+            self.transport.abort()
+            return
+        self._look = self.loop.call_later(LOOK, self._look_for_readers)
 
     def _in_hand(self) -> bool:
         # It is None before the first request, whatever its annotation says.
@@ -108,7 +133,7 @@ class Serving:
                 log_level="error",
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=MOST_CONNECTIONS,
+                backlog=BACKLOG,
                 timeout_graceful_shutdown=STOP_WITHIN,
             )
         )

@@ -34,6 +34,9 @@ TRIES = 300
 
 IDLE = 15.0
 
+PERIOD = 1.0
+"""Seconds between two polls of a batch that callbacks ask for: a true one can be sent again and again by anybody."""
+
 
 class Waker:
     """Takes hints at once and works on them in a task of its own."""
@@ -44,6 +47,8 @@ class Waker:
         self._turn = turn
         self._bell = Bell()
         self._pending: dict[Hint, int] = {}
+        self._polled: dict[str, float] = {}
+        """By batch, when callbacks last had it polled or will have it polled next; epoch seconds."""
 
     def __repr__(self) -> str:
         return f"<Waker {len(self._pending)} pending>"
@@ -68,9 +73,16 @@ class Waker:
 
     async def _wake(self) -> None:
         taken, self._pending = self._pending, {}
+        now = self._context.clock.wall()
+        self._polled = {batch: at for batch, at in self._polled.items() if abs(now - at) < PERIOD}
+
+        def due(batch: str) -> float:
+            last = self._polled.get(batch)
+            self._polled[batch] = now if last is None else last if last > now else last + PERIOD
+            return 0.0 if last is None else self._polled[batch]
 
         def work(connection: Connection) -> dict[Hint, Wake]:
-            return {hint: wake(connection, hint.batch, hint.run) for hint in taken}
+            return {hint: wake(connection, hint.batch, hint.run, due) for hint in taken}
 
         try:
             outcomes = await self._context.store.write(work)

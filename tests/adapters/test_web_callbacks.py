@@ -14,6 +14,7 @@ from runflowd import callbacks
 from runflowd.callbacks import Hint
 from runflowd.core.tally import WINDOW, Tally
 from runflowd.web import receiver, serving
+from runflowd.web.waking import PERIOD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,6 +179,24 @@ async def test_a_callback_that_comes_ten_times_changes_nothing_more(tmp_path: Pa
         assert answers == {204}
 
 
+async def test_replays_of_a_true_callback_have_a_batch_polled_once_a_second(tmp_path: Path) -> None:
+    """Whoever saw one may send it for ever: the next poll they cause is a second after the last (scenario 152)."""
+    async with web(tmp_path) as rig:
+        batch = await rig.batch("b-1", "r-1")
+        await rig.callback(told(batch_id="b-1"))
+        await rig.until_due(batch)
+        first = rig.context.clock.wall()
+        await rig.context.store.write(
+            lambda connection: connection.raw.execute("UPDATE batch SET due_at = ?", (LATER,))
+        )
+
+        for body in (told(batch_id="b-1"), told(run_id="r-1")):
+            await rig.callback(body)
+        await rig.until_counted("woken", 3)
+
+        assert first - 0.5 < await rig.due_at(batch) - PERIOD <= first
+
+
 async def test_a_signed_callback_without_ids_is_thanked_and_counted(tmp_path: Path) -> None:
     """The event's name and the rest of the payload play no part."""
     async with web(tmp_path) as rig:
@@ -238,6 +257,23 @@ async def test_an_announced_body_that_is_too_large_is_refused_unread(tmp_path: P
         await raw.send(FORGED + b"Content-Length: 99999999\r\n\r\n")
 
         assert (await raw.receive()).startswith(b"HTTP/1.1 413 ")
+
+
+def test_unproven_bodies_are_bounded_together() -> None:
+    """A body is kept before it is proven: all connections at once may cost a few megabytes (scenario 150)."""
+    assert serving.MOST_CONNECTIONS * receiver.MOST_BYTES <= 8 << 20
+
+
+async def test_bodies_that_break_off_are_one_line(tmp_path: Path) -> None:
+    """Two hundred of them were two hundred tracebacks (scenario 150)."""
+    async with web(tmp_path) as rig:
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(20):
+                async with await anyio.connect_tcp("127.0.0.1", rig.port) as raw:
+                    await raw.send(FORGED + b"Content-Length: 50\r\n\r\n" + b"{")
+            await rig.until_counted("cut off", 20)
+
+    assert ["cut off"] == [line.get("kind") for line in lines]
 
 
 async def test_a_chunked_body_that_grows_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

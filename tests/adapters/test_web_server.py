@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from web_rig import config_over, site_over, web
 
 from runflowd.config.snapshot import Listen
 from runflowd.core.lifecycle import ItemState
+from runflowd.web import serving
 from runflowd.web.address import AddressUnusable, bind
 from runflowd.web.guard import names_this_machine
 from runflowd.web.listener import Listener
@@ -77,6 +79,52 @@ async def press_retry(rig: Web, token: str, reference: str, headers: dict[str, s
 def test_only_names_of_this_machine_count(host: str, *, served: bool) -> None:
     """A page that reached us under another name is a foreign page."""
     assert served is names_this_machine([host])
+
+
+async def test_connections_beyond_a_number_are_closed_at_once(rig: Web) -> None:
+    """A thousand idle ones took every file descriptor of the daemon, which then did nothing more (scenario 150)."""
+    async with AsyncExitStack() as stack:
+        idle = [
+            await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", rig.port))
+            for _ in range(serving.MOST_CONNECTIONS)
+        ]
+        for each in idle:  # an answer proves that it was taken
+            await each.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await each.receive()).startswith(b"HTTP/1.1 200")
+        async with await anyio.connect_tcp("127.0.0.1", rig.port) as beyond:
+            with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await beyond.receive()
+        await idle[0].aclose()
+
+        with anyio.fail_after(60):
+            while not await is_served(rig):
+                await anyio.sleep(0.01)
+
+
+async def is_served(rig: Web) -> bool:
+    """Whether a new connection gets an answer."""
+    try:
+        return (await rig.http.get("/healthz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def test_an_answer_that_nobody_reads_is_given_up(rig: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow readers kept the places of all others for ever (scenario 150)."""
+    monkeypatch.setattr(serving, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(serving, "LOOK", 0.05)
+    monkeypatch.setattr(serving, "READ_WITHIN", 0.1)
+    for number in range(40):
+        await rig.set_aside(f"{'x' * 200}{number}.jpg", ItemState.FAILED, "NOT_AN_IMAGE", "y" * 500)
+    async with await anyio.connect_tcp("127.0.0.1", rig.port) as slow:
+        await slow.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+        before = await is_served(rig)
+
+        with anyio.fail_after(60):
+            while not await is_served(rig):
+                await anyio.sleep(0.01)
+
+    assert before is False
 
 
 @pytest.mark.parametrize("path", ["/", "/status.json", "/metrics", "/healthz", "/readyz", "/retry", "/nothing"])
