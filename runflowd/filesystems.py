@@ -72,6 +72,13 @@ def file_system_of(path: str, among: tuple[Mount, ...] | None = None) -> str:
     return found.type
 
 
+def mounts_below(path: str, among: tuple[Mount, ...] | None = None) -> tuple[str, ...]:
+    """Where file systems are mounted below `path`, relative to it."""
+    inside = f"{os.path.realpath(path).rstrip('/')}/"
+    points = (mount.point for mount in (mounts() if among is None else among))
+    return tuple(dict.fromkeys(point.removeprefix(inside) for point in points if point.startswith(inside)))
+
+
 def shared_with_others(kind: str) -> bool:
     """Whether files on a file system of this type may be changed, or locked, beside what this kernel knows."""
     return kind in _SILENT_TYPES or kind.startswith("fuse.")

@@ -8,6 +8,7 @@ from runflowd.control.desk import flag, text, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.printable import printable, scrubbed
 from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
+from runflowd.store.roots import accept_folders as accept_strange
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -34,6 +35,18 @@ def resume_rules(desk: Desk, parameters: Parameters) -> Answer:
     if not resumed:
         raise CommandRefused("none of these is paused. `runflowd status` shows what is.")
     return {"resumed": resumed, "still": [each.rule for each in pauses(desk.connection)]}
+
+
+def accept_folders(desk: Desk, parameters: Parameters) -> Answer:
+    """What stands at the watched folders of `rules` is what belongs there: a person says so."""
+    names = _chosen({**parameters, "everything": False}, {rule.name for rule in desk.config.rules})
+    accepted = [name for name in names if accept_strange(desk.connection, name)]
+    if not accepted:
+        raise CommandRefused(
+            f"no other folder was met in the place of {', '.join(names)} by a running daemon or `sync`; "
+            "`runflowd status` shows what is wrong"
+        )
+    return {"accepted": accepted}
 
 
 def _chosen(parameters: Parameters, known: Collection[str]) -> list[str]:

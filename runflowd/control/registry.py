@@ -34,6 +34,7 @@ REGISTRY = {
     "rerun": Entry("runflowd.control.rerunning:run_again", writes=True),
     "pause": Entry("runflowd.control.pausing:pause_rules", writes=True),
     "resume": Entry("runflowd.control.pausing:resume_rules", writes=True),
+    "accept-folder": Entry("runflowd.control.pausing:accept_folders", writes=True),
 }
 
 

@@ -25,6 +25,7 @@ from runflowd.files.errors import (
     Unusable,
 )
 from runflowd.files.folders import ensure_root, free_space, require_space, root_identity
+from runflowd.files.identity import identify, mark_folder
 from runflowd.files.marking import mark_of, set_mark
 from runflowd.files.placing import copy, move, remove, remove_note, write_note
 from runflowd.files.reading import FileSource, hash_file, image_source, read_chunks, stat
@@ -55,7 +56,9 @@ __all__ = [
     "ensure_root",
     "free_space",
     "hash_file",
+    "identify",
     "image_source",
+    "mark_folder",
     "mark_of",
     "move",
     "read_chunks",

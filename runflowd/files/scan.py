@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.model import Stat
 from runflowd.files.errors import FileTrouble, explained, from_os_error
 from runflowd.files.folders import joined, opened_folder
+from runflowd.files.identity import MARK_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,6 +102,8 @@ def _sort_entries(
             except OSError as error:
                 skipped.append(Skipped(entry.name, from_os_error(error, "look at", entry.name).reason))
                 continue
+            if entry.name == MARK_FILE:
+                continue  # ours: a folder that holds nothing else is empty
             if modes.S_ISREG(found.st_mode):
                 files[entry.name] = stat_of(found)
             elif modes.S_ISDIR(found.st_mode):

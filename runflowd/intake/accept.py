@@ -13,6 +13,7 @@ from runflowd.core.recipe import FileFacts, recipe_hash, resolve
 from runflowd.core.settle import Settled, StillChanging
 from runflowd.failpoints import reach
 from runflowd.intake.reading import Good, Refused, Unfinished, look_at, read_all, restless
+from runflowd.intake.roots import stands
 from runflowd.store.arrivals import Arrival, arrive, set_aside
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Accepting:
     async def due(self, shelf: Shelf) -> int:
         """Take the next page of files that seem to rest; give how many became ready."""
         paths = shelf.settling.due(self._context.clock.now(), PAGE)
-        if not paths:
+        if not paths or shelf.roots is None:
             return 0
         good: list[Arrival] = []
         refused: dict[str, Refused] = {}
@@ -59,6 +60,9 @@ class Accepting:
         async with anyio.create_task_group() as group:
             for share in _shares(rested, READERS):
                 group.start_soon(read, share)
+        if not await shelf.asking.ask(stands, shelf.rule.watch, shelf.roots):
+            shelf.lose()  # what was read may be another folder's
+            return 0
         return await self._record(shelf, good, refused)
 
     async def _at_rest(self, shelf: Shelf, paths: list[str], refused: dict[str, Refused]) -> dict[str, Stat]:

@@ -12,6 +12,7 @@ import anyio.to_thread
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.naming import failure_note
+from runflowd.intake.roots import stands
 from runflowd.store.arrivals import forget_absent, set_aside
 from runflowd.store.history import record
 from runflowd.store.items import known_in_folder
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
     from runflowd.store.connection import Row
     from runflowd.store.items import Known
+    from runflowd.store.roots import Roots
 
 PAGE = 32
 """Folders listed, and compared with the store, in one go."""
@@ -48,15 +50,25 @@ class Looking:
     async def tree(self, shelf: Shelf, start: str, *, deep: bool, suspects: Suspects | None = None) -> set[str]:
         """Look at a folder, and with `deep` at all beneath it; give the folders that were read whole.
 
-        With `suspects`, events should have told of whatever is new.
+        With `suspects`, events should have told of whatever is new. A root that is not the one that was recognised
+        makes the shelf `lose` it, and what was read then does not count.
         """
-        walking = files.walk(shelf.rule.watch, start, enter=lambda path: deep and not shelf.matcher.prunes(path))
         seen: set[str] = set()
-        while page := await shelf.asking.ask(_next_page, walking):
+        if shelf.roots is None or shelf.roots.is_strange(start):
+            return seen
+        walking = files.walk(shelf.rule.watch, start, enter=lambda path: deep and enters(shelf, path))
+        while page := await self._next_page(shelf, walking):
             await self._compare(shelf, page, suspects)
             seen.update(listing.relative for listing in page if listing.trouble is None)
             _note_unreadable(shelf, page)
         return seen
+
+    async def _next_page(self, shelf: Shelf, walking: Iterator[Listing]) -> list[Listing]:
+        """The next folders, read while the root was the one that was recognised; none when it is another."""
+        page = await shelf.asking.ask(_read_page, shelf.rule.watch, shelf.roots, walking)
+        if page is None:
+            shelf.lose()
+        return page or []
 
     async def _compare(self, shelf: Shelf, page: list[Listing], suspects: Suspects | None) -> None:
         rule = shelf.rule.name
@@ -104,12 +116,16 @@ class Looking:
         rule, after = shelf.rule.name, b""
         if len(seen) <= 1 and await shelf.asking.ask(_is_empty, shelf.rule.watch):
             return
-        while True:
+        while shelf.roots is not None:
             rows = await self._context.store.read(partial(_folders_below, rule=rule, after=after))
-            for row in rows:
-                folder = row["folder"].decode("utf-8", "surrogateescape")
-                if folder not in seen and await shelf.asking.ask(_is_missing, shelf.rule.watch, folder):
-                    await self._forget_folder(shelf, folder)
+            folders = [row["folder"].decode("utf-8", "surrogateescape") for row in rows]
+            unseen = [each for each in folders if each not in seen and not shelf.roots.is_strange(each)]
+            missing = await shelf.asking.ask(_missing_among, shelf.rule.watch, shelf.roots, unseen)
+            if missing is None:
+                shelf.lose()
+                return
+            for folder in missing:
+                await self._forget_folder(shelf, folder)
             if len(rows) < FOLDERS:
                 return
             after = rows[-1]["folder"]
@@ -121,8 +137,8 @@ class Looking:
 
     async def skip_all(self, shelf: Shelf) -> None:
         """Record every file that matches as skipped: it was there before its rule."""
-        walking = files.walk(shelf.rule.watch, enter=lambda path: not shelf.matcher.prunes(path))
-        while page := await shelf.asking.ask(_next_page, walking):
+        walking = files.walk(shelf.rule.watch, enter=partial(enters, shelf))
+        while page := await self._next_page(shelf, walking):
             found = [(listing.path_of(name), stat) for listing in page for name, stat in listing.files.items()]
             chosen = [(path, stat) for path, stat in found if shelf.matcher.matches(path)]
             await self._context.store.write(partial(self._skip, shelf=shelf, chosen=chosen))
@@ -162,8 +178,25 @@ def _folders_below(connection: Connection, rule: str, after: bytes) -> list[Row]
     return connection.all("folders_below", rule=rule, after=after, limit=FOLDERS)
 
 
-def _next_page(walking: Iterator[Listing]) -> list[Listing]:
-    return list(islice(walking, PAGE))
+def enters(shelf: Shelf, path: str) -> bool:
+    """Whether a scan goes into a folder: not where the rule takes nothing, nor into a disk that is another one."""
+    return not shelf.matcher.prunes(path) and shelf.roots is not None and path not in shelf.roots.strange
+
+
+def _read_page(root: str, roots: Roots | None, walking: Iterator[Listing]) -> list[Listing] | None:
+    """The next folders; None unless the same root stood there before and after they were read."""
+    if not stands(root, roots):
+        return None
+    page = list(islice(walking, PAGE))
+    return page if stands(root, roots) else None
+
+
+def _missing_among(root: str, roots: Roots, folders: list[str]) -> list[str] | None:
+    """Those that are not there; None unless the same root stood there before and after they were looked for."""
+    if not stands(root, roots):
+        return None
+    missing = [folder for folder in folders if _is_missing(root, folder)]
+    return missing if stands(root, roots) else None
 
 
 def _is_empty(root: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runflowd import files
@@ -17,15 +18,17 @@ from runflowd.core.settle import Gone, Settled
 from runflowd.errors import ConfigError
 from runflowd.intake.accept import PAGE, arrival
 from runflowd.intake.first_sight import Sight, sight_of
-from runflowd.intake.look import LEFT_OUT, is_news
+from runflowd.intake.look import LEFT_OUT, enters, is_news
 from runflowd.intake.overrides import Overrides
 from runflowd.intake.reading import BAD_OVERRIDE, Good, Refused, Unfinished, look_at, read_all
 from runflowd.intake.references import read_references
+from runflowd.intake.roots import doubtful, judged, samples_of, strangeness, survey
 from runflowd.intake.shelf import Shelf
 from runflowd.store.arrivals import foresee, foresee_again
 from runflowd.store.items import item_by_id, known_in_folder
 from runflowd.store.pauses import EVERY_RULE, pauses
 from runflowd.store.plans import plan_purchase
+from runflowd.store.roots import roots_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
     from runflowd.store.arrivals import Arrival
     from runflowd.store.items import Known
+    from runflowd.store.roots import Roots
 
 
 class Fate(StrEnum):
@@ -107,9 +111,17 @@ class Planning:
     def of(self, rule: Rule) -> Iterator[Planned]:
         """Every file below the watched folder of a rule."""
         shelf = Shelf.of(rule)
-        if files.root_identity(rule.watch) is None:
+        try:
+            shelf.roots = self._roots(shelf)
+        except files.FileTrouble:
             yield Planned("/", Fate.WAIT, 0, "WATCH_MISSING", f"the watched folder {rule.watch} is not there")
             return
+        if shelf.roots.strange:
+            trouble = strangeness(rule, shelf.roots)
+            for path in sorted(shelf.roots.strange):
+                yield Planned(f"{path}/", Fate.WAIT, 0, trouble.code, f"{trouble.message}. {trouble.remedy}")
+            if shelf.roots.is_strange(""):
+                return
         try:
             shelf.references = read_references(rule, {})
         except files.FileTrouble as trouble:
@@ -120,6 +132,14 @@ class Planning:
             stopped = held and planned.fate is Fate.BUY
             yield replace(planned, fate=Fate.WAIT, code="PAUSED", why=held) if stopped else planned
 
+    def _roots(self, shelf: Shelf) -> Roots:
+        """Who the watched folder is, as a sweep would judge it. Raises FileTrouble."""
+        name = shelf.rule.name
+        known = roots_of(self._connection, name)
+        found = survey(shelf, known)
+        samples = samples_of(self._connection, name, doubtful(known, found))
+        return judged(shelf.rule, known, found, samples)
+
     def _held(self, rule: Rule) -> str:
         """Why nothing is bought for a rule at present; "" where that is not so."""
         found = next((each for each in pauses(self._connection) if each.rule in {EVERY_RULE, rule.name}), None)
@@ -127,7 +147,7 @@ class Planning:
 
     def _walk(self, shelf: Shelf, held: str) -> Iterator[Planned]:
         rule, sight = shelf.rule, sight_of(self._connection, shelf, self._limits.unasked)
-        for listing in files.walk(rule.watch, enter=lambda path: not shelf.matcher.prunes(path)):
+        for listing in files.walk(rule.watch, enter=partial(enters, shelf)):
             yield from _beside(shelf, listing)
             known = known_in_folder(self._connection, rule.name, listing.relative)
             for name, stat in listing.files.items():

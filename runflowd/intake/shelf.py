@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runflowd.context import Look
     from runflowd.core.model import Reference, Rule
     from runflowd.files import FileTrouble
+    from runflowd.store.roots import Roots
 
 TRACKED = 20_000
 """Files of one rule that may be waiting for rest at once; the others are found by a later sweep."""
@@ -34,7 +35,8 @@ class Shelf:
 
     `snapshot` names the rule text, references included, that items are accepted under; `reworded` says
     that it changed, and what waits must be worded anew. Not `opened`, nothing is looked at: first it is
-    settled whether what lies there is left out. `unread` counts folders that could not be read since the
+    settled whether what lies there is left out; nor without `roots`, the folders recognised by the last sweep.
+    `unread` counts folders that could not be read since the
     last sweep began; `unreadable` is the trouble with the first of them. `deaf` says that events are known to
     have been lost since then, `again` that the
     next sweep must make up for it soon, `hears` that they should have told of all that the present sweep finds.
@@ -52,7 +54,7 @@ class Shelf:
     sweeping: bool = False
     swept: bool = False
     opened: bool = False
-    identity: tuple[int, int] | None = None
+    roots: Roots | None = None
     snapshot: str = ""
     references: dict[str, Reference] = field(default_factory=dict)
     reworded: bool = False
@@ -72,8 +74,13 @@ class Shelf:
     @classmethod
     def of(cls, rule: Rule) -> Self:
         """The shelf of a rule that was just loaded. Looks at the file system: call from a worker thread."""
-        settling = Settling(rule.settle, rule.settle * RESTLESS_AFTER, TRACKED)
-        return cls(rule, Matcher(rule), settling, follows_events(rule), Suspects(rule.settle))
+        return cls(rule, Matcher(rule), _settling(rule), follows_events(rule), Suspects(rule.settle))
+
+    def lose(self) -> None:
+        """The folder is not the one that it was: what was seen in it is forgotten, and a sweep asks who it is."""
+        self.roots, self.sweep_due = None, 0.0
+        self.settling = _settling(self.rule)
+        self.looks.clear()
 
     @property
     def idle(self) -> bool:
@@ -91,3 +98,7 @@ class Shelf:
     def interval(self) -> float:
         """Seconds between two sweeps."""
         return self.rule.sweep if self.by_events else min(self.rule.sweep, NETWORK_SWEEP)
+
+
+def _settling(rule: Rule) -> Settling:
+    return Settling(rule.settle, rule.settle * RESTLESS_AFTER, TRACKED)

@@ -12,6 +12,7 @@ from runflowd.errors import StoreError
 from runflowd.incidents import Trouble, watch_scope
 from runflowd.intake.first_sight import FirstSight
 from runflowd.intake.removal import remove_outputs
+from runflowd.intake.roots import recognise, strangeness
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -33,52 +34,76 @@ class Sweeping:
         """Look at the whole tree once, and say when to do so again."""
         started = self._context.clock.now()
         shelf.overflowed = False
-        identity = await shelf.asking.ask(files.root_identity, shelf.rule.watch)
         try:
-            if identity is None:
-                await self._root_missing(shelf)
-                return
-            shelf.opened = shelf.opened or await self._first_sight.opens(shelf)
-            if not shelf.opened:
-                shelf.swept = True
-                return
-            shelf.unreadable, shelf.unread = None, 0
-            suspects = shelf.suspects if shelf.hears else None
-            seen = await self._looking.tree(shelf, "", deep=True, suspects=suspects)
-            await self._tell_whether_readable(shelf)
-            if shelf.identity in {None, identity}:
-                await self._looking.vanished(shelf, seen)
+            if await self._recognised(shelf):
+                await self._look(shelf)
             shelf.swept = True
-            await remove_outputs(self._context, shelf.rule)
         except StoreError as trouble:
             self._context.storms.error(str(trouble), action="store.failed", stage="intake")
         finally:
-            shelf.identity = identity
             shelf.sweeping = False
             now = self._context.clock.now()
             # A folder that takes long to read is read less often: at most a tenth of the time.
-            soon = shelf.overflowed or shelf.again or not shelf.opened
+            unsure = shelf.roots is None or shelf.roots.strange
+            soon = unsure or shelf.overflowed or shelf.again or not shelf.opened
             pause = min(shelf.interval, 5.0) if soon else shelf.interval
             shelf.sweep_due = now + max(pause, 10 * (now - started))
             shelf.suspects.swept(now)
             self._context.bells.intake.ring()
 
-    async def _tell_whether_readable(self, shelf: Shelf) -> None:
-        """After a whole sweep: a folder that could not be read is an incident, for its files wait unseen."""
+    async def _look(self, shelf: Shelf) -> None:
+        """Compare all that is there with what is on record."""
+        if not shelf.opened:
+            # A rule that got another name has taken over by then who its folder was.
+            shelf.opened = await self._first_sight.opens(shelf) and await self._recognised(shelf)
+            if not shelf.opened:
+                return
+        suspects = shelf.suspects if shelf.hears else None
+        seen = await self._looking.tree(shelf, "", deep=True, suspects=suspects)
+        if shelf.roots is not None:
+            await self._tell_whether_whole(shelf)
+            await self._looking.vanished(shelf, seen)
+        if shelf.roots is not None:
+            await remove_outputs(self._context, shelf.rule)
+
+    async def _recognised(self, shelf: Shelf) -> bool:
+        """Whether the folder is there and the one that it was; if not, an incident says so."""
+        shelf.unreadable, shelf.unread = None, 0
+        try:
+            roots = await recognise(self._context, shelf)
+        except files.Missing:
+            shelf.lose()
+            await self._root_missing(shelf)
+            return False
+        except files.FileTrouble as trouble:
+            shelf.lose()
+            shelf.unreadable, shelf.unread = trouble, 1
+            await self._tell_whether_whole(shelf)
+            return False
+        if "" in roots.strange:
+            shelf.lose()
+            await self._tell(strangeness(shelf.rule, roots))
+            return False
+        shelf.roots = roots
+        return True
+
+    async def _tell_whether_whole(self, shelf: Shelf) -> None:
+        """After a whole sweep: a folder that was not read, or is another one, is an incident: its files wait unseen."""
         scope, trouble = watch_scope(shelf.rule.name), shelf.unreadable
+        if shelf.roots is not None and shelf.roots.strange:
+            await self._tell(strangeness(shelf.rule, shelf.roots))
+            return
         if trouble is None:
             await self._context.incidents.over(scope)
             return
         remedy = f"{trouble.advice or 'Mend the folder.'} Its files are taken up by themselves then"
         others = f" (and {shelf.unread - 1} more folders)" if shelf.unread > 1 else ""
         sentence = f"rule {shelf.rule.name}: {trouble}{others}"
-        await self._context.incidents.report(
-            Trouble(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=shelf.interval)
-        )
+        await self._tell(Trouble(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=shelf.interval))
 
     async def _root_missing(self, shelf: Shelf) -> None:
         rule = shelf.rule
-        await self._context.incidents.report(
+        await self._tell(
             Trouble(
                 watch_scope(rule.name),
                 "WATCH_MISSING",
@@ -87,7 +112,12 @@ class Sweeping:
                 slowest=shelf.interval,
             )
         )
-        shelf.swept = True
+
+    async def _tell(self, trouble: Trouble) -> None:
+        """Open an incident, or note that it lasts; another trouble with the same folder takes its place at once."""
+        incidents = self._context.incidents
+        same = all(each.code == trouble.code for each in incidents.snapshot() if each.scope == trouble.scope)
+        await (incidents.report if same else incidents.restate)(trouble)
 
 
 async def tell_silence(context: Context, shelf: Shelf) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd.snapshot import from_text
+from runflowd.store.roots import roots_fact
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -37,7 +38,8 @@ def rename(connection: Connection, before: str, after: str) -> bool:
         return False
     for name in ("rename_items", "rename_batches", "rename_pause"):
         connection.run(name, before=before, after=after)
-    connection.run("rename_fact", before=seen_fact(before), after=seen_fact(after))
+    for fact_of in (seen_fact, roots_fact):
+        connection.run("rename_fact", before=fact_of(before), after=fact_of(after))
     return True
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon_process import Installation, picture, promised, until
+from daemon_process import Installation, picture, promised, sha256, until
 
 if TYPE_CHECKING:
     from kernel_namespace import Namespace
@@ -90,11 +91,85 @@ def test_a_disk_that_goes_and_comes_back_is_no_deletion(installation: Installati
     namespace.mount(folder)
     hear(installation, "root-replaced")
     daemon.kill()
-    namespace.run("env", "RUNFLOW_API_KEY=rf_live_test", *SYNC, str(installation.config))  # sweeps once, and ends
+    once = " ".join(("RUNFLOW_API_KEY=rf_live_test", *SYNC, str(installation.config)))
+    namespace.run("sh", "-c", f"{once}; test $? = 3")  # sweeps once, says what is wrong, and ends
     namespace.unmount(folder)
     installation.start()
     late = drop(installation, "late.jpg")
     installation.wait_for_rest(*late)
 
-    absent = installation.rows("SELECT name FROM item WHERE absent_at IS NOT NULL")
-    assert ([], promised({**dropped, **late})) == (absent, installation.books())
+    assert ([], promised({**dropped, **late})) == (absent(installation), installation.books())
+
+
+def test_a_mount_point_with_files_of_its_own_is_another_folder(
+    installation: Installation, namespace: Namespace
+) -> None:
+    """Bare while the daemon runs and at its next start; covered by another disk; accepted at last (scenario 135)."""
+    installation.enter = namespace.enter
+    installation.configure(on_delete="remove", sweep="1s")
+    point = installation.input
+    installation.write("stray.jpg", stray := picture())
+    installation.input = namespace.mount(point)
+    dropped = drop(installation, "a.jpg", "deep/b.jpg")
+    daemon = installation.start()
+    installation.wait_for_rest(*dropped)
+    namespace.unmount(point)
+    with installation.explained():
+        until(lambda: installation.incidents() == {"WATCH_CHANGED"}, "the bare mount point")
+    daemon.kill()
+    daemon = installation.start()
+    with installation.explained():
+        until(lambda: installation.incidents() == {"WATCH_CHANGED"}, "at the next start")
+    installation.input = namespace.mount(point)
+    installation.write("c.jpg", other := picture())
+    assert ([], promised(dropped)) == (absent(installation), installation.books())
+    # Another disk is no more the old one than the bare mount point is: only a person can say so.
+    disk = installation.input.stat()
+    with installation.explained():
+        until(lambda: strange(installation) == (disk.st_dev, disk.st_ino), "the other disk is met")
+    command = (sys.executable, "-m", "runflowd", "resume", "one", "--accept-folder", "-c", str(installation.config))
+    namespace.run(*command)
+    installation.wait("done", "c.jpg")
+    daemon.kill()
+
+    assert [0, 1] == [installation.bought().get(sha256(data), 0) for data in (stray, other)]
+
+
+def test_a_disk_that_is_mounted_below_the_folder_keeps_its_files_when_it_goes(
+    installation: Installation, namespace: Namespace
+) -> None:
+    """A disk, and a folder that is bound there; the rest of the folder goes on (scenario 135)."""
+    installation.enter = namespace.enter
+    installation.configure(on_delete="remove", sweep="1s")
+    folder = installation.input
+    installation.input = namespace.mount(folder)
+    bound = installation.folder / "bound"
+    bound.mkdir()
+    (bound / "b.jpg").write_bytes(first := picture())
+    namespace.run("mkdir", str(folder / "disk"), str(folder / "bound"))
+    namespace.run("mount", "-t", "tmpfs", "none", str(folder / "disk"))
+    namespace.run("mount", "--bind", str(bound), str(folder / "bound"))
+    dropped = {**drop(installation, "disk/a.jpg", "c.jpg"), "bound/b.jpg": first}
+    installation.start()
+    installation.wait_for_rest(*dropped)
+    namespace.unmount(folder / "disk")
+    namespace.unmount(folder / "bound")
+    with installation.explained():
+        until(lambda: installation.incidents() == {"WATCH_CHANGED"}, "two disks are away")
+    late = drop(installation, "late.jpg")
+    installation.write("disk/stray.jpg", picture())
+    installation.wait_for_rest(*dropped, *late)
+
+    assert ([], promised({**dropped, **late})) == (absent(installation), installation.books())
+
+
+def absent(installation: Installation) -> list[str]:
+    """The files that count as deleted."""
+    return [row["name"] for row in installation.rows("SELECT name FROM item WHERE absent_at IS NOT NULL")]
+
+
+def strange(installation: Installation) -> tuple[int, int]:
+    """Device and inode of the folder that is met in the place of the watched one."""
+    (row,) = installation.rows("SELECT value FROM fact WHERE subject LIKE 'root:%'")
+    met = json.loads(row["value"])["strange"][""]
+    return met["device"], met["inode"]

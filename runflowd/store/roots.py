@@ -1,0 +1,90 @@
+"""What is on record of who the watched folder of a rule is, and the disks that are mounted below it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from runflowd.core.identity import Identity
+from runflowd.store.facts import fact
+from runflowd.store.items import path_of
+
+if TYPE_CHECKING:
+    from runflowd.store.connection import Connection
+
+SAMPLE = 64
+"""Files whose presence is evidence; stat calls, made only where a mark does not settle it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """Folders by their path below the root, "" for itself: those recognised, and those that are `strange`.
+
+    A strange one is as it was met; None when it is no mounted disk any more.
+    """
+
+    folders: dict[str, Identity] = field(default_factory=dict)
+    strange: dict[str, Identity | None] = field(default_factory=dict)
+
+    def is_strange(self, folder: str) -> bool:
+        """Whether a folder is a strange one or lies below one."""
+        return any(not top or folder == top or folder.startswith(f"{top}/") for top in self.strange)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Files that should lie below a folder: path, size and time. `worked`: the rule ever knew any."""
+
+    worked: bool
+    files: tuple[tuple[str, int, int], ...]
+
+
+def roots_fact(rule: str) -> str:
+    """The subject of the fact that holds the folders of a rule."""
+    return f"root:{rule}"
+
+
+def roots_of(connection: Connection, rule: str) -> Roots:
+    """What is on record for a rule; nothing before its first look."""
+    value = fact(connection, "", roots_fact(rule))
+    return _parsed(value) if value else Roots()
+
+
+def save_roots(connection: Connection, rule: str, roots: Roots) -> None:
+    """Put on record what stands there."""
+    connection.run("save_fact", service="", subject=roots_fact(rule), value=json.dumps(asdict(roots)))
+
+
+def accept_folders(connection: Connection, rule: str) -> bool:
+    """Take what is strange for what belongs there, as a person said; False when nothing is."""
+    roots = roots_of(connection, rule)
+    if not roots.strange:
+        return False
+    kept = {path: known for path, known in roots.folders.items() if not roots.is_strange(path)}
+    taken = {path: met for path, met in roots.strange.items() if met is not None}
+    save_roots(connection, rule, Roots({**kept, **taken}))
+    return True
+
+
+def roots_of_others(connection: Connection, rule: str) -> list[Identity]:
+    """The watched folders of the other rules."""
+    rows = [row for row in connection.all("facts_of_roots") if row["subject"] != roots_fact(rule)]
+    found = (_parsed(row["value"]).folders.get("") for row in rows)
+    return [identity for identity in found if identity is not None]
+
+
+def sample_of(connection: Connection, rule: str, folder: str) -> Sample:
+    """The latest files that should lie below a folder."""
+    path = os.fsencode(folder)
+    bounds = {"folder": path, "below": path + b"/", "beyond": path + b"0"}  # 0 comes after /
+    rows = connection.all("sample_of_folder", rule=rule, limit=SAMPLE, **bounds)
+    files = tuple((path_of(row), row["size"], row["mtime_ns"]) for row in rows)
+    return Sample(bool(files) or connection.one("has_worked", rule=rule) is not None, files)
+
+
+def _parsed(value: str) -> Roots:
+    found = json.loads(value)
+    strange = {path: Identity(**met) if met else None for path, met in found["strange"].items()}
+    return Roots({path: Identity(**known) for path, known in found["folders"].items()}, strange)
