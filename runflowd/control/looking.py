@@ -7,14 +7,18 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from runflowd.control.desk import count, text
+from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
+from runflowd.core.rules import DROPPINGS
 from runflowd.status import as_json, take_status
 from runflowd.store.items import item_from
+from runflowd.store.left_out import left_out
 from runflowd.store.pauses import pauses
 
 if TYPE_CHECKING:
     from runflowd.control.desk import Answer, Desk, Parameters
     from runflowd.store.items import Item
+    from runflowd.store.left_out import LeftOut
 
 PAGE = 500
 """Rows looked at for one answer of `list`: the daemon has others to serve."""
@@ -46,10 +50,42 @@ def list_items(desk: Desk, parameters: Parameters) -> Answer:
         limit=PAGE,
     )
     items = [item_from(row) for row in rows]
+    chosen = [_item_json(item) for item in items if pattern is None or fnmatchcase(item.path, pattern)]
+    if text(parameters, "state") == ItemState.SKIPPED and batch is None and not count(parameters, "after", 0):
+        chosen += [_left_out_json(each) for each in _left_out(desk, text(parameters, "rule"), pattern)]
     return {
-        "items": [_item_json(item) for item in items if pattern is None or fnmatchcase(item.path, pattern)],
+        "items": chosen,
         "paused": [each.rule for each in pauses(desk.connection)],
         "next": items[-1].id if len(items) == PAGE else None,
+    }
+
+
+def _left_out(desk: Desk, rule: str | None, pattern: str | None) -> list[LeftOut]:
+    """What the rules, or one of them, leave out by default."""
+    rules = [each.name for each in desk.config.rules if rule in {None, each.name}]
+    return [each for each in left_out(desk.connection, rules) if pattern is None or fnmatchcase(each.path, pattern)]
+
+
+def _left_out_json(found: LeftOut) -> dict[str, Any]:
+    """As a file is shown, although it stands for many and none of them is on record."""
+    amounts = [(found.count.files, "file"), (found.count.folders, "folder")]
+    told = " and ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in amounts if number)
+    return {
+        "id": None,
+        "rule": found.rule,
+        "path": printable(found.path),
+        "state": ItemState.SKIPPED.value,
+        "size": 0,
+        "content": None,
+        "batch": None,
+        "run": None,
+        "reference": None,
+        "cost": None,
+        "code": "LEFT_OUT",
+        "why": f"{told} left out by default: {DROPPINGS.get(found.pattern, found.pattern)}",
+        "ended_at": None,
+        "files": found.count.files,
+        "folders": found.count.folders,
     }
 
 

@@ -44,6 +44,20 @@ class Pattern:
     shape: Shape
     text: str
     regex: re.Pattern[str]
+    parts: tuple[str, ...] = ()
+    """The line between its slashes, lower-cased and without escapes."""
+
+    def names(self, other: Pattern) -> bool:
+        """Whether this pattern spells out what the other is about: its name, its suffix, or how its names begin."""
+        match other.shape:
+            case Shape.NAME:
+                return other.text in self.parts
+            case Shape.SUFFIX:
+                return any(part.endswith(other.text) for part in self.parts)
+            case Shape.PREFIX:
+                return any(part.startswith(other.text) for part in self.parts)
+            case _:
+                return any(part in other.parts for part in self.parts)
 
     def owns(self, path: str, name: str) -> bool:
         """Whether the lower-cased path (a folder's ends in a slash) matches by itself, not by a parent."""
@@ -76,9 +90,11 @@ def pattern(line: str) -> Pattern:
         regex = re.compile(str(text), re.DOTALL)
     except (GitIgnorePatternError, re.error) as error:
         raise PatternError("is no valid pattern; see the pattern format of gitignore") from error
-    shape, rest = _shape(lowered.removeprefix("!"))
+    bare = lowered.removeprefix("!")
+    shape, rest = _shape(bare)
+    parts = tuple(re.sub(r"\\(.)", r"\1", part) for part in bare.split("/") if part)
 
-    return Pattern(line, bool(positive), shape, rest, regex)
+    return Pattern(line, bool(positive), shape, rest, regex, parts)
 
 
 def _shape(line: str) -> tuple[Shape, str]:
@@ -122,6 +138,10 @@ class Patterns:
             return False
 
         return any(each.owns(path, name) for each in self._others)
+
+    def all_of(self, path: str, name: str) -> tuple[Pattern, ...]:
+        """Every pattern that matches the path by itself, in their order."""
+        return tuple(each for each in self._patterns if each.owns(path, name))
 
     def deciding(self, path: str, name: str) -> Pattern | None:
         """The pattern by which `owns` says yes, or None."""

@@ -1,7 +1,8 @@
 """Which files a rule takes: include and exclude patterns, and the droppings nobody wants bought.
 
-The last match wins, so `!*.tmp` in `exclude` brings a default dropping back; what lies in an excluded
-folder stays excluded, as in git.
+The last match wins; what lies in an excluded folder stays excluded, as in git. A dropping is brought in by a
+pattern that spells it out and by no other: `*.dng` or `\\#snapshot/**` in `include`, `!*.tmp` in `exclude`.
+What a wildcard finds in a snapshot is what it finds beside it, older, and would be bought a second time.
 """
 
 from __future__ import annotations
@@ -24,6 +25,13 @@ OVERRIDE_NAME = "_runflow.yaml"
 RESERVED = (OVERRIDE_NAME, f"{TEMPORARY_PREFIX}*", f"*{FAILURE_SUFFIX}")
 """Runflowd's own files: ignored whatever the rule says."""
 
+_CAMERA_RAW = tuple(
+    f"*.{suffix}"
+    for suffix in (
+        "3fr arw cr2 cr3 crw dcr dng erf fff gpr iiq kdc mef mos mrw nef nrw orf pef ptx raf raw rw2 rwl sr2 srf srw x3f"
+    ).split()
+)
+
 DROPPINGS: Mapping[str, str] = {
     ".*": "hidden files and folders",
     "._*": "macOS resource forks",
@@ -40,9 +48,23 @@ DROPPINGS: Mapping[str, str] = {
     "~$*": "Office lock files",
     "*.lock": "lock files",
     "@eaDir": "Synology thumbnails",
+    "@tmp": "Synology temporary files",
     "#recycle": "Synology recycle bin",
+    "#snapshot": "Synology snapshots",
+    "@Recycle": "QNAP recycle bin",
+    "@Recently-Snapshot": "QNAP snapshots",
+    ".snapshot": "NetApp snapshots",
+    "~snapshot": "NetApp snapshots",
+    ".snapshots": "snapper snapshots",
+    ".zfs": "ZFS snapshots",
     "$RECYCLE.BIN": "Windows recycle bin",
+    "RECYCLER": "Windows recycle bin",
     "System Volume Information": "Windows system folder",
+    "DfsrPrivate": "Windows replication folder",
+    "Network Trash Folder": "macOS recycle bin",
+    "Temporary Items": "macOS temporary files",
+    ".AppleDouble": "macOS resource forks",
+    "__MACOSX": "macOS resource forks, unpacked from an archive",
     "lost+found": "file-system repair folder",
     "Thumbs.db": "Windows thumbnails",
     "ehthumbs.db": "Windows thumbnails",
@@ -51,8 +73,30 @@ DROPPINGS: Mapping[str, str] = {
     ".stversions": "Syncthing old versions",
     ".sync": "Resilio marker",
     "*.sb-*": "macOS safe-save folders",
+    "*.xmp": "settings kept beside a photo",
+    "*.aae": "settings kept beside a photo",
+    "*.pp3": "settings kept beside a photo",
+    "*.dop": "settings kept beside a photo",
+    "*.thm": "previews kept beside a video",
+    "*.lrv": "previews kept beside a video",
+    **dict.fromkeys(_CAMERA_RAW, "camera raw, which no model takes"),
 }
-"""What is ignored unless a rule says `!pattern` in `exclude`, with the reason in words."""
+"""What is left out unless a pattern of the rule spells it out, with the reason in words."""
+
+_IMAGE_SUFFIXES = frozenset(
+    {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "tif", "tiff", "bmp", "heic", "heif", "avif"}
+)
+"""Names that promise an image: whoever drops one wants it taken, and is told if it is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """What is known of a folder: nothing in it is taken; include patterns that cover it; droppings on its path."""
+
+    excluded: bool = False
+    included: bool = False
+    droppings: tuple[Pattern, ...] = ()
+    pruned: bool = False
 
 
 class Matcher:
@@ -60,23 +104,54 @@ class Matcher:
 
     def __init__(self, rule: Rule) -> None:
         self._reserved = Patterns([pattern(line) for line in RESERVED])
-        self._exclude = Patterns([*_DROPPING_PATTERNS, *(pattern(line) for line in rule.exclude)])
-        self._include = Patterns([pattern(line) for line in rule.include])
-        self._excluded_folders: dict[str, bool] = {"": False}
-        self._included_folders: dict[str, bool] = {"": False}
+        self._droppings = Patterns(_DROPPING_PATTERNS)
+        self._includes = [pattern(line) for line in rule.include]
+        self._excludes = [pattern(line) for line in rule.exclude]
+        self._include = Patterns(self._includes)
+        self._exclude = Patterns(self._excludes)
+        self._folders: dict[str, _Folder] = {}
 
     def matches(self, path: str) -> bool:
         """Whether the file at this relative path belongs to the rule."""
         path = path.lower()
         folder, _, name = path.rpartition("/")
-        if self._folder_excluded(folder) or self._reserved.owns(path, name) or self._exclude.owns(path, name):
+        around = self._folder(folder)
+        if around.excluded or self._reserved.owns(path, name) or self._exclude.owns(path, name):
             return False
+        if around.droppings or self._droppings.owns(path, name):
+            return self._spelt_out(path, (*around.droppings, *self._dropped(path, name)))
 
-        return self._include.owns(path, name) or self._folder_included(folder)
+        return self._include.owns(path, name) or around.included
 
     def prunes(self, folder: str) -> bool:
         """Whether a scan need not look into this relative folder at all."""
-        return self._folder_excluded(folder.lower())
+        return self._folder(folder.lower()).pruned
+
+    def promises(self, path: str) -> bool:
+        """Whether the name of a file that is taken says that it is an image, or a pattern spells out its suffix.
+
+        Of the others nobody has asked for a result: what proves to be no image among them is left out.
+        """
+        path = path.lower()
+        name = path.rpartition("/")[2]
+        stem, _, suffix = name.rpartition(".")
+        if not stem:
+            return any(name in each.parts for each in self._includes)
+
+        return suffix in _IMAGE_SUFFIXES or any(
+            each.positive and each.parts and each.parts[-1].endswith(f".{suffix}") and each.owns(path, name)
+            for each in self._includes
+        )
+
+    def dropping(self, path: str) -> str:
+        """The default pattern by which a file, or with a slash at its end a folder, is left out; "" if by none."""
+        lowered = path.lower()
+        name = lowered.rstrip("/").rpartition("/")[2]
+        if self._reserved.owns(lowered, name) or self._exclude.owns(lowered, name):
+            return ""
+        found = self._dropped(lowered, name)
+
+        return found[-1].line if found else ""
 
     def why_not(self, path: str) -> str | None:
         """The reason why `matches` says no, in words, or None if it says yes."""
@@ -87,28 +162,55 @@ class Matcher:
             if reserved := self._reserved.deciding(entry, name):
                 return f"runflowd's own file ({reserved.line})"
             if found := self._exclude.deciding(entry, name):
-                return _reason(found)
+                return f"excluded by {found.line}"
+            if dropped := self._dropped(entry, name):
+                return f"ignored by default: {dropped[-1].line}, {DROPPINGS[dropped[-1].line]}"
 
         return "no include pattern matches"
 
-    def _folder_excluded(self, folder: str) -> bool:
-        known = self._excluded_folders.get(folder)
-        if known is None:
-            parent, _, name = folder.rpartition("/")
-            known = self._folder_excluded(parent) or self._reserved.owns(f"{folder}/", name)
-            known = known or self._exclude.owns(f"{folder}/", name)
-            _remember(self._excluded_folders, folder, answer=known)
+    def _folder(self, folder: str) -> _Folder:
+        known = self._folders.get(folder)
+        if known is not None:
+            return known
+        known, path = _Folder(), ""
+        for name in folder.split("/") if folder else ():
+            path = f"{path}/{name}" if path else name
+            above, known = known, self._folders.get(path)
+            if known is None:
+                known = self._beneath(above, f"{path}/", name)
+                _remember(self._folders, path, known)
 
         return known
 
-    def _folder_included(self, folder: str) -> bool:
-        known = self._included_folders.get(folder)
-        if known is None:
-            parent, _, name = folder.rpartition("/")
-            known = self._include.owns(f"{folder}/", name) or self._folder_included(parent)
-            _remember(self._included_folders, folder, answer=known)
+    def _beneath(self, above: _Folder, path: str, name: str) -> _Folder:
+        if above.pruned or self._reserved.owns(path, name) or self._exclude.owns(path, name):
+            return _Folder(excluded=True, pruned=True)
+        droppings = (*above.droppings, *self._dropped(path, name))
+        pruned = bool(droppings) and not any(
+            each.positive and all(map(each.names, droppings)) for each in self._includes
+        )
 
-        return known
+        return _Folder(pruned, above.included or self._include.owns(path, name), droppings, pruned)
+
+    def _dropped(self, path: str, name: str) -> tuple[Pattern, ...]:
+        """The droppings that an entry is one of; less those that `exclude` spells out behind a `!`."""
+        if not self._droppings.owns(path, name):
+            return ()
+        back = [each for each in self._excludes if not each.positive and each.owns(path, name)]
+
+        return tuple(each for each in self._droppings.all_of(path, name) if not any(one.names(each) for one in back))
+
+    def _spelt_out(self, path: str, droppings: tuple[Pattern, ...]) -> bool:
+        """Whether a pattern covers a path and spells out every dropping on it."""
+        entries = list(_entries(path))
+        for each in reversed(self._includes):
+            if any(each.owns(entry, name) for entry, name in entries):
+                if not each.positive:
+                    return False
+                if all(map(each.names, droppings)):
+                    return True
+
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +252,11 @@ _DROPPING_PATTERNS = tuple(replace(pattern(re.sub("^#", r"\#", line)), line=line
 _MANY_FOLDERS = 20_000
 
 
-def _remember(answers: dict[str, bool], folder: str, *, answer: bool) -> None:
+def _remember(folders: dict[str, _Folder], path: str, found: _Folder) -> None:
     """Keep an answer; a tree of unusual breadth starts afresh rather than grow the memory for ever."""
-    if len(answers) > _MANY_FOLDERS:
-        answers.clear()
-        answers[""] = False
-    answers[folder] = answer
+    if len(folders) > _MANY_FOLDERS:
+        folders.clear()
+    folders[path] = found
 
 
 def _entries(path: str) -> Iterator[tuple[str, str]]:
@@ -164,9 +265,3 @@ def _entries(path: str) -> Iterator[tuple[str, str]]:
     for depth, name in enumerate(parts[:-1], start=1):
         yield "/".join(parts[:depth]) + "/", name
     yield path, parts[-1]
-
-
-def _reason(found: Pattern) -> str:
-    meaning = DROPPINGS.get(found.line)
-
-    return f"ignored by default: {found.line}, {meaning}" if meaning else f"excluded by {found.line}"

@@ -12,9 +12,11 @@ from runflowd.core.model import AfterKind
 from runflowd.core.recipe import FileFacts, recipe_hash, resolve
 from runflowd.core.settle import Settled, StillChanging
 from runflowd.failpoints import reach
+from runflowd.intake.look import remove_notes
 from runflowd.intake.reading import Good, Refused, Unfinished, look_at, read_all, restless
 from runflowd.intake.roots import stands
 from runflowd.store.arrivals import Arrival, arrive, set_aside
+from runflowd.store.items import item_at
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -47,7 +49,9 @@ class Accepting:
 
         async def read(rested: dict[str, Stat]) -> None:
             limit = self._context.limits.upload_size
-            for path, found in await shelf.asking.ask(read_all, shelf.rule, rested, limit, shelf.asking.heard):
+            for path, found in await shelf.asking.ask(
+                read_all, shelf.rule, rested, limit, shelf.matcher.promises, shelf.asking.heard
+            ):
                 match self._judged(shelf, path, rested[path], found):
                     case Good() as whole:
                         good.append(_arrival(shelf, path, whole))
@@ -75,7 +79,7 @@ class Accepting:
                 case Settled() as verdict:
                     rested[path] = verdict.stat
                 case StillChanging(report=True) as verdict if stat:
-                    refused[path] = restless(verdict, stat)
+                    refused[path] = restless(verdict, stat, promised=shelf.matcher.promises(path))
                 case _:
                     pass
         return rested
@@ -93,6 +97,7 @@ class Accepting:
             return 0
         disposed = shelf.rule.after.kind is not AfterKind.KEEP
         reach("item.hashed")
+        await self._withdraw_notes(shelf, [path for path, why in refused.items() if why.state is ItemState.SKIPPED])
 
         def write(connection: Connection) -> tuple[list[Decision], list[str]]:
             decisions = [arrive(connection, arrival, now, disposed=disposed) for arrival in good]
@@ -110,9 +115,21 @@ class Accepting:
         for arrival in good:
             shelf.settling.forget(arrival.path, arrival.stat)
         for path in news:
-            why = refused[path]
+            if (why := refused[path]).state is ItemState.SKIPPED:
+                continue  # on record, and no news to anybody
             self._context.storms.warning(why.reason, action=f"item.{why.state}", rule=rule, code=why.code, path=path)
         return self._hint(decisions, bool(news))
+
+    async def _withdraw_notes(self, shelf: Shelf, paths: list[str]) -> None:
+        """What is left out now may have failed before, and a note says so: it goes first, since no row recalls it then."""
+        rule = shelf.rule.name
+
+        def noted(connection: Connection) -> list[str]:
+            items = {path: item_at(connection, rule, path) for path in paths}
+            return [path for path, item in items.items() if item is not None and item.noted]
+
+        if paths and (stale := await self._context.store.read(noted)):
+            await shelf.asking.ask(remove_notes, shelf.rule.output, stale)
 
     def _hint(self, decisions: list[Decision], failures: bool) -> int:
         fresh = [decision for decision in decisions if not decision.touch]

@@ -190,7 +190,9 @@ class Planning:
                         size = (seen[path] or (0,))[0]
                         yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", restless.reason)
                 shelf.settling.forget(path)
-            for path, finding in read_all(shelf.rule, rested, self._limits.upload_size):
+            for path, finding in read_all(
+                shelf.rule, rested, self._limits.upload_size, shelf.matcher.promises
+            ):
                 yield self._found(shelf, path, rested[path], finding)
 
     def _found(self, shelf: Shelf, path: str, stat: Stat, finding: Finding) -> Planned:
@@ -204,6 +206,8 @@ class Planning:
                 return self._decided(arriving, decision)
             case Refused(state=ItemState.FAILED):
                 return Planned(path, Fate.FAIL, stat.size, finding.code, finding.reason)
+            case Refused(state=ItemState.SKIPPED):
+                return Planned(path, Fate.LEFT_OUT, stat.size, finding.code, finding.reason)
             case Refused():
                 return Planned(path, Fate.WAIT, stat.size, finding.code, finding.reason)
             case Unfinished():

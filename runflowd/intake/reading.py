@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd import files
-from runflowd.core.imagetype import NotAnImage, Partial, check
+from runflowd.core.imagetype import SNIFF_BYTES, NotAnImage, Partial, check, describe, sniff
 from runflowd.core.lifecycle import ItemState
 from runflowd.errors import ConfigError
 from runflowd.intake.overrides import Overrides
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 BAD_OVERRIDE = "BAD_OVERRIDE"
 """The failure code of files whose folder has a `_runflow.yaml` with mistakes; they wait until it is corrected."""
+
+OTHER_MEDIA = "OTHER_MEDIA"
+"""The code of a file that is no image and was never said to be one: it is left out, and nobody is told in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It is not taken: for good (`FAILED`), or until something changes (`WAITING`)."""
+    """It is not taken: for good (`FAILED`, or `SKIPPED` on purpose), or until something changes (`WAITING`)."""
 
     stat: Stat
     state: ItemState
@@ -69,21 +72,40 @@ def look_at(root: str, paths: list[str], heard: Callable[[], None] = nobody) -> 
 
 
 def read_all(
-    rule: Rule, rested: dict[str, Stat], limit: int, heard: Callable[[], None] = nobody
+    rule: Rule,
+    rested: dict[str, Stat],
+    limit: int,
+    promises: Callable[[str], bool],
+    heard: Callable[[], None] = nobody,
 ) -> list[tuple[str, Finding]]:
-    """What each file is, each told to `heard`. Blocking."""
+    """What each file is, each told to `heard`. `promises` says which were said to be images. Blocking."""
     overrides = Overrides(rule)
     found: list[tuple[str, Finding]] = []
     for path, stat in rested.items():
-        found.append((path, _read(rule.watch, path, stat, limit, overrides)))
+        other = None if promises(path) else _other_media(rule.watch, path, stat)
+        found.append((path, other or _read(rule.watch, path, stat, limit, overrides)))
         heard()
     return found
 
 
-def restless(verdict: StillChanging, stat: Stat) -> Refused:
-    if stat.size == 0:
+def restless(verdict: StillChanging, stat: Stat, *, promised: bool) -> Refused:
+    if stat.size == 0 and promised:
         return Refused(stat, ItemState.FAILED, "EMPTY", "the file is empty (0 bytes)")
+    if stat.size == 0:
+        return Refused(stat, ItemState.SKIPPED, OTHER_MEDIA, "the file is empty (0 bytes)")
     return Refused(stat, ItemState.WAITING, "STILL_CHANGING", f"{verdict.reason} for {verdict.waited:.0f} s")
+
+
+def _other_media(root: str, path: str, stat: Stat) -> Refused | None:
+    """What a file of any name is, if its first bytes announce no image. Blocking."""
+    try:
+        with files.image_source(root, path) as source:
+            head = source.read(0, SNIFF_BYTES)
+    except files.FileTrouble:
+        return None  # found again, and told, where it is read
+    if sniff(head) is not None:
+        return None
+    return Refused(stat, ItemState.SKIPPED, OTHER_MEDIA, f"{describe(head)}; the rule's model takes images")
 
 
 def _read(root: str, path: str, stat: Stat, limit: int, overrides: Overrides) -> Finding:

@@ -11,6 +11,7 @@ from runflowd.asking import PATIENCE
 from runflowd.errors import StoreError
 from runflowd.incidents import Trouble, watch_scope
 from runflowd.intake.first_sight import FirstSight
+from runflowd.intake.left_out import forget_left_out
 from runflowd.intake.removal import remove_outputs
 from runflowd.intake.roots import recognise, strangeness
 
@@ -63,6 +64,7 @@ class Sweeping:
         if shelf.roots is not None:
             await self._tell_whether_whole(shelf)
             await self._looking.vanished(shelf, seen)
+            await forget_left_out(self._context, shelf, seen)
         if shelf.roots is not None:
             await remove_outputs(self._context, shelf.rule)
 

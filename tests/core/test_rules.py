@@ -84,11 +84,95 @@ def test_negation_brings_a_dropping_back() -> None:
     assert Matcher(make_rule(exclude=("!*.tmp",))).matches("a.tmp")
 
 
-def test_negation_of_everything_leaves_the_reserved_names() -> None:
-    """`!*` turns the defaults off as a whole, and runflowd's own files still stay out."""
-    matcher = Matcher(make_rule(exclude=("!*",)))
+@pytest.mark.parametrize(
+    "path",
+    [
+        "#snapshot/2026-01-01/a.jpg",
+        "shoes/#recycle/a.jpg",
+        "@Recycle/a.jpg",
+        ".zfs/snapshot/daily/a.jpg",
+        ".snapshot/hourly.0/a.jpg",
+        "~snapshot/a.jpg",
+        "System Volume Information/a.jpg",
+        "__MACOSX/._a.jpg",
+        ".AppleDouble/a.jpg",
+        "a.xmp",
+        "IMG_1.AAE",
+        "IMG_1.CR2",
+        "a.nef",
+        "DCIM/a.dng",
+        "GX010001.THM",
+        ".a.jpg.Xk2p9Q",
+    ],
+)
+@pytest.mark.parametrize(
+    "wild", [{"include": ("**/*", "**/*.jpg", "*", "**/*.*", "*/**/*.jpg", "**")}, {"exclude": ("!*", "!**/*", "!*.*")}]
+)
+def test_no_wildcard_brings_a_dropping_in(path: str, wild: dict[str, Any]) -> None:
+    """What lies in snapshots, bins and beside photos is not what the pattern's author meant (scenario 141)."""
+    matcher = Matcher(make_rule(**wild))
 
-    assert [matcher.matches(".a.tmp"), matcher.matches("a.failed.txt")] == [True, False]
+    assert not matcher.matches(path)
+    assert matcher.why_not(path) is not None
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "expected"),
+    [
+        ({"include": ("*.dng",)}, "x/a.DNG", True),
+        ({"include": ("**/*.jpg", "*.xmp")}, "a.xmp", True),
+        ({"include": ("**/*.jpg", "*.xmp")}, "a.aae", False),
+        ({"include": (r"\#snapshot/**",)}, "#snapshot/x/a.jpg", True),
+        ({"include": (r"**/\#snapshot/*.jpg",)}, "shoes/#snapshot/a.jpg", True),
+        ({"include": ("**/*.jpg", r"\#snapshot/new/*")}, "#snapshot/old/a.jpg", False),
+        ({"include": ("**/*.jpg", r"\#snapshot/new/*")}, "#snapshot/new/a.jpg", True),
+        ({"include": (r"\#snapshot",)}, "#snapshot/a.cr2", False),
+        ({"include": (r"\#snapshot/*.cr2",)}, "#snapshot/a.cr2", True),
+        ({"include": ("@eadir/*.jpg",)}, "@eaDir/a.jpg", True),
+        ({"include": (".zfs/snapshot/**", "!*.png")}, ".zfs/snapshot/a.png", False),
+        ({"include": (".hidden/*",)}, ".hidden/a.jpg", True),
+        ({"include": (".hidden/*",)}, ".hidden/.zfs/a.jpg", False),
+        ({"exclude": ("!#recycle",)}, "#recycle/a.jpg", True),
+        ({"exclude": ("!#recycle", "!*.tmp")}, "#recycle/a.tmp", True),
+        ({"exclude": ("!*.tmp", "*.tmp")}, "a.tmp", False),
+    ],
+)
+def test_a_pattern_that_spells_a_dropping_out_brings_it_in(
+    rule: dict[str, Any], path: str, *, expected: bool
+) -> None:
+    """Whoever names the folder or the suffix means it, and nothing beside it (scenario 141)."""
+    matcher = Matcher(make_rule(**rule))
+
+    assert expected is matcher.matches(path)
+    assert expected is not matcher.prunes(path.rpartition("/")[0]) or not expected
+
+
+@pytest.mark.parametrize(
+    ("include", "path", "expected"),
+    [
+        (("**/*",), "a.JPG", True),
+        (("**/*",), "a.pdf", False),
+        (("**/*",), "README", False),
+        (("*.pdf",), "x/a.PDF", True),
+        (("**/*", "*.pdf"), "a.pdf", True),
+        (("README",), "README", True),
+        (("scan*",), "scan0001", False),
+    ],
+)
+def test_a_name_promises_an_image_by_its_suffix_or_by_a_pattern(
+    include: tuple[str, ...], path: str, *, expected: bool
+) -> None:
+    """Only then is somebody told that it is none (scenario 141)."""
+    assert expected is Matcher(make_rule(include=include)).promises(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("x/a.CR2", "*.cr2"), ("#snapshot/", "#snapshot"), (".DS_Store", ".*"), ("a.jpg", ""), ("a.failed.txt", "")],
+)
+def test_a_dropping_is_told_by_the_pattern_that_it_is_counted_under(path: str, expected: str) -> None:
+    """So that a hundred thousand of them are one line (scenario 141)."""
+    assert expected == Matcher(make_rule()).dropping(path)
 
 
 def test_negation_does_not_reach_into_an_excluded_folder() -> None:
@@ -198,7 +282,7 @@ def test_folder_answers_do_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) ->
     matcher = Matcher(make_rule())
 
     assert [matcher.matches(f"{number}/a.jpg") for number in range(50)] == [True] * 50
-    assert len(matcher._excluded_folders) <= 13
+    assert len(matcher._folders) <= 13
 
 
 def test_diff_names_what_was_added_removed_and_changed() -> None:
