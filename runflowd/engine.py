@@ -27,6 +27,7 @@ from runflowd.places import state_path
 from runflowd.remote import open_remote
 from runflowd.store import open_store
 from runflowd.store.batches import Lease, free_leases, renew_leases
+from runflowd.store.configuration import configuration_of, ensure_own, take_state
 from runflowd.store.wakes import wake_all
 from runflowd.track import Track
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from runflowd.config import Config
     from runflowd.core.model import Rule
+    from runflowd.store import Store
 
 log = structlog.get_logger()
 
@@ -73,17 +75,29 @@ class Engine:
 async def open_engine(config: Config, clock: Clock | None = None) -> AsyncIterator[Engine]:
     """Open the state, recover what a crash left, and make the stages ready; nothing runs yet.
 
-    Raises `StoreError` when the state file cannot be used, `CredentialError` without an API key.
+    Raises `StoreError` when the state file cannot be used or is of another configuration, `CredentialError` without an API key.
     """
     clock = clock or Clock()
     path = state_path(config)
     async with open_store(path) as store:
+        await _take_state(store, config.source)
         await store.write(lambda connection: free_leases(connection, store.owner))
         incidents = Incidents(store, clock)
         await incidents.forget_all()
         async with open_remote(config, path) as remote:
             context = Context(store, clock, incidents, remote, by_name(config), config.limits_in_force)
             yield Engine(context, Intake(context), Dispatch(context), Track(context), Deliver(context))
+
+
+async def _take_state(store: Store, source: str) -> None:
+    """See that the state file is of this configuration, or make it so. Raises `OtherConfiguration`."""
+    before = await store.read(configuration_of)
+    if not source or before == source:
+        return
+    await store.read(lambda connection: ensure_own(connection, store.path, source))
+    await store.write(lambda connection: take_state(connection, source))
+    if before:
+        log.warning("the configuration has moved", action="config.moved", before=before, now=source)
 
 
 def by_name(config: Config) -> dict[str, Rule]:

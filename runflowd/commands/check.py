@@ -12,7 +12,8 @@ from runflowd.commands.options import config_option, echo_json, find_config, jso
 from runflowd.commands.readiness import missing_for
 from runflowd.config import CredentialError, describe, load, locate, service_key, warnings
 from runflowd.core.printable import printable
-from runflowd.errors import ConfigError
+from runflowd.errors import ConfigError, StoreError
+from runflowd.places import state_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,9 +64,26 @@ def _compared(config: Config, source: Path) -> list[str]:
     return worries
 
 
+def _state_of_another(config: Config) -> list[str]:
+    """That the state file is of another configuration; what else may be wrong with it is for `doctor` to say."""
+    # Imported here: a look at the text alone has no use for a database.
+    from runflowd.store import reading  # noqa: PLC0415
+    from runflowd.store.configuration import OtherConfiguration, ensure_own  # noqa: PLC0415
+
+    path = state_path(config)
+    try:
+        with reading(path) as connection:
+            ensure_own(connection, path, config.source)
+    except OtherConfiguration as other:
+        return [str(other)]
+    except StoreError:
+        pass
+    return []
+
+
 def _unready(config: Config) -> list[str]:
     """What is no fault of the text but keeps `run` from starting on this machine, as this user."""
-    found = missing_for(config)
+    found = [*missing_for(config), *_state_of_another(config)]
     try:
         key = service_key(config)
     except CredentialError as error:

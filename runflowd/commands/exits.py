@@ -39,6 +39,7 @@ class CommandError(RunflowdError):
 _BY_CLASS = {
     "ConfigError": Exit.CONFIGURATION,
     "CredentialError": Exit.CONFIGURATION,
+    "OtherConfiguration": Exit.CONFIGURATION,
     "Locked": Exit.TRY_AGAIN,
     "NotDurable": Exit.TRY_AGAIN,
     "NoSpace": Exit.TRY_AGAIN,

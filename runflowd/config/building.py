@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def build(document: Document, merged: Merged, base: str) -> Config:
-    """The Config of a document without mistakes; relative paths start from the folder `base`."""
+def build(document: Document, merged: Merged, base: str, source: str) -> Config:
+    """The Config of a document without mistakes, loaded from `source`; relative paths start from the folder `base`."""
     shared = document.defaults or SharedSection()
     log = document.log or LogSection()
     limits = document.limits or LimitsSection()
@@ -49,6 +49,7 @@ def build(document: Document, merged: Merged, base: str) -> Config:
         limits=Limits(**limits.model_dump()),
         notify=_notify(document.notify, base),
         disabled=tuple(name for name, rule in document.rules.items() if not rule.enabled),
+        source=source,
         warnings=tuple(merged.warnings),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -14,7 +15,6 @@ from runflowd.config.mistakes import Mistake, mistakes
 from runflowd.errors import ConfigError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator
 
     from runflowd.config.merging import Merged
@@ -34,7 +34,9 @@ def load(path: str | os.PathLike[str]) -> Config:
     if document is None or merged.problems:
         raise ConfigError(merged.ordered())
 
-    return build(document, merged, config_folder(place))
+    source = os.path.abspath(place)  # noqa: PTH100  pathlib's would follow links, and a link may be swapped
+
+    return build(document, merged, config_folder(place), source)
 
 
 def locate(path: str | os.PathLike[str], found: Iterable[Mistake]) -> tuple[Problem, ...]:

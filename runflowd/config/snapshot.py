@@ -148,7 +148,7 @@ class Config:
     """One whole configuration. `digest` names the content of `files`, for telling a change.
 
     `state` and `listen` are empty when the configuration leaves them to the daemon or turns them
-    off. `disabled` names the rules that say `enabled: false`. `warnings` are worth saying, but no
+    off. `source` is the absolute path of what was loaded. `disabled` names the rules that say `enabled: false`. `warnings` are worth saying, but no
     reason to refuse.
     """
 
@@ -162,6 +162,7 @@ class Config:
     limits: Limits = Limits()
     notify: Notify = Notify()
     disabled: tuple[str, ...] = ()
+    source: str = ""
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     @property

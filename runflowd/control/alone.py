@@ -12,6 +12,7 @@ from runflowd.control.registry import entry
 from runflowd.failpoints import reach
 from runflowd.places import state_path
 from runflowd.store import Locked, reading
+from runflowd.store.configuration import ensure_own
 from runflowd.store.connection import connect, lock
 from runflowd.store.schema import check_schema, migrate
 from runflowd.store.store import ensure_exists, in_transaction
@@ -36,6 +37,8 @@ class Alone:
         if asked.writes:
             return _write(self._path, self._config, asked.handler(), parameters)
         with reading(self._path) as reader:
+            if asked.prepares:
+                ensure_own(reader, self._path, self._config.source)
             return asked.handler()(Desk(reader, self._path, self._config, time.time()), parameters)
 
 
@@ -49,6 +52,7 @@ def _write(path: Path, config: Config, handler: Handler, parameters: Parameters)
         if held:
             migrate(connection, path)
         check_schema(connection, path)
+        ensure_own(connection, path, config.source)
         with in_transaction(connection, path):
             answer = handler(Desk(connection, path, config, time.time()), parameters)
         reach("command.recorded")

@@ -18,6 +18,8 @@ class Entry:
 
     place: str
     writes: bool = False
+    prepares: bool = False
+    """It changes nothing itself but leads to what does: only for the configuration that the state file is of."""
 
     def handler(self) -> Handler:
         """The function itself."""
@@ -30,7 +32,7 @@ REGISTRY = {
     "list": Entry("runflowd.control.looking:list_items"),
     "logs": Entry("runflowd.control.telling:logs"),
     "retry": Entry("runflowd.control.retrying:retry_items", writes=True),
-    "rerun-choose": Entry("runflowd.control.rerunning:choose"),
+    "rerun-choose": Entry("runflowd.control.rerunning:choose", prepares=True),
     "rerun": Entry("runflowd.control.rerunning:run_again", writes=True),
     "pause": Entry("runflowd.control.pausing:pause_rules", writes=True),
     "resume": Entry("runflowd.control.pausing:resume_rules", writes=True),

@@ -1,0 +1,62 @@
+"""Which configuration a state file is of. Rules are known by their names, so two must not share one.
+
+The second would find the first one's rows under its own rules' names, and call done what was never brought to
+its folders. A configuration is known by its path, since editors give it a new inode with every edit; a link, or
+another mount, leads to the same one. Where the path that is on record leads nowhere any more, it has moved.
+"""
+
+from __future__ import annotations
+
+import os
+from binascii import crc32
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runflowd.core.printable import printable
+from runflowd.errors import StoreError
+from runflowd.store.facts import fact
+
+if TYPE_CHECKING:
+    from runflowd.store.connection import Connection
+
+SUBJECT = "configuration"
+
+
+class OtherConfiguration(StoreError):
+    """This state file is of another configuration, which is still there."""
+
+    def __init__(self, state: Path, theirs: str, ours: str) -> None:
+        name = f"{Path(ours).stem or 'state'}-{crc32(os.fsencode(ours)):08x}.db"
+        super().__init__(
+            f"{state}: is the state file of another configuration, {printable(theirs)}; {printable(ours)} would take "
+            "that one's files for its own. Put a state file of its own at the top of this one: "
+            f"`state: {printable(str(state.absolute().with_name(name)))}`. If this one takes the other one's place, "
+            f"rename or remove {printable(theirs)}."
+        )
+
+
+def configuration_of(connection: Connection) -> str:
+    """The absolute path of the configuration that a state file is of; "" while it is of none."""
+    return fact(connection, "", SUBJECT) or ""
+
+
+def take_state(connection: Connection, source: str) -> None:
+    """Record that the state file is of the configuration at this absolute path from now on."""
+    connection.run("save_fact", service="", subject=SUBJECT, value=source)
+
+
+def ensure_own(connection: Connection, state: Path, source: str) -> None:
+    """Raise OtherConfiguration unless the state file is of the configuration at `source`, or of none. Blocking."""
+    known = configuration_of(connection)
+    if is_another(known, source):
+        raise OtherConfiguration(state, known, source)
+
+
+def is_another(known: str, source: str) -> bool:
+    """Whether a path on record leads to a configuration that is not the one at `source`. Blocking."""
+    if not known or not source or known == source or not os.path.exists(known):  # noqa: PTH110  text: bytes survive
+        return False
+    with suppress(OSError):
+        return not os.path.samefile(known, source)  # noqa: PTH121
+    return True
