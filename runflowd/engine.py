@@ -75,7 +75,7 @@ class Engine:
 async def open_engine(config: Config, clock: Clock | None = None) -> AsyncIterator[Engine]:
     """Open the state, recover what a crash left, and make the stages ready; nothing runs yet.
 
-    Raises `StoreError` when the state file cannot be used or is of another configuration, `CredentialError` without an API key.
+    Raises `StoreError` when the state file cannot be used or is another's, `CredentialError` without an API key.
     """
     clock = clock or Clock()
     path = state_path(config)

@@ -148,8 +148,8 @@ class Config:
     """One whole configuration. `digest` names the content of `files`, for telling a change.
 
     `state` and `listen` are empty when the configuration leaves them to the daemon or turns them
-    off. `source` is the absolute path of what was loaded. `disabled` names the rules that say `enabled: false`. `warnings` are worth saying, but no
-    reason to refuse.
+    off. `source` is the absolute path of what was loaded. `disabled` names the rules that say
+    `enabled: false`. `warnings` are worth saying, but no reason to refuse.
     """
 
     files: tuple[str, ...]

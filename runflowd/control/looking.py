@@ -68,7 +68,7 @@ def _left_out(desk: Desk, rule: str | None, pattern: str | None) -> list[LeftOut
 
 def _left_out_json(found: LeftOut) -> dict[str, Any]:
     """As a file is shown, although it stands for many and none of them is on record."""
-    amounts = [(found.count.files, "file"), (found.count.folders, "folder")]
+    amounts = [(found.amount.files, "file"), (found.amount.folders, "folder")]
     told = " and ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in amounts if number)
     return {
         "id": None,
@@ -84,8 +84,8 @@ def _left_out_json(found: LeftOut) -> dict[str, Any]:
         "code": "LEFT_OUT",
         "why": f"{told} left out by default: {DROPPINGS.get(found.pattern, found.pattern)}",
         "ended_at": None,
-        "files": found.count.files,
-        "folders": found.count.folders,
+        "files": found.amount.files,
+        "folders": found.amount.folders,
     }
 
 

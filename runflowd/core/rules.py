@@ -1,7 +1,7 @@
-"""Which files a rule takes: include and exclude patterns, and the droppings nobody wants bought.
+r"""Which files a rule takes: include and exclude patterns, and the droppings nobody wants bought.
 
 The last match wins; what lies in an excluded folder stays excluded, as in git. A dropping is brought in by a
-pattern that spells it out and by no other: `*.dng` or `\\#snapshot/**` in `include`, `!*.tmp` in `exclude`.
+pattern that spells it out and by no other: `*.dng` or `\#snapshot/**` in `include`, `!*.tmp` in `exclude`.
 What a wildcard finds in a snapshot is what it finds beside it, older, and would be bought a second time.
 """
 
@@ -25,12 +25,11 @@ OVERRIDE_NAME = "_runflow.yaml"
 RESERVED = (OVERRIDE_NAME, f"{TEMPORARY_PREFIX}*", f"*{FAILURE_SUFFIX}")
 """Runflowd's own files: ignored whatever the rule says."""
 
-_CAMERA_RAW = tuple(
-    f"*.{suffix}"
-    for suffix in (
-        "3fr arw cr2 cr3 crw dcr dng erf fff gpr iiq kdc mef mos mrw nef nrw orf pef ptx raf raw rw2 rwl sr2 srf srw x3f"
-    ).split()
-)
+_CAMERA_RAW = (
+    "*.3fr", "*.arw", "*.cr2", "*.cr3", "*.crw", "*.dcr", "*.dng", "*.erf", "*.fff", "*.gpr",
+    "*.iiq", "*.kdc", "*.mef", "*.mos", "*.mrw", "*.nef", "*.nrw", "*.orf", "*.pef", "*.ptx",
+    "*.raf", "*.raw", "*.rw2", "*.rwl", "*.sr2", "*.srf", "*.srw", "*.x3f",
+)  # fmt: skip
 
 DROPPINGS: Mapping[str, str] = {
     ".*": "hidden files and folders",
@@ -58,7 +57,7 @@ DROPPINGS: Mapping[str, str] = {
     ".snapshots": "snapper snapshots",
     ".zfs": "ZFS snapshots",
     "$RECYCLE.BIN": "Windows recycle bin",
-    "RECYCLER": "Windows recycle bin",
+    "Recycler": "Windows recycle bin",
     "System Volume Information": "Windows system folder",
     "DfsrPrivate": "Windows replication folder",
     "Network Trash Folder": "macOS recycle bin",

@@ -12,7 +12,7 @@ from runflowd.core.model import AfterKind
 from runflowd.core.recipe import FileFacts, recipe_hash, resolve
 from runflowd.core.settle import Settled, StillChanging
 from runflowd.failpoints import reach
-from runflowd.intake.look import remove_notes
+from runflowd.intake.left_out import remove_notes
 from runflowd.intake.reading import Good, Refused, Unfinished, look_at, read_all, restless
 from runflowd.intake.roots import stands
 from runflowd.store.arrivals import Arrival, arrive, set_aside
@@ -121,7 +121,7 @@ class Accepting:
         return self._hint(decisions, bool(news))
 
     async def _withdraw_notes(self, shelf: Shelf, paths: list[str]) -> None:
-        """What is left out now may have failed before, and a note says so: it goes first, since no row recalls it then."""
+        """What is left out now may have failed before, and a note says so; it goes first, as no row recalls it then."""
         rule = shelf.rule.name
 
         def noted(connection: Connection) -> list[str]:

@@ -5,9 +5,14 @@ Nothing of it gets a row of its own: there may be a hundred thousand droppings b
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from runflowd import files
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.naming import failure_note
+from runflowd.store.items import item_by_id
 from runflowd.store.left_out import Count, left_out_folders, left_out_in_folder, save_left_out
 
 if TYPE_CHECKING:
@@ -18,15 +23,18 @@ if TYPE_CHECKING:
     from runflowd.files import Listing
     from runflowd.intake.shelf import Shelf
     from runflowd.store import Connection
+    from runflowd.store.items import Known
+
+UNTAKEN = frozenset({ItemState.WAITING, ItemState.FAILED})
+"""States of rows that are about a file which is not taken, and may go with it."""
 
 FOLDERS = 500
 """Folders on record compared in one go."""
 
 
-async def record_left_out(
-    context: Context, shelf: Shelf, page: list[Listing], known: list[Container[str]]
-) -> None:
-    """Bring what is on record of a page of folders up to date. `known` are the names in each that have a row."""
+async def leave_out(context: Context, shelf: Shelf, page: list[Listing], known: list[dict[str, Known]]) -> None:
+    """Bring what is on record of a page of folders up to date; `known` are the files in each that have a row."""
+    await _drop_rows(context, shelf, page, known)
     found = {
         listing.relative: _counted(shelf.matcher, listing, names)
         for listing, names in zip(page, known, strict=True)
@@ -40,6 +48,37 @@ async def record_left_out(
 
     if news := await context.store.read(changed):
         await context.store.write(partial(save_left_out, rule=rule, found=news))
+
+
+async def _drop_rows(context: Context, shelf: Shelf, page: list[Listing], known: list[dict[str, Known]]) -> None:
+    """The rule takes these no more: what was never sent is forgotten, and with a failure the note about it."""
+    left = {
+        listing.path_of(name): entry.id
+        for listing, entries in zip(page, known, strict=True)
+        for name, entry in entries.items()
+        if entry.state in UNTAKEN and name in listing.files and not shelf.matcher.matches(listing.path_of(name))
+    }
+    if not left:
+        return
+
+    def unsent(connection: Connection) -> list[str]:
+        items = {path: item_by_id(connection, number) for path, number in left.items()}
+        return [path for path, item in items.items() if item is not None and item.batch is None]
+
+    def drop(connection: Connection, paths: list[str]) -> None:
+        for path in paths:
+            connection.run("delete_unbought", id=left[path])
+
+    if paths := await context.store.read(unsent):
+        await shelf.asking.ask(remove_notes, shelf.rule.output, paths)
+        await context.store.write(partial(drop, paths=paths))
+
+
+def remove_notes(output: str, paths: list[str]) -> None:
+    """Remove the notes about files at these paths, where there are any. Blocking."""
+    for path in paths:
+        with suppress(files.FileTrouble):
+            files.remove_note(output, failure_note(path))
 
 
 async def forget_left_out(context: Context, shelf: Shelf, seen: Container[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,12 +10,11 @@ import anyio.to_thread
 
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.naming import failure_note
-from runflowd.intake.left_out import record_left_out
+from runflowd.intake.left_out import leave_out, remove_notes
 from runflowd.intake.roots import stands
 from runflowd.store.arrivals import forget_absent, set_aside
 from runflowd.store.history import record
-from runflowd.store.items import item_by_id, known_in_folder
+from runflowd.store.items import known_in_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,9 +35,6 @@ PAGE = 32
 
 FOLDERS = 500
 """Remembered folders checked for existence in one go."""
-
-SET_ASIDE = frozenset({ItemState.WAITING, ItemState.FAILED, ItemState.SKIPPED})
-"""States of a file whose row may go when its rule takes it no more."""
 
 LEFT_OUT = ("EXISTING", "it was there before its rule, which says `existing: skip`")
 """Code and reason of a file that a new rule leaves alone."""
@@ -82,7 +77,6 @@ class Looking:
         now = self._context.clock.now()
         back: list[int] = []
         gone: dict[str, Known] = {}
-        left: dict[str, Known] = {}
         for listing, remembered in zip(page, known, strict=True):
             for name, stat in listing.files.items():
                 before = remembered.get(name)
@@ -92,8 +86,6 @@ class Looking:
                     if suspects and before is None and path not in shelf.settling:
                         suspects.found(listing.relative)
                     shelf.overflowed |= not shelf.settling.see(path, stat, now)
-                elif before and before.state in SET_ASIDE:
-                    left[path] = before
             if listing.trouble is None and (listing.files or listing.folders or listing.relative):
                 gone |= {
                     listing.path_of(name): entry
@@ -104,9 +96,7 @@ class Looking:
             await self._context.store.write(partial(_mark_present, numbers=back, now=self._context.clock.wall()))
         if gone:
             await self._forget(shelf, gone)
-        if left:
-            await self._leave_out(shelf, left)
-        await record_left_out(self._context, shelf, page, known)
+        await leave_out(self._context, shelf, page, known)
 
     async def _forget(self, shelf: Shelf, gone: dict[str, Known]) -> None:
         """Files are gone: what was not bought is dropped, and with a failure the note about it."""
@@ -120,19 +110,6 @@ class Looking:
         if failed:
             await anyio.to_thread.run_sync(remove_notes, shelf.rule.output, failed)
         await self._context.store.write(write)
-
-    async def _leave_out(self, shelf: Shelf, left: dict[str, Known]) -> None:
-        """The rule takes these no more: what was never sent is forgotten, and with a failure the note about it."""
-
-        def unsent(connection: Connection) -> list[str]:
-            items = {path: item_by_id(connection, known.id) for path, known in left.items()}
-            return [path for path, item in items.items() if item is not None and item.batch is None]
-
-        paths = await self._context.store.read(unsent)
-        if paths:
-            await shelf.asking.ask(remove_notes, shelf.rule.output, paths)
-            numbers = [left[path].id for path in paths]
-            await self._context.store.write(partial(_delete_unbought, numbers=numbers))
 
     async def vanished(self, shelf: Shelf, seen: set[str]) -> None:
         """After a whole sweep: note files whose folder is gone. An empty root proves nothing."""
@@ -185,22 +162,10 @@ def is_news(before: Known, stat: Stat) -> bool:
     return before.stat != stat or before.state is ItemState.WAITING
 
 
-def _delete_unbought(connection: Connection, numbers: list[int]) -> None:
-    for number in numbers:
-        connection.run("delete_unbought", id=number)
-
-
 def _mark_present(connection: Connection, numbers: list[int], now: float) -> None:
     for number in numbers:
         connection.run("mark_present", id=number)
         record(connection, number, now, "the file is back")
-
-
-def remove_notes(output: str, paths: list[str]) -> None:
-    """Remove the notes about files at these paths, if they stand. Blocking."""
-    for path in paths:
-        with suppress(files.FileTrouble):
-            files.remove_note(output, failure_note(path))
 
 
 def _folders_below(connection: Connection, rule: str, after: bytes) -> list[Row]:

@@ -79,6 +79,9 @@ _FATES = {
 """What is to be said of a file that is as it was when it got into such a state."""
 
 
+_REFUSED = {ItemState.FAILED: Fate.FAIL, ItemState.SKIPPED: Fate.LEFT_OUT, ItemState.WAITING: Fate.WAIT}
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """One file, or with a slash at its end one folder, and what would become of it; `size` is bytes."""
@@ -190,9 +193,7 @@ class Planning:
                         size = (seen[path] or (0,))[0]
                         yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", restless.reason)
                 shelf.settling.forget(path)
-            for path, finding in read_all(
-                shelf.rule, rested, self._limits.upload_size, shelf.matcher.promises
-            ):
+            for path, finding in read_all(shelf.rule, rested, self._limits.upload_size, shelf.matcher.promises):
                 yield self._found(shelf, path, rested[path], finding)
 
     def _found(self, shelf: Shelf, path: str, stat: Stat, finding: Finding) -> Planned:
@@ -204,12 +205,8 @@ class Planning:
                 if existing and decision.touch and decision.state is existing.state:
                     return Planned(path, _FATES[existing.state], stat.size, existing.failure_code, existing.failure)
                 return self._decided(arriving, decision)
-            case Refused(state=ItemState.FAILED):
-                return Planned(path, Fate.FAIL, stat.size, finding.code, finding.reason)
-            case Refused(state=ItemState.SKIPPED):
-                return Planned(path, Fate.LEFT_OUT, stat.size, finding.code, finding.reason)
             case Refused():
-                return Planned(path, Fate.WAIT, stat.size, finding.code, finding.reason)
+                return Planned(path, _REFUSED[finding.state], stat.size, finding.code, finding.reason)
             case Unfinished():
                 return Planned(path, Fate.WAIT, stat.size, finding.code, finding.reason)
             case _:

@@ -22,7 +22,7 @@ BAD_OVERRIDE = "BAD_OVERRIDE"
 """The failure code of files whose folder has a `_runflow.yaml` with mistakes; they wait until it is corrected."""
 
 OTHER_MEDIA = "OTHER_MEDIA"
-"""The code of a file that is no image and was never said to be one: it is left out, and nobody is told in its folder."""
+"""The code of a file that is no image and was never said to be one: left out, without a note in its folder."""
 
 
 @dataclass(frozen=True, slots=True)

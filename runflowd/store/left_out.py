@@ -1,4 +1,4 @@
-"""What rules leave out by default, counted by folder and pattern: a snapshot folder is one row, however much is in it."""
+"""What rules leave out by default, counted by folder and pattern: a snapshot folder is one row, whatever is in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LeftOut(NamedTuple):
     rule: str
     path: str
     pattern: str
-    count: Count
+    amount: Count
 
 
 def left_out_in_folder(connection: Connection, rule: str, folder: str) -> dict[str, Count]:

@@ -137,9 +137,7 @@ def test_no_wildcard_brings_a_dropping_in(path: str, wild: dict[str, Any]) -> No
         ({"exclude": ("!*.tmp", "*.tmp")}, "a.tmp", False),
     ],
 )
-def test_a_pattern_that_spells_a_dropping_out_brings_it_in(
-    rule: dict[str, Any], path: str, *, expected: bool
-) -> None:
+def test_a_pattern_that_spells_a_dropping_out_brings_it_in(rule: dict[str, Any], path: str, *, expected: bool) -> None:
     """Whoever names the folder or the suffix means it, and nothing beside it (scenario 141)."""
     matcher = Matcher(make_rule(**rule))
 

@@ -124,8 +124,6 @@ def test_another_way_to_the_same_configuration_is_the_same(desk: Desk, way: str)
 
 def test_a_state_file_of_an_earlier_version_belongs_to_who_comes_first(desk: Desk) -> None:
     """It names no configuration yet; the default place stays, so no state file is orphaned (scenario 144)."""
-    import sqlite3
-
     (state,) = Path(desk.folder, "home").rglob("state.db")
     with sqlite3.connect(state) as connection:
         connection.execute("DELETE FROM fact WHERE subject = 'configuration'")
