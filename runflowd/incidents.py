@@ -3,8 +3,8 @@
 Scopes that pause: `service` (no call gets through), `credit` (nothing may be bought) and `rule:NAME`. A
 stage asks how long its scopes are closed; the first success after a probe closes the incident. Scopes
 that only tell: `watch:NAME` and `output:NAME` (a rule's folders), `files:NAME` (what its input refers to),
-`owner:NAME` (another daemon writes there, too), `config` (an edit was refused), `restart` (an edit that only
-the next start takes), `notify:CHANNEL` (people cannot be told).
+`owner:NAME` (another daemon writes there, too), `batch:NAME` (its batches are overdue), `config` (an edit was
+refused), `restart` (an edit that only the next start takes), `notify:CHANNEL` (people cannot be told).
 """
 
 from __future__ import annotations
@@ -66,7 +66,12 @@ def channel_scope(channel: str) -> str:
     return f"notify:{channel}"
 
 
-_OF_RULES = (rule_scope, watch_scope, files_scope, output_scope, owner_scope, download_scope)
+def batch_scope(rule: str) -> str:
+    """The scope of trouble with a rule's batches at the service; it pauses nothing."""
+    return f"batch:{rule}"
+
+
+_OF_RULES = (rule_scope, watch_scope, files_scope, output_scope, owner_scope, download_scope, batch_scope)
 
 
 def scopes_of(rule: str) -> tuple[str, ...]:

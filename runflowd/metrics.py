@@ -40,7 +40,7 @@ REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything that the metrics of one moment are made of; times are epoch seconds.
+    """Everything that the metrics of the moment `now` are made of; times are epoch seconds.
 
     `config_good` is false while an edit is refused; `config_taken` is when the configuration in force was
     taken. `overflows` counts losses of file events, `unwatched` the watcher's present troubles, `missed` the
@@ -50,6 +50,7 @@ class Reading:
     measures: Measures
     traffic: Traffic
     rules: tuple[str, ...]
+    now: float
     config_good: bool
     config_taken: float
     overflows: int
@@ -131,6 +132,7 @@ def families(reading: Reading) -> Iterator[Metric]:
     yield _gauge("runflowd_build_info", "The version that runs.", ("version",), {(__version__,): 1})
     yield _items(reading)
     yield _batches(reading)
+    yield from _overdue(reading)
     yield from _service(reading.traffic)
     yield from _config(reading)
     yield _value("runflowd_spend_today_dollars", "Cost of the items that ended today.", reading.measures.spent_today)
@@ -152,9 +154,19 @@ def _items(reading: Reading) -> Metric:
 
 def _batches(reading: Reading) -> Metric:
     counts: dict[tuple[str, ...], int] = {(str(state),): count for state, count in reading.measures.batches.items()}
-    family = _gauge("runflowd_batches", "Open batches by state.", ("state",), counts)
-    family.add_metric(["stalled"], reading.measures.stalled)
-    return family
+    return _gauge("runflowd_batches", "Open batches by state.", ("state",), counts)
+
+
+def _overdue(reading: Reading) -> Iterator[Metric]:
+    """Zero for a rule without such batches, so that an alert has something to compare with."""
+    zeros: dict[tuple[str, ...], int] = {(rule,): 0 for rule in reading.rules}
+    batches, files, ages = dict(zeros), dict(zeros), dict(zeros)
+    for each in reading.measures.overdue:
+        batches[(each.rule,)], files[(each.rule,)] = each.batches, each.files
+        ages[(each.rule,)] = max(0, round(reading.now - each.since))
+    yield _gauge("runflowd_overdue_batches", "Batches past their deadline.", ("rule",), batches)
+    yield _gauge("runflowd_overdue_files", "Files that wait for such batches.", ("rule",), files)
+    yield _gauge("runflowd_overdue_age_seconds", "How long ago the oldest of them was sent.", ("rule",), ages)
 
 
 def _service(traffic: Traffic) -> Iterator[Metric]:

@@ -6,7 +6,7 @@ costs the daemon nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ from runflowd.core.remedies import remedy_for
 from runflowd.store.batches import batch_from
 from runflowd.store.facts import incidents, spend_since
 from runflowd.store.holder import holder
+from runflowd.store.overdue import files_left
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states, troubled, waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
     from pathlib import Path
 
@@ -50,7 +52,10 @@ class RuleStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One look. `pid` is the process that holds the state file, None when none does; times are epoch seconds."""
+    """One look. `pid` is the process that holds the state file, None when none does; times are epoch seconds.
+
+    `left` is how many files each open batch still waits for.
+    """
 
     state: str
     pid: int | None
@@ -62,6 +67,11 @@ class Status:
     incidents: tuple[Incident, ...]
     spent_today: Decimal
     pauses: tuple[Pause, ...] = ()
+    left: Mapping[str, int] = field(default_factory=dict)
+
+    def ended(self, batch: Batch) -> int:
+        """How many files of an open batch it waits for no longer."""
+        return max(0, batch.items - self.left.get(batch.id, 0))
 
 
 def take_status(connection: Connection, path: Path, config: Config, now: float, limit: int) -> Status:
@@ -78,6 +88,7 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         incidents=tuple(incidents(connection)),
         spent_today=spend_since(connection, midnight.timestamp()),
         pauses=tuple(pauses(connection)),
+        left=files_left(connection),
     )
 
 
@@ -99,7 +110,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "spent_today": str(status.spent_today),
         "in_flight": sum(rule.count(*IN_FLIGHT) for rule in status.rules),
         "rules": [_rule_json(rule) for rule in status.rules],
-        "batches": [_batch_json(batch, status.now) for batch in status.batches],
+        "batches": [_batch_json(status, batch) for batch in status.batches],
         "failures": [entry_json(entry) for entry in status.troubled],
         "waiting": [entry_json(entry) for entry in status.waiting],
         "paused": [
@@ -130,7 +141,7 @@ def _rule_json(rule: RuleStatus) -> dict[str, Any]:
     return {"name": rule.name, "watch": rule.watch, "output": rule.output, "model": rule.model, "counts": counts}
 
 
-def _batch_json(batch: Batch, now: float) -> dict[str, Any]:
+def _batch_json(status: Status, batch: Batch) -> dict[str, Any]:
     return {
         "id": batch.id,
         "remote_id": batch.remote_id,
@@ -138,8 +149,9 @@ def _batch_json(batch: Batch, now: float) -> dict[str, Any]:
         "model": batch.model,
         "state": str(batch.state),
         "items": batch.items,
-        "age": round(max(0.0, now - batch.sealed_at), 1),
-        "stalled": batch.stalled_at is not None,
+        "ended": status.ended(batch),
+        "age": round(max(0.0, status.now - batch.sealed_at), 1),
+        "overdue": batch.overdue,
         "attempts": batch.attempts,
         "trouble": batch.failure,
     }

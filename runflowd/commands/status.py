@@ -123,11 +123,11 @@ def _batches(batches: list[dict[str, Any]]) -> Iterator[str]:
             short(batch["remote_id"] or batch["id"]),
             batch["rule"],
             batch["model"],
-            "stalled" if batch["stalled"] else batch["state"],
-            str(batch["items"]),
+            "overdue" if batch["overdue"] else batch["state"],
+            f"{batch['ended']} of {batch['items']}",
             duration(batch["age"]),
             batch["trouble"],
         ]
         for batch in batches
     ]
-    return table(["batch", "rule", "model", "state", "items", "age", "trouble"], rows, ("items", "age"))
+    return table(["batch", "rule", "model", "state", "ended", "age", "trouble"], rows, ("ended", "age"))

@@ -125,7 +125,8 @@ def _batches(rule: Rule) -> str:
 
     return (
         f"files are sent together when {batch.max_items} or {size_text(batch.max_bytes)} wait, when nothing new came "
-        f"for {duration_text(batch.quiet)}, or when one has waited {duration_text(batch.max_wait)}."
+        f"for {duration_text(batch.quiet)}, or when one has waited {duration_text(batch.max_wait)}"
+        f"{'' if batch.deadline is None else f'; reported when it takes longer than {duration_text(batch.deadline)}'}."
     )
 
 

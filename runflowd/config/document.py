@@ -26,7 +26,7 @@ _GIB = 2**30
 
 
 class BatchSection(Section):
-    """When the files that wait are sent together: as soon as one of these is reached."""
+    """When the files that wait are sent together, and how long that may then take."""
 
     quiet: Annotated[float, duration(0, _HOUR)] | None = described(
         "Send when nothing new has come for this long.", "5s"
@@ -39,6 +39,11 @@ class BatchSection(Section):
     )
     max_bytes: Annotated[int, size(1, 5 * _GIB)] | None = described(
         "Send when the files that wait are this large together.", "512MiB"
+    )
+    deadline: Annotated[float, duration(1, 30 * _DAY)] | None = described(
+        "Report a batch that has no result after this long at the service; by default after an hour, or ten times "
+        "what is usual for the model if that is longer. It is kept and asked about all the same.",
+        "6h",
     )
 
 

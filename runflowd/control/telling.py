@@ -165,8 +165,8 @@ def _own_trouble(item: Item, batch: Batch | None) -> Iterator[str]:
         return
     if batch.failure:
         yield f"its batch did not get on at the last of {batch.attempts} tries: {batch.failure}"
-    if batch.stalled_at is not None:
-        yield "its batch takes far longer than is usual for its model; it is polled slowly and never sent again"
+    if batch.overdue:
+        yield "its batch is past its deadline; it is polled slowly and never sent again by itself"
 
 
 def _moment(seconds: float | None) -> str | None:

@@ -52,12 +52,16 @@ class Existing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """When a batch is sealed: full, heavy, quiet for `quiet` s, or its oldest item `max_wait` s old."""
+    """When a batch is sealed: full, heavy, quiet for `quiet` s, or its oldest item `max_wait` s old.
+
+    `deadline` is after how many seconds at the service it counts as overdue; None goes by what is usual.
+    """
 
     quiet: float = 5.0
     max_wait: float = 60.0
     max_items: int = MAX_BATCH_ITEMS
     max_bytes: int = 512 * 1024 * 1024
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

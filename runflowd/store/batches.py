@@ -62,6 +62,11 @@ class Batch:
     ended_at: float | None
     generation: int
 
+    @property
+    def overdue(self) -> bool:
+        """Whether it was at the service for longer than its deadline when it was last looked at."""
+        return self.state is BatchState.SUBMITTED and self.stalled_at is not None
+
 
 def batch_from(row: Row) -> Batch:
     """A whole `batch` row as a value."""

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.store.facts import incidents, spend_since
+from runflowd.store.overdue import overdue
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection, Row
     from runflowd.store.facts import Incident
+    from runflowd.store.overdue import Overdue
     from runflowd.store.pauses import Pause
 
 
@@ -38,7 +40,7 @@ class Measures:
 
     items: dict[str, dict[ItemState, int]]
     batches: dict[BatchState, int]
-    stalled: int
+    overdue: tuple[Overdue, ...]
     incidents: tuple[Incident, ...]
     spent_today: Decimal
     pauses: tuple[Pause, ...] = ()
@@ -51,7 +53,7 @@ def take_measures(connection: Connection, midnight: float) -> Measures:
     return Measures(
         items=count_states(connection),
         batches={state: found.get(state, 0) for state in (BatchState.SEALED, BatchState.SUBMITTED, BatchState.UNKNOWN)},
-        stalled=sum(row["stalled"] for row in rows),
+        overdue=tuple(overdue(connection)),
         incidents=tuple(incidents(connection)),
         spent_today=spend_since(connection, midnight),
         pauses=tuple(pauses(connection)),

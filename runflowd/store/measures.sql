@@ -1,5 +1,5 @@
 -- name: open_batch_counts
-SELECT state, count(*) AS count, count(stalled_at) AS stalled FROM batch
+SELECT state, count(*) AS count FROM batch
 WHERE state IN ('sealed', 'submitted', 'unknown') GROUP BY state
 
 -- name: bought_since

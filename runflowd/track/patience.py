@@ -8,6 +8,7 @@ import structlog
 
 from runflowd.api.reading import is_documented
 from runflowd.core.backoff import poll_delay
+from runflowd.core.units import duration_text
 from runflowd.store.batches import Batch, release
 from runflowd.store.facts import fact
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-STALLED_AFTER = 3600.0
-"""Seconds after which a batch counts as stalled, unless its model usually takes a tenth of that or more."""
+OVERDUE_AFTER = 3600.0
+"""Seconds after which a batch is overdue, unless its rule has a deadline or its model is usually slow."""
+
+OVERDUE_TIMES = 10
+"""How many times the usual is no hour any more, but what is allowed."""
 
 
 def usual_subject(model: str) -> str:
@@ -40,18 +44,17 @@ class Patience:
         now = context.clock.wall()
         age = max(0.0, now - (batch.submitted_at or now))
         usual = await self.usual(batch.model)
-        stalled = batch.stalled_at
+        deadline = self._deadline(batch, usual)
+        stalled = (batch.stalled_at or now) if age > deadline else None
         if word and word != batch.status and not is_documented(word):
             sentence = f"its status is {word!r}, a word that nobody documented; it counts as not yet"
             log.warning(sentence, action="batch.strange_status", rule=batch.rule, batch=batch.id)
-        if stalled is None and age > max(STALLED_AFTER, 10 * (usual or 0.0)):
-            stalled = now
-            log.warning(
-                f"no result after {age / 3600:.1f} h; it is kept, polled slowly, and never bought again by itself",
-                action="batch.stalled",
-                rule=batch.rule,
-                batch=batch.id,
+        if stalled and batch.stalled_at is None:
+            waited, allowed = duration_text(round(age)), duration_text(round(deadline))
+            sentence = (
+                f"not ended after {waited}, its deadline was {allowed}; it is kept, polled slowly, not bought again"
             )
+            log.warning(sentence, action="batch.overdue", rule=batch.rule, batch=batch.id)
         pause = poll_delay(
             age,
             None if yielding else usual,
@@ -70,6 +73,22 @@ class Patience:
                 stalled_at=stalled,
             )
         )
+
+    def _deadline(self, batch: Batch, usual: float | None) -> float:
+        """After how many seconds a batch is overdue; by the rule as it is now, for it only says when to report."""
+        rule = self._context.rules.get(batch.rule)
+        told = rule.batch.deadline if rule else None
+        return told if told is not None else max(OVERDUE_AFTER, OVERDUE_TIMES * (usual or 0.0))
+
+    async def learn(self, batch: Batch, duration: float) -> float | None:
+        """What is usual for the model after a batch took `duration` seconds; None when that says nothing about it.
+
+        An overdue batch was stuck. One that took very long, and was not found overdue, counts within bounds.
+        """
+        usual = await self.usual(batch.model)
+        if batch.stalled_at is not None or duration > self._deadline(batch, usual):
+            return None
+        return duration if usual is None else 0.7 * usual + 0.3 * min(duration, OVERDUE_TIMES * usual)
 
     async def usual(self, model: str) -> float | None:
         """How many seconds batches of this model usually take; None while none has ended."""

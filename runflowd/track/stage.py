@@ -19,6 +19,7 @@ from runflowd.store.history import items_held, record_try
 from runflowd.store.items import Item, items_of_batch, move
 from runflowd.track.answers import answer_of, record_answer
 from runflowd.track.items import is_news, read_items, wanted
+from runflowd.track.overdue import Overdues
 from runflowd.track.patience import Patience, usual_subject
 from runflowd.trouble import of_service, unexpected
 
@@ -46,6 +47,7 @@ class Track:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._patience = Patience(context)
+        self._overdue = Overdues(context)
         self.conveyor: Conveyor[Batch] = Conveyor(
             "track",
             context,
@@ -59,6 +61,7 @@ class Track:
 
     async def _claim(self, room: int) -> list[Batch]:
         context = self._context
+        await self._overdue.look()
         if context.incidents.closed_for(SERVICE):
             return []
         lease = Lease(context.store.owner, context.clock.wall())
@@ -165,8 +168,7 @@ class Track:
     async def _end(self, batch: Batch, word: str, cost: Decimal | None, silent: list[Item]) -> None:
         now = self._context.clock.wall()
         duration = max(0.0, now - (batch.submitted_at or now))
-        usual = await self._patience.usual(batch.model)
-        learnt = duration if usual is None else 0.7 * usual + 0.3 * duration
+        learnt = await self._patience.learn(batch, duration)
 
         def write(connection: Connection) -> None:
             for item in silent:
@@ -181,9 +183,9 @@ class Track:
                     now=now,
                 )
             connection.run("batch_ended", id=batch.id, cost=str(cost) if cost is not None else None, status=word)
-            connection.run(
-                "save_fact", service=batch.service, subject=usual_subject(batch.model), value=f"{learnt:.3f}"
-            )
+            if learnt is not None:
+                subject, value = usual_subject(batch.model), f"{learnt:.3f}"
+                connection.run("save_fact", service=batch.service, subject=subject, value=value)
             move_batch(connection, batch, BatchState.ENDED, now=now)
 
         await self._context.store.write(write)

@@ -97,7 +97,8 @@ class Application:
         """GET /metrics: Prometheus text."""
         site = self._site
         await self._count_bought()
-        start = midnight(site.context.clock.wall())
+        now = site.context.clock.wall()
+        start = midnight(now)
 
         def read(connection: Connection) -> Measures:
             return take_measures(connection, start)
@@ -108,6 +109,7 @@ class Application:
             measures=measures,
             traffic=site.context.remote.api.snapshot(),
             rules=tuple(site.context.rules),
+            now=now,
             config_good=not any(each.scope == "config" for each in measures.incidents),
             config_taken=site.config_taken,
             overflows=watch.overflows,

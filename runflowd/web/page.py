@@ -59,7 +59,7 @@ def view(status: Status, unready: Collection[str], rules: Collection[str]) -> Pa
         figures=tuple(_figures(status)),
         columns=columns,
         rules=tuple(_rule(rule, columns) for rule in status.rules),
-        batches=tuple(_batch(batch, status.now) for batch in status.batches),
+        batches=tuple(_batch(status, batch) for batch in status.batches),
         incidents=tuple(_incidents(status)),
         failures=failures,
         more_failures=f"and {number(unseen)} more: `runflowd list --state failed`" if unseen > 0 and failures else "",
@@ -78,8 +78,6 @@ def _headline(status: Status, unready: Collection[str]) -> tuple[str, str]:
         return "Not ready", "warn"
     if status.incidents:
         return plural(len(status.incidents), "incident"), "bad"
-    if any(batch.stalled_at is not None for batch in status.batches):
-        return "A batch is stalled", "warn"
     if any(batch.state is BatchState.UNKNOWN for batch in status.batches) or _total(status, ItemState.UNKNOWN):
         return "Needs a decision", "warn"
     if _total(status, *IN_FLIGHT):
@@ -123,7 +121,7 @@ def _bar(rule: RuleStatus) -> Iterator[Segment]:
         start += width
 
 
-def _batch(batch: Batch, now: float) -> BatchRow:
+def _batch(status: Status, batch: Batch) -> BatchRow:
     word, tone = _batch_word(batch)
     identifier = batch.remote_id or batch.id
     return BatchRow(
@@ -133,8 +131,8 @@ def _batch(batch: Batch, now: float) -> BatchRow:
         model=shown(batch.model),
         word=word,
         tone=tone,
-        items=number(batch.items),
-        age=age(now - batch.sealed_at),
+        items=f"{number(status.ended(batch))} of {number(batch.items)}",
+        age=age(status.now - batch.sealed_at),
         trouble=shown(batch.failure),
     )
 
@@ -142,8 +140,8 @@ def _batch(batch: Batch, now: float) -> BatchRow:
 def _batch_word(batch: Batch) -> tuple[str, str]:
     if batch.state is BatchState.UNKNOWN:
         return "unknown", "bad"
-    if batch.stalled_at is not None:
-        return "stalled", "warn"
+    if batch.overdue:
+        return "overdue", "warn"
     if batch.state is BatchState.SEALED:
         return "uploading", "busy"
     return shown(batch.status)[:24] or "submitted", "busy"

@@ -15,6 +15,7 @@ from runflowd.incidents import Trouble
 from runflowd.metrics import Metrics, Reading
 from runflowd.store.facts import Incident
 from runflowd.store.measures import Bought, Measures
+from runflowd.store.overdue import Overdue
 from runflowd.store.pauses import EVERY_RULE, Pause
 from runflowd.web.site import WatchHealth
 
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 def reading(**changes: Any) -> Reading:
     """A daemon with one rule and nothing on record."""
     facts: dict[str, Any] = {
-        "measures": Measures({}, dict.fromkeys((BatchState.SEALED,), 0), 0, (), Decimal(0)),
+        "measures": Measures({}, dict.fromkeys((BatchState.SEALED,), 0), (), (), Decimal(0)),
         "traffic": Traffic(),
         "rules": ("studio",),
+        "now": 1e9,
         "config_good": True,
         "config_taken": 1e9,
         "overflows": 0,
@@ -66,7 +68,7 @@ def test_every_state_of_a_rule_in_force_has_a_sample() -> None:
 
 def test_files_are_counted_by_rule_and_state() -> None:
     """Rules that were removed count as long as they have files."""
-    measures = Measures({"old": {ItemState.DONE: 7}, "studio": {ItemState.FAILED: 2}}, {}, 0, (), Decimal(0))
+    measures = Measures({"old": {ItemState.DONE: 7}, "studio": {ItemState.FAILED: 2}}, {}, (), (), Decimal(0))
 
     found = read(Metrics(), reading(measures=measures))
 
@@ -78,7 +80,7 @@ def test_files_are_counted_by_rule_and_state() -> None:
 
 def test_a_pause_is_told_with_its_beginning() -> None:
     """The earlier of the rule's own and that of all rules; 0 for a rule that works."""
-    nothing = Measures({}, {}, 0, (), Decimal(0))
+    nothing = Measures({}, {}, (), (), Decimal(0))
     own, everything = Pause("studio", 7e8, "stock-taking"), Pause(EVERY_RULE, 8e8, "")
 
     told = [
@@ -124,18 +126,31 @@ def test_a_refused_edit_shows(good: bool, value: float) -> None:
 def test_incidents_batches_spend_and_lost_events_show() -> None:
     """What people are woken for."""
     incident = Incident("credit", "OUT_OF_CREDIT", "m", "r", 1, 1, 1)
-    measures = Measures({}, {BatchState.SUBMITTED: 4}, 1, (incident,), Decimal("1.25"))
+    measures = Measures({}, {BatchState.SUBMITTED: 4}, (), (incident,), Decimal("1.25"))
 
     found = read(Metrics(), reading(measures=measures, overflows=3, unwatched=2))
 
-    assert (1, 4, 1, 1.25, 3, 2) == (
+    assert (1, 4, 1.25, 3, 2) == (
         found[key("runflowd_incidents_open", scope="credit", code="OUT_OF_CREDIT")],
         found[key("runflowd_batches", state="submitted")],
-        found[key("runflowd_batches", state="stalled")],
         found[key("runflowd_spend_today_dollars")],
         found[key("runflowd_watch_overflows_total")],
         found[key("runflowd_watch_troubles")],
     )
+
+
+def test_overdue_batches_are_told_with_their_age_and_what_waits_for_them() -> None:
+    """Scenario 132: by rule, zero for one without, and for a rule that was removed as long as it has some."""
+    late = (Overdue("studio", 2, 5, 1e9 - 7200, "x"), Overdue("removed", 1, 1, 1e9 + 60, "y"))
+    measures = Measures({}, {}, late, (), Decimal(0))
+
+    found = read(Metrics(), reading(measures=measures, rules=("studio", "other")))
+
+    names = ("batches", "files", "age_seconds")
+    assert {"studio": [2, 5, 7200], "removed": [1, 1, 0], "other": [0, 0, 0]} == {
+        rule: [found[key(f"runflowd_overdue_{name}", rule=rule)] for name in names]
+        for rule in ("studio", "removed", "other")
+    }
 
 
 def test_each_bought_item_counts_once() -> None:
@@ -182,7 +197,7 @@ def test_an_item_that_failed_costs_and_has_no_turn_around() -> None:
 def test_names_with_quotes_and_line_ends_stay_one_label() -> None:
     """A rule's name is checked, but a file of an older version may hold anything."""
     name = 'a"b\\c\nd'
-    measures = Measures({name: {ItemState.DONE: 1}}, {}, 0, (), Decimal(0))
+    measures = Measures({name: {ItemState.DONE: 1}}, {}, (), (), Decimal(0))
 
     assert read(Metrics(), reading(measures=measures))[key("runflowd_files", rule=name, state="done")] == 1
 

@@ -26,6 +26,7 @@ A_PERSON_ASKED = "runs once for a command that a person gave"
 REASONS = {
     "claim_batches": OPEN_BATCHES,
     "doubt_all_purchases": "its index holds the purchases whose outcome is open, and all of them are meant",
+    "files_left": OPEN_BATCHES,
     "incidents": "one row for each thing that is wrong",
     "items_of_batch": ONE_BATCH,
     "latest_costs": A_PERSON_ASKED,
@@ -36,6 +37,7 @@ REASONS = {
     "open_batches": OPEN_BATCHES,
     "output_at": "sorts names that differ in case alone",
     "outputs_of": ONE_ITEM,
+    "overdue": OPEN_BATCHES,
     "purchases_of_batch": ONE_BATCH,
     "ready_groups": "counts what is ready, and nothing but the index of that is read",
     "rename_items": A_PERSON_ASKED,

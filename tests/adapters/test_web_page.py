@@ -144,7 +144,6 @@ def test_a_very_long_reason_is_cut() -> None:
         (status({ItemState.READY: 1, ItemState.FAILED: 1}), (), ("At work", "busy")),
         (status({ItemState.DONE: 5, ItemState.FAILED: 1}), (), ("Done, 1 failed", "warn")),
         (status({ItemState.UNKNOWN: 1}), (), ("Needs a decision", "warn")),
-        (status(batches=(batch(stalled_at=NOW),)), (), ("A batch is stalled", "warn")),
         (status(incidents=(Incident("s", "C", "m", "r", NOW, NOW, 1),) * 2), (), ("2 incidents", "bad")),
         (status(), ("intake has not begun",), ("Not ready", "warn")),
     ],
@@ -169,9 +168,11 @@ def test_only_failed_files_of_rules_in_force_can_be_retried(changes: dict[str, A
 
 def test_a_batch_shows_its_clock_and_what_it_waits_for() -> None:
     """In the words of the service once it has the batch."""
-    rows = page(status(batches=(batch(), batch(state=BatchState.SEALED), batch(stalled_at=NOW)))).batches
+    found = (batch(), batch(state=BatchState.SEALED), batch(id="late", stalled_at=NOW))
+    rows = page(status(batches=found, left={"local": 3, "late": 1})).batches
 
-    assert [("running", "90 s"), ("uploading", "90 s"), ("stalled", "90 s")] == [(row.word, row.age) for row in rows]
+    assert [("running", "90 s"), ("uploading", "90 s"), ("overdue", "90 s")] == [(row.word, row.age) for row in rows]
+    assert ["0 of 3", "0 of 3", "2 of 3"] == [row.items for row in rows]
 
 
 def test_columns_come_only_when_they_have_something_to_show() -> None:

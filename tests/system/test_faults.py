@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -155,6 +159,35 @@ def test_a_batch_that_never_ends_is_not_sent_again(installation: Installation) -
     expected = {"stuck.jpg": "submitted", "free.jpg": "done", "later.jpg": "done"}
     assert (expected, {sha256(free): 1, sha256(later): 1}) == (installation.states(), installation.bought())
     assert 1 == len(installation.rows("SELECT 1 FROM batch WHERE state = 'submitted'"))
+
+
+def test_the_files_beside_a_stuck_one_appear_while_it_runs(installation: Installation) -> None:
+    """One batch: what ended is there, and the rest is told of with its remedy (scenario 132)."""
+    installation.configure(batch={"deadline": "1s"})
+    dropped, stuck = drop(installation), picture()
+    installation.service.faults(runs=({"kind": "stuck", "match": sha256(stuck)},))
+    installation.write("stuck.jpg", stuck)
+    installation.start()
+    installation.wait("done", *dropped)
+    until(lambda: "BATCH_OVERDUE" in installation.incidents(), "the overdue batch to be told of")
+
+    (batch,) = asked(installation, "status")["batches"]
+    assert (dropped, "submitted") == (installation.outputs(), installation.states()["stuck.jpg"])
+    assert (True, 3, 4) == (batch["overdue"], batch["ended"], batch["items"])
+    assert "1 file waits for it" in str(asked(installation, "doctor", "--offline"))
+
+    installation.service.calm()
+    installation.wait_for_rest("stuck.jpg")
+    until(lambda: not installation.incidents(), "the incident to end")
+
+    assert promised(dropped | {"stuck.jpg": stuck}) == installation.books()
+
+
+def asked(installation: Installation, *command: str) -> Any:
+    """What a command says, as JSON."""
+    words = [sys.executable, "-m", "runflowd", *command, "--json", "-c", str(installation.config)]
+    environment = {**os.environ, "RUNFLOW_API_KEY": "rf_live_test"}
+    return json.loads(subprocess.run(words, capture_output=True, check=False, env=environment, timeout=60).stdout)
 
 
 @pytest.fixture

@@ -1,0 +1,13 @@
+-- name: overdue
+-- With min() the other columns are those of the row that has it.
+SELECT rule, count(*) AS batches, sum(files) AS files, min(submitted_at) AS since, oldest
+FROM (SELECT rule, submitted_at, coalesce(remote_id, id) AS oldest,
+             (SELECT count(*) FROM item WHERE item.batch = batch.id AND item.state = 'submitted') AS files
+      FROM batch WHERE state = 'submitted' AND stalled_at IS NOT NULL)
+GROUP BY rule
+
+-- name: files_left
+SELECT batch.id AS batch, count(item.id) AS files
+FROM batch JOIN item ON item.batch = batch.id
+WHERE batch.state IN ('sealed', 'submitted', 'unknown') AND item.state IN ('batched', 'submitted', 'unknown')
+GROUP BY batch.id
