@@ -1,7 +1,8 @@
 """The loop that three of the stages run: claim what is due, work on it, wait for a bell or a deadline.
 
 A job that raises is given back to be tried later and never takes the others down. Giving back may
-itself fail while the disk is full; it is then repeated, since a row nobody gives back is lost.
+itself fail while the disk is full; it is then repeated, since a row nobody gives back is lost. A job
+whose lease was lost is somebody else's by now: it is dropped with a line in the log, and not given back.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
+import structlog
 
 from runflowd.context import LONGEST_NAP
 from runflowd.errors import StoreError
+from runflowd.store.claims import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from runflowd.bell import Bell
     from runflowd.context import Context
+
+log = structlog.get_logger()
 
 Job = TypeVar("Job")
 
@@ -110,7 +115,7 @@ class Conveyor(Generic[Job]):
             finally:
                 self._leave(place)
         except Exception as error:  # noqa: BLE001  one job's trouble is not the others'
-            await self._return(job, error)
+            await self._end(job, error)
         finally:
             if place not in self._let_go:
                 self._free += 1
@@ -122,6 +127,17 @@ class Conveyor(Generic[Job]):
         if self._at_work.pop(place, None) is not None:
             self._slots.release_on_behalf_of(place)
 
+    async def _end(self, job: Job, error: Exception) -> None:
+        """Give back what did not work, unless it is not ours any more."""
+        lost = _lost(error)
+        try:
+            if lost is None:
+                await self._return(job, error)
+        except LeaseLost as late:
+            lost = late
+        if lost is not None:
+            log.info(str(lost), action="lease.lost", stage=self.name)
+
     async def _return(self, job: Job, error: Exception) -> None:
         while True:
             try:
@@ -129,3 +145,10 @@ class Conveyor(Generic[Job]):
             except StoreError as trouble:
                 self._tell(trouble)
                 await anyio.sleep(_STORE_PAUSE)
+
+
+def _lost(error: BaseException) -> LeaseLost | None:
+    """The lost lease that ended a job, also where several of its tasks found out at once."""
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(_lost, error.exceptions)), None)
+    return error if isinstance(error, LeaseLost) else None

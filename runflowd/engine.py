@@ -81,9 +81,10 @@ async def open_engine(config: Config, clock: Clock | None = None) -> AsyncIterat
     path = state_path(config)
     async with open_store(path) as store:
         await _take_state(store, config.source)
-        await store.write(lambda connection: free_leases(connection, store.owner))
+        living = {store.owner}  # the lock on the state file, which `open_store` holds, proves that nobody else lives
+        await store.write(partial(free_leases, living=living))
         incidents = Incidents(store, clock)
-        await incidents.forget_all()
+        await incidents.forget_left(living)
         async with open_remote(config, path) as remote:
             context = Context(store, clock, incidents, remote, by_name(config), config.limits_in_force)
             yield Engine(context, Intake(context), Dispatch(context), Track(context), Deliver(context))

@@ -9,6 +9,7 @@ refused), `restart` (an edit that only the next start takes), `notify:CHANNEL` (
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,11 +20,14 @@ from runflowd.config import Notify
 from runflowd.core.backoff import delay
 from runflowd.core.notices import Kind, Message
 from runflowd.failpoints import reach
-from runflowd.store.notices import begin_incident, end_incident, end_incidents
+from runflowd.store.notices import begin_incident, end_incident
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from runflowd.clock import Clock
     from runflowd.store import Connection, Store
+    from runflowd.store.connection import Row
 
 log = structlog.get_logger()
 
@@ -139,7 +143,7 @@ class Incidents:
         now = self._clock.wall()
         facts = {"scope": trouble.scope, "code": trouble.code, "message": trouble.message, "remedy": trouble.remedy}
         before = connection.one("incident_of", scope=trouble.scope)
-        connection.run("raise_incident", now=now, **facts)
+        connection.run("raise_incident", owner=self._store.owner, now=now, **facts)
         if before is None or before["code"] != trouble.code:
             message = Message(Kind.INCIDENT, count=1, since=now, **facts)
             begin_incident(connection, message, self.audience, now, self.notify.after)
@@ -160,12 +164,21 @@ class Incidents:
         for scope in scopes:
             if self._open.pop(scope, None):
                 log.info("over", action="incident.over", scope=scope)
-                await self._store.write(partial(_clear, scope=scope, now=self._clock.wall()))
+                mine = {"scope": scope, "owner": self._store.owner}
+                await self._store.write(partial(_clear, rows=[mine], now=self._clock.wall()))
 
     async def forget_all(self) -> None:
-        """Start afresh: after a start or a reload every scope deserves a new try at once."""
+        """Start afresh: after a reload every scope deserves a new try at once."""
         self._open.clear()
-        await self._store.write(partial(_clear_all, now=self._clock.wall()))
+        owner, now = self._store.owner, self._clock.wall()
+        await self._store.write(lambda connection: _clear(connection, connection.all("incidents_of", owner=owner), now))
+
+    async def forget_left(self, living: Collection[str]) -> None:
+        """At a start: what sessions that are not among the `living` reported ended with them, or is found anew."""
+        known, now = json.dumps(sorted(living)), self._clock.wall()
+        await self._store.write(
+            lambda connection: _clear(connection, connection.all("incidents_left", living=known), now)
+        )
 
     def closed_for(self, *scopes: str) -> float:
         """Seconds until the given scopes may be tried again; 0 when all of them are open."""
@@ -187,11 +200,8 @@ class Incidents:
         return min((entry.retry_at - now for entry in self._open.values() if entry.retry_at > now), default=None)
 
 
-def _clear(connection: Connection, scope: str, now: float) -> None:
-    connection.run("clear_incident", scope=scope)
-    end_incident(connection, scope, now)
-
-
-def _clear_all(connection: Connection, now: float) -> None:
-    connection.run("clear_incidents")
-    end_incidents(connection, now)
+def _clear(connection: Connection, rows: Iterable[Row | dict[str, str]], now: float) -> None:
+    """End the incidents at these scopes, unless another session has reported them anew."""
+    for row in rows:
+        if connection.run("clear_incident", scope=row["scope"], owner=row["owner"]):
+            end_incident(connection, row["scope"], now)

@@ -88,6 +88,9 @@ BATCH_MOVES: dict[BatchState, frozenset[BatchState]] = {
 IN_FLIGHT = frozenset({_I.READY, _I.FOLLOWING, _I.BATCHED, _I.SUBMITTED, _I.DELIVERING})
 """States that will change without anyone's help."""
 
+IN_HANDS = frozenset({_I.BATCHED, _I.SUBMITTED, _I.DELIVERING})
+"""States that only the stage which holds the item, or its batch, may end."""
+
 BOUGHT = frozenset({_I.SUBMITTED, _I.DELIVERING, _I.DONE, _I.UNKNOWN})
 """States in which money has, or may have, moved: the same content is not bought a second time."""
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from runflowd import files
-from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import failure_note, marked
 from runflowd.deliver.notes import note_for
 from runflowd.failpoints import reach
 from runflowd.store.facts import output_written
-from runflowd.store.items import move, note_written, release_followers
+from runflowd.store.items import finish, note_written, release_followers
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -44,10 +43,7 @@ class Closing:
 
         def write(connection: Connection) -> None:
             self._stands(connection, item, rule, placed)
-            connection.run("drop_output", id=item.id)
-            connection.run("note_gone", id=item.id)
-            now = self._context.clock.wall()
-            move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, now=now, detail=detail)
+            finish(connection, item, self._context.clock.wall(), detail)
 
         await self._context.store.write(write)
         reach("output.recorded")
@@ -57,7 +53,7 @@ class Closing:
         """The result is there: whoever follows may take it, however long the source cannot be disposed of."""
         now = self._context.clock.wall()
         for relative in placed:
-            output_written(connection, f"{rule.output}/{relative}", item.id, now)
+            output_written(connection, item, f"{rule.output}/{relative}", now)
         release_followers(connection, item.id, now)
 
     async def _dispose(self, item: Item, rule: Rule) -> str:

@@ -102,7 +102,7 @@ class Delivery:
 
         def write(connection: Connection) -> None:
             for relative in placed:
-                output_written(connection, f"{rule.output}/{relative}", item.id, now)
+                output_written(connection, item, f"{rule.output}/{relative}", now)
             record(connection, twin.id, now, f"the file was renamed to {item.path}, and its result moved along")
 
         await self._context.store.write(write)
@@ -111,7 +111,7 @@ class Delivery:
             with suppress(files.Changed, files.Missing):  # somebody edits or removes it: it is theirs
                 await self._outlets.ask(rule, _remove, output)
             reach("output.cleared")
-            await self._context.store.write(partial(forget_output, path=output.path))
+            await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
 
     async def _download(self, item: Item, origin: Item, rule: Rule, done: list[Output]) -> list[str]:
         """Fetch what `origin` was paid for, which is the item itself or the one it shares with."""

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio.from_thread
+
 from runflowd import files
 from runflowd.core.imagetype import NotAnImage, Partial, check
 from runflowd.core.naming import EXTENSIONS, marked, output_path
 from runflowd.errors import RunflowdError
 from runflowd.failpoints import reach
+from runflowd.store.claims import hold
 from runflowd.store.facts import Output, forget_output, output_at, reserve_output
 
 if TYPE_CHECKING:
@@ -65,9 +68,10 @@ class Placing:
                 refused.add(relative)
                 continue
             try:
-                await self._outlets.ask(rule, self._commit, draft, spot)
+                await self._outlets.ask(rule, self._commit, item, draft, spot)
             except files.Taken:
-                await self._context.store.write(partial(forget_output, path=f"{rule.output}/{relative}"))
+                path = f"{rule.output}/{relative}"
+                await self._context.store.write(partial(forget_output, path=path, by=item.claim))
                 refused.add(relative)
                 continue
             return relative
@@ -85,7 +89,7 @@ class Placing:
         def write(connection: Connection) -> bool:
             if not _may_have(item, path, output_at(connection, path)):
                 return False
-            reserve_output(connection, path, item.id, index, written.sha256, written.stat.size)
+            reserve_output(connection, item, path, index, written.sha256, written.stat.size)
             return True
 
         if not await self._context.store.write(write):
@@ -93,8 +97,9 @@ class Placing:
         reach("output.reserved")
         return True
 
-    @staticmethod
-    def _commit(draft: Draft, spot: Spot) -> None:
+    def _commit(self, item: Item, draft: Draft, spot: Spot) -> None:
+        # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
+        anyio.from_thread.run(self._context.store.read, partial(hold, claim=item.claim))
         if not spot.adopted:
             draft.commit(spot.relative.rpartition("/")[2], replaces=spot.replaces, overwrite=spot.overwrite)
 

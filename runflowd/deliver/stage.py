@@ -22,7 +22,7 @@ from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease
 from runflowd.store.facts import Output, outputs_of
 from runflowd.store.history import record_try
-from runflowd.store.items import Item, item_from, move
+from runflowd.store.items import Item, item_from, move, release_item
 from runflowd.trouble import of_disk, of_service, unexpected
 
 if TYPE_CHECKING:
@@ -137,14 +137,13 @@ class Deliver:
             await self._give_up(item, error)
             return
         now = context.clock.wall()
-        values = {"attempts": tries, "due_at": now + pause, "failure_code": item.failure_code}
         reason = item.failure if item.state is not ItemState.DELIVERING else str(error)
         wider = trouble.code if trouble else ""
 
         def write(connection: Connection) -> None:
-            mine = {"id": item.id, "owner": context.store.owner, "generation": item.generation}
-            if connection.run("release_item", failure=reason, **mine, **values):
-                record_try(connection, [item.id], now, tries=tries, error=error, wider=wider)
+            code = item.failure_code
+            release_item(connection, item, due_at=now + pause, attempts=tries, code=code, reason=reason)
+            record_try(connection, [item.id], now, tries=tries, error=error, wider=wider)
 
         await context.store.write(write)
 
@@ -154,7 +153,14 @@ class Deliver:
         code = "NO_RESULT" if isinstance(error, NoResult) else "RESULT_LOST"
         await self._context.store.write(
             lambda connection: move(
-                connection, item.id, item.state, ItemState.UNKNOWN, code=code, reason=str(error), now=now
+                connection,
+                item.id,
+                item.state,
+                ItemState.UNKNOWN,
+                by=item.claim,
+                code=code,
+                reason=str(error),
+                now=now,
             )
         )
         reach("result.lost")

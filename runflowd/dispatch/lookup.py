@@ -8,12 +8,11 @@ import anyio
 import structlog
 
 from runflowd.api.errors import ApiError, Permanent
-from runflowd.core.lifecycle import BatchState, ItemState, Outcome
+from runflowd.core.lifecycle import BatchState, Outcome
 from runflowd.core.refusal import Shape
-from runflowd.dispatch.purchase import submit
 from runflowd.failpoints import reach
-from runflowd.store.batches import move_batch
-from runflowd.store.items import items_of_batch, move
+from runflowd.store.batches import doubt_items, move_batch, set_run, submit
+from runflowd.store.items import items_of_batch
 from runflowd.store.purchases import close_purchase, purchases_of_batch
 
 if TYPE_CHECKING:
@@ -76,12 +75,12 @@ class LookUp:
     def _record(self, connection: Connection, batch: Batch, items: list[Item], found: dict[int, Run]) -> None:
         remote = next((run.batch_id for run in found.values() if run.batch_id), None)
         intent = next(p for p in purchases_of_batch(connection, batch.id) if p.outcome is Outcome.INTENDED)
-        close_purchase(connection, intent.key, Outcome.ACCEPTED, remote)
+        close_purchase(connection, batch, intent.key, Outcome.ACCEPTED, remote)
         shape = intent.shape if remote else Shape.RUN
-        submit(connection, batch, items, remote, shape, self._context.clock.wall())
         for item in items:
             if run := found.get(item.id):
-                connection.run("set_run", id=item.id, run_id=run.id)
+                set_run(connection, batch, item, run.id)
+        submit(connection, batch, items, remote, shape, self._context.clock.wall())
 
     async def give_up(self, batch: Batch, items: list[Item]) -> None:
         """The key is too old to be trusted and the service shows nothing: stop and ask."""
@@ -100,8 +99,8 @@ class LookUp:
         now = self._context.clock.wall()
 
         def write(connection: Connection) -> None:
-            close_purchase(connection, purchase.key, Outcome.UNKNOWN)
-            move(connection, item.id, ItemState.BATCHED, ItemState.UNKNOWN, code=code, reason=reason, now=now)
+            close_purchase(connection, batch, purchase.key, Outcome.UNKNOWN)
+            doubt_items(connection, batch, [item], code=code, reason=reason, now=now)
 
         await self._context.store.write(write)
         self._context.bells.deliver.ring()
@@ -118,10 +117,9 @@ class LookUp:
         def write(connection: Connection) -> None:
             for purchase in purchases_of_batch(connection, batch.id):
                 if purchase.outcome is Outcome.INTENDED:
-                    close_purchase(connection, purchase.key, Outcome.UNKNOWN)
+                    close_purchase(connection, batch, purchase.key, Outcome.UNKNOWN)
+            doubt_items(connection, batch, items, code=code, reason=reason, now=now)
             move_batch(connection, batch, BatchState.UNKNOWN, code=code, reason=reason, now=now)
-            for item in items:
-                move(connection, item.id, ItemState.BATCHED, ItemState.UNKNOWN, code=code, reason=reason, now=now)
 
         await self._context.store.write(write)
         self._context.bells.deliver.ring()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.model import Json
     from runflowd.dispatch.content import Content
+    from runflowd.store.batches import Batch
     from runflowd.store.items import Item
 
 
@@ -31,7 +32,7 @@ class Preparing:
         self._context = context
         self._uploads = Uploads(context)
 
-    async def prepare(self, snapshot: str, items: list[Item]) -> list[tuple[Item, Json]]:
+    async def prepare(self, batch: Batch, snapshot: str, items: list[Item]) -> list[tuple[Item, Json]]:
         """Upload what every item needs; give the items that can be sent, each with its final input.
 
         `snapshot` is the rule text they were sealed with; it says what the rule's reference files were.
@@ -41,13 +42,15 @@ class Preparing:
             shared = await self._upload_shared(needs.shared(items))
         except files.FileTrouble as trouble:
             for item in items:
-                await self._set_free(item, trouble)
+                await self._set_free(batch, item, trouble)
             return []
-        prepared = await self._upload_own(needs, shared, await self._without_large(needs, items))
+        prepared = await self._upload_own(batch, needs, shared, await self._without_large(batch, needs, items))
         await self._context.incidents.over(SERVICE)
         return prepared
 
-    async def _upload_own(self, needs: Needs, shared: dict[str, str], items: list[Item]) -> list[tuple[Item, Json]]:
+    async def _upload_own(
+        self, batch: Batch, needs: Needs, shared: dict[str, str], items: list[Item]
+    ) -> list[tuple[Item, Json]]:
         """Upload what is of each item alone, many at once; raise the first trouble that concerns them all."""
         own = {item.id: needs.own(item) for item in items}
         known = await self._uploads.known(content for found in own.values() for content in found.values())
@@ -67,9 +70,9 @@ class Preparing:
                 for symbol, content in own[item.id].items() if not troubles else ():
                     values[symbol] = await self._uploads.url_of(content, known.get(content.key))
             except (ApiError, NotPacked) as trouble:
-                await self._note(item, trouble, troubles)
+                await self._note(batch, item, trouble, troubles)
             except files.FileTrouble as trouble:
-                await self._set_free(item, trouble)
+                await self._set_free(batch, item, trouble)
             else:
                 prepared.update({} if troubles else {item.id: bind(item.input, values)})
 
@@ -80,10 +83,12 @@ class Preparing:
             raise troubles[0]
         return [(item, prepared[item.id]) for item in items if item.id in prepared]
 
-    async def _note(self, item: Item, trouble: ApiError | NotPacked, troubles: list[ApiError | NotPacked]) -> None:
+    async def _note(
+        self, batch: Batch, item: Item, trouble: ApiError | NotPacked, troubles: list[ApiError | NotPacked]
+    ) -> None:
         """A refused upload ends its item; any other trouble ends the turn, and what was uploaded stays so."""
         if isinstance(trouble, Rejected):
-            await self.fail(item, "UPLOAD_REFUSED", str(trouble))
+            await self.fail(batch, item, "UPLOAD_REFUSED", str(trouble))
         else:
             troubles.append(trouble)
 
@@ -94,34 +99,34 @@ class Preparing:
             symbol: await self._uploads.url_of(content, known.get(content.key)) for symbol, content in contents.items()
         }
 
-    async def _without_large(self, needs: Needs, items: list[Item]) -> list[Item]:
+    async def _without_large(self, batch: Batch, needs: Needs, items: list[Item]) -> list[Item]:
         """The items whose archive, if they need one, may be uploaded; the others fail."""
         fitting: list[Item] = []
         for item in items:
             try:
                 needs.own(item)
             except BundleTooLarge as trouble:
-                await self.fail(item, "TOO_LARGE", str(trouble))
+                await self.fail(batch, item, "TOO_LARGE", str(trouble))
             else:
                 fitting.append(item)
         return fitting
 
-    async def _set_free(self, item: Item, trouble: files.FileTrouble) -> None:
+    async def _set_free(self, batch: Batch, item: Item, trouble: files.FileTrouble) -> None:
         """The file is no longer what was hashed, or cannot be read now: intake decides about it anew."""
         now = self._context.clock.wall()
         gone = isinstance(trouble, files.Changed)
         state, code = (ItemState.SKIPPED, "CHANGED") if gone else (ItemState.WAITING, "UNREADABLE")
         await self._context.store.write(
-            lambda connection: drop_from_batch(connection, item, state, code, str(trouble), now)
+            lambda connection: drop_from_batch(connection, batch, item, state, code, str(trouble), now)
         )
         reach("item.dropped")
         self._context.look(item.rule, item.path)
 
-    async def fail(self, item: Item, code: str, reason: str) -> None:
+    async def fail(self, batch: Batch, item: Item, code: str, reason: str) -> None:
         """An item that can never be sent ends; the rest of its batch goes on."""
         now = self._context.clock.wall()
         await self._context.store.write(
-            lambda connection: drop_from_batch(connection, item, ItemState.FAILED, code, reason, now)
+            lambda connection: drop_from_batch(connection, batch, item, ItemState.FAILED, code, reason, now)
         )
         reach("item.dropped")
         self._context.bells.deliver.ring()

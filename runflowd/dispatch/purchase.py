@@ -7,18 +7,19 @@ refusal proves nothing about the first request.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from runflowd.api.errors import ApiError, OutOfCredit, RateLimited, Rejected, Transient, Unauthorized
-from runflowd.core.lifecycle import BatchState, ItemState, Outcome
+from runflowd.core.lifecycle import Outcome
 from runflowd.core.recipe import BatchItem
 from runflowd.core.refusal import Shape, body_of
 from runflowd.failpoints import reach
-from runflowd.store.batches import move_batch
-from runflowd.store.items import move
-from runflowd.store.purchases import close_purchase, intend
+from runflowd.store.batches import place_items, set_run, submit
+from runflowd.store.claims import hold
+from runflowd.store.purchases import close_purchase, doubt_purchase, intend
 
 if TYPE_CHECKING:
     from runflowd.api.values import Created, CreatedItem
@@ -71,37 +72,36 @@ class Purchasing:
         now = self._context.clock.wall()
 
         def write(connection: Connection) -> Purchase:
-            for position, (item, _) in enumerate(items):
-                connection.run("place_item", id=item.id, position=position if only is None else item.position)
-            return intend(connection, batch.id, shape, body, now, only.id if only else None)
+            if only is None:
+                place_items(connection, batch, [(item, position) for position, (item, _) in enumerate(items)])
+            return intend(connection, batch, shape, body, now, only.id if only else None)
 
         purchase = await self._context.store.write(write)
         reach("purchase.intended")
         return purchase
 
     async def post(self, batch: Batch, purchase: Purchase) -> Created:
-        """Send an intent; keep book of what a failure proves. Raises `ApiError`."""
+        """Send an intent; keep book of what a failure proves. Raises `ApiError`, and `LeaseLost` before it sends."""
         api = self._context.remote.api
         assert purchase.body is not None, "an open intent has its bytes"
+        await self._context.store.read(partial(hold, claim=batch.claim))
         send = api.create_run if purchase.shape == Shape.RUN else api.create_batch
         try:
             created = await send(batch.model, purchase.body, purchase.key)
         except ApiError as error:
-            await self._note_failure(purchase, error)
+            await self._note_failure(batch, purchase, error)
             raise
         reach("purchase.answered")
         return created
 
-    async def _note_failure(self, purchase: Purchase, error: ApiError) -> None:
+    async def _note_failure(self, batch: Batch, purchase: Purchase, error: ApiError) -> None:
         if isinstance(error, Transient) and error.ambiguous:
-            await self._context.store.write(lambda connection: connection.run("doubt_purchase", key=purchase.key))
+            await self._context.store.write(partial(doubt_purchase, batch=batch, key=purchase.key))
         elif isinstance(error, Rejected) or (isinstance(error, _NOTHING_HAPPENED) and not purchase.ambiguous):
-            await self.close(purchase, Outcome.REFUSED)
+            await self._context.store.write(
+                partial(close_purchase, batch=batch, key=purchase.key, outcome=Outcome.REFUSED)
+            )
             reach("purchase.refused")
-
-    async def close(self, purchase: Purchase, outcome: Outcome, remote_id: str | None = None) -> None:
-        """Settle a purchase: its bytes are dropped, its key is never sent again."""
-        await self._context.store.write(lambda connection: close_purchase(connection, purchase.key, outcome, remote_id))
 
     async def note_shape(self, batch: Batch, shape: str) -> None:
         """Remember which body the service understood, though it did not like an item in it; "" forgets."""
@@ -114,13 +114,13 @@ class Purchasing:
         runs = match_runs(created.items, items)
 
         def write(connection: Connection) -> None:
-            close_purchase(connection, purchase.key, Outcome.ACCEPTED, created.id)
+            close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, created.id)
             connection.run("save_fact", service=batch.service, subject=BODY_SUBJECT, value=purchase.shape)
             connection.run("save_fact", service=batch.service, subject=takes_subject(batch.model), value="yes")
-            submit(connection, batch, items, created.id, purchase.shape, now)
             for item in items:
                 if run := runs.get(item.client_ref):
-                    connection.run("set_run", id=item.id, run_id=run)
+                    set_run(connection, batch, item, run)
+            submit(connection, batch, items, created.id, purchase.shape, now)
 
         await self._context.store.write(write)
         reach("purchase.recorded")
@@ -132,24 +132,12 @@ class Purchasing:
         """The service took a single run: note its id."""
 
         def write(connection: Connection) -> None:
-            close_purchase(connection, purchase.key, Outcome.ACCEPTED, run_id)
+            close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, run_id)
             connection.run("save_fact", service=batch.service, subject=takes_subject(batch.model), value="no")
-            connection.run("set_run", id=item.id, run_id=run_id)
+            set_run(connection, batch, item, run_id)
 
         await self._context.store.write(write)
         reach("purchase.recorded")
-
-
-def submit(
-    connection: Connection, batch: Batch, items: list[Item], remote_id: str | None, shape: str, now: float
-) -> None:
-    """Move a batch and its items to submitted."""
-    connection.run("batch_submitted", id=batch.id, remote_id=remote_id, shape=shape, now=now)
-    connection.run("resize_batch", id=batch.id, items=len(items))
-    move_batch(connection, batch, BatchState.SUBMITTED, now=now)
-    for item in items:
-        detail = f"bought in batch {remote_id}" if remote_id else "bought in a run of its own"
-        move(connection, item.id, ItemState.BATCHED, ItemState.SUBMITTED, now=now, detail=detail)
 
 
 def match_runs(created: tuple[CreatedItem, ...], items: list[Item]) -> dict[str, str]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from runflowd.api.errors import Conflict, OutOfCredit, Rejected
 from runflowd.core.lifecycle import ItemState, Outcome, Resume, resume
 from runflowd.core.refusal import Shape
-from runflowd.dispatch.purchase import conflict_is_final, submit
-from runflowd.store.batches import new_batch
-from runflowd.store.items import items_of_batch, move
+from runflowd.dispatch.purchase import conflict_is_final
+from runflowd.store.batches import new_batch, set_free, submit
+from runflowd.store.items import items_of_batch
 from runflowd.store.purchases import purchases_of_batch
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class SingleRuns:
         What was bought, or may have been, needs its file no more.
         """
         by_item = {p.item: p for p in past if p.outcome in {Outcome.INTENDED, Outcome.ACCEPTED}}
-        fresh = await self._preparing.prepare(snapshot, [item for item in items if item.id not in by_item])
+        fresh = await self._preparing.prepare(batch, snapshot, [item for item in items if item.id not in by_item])
         inputs = {item.id: final for item, final in fresh}
         bought: list[Item] = []
         for item in items:
@@ -69,7 +69,7 @@ class SingleRuns:
         try:
             created = await self._purchasing.post(batch, purchase)
         except Rejected as refusal:
-            await self._preparing.fail(item, refusal.code or "INPUT_REFUSED", str(refusal))
+            await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", str(refusal))
             return False
         except Conflict as conflict:
             if not conflict_is_final(purchase, batch.attempts):
@@ -91,8 +91,6 @@ def part(connection: Connection, batch: Batch, now: float) -> None:
         return
     items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.BATCHED]
     rest = [item for item in items if item.id not in accepted]
+    set_free(connection, batch, rest, now, "the credit ended before it was bought; it waits in a batch of its own")
     submit(connection, batch, [item for item in items if item.id in accepted], None, Shape.RUN, now)
-    for item in rest:
-        detail = "the credit ended before it was bought; it waits in a batch of its own"
-        move(connection, item.id, ItemState.BATCHED, ItemState.READY, now=now, detail=detail)
     new_batch(connection, [item.id for item in rest], batch.snapshot, batch.rule, batch.model, batch.service, now)

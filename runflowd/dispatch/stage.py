@@ -16,12 +16,12 @@ from runflowd.core.refusal import Shape, Step, after_refusal, first_shape, other
 from runflowd.dispatch.bundle import of_packing
 from runflowd.dispatch.lookup import LookUp
 from runflowd.dispatch.prepare import Preparing
-from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, conflict_is_final, submit, takes_subject
+from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, conflict_is_final, takes_subject
 from runflowd.dispatch.runs import SingleRuns
 from runflowd.failpoints import reach
 from runflowd.incidents import CREDIT, SERVICE
 from runflowd.snapshot import from_text
-from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, release, split_batch
+from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, release, split_batch, submit
 from runflowd.store.facts import fact
 from runflowd.store.history import items_held, record_try
 from runflowd.store.items import items_of_batch
@@ -89,7 +89,7 @@ class Dispatch:
             if shape is Shape.RUN:
                 await self._submit_runs(batch, snapshot, items, purchases)
                 return
-            prepared = await self._preparing.prepare(snapshot, items)
+            prepared = await self._preparing.prepare(batch, snapshot, items)
             if not prepared:
                 await self._finish_empty(batch)
                 return
@@ -184,7 +184,7 @@ class Dispatch:
             bad = refusal.item_indexes() if step is Step.DROP_ITEMS else frozenset(range(len(items)))
             for index in sorted(bad if step is not Step.OTHER_SHAPE else ()):
                 if index < len(items):
-                    await self._preparing.fail(items[index], refusal.code or "INPUT_REFUSED", str(refusal))
+                    await self._preparing.fail(batch, items[index], refusal.code or "INPUT_REFUSED", str(refusal))
             if step is not Step.FAIL:
                 await self._purchasing.note_shape(batch, intent.shape if step is Step.DROP_ITEMS else "")
             await self._release(batch, due_at=now)
@@ -216,18 +216,16 @@ class Dispatch:
             context.storms.error(
                 str(error), action="batch.trouble", rule=batch.rule, code=code, batch=batch.id, exc_info=raised
             )
-        owner, wider = context.store.owner, trouble.code if trouble else ""
+        wider = trouble.code if trouble else ""
 
         def write(connection: Connection) -> None:
-            if release(connection, batch, owner, due_at=now + pause, attempts=tries, reason=str(error)):
-                held = items_held(connection, batch.id)
-                record_try(connection, held, now, tries=tries, error=error, wider=wider)
+            release(connection, batch, due_at=now + pause, attempts=tries, reason=str(error))
+            record_try(connection, items_held(connection, batch.id), now, tries=tries, error=error, wider=wider)
 
         await context.store.write(write)
 
     async def _release(self, batch: Batch, *, due_at: float) -> None:
-        owner = self._context.store.owner
-        await self._context.store.write(lambda connection: release(connection, batch, owner, due_at=due_at))
+        await self._context.store.write(lambda connection: release(connection, batch, due_at=due_at))
 
 
 def _load(connection: Connection, batch: Batch) -> tuple[list[Item], list[Purchase], str]:

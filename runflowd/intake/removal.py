@@ -59,7 +59,7 @@ async def _remove_of(context: Context, rule: Rule, items: list[Item]) -> None:
 
 
 def _forget(connection: Connection, output: Output, now: float, *, removed: bool) -> None:
-    forget_output(connection, output.path)
+    forget_output(connection, output.path, by=None)
     what = "was removed with it" if removed else "is kept: somebody edited or removed it"
     record(connection, output.item, now, f"the file stayed deleted, and its result {output.path} {what}")
 

@@ -61,7 +61,7 @@ def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bo
             record(connection, existing.id, now, "looked at again: the same content")
         else:
             detail = "dropped again: its result is there, its source is disposed of"
-            move(connection, existing.id, existing.state, decision.state, now=now, detail=detail)
+            move(connection, existing.id, existing.state, decision.state, by=None, now=now, detail=detail)
         return decision
     values = _arrival_values(arrival, decision, now)
     detail = _told(connection, arrival, decision)
@@ -198,7 +198,7 @@ def forget_absent(connection: Connection, known: Known, now: float) -> None:
     if known.state in {ItemState.READY, ItemState.FOLLOWING}:
         promote_follower(connection, known.id, now)
         reason = "deleted before it was sent"
-        move(connection, known.id, known.state, ItemState.SKIPPED, now=now, code="GONE", reason=reason)
+        move(connection, known.id, known.state, ItemState.SKIPPED, by=None, now=now, code="GONE", reason=reason)
     if not connection.run("delete_unbought", id=known.id):
         connection.run("mark_absent", id=known.id, now=now)
         record(connection, known.id, now, "the file is not in the watched folder any more")
@@ -208,6 +208,6 @@ def drop_ready(connection: Connection, number: int, now: float) -> None:
     """The rule takes this file no more, and it was not sent: found anew if the rule takes it again."""
     promote_follower(connection, number, now)
     reason = "left out since the rule was edited"
-    move(connection, number, ItemState.READY, ItemState.SKIPPED, now=now, code="EXCLUDED", reason=reason)
+    move(connection, number, ItemState.READY, ItemState.SKIPPED, by=None, now=now, code="EXCLUDED", reason=reason)
     if not connection.run("delete_unbought", id=number):
         connection.run("look_again", id=number)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.batching import take
 from runflowd.core.lifecycle import BatchState, ItemState, check_batch
+from runflowd.store.claims import Claim, Claimable, hold, run_held
 from runflowd.store.history import record
 from runflowd.store.items import Item, move, promote_follower
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from runflowd.core.model import BatchLimits
+    from runflowd.core.model import BatchLimits, Json
     from runflowd.store.connection import Connection, Row
 
 
@@ -60,12 +61,18 @@ class Batch:
     submitted_at: float | None
     stalled_at: float | None
     ended_at: float | None
+    owner: str | None
     generation: int
 
     @property
     def overdue(self) -> bool:
         """Whether it was at the service for longer than its deadline when it was last looked at."""
         return self.state is BatchState.SUBMITTED and self.stalled_at is not None
+
+    @property
+    def claim(self) -> Claim:
+        """The right to write about it and all it holds; one that was only read has none."""
+        return Claim(Claimable.BATCH, self.id, self.owner, self.generation)
 
 
 def batch_from(row: Row) -> Batch:
@@ -89,6 +96,7 @@ def batch_from(row: Row) -> Batch:
         submitted_at=row["submitted_at"],
         stalled_at=row["stalled_at"],
         ended_at=row["ended_at"],
+        owner=row["owner"],
         generation=row["generation"],
     )
 
@@ -154,8 +162,10 @@ def claim_batches(
     """Take up to `limit` batches that are due; nobody else gets them while the lease lasts.
 
     Rules take turns, and one rule gets no more than `share` of those this owner holds, so that a
-    thousand batches of one rule do not keep another's waiting.
+    thousand batches of one rule do not keep another's waiting. Whoever lets a lease run out may have sent
+    an intent and not lived to write down the answer.
     """
+    connection.run("doubt_overdue_purchases", owner=lease.owner, now=lease.now)
     rows = connection.all(
         "claim_batches",
         state=state,
@@ -179,7 +189,6 @@ def next_due(connection: Connection, state: BatchState, service: str, paused: It
 def release(
     connection: Connection,
     batch: Batch,
-    owner: str,
     *,
     due_at: float,
     attempts: int = 0,
@@ -187,67 +196,119 @@ def release(
     code: str = "",
     reason: str = "",
     stalled_at: float | None = None,
-) -> bool:
-    """Give a batch back, to be looked at again at `due_at`; False when it was no longer ours."""
-    return (
-        connection.run(
-            "release_batch",
-            id=batch.id,
-            owner=owner,
-            generation=batch.generation,
-            due_at=due_at,
-            attempts=attempts,
-            status=status or batch.status,
-            failure_code=code,
-            failure=reason,
-            stalled_at=stalled_at,
-        )
-        == 1
+) -> None:
+    """Give a batch back, to be looked at again at `due_at`. Raises `LeaseLost`."""
+    run_held(
+        connection,
+        "release_batch",
+        batch.claim,
+        due_at=due_at,
+        attempts=attempts,
+        status=status or batch.status,
+        failure_code=code,
+        failure=reason,
+        stalled_at=stalled_at,
     )
 
 
 def move_batch(
     connection: Connection, batch: Batch, after: BatchState, *, code: str = "", reason: str = "", now: float
-) -> bool:
-    """Move a batch along the table of transitions; False when it is no longer where it was."""
+) -> None:
+    """Move a batch along the table of transitions, which ends the claim of it. Raises `LeaseLost`."""
     check_batch(batch.state, after)
     ended = now if after in {BatchState.ENDED, BatchState.REFUSED, BatchState.UNKNOWN} else None
-    return (
-        connection.run(
-            "move_batch",
-            id=batch.id,
-            before=batch.state,
-            after=after,
-            failure_code=code,
-            failure=reason,
-            ended_at=ended,
-        )
-        == 1
-    )
+    values = {"failure_code": code, "failure": reason, "ended_at": ended}
+    run_held(connection, "move_batch", batch.claim, before=batch.state, after=after, **values)
 
 
-def drop_from_batch(connection: Connection, item: Item, state: ItemState, code: str, reason: str, now: float) -> None:
+def drop_from_batch(
+    connection: Connection, batch: Batch, item: Item, state: ItemState, code: str, reason: str, now: float
+) -> None:
     """Take an item out of a batch that was not bought: its file is gone, has changed, or is no good.
 
     Unless it failed for good, the next look at its folder finds it anew, whatever its stat says then.
+    Raises `LeaseLost`.
     """
-    move(connection, item.id, ItemState.BATCHED, state, code=code, reason=reason, now=now)
-    connection.run("leave_batch", id=item.id)
+    move(connection, item.id, ItemState.BATCHED, state, by=batch.claim, code=code, reason=reason, now=now)
+    connection.run("leave_batch", id=item.id, batch=batch.id)
     if state is not ItemState.FAILED:
         connection.run("look_again", id=item.id)
     promote_follower(connection, item.id, now)
 
 
 def split_batch(connection: Connection, batch: Batch, items: list[Item], now: float) -> None:
-    """The service refuses the batch and does not say why: try its halves, each under keys of its own."""
+    """The service refuses the batch and does not say why: try its halves, each under keys of its own.
+
+    Raises `LeaseLost`: who took the batch over may have bought it.
+    """
     middle = len(items) // 2
     reason = "refused whole; tried in halves"
+    set_free(connection, batch, items, now, f"its batch was {reason}")
     move_batch(connection, batch, BatchState.REFUSED, code="SPLIT", reason=reason, now=now)
-    for item in items:
-        move(connection, item.id, ItemState.BATCHED, ItemState.READY, now=now, detail=f"its batch was {reason}")
     for half in (items[:middle], items[middle:]):
         numbers = [item.id for item in half]
         new_batch(connection, numbers, batch.snapshot, batch.rule, batch.model, batch.service, now)
+
+
+def set_free(connection: Connection, batch: Batch, items: Iterable[Item], now: float, detail: str) -> None:
+    """Make items of a batch that were not bought ready for another one. Raises `LeaseLost`."""
+    for item in items:
+        move(connection, item.id, ItemState.BATCHED, ItemState.READY, by=batch.claim, now=now, detail=detail)
+
+
+def doubt_items(
+    connection: Connection, batch: Batch, items: Iterable[Item], *, code: str, reason: str, now: float
+) -> None:
+    """Whether these were bought, or what became of them, cannot be established. Raises `LeaseLost`."""
+    for item in items:
+        move(connection, item.id, item.state, ItemState.UNKNOWN, by=batch.claim, code=code, reason=reason, now=now)
+
+
+def submit(
+    connection: Connection, batch: Batch, items: list[Item], remote_id: str | None, shape: str, now: float
+) -> None:
+    """Move a batch and its items to submitted. Raises `LeaseLost`."""
+    detail = f"bought in batch {remote_id}" if remote_id else "bought in a run of its own"
+    for item in items:
+        move(connection, item.id, ItemState.BATCHED, ItemState.SUBMITTED, by=batch.claim, now=now, detail=detail)
+    values = {"remote_id": remote_id, "shape": shape, "items": len(items), "now": now}
+    run_held(connection, "batch_submitted", batch.claim, **values)
+    move_batch(connection, batch, BatchState.SUBMITTED, now=now)
+
+
+def end_batch(connection: Connection, batch: Batch, *, status: str, cost: Decimal | None, now: float) -> None:
+    """Every item of a batch has its result or its failure. Raises `LeaseLost`."""
+    values = {"status": status, "cost": str(cost) if cost is not None else None}
+    run_held(connection, "batch_ended", batch.claim, **values)
+    move_batch(connection, batch, BatchState.ENDED, now=now)
+
+
+def place_items(connection: Connection, batch: Batch, positions: Iterable[tuple[Item, int]]) -> None:
+    """Note at which place of the request each item stands. Raises `LeaseLost`."""
+    hold(connection, batch.claim)
+    for item, position in positions:
+        connection.run("place_item", id=item.id, batch=batch.id, position=position)
+
+
+def set_run(connection: Connection, batch: Batch, item: Item, run_id: str) -> None:
+    """Note which run at the service is an item's. Raises `LeaseLost`."""
+    hold(connection, batch.claim)
+    connection.run("set_run", id=item.id, batch=batch.id, run_id=run_id)
+
+
+def set_result(
+    connection: Connection, batch: Batch, item: Item, *, run_id: str | None, output: Json, cost: Decimal | None
+) -> None:
+    """Keep what the service answered about an item; `output` is None where it has none. Raises `LeaseLost`."""
+    hold(connection, batch.claim)
+    connection.run(
+        "set_result",
+        id=item.id,
+        batch=batch.id,
+        run_id=run_id,
+        output=None if output is None else json.dumps(output),
+        cost=None if cost is None else str(cost),
+    )
 
 
 def renew_leases(connection: Connection, lease: Lease) -> None:
@@ -256,10 +317,12 @@ def renew_leases(connection: Connection, lease: Lease) -> None:
     connection.run("renew_item_leases", owner=lease.owner, until=lease.until)
 
 
-def free_leases(connection: Connection, owner: str) -> int:
-    """Take over what a dead owner held; called once, after the lock on the state file was won.
+def free_leases(connection: Connection, living: Collection[str]) -> None:
+    """Take over what the sessions that are not among the `living` held.
 
-    An intent found now may have been sent before the crash, so its key is never replaced lightly.
+    Called once at a start: the lock on the state file proves who lives. An intent that nobody alive holds may have
+    been sent before a crash, so its key is never replaced lightly.
     """
-    connection.run("doubt_all_purchases")
-    return connection.run("free_batch_leases", owner=owner) + connection.run("free_item_leases", owner=owner)
+    known = json.dumps(sorted(living))
+    for name in ("doubt_left_purchases", "free_batch_leases", "free_item_leases"):
+        connection.run(name, living=known)

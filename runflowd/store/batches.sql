@@ -28,6 +28,9 @@ WHERE id IN (SELECT id FROM (
     WHERE turn <= :share ORDER BY turn, due_at, sealed_at LIMIT :limit)
 RETURNING *
 
+-- name: hold_batch
+SELECT 1 FROM batch WHERE id = :id AND owner = :owner AND generation = :generation
+
 -- name: next_batch
 SELECT min(due_at) AS due_at FROM batch WHERE state = :state AND service = :service AND owner IS NULL
   AND rule NOT IN (SELECT value FROM json_each(:paused))
@@ -41,19 +44,17 @@ WHERE id = :id AND owner = :owner AND generation = :generation
 -- name: move_batch
 UPDATE batch SET state = :after, failure_code = :failure_code, failure = :failure, ended_at = :ended_at, attempts = 0,
                  due_at = 0, owner = NULL
-WHERE id = :id AND state = :before
+WHERE id = :id AND owner = :owner AND generation = :generation AND state = :before
 
 -- name: batch_submitted
-UPDATE batch SET remote_id = :remote_id, shape = :shape, submitted_at = :now, status = '' WHERE id = :id
+UPDATE batch SET remote_id = :remote_id, shape = :shape, submitted_at = :now, status = '', items = :items
+WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: batch_ended
-UPDATE batch SET cost = :cost, status = :status WHERE id = :id
+UPDATE batch SET cost = :cost, status = :status WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: wake_all_batches
 UPDATE batch SET due_at = 0 WHERE state IN ('sealed', 'submitted')
-
--- name: resize_batch
-UPDATE batch SET items = :items WHERE id = :id
 
 -- name: open_batches
 SELECT * FROM batch WHERE state IN ('sealed', 'submitted', 'unknown') ORDER BY sealed_at LIMIT :limit
@@ -62,7 +63,8 @@ SELECT * FROM batch WHERE state IN ('sealed', 'submitted', 'unknown') ORDER BY s
 UPDATE batch SET lease_until = :until WHERE owner = :owner
 
 -- name: free_batch_leases
-UPDATE batch SET owner = NULL, due_at = 0 WHERE owner IS NOT NULL AND owner != :owner
+UPDATE batch SET owner = NULL, due_at = 0
+WHERE owner IS NOT NULL AND owner NOT IN (SELECT value FROM json_each(:living))
 
 -- name: insert_purchase
 INSERT INTO purchase (key, batch, item, shape, body, intended_at) VALUES (:key, :batch, :item, :shape, :body, :now)
@@ -71,16 +73,21 @@ INSERT INTO purchase (key, batch, item, shape, body, intended_at) VALUES (:key, 
 SELECT * FROM purchase WHERE batch = :batch ORDER BY intended_at, key
 
 -- name: close_purchase
-UPDATE purchase SET outcome = :outcome, remote_id = :remote_id, body = NULL WHERE key = :key
+UPDATE purchase SET outcome = :outcome, remote_id = :remote_id, body = NULL WHERE key = :key AND batch = :batch
 
 -- name: doubt_purchase
-UPDATE purchase SET ambiguous = 1 WHERE key = :key
+UPDATE purchase SET ambiguous = 1 WHERE key = :key AND batch = :batch
 
--- name: doubt_all_purchases
-UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended'
+-- name: doubt_left_purchases
+UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended' AND batch NOT IN (
+    SELECT id FROM batch WHERE owner IN (SELECT value FROM json_each(:living)))
+
+-- name: doubt_overdue_purchases
+UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended' AND batch IN (
+    SELECT id FROM batch WHERE owner IS NOT NULL AND owner != :owner AND lease_until < :now)
 
 -- name: place_item
-UPDATE item SET position = :position WHERE id = :id
+UPDATE item SET position = :position WHERE id = :id AND batch = :batch
 
 -- name: save_asset
 INSERT INTO asset (service, content, mime, asset_id, url, confirmed_at)
@@ -97,14 +104,16 @@ INSERT INTO fact (service, subject, value) VALUES (:service, :subject, :value) O
 SELECT value FROM fact WHERE service = :service AND subject = :subject
 
 -- name: raise_incident
-INSERT INTO incident (scope, code, message, remedy, since, last) VALUES (:scope, :code, :message, :remedy, :now, :now)
-ON CONFLICT DO UPDATE SET code = excluded.code, message = excluded.message, remedy = excluded.remedy, last = excluded.last, count = count + 1
+INSERT INTO incident (scope, code, message, remedy, since, last, owner)
+VALUES (:scope, :code, :message, :remedy, :now, :now, :owner)
+ON CONFLICT DO UPDATE SET code = excluded.code, message = excluded.message, remedy = excluded.remedy, last = excluded.last,
+                          owner = excluded.owner, count = count + 1
 
 -- name: incident_of
 SELECT * FROM incident WHERE scope = :scope
 
 -- name: clear_incident
-DELETE FROM incident WHERE scope = :scope
+DELETE FROM incident WHERE scope = :scope AND owner = :owner
 
 -- name: incidents
 SELECT scope, code, message, remedy, since, last, count FROM incident ORDER BY since
@@ -129,5 +138,8 @@ UPDATE output SET written_at = :now, earlier = '' WHERE path = :path AND item = 
 -- name: forget_output
 DELETE FROM output WHERE path = :path
 
--- name: clear_incidents
-DELETE FROM incident
+-- name: incidents_of
+SELECT scope, owner FROM incident WHERE owner = :owner
+
+-- name: incidents_left
+SELECT scope, owner FROM incident WHERE owner NOT IN (SELECT value FROM json_each(:living))

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.naming import collision_key
 from runflowd.core.printable import printable
+from runflowd.store.claims import Claim, hold
 from runflowd.store.items import path_of
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection, Row
+    from runflowd.store.items import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +124,36 @@ def _root(rule: str) -> str:
     return str(json.loads(rule).get("output", ""))
 
 
-def reserve_output(connection: Connection, path: str, item: int, position: int, content: str, size: int) -> None:
-    """Say which bytes are about to appear at a path, so that a crash before or after the rename is recognised."""
+def reserve_output(connection: Connection, item: Item, path: str, position: int, content: str, size: int) -> None:
+    """Say which bytes are about to appear at a path, so that a crash before or after the rename is recognised.
+
+    Raises `LeaseLost`: only who holds an item gives its results a name.
+    """
+    hold(connection, item.claim)
     connection.run(
         "reserve_output",
         path=os.fsencode(path),
         key=_key(path),
-        item=item,
+        item=item.id,
         position=position,
         content=content,
         size=size,
     )
 
 
-def output_written(connection: Connection, path: str, item: int, now: float) -> None:
-    """The file stands under its final name, unless a newer item took that name meanwhile."""
-    connection.run("output_written", path=os.fsencode(path), item=item, now=now)
+def output_written(connection: Connection, item: Item, path: str, now: float) -> None:
+    """The file stands under its final name, unless a newer item took that name meanwhile. Raises `LeaseLost`."""
+    hold(connection, item.claim)
+    connection.run("output_written", path=os.fsencode(path), item=item.id, now=now)
 
 
-def forget_output(connection: Connection, path: str) -> None:
-    """The file is not ours any more, or not there."""
+def forget_output(connection: Connection, path: str, *, by: Claim | None) -> None:
+    """The file is not ours any more, or not there. Raises `LeaseLost`.
+
+    `by` is the claim of the item that is being delivered, None where none is.
+    """
+    if by is not None:
+        hold(connection, by)
     connection.run("forget_output", path=os.fsencode(path))
 
 

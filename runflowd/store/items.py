@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from runflowd.core.lifecycle import ItemState, check_item
+from runflowd.core.lifecycle import IN_HANDS, ItemState, check_item
 from runflowd.core.model import Json, Stat
 from runflowd.core.naming import failure_note
+from runflowd.store.claims import Claim, Claimable, hold, run_held
 from runflowd.store.history import record
 
 if TYPE_CHECKING:
@@ -60,7 +61,13 @@ class Item:
     due_at: float
     ready_at: float | None
     ended_at: float | None
+    owner: str | None
     generation: int
+
+    @property
+    def claim(self) -> Claim:
+        """The right to write about it; only one that was claimed, to be delivered or noted, has any."""
+        return Claim(Claimable.ITEM, self.id, self.owner, self.generation)
 
 
 def split(path: str) -> dict[str, bytes]:
@@ -103,6 +110,7 @@ def item_from(row: Row) -> Item:
         due_at=row["due_at"],
         ready_at=row["ready_at"],
         ended_at=row["ended_at"],
+        owner=row["owner"],
         generation=row["generation"],
     )
 
@@ -140,6 +148,7 @@ def move(
     before: ItemState,
     after: ItemState,
     *,
+    by: Claim | None,
     now: float,
     code: str = "",
     reason: str = "",
@@ -147,30 +156,52 @@ def move(
 ) -> bool:
     """Move an item along the table of transitions; False when it is no longer in `before`.
 
+    `by` is the claim of its batch or its own, None for an item that is in no stage's hands; raises `LeaseLost`.
     `code` and `reason` say why it failed or waits; `detail` is for its story where there is no such reason.
     Who follows an item shares its doubt, and leaves it with it.
     """
     check_item(before, after)
+    assert by is not None or before not in IN_HANDS, f"only who holds a {before} item moves it"
+    assert by is None or by.table is Claimable.BATCH or by.id == number, "a claim is for one item"
+    if by is not None:
+        hold(connection, by)
+    batch = by.id if by is not None and by.table is Claimable.BATCH else None
     ended = now if after in {ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN} else None
     values = {"failure_code": code, "failure": reason, "ended_at": ended}
-    moved = connection.run("move_item", id=number, before=before, after=after, **values) == 1
+    moved = connection.run("move_item", id=number, batch=batch, before=before, after=after, **values) == 1
     if moved:
         record(connection, number, now, detail or reason, code)
     if moved and after is ItemState.UNKNOWN:
         for row in connection.all("followers", id=number):
-            move(connection, row["id"], ItemState.FOLLOWING, after, code=code, reason=reason, now=now)
+            move(connection, row["id"], ItemState.FOLLOWING, after, by=None, code=code, reason=reason, now=now)
     if moved and before is ItemState.UNKNOWN and after is not ItemState.FAILED:
         for row in connection.all("followers_in_doubt", id=number):
-            move(connection, row["id"], ItemState.UNKNOWN, ItemState.FOLLOWING, now=now, detail=f"with item {number}")
+            detail = f"with item {number}"
+            move(connection, row["id"], ItemState.UNKNOWN, ItemState.FOLLOWING, by=None, now=now, detail=detail)
     return moved
+
+
+def finish(connection: Connection, item: Item, now: float, detail: str) -> None:
+    """A claimed item is delivered: nothing is kept of the answer, and no note stands. Raises `LeaseLost`."""
+    run_held(connection, "drop_output", item.claim)
+    move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, by=item.claim, now=now, detail=detail)
+
+
+def release_item(
+    connection: Connection, item: Item, *, due_at: float, attempts: int, code: str = "", reason: str = ""
+) -> None:
+    """Give a claimed item back, to be tried again at `due_at` (epoch seconds). Raises `LeaseLost`."""
+    values = {"due_at": due_at, "attempts": attempts, "failure_code": code, "failure": reason}
+    run_held(connection, "release_item", item.claim, **values)
 
 
 def note_written(connection: Connection, item: Item, now: float) -> bool:
     """A note stands beside an item that was claimed for it; False when nobody needs it any more.
 
-    Another trouble with the same file may have come up meanwhile: then the note is to be written anew.
+    Another trouble with the same file may have come up meanwhile, or another process may have told of it: then
+    the note is to be written anew.
     """
-    if connection.run("note_stands", id=item.id, generation=item.generation):
+    if connection.run("note_stands", **item.claim.values):
         record(connection, item.id, now, f"told in the output folder: {failure_note(item.path)}")
         return True
     standing = item_at(connection, item.rule, item.path)
@@ -187,7 +218,7 @@ def promote_follower(connection: Connection, number: int, now: float) -> None:
         return
     first, *others = followers
     why = f"item {number}, whose result it was to take, will have none"
-    move(connection, first, ItemState.FOLLOWING, ItemState.READY, now=now, detail=why)
+    move(connection, first, ItemState.FOLLOWING, ItemState.READY, by=None, now=now, detail=why)
     connection.run("follow", id=first, source_item=None)
     for other in others:
         connection.run("follow", id=other, source_item=first)
@@ -199,14 +230,14 @@ def release_followers(connection: Connection, number: int, now: float) -> int:
     followers = connection.all("followers", id=number)
     for row in followers:
         detail = f"takes the result of item {number}"
-        move(connection, row["id"], ItemState.FOLLOWING, ItemState.DELIVERING, now=now, detail=detail)
+        move(connection, row["id"], ItemState.FOLLOWING, ItemState.DELIVERING, by=None, now=now, detail=detail)
     return len(followers)
 
 
 def fail_followers(connection: Connection, number: int, code: str, reason: str, now: float) -> None:
     """The same content under the same recipe fails the same way: whoever followed fails with it."""
     for row in connection.all("followers", id=number):
-        move(connection, row["id"], ItemState.FOLLOWING, ItemState.FAILED, code=code, reason=reason, now=now)
+        move(connection, row["id"], ItemState.FOLLOWING, ItemState.FAILED, by=None, code=code, reason=reason, now=now)
 
 
 def in_flight(connection: Connection) -> int:

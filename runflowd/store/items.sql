@@ -38,7 +38,10 @@ WHERE id = :id
 UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL WHERE id = :id
 
 -- name: supersede_item
-UPDATE item SET current = 0, generation = generation + 1 WHERE id = :id
+-- Whoever delivers it goes on; whoever was to tell of its failure does not.
+UPDATE item SET current = 0, generation = iif(state = 'delivering', generation, generation + 1),
+                owner = iif(state = 'delivering', owner, NULL)
+WHERE id = :id
 
 -- name: to_look_at
 SELECT DISTINCT rule, folder FROM item WHERE size < 0 AND current = 1 AND absent_at IS NULL LIMIT :limit
@@ -87,19 +90,22 @@ UPDATE item SET state = 'batched', batch = :batch, position = :position, attempt
 UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure,
                 ended_at = iif(:after = 'done', coalesce(ended_at, :ended_at), :ended_at),
                 attempts = 0, due_at = 0, owner = NULL
-WHERE id = :id AND state = :before
+WHERE id = :id AND state = :before AND (:batch IS NULL OR batch = :batch)
 
 -- name: leave_batch
-UPDATE item SET batch = NULL, position = NULL WHERE id = :id
+UPDATE item SET batch = NULL, position = NULL WHERE id = :id AND batch = :batch
 
 -- name: set_run
-UPDATE item SET run_id = :run_id WHERE id = :id
+UPDATE item SET run_id = :run_id WHERE id = :id AND batch = :batch
 
 -- name: set_result
-UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :cost WHERE id = :id
+UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :cost WHERE id = :id AND batch = :batch
 
 -- name: drop_output
-UPDATE item SET output = NULL WHERE id = :id
+UPDATE item SET output = NULL, noted = 0 WHERE id = :id AND owner = :owner AND generation = :generation
+
+-- name: hold_item
+SELECT 1 FROM item WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: rules_to_deliver
 WITH RECURSIVE names(rule) AS (
@@ -125,11 +131,8 @@ WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'unknown', 'waiting')
              ORDER BY due_at, id LIMIT :limit)
 RETURNING *
 
--- name: note_gone
-UPDATE item SET noted = 0, owner = NULL WHERE id = :id
-
 -- name: note_stands
-UPDATE item SET noted = 1, owner = NULL WHERE id = :id AND generation = :generation
+UPDATE item SET noted = 1, owner = NULL WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: note_outdated
 UPDATE item SET noted = 2 WHERE id = :id
@@ -211,7 +214,7 @@ FROM prices WHERE cost IS NOT NULL
 UPDATE item SET lease_until = :until WHERE owner = :owner
 
 -- name: free_item_leases
-UPDATE item SET owner = NULL WHERE owner IS NOT NULL AND owner != :owner
+UPDATE item SET owner = NULL WHERE owner IS NOT NULL AND owner NOT IN (SELECT value FROM json_each(:living))
 
 -- name: buy_again
 UPDATE item SET batch = NULL, position = NULL, run_id = NULL, client_ref = :client_ref, source_item = NULL WHERE id = :id

@@ -61,11 +61,6 @@ def end_incident(connection: Connection, scope: str, now: float) -> None:
     connection.run("story_ended", scope=scope, until=now + CALM)
 
 
-def end_incidents(connection: Connection, now: float) -> None:
-    """All incidents are forgotten, as at a start: those that do not come back are over."""
-    connection.run("stories_ended", until=now + CALM)
-
-
 def close_stories(connection: Connection, audience: Audience, now: float) -> None:
     """Tell of the end of incidents that stayed away; one whose beginning was never told is not mentioned."""
     for row in connection.all("stories_over", now=now):

@@ -16,9 +16,6 @@ DELETE FROM notice WHERE id = :id
 -- name: story_ended
 UPDATE notice SET due_at = :until WHERE kind = 'incident' AND scope = :scope AND channel = '' AND due_at = 0
 
--- name: stories_ended
-UPDATE notice SET due_at = :until WHERE kind = 'incident' AND channel = '' AND due_at = 0
-
 -- name: stories_over
 SELECT * FROM notice WHERE kind = 'incident' AND channel = '' AND due_at > 0 AND due_at <= :now ORDER BY id
 

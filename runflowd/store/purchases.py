@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import Outcome
+from runflowd.store.claims import hold
 
 if TYPE_CHECKING:
+    from runflowd.store.batches import Batch
     from runflowd.store.connection import Connection
 
 
@@ -27,11 +29,12 @@ class Purchase:
 
 
 def intend(
-    connection: Connection, batch: str, shape: str, body: bytes, now: float, item: int | None = None
+    connection: Connection, batch: Batch, shape: str, body: bytes, now: float, item: int | None = None
 ) -> Purchase:
-    """Store the exact bytes and a new key of a request that will cost money, before it is sent."""
+    """Store the exact bytes and a new key of a request that will cost money, before it is sent. Raises `LeaseLost`."""
+    hold(connection, batch.claim)
     key = uuid.uuid4().hex
-    connection.run("insert_purchase", key=key, batch=batch, item=item, shape=shape, body=body, now=now)
+    connection.run("insert_purchase", key=key, batch=batch.id, item=item, shape=shape, body=body, now=now)
     return Purchase(key, item, shape, body, Outcome.INTENDED, False, now, None)
 
 
@@ -52,6 +55,15 @@ def purchases_of_batch(connection: Connection, batch: str) -> list[Purchase]:
     ]
 
 
-def close_purchase(connection: Connection, key: str, outcome: Outcome, remote_id: str | None = None) -> None:
-    """Record what became of a request; its bytes are no longer needed."""
-    connection.run("close_purchase", key=key, outcome=outcome, remote_id=remote_id)
+def close_purchase(
+    connection: Connection, batch: Batch, key: str, outcome: Outcome, remote_id: str | None = None
+) -> None:
+    """Record what became of a request; its bytes are no longer needed. Raises `LeaseLost`."""
+    hold(connection, batch.claim)
+    connection.run("close_purchase", key=key, batch=batch.id, outcome=outcome, remote_id=remote_id)
+
+
+def doubt_purchase(connection: Connection, batch: Batch, key: str) -> None:
+    """A request may have arrived, and no answer to it did. Raises `LeaseLost`."""
+    hold(connection, batch.claim)
+    connection.run("doubt_purchase", key=key, batch=batch.id)

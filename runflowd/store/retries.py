@@ -60,7 +60,7 @@ def ask_again(connection: Connection, number: int, now: float) -> None:
 
 
 def _leave_doubt(connection: Connection, item: Item, after: ItemState, what: Retried, now: float) -> None:
-    move(connection, item.id, ItemState.UNKNOWN, after, now=now, detail=f"another try was asked for: {what}")
+    move(connection, item.id, ItemState.UNKNOWN, after, by=None, now=now, detail=f"another try was asked for: {what}")
 
 
 def _retry_with(connection: Connection, twin: Item, item: Item, now: float, *, buy_again: bool) -> Retried:

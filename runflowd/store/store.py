@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST_TICKETS = 64
+"""Pieces of work in one commit."""
+
 
 class NotDurable(StoreError):
     """A change could not be written; it did not happen and no money may move on its strength."""
@@ -83,8 +86,8 @@ class Store:
         ticket = _Ticket(work)
         self._queue.append(ticket)
         async with self._turn:
-            if not ticket.done:
-                gathered, self._queue = self._queue, []
+            while not ticket.done:
+                gathered, self._queue = self._queue[:MOST_TICKETS], self._queue[MOST_TICKETS:]
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(self._commit, gathered)
         if ticket.error is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.core.lifecycle import ItemState
+from runflowd.store.batches import Batch, set_result
 from runflowd.store.items import Item, fail_followers, move
 
 if TYPE_CHECKING:
@@ -15,22 +15,17 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
 
 
-def record_answer(connection: Connection, item: Item, answer: Answer, now: float) -> None:
-    """Store one item's end: its output to be delivered, or why there is none."""
-    connection.run(
-        "set_result",
-        id=item.id,
-        run_id=answer.run_id or None,
-        output=json.dumps(answer.output) if answer.status is Status.SUCCEEDED else None,
-        cost=str(answer.cost) if answer.cost is not None else None,
-    )
+def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answer, now: float) -> None:
+    """Store the end of one item of a batch: its output to be delivered, or why there is none. Raises `LeaseLost`."""
+    output = answer.output if answer.status is Status.SUCCEEDED else None
+    set_result(connection, batch, item, run_id=answer.run_id or None, output=output, cost=answer.cost)
     if answer.status is Status.SUCCEEDED:
         cost = "" if answer.cost is None else f" and cost ${answer.cost}"
         detail = f"run {answer.run_id or item.run_id} succeeded{cost}"
-        move(connection, item.id, item.state, ItemState.DELIVERING, now=now, detail=detail)
+        move(connection, item.id, item.state, ItemState.DELIVERING, by=batch.claim, now=now, detail=detail)
         return
     code, reason = failure_of(answer)
-    move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, code=code, reason=reason, now=now)
+    move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
     fail_followers(connection, item.id, code, reason, now)
 
 

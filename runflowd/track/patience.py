@@ -66,7 +66,6 @@ class Patience:
             lambda connection: release(
                 connection,
                 batch,
-                context.store.owner,
                 due_at=now + pause,
                 attempts=attempts,
                 status=word,

@@ -14,9 +14,9 @@ from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.refusal import Shape
 from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE
-from runflowd.store.batches import Batch, Lease, claim_batches, move_batch, next_due, release
+from runflowd.store.batches import Batch, Lease, claim_batches, doubt_items, end_batch, move_batch, next_due, release
 from runflowd.store.history import items_held, record_try
-from runflowd.store.items import Item, items_of_batch, move
+from runflowd.store.items import Item, items_of_batch
 from runflowd.track.answers import answer_of, record_answer
 from runflowd.track.items import is_news, read_items, wanted
 from runflowd.track.overdue import Overdues
@@ -157,7 +157,7 @@ class Track:
 
         def write(connection: Connection) -> None:
             for item, answer in results:
-                record_answer(connection, item, answer, now)
+                record_answer(connection, batch, item, answer, now)
 
         await self._context.store.write(write)
         reach("results.recorded")
@@ -171,22 +171,12 @@ class Track:
         learnt = await self._patience.learn(batch, duration)
 
         def write(connection: Connection) -> None:
-            for item in silent:
-                reason = "the service does not list this item of its batch, though the batch has ended"
-                move(
-                    connection,
-                    item.id,
-                    ItemState.SUBMITTED,
-                    ItemState.UNKNOWN,
-                    code="NOT_LISTED",
-                    reason=reason,
-                    now=now,
-                )
-            connection.run("batch_ended", id=batch.id, cost=str(cost) if cost is not None else None, status=word)
+            reason = "the service does not list this item of its batch, though the batch has ended"
+            doubt_items(connection, batch, silent, code="NOT_LISTED", reason=reason, now=now)
+            end_batch(connection, batch, status=word, cost=cost, now=now)
             if learnt is not None:
                 subject, value = usual_subject(batch.model), f"{learnt:.3f}"
                 connection.run("save_fact", service=batch.service, subject=subject, value=value)
-            move_batch(connection, batch, BatchState.ENDED, now=now)
 
         await self._context.store.write(write)
         reach("batch.ended")
@@ -214,17 +204,9 @@ class Track:
         now, wider = context.clock.wall(), trouble.code if trouble else ""
 
         def write(connection: Connection) -> None:
-            if release(
-                connection,
-                batch,
-                context.store.owner,
-                due_at=now + pause,
-                attempts=looks,
-                reason=str(error),
-                stalled_at=batch.stalled_at,
-            ):
-                held = items_held(connection, batch.id)
-                record_try(connection, held, now, tries=looks, error=error, wider=wider)
+            stalled = batch.stalled_at
+            release(connection, batch, due_at=now + pause, attempts=looks, reason=str(error), stalled_at=stalled)
+            record_try(connection, items_held(connection, batch.id), now, tries=looks, error=error, wider=wider)
 
         await context.store.write(write)
 
@@ -234,10 +216,9 @@ class Track:
         reason = f"{trouble}. It was bought, so it is never bought again by itself; `runflowd retry` looks again"
 
         def write(connection: Connection) -> None:
+            items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.SUBMITTED]
+            doubt_items(connection, batch, items, code="NOT_FOUND", reason=reason, now=now)
             move_batch(connection, batch, BatchState.UNKNOWN, code="NOT_FOUND", reason=reason, now=now)
-            for item in items_of_batch(connection, batch.id):
-                if item.state is ItemState.SUBMITTED:
-                    move(connection, item.id, item.state, ItemState.UNKNOWN, code="NOT_FOUND", reason=reason, now=now)
 
         await self._context.store.write(write)
         self._context.bells.deliver.ring()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from runflowd.core.lifecycle import ITEM_MOVES, BatchState, ItemState
 from runflowd.core.model import BatchLimits, Stat
 from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, arrive_again, drop_ready, forget_absent, set_aside
-from runflowd.store.batches import Lease, claim_batches, drop_from_batch, save_snapshot, seal, split_batch
+from runflowd.store.batches import Lease, batch_from, claim_batches, drop_from_batch, save_snapshot, seal, split_batch
 from runflowd.store.connection import Connection
 from runflowd.store.history import BEGINNING, LEFT_OUT, MOST_STEPS, record, story
 from runflowd.store.items import Item, item_at, item_from, items_of_batch, known_in_folder, move, release_followers
@@ -30,6 +31,8 @@ from runflowd.store.schema import migrations
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from runflowd.store.claims import Claim
 
 NOW = 1_800_000_000.0
 
@@ -163,15 +166,24 @@ class Lives(RuleBasedStateMachine):
             if after == "split" and len(items) > 1:
                 split_batch(self.connection, batch, items, self.now)
             for item in items if after == "submit" else ():
-                move(self.connection, item.id, ItemState.BATCHED, ItemState.SUBMITTED, now=self.now)
+                move(self.connection, item.id, item.state, ItemState.SUBMITTED, by=batch.claim, now=self.now)
             for item in items[:1] if after == "drop" else ():
-                drop_from_batch(self.connection, item, ItemState(state), "CODE", "because", self.now)
+                drop_from_batch(self.connection, batch, item, ItemState(state), "CODE", "because", self.now)
+
+    def holder(self, item: Item) -> Claim:
+        """The claim under which an item is worked on: its own when it is delivered, else that of its batch."""
+        if item.state is ItemState.DELIVERING:
+            self.connection.raw.execute("UPDATE item SET owner = 'me' WHERE id = ?", (item.id,))
+            return replace(item, owner="me").claim
+        row = self.connection.one("batch", id=item.batch)
+        assert row is not None
+        return batch_from(row).claim
 
     @rule(after=st.sampled_from([ItemState.DELIVERING, ItemState.UNKNOWN, ItemState.DONE]))
     def work_goes_on(self, after: ItemState) -> None:
         before = ItemState.DELIVERING if after is ItemState.DONE else ItemState.SUBMITTED
         for item in self.items(before)[:1]:
-            move(self.connection, item.id, before, after, now=self.now)
+            move(self.connection, item.id, before, after, by=self.holder(item), now=self.now)
             if after is ItemState.DONE:
                 release_followers(self.connection, item.id, self.now)
 

@@ -6,12 +6,13 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -34,7 +35,6 @@ from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.model import BatchLimits, Stat
-from runflowd.dispatch.purchase import submit
 from runflowd.store import pauses
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
 from runflowd.store.batches import (
@@ -48,10 +48,22 @@ from runflowd.store.batches import (
     save_snapshot,
     seal,
     split_batch,
+    submit,
 )
+from runflowd.store.claims import LeaseLost
 from runflowd.store.connection import connect
 from runflowd.store.facts import output_written, outputs_of, reserve_output
-from runflowd.store.items import Item, Known, item_at, item_by_id, item_from, items_of_batch, move, release_followers
+from runflowd.store.items import (
+    Item,
+    Known,
+    finish,
+    item_at,
+    item_by_id,
+    item_from,
+    items_of_batch,
+    move,
+    release_followers,
+)
 from runflowd.store.purchases import close_purchase, intend, purchases_of_batch
 from runflowd.store.retries import retry
 from runflowd.store.schema import create_if_missing
@@ -116,9 +128,22 @@ class StoreAgainstModel(RuleBasedStateMachine):
     def write(self, work: Callable[[Connection], T]) -> T:
         """One transaction, as the store makes them."""
         self.connection.raw.execute("BEGIN IMMEDIATE")
-        result = work(self.connection)
+        try:
+            result = work(self.connection)
+        except LeaseLost:
+            self.connection.raw.execute("ROLLBACK")
+            raise
         self.connection.raw.execute("COMMIT")
         return result
+
+    def write_held(self, work: Callable[[Connection], object], *, good: bool) -> bool:
+        """Write in the name of a claim; without a good one nothing is written. Gives `good`."""
+        if good:
+            self.write(work)
+        else:
+            with pytest.raises(LeaseLost):
+                self.write(work)
+        return good
 
     # People.
 
@@ -169,7 +194,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         self.connection.raw.close()
         self.connection = connect(self.state)
         self.starts += 1
-        self.write(partial(free_leases, owner=f"start {self.starts}"))
+        self.write(partial(free_leases, living={f"start {self.starts}"}))
         self.model.restart()
         self.hands, self.carried, self.answers = {}, {}, {}
 
@@ -252,6 +277,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     def claim(self, owner: str, state: BatchState) -> None:
         """Nobody gets what somebody else has, or what is paused."""
         lease = Lease(owner, self.now, LEASE)
+        self.model.claiming(owner, self.now)
         got = self.write(lambda connection: claim_batches(connection, state, SERVICE, lease, 10))
         closed = self.model.paused and state is BatchState.SEALED
         due = {
@@ -268,10 +294,8 @@ class StoreAgainstModel(RuleBasedStateMachine):
         """What is no longer one's own cannot be given back."""
         owner, number = data.draw(st.sampled_from(self.in_order(self.hands)))
         handle, claim = self.hands.pop((owner, number)), self.model.batches[number].claim
-        ours = (claim.owner, claim.generation) == (owner, handle.generation)
-        returned = self.write(lambda connection: release(connection, handle, owner, due_at=self.now + pause))
-        assert ours == returned
-        if ours:
+        give = partial(release, batch=handle, due_at=self.now + pause)
+        if self.write_held(give, good=claim.good(owner, handle.generation)):
             claim.owner, claim.due = None, self.now + pause
 
     @rule(owner=owners)
@@ -280,7 +304,9 @@ class StoreAgainstModel(RuleBasedStateMachine):
             refs = [item.client_ref for item in self.batched(number)]
             if refs and not self.open_key(number):
                 body = "\n".join(refs).encode()
-                made = self.write(partial(intend, batch=number, shape="guide", body=body, now=self.now))
+                made = self.write(
+                    partial(intend, batch=self.hands[owner, number], shape="guide", body=body, now=self.now)
+                )
                 self.model.purchases[made.key] = PlainPurchase(number)
 
     @rule(owner=owners, lost=st.booleans())
@@ -301,7 +327,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: self.answers)
     @rule(data=st.data())
     def record_the_answer(self, data: st.DataObject) -> None:
-        """Also by an owner whose lease has ended meanwhile: the answer is the same for both."""
+        """Also by an owner whose lease has ended meanwhile: it counts if nobody has taken the batch over."""
         self.record(*data.draw(st.sampled_from(self.in_order(self.answers))))
 
     def record(self, owner: str, number: str) -> None:
@@ -313,10 +339,11 @@ class StoreAgainstModel(RuleBasedStateMachine):
         items = [item for item in items_of_batch(self.connection, number) if item.state is BATCHED]
 
         def work(connection: Connection) -> None:
-            close_purchase(connection, key, Outcome.ACCEPTED, remote)
+            close_purchase(connection, handle, key, Outcome.ACCEPTED, remote)
             submit(connection, handle, items, remote, "guide", self.now)
 
-        self.write(work)
+        if not self.write_held(work, good=batch.claim.good(owner, handle.generation)):
+            return
         self.model.purchases[key].outcome = Outcome.ACCEPTED
         batch.remote = remote
         if batch.state is BatchState.SEALED:
@@ -332,12 +359,40 @@ class StoreAgainstModel(RuleBasedStateMachine):
             key, items = self.open_key(number), self.batched(number)
             if key is None or key in self.sold:
                 continue
-            self.write(partial(close_purchase, key=key, outcome=Outcome.REFUSED))
+            self.write(partial(close_purchase, batch=self.hands[owner, number], key=key, outcome=Outcome.REFUSED))
             self.model.purchases[key].outcome = Outcome.REFUSED
             if len(items) > 1:
                 self.split(self.hands.pop((owner, number)), items)
             else:
-                self.take_out(items[0], data.draw(st.sampled_from([FAILED, SKIPPED, WAITING])))
+                self.take_out(
+                    self.hands[owner, number], items[0], data.draw(st.sampled_from([FAILED, SKIPPED, WAITING]))
+                )
+
+    @precondition(lambda self: self.stale_hands())
+    @rule(data=st.data())
+    def a_stale_owner_tries_to_write(self, data: st.DataObject) -> None:
+        """It was away while another one took its batch over; whatever it does about it, nothing is written."""
+        stale = self.hands[data.draw(st.sampled_from(self.stale_hands()))]
+        items = items_of_batch(self.connection, stale.id)
+        keys = [purchase.key for purchase in purchases_of_batch(self.connection, stale.id)] or ["none"]
+        after = BatchState.REFUSED if stale.state is BatchState.SEALED else BatchState.ENDED
+        tries: list[Callable[[Connection], object]] = [
+            partial(release, batch=stale, due_at=self.now),
+            partial(intend, batch=stale, shape="guide", body=b"again", now=self.now),
+            partial(close_purchase, batch=stale, key=keys[0], outcome=Outcome.REFUSED),
+            partial(split_batch, batch=replace(stale, state=BatchState.SEALED), items=items, now=self.now),
+            partial(move_batch, batch=stale, after=after, now=self.now),
+        ]
+        tries += [
+            partial(record_answer, batch=stale, item=item, answer=answer(item, failed=True), now=self.now)
+            for item in items
+        ]
+        tries += [
+            partial(drop_from_batch, batch=stale, item=item, state=SKIPPED, code="NO", reason="no", now=self.now)
+            for item in items
+        ]
+        for work in tries:
+            self.write_held(work, good=False)
 
     @rule(owner=owners, fails=st.booleans())
     def read_the_results(self, owner: str, *, fails: bool) -> None:
@@ -346,7 +401,10 @@ class StoreAgainstModel(RuleBasedStateMachine):
             waiting = [item for item in items_of_batch(self.connection, number) if item.state is SUBMITTED]
             for place, item in enumerate(waiting):
                 failed = fails and place == 0
-                self.write(partial(record_answer, item=item, answer=answer(item, failed=failed), now=self.now))
+                handle = self.hands[owner, number]
+                self.write(
+                    partial(record_answer, batch=handle, item=item, answer=answer(item, failed=failed), now=self.now)
+                )
                 mirror = self.model.items[item.id]
                 if failed:
                     self.charged[mirror.content, mirror.recipe] -= 1
@@ -354,7 +412,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
                 else:
                     self.model.enter(mirror, DELIVERING)
             handle, batch = self.hands.pop((owner, number)), self.model.batches[number]
-            assert self.write(partial(move_batch, batch=handle, after=BatchState.ENDED, now=self.now))
+            self.write(partial(move_batch, batch=handle, after=BatchState.ENDED, now=self.now))
             batch.state, batch.claim.owner, batch.claim.due = BatchState.ENDED, None, 0.0
 
     @rule(owner=owners)
@@ -370,31 +428,31 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: self.carried)
     @rule(data=st.data(), lost=st.booleans())
     def deliver(self, data: st.DataObject, *, lost: bool) -> None:
-        """Also by an owner whose lease has ended meanwhile: what is done twice is done."""
+        """Also by an owner whose lease has ended meanwhile: it counts if nobody has taken the item over."""
         self.hand_over(data.draw(st.sampled_from(sorted(self.carried))), lost=lost)
 
     def hand_over(self, owner: str, *, lost: bool) -> None:
         item = self.carried.pop(owner)
         mirror = self.model.items[item.id]
-        still = mirror.state is DELIVERING
+        good = mirror.claim.good(owner, item.generation)
         if lost:
-            work = partial(move, number=item.id, before=DELIVERING, after=UNKNOWN, code="RESULT_LOST", now=self.now)
-            assert still == self.write(work)
-            if still:
+            work = partial(
+                move, number=item.id, before=DELIVERING, after=UNKNOWN, by=item.claim, code="RESULT_LOST", now=self.now
+            )
+            if self.write_held(work, good=good):
                 self.model.enter(mirror, UNKNOWN, "RESULT_LOST")
             return
         place = f"/out/{item.path}" if item.current else f"/out/{item.path}~{item.content}"
-        self.write(partial(self.place, item=item, path=place))
-        self.model.outputs[place] = item.id
-        if still:
+        if self.write_held(partial(self.place, item=item, path=place), good=good):
+            self.model.outputs[place] = item.id
             self.model.finish(mirror)
 
     def place(self, connection: Connection, item: Item, path: str) -> None:
         """What a delivery writes."""
-        reserve_output(connection, path, item.id, 0, item.content or "", 10)
-        output_written(connection, path, item.id, self.now)
-        if move(connection, item.id, DELIVERING, ItemState.DONE, now=self.now):
-            release_followers(connection, item.id, self.now)
+        reserve_output(connection, item, path, 0, item.content or "", 10)
+        output_written(connection, item, path, self.now)
+        finish(connection, item, self.now, "delivered")
+        release_followers(connection, item.id, self.now)
 
     # What must hold.
 
@@ -490,6 +548,14 @@ class StoreAgainstModel(RuleBasedStateMachine):
             and self.model.batches[number].claim.held_by(owner, self.now)
         ]
 
+    def stale_hands(self) -> list[tuple[str, str]]:
+        """Who believes to have which batch that another one has by now."""
+        return [
+            (owner, number)
+            for owner, number in self.in_order(self.hands)
+            if not self.model.batches[number].claim.good(owner, self.hands[owner, number].generation)
+        ]
+
     def batched(self, number: str) -> list[Item]:
         return [item for item in items_of_batch(self.connection, number) if item.state is BATCHED]
 
@@ -510,8 +576,8 @@ class StoreAgainstModel(RuleBasedStateMachine):
             assert found.batch is not None
             self.sealed(found.batch, [item.id])
 
-    def take_out(self, item: Item, state: ItemState) -> None:
-        work = partial(drop_from_batch, item=item, state=state, code="NO", reason="no", now=self.now)
+    def take_out(self, batch: Batch, item: Item, state: ItemState) -> None:
+        work = partial(drop_from_batch, batch=batch, item=item, state=state, code="NO", reason="no", now=self.now)
         self.write(work)
         self.model.leave_batch(self.model.items[item.id], state, "NO")
 

@@ -25,7 +25,7 @@ A_PERSON_ASKED = "runs once for a command that a person gave"
 
 REASONS = {
     "claim_batches": OPEN_BATCHES,
-    "doubt_all_purchases": "its index holds the purchases whose outcome is open, and all of them are meant",
+    "doubt_left_purchases": "its index holds the purchases whose outcome is open, and all of them are meant",
     "files_left": OPEN_BATCHES,
     "incidents": "one row for each thing that is wrong",
     "items_of_batch": ONE_BATCH,

@@ -40,7 +40,7 @@ def batch(**changes: Any) -> Batch:
         "id": "local", "rule": "studio", "snapshot": "", "service": "", "model": "m", "state": BatchState.SUBMITTED,
         "items": 3, "shape": "", "remote_id": "remote", "status": "running", "cost": None, "failure_code": "",
         "failure": "", "attempts": 0, "sealed_at": NOW - 90, "submitted_at": NOW - 80, "stalled_at": None,
-        "ended_at": None, "generation": 1,
+        "ended_at": None, "owner": None, "generation": 1,
     }  # fmt: skip
     return Batch(**{**facts, **changes})
 

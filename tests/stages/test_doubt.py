@@ -57,7 +57,7 @@ async def test_who_shares_a_doubt_is_released_with_it(tmp_path: Path) -> None:
         rig.switch(faults={})
         (bought,) = [item for item in await rig.items() if item.batch]
         await rig.store.write(
-            partial(move, number=bought.id, before=ItemState.UNKNOWN, after=ItemState.DELIVERING, now=EPOCH)
+            partial(move, number=bought.id, before=ItemState.UNKNOWN, after=ItemState.DELIVERING, by=None, now=EPOCH)
         )
         rig.engine.context.bells.ring_all()
         await rig.settled(2)

@@ -90,7 +90,7 @@ class Desk:
         async with open_store(self._folder / "state.db") as store:
             clock = Clock(self.wall, lambda: 0.0)
             context = Context(store, clock, Incidents(store, clock), Remote("test", cast("Runflow", None)), {})
-            await context.incidents.forget_all()
+            await context.incidents.forget_left({store.owner})
             async with telling(context, self.ear, notify):
                 yield context
 

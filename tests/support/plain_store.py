@@ -32,8 +32,12 @@ class Claim:
         return True
 
     def held_by(self, owner: str, now: float) -> bool:
-        """Whether the claim is good."""
+        """Whether nobody else may take the row yet."""
         return self.owner == owner and self.until >= now
+
+    def good(self, owner: str, generation: int) -> bool:
+        """Whether nobody else has taken the row since that claim."""
+        return (self.owner, self.generation) == (owner, generation)
 
 
 @dataclass
@@ -134,7 +138,8 @@ class PlainStore:
             new.number, new.claim.generation = old.number, old.claim.generation + 1
         elif old:
             old.current = False
-            old.claim.generation += 1
+            if old.state is not DELIVERING:
+                old.claim.owner, old.claim.generation = None, old.claim.generation + 1
         new.number = new.number or max(self.items, default=0) + 1
         self.items[new.number] = new
 
@@ -202,6 +207,13 @@ class PlainStore:
         elif buy:
             self.enter(item, READY)
             item.batch = item.source = None
+
+    def claiming(self, owner: str, now: float) -> None:
+        """Before a claim: what others sent and did not live to write down is doubtful."""
+        for purchase in self.purchases.values():
+            claim = self.batches[purchase.batch].claim
+            overdue = claim.owner not in {None, owner} and claim.until < now
+            purchase.doubtful |= overdue and purchase.outcome is Outcome.INTENDED
 
     def restart(self) -> None:
         """Nobody holds anything, and what was not answered is doubtful."""

@@ -195,7 +195,7 @@ async def running(
         Runflow(Service(BASE, api_key=SecretKey("key")), transport=wire(local.app), limits=PATIENT) as api,
         open_store(folder / "state.db") as store,
     ):
-        await store.write(lambda connection: free_leases(connection, store.owner))
+        await store.write(lambda connection: free_leases(connection, {store.owner}))
         clock = Clock(lambda: wall() + sum(jumped), lambda: 0.0)
         chosen = rules or (rule(folder),)
         limits = Limits(free_space=0)

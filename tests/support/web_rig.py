@@ -18,12 +18,12 @@ from runflowd.clock import Clock
 from runflowd.config import Config
 from runflowd.config.snapshot import Callbacks, Listen, Service
 from runflowd.context import Context, Remote
+from runflowd.core.lifecycle import BatchState
 from runflowd.core.model import BatchLimits, Rule, Stat
-from runflowd.dispatch.purchase import submit
 from runflowd.incidents import Incidents
 from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, set_aside
-from runflowd.store.batches import Lease, batch_from, claim_batches, release, save_snapshot, seal
+from runflowd.store.batches import Lease, batch_from, claim_batches, release, save_snapshot, seal, set_run, submit
 from runflowd.store.items import items_of_batch
 from runflowd.web.address import bind
 from runflowd.web.app import Application
@@ -134,9 +134,7 @@ class Web:
 
     async def let_go(self, batch: Batch) -> None:
         """End that poll: nothing new, look again much later."""
-        await self.context.store.write(
-            lambda connection: release(connection, batch, self.context.store.owner, due_at=LATER)
-        )
+        await self.context.store.write(lambda connection: release(connection, batch, due_at=LATER))
 
     async def set_aside(self, path: str, state: ItemState, code: str, reason: str) -> None:
         """Record a file that is not taken."""
@@ -165,12 +163,12 @@ def _submitted(connection: Connection, site: Site, remote_id: str | None, runs: 
         arrive(connection, arrival, 1e9)
     batch = seal(connection, snapshot=snapshot, rule=name, model="m", service="test", limits=BatchLimits(), now=1e9)
     assert batch is not None
-    row = connection.one("batch", id=batch)
-    assert row is not None
+    claimed = claim_batches(connection, BatchState.SEALED, "test", Lease("rig", 1e9), 100)
+    held = next(each for each in claimed if each.id == batch)
     items = items_of_batch(connection, batch)
-    submit(connection, batch_from(row), items, remote_id, "items", 1e9)
     for item, run in zip(items, runs, strict=False):
-        connection.run("set_run", id=item.id, run_id=run)
+        set_run(connection, held, item, run)
+    submit(connection, held, items, remote_id, "items", 1e9)
     connection.raw.execute("UPDATE batch SET due_at = ? WHERE id = ?", (due_at, batch))
     return batch
 

@@ -1,0 +1,63 @@
+"""Claims: the right to write about a row, void once somebody else has taken the row over.
+
+Whoever claims a row gets a generation of it that nobody else has. A process may be stopped for minutes in the
+middle of a job, and wake up when another one has finished it: so every write about a claimed row asks for owner
+and generation in its own transaction, and a lost claim undoes all of that transaction's part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from runflowd.errors import RunflowdError
+
+if TYPE_CHECKING:
+    from runflowd.store.connection import Connection
+
+
+class Claimable(StrEnum):
+    """The tables whose rows are claimed."""
+
+    BATCH = "batch"
+    ITEM = "item"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who may write about a row: the session, and the generation that its claim gave the row.
+
+    `owner` is None for a row that was read without a claim: nothing can be written in its name.
+    """
+
+    table: Claimable
+    id: int | str
+    owner: str | None
+    generation: int
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What a fenced statement asks for."""
+        return {"id": self.id, "owner": self.owner, "generation": self.generation}
+
+
+class LeaseLost(RunflowdError):
+    """The row is somebody else's now, or nobody's: nothing was written, and the job is to be dropped."""
+
+    def __init__(self, claim: Claim) -> None:
+        super().__init__(
+            f"{claim.table} {claim.id}: another process took it over; what this one did about it is dropped"
+        )
+
+
+def hold(connection: Connection, claim: Claim) -> None:
+    """Raise `LeaseLost` unless the claim is good. In a writing transaction it stays good until the commit."""
+    if connection.one(f"hold_{claim.table}", **claim.values) is None:
+        raise LeaseLost(claim)
+
+
+def run_held(connection: Connection, name: str, claim: Claim, /, **values: Any) -> None:
+    """Run a statement about the claimed row itself, which asks for the claim; raise `LeaseLost` if it is void."""
+    if not connection.run(name, **claim.values, **values):
+        raise LeaseLost(claim)
