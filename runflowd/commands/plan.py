@@ -99,7 +99,7 @@ def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) 
 
 
 def _show(connection: Connection, config: Config, rules: list[Rule], limit: int) -> None:
-    planning = Planning(connection, config.limits_in_force, time.monotonic, time.sleep)
+    planning = Planning(connection, config.limits_in_force, time.monotonic, time.sleep, config.rules)
     tallies: list[Tally] = []
     for rule in rules:
         tally = Tally(usual_price(connection, config.service.name, rule.model))
@@ -153,7 +153,7 @@ def _cost(tallies: list[Tally]) -> str:
 
 def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
     """One JSON document, written file by file: there may be a million of them."""
-    planning = Planning(connection, config.limits_in_force, time.monotonic, time.sleep)
+    planning = Planning(connection, config.limits_in_force, time.monotonic, time.sleep, config.rules)
     summaries: list[dict[str, Any]] = []
     separator = "\n"
     click.echo('{"files": [', nl=False)

@@ -28,6 +28,7 @@ def command(
 ) -> int:
     """Give failed files another try, by PATTERNS over their path below the watched folder, or --all.
 
+    A file that was skipped because it is a result (OWN_RESULT) is taken if it is named, never with --all.
     Files whose purchase is in doubt are fetched or asked for again where that costs nothing; they are
     bought again with --buy-again only.
     """

@@ -2,7 +2,7 @@
 
 These checks read the document as written, before it is known to be valid, so that their findings
 stand in the same report as those about single fields. Folders are compared with symbolic links
-resolved, because the kernel will resolve them too.
+resolved, because the kernel will resolve them too, and by device and inode, because of bind mounts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from runflowd.config.aliases import Aliases, upwards
 from runflowd.config.fields import is_loopback
 from runflowd.config.mistakes import Mistake
 from runflowd.core.recipe import FILE_URL, placeholders, references_in, sends_the_file, template_problems
@@ -180,33 +181,26 @@ def _folders(places: list[_Place], state: str) -> Iterator[Mistake]:
         by_folder.setdefault(place.real, []).append(place)
     order = {id(place): number for number, place in enumerate(places)}
 
+    aliases = Aliases(by_folder)
     for inner in places:
-        for folder in _upwards(inner.real):
+        held = [(folder, "", folder == inner.real) for folder in upwards(inner.real)]
+        for folder, way, same in (*held, *aliases.holding(inner.real)):
             for outer in by_folder.get(folder, ()):
-                same = inner.real == outer.real
                 if inner is outer or (same and order[id(inner)] < order[id(outer)] and inner.role == outer.role):
                     continue
-                yield from _clash(inner, outer, same=same)
-    for folder in _upwards(state) if state else ():
+                yield from _clash(inner, outer, same=same, way=way)
+    for folder in upwards(state) if state else ():
         for outer in by_folder.get(folder, ()):
             if outer.role == "watch":
                 yield Mistake(("state",), f"lies in the watched folder of {outer.rule}; put it elsewhere")
 
 
-def _upwards(folder: str) -> Iterator[str]:
-    while True:
-        yield folder
-        parent = os.path.dirname(folder)  # noqa: PTH120  # text, not Path: bytes survive
-        if parent == folder:
-            return
-        folder = parent
-
-
-def _clash(inner: _Place, outer: _Place, *, same: bool) -> Iterator[Mistake]:
+def _clash(inner: _Place, outer: _Place, *, same: bool, way: str) -> Iterator[Mistake]:
     reason = _CLASHES.get((inner.role, outer.role))
     mirrored = same and inner.role == "watch" and outer.role != "watch"
     if reason is None or mirrored:
         return
     whose = f"{outer.role} of this rule" if inner.rule == outer.rule else f"{outer.role} of rule {outer.rule}"
     relation = "is the same folder as" if same else "lies inside"
-    yield Mistake(inner.path, f"{relation} {whose}; {reason}", other=outer.path)
+    by = f" by another path, {way}" if way else ""
+    yield Mistake(inner.path, f"{relation} {whose}{by}; {reason}", other=outer.path)

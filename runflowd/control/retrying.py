@@ -10,6 +10,7 @@ from runflowd.control.refusal import CommandRefused
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.store.items import select_items
+from runflowd.store.own_results import OWN_RESULT
 from runflowd.store.retries import retry
 
 if TYPE_CHECKING:
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 
 
 def retry_items(desk: Desk, parameters: Parameters) -> Answer:
-    """Try failed and unknown items again: those of `rule` that match one of `patterns`; no pattern means all."""
+    """Try failed and unknown items again: those of `rule` that match one of `patterns`; no pattern means all.
+
+    A result that was skipped as an input is tried only if it is named.
+    """
     rule, patterns = text(parameters, "rule"), texts(parameters, "patterns")
     chosen = [
         item
-        for state in (ItemState.FAILED, ItemState.UNKNOWN)
+        for state in (ItemState.FAILED, ItemState.UNKNOWN, *([ItemState.SKIPPED] if patterns else []))
         for item in select_items(desk.connection, rule=rule, state=state, batch=None)
         if not patterns or any(fnmatchcase(item.path, pattern) for pattern in patterns)
+        if item.state is not ItemState.SKIPPED or item.failure_code == OWN_RESULT
     ]
     if not chosen:
         raise CommandRefused("no failed or unknown file matches. `runflowd list --state failed` shows them.")

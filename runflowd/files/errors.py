@@ -102,6 +102,13 @@ class Missing(FileTrouble):
     what = "there is no such file or folder"
 
 
+class OwnOutput(FileTrouble):
+    """A folder in which results are written, met on a way through the watched one."""
+
+    what = "results are written there: it is an output folder by another path"
+    remedy = "Unmount it from the watched folder, or let results go elsewhere."
+
+
 class Changed(FileTrouble):
     """The file was changed, replaced or removed since it was looked at: look again, hash again."""
 

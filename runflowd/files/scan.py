@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import Stat
-from runflowd.files.errors import FileTrouble, explained, from_os_error
-from runflowd.files.folders import joined, opened_folder
+from runflowd.files.errors import FileTrouble, OwnOutput, explained, from_os_error
+from runflowd.files.folders import joined, opened_folder, root_identity
 from runflowd.files.identity import MARK_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,23 @@ def scan_directory(root: str, relative: str = "") -> Listing:
     return _scan(root, relative)[0]
 
 
-def walk(root: str, start: str = "", *, enter: Callable[[str], bool] | None = None) -> Iterator[Listing]:
+def walk(
+    root: str,
+    start: str = "",
+    *,
+    enter: Callable[[str], bool] | None = None,
+    avoid: Container[tuple[int, int]] = (),
+) -> Iterator[Listing]:
     """List `start` and all folders beneath it, one listing each, parents first.
 
     `enter` gets a folder's relative path and says whether to go in. Bind mounts that lead back to a
-    folder already seen are not entered twice. Memory is bounded by the folders still to visit.
+    folder already seen are not entered twice; one whose device and inode are among those to `avoid` is a
+    listing with the trouble OwnOutput. Memory is bounded by the folders still to visit.
     """
+    inside = next((above for above in _above(start) if root_identity(joined(root, above)) in avoid), None)
+    if inside is not None:
+        yield Listing(inside, trouble=OwnOutput("look into", joined(root, inside)))
+        return
     pending = [start]
     seen: set[tuple[int, int]] = set()
     while pending:
@@ -68,9 +79,18 @@ def walk(root: str, start: str = "", *, enter: Callable[[str], bool] | None = No
             continue
         if identity is not None:
             seen.add(identity)
+        if identity in avoid:
+            yield Listing(listing.relative, trouble=OwnOutput("look into", joined(root, listing.relative)))
+            continue
         yield listing
         below = (listing.path_of(name) for name in reversed(listing.folders))
         pending += [path for path in below if enter is None or enter(path)]
+
+
+def _above(relative: str) -> Iterator[str]:
+    """Every folder on the way to another, the root first."""
+    parts = relative.split("/") if relative else []
+    yield from ("/".join(parts[:depth]) for depth in range(len(parts)))
 
 
 def _scan(root: str, relative: str) -> tuple[Listing, tuple[int, int] | None]:

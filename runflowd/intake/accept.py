@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from runflowd.core.chains import downstream
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.recipe import FileFacts, recipe_hash, resolve
@@ -17,6 +18,7 @@ from runflowd.intake.reading import Good, Refused, Unfinished, look_at, read_all
 from runflowd.intake.roots import stands
 from runflowd.store.arrivals import Arrival, arrive, set_aside
 from runflowd.store.items import item_at
+from runflowd.store.own_results import OWN_RESULT, own_result
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -96,11 +98,16 @@ class Accepting:
         if not good and not refused:
             return 0
         disposed = shelf.rule.after.kind is not AfterKind.KEEP
+        makers = [each.name for each in downstream(shelf.rule, self._context.rules.values())]
         reach("item.hashed")
         await self._withdraw_notes(shelf, [path for path, why in refused.items() if why.state is ItemState.SKIPPED])
 
         def write(connection: Connection) -> tuple[list[Decision], list[str]]:
-            decisions = [arrive(connection, arrival, now, disposed=disposed) for arrival in good]
+            for arrival in good:
+                if why := own_result(connection, arrival, makers):
+                    refused[arrival.path] = Refused(arrival.stat, ItemState.SKIPPED, OWN_RESULT, why)
+            taken = [arrival for arrival in good if arrival.path not in refused]
+            decisions = [arrive(connection, arrival, now, disposed=disposed) for arrival in taken]
             news = [
                 path
                 for path, why in refused.items()

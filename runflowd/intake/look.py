@@ -11,6 +11,7 @@ import anyio.to_thread
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.intake.left_out import leave_out, remove_notes
+from runflowd.intake.output_places import outputs_of
 from runflowd.intake.roots import stands
 from runflowd.store.arrivals import forget_absent, set_aside
 from runflowd.store.history import record
@@ -55,7 +56,8 @@ class Looking:
         seen: set[str] = set()
         if shelf.roots is None or shelf.roots.is_strange(start):
             return seen
-        walking = files.walk(shelf.rule.watch, start, enter=lambda path: deep and enters(shelf, path))
+        await shelf.outputs.look(outputs_of(shelf.rule, self._context.rules.values()))
+        walking = folders_of(shelf, start, deep=deep)
         while page := await self._next_page(shelf, walking):
             await self._compare(shelf, page, suspects)
             seen.update(listing.relative for listing in page if listing.trouble is None)
@@ -137,7 +139,7 @@ class Looking:
 
     async def skip_all(self, shelf: Shelf) -> None:
         """Record every file that matches as skipped: it was there before its rule."""
-        walking = files.walk(shelf.rule.watch, enter=partial(enters, shelf))
+        walking = folders_of(shelf)
         while page := await self._next_page(shelf, walking):
             found = [(listing.path_of(name), stat) for listing in page for name, stat in listing.files.items()]
             chosen = [(path, stat) for path, stat in found if shelf.matcher.matches(path)]
@@ -152,7 +154,9 @@ class Looking:
 def _note_unreadable(shelf: Shelf, page: list[Listing]) -> None:
     """Keep what the sweep will tell of all folders together."""
     for listing in page:
-        if listing.trouble is not None and not isinstance(listing.trouble, files.Missing):
+        if isinstance(listing.trouble, files.OwnOutput):
+            shelf.inside[listing.relative] = listing.trouble
+        elif listing.trouble is not None and not isinstance(listing.trouble, files.Missing):
             shelf.unreadable = shelf.unreadable or listing.trouble
             shelf.unread += 1
 
@@ -172,9 +176,14 @@ def _folders_below(connection: Connection, rule: str, after: bytes) -> list[Row]
     return connection.all("folders_below", rule=rule, after=after, limit=FOLDERS)
 
 
-def enters(shelf: Shelf, path: str) -> bool:
-    """Whether a scan goes into a folder: not where the rule takes nothing, nor into a disk that is another one."""
-    return not shelf.matcher.prunes(path) and shelf.roots is not None and path not in shelf.roots.strange
+def folders_of(shelf: Shelf, start: str = "", *, deep: bool = True) -> Iterator[Listing]:
+    """The folders of a rule, read one by one: none where the rule takes nothing, no disk that is another one."""
+
+    def enters(path: str) -> bool:
+        strange = shelf.roots is None or path in shelf.roots.strange
+        return deep and not strange and not shelf.matcher.prunes(path)
+
+    return files.walk(shelf.rule.watch, start, enter=enters, avoid=shelf.outputs)
 
 
 def _read_page(root: str, roots: Roots | None, walking: Iterator[Listing]) -> list[Listing] | None:

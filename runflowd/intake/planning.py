@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING
 
 from runflowd import files
+from runflowd.core.chains import downstream
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.settle import Gone, Settled
 from runflowd.errors import ConfigError
 from runflowd.intake.accept import PAGE, arrival
 from runflowd.intake.first_sight import Sight, sight_of
-from runflowd.intake.look import LEFT_OUT, enters, is_news
+from runflowd.intake.look import LEFT_OUT, folders_of, is_news
+from runflowd.intake.output_places import OUTPUT_INSIDE, outputs_of
 from runflowd.intake.overrides import Overrides
 from runflowd.intake.reading import BAD_OVERRIDE, Good, Refused, Unfinished, look_at, read_all
 from runflowd.intake.references import read_references
@@ -26,12 +27,13 @@ from runflowd.intake.roots import doubtful, judged, samples_of, strangeness, sur
 from runflowd.intake.shelf import Shelf
 from runflowd.store.arrivals import foresee, foresee_again
 from runflowd.store.items import item_by_id, known_in_folder
+from runflowd.store.own_results import OWN_RESULT, own_result
 from runflowd.store.pauses import EVERY_RULE, pauses
 from runflowd.store.plans import plan_purchase
 from runflowd.store.roots import roots_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from runflowd.config import Limits
     from runflowd.core.arrival import Decision
@@ -101,21 +103,29 @@ class Planning:
         limits: How large a file may be, and how many a new rule may find before it asks.
         now: Monotonic seconds.
         rest: Sleeps for so many seconds: a file must stand still before it counts as at rest.
+        rules: All rules of the configuration: what those further down the chain made is not taken.
     """
 
     def __init__(
-        self, connection: Connection, limits: Limits, now: Callable[[], float], rest: Callable[[float], None]
+        self,
+        connection: Connection,
+        limits: Limits,
+        now: Callable[[], float],
+        rest: Callable[[float], None],
+        rules: Collection[Rule] = (),
     ) -> None:
         self._connection = connection
         self._limits = limits
         self._now = now
         self._rest = rest
+        self._rules = rules
 
     def of(self, rule: Rule) -> Iterator[Planned]:
         """Every file below the watched folder of a rule."""
         shelf = Shelf.of(rule)
         try:
             shelf.roots = self._roots(shelf)
+            shelf.outputs.ask(outputs_of(rule, self._rules))
         except files.FileTrouble:
             yield Planned("/", Fate.WAIT, 0, "WATCH_MISSING", f"the watched folder {rule.watch} is not there")
             return
@@ -150,7 +160,7 @@ class Planning:
 
     def _walk(self, shelf: Shelf, held: str) -> Iterator[Planned]:
         rule, sight = shelf.rule, sight_of(self._connection, shelf, self._limits.unasked)
-        for listing in files.walk(rule.watch, enter=partial(enters, shelf)):
+        for listing in folders_of(shelf):
             yield from _beside(shelf, listing)
             known = known_in_folder(self._connection, rule.name, listing.relative)
             for name, stat in listing.files.items():
@@ -199,18 +209,25 @@ class Planning:
     def _found(self, shelf: Shelf, path: str, stat: Stat, finding: Finding) -> Planned:
         match finding:
             case Good():
-                disposed = shelf.rule.after.kind is not AfterKind.KEEP
-                arriving = arrival(shelf, path, finding.stat, finding.content, finding.mime, finding.overrides)
-                existing, decision = foresee(self._connection, arriving, disposed=disposed)
-                if existing and decision.touch and decision.state is existing.state:
-                    return Planned(path, _FATES[existing.state], stat.size, existing.failure_code, existing.failure)
-                return self._decided(arriving, decision)
+                return self._whole(shelf, path, finding)
             case Refused():
                 return Planned(path, _REFUSED[finding.state], stat.size, finding.code, finding.reason)
             case Unfinished():
                 return Planned(path, Fate.WAIT, stat.size, finding.code, finding.reason)
             case _:
                 return Planned(path, Fate.WAIT, stat.size, "STILL_CHANGING", "the file changed while it was read")
+
+    def _whole(self, shelf: Shelf, path: str, found: Good) -> Planned:
+        """What becomes of a file that could be sent."""
+        disposed = shelf.rule.after.kind is not AfterKind.KEEP
+        arriving = arrival(shelf, path, found.stat, found.content, found.mime, found.overrides)
+        makers = [each.name for each in downstream(shelf.rule, self._rules)]
+        if why := own_result(self._connection, arriving, makers):
+            return Planned(path, Fate.LEFT_OUT, found.stat.size, OWN_RESULT, why)
+        existing, decision = foresee(self._connection, arriving, disposed=disposed)
+        if existing and decision.touch and decision.state is existing.state:
+            return Planned(path, _FATES[existing.state], found.stat.size, existing.failure_code, existing.failure)
+        return self._decided(arriving, decision)
 
     def _decided(self, arriving: Arrival, decision: Decision) -> Planned:
         path, size = arriving.path, arriving.stat.size
@@ -250,8 +267,8 @@ class Planning:
 def _beside(shelf: Shelf, listing: Listing) -> Iterator[Planned]:
     """What a folder holds beside its files."""
     if listing.trouble is not None:
-        where = f"{listing.relative}/"
-        yield Planned(where, Fate.WAIT, 0, "FOLDER_UNREADABLE", str(listing.trouble))
+        code = OUTPUT_INSIDE if isinstance(listing.trouble, files.OwnOutput) else "FOLDER_UNREADABLE"
+        yield Planned(f"{listing.relative}/", Fate.WAIT, 0, code, str(listing.trouble))
     for name in listing.folders:
         path = listing.path_of(name)
         if shelf.matcher.prunes(path):

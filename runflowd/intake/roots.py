@@ -66,7 +66,9 @@ def survey(shelf: Shelf, known: Roots) -> Survey:
     for path in sorted((known.folders.keys() | mounted) - {""}):
         met[path] = None
         with suppress(files.FileTrouble):
-            met[path] = files.identify(root, path)
+            met[path] = found = files.identify(root, path)
+            if (found.device, found.inode) in shelf.outputs:
+                del met[path]
     return Survey(met, mounted)
 
 
@@ -88,10 +90,12 @@ def judged(rule: Rule, known: Roots, found: Survey, samples: dict[str, Sample]) 
     roots = Roots()
     for path, met in found.met.items():
         before, sample = known.folders.get(path), samples.get(path)
-        if met is not None and (sample is None or is_likely(before, met, _evidence(rule.watch, sample))):
-            if not path or path in found.mounted:
+        if path and sample is not None and not sample.files:
+            sample = None  # nothing was there to be taken for deleted
+        if sample is None or (met is not None and is_likely(before, met, _evidence(rule.watch, sample))):
+            if met is not None and (not path or path in found.mounted):
                 roots.folders[path] = met
-        elif met is not None or (before is not None and sample is not None and sample.files):
+        else:
             roots.strange[path] = met
             roots.folders.update({path: before} if before else {})
         if "" in roots.strange:

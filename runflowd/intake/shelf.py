@@ -10,6 +10,7 @@ from runflowd.core.missed import Suspects
 from runflowd.core.rules import Matcher
 from runflowd.core.settle import Settling
 from runflowd.filesystems import follows_events
+from runflowd.intake.output_places import OutputPlaces
 
 if TYPE_CHECKING:
     from typing import Self
@@ -36,9 +37,9 @@ class Shelf:
     `snapshot` names the rule text, references included, that items are accepted under; `reworded` says
     that it changed, and what waits must be worded anew. Not `opened`, nothing is looked at: first it is
     settled whether what lies there is left out; nor without `roots`, the folders recognised by the last sweep.
-    `unread` counts folders that could not be read since the
-    last sweep began; `unreadable` is the trouble with the first of them. `deaf` says that events are known to
-    have been lost since then, `again` that the
+    Folders that the last sweep found to be one of `outputs` stand in `inside`, each with the words for it.
+    `unread` counts folders that could not be read since the last sweep began; `unreadable` is the trouble
+    with the first of them. `deaf` says that events are known to have been lost since then, `again` that the
     next sweep must make up for it soon, `hears` that they should have told of all that the present sweep finds.
     `looks` are the folders that hints point at, and whether each deserves a second look. It is `attended` while
     those are followed and what rests is taken, `late` when the others go on without it, and `more` says that
@@ -55,6 +56,8 @@ class Shelf:
     swept: bool = False
     opened: bool = False
     roots: Roots | None = None
+    outputs: OutputPlaces = field(default_factory=OutputPlaces)
+    inside: dict[str, FileTrouble] = field(default_factory=dict)
     snapshot: str = ""
     references: dict[str, Reference] = field(default_factory=dict)
     reworded: bool = False

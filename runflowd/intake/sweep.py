@@ -12,6 +12,7 @@ from runflowd.errors import StoreError
 from runflowd.incidents import Trouble, watch_scope
 from runflowd.intake.first_sight import FirstSight
 from runflowd.intake.left_out import forget_left_out
+from runflowd.intake.output_places import OUTPUT_INSIDE, outputs_of
 from runflowd.intake.removal import remove_outputs
 from runflowd.intake.roots import recognise, strangeness
 
@@ -35,6 +36,7 @@ class Sweeping:
         """Look at the whole tree once, and say when to do so again."""
         started = self._context.clock.now()
         shelf.overflowed = False
+        await shelf.outputs.look(outputs_of(shelf.rule, self._context.rules.values()), anew=True)
         try:
             if await self._recognised(shelf):
                 await self._look(shelf)
@@ -59,6 +61,7 @@ class Sweeping:
             shelf.opened = await self._first_sight.opens(shelf) and await self._recognised(shelf)
             if not shelf.opened:
                 return
+        shelf.inside = {}
         suspects = shelf.suspects if shelf.hears else None
         seen = await self._looking.tree(shelf, "", deep=True, suspects=suspects)
         if shelf.roots is not None:
@@ -94,6 +97,12 @@ class Sweeping:
         scope, trouble = watch_scope(shelf.rule.name), shelf.unreadable
         if shelf.roots is not None and shelf.roots.strange:
             await self._tell(strangeness(shelf.rule, shelf.roots))
+            return
+        if shelf.inside:
+            first = next(iter(shelf.inside.values()))
+            others = f" (and {len(shelf.inside) - 1} more folders)" if len(shelf.inside) > 1 else ""
+            sentence = f"rule {shelf.rule.name}: {first}{others}"
+            await self._tell(Trouble(scope, OUTPUT_INSIDE, sentence, first.advice, slowest=shelf.interval))
             return
         if trouble is None:
             await self._context.incidents.over(scope)

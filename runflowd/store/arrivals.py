@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from runflowd.store.connection import Connection
 
 
+RESCAN = -1
+"""The size of a row whose file is to be looked at anew, as after `retry`."""
+
 RERUN = -2
 """The size of a row whose file a person wants sent again under the present recipe; no file has it, so it is read."""
 

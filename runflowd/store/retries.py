@@ -32,8 +32,8 @@ class Retried(StrEnum):
 
 
 def retry(connection: Connection, item: Item, now: float, *, buy_again: bool) -> Retried:
-    """Give a failed or unknown item another try; one that may have been bought only with `buy_again`."""
-    if item.state is ItemState.FAILED:
+    """Give a failed, skipped or unknown item another try; one that may have been bought only with `buy_again`."""
+    if item.state in {ItemState.FAILED, ItemState.SKIPPED}:
         ask_again(connection, item.id, now)
         return Retried.LOOK
     twin = item_by_id(connection, item.source_item) if item.batch is None and item.source_item else None

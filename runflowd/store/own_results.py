@@ -1,0 +1,36 @@
+"""Results that come back as inputs: a content that a rule made itself is never bought as something new."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from runflowd.store.arrivals import RESCAN
+from runflowd.store.items import item_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runflowd.store.arrivals import Arrival
+    from runflowd.store.connection import Connection
+
+OWN_RESULT = "OWN_RESULT"
+"""The failure code of a skipped file whose content is a result."""
+
+
+def own_result(connection: Connection, arrival: Arrival, makers: Iterable[str]) -> str:
+    """Why a file at rest is not taken: its content is a result of one of `makers`; "" when it is none.
+
+    A person who retried it knows.
+    """
+    found = connection.one("own_result", rule=arrival.rule, content=arrival.content, makers=json.dumps(sorted(makers)))
+    if found is None:
+        return ""
+    standing = item_at(connection, arrival.rule, arrival.path)
+    if standing is not None and (standing.failure_code, standing.stat.size) == (OWN_RESULT, RESCAN):
+        return ""
+    return (
+        f"its content is a result of rule {found['rule']}, {os.fsdecode(found['path'])}; to have it taken as an input "
+        "all the same, name it to `runflowd retry`"
+    )
