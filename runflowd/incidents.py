@@ -1,7 +1,8 @@
 """Trouble wider than one item: what it covers is paused, it is said once, probed, and ends by itself.
 
-Scopes that pause: `service` (no call gets through), `credit` (nothing may be bought) and `rule:NAME`. A
-stage asks how long its scopes are closed; the first success after a probe closes the incident. Scopes
+Scopes that pause: `service` (no call gets through), `storage` (nothing can be uploaded), `credit` (nothing may
+be bought) and `rule:NAME`. A stage asks how long its scopes are closed; the first success after a probe closes
+the incident. That the probe is one request alone is the client's to see to (`api.gate`). Scopes
 that only tell: `watch:NAME` and `output:NAME` (a rule's folders), `files:NAME` (what its input refers to),
 `owner:NAME` (another daemon writes there, too), `batch:NAME` (its batches are overdue), `config` (an edit was
 refused), `restart` (an edit that only the next start takes), `notify:CHANNEL` (people cannot be told).
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 
 SERVICE = "service"
 CREDIT = "credit"
+STORAGE = "storage"
 
 
 def rule_scope(rule: str) -> str:
@@ -85,14 +87,18 @@ def scopes_of(rule: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What went wrong for a whole scope, and what to do about it."""
+    """What went wrong for a whole scope, and what to do about it.
+
+    `wait` is in how many seconds it is probed, where that is known already; else the waits double, up to
+    `slowest`.
+    """
 
     scope: str
     code: str
     message: str
     remedy: str
     slowest: float = 60.0
-    retry_after: float | None = None
+    wait: float | None = None
 
 
 @dataclass(slots=True)
@@ -126,9 +132,13 @@ class Incidents:
         entry = self._open.get(trouble.scope)
         now = self._clock.now()
         if entry and entry.retry_at > now:
-            return entry.retry_at  # several calls failed at once: one of them counts
+            # Several calls failed at once: one of them counts, but what is probed later is tried no sooner.
+            entry.retry_at = max(entry.retry_at, now + (trouble.wait or 0.0))
+            return entry.retry_at
         attempts = entry.attempts + 1 if entry else 1
-        pause = delay(attempts, cap=trouble.slowest, jitter=self._clock.jitter(), retry_after=trouble.retry_after)
+        pause = trouble.wait
+        if pause is None:
+            pause = delay(attempts, cap=trouble.slowest, jitter=self._clock.jitter())
         self._open[trouble.scope] = _Open(trouble, attempts, now + pause)
         if entry is None or entry.trouble.code != trouble.code:
             log.error(

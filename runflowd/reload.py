@@ -98,6 +98,7 @@ class Reloading:
 
     async def _resume(self) -> None:
         """Let everything that is paused be tried again at once."""
+        self._context.remote.api.reopen()
         await self._context.incidents.forget_all()
         await self._context.store.write(wake_all)
         self._context.bells.ring_all()

@@ -38,12 +38,12 @@ async def open_remote(config: Config, state: Path) -> AsyncIterator[Remote]:
     if config.service.local is not None:
         async with _embedded(config, config.service.local, state.parent / "local") as url:
             service = Service(url, api_key=SecretKey("local"))
-            async with Runflow(service) as api:
+            async with Runflow(service, patient=True) as api:
                 yield Remote(config.service.name, api, poll=LOCAL_POLL)
         return
     secret = SecretKey(lambda: _secret(config))
     service = Service(config.service.url, config.service.organization, secret)
-    async with Runflow(service) as api:
+    async with Runflow(service, patient=True) as api:
         yield Remote(config.service.name, api, poll=HOSTED_POLL, reread=secret.reread)
 
 

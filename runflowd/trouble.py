@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Transient, Unauthorized
+from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Scope, Transient, Unauthorized
 from runflowd.errors import RunflowdError
 from runflowd.files import NoSpace
 from runflowd.incidents import CREDIT, SERVICE, Trouble, rule_scope
 
 KEY_PROBE = 300.0
-"""Seconds between two tries with a key that was refused; a reload tries at once."""
+"""Seconds between two tries of what only a person can mend; a reload tries at once."""
+
+_PASSES = "Nothing to do if it passes: work resumes by itself. If not, check the network and `service.url`"
 
 
 def of_service(error: ApiError) -> Trouble | None:
-    """The trouble that concerns every call to the service, or None when the error is narrower."""
-    message = str(error)
+    """The trouble that concerns every call to the service, or None when the error is narrower.
+
+    A request that failed while others go through is its own trouble, however it failed.
+    """
+    message, closed = str(error), error.closed
+    wait = closed.seconds if closed else None
     match error:
         case Unauthorized():
-            return Trouble(SERVICE, "UNAUTHORIZED", message, error.remedy, slowest=KEY_PROBE)
+            return Trouble(SERVICE, "UNAUTHORIZED", message, error.remedy, slowest=KEY_PROBE, wait=wait)
         case OutOfCredit():
-            return Trouble(CREDIT, "OUT_OF_CREDIT", message, error.remedy)
-        case Transient():
-            return Trouble(
-                SERVICE,
-                "RATE_LIMITED" if error.status == 429 else "UNREACHABLE",
-                message,
-                "Nothing to do if it passes: work resumes by itself. If not, check the network and `service.url`",
-                retry_after=error.retry_after,
-            )
+            return Trouble(CREDIT, "OUT_OF_CREDIT", message, error.remedy, wait=wait)
+        case Transient() if closed is not None:
+            code = "RATE_LIMITED" if error.status == 429 else "UNREACHABLE"
+            return Trouble(closed.scope, code, message, _PASSES, wait=wait)
     return None
 
 
 def of_rule(rule: str, model: str, error: ApiError) -> Trouble | None:
     """The trouble that concerns one rule: its model is gone, or does not answer while the service does."""
-    if isinstance(error, Transient) and error.status is not None and error.status >= 500:
+    if isinstance(error, Transient) and error.scope is Scope.RULE and error.closed is None:
         return Trouble(
             rule_scope(rule),
             "MODEL_UNAVAILABLE",
             f"rule {rule}: {error}",
             "Nothing to do: the rule goes on by itself, the others are not affected",
-            retry_after=error.retry_after,
         )
     if isinstance(error, NotFound):
         return Trouble(

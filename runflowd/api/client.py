@@ -1,21 +1,25 @@
 """The Runflow API as typed calls: one call, one request, one value or one `ApiError`.
 
-Nothing is retried here and no state is kept between calls: when and how often to try again is decided
-by those who know what a call is for. Every method may raise any `ApiError`; docstrings name only the
-ones with a special meaning.
+A client that is `patient` keeps to what the service lets through, waits for its turn, and repeats by itself
+what failed by itself, unless that may have bought something; how often a purchase is tried is decided by those
+who keep the books. Any other makes one request, at once. Every method may raise any `ApiError`; docstrings
+name only the ones with a special meaning.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from runflowd.api import catalog, reading
 from runflowd.api.addresses import Borders
-from runflowd.api.errors import Conflict, NotFound, Permanent, Rejected, Scope, Unauthorized, Unsafe
+from runflowd.api.errors import Conflict, NotFound, Permanent, Rejected, Scope, Transient, Unauthorized, Unsafe
+from runflowd.api.gates import Gates
 from runflowd.api.routes import Routes
 from runflowd.api.session import Call, Session, origin
-from runflowd.api.transfers import Transfers
+from runflowd.api.statistics import Pace
+from runflowd.api.transfers import BEHIND, Transfers
 from runflowd.api.values import Asset, Limits, Run
 
 if TYPE_CHECKING:
@@ -39,8 +43,8 @@ if TYPE_CHECKING:
     )
     from runflowd.core.model import Json
 
-_UPLOAD = Call("start the upload", "POST", "asset-uploads", Scope.ITEM)
-_CONFIRM = Call("confirm the upload", "POST", "asset-uploads/{id}/confirmations", Scope.ITEM)
+_UPLOAD = Call("start the upload", "POST", "asset-uploads", Scope.ITEM, behind=BEHIND)
+_CONFIRM = Call("confirm the upload", "POST", "asset-uploads/{id}/confirmations", Scope.ITEM, behind=BEHIND / 2)
 _ASSET = Call("read the asset", "GET", "assets/{id}", Scope.ITEM)
 _CREATE_BATCH = Call("create the batch", "POST", "models/{model}/batches", effect=True)
 _CREATE_RUN = Call("create the run", "POST", "models/{model}/runs", Scope.ITEM, effect=True)
@@ -78,11 +82,14 @@ class Runflow:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         limits: Limits | None = None,
+        patient: bool = False,
     ) -> None:
         limits = limits or Limits()
         self._routes = Routes(limits, transport)
-        self._session = Session(service, limits, self._routes)
-        self._transfers = Transfers(self._session.wire, limits, self._routes, Borders(origin(service.url)))
+        self._gates = Gates(limits, random.random) if patient else None
+        self._session = Session(service, limits, self._routes, self._gates)
+        borders = Borders(origin(service.url))
+        self._transfers = Transfers(self._session.wire, limits, self._routes, borders, self._gates)
         self._sign_links = True
 
     async def __aenter__(self) -> Self:
@@ -97,6 +104,15 @@ class Runflow:
     def snapshot(self) -> Traffic:
         """Return what went over the wire so far."""
         return self._session.wire.counters.snapshot()
+
+    def pace(self) -> Pace:
+        """Return what is learned of how much the service takes."""
+        return self._gates.snapshot() if self._gates else Pace()
+
+    def reopen(self) -> None:
+        """Try at once what takes no requests now, one request first: the key may be another."""
+        if self._gates:
+            self._gates.reset()
 
     async def create_upload(self, name: str, mime_type: str, size: int) -> Upload:
         """Start an upload of `size` bytes, 1 to 52,428,800; the name is a label of at most 500 characters."""
@@ -134,7 +150,7 @@ class Runflow:
         """Buy a batch: exactly `body` under the idempotency `key`.
 
         After a `Transient` that is `ambiguous`, only the same body under the same key is safe.
-        `NotFound` concerns the model, `Rejected` the body or a model that takes no batches.
+        `NotFound` and a 5xx concern the model, `Rejected` the body or a model that takes no batches.
         """
         path = ("models", *model.split("/"), "batches")
         return await self._create(_CREATE_BATCH, path, body, key)
@@ -146,8 +162,9 @@ class Runflow:
     async def _create(self, call: Call, path: tuple[str, ...], body: bytes, key: str) -> Created:
         try:
             return await self._session.call(call, reading.created, *path, body=body, key=key)
-        except NotFound as missing:
-            missing.scope = Scope.RULE
+        except (NotFound, Transient) as failed:
+            if isinstance(failed, NotFound) or (failed.status or 0) >= 500:
+                failed.scope = Scope.RULE
             raise
 
     async def batch(self, batch_id: str) -> Batch:

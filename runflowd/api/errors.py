@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 from runflowd.api.redaction import redact
 from runflowd.core.backoff import Trouble
@@ -51,11 +51,20 @@ class Place:
     request_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What takes no requests for now, "service", "credit" or "storage", and for how many seconds."""
+
+    scope: str
+    seconds: float
+
+
 class ApiError(RunflowdError):
     """The service refused, or could not be heard.
 
     `status` is the HTTP status, None when there was no answer. `code` and `message` are the server's
-    (or, without an answer, ours), already redacted. `scope` is what should pause.
+    (or, without an answer, ours), already redacted. `scope` is what should pause. `closed` says what takes
+    no requests because of this error and others like it, None when the failure is this request's own.
     """
 
     trouble: ClassVar[Trouble] = Trouble.PERMANENT
@@ -79,7 +88,16 @@ class ApiError(RunflowdError):
         self.message = redact(message, MESSAGE_LIMIT)
         if scope is not None:
             self.scope = scope
+        self.closed: Closed | None = None
         super().__init__(self._sentence())
+
+    def unsent(self, closed: Closed | None) -> Self:
+        """The same error for a request that was not sent because of it."""
+        again = type(self).__new__(type(self), *self.args)
+        vars(again).update(vars(self), scope=Scope.SERVICE, closed=closed)
+        if isinstance(again, Transient):
+            again.ambiguous = False
+        return again
 
     def _sentence(self) -> str:
         said = f"{self.host} answered {self.status}" if self.status else self.host

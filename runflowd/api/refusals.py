@@ -93,7 +93,7 @@ def storage_refusal(place: Place, response: httpx.Response, body: bytes, *, scop
 
 def _passing(place: Place, response: httpx.Response, code: str, message: str, *, ambiguous: bool) -> Transient:
     status = response.status_code
-    scope = {407: Scope.MACHINE}.get(status, Scope.RULE if code == "MODEL_UNAVAILABLE" else Scope.SERVICE)
+    scope = Scope.MACHINE if status == 407 else Scope.SERVICE
     kind = RateLimited if status == 429 else Transient
     return kind(
         place,

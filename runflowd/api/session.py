@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -18,6 +19,7 @@ from runflowd.api.wire import Wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runflowd.api.gates import Gates
     from runflowd.api.routes import Routes
     from runflowd.api.values import Limits, Service
     from runflowd.core.model import Json
@@ -37,7 +39,8 @@ class Call:
     """One kind of request. `action` completes "cannot ..."; `route` names it in the statistics.
 
     `scope` is what pauses when the request itself is refused; `effect` marks a call that buys or makes
-    something, whose failure half-way leaves a doubt.
+    something, whose failure half-way leaves a doubt. `behind` is by how many seconds others may overtake it
+    where requests queue.
     """
 
     action: str
@@ -45,6 +48,7 @@ class Call:
     route: str
     scope: Scope = Scope.BATCH
     effect: bool = False
+    behind: float = 0.0
 
     @property
     def label(self) -> str:
@@ -54,13 +58,14 @@ class Call:
 class Session:
     """Speaks to one service with one key."""
 
-    def __init__(self, service: Service, limits: Limits, routes: Routes) -> None:
+    def __init__(self, service: Service, limits: Limits, routes: Routes, gates: Gates | None) -> None:
         self.service = service
         self.url = origin(service.url)
         self.host = _netloc(self.url)
         self.wire = Wire(limits)
         self._limits = limits
         self._routes = routes
+        self._gates = gates
 
     async def call(
         self,
@@ -75,6 +80,21 @@ class Session:
 
         `body` is sent byte for byte as JSON; `key` becomes the `Idempotency-Key`. Raises `ApiError`.
         """
+        send = partial(self._once, call, read, segments, query, body, key)
+        if self._gates is None:
+            return await send()
+        also = (self._gates.credit,) if call.effect else ()
+        return await self._gates.api.run(send, behind=call.behind, also=also)
+
+    async def _once(
+        self,
+        call: Call,
+        read: Callable[[Json], Value],
+        segments: tuple[str, ...],
+        query: dict[str, str] | None,
+        body: bytes | None,
+        key: str,
+    ) -> Value:
         place = Place(call.action, self.host)
         request = self._request(call, place, segments, query, body, key)
         async with self.wire.exchange(place, call.label, seconds=self._limits.total, scope=Scope.SERVICE) as running:

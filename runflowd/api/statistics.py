@@ -26,6 +26,20 @@ class Traffic:
     ahead: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What is learned of how much a service takes.
+
+    `rate` is in requests a second, None while none was refused; `refused` counts those that were. The others
+    are how many requests may be under way, at the API and at the storage used last, None before the first.
+    """
+
+    rate: float | None = None
+    refused: int = 0
+    at_once: int | None = None
+    transfers: int | None = None
+
+
 class Counters:
     """The counters behind `Traffic`; only ever touched from the event loop."""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -26,10 +27,15 @@ from runflowd.api.wire import FOREIGN, Exchange, TooLarge, Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from runflowd.api.addresses import Borders
+    from runflowd.api.gates import Gates
     from runflowd.api.routes import Routes
     from runflowd.api.values import Limits, Upload
+
+BEHIND = 10.0
+"""Seconds by which others may overtake the start of an upload: what is bought already comes first."""
 
 _ERROR_BODY = 64 * 1024
 _DATA = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
@@ -51,15 +57,28 @@ class Download:
 class Transfers:
     """Moves bytes to and from object storage, within the borders."""
 
-    def __init__(self, wire: Wire, limits: Limits, routes: Routes, borders: Borders) -> None:
+    def __init__(self, wire: Wire, limits: Limits, routes: Routes, borders: Borders, gates: Gates | None) -> None:
         self._wire = wire
         self._limits = limits
         self._routes = routes
         self._borders = borders
+        self._gates = gates
 
     async def put(self, upload: Upload, mime_type: str, size: int, chunks: Callable[[], AsyncIterator[bytes]]) -> None:
         """Send `size` bytes to the upload's address; see `Runflow.put`."""
         target = self._target("upload the file", upload.upload_url, Scope.SERVICE)
+        send = partial(self._put_once, target, mime_type, size, chunks)
+        if self._gates is None:
+            trouble = await send()
+        else:
+            trouble = await self._gates.storage(target.host).run(send, behind=BEHIND)
+        if trouble is not None:
+            raise trouble
+
+    async def _put_once(
+        self, target: httpx.URL, mime_type: str, size: int, chunks: Callable[[], AsyncIterator[bytes]]
+    ) -> Exception | None:
+        """Send the bytes; give the trouble that the caller's own iterator made, which is not the storage's."""
         place = Place("upload the file", target.host)
         body = _Body(chunks, size, self._wire)
         headers = [
@@ -77,13 +96,14 @@ class Transfers:
                 answer = await self._wire.answer(running, self._routes.storage(target), request, _ERROR_BODY)
             except Exception:
                 if body.trouble is not None:
-                    raise body.trouble from None
+                    return body.trouble
                 raise
             finally:
                 await body.aclose()
         if not answer.response.is_success:
             place = Place("upload the file", target.host, request_id(answer.response))
             raise storage_refusal(place, answer.response, answer.body, scope=Scope.SERVICE)
+        return None
 
     @asynccontextmanager
     async def download(self, url: str, limit: int) -> AsyncGenerator[Download]:
@@ -92,6 +112,23 @@ class Transfers:
             yield _inline(url, limit)
             return
         target = self._target("download the result", url, Scope.ITEM)
+        send = partial(self._entered, target, limit)
+        async with AsyncExitStack() as stack:
+            if self._gates is None:
+                exchange, found = await send()
+            else:
+                (exchange, found), turn = await self._gates.storage(target.host).open(send)
+                stack.callback(turn.end)
+            stack.push_async_exit(exchange)
+            yield found
+
+    async def _entered(self, target: httpx.URL, limit: int) -> tuple[AbstractAsyncContextManager[Download], Download]:
+        """A download whose headers have come; whoever asked for it leaves its context."""
+        exchange = self._exchange(target, limit)
+        return exchange, await exchange.__aenter__()
+
+    @asynccontextmanager
+    async def _exchange(self, target: httpx.URL, limit: int) -> AsyncGenerator[Download]:
         place = Place("download the result", target.host)
         headers = [("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
         request = httpx.Request("GET", target, headers=headers, extensions=self._extensions(target))

@@ -63,8 +63,8 @@ class Limits:
     transfer: float = 120.0
     least_rate: int = 32 * 1024
     answer: int = 16 * 1024 * 1024
-    connections: int = 20
-    transfers: int = 20
+    connections: int = 64
+    transfers: int = 64
 
 
 UNDERWAY = frozenset({"queued", "dispatching", "running"})

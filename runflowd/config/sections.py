@@ -144,8 +144,20 @@ class LogSection(Section):
 class LimitsSection(Section):
     """How much is done at once, for all rules together."""
 
-    uploads: int = described("Most uploads at the same time; 8 by default.", 8, default=8, ge=1, le=64)
-    downloads: int = described("Most downloads at the same time; 8 by default.", 8, default=8, ge=1, le=64)
+    uploads: int = described(
+        "Most uploads at the same time; 64 by default. How many really are is learned from the service.",
+        8,
+        default=64,
+        ge=1,
+        le=64,
+    )
+    downloads: int = described(
+        "Most downloads at the same time; 64 by default. How many really are is learned from the service.",
+        8,
+        default=64,
+        ge=1,
+        le=64,
+    )
     batches: int = described("Most batches being submitted at the same time; 4 by default.", 4, default=4, ge=1, le=32)
     free_space: Annotated[int, size(0, 2**50)] = described(
         "Nothing is bought or downloaded while the disk of an output folder has less space than this left; "

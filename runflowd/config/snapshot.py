@@ -96,8 +96,8 @@ class Limits:
     `unasked` is None where nothing costs anything.
     """
 
-    uploads: int = 8
-    downloads: int = 8
+    uploads: int = 64
+    downloads: int = 64
     batches: int = 4
     free_space: int = 256 * 1024 * 1024
     upload_size: int = MAX_UPLOAD_BYTES

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from runflowd import files
-from runflowd.api.errors import ApiError, NotFound, Transient, Unauthorized, Unsafe
+from runflowd.api.errors import ApiError, NotFound, Transient, Unsafe
 from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay
 from runflowd.core.lifecycle import ItemState
@@ -17,7 +17,7 @@ from runflowd.deliver.delivery import Delivery
 from runflowd.deliver.fetch import NoResult
 from runflowd.deliver.outlets import Outlets, Silent
 from runflowd.failpoints import reach
-from runflowd.incidents import SERVICE, Trouble, download_scope, output_scope, rule_scope
+from runflowd.incidents import SERVICE, STORAGE, Trouble, download_scope, output_scope, rule_scope
 from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease
 from runflowd.store.facts import Output, outputs_of
@@ -196,9 +196,10 @@ def _wider_trouble(item: Item, error: Exception) -> Trouble | None:
     if isinstance(error, files.FileTrouble):
         remedy = error.advice or "Mend the folder; delivery goes on by itself then"
         return Trouble(output_scope(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)
-    if isinstance(error, ApiError) and (isinstance(error, Unauthorized) or error.scope == "service"):
-        return of_service(error)
+    if isinstance(error, ApiError) and (wide := of_service(error)) and wide.scope != STORAGE:
+        return wide
     if isinstance(error, Transient):
         remedy = "Nothing to do: the results are paid for, and are fetched as soon as that works"
-        return Trouble(download_scope(item.rule), "RESULT_UNREACHABLE", f"rule {item.rule}: {error}", remedy)
+        wait = error.closed.seconds if error.closed else None
+        return Trouble(download_scope(item.rule), "RESULT_UNREACHABLE", f"rule {item.rule}: {error}", remedy, wait=wait)
     return None

@@ -14,7 +14,7 @@ from runflowd.dispatch.bundle import NotPacked
 from runflowd.dispatch.needs import BundleTooLarge, Needs
 from runflowd.dispatch.upload import Uploads
 from runflowd.failpoints import reach
-from runflowd.incidents import SERVICE
+from runflowd.incidents import SERVICE, STORAGE
 from runflowd.store.batches import drop_from_batch
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Preparing:
                 await self._set_free(batch, item, trouble)
             return []
         prepared = await self._upload_own(batch, needs, shared, await self._without_large(batch, needs, items))
-        await self._context.incidents.over(SERVICE)
+        await self._context.incidents.over(SERVICE, STORAGE)
         return prepared
 
     async def _upload_own(
@@ -58,7 +58,7 @@ class Preparing:
         troubles: list[ApiError | NotPacked] = []
 
         # A batch queues a few uploads at a time, so that the next batch's first one waits for these few only.
-        queue = anyio.CapacityLimiter(2 * self._context.limits.uploads)
+        queue = anyio.CapacityLimiter(max(1, self._context.limits.uploads // 2))
 
         async def one(item: Item) -> None:
             async with queue:

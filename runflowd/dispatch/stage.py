@@ -8,7 +8,7 @@ import anyio.to_thread
 import structlog
 
 from runflowd import files
-from runflowd.api.errors import ApiError, Conflict, Rejected
+from runflowd.api.errors import ApiError, Conflict, Rejected, Transient
 from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome, Resume, resume
@@ -19,7 +19,7 @@ from runflowd.dispatch.prepare import Preparing
 from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, conflict_is_final, takes_subject
 from runflowd.dispatch.runs import SingleRuns
 from runflowd.failpoints import reach
-from runflowd.incidents import CREDIT, SERVICE
+from runflowd.incidents import CREDIT, SERVICE, STORAGE
 from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, release, split_batch, submit
 from runflowd.store.facts import fact
@@ -30,6 +30,7 @@ from runflowd.trouble import of_disk, of_rule, of_service, unexpected
 
 if TYPE_CHECKING:
     from runflowd.context import Context
+    from runflowd.incidents import Trouble
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
@@ -38,11 +39,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
+MODEL_TRIES = 3
+"""Purchases of one batch in a row that fail, while other calls go through, before its model is to blame."""
+
+
 class Dispatch:
     """Stage two. Owns nothing: what it knows is in the store."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._failures: dict[str, int] = {}
         self._preparing = Preparing(context)
         self._purchasing = Purchasing(context)
         self._look_up = LookUp(context)
@@ -53,14 +59,14 @@ class Dispatch:
             context.bells.dispatch,
             slots=context.limits.batches,
             claim=self._claim,
-            work=self._work,
+            work=self._carry_on,
             give_back=self._give_back,
             pause=self._pause,
         )
 
     async def _claim(self, room: int) -> list[Batch]:
         context = self._context
-        if context.incidents.closed_for(SERVICE, CREDIT):
+        if context.incidents.closed_for(SERVICE, CREDIT, STORAGE):
             return []
         lease = Lease(context.store.owner, context.clock.wall())
         paused, service = context.incidents.paused_rules(), context.remote.name
@@ -73,7 +79,11 @@ class Dispatch:
         context = self._context
         service, paused = context.remote.name, context.incidents.paused_rules()
         due_at = await context.store.read(lambda connection: next_due(connection, BatchState.SEALED, service, paused))
-        return context.nap(due_at, SERVICE, CREDIT)
+        return context.nap(due_at, SERVICE, CREDIT, STORAGE)
+
+    async def _carry_on(self, batch: Batch) -> None:
+        await self._work(batch)
+        self._failures.pop(batch.id, None)
 
     async def _work(self, batch: Batch) -> None:
         items, purchases, snapshot = await self._context.store.read(lambda connection: _load(connection, batch))
@@ -203,15 +213,18 @@ class Dispatch:
         context = self._context
         now = context.clock.wall()
         if isinstance(error, ApiError):
-            trouble = of_rule(batch.rule, batch.model, error) or of_service(error)
+            trouble = of_service(error) or self._of_model(batch, error)
         else:
             trouble = of_disk(batch.rule, error) or of_packing(batch.rule, error)
         if trouble:
             # Wider trouble does not count against the batch, however long it lasts.
             tries, pause = batch.attempts, await context.incidents.report(trouble) - context.clock.now()
         else:
-            tries = batch.attempts + 1
-            pause = max(5.0, delay(tries, cap=300.0, jitter=context.clock.jitter()))
+            # A request that failed by itself proves nothing against the batch, and is soon made again.
+            single = isinstance(error, Transient)
+            tries = batch.attempts if single else batch.attempts + 1
+            shortest, failures = (0.0, self._failures.get(batch.id, 1)) if single else (5.0, tries)
+            pause = max(shortest, delay(failures, cap=300.0, jitter=context.clock.jitter()))
             code, raised = type(error).__name__, unexpected(error)
             context.storms.error(
                 str(error), action="batch.trouble", rule=batch.rule, code=code, batch=batch.id, exc_info=raised
@@ -220,9 +233,18 @@ class Dispatch:
 
         def write(connection: Connection) -> None:
             release(connection, batch, due_at=now + pause, attempts=tries, reason=str(error))
-            record_try(connection, items_held(connection, batch.id), now, tries=tries, error=error, wider=wider)
+            told = self._failures.get(batch.id, tries)
+            record_try(connection, items_held(connection, batch.id), now, tries=told, error=error, wider=wider)
 
         await context.store.write(write)
+
+    def _of_model(self, batch: Batch, error: ApiError) -> Trouble | None:
+        """The trouble of a model that is unknown, or that fails again and again while the service does not."""
+        if isinstance(error, Transient):
+            self._failures[batch.id] = self._failures.get(batch.id, 0) + 1
+            if self._failures[batch.id] < MODEL_TRIES:
+                return None
+        return of_rule(batch.rule, batch.model, error)
 
     async def _release(self, batch: Batch, *, due_at: float) -> None:
         await self._context.store.write(lambda connection: release(connection, batch, due_at=due_at))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from runflowd.api.errors import Expired, NotFound, Rejected, Transient
+from runflowd.api.errors import Expired, NotFound, Rejected
 from runflowd.failpoints import reach
 from runflowd.store.facts import UploadedAsset, find_asset, save_asset
 
@@ -80,9 +80,7 @@ class Uploads:
             for pause in _PAUSES:
                 try:
                     return await self._upload(content, body)
-                except (Transient, Expired, _NotArrived) as trouble:
-                    if isinstance(trouble, Transient) and trouble.status == 429:
-                        raise
+                except (Expired, _NotArrived):
                     await anyio.sleep(pause)
             try:
                 return await self._upload(content, body)

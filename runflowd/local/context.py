@@ -59,7 +59,7 @@ class Service:
         self.signer = Signer(self.storage.meta("signing_key", secrets.token_hex(32)), clock)
         self.models: dict[str, Model] = catalog(settings.weights)
         self.readings = settings.readings
-        self.plan = FaultPlan(settings.faults)
+        self.plan = FaultPlan(settings.faults, clock)
         self.requests: Counter[str] = Counter()
         self.base = settings.public_url.rstrip("/")
         self.spent = self._spent()

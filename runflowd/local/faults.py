@@ -6,6 +6,7 @@ null for all), so that a test is deterministic. `seed` and `rate` add random req
 
 from __future__ import annotations
 
+import time
 from fnmatch import fnmatchcase
 from random import Random
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 RequestKind = Literal[
     "status", "slow", "late", "hold", "cut", "lose", "truncate", "short", "drip", "login", "xml", "redirect",
-    "huge", "deep", "garbage",
+    "huge", "deep", "garbage", "botch",
 ]  # fmt: skip
 RunKind = Literal["fail", "cancel", "stuck", "slow", "invalid"]
 CallbackKind = Literal["duplicate", "lose", "forge", "unsigned", "early"]
@@ -59,6 +60,16 @@ class CallbackFault(_Strike):
     kind: CallbackKind = Field(description="Sent twice, not at all, with a wrong or no signature, or too early.")
 
 
+class RateLimit(BaseModel):
+    """A token bucket over all API requests: what exceeds it is answered 429, and not processed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rate: float = Field(gt=0, description="Requests a second.")
+    burst: int = Field(10, ge=1, description="Requests that may come at once after a rest.")
+    route: str = Field("* /v1/*", description="Glob over `METHOD /path` of what counts.")
+
+
 class Faults(BaseModel):
     """All trouble that a service makes; nothing by default."""
 
@@ -69,6 +80,8 @@ class Faults(BaseModel):
     callbacks: tuple[CallbackFault, ...] = ()
     seed: int | None = Field(None, description="Seeds the random request faults.")
     rate: float = Field(0.0, ge=0, le=1, description="Share of requests hit at random.")
+    mix: tuple[RequestFault, ...] = Field((), description="What random trouble is drawn from, each alike.")
+    allowed: RateLimit | None = Field(None, description="How many requests are let through.")
 
 
 RANDOM = (
@@ -85,6 +98,10 @@ RANDOM = (
 """What the random mode draws from: trouble that a client overcomes by trying again."""
 
 
+_ROUNDING = 1e-6
+"""Tokens: seconds since 1970 have no more digits to tell."""
+
+
 class _Countable(Protocol):
     @property
     def count(self) -> int | None: ...
@@ -98,7 +115,8 @@ Kind = TypeVar("Kind", bound=_Countable)
 class FaultPlan:
     """Deals out the faults in the order they stand, and counts how often each was met and struck."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self.switch(faults)
 
     def switch(self, faults: Faults) -> None:
@@ -107,14 +125,33 @@ class FaultPlan:
         self.struck = 0
         self._met: dict[tuple[str, int], int] = {}
         self._random = Random(faults.seed)  # noqa: S311 - trouble on demand, no secret
+        self._tokens = float(faults.allowed.burst) if faults.allowed else 0.0
+        self._filled_at = self._clock()
 
     def for_request(self, method: str, path: str) -> RequestFault | None:
         """The fault that this request meets, if any; asking counts as the request."""
-        found = self._take(self.faults.requests, lambda fault: fnmatchcase(f"{method} {path}", fault.route))
+        name = f"{method} {path}"
+        if refusal := self._excess(name):
+            self.struck += 1
+            return refusal
+        found = self._take(self.faults.requests, lambda fault: fnmatchcase(name, fault.route))
         if found is None and self.faults.rate and self._random.random() < self.faults.rate:
             self.struck += 1
-            found = self._random.choice(RANDOM)
+            found = self._random.choice(self.faults.mix or RANDOM)
         return found
+
+    def _excess(self, name: str) -> RequestFault | None:
+        """The refusal of a request beyond what is allowed; its `seconds` until one is let through again."""
+        allowed = self.faults.allowed
+        if allowed is None or not fnmatchcase(name, allowed.route):
+            return None
+        now = self._clock()
+        self._tokens = min(float(allowed.burst), self._tokens + max(0.0, now - self._filled_at) * allowed.rate)
+        self._filled_at = now
+        if self._tokens < 1.0 - _ROUNDING:
+            return RequestFault(kind="status", status=429, seconds=(1.0 - self._tokens) / allowed.rate)
+        self._tokens -= 1.0
+        return None
 
     def for_run(self, names: Iterable[str], kinds: frozenset[RunKind]) -> RunFault | None:
         """The fault of one of these kinds that a run known by these names meets, if any."""

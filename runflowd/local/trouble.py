@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -75,12 +76,17 @@ async def _status(call: Call) -> None:
     fault, readings = call.fault, call.service.readings
     headers = {}
     if fault.status in {429, 503} and readings.retry_after != "absent":
-        seconds = max(int(fault.seconds), 1)
+        seconds = max(ceil(fault.seconds), 1)
         moment = datetime.fromtimestamp(call.service.clock() + seconds, UTC)
         late = format_datetime(moment, usegmt=True)
         headers["Retry-After"] = {"seconds": str(seconds), "date": late, "absurd": "999999999"}[readings.retry_after]
     refusal = Refusal(fault.status, "The local service plays this error.", code=fault.code, headers=headers)
     await call.answer(respond(readings, refusal, call.scope["state"]["request_id"]))
+
+
+async def _botch(call: Call) -> None:
+    await call.collect()
+    await _status(call)
 
 
 async def _slow(call: Call) -> None:
@@ -163,7 +169,7 @@ async def _garbage(call: Call) -> None:
 KINDS: dict[str, Callable[[Call], Awaitable[None]]] = {
     "status": _status, "slow": _slow, "late": _late, "hold": _hold, "cut": _cut, "lose": _lose,
     "truncate": _truncate, "short": _short, "drip": _drip, "login": _login, "xml": _xml, "redirect": _redirect,
-    "huge": _huge, "deep": _deep, "garbage": _garbage,
+    "huge": _huge, "deep": _deep, "garbage": _garbage, "botch": _botch,
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd.api.errors import ApiError, Permanent
+from runflowd.api.errors import ApiError, Permanent, Transient
 from runflowd.api.values import Status
 from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay
@@ -195,8 +195,10 @@ class Track:
             # Wider trouble does not count as a look, however long it lasts.
             looks, pause = batch.attempts, await context.incidents.report(trouble) - context.clock.now()
         else:
-            looks = batch.attempts + 1
-            pause = delay(looks, base=max(context.remote.poll, 1.0), cap=300.0, jitter=context.clock.jitter())
+            # A request that failed by itself proves nothing against the batch: the next look is as if it had none.
+            single = isinstance(error, Transient)
+            looks = batch.attempts if single else batch.attempts + 1
+            pause = delay(max(looks, 1), base=max(context.remote.poll, 1.0), cap=300.0, jitter=context.clock.jitter())
             code, raised = type(error).__name__, unexpected(error)
             context.storms.warning(
                 str(error), action="batch.trouble", rule=batch.rule, code=code, batch=batch.id, exc_info=raised
@@ -206,7 +208,9 @@ class Track:
         def write(connection: Connection) -> None:
             stalled = batch.stalled_at
             release(connection, batch, due_at=now + pause, attempts=looks, reason=str(error), stalled_at=stalled)
-            record_try(connection, items_held(connection, batch.id), now, tries=looks, error=error, wider=wider)
+            record_try(
+                connection, items_held(connection, batch.id), now, tries=batch.attempts + 1, error=error, wider=wider
+            )
 
         await context.store.write(write)
 

@@ -130,8 +130,8 @@ async def test_connections_are_reused() -> None:
         (413, Permanent, Scope.BATCH),
         (422, Rejected, Scope.BATCH),
         (429, RateLimited, Scope.SERVICE),
-        (500, Transient, Scope.SERVICE),
-        (503, Transient, Scope.SERVICE),
+        (500, Transient, Scope.RULE),
+        (503, Transient, Scope.RULE),
         (307, Unsafe, Scope.SERVICE),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.api import ApiError, Rejected, Rejection, Scope, Transient
+from runflowd.api import ApiError, Rejected, Rejection, Scope
 from runflowd.api.errors import Place
 from runflowd.api.redaction import redact
 from runflowd.api.refusals import explain, refusal, retry_after, storage_refusal
@@ -131,14 +131,6 @@ def test_the_sentence_says_what_where_and_what_to_do() -> None:
         "Top up the balance; work resumes by itself [request req-1]"
     ) == str(error)
     assert isinstance(error, RunflowdError)
-
-
-def test_an_unavailable_model_pauses_its_rule_only() -> None:
-    """Other models go on."""
-    error = refusal(PLACE, httpx.Response(503), b'{"code": "MODEL_UNAVAILABLE"}', scope=Scope.BATCH, ambiguous=True)
-
-    assert isinstance(error, Transient)
-    assert Scope.RULE is error.scope
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ OLD_PROMPT = {"image_url": "${file.url}", "prompt": "old"}
 NOTE: dict[str, str | None] = {"a.jpg.failed.txt": None}
 
 STORIES = {
-    "incident.recorded": Story(partial(failing, route=CREATE, kind="status", status=503), {"a.jpg": "a"}),
+    "incident.recorded": Story(partial(failing, route=CREATE, kind="status", status=503, count=3), {"a.jpg": "a"}),
     "rule.worded:2": Story(
         reworded,
         {"a.jpg": "a"},

@@ -13,7 +13,6 @@ from local_service import InProcess
 from stage_rig import EPOCH, rule, running
 
 from runflowd.core.lifecycle import BatchState, ItemState
-from runflowd.local.control import ledger
 from runflowd.store.retries import Retried, retry
 
 if TYPE_CHECKING:
@@ -55,24 +54,6 @@ async def test_passing_trouble_costs_time_only(tmp_path: Path, route: str, statu
         await rig.settled(1)
 
         assert (rig.outputs(), rig.charged(), open_codes(rig)) == ({"a.jpg"}, [1], set())
-
-
-async def test_one_429_silences_every_rule_for_as_long_as_the_service_says(tmp_path: Path) -> None:
-    """There is one limiter: what a rule was told holds for the others, for every call (scenario 80)."""
-    other = rule(tmp_path / "other", name="other")
-    async with running(tmp_path, rule(tmp_path), other) as rig:
-        rig.switch(faults=strike(CREATE, 429, 1), readings={"retry_after": "seconds"})
-        rig.drop("a.jpg")
-        with anyio.fail_after(60):
-            while not (told := rig.engine.context.incidents.closed_for("service")):
-                await anyio.sleep(0.1)
-        before = sum(ledger(rig.local.service)["requests"].values())
-        rig.drop("../other/in/b.jpg")
-        await anyio.sleep(told - 0.5)
-        after = sum(ledger(rig.local.service)["requests"].values())
-        await rig.settled(2)
-
-        assert (before, [1, 1], set()) == (after, rig.charged(), open_codes(rig))
 
 
 async def test_no_credit_pauses_buying_and_ends_by_itself(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
@@ -17,7 +17,9 @@ import trio
 from failing_calls import Calls, fail_database
 from stage_rig import EPOCH, PATIENT, running
 
+from runflowd.api.client import Runflow
 from runflowd.api.hooks import Hooks
+from runflowd.api.values import Service
 from runflowd.clock import Clock
 from runflowd.config import Notify, Webhook, load
 from runflowd.context import Context, Remote
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from runflowd.api.client import Runflow
     from runflowd.store import Connection
 
 pytestmark = pytest.mark.anyio
@@ -87,9 +88,9 @@ class Desk:
     @asynccontextmanager
     async def life(self, notify: Notify = NOTIFY) -> AsyncIterator[Context]:
         """One life: its start forgets all incidents, and the loop that tells people is at work."""
-        async with open_store(self._folder / "state.db") as store:
+        async with open_store(self._folder / "state.db") as store, Runflow(Service("https://api.test")) as api:
             clock = Clock(self.wall, lambda: 0.0)
-            context = Context(store, clock, Incidents(store, clock), Remote("test", cast("Runflow", None)), {})
+            context = Context(store, clock, Incidents(store, clock), Remote("test", api), {})
             await context.incidents.forget_left({store.owner})
             async with telling(context, self.ear, notify):
                 yield context

@@ -192,7 +192,9 @@ async def running(
     switches = service or {}
     async with (
         LocalService(LocalSettings(folder / "service", url_lifetime=1e9, **switches), clock=wall, send=send) as local,
-        Runflow(Service(BASE, api_key=SecretKey("key")), transport=wire(local.app), limits=PATIENT) as api,
+        Runflow(
+            Service(BASE, api_key=SecretKey("key")), transport=wire(local.app), limits=PATIENT, patient=True
+        ) as api,
         open_store(folder / "state.db") as store,
     ):
         await store.write(lambda connection: free_leases(connection, {store.owner}))
