@@ -71,6 +71,8 @@ def exit_code(error: BaseException) -> Exit | None:
 def _by_kind(known: RunflowdError) -> Exit:
     if isinstance(known.__cause__, PermissionError):
         return Exit.NOT_ALLOWED
+    if getattr(known, "may_come", False):  # a key that is not there yet
+        return Exit.TRY_AGAIN
     if (told := getattr(known, "exit_code", None)) is not None:  # what was refused over the control socket
         return Exit(told)
     names = (base.__name__ for base in type(known).__mro__)

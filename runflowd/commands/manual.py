@@ -20,7 +20,7 @@ EXITS = {
     Exit.FAILED: "failed",
     Exit.USAGE: "usage: no such command or option",
     Exit.SOME_FAILED: "some items failed, or could not be taken; the output says which and why",
-    Exit.TRY_AGAIN: "try again: another daemon holds the state file, the service is silent, "
+    Exit.TRY_AGAIN: "try again: another daemon holds the state file, the service is silent, the key is not there yet, "
     "credit or disk space is short",
     Exit.NOT_ALLOWED: "not allowed: the key was refused, or a permission is missing",
     Exit.CONFIGURATION: "configuration: it has mistakes, is missing, or names what is not installed",

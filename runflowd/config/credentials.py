@@ -31,9 +31,14 @@ class Credential:
 
 
 class CredentialError(RunflowdError):
-    """A key or secret is missing or unusable; the sentence names every place that was looked at."""
+    """A key or secret is missing or unusable; the sentence names every place that was looked at.
 
-    def __init__(self, what: str, reason: str, remedy: str) -> None:
+    `may_come` tells one that is not there yet, such as on a disk that is mounted late in the boot, from one that
+    only an edit can mend.
+    """
+
+    def __init__(self, what: str, reason: str, remedy: str, *, may_come: bool = False) -> None:
+        self.may_come = may_come
         self.what = what
         self.reason = reason
         self.remedy = remedy
@@ -59,6 +64,7 @@ def service_key(config: Config, environment: Mapping[str, str] | None = None) ->
         f"is in none of the three places: $CREDENTIALS_DIRECTORY/{_KEY_CREDENTIAL}, "
         f"service.api_key_file, ${KEY_VARIABLE}",
         "put it into one of them, or write `service: local` to work without an account",
+        may_come=True,
     )
 
 
@@ -106,7 +112,8 @@ def _from_file(path: str, what: str) -> Credential:
             content = stream.read(_LONGEST + 1)
     except OSError as error:
         remedy = "make it readable for the user that runs runflowd, or name another file"
-        raise CredentialError(what, f"cannot be read from {path}: {error.strerror}", remedy) from error
+        reason = f"cannot be read from {path}: {error.strerror}"
+        raise CredentialError(what, reason, remedy, may_come=True) from error
 
     warning = f"{what} in {path} can be read by everyone on this machine; run chmod 600 {path}"
 
@@ -117,7 +124,7 @@ def _usable(text: str, what: str, source: str) -> str:
     """The secret without the white space that editors add; anything else odd would fail far from here."""
     secret = text.strip()
     if not secret:
-        raise CredentialError(what, f"in {source} is empty", "write the key there, on one line")
+        raise CredentialError(what, f"in {source} is empty", "write the key there, on one line", may_come=True)
     if len(secret) > _LONGEST or not all("!" <= char <= "~" for char in secret):
         raise CredentialError(what, f"in {source} is no key", "it must be one line of plain letters and signs")
 

@@ -5,8 +5,10 @@ Whoever may open the socket may ask; that is a matter of its mode and of the fol
 
 from __future__ import annotations
 
+import grp
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -31,8 +33,6 @@ from runflowd.web.bodies import BodyRefused, read_body
 from runflowd.web.serving import Serving
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from anyio.abc import TaskStatus
     from starlette.requests import Request
     from starlette.types import ASGIApp
@@ -51,9 +51,11 @@ MOST_LOOKS = 100
 """Folders hinted at after a command; intake finds the others by itself."""
 
 MODE, MODE_OF_SERVICE = 0o600, 0o660
-"""The user's own daemon obeys the user. The system's obeys its group as well, so that operators need no
-root; that group has nobody in it unless the administrator adds them, and its runtime directory is closed
-to the rest."""
+"""The user's own daemon obeys the user. The system's obeys the group OPERATORS as well, so that operators need no
+root; without that group it obeys its user alone."""
+
+OPERATORS = "runflowd-operators"
+"""The group that may give orders to the system's daemon. Whoever drops files is in another one."""
 
 
 class Control:
@@ -144,10 +146,20 @@ async def serve_control(control: Control, source: Path, *, task_status: TaskStat
 
 def _listen(path: Path) -> Bound:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = MODE_OF_SERVICE if os.environ.get("RUNTIME_DIRECTORY") else MODE
     with short(path) as reachable:
-        bound = bind_unix(reachable, mode)
+        bound = bind_unix(reachable, MODE)
+        if os.environ.get("RUNTIME_DIRECTORY"):
+            _open_to_operators(reachable)
     return Bound(bound.socket, str(path))
+
+
+def _open_to_operators(path: str) -> None:
+    try:
+        os.chown(path, -1, grp.getgrnam(OPERATORS).gr_gid)
+        Path(path).chmod(MODE_OF_SERVICE)
+    except (KeyError, PermissionError) as trouble:
+        why = f"only its own user may use the control socket: there is no group {OPERATORS}, or runflowd is not in it"
+        log.warning(why, action="control.closed_to_group", reason=str(trouble))
 
 
 def _asked(body: bytes) -> tuple[str, Parameters]:

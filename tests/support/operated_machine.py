@@ -66,14 +66,11 @@ class Operated:
     def type(self, text: str, typed: str = "") -> None:
         """Have a shell run these lines, which may read `typed`; the first that fails is an error."""
         shell = ["env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/root", "LC_ALL=C.UTF-8"]
-        done = subprocess.run(
-            [*self._booted.entered(), *shell, "sh", "-euc", text],
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        command = [*self._booted.entered(), *shell, "sh", "-euc", text]
+        try:
+            done = subprocess.run(command, input=typed, capture_output=True, text=True, timeout=120, check=False)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{text}\ndoes not end:\n{self._booted.story()}") from None
         said = f"{done.stdout}{done.stderr}"
         assert 0 == done.returncode, f"{text}\nended by {done.returncode}:\n{said}\n{self._booted.story()}"
 

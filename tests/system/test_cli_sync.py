@@ -200,13 +200,13 @@ def test_a_silent_service_is_try_again(desk: Desk) -> None:
     assert (75, True) == (said.code, "nothing is lost" in said.err)
 
 
-def test_a_missing_key_is_a_matter_of_configuration(desk: Desk) -> None:
-    """The three places a key may be in are named."""
+def test_a_missing_key_may_come_later(desk: Desk) -> None:
+    """The three places a key may be in are named; a service manager tries again."""
     desk.configure({"url": "https://api.runflow.io"})
 
     said = desk.run("sync")
 
-    assert (78, True) == (said.code, "$RUNFLOW_API_KEY" in said.err)
+    assert (75, True) == (said.code, "$RUNFLOW_API_KEY" in said.err)
 
 
 def test_a_key_that_may_not_be_read_is_not_allowed(desk: Desk) -> None:

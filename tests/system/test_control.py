@@ -255,8 +255,8 @@ def test_sync_does_not_wait_for_a_paused_rule(desk: Desk) -> None:
     assert ("ready" in listed, "Paused: rule one" in listed) == (True, True)
 
 
-def test_under_a_service_manager_the_group_may_ask_as_well(desk: Desk) -> None:
-    """The socket lies in the runtime directory, open to the group, and a command finds it there."""
+def test_under_a_service_manager_without_operators_the_daemon_obeys_its_user_alone(desk: Desk) -> None:
+    """The socket lies in the runtime directory, closed to every group, and a command finds it there."""
     runtime = desk.folder / "run"
     runtime.mkdir()
     env = {"RUNTIME_DIRECTORY": str(runtime)}
@@ -264,7 +264,7 @@ def test_under_a_service_manager_the_group_may_ask_as_well(desk: Desk) -> None:
         mode = stat.S_IMODE((runtime / "control.sock").stat().st_mode)
         found = desk.call("status", "--json", env=env).json["daemon"]
 
-    assert (0o660, True) == (mode, found is not None)
+    assert (0o600, True) == (mode, found is not None)
 
 
 def test_without_a_place_for_the_socket_the_daemon_works(desk: Desk) -> None:

@@ -29,6 +29,8 @@ ACCEPTED = {
     "PrivateUsers=": "owners of files must be seen as they are",
     "IPAddressDeny=": "the service's addresses are not known beforehand",
     "DeviceAllow=": "the usual pseudo devices, such as /dev/urandom",
+    "SupplementaryGroups=": "operators may use the control socket, and nobody else in their name",
+    "SystemCallFilter=~@privileged": "the control socket is given to the operators; without capabilities to no other",
     "UMask=": "the group may change results",
 }
 """What `systemd-analyze security` finds exposed, and why it has to be."""
