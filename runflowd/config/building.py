@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from runflowd.config.crosscheck import DEFAULT_INPUT, absolute
+from runflowd.config.crosscheck import DEFAULT_INPUT
 from runflowd.config.document import MoveSection, SharedSection
+from runflowd.config.folders import absolute
 from runflowd.config.sections import HOSTED_URL, LimitsSection, LogSection
 from runflowd.config.snapshot import (
     Callbacks,

@@ -1,18 +1,16 @@
 """What no single field can tell: whether the parts of a configuration fit together.
 
 These checks read the document as written, before it is known to be valid, so that their findings
-stand in the same report as those about single fields. Folders are compared with symbolic links
-resolved, because the kernel will resolve them too, and by device and inode, because of bind mounts.
+stand in the same report as those about single fields.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
-from runflowd.config.aliases import Aliases, upwards
 from runflowd.config.fields import is_loopback
+from runflowd.config.folders import check_folders
 from runflowd.config.mistakes import Mistake
 from runflowd.core.recipe import FILE_URL, placeholders, references_in, sends_the_file, template_problems
 
@@ -24,11 +22,6 @@ if TYPE_CHECKING:
 
 DEFAULT_INPUT = {"image_url": f"${{{FILE_URL}}}"}
 """What a rule without `input` sends: nearly every model calls its image so."""
-
-
-def absolute(text: str, base: str) -> str:
-    """A folder as written, made absolute against the configuration's own folder; `~` is the home folder."""
-    return os.path.normpath(os.path.join(base, os.path.expanduser(text)))  # noqa: PTH111, PTH118  # text, not Path: bytes survive
 
 
 def cross_check(data: Mapping[str, Any], base: str) -> Iterator[Mistake]:
@@ -45,7 +38,7 @@ def cross_check(data: Mapping[str, Any], base: str) -> Iterator[Mistake]:
         yield from _input(("rules", name), rule)
         yield from _home(("rules", name), rule)
         yield from _vanishing(("rules", name), {**defaults, **rule})
-    yield from _folders(list(_places(rules, defaults, base)), _state(data, base))
+    yield from check_folders(rules, defaults, state=data.get("state"), base=base)
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -124,83 +117,3 @@ def _vanishing(path: Path, rule: dict[str, Any]) -> Iterator[Mistake]:
     if taken_away and rule.get("on_delete") == "remove":
         message = "with on_delete: remove would remove each result with its source; keep one of them"
         yield Mistake((*path, "after"), message, at_key=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A folder that the document names, with links resolved, and what the rule does there."""
-
-    rule: str
-    role: str
-    path: Path
-    real: str
-
-
-def _places(rules: dict[str, dict[str, Any]], defaults: dict[str, Any], base: str) -> Iterator[_Place]:
-    for name, rule in rules.items():
-        for role in ("watch", "output"):
-            folder = rule.get(role)
-            if _is_path(folder):
-                yield _Place(name, role, ("rules", name, role), _real(folder, base))
-        own = rule.get("after") is not None
-        move = _mapping(rule.get("after") if own else defaults.get("after")).get("move")
-        if _is_path(move):
-            path: Path = ("rules", name, "after", "move") if own else ("defaults", "after", "move")
-            yield _Place(name, "after.move", path, _real(move, base))
-
-
-def _state(data: Mapping[str, Any], base: str) -> str:
-    state = data.get("state")
-
-    return _real(state, base) if _is_path(state) else ""
-
-
-def _is_path(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and bool(value.strip()) and "\0" not in value
-
-
-def _real(text: str, base: str) -> str:
-    return os.path.realpath(absolute(text, base))
-
-
-_CLASHES = {
-    ("watch", "watch"): "one file would be bought twice; give each rule a folder of its own",
-    ("output", "watch"): "results would be taken for new files and bought again; put them elsewhere",
-    ("watch", "output"): "results would be taken for new files and bought again; put them elsewhere",
-    ("output", "output"): "results could overwrite each other; give each rule a folder of its own",
-    ("after.move", "watch"): "moved sources would be taken for new files; move them elsewhere",
-    ("watch", "after.move"): "moved sources would be taken for new files; move them elsewhere",
-    ("after.move", "output"): "moved sources could overwrite results; move them elsewhere",
-}
-
-
-def _folders(places: list[_Place], state: str) -> Iterator[Mistake]:
-    """Every pair of folders that must not hold one another but do."""
-    by_folder: dict[str, list[_Place]] = {}
-    for place in places:
-        by_folder.setdefault(place.real, []).append(place)
-    order = {id(place): number for number, place in enumerate(places)}
-
-    aliases = Aliases(by_folder)
-    for inner in places:
-        held = [(folder, "", folder == inner.real) for folder in upwards(inner.real)]
-        for folder, way, same in (*held, *aliases.holding(inner.real)):
-            for outer in by_folder.get(folder, ()):
-                if inner is outer or (same and order[id(inner)] < order[id(outer)] and inner.role == outer.role):
-                    continue
-                yield from _clash(inner, outer, same=same, way=way)
-    for folder in upwards(state) if state else ():
-        for outer in by_folder.get(folder, ()):
-            if outer.role == "watch":
-                yield Mistake(("state",), f"lies in the watched folder of {outer.rule}; put it elsewhere")
-
-
-def _clash(inner: _Place, outer: _Place, *, same: bool, way: str) -> Iterator[Mistake]:
-    reason = _CLASHES.get((inner.role, outer.role))
-    mirrored = same and inner.role == "watch" and outer.role != "watch"
-    if reason is None or mirrored:
-        return
-    whose = f"{outer.role} of this rule" if inner.rule == outer.rule else f"{outer.role} of rule {outer.rule}"
-    relation = "is the same folder as" if same else "lies inside"
-    by = f" by another path, {way}" if way else ""
-    yield Mistake(inner.path, f"{relation} {whose}{by}; {reason}", other=outer.path)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runflowd.config.credentials import CredentialError, notify_secret
+from runflowd.core.chains import beside, makers
 from runflowd.core.model import AfterKind, Existing, OnDelete, Rule, WatchMode
 from runflowd.core.notices import Kind
 from runflowd.core.recipe import placeholders, sends_the_file
@@ -30,6 +31,8 @@ def describe(config: Config) -> list[str]:
         sentences.append("There are no rules, so nothing is watched.")
     for rule in config.rules:
         sentences += _rule(rule)
+        sentences += _taken(config, rule)
+    sentences += _together(config)
     sentences += _notify(config.notify)
     if config.disabled:
         sentences.append(f"Turned off: {', '.join(config.disabled)}.")
@@ -92,6 +95,32 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield f"{say}{_timing(rule)}"
     yield f"{say}{_batches(rule)}"
     yield from (f"{say}{sentence}" for sentence in _unusual(rule))
+
+
+def _taken(config: Config, rule: Rule) -> Iterator[str]:
+    if found := makers(config.rules, rule):
+        names = _and([each.name for each in found])
+        yield f"{rule.name}: takes what {names} makes; drafts and notes in that folder are left alone."
+
+
+def _together(config: Config) -> Iterator[str]:
+    """Rules over one folder: one look at it serves all, and each is a wish of its own."""
+    told: set[str] = set()
+    for rule in config.rules:
+        others = beside(config.rules, rule)
+        if not others or rule.watch in told:
+            continue
+        told.add(rule.watch)
+        yield (
+            f"{_and([each.name for each in (rule, *others)])} watch the same folder, {rule.watch}: a file that several "
+            "of them take is bought by each, and its results are theirs alone."
+        )
+        if rule.after.kind is not AfterKind.KEEP:
+            yield f"a source in {rule.watch} goes once every rule that takes it is done with it."
+
+
+def _and(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _files(rule: Rule) -> str:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from runflowd import files
+from runflowd.core.chains import is_within, takers
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import failure_note, marked
+from runflowd.deliver.disposal import Disposal, unserved
 from runflowd.deliver.notes import note_for
 from runflowd.failpoints import reach
 from runflowd.store.facts import output_written
@@ -30,6 +32,7 @@ class Closing:
     def __init__(self, context: Context, outlets: Outlets) -> None:
         self._context = context
         self._outlets = outlets
+        self._disposal = Disposal()
 
     async def succeed(self, item: Item, rule: Rule, placed: list[str]) -> None:
         """Close an item. The row says done only after everything else was done."""
@@ -38,8 +41,10 @@ class Closing:
             reach("note.removed")
         detail = f"result: {', '.join(placed)}"
         if rule.after.kind is not AfterKind.KEEP and item.current:
-            await self._context.store.write(lambda connection: self._stands(connection, item, rule, placed))
-            detail += await self._dispose(item, rule)
+            unserved = await self._record_results(item, rule, placed)
+            waits = f"; the source stays until rule {', '.join(unserved)} is done with it"
+            detail += waits if unserved else await self._dispose(item, rule)
+        self._hint_takers(rule, placed)
 
         def write(connection: Connection) -> None:
             self._stands(connection, item, rule, placed)
@@ -48,6 +53,23 @@ class Closing:
         await self._context.store.write(write)
         reach("output.recorded")
         log.info("delivered", action="item.done", rule=item.rule, path=item.path, outputs=placed)
+
+    async def _record_results(self, item: Item, rule: Rule, placed: list[str]) -> list[str]:
+        """Put on record that the results stand; give the rules over the same folder that want the source still."""
+        others = self._disposal.others(self._context.rules, rule, item.path)
+
+        def write(connection: Connection) -> list[str]:
+            self._stands(connection, item, rule, placed)
+            return unserved(connection, others, item)
+
+        return await self._context.store.write(write)
+
+    def _hint_takers(self, rule: Rule, placed: list[str]) -> None:
+        """Let the rules that take these results look for them, before the item counts as done."""
+        for taker in takers(self._context.rules.values(), rule):
+            for path in (f"{rule.output}/{relative}" for relative in placed):
+                if is_within(path, taker.watch):
+                    self._context.look(taker.name, path[len(taker.watch) + 1 :])
 
     def _stands(self, connection: Connection, item: Item, rule: Rule, placed: list[str]) -> None:
         """The result is there: whoever follows may take it, however long the source cannot be disposed of."""

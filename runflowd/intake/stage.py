@@ -10,6 +10,7 @@ import structlog
 
 from runflowd.bell import Bell
 from runflowd.context import LONGEST_NAP, Context
+from runflowd.core.chains import own_outputs
 from runflowd.errors import StoreError
 from runflowd.intake.accept import READERS, Accepting
 from runflowd.intake.hints import Hints
@@ -203,7 +204,7 @@ class Intake:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS + per_rule * len(rules)
         if self.watcher is not None:
             roots = [shelf.rule.watch for shelf in self._shelves.values() if shelf.by_events]
-            await self.watcher.set_roots(roots, ignore=[rule.output for rule in rules.values()])
+            await self.watcher.set_roots(roots, ignore=own_outputs(rules.values()))
 
     async def _worded(self, shelf: Shelf) -> bool:
         """Whether it is known what files of this rule are to be sent as; what waits is worded anew if that changed."""

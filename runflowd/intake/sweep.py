@@ -8,6 +8,7 @@ import structlog
 
 from runflowd import files
 from runflowd.asking import PATIENCE
+from runflowd.core.chains import makers
 from runflowd.errors import StoreError
 from runflowd.incidents import Trouble, watch_scope
 from runflowd.intake.first_sight import FirstSight
@@ -15,6 +16,7 @@ from runflowd.intake.left_out import forget_left_out
 from runflowd.intake.output_places import OUTPUT_INSIDE, outputs_of
 from runflowd.intake.removal import remove_outputs
 from runflowd.intake.roots import recognise, strangeness
+from runflowd.store.roots import roots_of
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -77,6 +79,8 @@ class Sweeping:
         try:
             roots = await recognise(self._context, shelf)
         except files.Missing:
+            if await self._made_for_results(shelf):
+                return await self._recognised(shelf)
             shelf.lose()
             await self._root_missing(shelf)
             return False
@@ -90,6 +94,19 @@ class Sweeping:
             await self._tell(strangeness(shelf.rule, roots))
             return False
         shelf.roots = roots
+        return True
+
+    async def _made_for_results(self, shelf: Shelf) -> bool:
+        """Make the folder of a rule that takes what another is still to make; never one that was there before."""
+        rule = shelf.rule
+        if not makers(self._context.rules.values(), rule):
+            return False
+        if (await self._context.store.read(lambda connection: roots_of(connection, rule.name))).folders:
+            return False
+        try:
+            await shelf.asking.ask(files.ensure_root, rule.watch)
+        except files.FileTrouble:
+            return False  # the incident of the missing folder says so
         return True
 
     async def _tell_whether_whole(self, shelf: Shelf) -> None:

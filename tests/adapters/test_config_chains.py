@@ -1,0 +1,109 @@
+"""Several rules over one folder, and rules that take what others make: what may be, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runflowd.config import describe, load
+from runflowd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runflowd.config import Config
+
+
+def loaded(folder: Path, **rules: str) -> Config:
+    lines = [f"  {name}: {{{text}, model: m/n}}" for name, text in rules.items()]
+    (config := folder / "runflowd.yaml").write_text("\n".join(["service: local", "rules:", *lines, ""]))
+    return load(config)
+
+
+def problems(folder: Path, **rules: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        loaded(folder, **rules)
+    return [f"{each.where}: {each.message}" for each in caught.value.problems]
+
+
+def test_two_rules_may_watch_one_folder(tmp_path: Path) -> None:
+    """Each with an output of its own; `check` says what that costs (scenario 143)."""
+    config = loaded(tmp_path, one="watch: in, output: a", two="watch: in/, output: b")
+    (told,) = [line for line in describe(config) if "one and two" in line]
+
+    assert told == (
+        f"one and two watch the same folder, {tmp_path}/in: a file that several of them take is bought by each, and its "
+        "results are theirs alone."
+    )
+
+
+@pytest.mark.parametrize("output", ["a", "a/deeper", "."])
+def test_their_outputs_must_differ(tmp_path: Path, output: str) -> None:
+    """Else one would replace the results of the other (scenario 143)."""
+    found = problems(tmp_path, one="watch: x/in, output: a", two=f"watch: x/in, output: {output}")
+
+    assert any("of rule" in line for line in found)
+
+
+@pytest.mark.parametrize("after", ["after: keep", "after: {move: done}", "overwrite: true"])
+def test_rules_over_one_folder_dispose_of_it_alike(tmp_path: Path, after: str) -> None:
+    """A source is deleted once, for all of them (scenario 143)."""
+    (found,) = problems(tmp_path, one="watch: in, output: a, after: delete", two=f"watch: in, output: b, {after}")
+
+    assert found.startswith(("rules.two.after: ", "rules.two.watch: "))
+    assert "rule one" in found
+
+
+def test_the_same_disposal_is_accepted(tmp_path: Path) -> None:
+    """Spelt differently, too (scenario 143)."""
+    rules = {
+        name: f"watch: in, output: {name}, after: {{move: {to}}}"
+        for name, to in {"a": "done", "b": "x/../done"}.items()
+    }
+
+    assert 2 == len(loaded(tmp_path, **rules).rules)
+
+
+@pytest.mark.parametrize("watch", ["b", "b/", "b/deep"])
+def test_a_rule_may_take_what_another_makes(tmp_path: Path, watch: str) -> None:
+    """Its output folder, or one below (scenario 143)."""
+    config = loaded(tmp_path, one="watch: a, output: b", two=f"watch: {watch}, output: c")
+
+    assert "two: takes what one makes; drafts and notes in that folder are left alone." in describe(config)
+
+
+@pytest.mark.parametrize(
+    ("rules", "path"),
+    [
+        ({"one": "watch: a, output: b", "two": "watch: b, output: a"}, "one -> two -> one"),
+        ({"one": "watch: a/x, output: b", "two": "watch: b/y, output: a"}, "one -> two -> one"),
+        (
+            {"one": "watch: a, output: b", "two": "watch: b, output: c", "three": "watch: c, output: a"},
+            "one -> two -> three -> one",
+        ),
+        ({"one": "watch: link/x, output: b", "two": "watch: b, output: real"}, "one -> two -> one"),
+        ({"first": "watch: z, output: a", "one": "watch: a, output: b", "two": "watch: b, output: a/x"}, None),
+    ],
+)
+def test_a_loop_is_refused_with_its_way(tmp_path: Path, rules: dict[str, str], path: str | None) -> None:
+    """It would buy its own results for ever (scenario 143)."""
+    (tmp_path / "real/x").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    found = problems(tmp_path, **rules)
+
+    assert path is None or 1 == sum(path in line for line in found), found
+
+
+def test_a_long_chain_is_no_loop(tmp_path: Path) -> None:
+    """Nor are two ways to one folder (scenario 143)."""
+    rules = {f"r{number}": f"watch: f{number}, output: f{number + 1}" for number in range(40)}
+
+    assert 42 == len(loaded(tmp_path, **rules, x="watch: f0, output: g", y="watch: g, output: h").rules)
+
+
+def test_an_output_inside_a_watched_folder_is_still_refused(tmp_path: Path) -> None:
+    """A rule that watches more than the other makes would take what others put there for results (scenario 143)."""
+    (found,) = problems(tmp_path, one="watch: a, output: b/deep", two="watch: b, output: c")
+
+    assert found.startswith("rules.one.output: lies inside watch of rule two; ")
