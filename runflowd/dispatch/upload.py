@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,7 +12,7 @@ from runflowd.failpoints import reach
 from runflowd.store.facts import UploadedAsset, find_asset, save_asset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
     from runflowd.api.values import Asset
     from runflowd.context import Context
@@ -40,6 +41,7 @@ class Uploads:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._room = anyio.CapacityLimiter(context.limits.uploads)
+        self._under_way: dict[tuple[str, str], anyio.Lock] = {}
 
     async def url_of(self, content: Content, known: UploadedAsset | None) -> str:
         """A signed URL of a content at the service, uploading it if need be.
@@ -50,13 +52,33 @@ class Uploads:
         """
         if known and 0 <= self._context.clock.wall() - known.confirmed_at < FRESH:
             return known.url
-        async with self._room:
-            asset = await self._renewed(known) if known else None
-            asset = asset or await self._persistently(content)
-        # Recording waits for the disk, so it does not keep the next file from the network.
-        await self._save(asset, content.key, content.mime)
+        async with self._alone(content):
+            # Another batch may have brought it since this one asked what is known.
+            if url := await self._just_uploaded(content):
+                return url
+            async with self._room:
+                asset = await self._renewed(known) if known else None
+                asset = asset or await self._persistently(content)
+            # Recording waits for the disk, so it does not keep the next file from the network.
+            await self._save(asset, content.key, content.mime)
         reach("asset.recorded")
         return asset.url
+
+    @asynccontextmanager
+    async def _alone(self, content: Content) -> AsyncGenerator[None]:
+        """One upload of a content at a time, as when two rules take the same file."""
+        name = content.key, content.mime
+        turn = self._under_way.setdefault(name, anyio.Lock())
+        async with turn:
+            try:
+                yield
+            finally:
+                if not turn.statistics().tasks_waiting:
+                    self._under_way.pop(name, None)
+
+    async def _just_uploaded(self, content: Content) -> str:
+        known = (await self.known([content])).get(content.key)
+        return known.url if known and 0 <= self._context.clock.wall() - known.confirmed_at < FRESH else ""
 
     async def known(self, contents: Iterable[Content]) -> dict[str, UploadedAsset]:
         """What the service was given before, by content: one look into the store for all of a batch."""

@@ -30,7 +30,8 @@ from runflowd.files.identity import identify, mark_folder
 from runflowd.files.marking import mark_of, set_mark
 from runflowd.files.placing import copy, move, remove, remove_note, write_note
 from runflowd.files.reading import FileSource, hash_file, image_source, read_chunks, stat
-from runflowd.files.scan import Listing, Skipped, scan_directory, walk
+from runflowd.files.scan import Listing, Skipped, scan_directory, scan_with_identity, walk
+from runflowd.files.shared_scan import SharedScans
 from runflowd.files.trying import try_writing
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "NotAFile",
     "OwnOutput",
     "ReadOnly",
+    "SharedScans",
     "Skipped",
     "Taken",
     "TooBig",
@@ -69,6 +71,7 @@ __all__ = [
     "require_space",
     "root_identity",
     "scan_directory",
+    "scan_with_identity",
     "set_mark",
     "start_draft",
     "stat",

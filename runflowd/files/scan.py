@@ -15,6 +15,8 @@ from runflowd.files.identity import MARK_FILE
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
 
+    Scan = Callable[[str, str], tuple["Listing", tuple[int, int] | None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -54,12 +56,18 @@ def scan_directory(root: str, relative: str = "") -> Listing:
     return _scan(root, relative)[0]
 
 
+def scan_with_identity(root: str, relative: str) -> tuple[Listing, tuple[int, int] | None]:
+    """The same, and the device and inode of the folder; None if it could not be opened."""
+    return _scan(root, relative)
+
+
 def walk(
     root: str,
     start: str = "",
     *,
     enter: Callable[[str], bool] | None = None,
     avoid: Container[tuple[int, int]] = (),
+    scan: Scan = scan_with_identity,
 ) -> Iterator[Listing]:
     """List `start` and all folders beneath it, one listing each, parents first.
 
@@ -74,7 +82,7 @@ def walk(
     pending = [start]
     seen: set[tuple[int, int]] = set()
     while pending:
-        listing, identity = _scan(root, pending.pop())
+        listing, identity = scan(root, pending.pop())
         if identity is not None and identity in seen:
             continue
         if identity is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio
 
-from runflowd.core.chains import downstream
+from runflowd.core.chains import beside, downstream
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.recipe import FileFacts, recipe_hash, resolve
@@ -17,7 +18,7 @@ from runflowd.intake.left_out import remove_notes
 from runflowd.intake.reading import Good, Refused, Unfinished, look_at, read_all, restless
 from runflowd.intake.roots import stands
 from runflowd.store.arrivals import Arrival, arrive, set_aside
-from runflowd.store.items import item_at
+from runflowd.store.items import item_at, known_contents
 from runflowd.store.own_results import OWN_RESULT, own_result
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Accepting:
         async def read(rested: dict[str, Stat]) -> None:
             limit = self._context.limits.upload_size
             for path, found in await shelf.asking.ask(
-                read_all, shelf.rule, rested, limit, shelf.matcher.promises, shelf.asking.heard
+                read_all, shelf.rule, rested, limit, shelf.matcher.promises, known, shelf.asking.heard
             ):
                 match self._judged(shelf, path, rested[path], found):
                     case Good() as whole:
@@ -63,6 +64,8 @@ class Accepting:
                         pass
 
         rested = await self._at_rest(shelf, paths, refused)
+        others = [each.name for each in beside(self._context.rules.values(), shelf.rule)]
+        known = await self._context.store.read(partial(known_contents, rules=others, rested=rested)) if others else {}
         async with anyio.create_task_group() as group:
             for share in _shares(rested, READERS):
                 group.start_soon(read, share)

@@ -79,7 +79,7 @@ class Hints:
             if shelf.matcher.prunes(look.folder):
                 continue
             shelf.suspects.heard(look.folder, deep=look.deep)
-            await self._looking.tree(shelf, look.folder, deep=look.deep)
+            await self._looking.tree(shelf, look.folder, deep=look.deep, since=shelf.look_since)
             if look.deep and again and len(self._second_looks) < MAX_HINTS:
                 self._second_looks.append((self._context.clock.now() + SECOND_LOOK, look))
             elif look.deep and again:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runflowd.core.missed import Suspects
     from runflowd.core.model import Stat
     from runflowd.files import Listing
+    from runflowd.files.scan import Scan
     from runflowd.intake.shelf import Shelf
     from runflowd.store import Connection
     from runflowd.store.connection import Row
@@ -47,9 +48,12 @@ class Looking:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def tree(self, shelf: Shelf, start: str, *, deep: bool, suspects: Suspects | None = None) -> set[str]:
+    async def tree(
+        self, shelf: Shelf, start: str, *, deep: bool, since: int = 0, suspects: Suspects | None = None
+    ) -> set[str]:
         """Look at a folder, and with `deep` at all beneath it; give the folders that were read whole.
 
+        Where other rules watch the same folder, listings that were begun later than `since` are shared with them.
         With `suspects`, events should have told of whatever is new. A root that is not the one that was recognised
         makes the shelf `lose` it, and what was read then does not count.
         """
@@ -57,7 +61,8 @@ class Looking:
         if shelf.roots is None or shelf.roots.is_strange(start):
             return seen
         await shelf.outputs.look(outputs_of(shelf.rule, self._context.rules.values()))
-        walking = folders_of(shelf, start, deep=deep)
+        scan = files.scan_with_identity if shelf.scans is None else shelf.scans.since(since)
+        walking = folders_of(shelf, start, deep=deep, scan=scan)
         while page := await self._next_page(shelf, walking):
             await self._compare(shelf, page, suspects)
             seen.update(listing.relative for listing in page if listing.trouble is None)
@@ -176,14 +181,16 @@ def _folders_below(connection: Connection, rule: str, after: bytes) -> list[Row]
     return connection.all("folders_below", rule=rule, after=after, limit=FOLDERS)
 
 
-def folders_of(shelf: Shelf, start: str = "", *, deep: bool = True) -> Iterator[Listing]:
+def folders_of(
+    shelf: Shelf, start: str = "", *, deep: bool = True, scan: Scan = files.scan_with_identity
+) -> Iterator[Listing]:
     """The folders of a rule, read one by one: none where the rule takes nothing, no disk that is another one."""
 
     def enters(path: str) -> bool:
         strange = shelf.roots is None or path in shelf.roots.strange
         return deep and not strange and not shelf.matcher.prunes(path)
 
-    return files.walk(shelf.rule.watch, start, enter=enters, avoid=shelf.outputs)
+    return files.walk(shelf.rule.watch, start, enter=enters, avoid=shelf.outputs, scan=scan)
 
 
 def _read_page(root: str, roots: Roots | None, walking: Iterator[Listing]) -> list[Listing] | None:

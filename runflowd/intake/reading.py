@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd import files
@@ -13,7 +14,7 @@ from runflowd.errors import ConfigError
 from runflowd.intake.overrides import Overrides
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runflowd.core.model import Json, Rule, Stat
     from runflowd.core.settle import StillChanging
@@ -54,6 +55,8 @@ class Refused:
     reason: str
 
 
+_NOTHING: Mapping[str, tuple[str, str]] = MappingProxyType({})
+
 Finding: TypeAlias = Good | Unfinished | Refused | None
 
 
@@ -76,14 +79,18 @@ def read_all(
     rested: dict[str, Stat],
     limit: int,
     promises: Callable[[str], bool],
+    known: Mapping[str, tuple[str, str]] = _NOTHING,
     heard: Callable[[], None] = nobody,
 ) -> list[tuple[str, Finding]]:
-    """What each file is, each told to `heard`. `promises` says which were said to be images. Blocking."""
+    """What each file is, each told to `heard`. `promises` says which were said to be images. Blocking.
+
+    `known` are the content and type of files that were read before and are as they were then.
+    """
     overrides = Overrides(rule)
     found: list[tuple[str, Finding]] = []
     for path, stat in rested.items():
-        other = None if promises(path) else _other_media(rule.watch, path, stat)
-        found.append((path, other or _read(rule.watch, path, stat, limit, overrides)))
+        other = None if path in known or promises(path) else _other_media(rule.watch, path, stat)
+        found.append((path, other or _read(rule.watch, path, stat, limit, overrides, known.get(path))))
         heard()
     return found
 
@@ -108,13 +115,13 @@ def _other_media(root: str, path: str, stat: Stat) -> Refused | None:
     return Refused(stat, ItemState.SKIPPED, OTHER_MEDIA, f"{describe(head)}; the rule's model takes images")
 
 
-def _read(root: str, path: str, stat: Stat, limit: int, overrides: Overrides) -> Finding:
+def _read(root: str, path: str, stat: Stat, limit: int, overrides: Overrides, known: tuple[str, str] | None) -> Finding:
     """What a file at rest is, told by its bytes. Blocking."""
     if stat.size > limit:
         reason = f"the file has {stat.size:,} bytes; the service takes at most {limit:,}"
         return Refused(stat, ItemState.FAILED, "TOO_LARGE", reason)
     try:
-        return _read_whole(root, path, stat, overrides)
+        return Good(stat, *known, _overridden(path, overrides)) if known else _read_whole(root, path, stat, overrides)
     except ConfigError as mistake:
         return Refused(stat, ItemState.WAITING, BAD_OVERRIDE, str(mistake))
     except (files.Changed, files.Missing):
@@ -132,5 +139,9 @@ def _read_whole(root: str, path: str, stat: Stat, overrides: Overrides) -> Findi
         return Unfinished(found.reason)
     if isinstance(found, NotAnImage):
         return Refused(stat, ItemState.FAILED, "NOT_AN_IMAGE", found.reason)
-    settings = overrides.of(path.rpartition("/")[0])
+    settings = _overridden(path, overrides)
     return Good(stat, files.hash_file(root, path, stat), found.type.mime, settings)
+
+
+def _overridden(path: str, overrides: Overrides) -> dict[str, Json]:
+    return overrides.of(path.rpartition("/")[0])

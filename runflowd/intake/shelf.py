@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from runflowd.context import Look
     from runflowd.core.model import Reference, Rule
-    from runflowd.files import FileTrouble
+    from runflowd.files import FileTrouble, SharedScans
     from runflowd.store.roots import Roots
 
 TRACKED = 20_000
@@ -43,7 +43,8 @@ class Shelf:
     next sweep must make up for it soon, `hears` that they should have told of all that the present sweep finds.
     `looks` are the folders that hints point at, and whether each deserves a second look. It is `attended` while
     those are followed and what rests is taken, `late` when the others go on without it, and `more` says that
-    there was more to do than fits into a turn.
+    there was more to do than fits into a turn. `scans` are shared with the other rules over the same folder, if there
+    are any; listings begun after `sweep_since` and `look_since` are new enough for the present sweep and looks.
     """
 
     rule: Rule
@@ -72,6 +73,9 @@ class Shelf:
     attended: bool = False
     late: bool = False
     more: bool = False
+    scans: SharedScans | None = None
+    sweep_since: int = 0
+    look_since: int = 0
     asking: Asking = field(default_factory=Asking)
 
     @classmethod

@@ -12,6 +12,7 @@ from runflowd.bell import Bell
 from runflowd.context import LONGEST_NAP, Context
 from runflowd.core.chains import own_outputs
 from runflowd.errors import StoreError
+from runflowd.files import SharedScans
 from runflowd.intake.accept import READERS, Accepting
 from runflowd.intake.hints import Hints
 from runflowd.intake.look import Looking
@@ -105,9 +106,11 @@ class Intake:
             await self._follow_rules()
         await self._hints.deal(self._shelves)
         now = self._context.clock.now()
+        due = {shelf.rule.watch for shelf in self._shelves.values() if not shelf.sweeping and shelf.sweep_due <= now}
         for shelf in self._shelves.values():
-            if not shelf.sweeping and shelf.sweep_due <= now:
+            if not shelf.sweeping and shelf.rule.watch in due:
                 shelf.sweeping = True
+                shelf.sweep_since = shelf.scans.begun if shelf.scans else 0
                 shelf.hears, shelf.deaf, shelf.again = self._hears(shelf), False, False
                 group.start_soon(self._sweeping.sweep, shelf)
         more = await self._attend_all(group)
@@ -121,9 +124,13 @@ class Intake:
         A rule whose folder is slow or silent is not waited for. It rings when it is done.
         """
         begun = [shelf for shelf in self._shelves.values() if not shelf.attended]
+        together: dict[str, list[Shelf]] = {}
         for shelf in begun:
             shelf.attended = True
-            group.start_soon(self._attend, shelf)
+            shelf.look_since = shelf.scans.begun if shelf.scans else 0
+            together.setdefault(shelf.rule.watch, []).append(shelf)
+        for shelves in together.values():
+            group.start_soon(self._attend_together, shelves)
         with anyio.move_on_after(TURN):
             while any(shelf.attended for shelf in begun):
                 await self._attended.wait(TURN)
@@ -131,6 +138,11 @@ class Intake:
             shelf.late = shelf.attended
             await tell_silence(self._context, shelf)
         return any(shelf.more for shelf in begun if not shelf.late)
+
+    async def _attend_together(self, shelves: list[Shelf]) -> None:
+        """Rules over one folder go one after the other: what the first has read, the others need not read."""
+        for shelf in shelves:
+            await self._attend(shelf)
 
     async def _attend(self, shelf: Shelf) -> None:
         """Look where hints of this rule point, and take what has come to rest: a page of each."""
@@ -198,6 +210,9 @@ class Intake:
         for name, rule in rules.items():
             if name not in self._shelves or self._shelves[name].rule != rule:
                 self._shelves[name] = await anyio.to_thread.run_sync(Shelf.of, rule)
+        for shelf in self._shelves.values():
+            shared = [each.scans for each in self._shelves.values() if each.rule.watch == shelf.rule.watch]
+            shelf.scans = next(filter(None, shared), SharedScans()) if len(shared) > 1 else None
         self._rules = rules
         # What hangs keeps its threads; the others, and the state file, need some as well.
         per_rule = THREADS_PER_RULE + self._context.limits.downloads

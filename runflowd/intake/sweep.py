@@ -65,7 +65,7 @@ class Sweeping:
                 return
         shelf.inside = {}
         suspects = shelf.suspects if shelf.hears else None
-        seen = await self._looking.tree(shelf, "", deep=True, suspects=suspects)
+        seen = await self._looking.tree(shelf, "", deep=True, since=shelf.sweep_since, suspects=suspects)
         if shelf.roots is not None:
             await self._tell_whether_whole(shelf)
             await self._looking.vanished(shelf, seen)

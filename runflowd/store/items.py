@@ -15,7 +15,7 @@ from runflowd.store.claims import Claim, Claimable, hold, run_held
 from runflowd.store.history import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from runflowd.store.connection import Connection, Row
 
@@ -129,6 +129,19 @@ def item_at(connection: Connection, rule: str, path: str) -> Item | None:
     """The current item of a path."""
     row = connection.one("item_at", rule=rule, **split(path))
     return item_from(row) if row else None
+
+
+def known_contents(
+    connection: Connection, rules: Iterable[str], rested: Mapping[str, Stat]
+) -> dict[str, tuple[str, str]]:
+    """Content and type of the files that other rules have read just as they are, by path."""
+    found: dict[str, tuple[str, str]] = {}
+    for rule in rules:
+        for path in rested.keys() - found.keys():
+            item = item_at(connection, rule, path)
+            if item is not None and item.content is not None and item.stat == rested[path]:
+                found[path] = item.content, item.mime
+    return found
 
 
 def item_by_id(connection: Connection, number: int) -> Item | None:

@@ -33,8 +33,8 @@ def test_two_rules_may_watch_one_folder(tmp_path: Path) -> None:
     (told,) = [line for line in describe(config) if "one and two" in line]
 
     assert told == (
-        f"one and two watch the same folder, {tmp_path}/in: a file that several of them take is bought by each, and its "
-        "results are theirs alone."
+        f"one and two watch the same folder, {tmp_path}/in: a file that several of them take is bought by each, and "
+        "its results are theirs alone."
     )
 
 
