@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Version = dict[str, Any]
 
+MOST_ONWARD = 50
+"""Items told of at most that took results along a chain of rules."""
+
 LONGEST_ID = 15
 """Digits of an item's id at most."""
 
@@ -35,9 +38,12 @@ def command(place: Path | None, rule: str | None, path: str, *, as_json: bool) -
     """Tell the whole story of the file at PATH: each step with its moment and reason, of every content it had.
 
     PATH is below the watched folder, as `runflowd list` shows it, or leads to the file itself; the id of an item,
-    as `runflowd list --json` shows it, does as well. Times are local ones, in JSON those of UTC.
+    as `runflowd list --json` shows it, does as well. What became of its results in rules that take them follows.
+    Times are local ones, in JSON those of UTC.
     """
-    versions = _versions(Asking(place), path, rule)
+    asking = Asking(place)
+    versions = _versions(asking, path, rule)
+    versions += _onward(asking, versions)
     if not versions:
         sentence = (
             f"nothing is on record of {printable(path)}. `runflowd list --path` finds files by pattern; "
@@ -64,6 +70,21 @@ def _versions(asking: Asking, path: str, rule: str | None) -> list[Version]:
         return found
     alone: list[Version] = asking.ask("logs", item=int(path))["versions"]
     return [version for version in alone if rule in {None, version["rule"]}]
+
+
+def _onward(asking: Asking, versions: list[Version]) -> list[Version]:
+    """What became of the results in the rules that took them, and so on to the end of the chain."""
+    found: list[Version] = []
+    shown = {version["id"] for version in versions}
+    waiting = [each["id"] for version in versions for each in version["then"]]
+    while waiting and len(found) < MOST_ONWARD:
+        if (number := waiting.pop(0)) in shown:
+            continue
+        shown.add(number)
+        for version in asking.ask("logs", item=number)["versions"]:
+            found.append(version)
+            waiting += [each["id"] for each in version["then"]]
+    return found
 
 
 def _lines(version: Version) -> Iterator[str]:
@@ -101,8 +122,12 @@ def _facts(version: Version) -> Iterator[tuple[str, str]]:
     yield "reference", version["reference"]
     if version["source"]:
         yield "result taken from", f"item {version['source']['id']}, {version['source']['path']}"
+    if made := version["made_by"]:
+        yield "made by", f"rule {made['rule']}, item {made['id']}, {made['path']}"
     for output in version["outputs"]:
         yield "result", output["path"] if output["written"] else f"{output['path']} (not in place yet)"
+    for each in version["then"]:
+        yield "goes on to", f"rule {printable(each['rule'])}, item {each['id']}, {each['path']}: {each['state']}"
 
 
 def _local(moment: str) -> str:

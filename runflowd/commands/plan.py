@@ -16,9 +16,11 @@ from runflowd.commands.options import config_option, find_config, json_option
 from runflowd.commands.suggesting import rule_names
 from runflowd.commands.wording import advice, money
 from runflowd.config import load
+from runflowd.core.chains import in_order, takers
 from runflowd.core.printable import printable
 from runflowd.core.units import size_text
 from runflowd.incidents import CREDIT, SERVICE, rule_scope
+from runflowd.intake.onward import Onward
 from runflowd.intake.planning import Fate, Planned, Planning
 from runflowd.places import state_path
 from runflowd.store.facts import incidents
@@ -54,6 +56,7 @@ class Tally:
     counts: Counter[Fate] = field(default_factory=Counter)
     sizes: Counter[Fate] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    coming: Counter[str] = field(default_factory=Counter)
     first: defaultdict[Fate, list[Planned]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, planned: Planned, most: int) -> None:
@@ -68,10 +71,17 @@ class Tally:
     @property
     def cost(self) -> Decimal | None:
         """What would be paid; None where no price is known."""
-        bought = self.counts[Fate.BUY]
-        if not bought:
+        return self._cost_of(self.counts[Fate.BUY])
+
+    @property
+    def cost_of_coming(self) -> Decimal | None:
+        """What would be paid at most for what other rules make."""
+        return self._cost_of(self.coming.total())
+
+    def _cost_of(self, number: int) -> Decimal | None:
+        if not number:
             return Decimal(0)
-        return None if self.price is None else self.price * bought
+        return None if self.price is None else self.price * number
 
 
 @click.command()
@@ -87,7 +97,7 @@ def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) 
     of late. A daemon may run meanwhile; the state file must be readable for whoever asks.
     """
     config = load(find_config(place))
-    rules = [rule for rule in config.rules if only in {None, rule.name}]
+    rules = [rule for rule in in_order(config.rules) if only in {None, rule.name}]
     if not rules:
         there = ", ".join(sorted(rule.name for rule in config.rules))
         raise CommandError(f"there is no rule {printable(only or '')!r}. There are: {there}.", Exit.USAGE)
@@ -100,17 +110,26 @@ def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) 
 
 def _show(connection: Connection, config: Config, rules: list[Rule], limit: int) -> None:
     planning = Planning(connection, config.limits_in_force, time.monotonic, time.sleep, config.rules)
+    onward = Onward(config.rules)
     tallies: list[Tally] = []
     for rule in rules:
         tally = Tally(usual_price(connection, config.service.name, rule.model))
         for planned in planning.of(rule):
             tally.add(planned, limit)
+            onward.follow(rule, planned)
+        onward.end(rule)
+        tally.coming = onward.coming[rule.name]
         for line in _lines(rule, tally):
+            click.echo(line)
+        for line in _onward(config, rule, onward):
             click.echo(line)
         tallies.append(tally)
     bought = sum(tally.counts[Fate.BUY] for tally in tallies)
     size = sum(tally.sizes[Fate.BUY] for tally in tallies)
     click.echo(click.style(f"In all {_files(bought)} would be bought, {size_text(size)}{_cost(tallies)}.", bold=True))
+    if later := sum(tally.coming.total() for tally in tallies):
+        more = f"Then up to {_files(later)} more, as results go on from rule to rule"
+        click.echo(click.style(f"{more}{_cost(tallies, coming=True)}.", bold=True))
     for each in _held_up(connection, rules):
         click.echo(advice(f"Held up now by {each.code}", each.message, each.remedy))
 
@@ -138,13 +157,22 @@ def _lines(rule: Rule, tally: Tally) -> Iterator[str]:
         yield f"    {number}: {printable(reason)}"
 
 
+def _onward(config: Config, rule: Rule, onward: Onward) -> Iterator[str]:
+    """What comes to a rule from others, and where its results go on to."""
+    for maker, number in onward.coming[rule.name].items():
+        yield f"  up to {_files(number)} would come from rule {printable(maker)}"
+    if found := takers(config.rules, rule):
+        yield f"  its results go on to rule {', '.join(printable(each.name) for each in found)}"
+
+
 def _files(number: int) -> str:
     return "1 file" if number == 1 else f"{number} files"
 
 
-def _cost(tallies: list[Tally]) -> str:
-    """What would be paid, in words behind a number of files."""
-    known = [tally.cost for tally in tallies if tally.cost is not None]
+def _cost(tallies: list[Tally], *, coming: bool = False) -> str:
+    """What would be paid, in words behind a number of files; with `coming`, for what rules make for others."""
+    costs = [tally.cost_of_coming if coming else tally.cost for tally in tallies]
+    known = [cost for cost in costs if cost is not None]
     total = sum(known, Decimal(0))
     if len(known) == len(tallies):
         return f", about {money(total)}" if total else ""
@@ -154,6 +182,7 @@ def _cost(tallies: list[Tally]) -> str:
 def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
     """One JSON document, written file by file: there may be a million of them."""
     planning = Planning(connection, config.limits_in_force, time.monotonic, time.sleep, config.rules)
+    onward = Onward(config.rules)
     summaries: list[dict[str, Any]] = []
     separator = "\n"
     click.echo('{"files": [', nl=False)
@@ -162,6 +191,7 @@ def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
         for planned in planning.of(rule):
             tally.add(planned, 0)
             entry = {
+                "then": onward.follow(rule, planned),
                 "rule": rule.name,
                 "path": printable(planned.path),
                 "fate": planned.fate.value,
@@ -171,6 +201,8 @@ def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
             }
             click.echo(separator + json.dumps(entry, ensure_ascii=False), nl=False)
             separator = ",\n"
+        onward.end(rule)
+        tally.coming = onward.coming[rule.name]
         summaries.append(_summary(rule, tally))
     held_up = [
         {"code": each.code, "message": each.message, "remedy": each.remedy} for each in _held_up(connection, rules)
@@ -187,4 +219,5 @@ def _summary(rule: Rule, tally: Tally) -> dict[str, Any]:
         "bytes": tally.sizes[Fate.BUY],
         "price": None if tally.price is None else str(tally.price),
         "cost": None if tally.cost is None else str(tally.cost),
+        "coming": dict(tally.coming),
     }

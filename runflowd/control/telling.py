@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from runflowd.control.desk import count, text
 from runflowd.control.refusal import CommandRefused
+from runflowd.core.chains import is_within
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.printable import printable
 from runflowd.core.remedies import remedy_for
-from runflowd.core.rules import owner
 from runflowd.incidents import CREDIT, SERVICE, download_scope, output_scope, rule_scope
 from runflowd.store.batches import batch_from
-from runflowd.store.facts import find_asset, incidents, outputs_of
+from runflowd.store.facts import find_asset, incidents, output_at, outputs_of
 from runflowd.store.history import story
-from runflowd.store.items import item_by_id, item_from, split
+from runflowd.store.items import item_at, item_by_id, item_from, split
 from runflowd.store.pauses import EVERY_RULE, pauses
 from runflowd.store.purchases import purchases_of_batch
 
@@ -68,8 +68,9 @@ def _places(desk: Desk, path: str, absolute: str, rule: str | None) -> list[tupl
     """The rules and the paths below their folders that a path may stand for."""
     if not path:
         raise CommandRefused("name a file", 2)
-    below = owner((each for each in desk.config.rules if rule in {None, each.name}), absolute)
-    return [(rule, path.removeprefix("./")), *([(below[0].name, below[1])] if below else [])]
+    rules = [each for each in desk.config.rules if rule in {None, each.name}]
+    below = [(each.name, absolute[len(each.watch) + 1 :]) for each in rules if is_within(absolute, each.watch)]
+    return [(rule, path.removeprefix("./")), *below]
 
 
 def _version(desk: Desk, row: Row) -> dict[str, Any]:
@@ -95,6 +96,8 @@ def _version(desk: Desk, row: Row) -> dict[str, Any]:
             for step in steps
         ],
         "source": _source(desk, item),
+        "made_by": _made_by(desk, item),
+        "then": _then(desk, item),
         "batch": _batch_json(desk, batch_from(batch), item) if batch else None,
         "outputs": [
             {"path": printable(each.path), "size": each.size, "content": each.content, "written": each.written}
@@ -108,6 +111,30 @@ def _source(desk: Desk, item: Item) -> dict[str, Any] | None:
     """The item whose result this one takes."""
     twin = item_by_id(desk.connection, item.source_item) if item.source_item is not None else None
     return {"id": twin.id, "path": printable(twin.path)} if twin else None
+
+
+def _made_by(desk: Desk, item: Item) -> dict[str, Any] | None:
+    """The item of another rule whose result this file is."""
+    watch = next((each.watch for each in desk.config.rules if each.name == item.rule), None)
+    output = output_at(desk.connection, f"{watch}/{item.path}") if watch is not None else None
+    if output is None or output.rule == item.rule:
+        return None
+    return {"id": output.item, "rule": output.rule, "path": printable(output.source)}
+
+
+def _then(desk: Desk, item: Item) -> list[dict[str, Any]]:
+    """The items of other rules that took the results of this one."""
+    found = [
+        item_at(desk.connection, rule.name, output.path[len(rule.watch) + 1 :])
+        for output in outputs_of(desk.connection, item.id)
+        for rule in desk.config.rules
+        if rule.name != item.rule and is_within(output.path, rule.watch)
+    ]
+    return [
+        {"id": each.id, "rule": each.rule, "path": printable(each.path), "state": each.state.value}
+        for each in found
+        if each is not None
+    ]
 
 
 def _batch_json(desk: Desk, batch: Batch, item: Item) -> dict[str, Any]:

@@ -236,16 +236,6 @@ def diff_rules(old: Iterable[Rule], new: Iterable[Rule]) -> RuleChanges:
     )
 
 
-def owner(rules: Iterable[Rule], path: str) -> tuple[Rule, str] | None:
-    """The rule whose watched folder holds this absolute path, and the path relative to that folder."""
-    for rule in rules:
-        prefix = rule.watch.rstrip("/") + "/"
-        if path.startswith(prefix) and len(path) > len(prefix):
-            return rule, path[len(prefix) :]
-
-    return None
-
-
 # A leading # needs its escape to be a pattern, but people are told the plain form.
 _DROPPING_PATTERNS = tuple(replace(pattern(re.sub("^#", r"\#", line)), line=line) for line in DROPPINGS)
 _MANY_FOLDERS = 20_000

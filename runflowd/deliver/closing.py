@@ -41,9 +41,9 @@ class Closing:
             reach("note.removed")
         detail = f"result: {', '.join(placed)}"
         if rule.after.kind is not AfterKind.KEEP and item.current:
-            unserved = await self._record_results(item, rule, placed)
-            waits = f"; the source stays until rule {', '.join(unserved)} is done with it"
-            detail += waits if unserved else await self._dispose(item, rule)
+            others = await self._record_results(item, rule, placed)
+            waits = f"; the source stays until rule {', '.join(others)} is done with it"
+            detail += waits if others else await self._dispose(item, rule)
         self._hint_takers(rule, placed)
 
         def write(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from runflowd import files
-from runflowd.core.chains import downstream
+from runflowd.core.chains import downstream, makers
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.settle import Gone, Settled
@@ -127,6 +127,8 @@ class Planning:
             shelf.roots = self._roots(shelf)
             shelf.outputs.ask(outputs_of(rule, self._rules))
         except files.FileTrouble:
+            if makers(self._rules, rule) and not roots_of(self._connection, rule.name).folders:
+                return  # it is made for the first result of another rule
             yield Planned("/", Fate.WAIT, 0, "WATCH_MISSING", f"the watched folder {rule.watch} is not there")
             return
         if shelf.roots.strange:

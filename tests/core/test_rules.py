@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runflowd.core import rules
 from runflowd.core.model import Rule
 from runflowd.core.patterns import PatternError, pattern
-from runflowd.core.rules import DROPPINGS, Matcher, diff_rules, owner
+from runflowd.core.rules import DROPPINGS, Matcher, diff_rules
 
 
 def make_rule(name: str = "studio", **changes: Any) -> Rule:
@@ -296,14 +296,3 @@ def test_diff_names_what_was_added_removed_and_changed() -> None:
 def test_equal_rules_make_no_difference() -> None:
     """An edit of a comment reloads nothing."""
     assert not diff_rules([make_rule()], [make_rule()])
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [("/in/x/a.jpg", "x/a.jpg"), ("/in", None), ("/in/", None), ("/inside/a.jpg", None), ("/elsewhere", None)],
-)
-def test_owner_is_the_rule_whose_folder_holds_the_path(path: str, expected: str | None) -> None:
-    """A folder whose name only begins alike owns nothing."""
-    found = owner([make_rule()], path)
-
-    assert expected == (found[1] if found else None)
