@@ -123,6 +123,7 @@ async def _clean_up(engine: Engine) -> None:
     """Remove the temporary files of a run that was killed."""
     for rule in list(engine.context.rules.values()):
         removed = await anyio.to_thread.run_sync(files.sweep_temporaries, rule.output)
+        removed += await anyio.to_thread.run_sync(files.restore_set_aside, rule.output)
         if removed:
             log.info("removed temporary files", action="start.cleaned", rule=rule.name, count=removed)
 

@@ -45,6 +45,7 @@ FAILPOINTS = (
     "note.removed",  # the note is gone, its row says delivering
     "result.lost",  # paid and not to be had: the row says unknown, nobody was told
     "source.copied",  # archived on another file system, and still in its place
+    "source.aside",  # about to be removed, hidden from whoever writes a newer version
     "source.disposed",  # `after: move` or `delete` carried out
 )
 """Every name `reach` may be called with, roughly in the order a file passes them."""

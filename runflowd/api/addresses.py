@@ -135,4 +135,6 @@ def _embedded(address: _IPAddress) -> ipaddress.IPv4Address | None:
 
 
 def _is_public(address: _IPAddress) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address.is_site_local:
+        return False  # fec0::/10, given up by RFC 3879 and still routed inside of networks
     return address.is_global and not address.is_multicast and not address.is_reserved

@@ -8,6 +8,7 @@ share can make the daemon read or write elsewhere by swapping a folder for a lin
 
 from __future__ import annotations
 
+from runflowd.files.aside import restore_set_aside
 from runflowd.files.draft import TEMPORARY_PREFIX, Draft, Written, start_draft, sweep_temporaries
 from runflowd.files.errors import (
     Busy,
@@ -23,6 +24,8 @@ from runflowd.files.errors import (
     ReadOnly,
     Taken,
     TooBig,
+    TooDeep,
+    TooMany,
     Unusable,
 )
 from runflowd.files.folders import ensure_root, free_space, require_space, root_identity
@@ -54,6 +57,8 @@ __all__ = [
     "Skipped",
     "Taken",
     "TooBig",
+    "TooDeep",
+    "TooMany",
     "Unusable",
     "Written",
     "copy",
@@ -69,6 +74,7 @@ __all__ = [
     "remove",
     "remove_note",
     "require_space",
+    "restore_set_aside",
     "root_identity",
     "scan_directory",
     "scan_with_identity",

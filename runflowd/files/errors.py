@@ -109,6 +109,20 @@ class OwnOutput(FileTrouble):
     remedy = "Unmount it from the watched folder, or let results go elsewhere."
 
 
+class TooDeep(FileTrouble):
+    """A folder so far below its root that nobody made it for people."""
+
+    what = "it lies too many folders deep"
+    remedy = "Move it nearer to the watched folder, or remove it; everything else goes on."
+
+
+class TooMany(FileTrouble):
+    """A folder with more names than can be compared in one go."""
+
+    what = "it holds too many files"
+    remedy = "Spread them over folders of their own; everything else goes on."
+
+
 class Changed(FileTrouble):
     """The file was changed, replaced or removed since it was looked at: look again, hash again."""
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runflowd.failpoints import reach
+from runflowd.files.aside import give_back, left_aside, set_aside
 from runflowd.files.draft import Written, look_at, start_draft
 from runflowd.files.errors import Changed, FileTrouble, Missing, NotAFile, Taken, explained
 from runflowd.files.folders import joined, opened_folder, parts_of, sync_folder
@@ -89,15 +90,22 @@ def _moved(root: str, relative: str, to_root: str, to_relative: str, expected: S
 
 
 def remove(root: str, relative: str, expected: Stat) -> bool:
-    """Remove a file durably if it is still `expected`; say whether it was there. Raises Changed."""
+    """Remove a file durably if it is still `expected`; say whether it was there. Raises Changed.
+
+    A newer version may take its name at any instant, and unlink(2) asks for a name only: so the file is set aside
+    first, looked at once more where nobody else writes, and put back if it is not the one. What a process that was
+    killed in between had set aside is taken up.
+    """
     folder, name = _split("remove", root, relative)
     path = joined(root, relative)
     try:
-        with opened_folder("remove", root, folder) as descriptor:
+        with opened_folder("remove", root, folder) as descriptor, explained("remove", path):
+            if not look_at(name, descriptor) and (left := left_aside(name, descriptor)):
+                give_back(left, name, descriptor)
             _refuse_changed("remove", path, name, descriptor, expected)
-            with explained("remove", path):
-                os.unlink(name, dir_fd=descriptor)
-                sync_folder(descriptor)
+            with set_aside(name, descriptor) as aside:
+                _refuse_changed("remove", path, aside, descriptor, expected)
+                os.unlink(aside, dir_fd=descriptor)
     except Missing:
         return False
     return True

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import Stat
-from runflowd.files.errors import FileTrouble, OwnOutput, explained, from_os_error
+from runflowd.files.errors import FileTrouble, OwnOutput, TooDeep, TooMany, explained, from_os_error
 from runflowd.files.folders import joined, opened_folder, root_identity
 from runflowd.files.identity import MARK_FILE
 
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
 
     Scan = Callable[[str, str], tuple["Listing", tuple[int, int] | None]]
+
+MAX_DEPTH = 100
+"""Folders below a root: each path is opened from the root on, so that thousands of them cost time and memory."""
+
+MAX_NAMES = 250_000
+"""Names in one folder, which are compared all at once: about 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,8 @@ def _scan(root: str, relative: str) -> tuple[Listing, tuple[int, int] | None]:
     identity: tuple[int, int] | None = None
     path = joined(root, relative)
     try:
+        if relative.count("/") >= MAX_DEPTH:
+            raise TooDeep("look into", path)
         with opened_folder("list", root, relative) as folder, explained("list", path):
             found = os.fstat(folder)
             identity = found.st_dev, found.st_ino
@@ -130,6 +138,9 @@ def _sort_entries(
             except OSError as error:
                 skipped.append(Skipped(entry.name, from_os_error(error, "look at", entry.name).reason))
                 continue
+            if len(files) + len(folders) + len(skipped) >= MAX_NAMES:
+                files.clear()
+                raise TooMany("list", path)
             if entry.name == MARK_FILE:
                 continue  # ours: a folder that holds nothing else is empty
             if modes.S_ISREG(found.st_mode):

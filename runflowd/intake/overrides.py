@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from runflowd import files
@@ -26,10 +27,12 @@ class Overrides:
 
         Raises `ConfigError` with every mistake in one of them, `FileTrouble` when one cannot be read.
         """
-        if folder not in self._found:
-            above = self.of(folder.rpartition("/")[0]) if folder else {}
-            self._found[folder] = {**above, **self._read(f"{folder}/{OVERRIDE_NAME}" if folder else OVERRIDE_NAME)}
-        return self._found[folder]
+        above: dict[str, Json] = {}
+        for each in ("", *accumulate(folder.split("/"), "{}/{}".format)) if folder else ("",):
+            if each not in self._found:
+                self._found[each] = {**above, **self._read(f"{each}/{OVERRIDE_NAME}" if each else OVERRIDE_NAME)}
+            above = self._found[each]
+        return above
 
     def _read(self, path: str) -> dict[str, Json]:
         if files.stat(self._rule.watch, path) is None:

@@ -58,6 +58,7 @@ def test_public_https_is_within_reach(url: str) -> None:
         "https://[2002:a00:1::]/",
         "https://[fe80::1]/",
         "https://[fd00::1]/",
+        "https://[fec0::1]/",
         "https://[bad",
         "https://x:99999/",
         "https://" + "a" * 64 + ".example/",

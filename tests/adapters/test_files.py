@@ -21,7 +21,7 @@ from failing_calls import Calls, failing_files
 from runflowd import files
 from runflowd.core.imagetype import ImageType, Whole, check
 from runflowd.core.model import Stat
-from runflowd.files import renaming
+from runflowd.files import renaming, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,6 +190,29 @@ class TestScan:
         assert "['a.jpg']\n" == done.stdout
 
     @pytest.mark.skipif(not AS_ROOT, reason="changing to another user needs root")
+    def test_folders_below_a_depth_are_not_entered(self, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever makes thousands of them costs nothing more, and everything else is listed (scenario 147)."""
+        monkeypatch.setattr(scan, "MAX_DEPTH", 3)
+        put(root, "a/b/c/d/e/f.jpg")
+        put(root, "z/y.jpg")
+
+        found = {listing.relative: type(listing.trouble) for listing in files.walk(root)}
+
+        assert found.pop("a/b/c/d") is files.TooDeep
+        assert dict.fromkeys(["", "a", "a/b", "a/b/c", "z"], type(None)) == found
+
+    def test_a_folder_with_too_many_names_is_trouble_and_takes_no_memory(
+        self, root: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No file of it is taken for deleted, and the others go on (scenario 147)."""
+        monkeypatch.setattr(scan, "MAX_NAMES", 3)
+        for number in range(5):
+            put(root, f"many/{number}.jpg")
+
+        many = {listing.relative: listing for listing in files.walk(root)}["many"]
+
+        assert ({}, files.TooMany) == (many.files, type(many.trouble))
+
     def test_an_unreadable_folder_does_not_stop_the_walk(self, root: str) -> None:
         """The rest of the tree works, and the folder says why it does not (scenario 37)."""
         put(root, "closed/x.jpg")
@@ -570,6 +593,17 @@ class TestDraft:
         """Whatever the caller computed, the file stays in its folder."""
         with pytest.raises(files.FileTrouble), files.start_draft(output, "sub", limit=10) as draft:
             draft.commit(name)
+
+    def test_a_file_that_was_set_aside_gets_its_name_back(self, output: str) -> None:
+        """After kill -9 in the middle of a removal; a name beside it where that is taken by now (scenario 75)."""
+        put(output, "sub/.runflowd-0123456789ab.aside-a.png")
+        put(output, "sub/.runflowd-0123456789ac.aside-b.png")
+        put(output, "sub/b.png")
+
+        restored = files.restore_set_aside(output)
+
+        assert (2, True, 3) == (restored, "sub/a.png" in tree(output), len(tree(output)))
+        assert not [path for path in tree(output) if "aside" in path]
 
     def test_abandoned_drafts_are_swept(self, output: str) -> None:
         """After kill -9 the next start removes our hidden files and no others (scenario 75)."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from stage_rig import Rig
 
-ELSEWHERE = {"state.copied", "state.migrated", "backup.drafted", "command.recorded", "source.disposed"}
+ELSEWHERE = {"state.copied", "state.migrated", "backup.drafted", "command.recorded", "source.aside", "source.disposed"}
 """Points whose tests need no pipeline, or a whole one: of the state file, of commands, of a daemon."""
 
 CREATE = "POST /v1/models/*/batches"

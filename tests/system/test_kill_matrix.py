@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DELIVERY = ("output.written", "output.reserved", "output.renamed", "output.recorded")
 KILLED = -signal.SIGKILL
-WORKING = [*EVERY_FILE, "source.disposed"]
+WORKING = [*EVERY_FILE, "source.aside", "source.disposed"]
 """The points that files pass; rarer ones have tests beside the stages, those of an upgrade beside the state file."""
 
 
@@ -43,7 +43,7 @@ def dies_and_recovers(installation: Installation, point: str, *paths: str) -> in
 @pytest.mark.parametrize("point", WORKING)
 def test_a_kill_at_any_point_loses_nothing_and_buys_nothing_twice(installation: Installation, point: str) -> None:
     """The books after the restart are those of a run without a kill (scenarios 58 to 61, 75)."""
-    installation.configure(after="delete" if point == "source.disposed" else "keep")
+    installation.configure(after="delete" if point.startswith("source.") else "keep")
     dropped = files()
     drop(installation, dropped)
 

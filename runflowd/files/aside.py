@@ -1,0 +1,70 @@
+"""A file set aside under a hidden name, which nobody else gives to another one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from runflowd.core.naming import marked
+from runflowd.failpoints import reach
+from runflowd.files.draft import TEMPORARY_PREFIX
+from runflowd.files.errors import FileTrouble
+from runflowd.files.folders import opened_folder, sync_folder
+from runflowd.files.renaming import rename_new
+from runflowd.files.scan import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WORD = ".aside-"
+_MAX_NAME = 255
+"""Bytes of a name, on every file system of Linux."""
+
+
+@contextmanager
+def set_aside(name: str, folder: int) -> Iterator[str]:
+    """Rename a file of an open folder; gives the hidden name that it has while entered. Raises OSError.
+
+    What has that name still at the end gets its own back, or one beside it where that is taken by now.
+    """
+    hidden = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{_WORD}".encode()
+    hidden = (hidden + os.fsencode(name))[:_MAX_NAME]
+    aside = os.fsdecode(hidden)
+    os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+    reach("source.aside")
+    try:
+        yield aside
+    finally:
+        with suppress(FileNotFoundError):
+            give_back(aside, name, folder)
+        sync_folder(folder)
+
+
+def left_aside(name: str, folder: int) -> str:
+    """The hidden name under which a killed process left this file of an open folder; "" if there is none."""
+    with os.scandir(folder) as entries:
+        found = (each.name for each in entries if each.name.startswith(TEMPORARY_PREFIX))
+        return next((each for each in found if each.partition(_WORD)[2] == name), "")
+
+
+def restore_set_aside(root: str) -> int:
+    """Give the files below `root` that a killed process had set aside their names back; return how many."""
+    restored = 0
+    for listing in walk(root):
+        hidden = [each for each in listing.files if each.startswith(TEMPORARY_PREFIX) and _WORD in each]
+        if hidden:
+            with suppress(FileTrouble, OSError), opened_folder("clean", root, listing.relative) as folder:
+                for each in hidden:
+                    give_back(each, each.partition(_WORD)[2], folder)
+                    restored += 1
+    return restored
+
+
+def give_back(aside: str, name: str, folder: int) -> None:
+    """Let a file have its name again, or one beside it where that is taken by now. Raises OSError."""
+    try:
+        rename_new(aside, name, folder, folder)
+    except FileExistsError:
+        rename_new(aside, marked(name, secrets.token_hex(4)), folder, folder)
