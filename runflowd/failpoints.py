@@ -28,6 +28,8 @@ FAILPOINTS = (
     "purchase.intended",  # key and bytes stored, POST not sent
     "purchase.answered",  # service said yes, answer not recorded
     "purchase.recorded",  # remote id stored
+    "purchase.outdated",  # never received and too old to be sent: closed, not prepared anew yet
+    "upload.resent",  # what could not be read at the service is sealed again, to be sent with a fresh link
     "purchase.refused",  # a clear no is stored, nothing was done about it
     "purchase.adopted",  # what the service has of an unanswered purchase is taken over
     "batch.split",  # refused whole, sealed anew in halves

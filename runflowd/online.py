@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
 from runflowd.api.errors import Permanent
 from runflowd.config import Mistake
 from runflowd.core.declared import Declared, misfits
+from runflowd.core.links import REFERENCE
+from runflowd.core.model import InputLinks
+from runflowd.errors import StoreError
+from runflowd.places import state_path
 from runflowd.remote import open_remote
+from runflowd.store.facts import fact
+from runflowd.store.links import references_subject
+from runflowd.store.store import reading
 
 if TYPE_CHECKING:
     from runflowd.api.client import Runflow
@@ -25,8 +33,17 @@ AT_ONCE = 4
 """Models asked for at the same time."""
 
 
-async def compare(config: Config) -> tuple[list[Mistake], list[str]]:
-    """What in the rules the service would refuse, and what could not be judged.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What in the rules the service would refuse, what could not be judged, and what else is worth knowing."""
+
+    mistakes: list[Mistake]
+    worries: list[str]
+    notes: list[str]
+
+
+async def compare(config: Config) -> Comparison:
+    """The rules of a configuration beside what the service declares.
 
     Raises `ApiError` when the service cannot be asked, `CredentialError` without a key. With `service:
     local` a service of its own is started for the moment, so that a running daemon's is left alone.
@@ -39,7 +56,7 @@ async def compare(config: Config) -> tuple[list[Mistake], list[str]]:
             return await compare_with(config, remote.api)
 
 
-async def compare_with(config: Config, api: Runflow) -> tuple[list[Mistake], list[str]]:
+async def compare_with(config: Config, api: Runflow) -> Comparison:
     """The same, asked of a service that is open already."""
     models = await _fetch(api, {rule.model for rule in config.rules})
     known = [one.id for one in await api.models()] if None in models.values() else []
@@ -53,7 +70,37 @@ async def compare_with(config: Config, api: Runflow) -> tuple[list[Mistake], lis
             worries.append(f"rule {rule.name}: the service does not say what {rule.model} takes; nothing was compared")
         else:
             mistakes += _mistakes(rule, model)
-    return mistakes, worries
+    taken = await anyio.to_thread.run_sync(_taken, config)
+    notes = [sentence for rule in config.rules if (sentence := _links(rule, taken.get(rule.model), models[rule.model]))]
+    return Comparison(mistakes, worries, notes)
+
+
+def _taken(config: Config) -> dict[str, str]:
+    """Whether models took `runflow://` so far, "yes" or "no", as the state file has it. Blocking."""
+    path, service = state_path(config), config.service.name
+    if not path.exists():
+        return {}
+    try:
+        with reading(path) as connection:
+            found = {rule.model: fact(connection, service, references_subject(rule.model)) for rule in config.rules}
+    except StoreError:  # of another schema, or damaged: `doctor` says so
+        return {}
+    return {model: answer for model, answer in found.items() if answer}
+
+
+def _links(rule: Rule, taken: str | None, model: ModelDetail | None) -> str:
+    """What is known of naming uploads without a link; "" where that is of no interest."""
+    declared = model is not None and any(REFERENCE in one.description for one in model.inputs)
+    takes = taken == "yes" or (taken is None and declared)
+    if rule.links is InputLinks.SIGNED:
+        return (
+            f"rule {rule.name}: `input_links: asset` would do as well; the service takes {REFERENCE}." if takes else ""
+        )
+    if takes:
+        return f"rule {rule.name}: uploads are named by {REFERENCE}, which the service takes."
+    if taken == "no":
+        return f"rule {rule.name}: the service refused {REFERENCE} for {rule.model}, so signed links are sent."
+    return f"rule {rule.name}: the first purchase tells whether the service takes {REFERENCE}; if not, links are sent."
 
 
 async def _fetch(api: Runflow, names: set[str]) -> dict[str, ModelDetail | None]:

@@ -6,7 +6,18 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete, Reference, Rule, Stat, WatchMode
+from runflowd.core.model import (
+    After,
+    AfterKind,
+    BatchLimits,
+    Existing,
+    InputLinks,
+    OnDelete,
+    Reference,
+    Rule,
+    Stat,
+    WatchMode,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +49,7 @@ def from_text(text: str) -> Rule:
     values["on_delete"] = OnDelete(values["on_delete"])
     values["existing"] = Existing(values["existing"])
     values["mode"] = WatchMode(values["mode"])
+    values["links"] = InputLinks(values.get("links", InputLinks.SIGNED))
     values["after"] = After(AfterKind(values["after"]["kind"]), values["after"]["folder"])
     values["batch"] = BatchLimits(**values["batch"])
     return Rule(**values)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import random
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from runflowd.api import catalog, reading
@@ -21,6 +23,7 @@ from runflowd.api.session import Call, Session, origin
 from runflowd.api.statistics import Pace
 from runflowd.api.transfers import BEHIND, Transfers
 from runflowd.api.values import Asset, Limits, Run
+from runflowd.core.links import REFERENCE, life_told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -139,12 +142,16 @@ class Runflow:
                 return await self.asset(asset_id)
             except Permanent:
                 raise refused from None
-        return found if found.url else await self.asset(found.id)
+        return self._timed(found) if found.url else await self.asset(found.id)
 
     async def asset(self, asset_id: str) -> Asset:
         """Read an asset with a freshly signed URL; its `runflow://` reference when there is no URL."""
         found = await self._session.call(_ASSET, reading.asset, "assets", asset_id)
-        return found if found.url else Asset(found.id, f"runflow://assets/{found.id}")
+        return self._timed(found) if found.url else Asset(found.id, f"{REFERENCE}{found.id}")
+
+    def _timed(self, asset: Asset) -> Asset:
+        """With the life of its link, which the service's own clock began to count."""
+        return replace(asset, life=life_told(asset.url, time.time() + (self.snapshot().ahead or 0.0)))
 
     async def create_batch(self, model: str, body: bytes, key: str) -> Created:
         """Buy a batch: exactly `body` under the idempotency `key`.

@@ -157,6 +157,8 @@ class Conflict(Permanent):
 
 Location: TypeAlias = tuple[str | int, ...]
 
+_LISTS_OF_ITEMS = frozenset({"input", "inputs", "items"})
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
@@ -165,12 +167,14 @@ class Rejection:
     loc: Location
     message: str
 
+    def item_indexes(self) -> list[int]:
+        """Positions in the batch, from 0, that this points at."""
+        steps = zip(self.loc, self.loc[1:], strict=False)
+        return [position for name, position in steps if name in _LISTS_OF_ITEMS and isinstance(position, int)]
+
     def __str__(self) -> str:
         where = ".".join(str(part) for part in self.loc)
         return f"{where}: {self.message}" if where else self.message
-
-
-_LISTS_OF_ITEMS = frozenset({"input", "inputs", "items"})
 
 
 class Rejected(Permanent):
@@ -193,12 +197,7 @@ class Rejected(Permanent):
 
     def item_indexes(self) -> frozenset[int]:
         """Positions in the batch, from 0, that the server points at; empty when it points at none."""
-        return frozenset(
-            position
-            for problem in self.problems
-            for name, position in zip(problem.loc, problem.loc[1:], strict=False)
-            if name in _LISTS_OF_ITEMS and isinstance(position, int)
-        )
+        return frozenset(position for problem in self.problems for position in problem.item_indexes())
 
     def blames_the_shape(self) -> bool:
         """Whether the top level of the body is at fault, as when `items` was sent and `input` expected."""

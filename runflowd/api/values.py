@@ -105,10 +105,14 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A stored file. `url` is signed and short-lived; empty when the answer held none."""
+    """A stored file. `url` is signed and short-lived; empty when the answer held none.
+
+    `life` is how many seconds the link lives, counted from the answer, None where it does not say.
+    """
 
     id: str
     url: str = field(repr=False)
+    life: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,16 +29,18 @@ def command(place: Path | None, *, as_json: bool, online: bool) -> int:
     """Report every mistake at once as file:line:column, or say what the configuration will do."""
     source = find_config(place)
     worries: list[str] = []
+    notes: list[str] = []
     try:
         config = load(source)
         if online:
-            worries += _compared(config, source)
+            worries, notes = _compared(config, source)
     except ConfigError as error:
         if not as_json:
             raise
         echo_json({"valid": False, "problems": [asdict(problem) for problem in error.problems]})
         return Exit.CONFIGURATION
-    meaning = [*describe(config), *(["Every rule fits the model that it names."] if online and not worries else [])]
+    fits = ["Every rule fits the model that it names."] if online and not worries else []
+    meaning = [*describe(config), *notes, *fits]
     worries += [*warnings(config), *_unready(config)]
     if as_json:
         echo_json({"valid": True, "files": list(config.files), "meaning": meaning, "warnings": worries})
@@ -51,17 +53,20 @@ def command(place: Path | None, *, as_json: bool, online: bool) -> int:
     return Exit.DONE
 
 
-def _compared(config: Config, source: Path) -> list[str]:
-    """What the service could not be asked about. Raises ConfigError with all that it would refuse."""
+def _compared(config: Config, source: Path) -> tuple[list[str], list[str]]:
+    """What the service could not be asked about, and what else is worth knowing.
+
+    Raises ConfigError with all that it would refuse.
+    """
     # Imported here: a look at the text alone has no use for a network.
     import anyio  # noqa: PLC0415
 
     from runflowd.online import compare  # noqa: PLC0415
 
-    mistakes, worries = anyio.run(compare, config)
-    if mistakes:
-        raise ConfigError(locate(source, mistakes))
-    return worries
+    found = anyio.run(compare, config)
+    if found.mistakes:
+        raise ConfigError(locate(source, found.mistakes))
+    return found.worries, found.notes
 
 
 def _state_of_another(config: Config) -> list[str]:

@@ -21,7 +21,7 @@ from runflowd.config.snapshot import (
     Service,
     Webhook,
 )
-from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete, Rule, WatchMode
+from runflowd.core.model import After, AfterKind, BatchLimits, Existing, InputLinks, OnDelete, Rule, WatchMode
 from runflowd.core.notices import Kind
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def _rule(name: str, rule: RuleSection, shared: SharedSection, base: str) -> Rul
         settle=_first(rule.settle, shared.settle, usual.settle),
         sweep=_first(rule.sweep, shared.sweep, usual.sweep),
         mode=WatchMode(_first(rule.mode, shared.mode, usual.mode)),
+        links=InputLinks(_first(rule.input_links, shared.input_links, usual.links)),
         batch=_batch(rule.batch, shared.batch),
     )
 

@@ -18,7 +18,7 @@ from runflowd.config.sections import (
     described,
 )
 from runflowd.config.telling import NotifySection  # noqa: TC001  pydantic reads the annotation
-from runflowd.core.model import MAX_BATCH_ITEMS, AfterKind, Existing, OnDelete, WatchMode
+from runflowd.core.model import MAX_BATCH_ITEMS, AfterKind, Existing, InputLinks, OnDelete, WatchMode
 
 _HOUR = 3600.0
 _DAY = 86400.0
@@ -84,6 +84,13 @@ class SharedSection(Section):
     overwrite: bool | None = described(
         "Replace files in the output folder that runflowd did not write or that someone edited; false by default.",
         True,
+    )
+    input_links: InputLinks | None = described(
+        "How the model is told where an upload is: signed, by a link that ages and is renewed before it is sent, or "
+        "asset, by `runflow://assets/{id}`, which does not age and which not every service takes; `check --online` "
+        "says whether this one does. Where it is refused, signed links are sent. signed by default.",
+        "asset",
+        strict=False,
     )
     on_delete: OnDelete | None = described(
         "What happens to a result when its source is deleted: keep or remove; keep by default.", "remove", strict=False

@@ -50,6 +50,8 @@ class Outcome(StrEnum):
     INTENDED = "intended"
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    OUTDATED = "outdated"
+    """Never received, or not taken for its links; what it was to buy is prepared anew, under another key."""
     UNKNOWN = "unknown"
 
 
@@ -66,7 +68,7 @@ ITEM_MOVES: dict[ItemState, frozenset[ItemState]] = {
     _I.READY: frozenset({_I.BATCHED, _I.FOLLOWING, _I.DELIVERING, _I.SKIPPED, _I.FAILED, _I.WAITING, _I.UNKNOWN}),
     _I.FOLLOWING: frozenset({_I.READY, _I.DELIVERING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN, _I.WAITING}),
     _I.BATCHED: frozenset({_I.SUBMITTED, _I.READY, _I.WAITING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN}),
-    _I.SUBMITTED: frozenset({_I.DELIVERING, _I.FAILED, _I.UNKNOWN}),
+    _I.SUBMITTED: frozenset({_I.DELIVERING, _I.FAILED, _I.UNKNOWN, _I.READY}),
     _I.DELIVERING: frozenset({_I.DONE, _I.FAILED, _I.UNKNOWN}),
     _I.DONE: frozenset({_I.DELIVERING, _I.READY}),
     _I.FAILED: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.SKIPPED, _I.WAITING, _I.UNKNOWN}),

@@ -43,6 +43,13 @@ class OnDelete(StrEnum):
     REMOVE = "remove"
 
 
+class InputLinks(StrEnum):
+    """How an input names an upload: by a signed link, which ages, or by `runflow://assets/{id}`."""
+
+    SIGNED = "signed"
+    ASSET = "asset"
+
+
 class Existing(StrEnum):
     """What a new rule does with files that were there before it."""
 
@@ -98,6 +105,7 @@ class Rule:
     settle: float = 2.0
     sweep: float = 300.0
     mode: WatchMode = WatchMode.AUTO
+    links: InputLinks = InputLinks.SIGNED
     batch: BatchLimits = BatchLimits()
 
 

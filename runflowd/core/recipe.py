@@ -108,6 +108,18 @@ def sends_the_file(names: AbstractSet[str]) -> bool:
     return not names.isdisjoint({FILE_URL, ZIP_URL})
 
 
+def uploads_in(symbolic: Json) -> frozenset[str]:
+    """The symbols of an input that stand for links to uploads: the file, an archive, reference files."""
+    return frozenset(name for name in symbols(symbolic) if name.endswith(".url"))
+
+
+def links_given(symbolic: Json) -> list[str]:
+    """The web addresses that an input holds of itself, without their queries."""
+    texts = (text for _, text in _texts(symbolic, ()))
+
+    return [text.partition("?")[0] for text in texts if text.startswith(("https://", "http://"))]
+
+
 def references_in(names: AbstractSet[str]) -> frozenset[str]:
     """The names of the reference files that these placeholders or symbols use."""
     addressed = {name[len("files.") : -len(".url")] for name in names if name.startswith("files.")}

@@ -11,6 +11,7 @@ _REMEDIES = {
     "INCOMPLETE": "Copy the file again; its end is missing.",
     "BAD_OVERRIDE": "Correct the _runflow.yaml named above; the file is then taken up by itself.",
     "CANCELLED": "It was cancelled at the service. Touch the file to send it again.",
+    "UPLOAD_UNREADABLE": "The file is not at fault and was not charged. `runflowd retry` sends it once more.",
     "NO_SUBJECT_FOUND": "Use a photo with one clear subject, then save it again.",
     "WEIGHTS_MISSING": "Run `python -m runflowd.local.weights` as the user that runs runflowd, then touch the file.",
     "DEPENDENCY_MISSING": "Install the local models with `pip install 'runflowd[local]'`, then touch the file.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runflowd.core.model import InputLinks
 from runflowd.core.naming import EXTENSIONS
 from runflowd.core.recipe import FILE_URL, ZIP_FILE, ZIP_URL, references_in, symbols
 from runflowd.dispatch.bundle import too_large
@@ -28,6 +29,16 @@ class Needs:
     def __init__(self, snapshot: str) -> None:
         self._rule = from_text(snapshot)
         self._references = {name: of_reference(reference) for name, reference in references_from(snapshot).items()}
+
+    @property
+    def model(self) -> str:
+        """The model that is to be bought from."""
+        return self._rule.model
+
+    @property
+    def by_reference(self) -> bool:
+        """Whether the rule asks for names of uploads in the place of links."""
+        return self._rule.links is InputLinks.ASSET
 
     def shared(self, items: list[Item]) -> dict[str, Content]:
         """By symbol, the reference files that any item wants an address of."""

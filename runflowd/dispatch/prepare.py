@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,13 +17,30 @@ from runflowd.dispatch.upload import Uploads
 from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE, STORAGE
 from runflowd.store.batches import drop_from_batch
+from runflowd.store.facts import fact
+from runflowd.store.links import references_subject
 
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.model import Json
     from runflowd.dispatch.content import Content
+    from runflowd.dispatch.upload import Link
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An item that can be sent, with its final input and the links in that."""
+
+    item: Item
+    input: Json
+    links: tuple[Link, ...]
+
+
+def oldest_link(prepared: list[Prepared]) -> float | None:
+    """When the oldest of their links was made (epoch seconds); None when none of them ages."""
+    return min((link.made_at for one in prepared for link in one.links if link.made_at is not None), default=None)
 
 
 class Preparing:
@@ -32,29 +50,43 @@ class Preparing:
         self._context = context
         self._uploads = Uploads(context)
 
-    async def prepare(self, batch: Batch, snapshot: str, items: list[Item]) -> list[tuple[Item, Json]]:
+    async def prepare(self, batch: Batch, snapshot: str, items: list[Item]) -> list[Prepared]:
         """Upload what every item needs; give the items that can be sent, each with its final input.
 
         `snapshot` is the rule text they were sealed with; it says what the rule's reference files were.
         """
+        prepared = await self._prepare(batch, snapshot, items)
+        if not await self._uploads.are_fresh(link for one in prepared for link in one.links):
+            # The last upload took longer than the first link may be used; all are there now, so a second turn is short.
+            prepared = await self._prepare(batch, snapshot, [one.item for one in prepared])
+        return prepared
+
+    async def _prepare(self, batch: Batch, snapshot: str, items: list[Item]) -> list[Prepared]:
         needs = Needs(snapshot)
+        by_reference = needs.by_reference and await self._takes_references(needs.model)
         try:
-            shared = await self._upload_shared(needs.shared(items))
+            shared = await self._upload_shared(needs.shared(items), items, by_reference=by_reference)
         except files.FileTrouble as trouble:
             for item in items:
                 await self._set_free(batch, item, trouble)
             return []
-        prepared = await self._upload_own(batch, needs, shared, await self._without_large(batch, needs, items))
+        fitting = await self._without_large(batch, needs, items)
+        prepared = await self._upload_own(batch, needs, shared, fitting, by_reference=by_reference)
         await self._context.incidents.over(SERVICE, STORAGE)
         return prepared
 
+    async def _takes_references(self, model: str) -> bool:
+        """Whether `runflow://` may stand for an upload, as far as anybody knows."""
+        service, subject = self._context.remote.name, references_subject(model)
+        return await self._context.store.read(lambda connection: fact(connection, service, subject)) != "no"
+
     async def _upload_own(
-        self, batch: Batch, needs: Needs, shared: dict[str, str], items: list[Item]
-    ) -> list[tuple[Item, Json]]:
+        self, batch: Batch, needs: Needs, shared: dict[str, Link], items: list[Item], *, by_reference: bool
+    ) -> list[Prepared]:
         """Upload what is of each item alone, many at once; raise the first trouble that concerns them all."""
         own = {item.id: needs.own(item) for item in items}
         known = await self._uploads.known(content for found in own.values() for content in found.values())
-        prepared: dict[int, Json] = {}
+        prepared: dict[int, Prepared] = {}
         troubles: list[ApiError | NotPacked] = []
 
         # A batch queues a few uploads at a time, so that the next batch's first one waits for these few only.
@@ -66,22 +98,29 @@ class Preparing:
 
         async def upload(item: Item) -> None:
             try:
-                values = {**shared, **needs.names(item)}
+                links = dict(shared)
                 for symbol, content in own[item.id].items() if not troubles else ():
-                    values[symbol] = await self._uploads.url_of(content, known.get(content.key))
+                    links[symbol] = await self._uploads.link_of(
+                        content,
+                        known.get(content.key),
+                        unreadable=item.resent,
+                        by_reference=by_reference and not item.resent,
+                    )
             except (ApiError, NotPacked) as trouble:
                 await self._note(batch, item, trouble, troubles)
             except files.FileTrouble as trouble:
                 await self._set_free(batch, item, trouble)
             else:
-                prepared.update({} if troubles else {item.id: bind(item.input, values)})
+                values = {**{symbol: link.url for symbol, link in links.items()}, **needs.names(item)}
+                bound = {} if troubles else {item.id: Prepared(item, bind(item.input, values), tuple(links.values()))}
+                prepared.update(bound)
 
         async with anyio.create_task_group() as group:
             for item in items:
                 group.start_soon(one, item)
         if troubles:
             raise troubles[0]
-        return [(item, prepared[item.id]) for item in items if item.id in prepared]
+        return [prepared[item.id] for item in items if item.id in prepared]
 
     async def _note(
         self, batch: Batch, item: Item, trouble: ApiError | NotPacked, troubles: list[ApiError | NotPacked]
@@ -92,11 +131,18 @@ class Preparing:
         else:
             troubles.append(trouble)
 
-    async def _upload_shared(self, contents: dict[str, Content]) -> dict[str, str]:
-        """The addresses of the reference files, uploaded once for all items."""
+    async def _upload_shared(
+        self, contents: dict[str, Content], items: list[Item], *, by_reference: bool
+    ) -> dict[str, Link]:
+        """Links to the reference files, uploaded once for all items."""
         known = await self._uploads.known(contents.values()) if contents else {}
+        unreadable = max((item.resent for item in items), default=0)
+        by_reference = by_reference and not unreadable
         return {
-            symbol: await self._uploads.url_of(content, known.get(content.key)) for symbol, content in contents.items()
+            symbol: await self._uploads.link_of(
+                content, known.get(content.key), unreadable=unreadable, by_reference=by_reference
+            )
+            for symbol, content in contents.items()
         }
 
     async def _without_large(self, batch: Batch, needs: Needs, items: list[Item]) -> list[Item]:

@@ -12,19 +12,39 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd.api.errors import ApiError, OutOfCredit, RateLimited, Rejected, Transient, Unauthorized
-from runflowd.core.lifecycle import Outcome
+from runflowd.api.errors import (
+    ApiError,
+    Conflict,
+    OutOfCredit,
+    Permanent,
+    RateLimited,
+    Rejected,
+    Transient,
+    Unauthorized,
+)
+from runflowd.core.lifecycle import Outcome, Resume, resume
+from runflowd.core.links import REFERENCE, is_fresh
 from runflowd.core.recipe import BatchItem
 from runflowd.core.refusal import Shape, body_of
+from runflowd.dispatch.prepare import oldest_link
 from runflowd.failpoints import reach
 from runflowd.store.batches import place_items, set_run, submit
 from runflowd.store.claims import hold
-from runflowd.store.purchases import close_purchase, doubt_purchase, intend
+from runflowd.store.history import record
+from runflowd.store.links import link_life, references_subject
+from runflowd.store.purchases import (
+    about_to_send,
+    close_purchase,
+    close_unreceived,
+    doubt_purchase,
+    intend,
+    note_unreceived,
+)
 
 if TYPE_CHECKING:
     from runflowd.api.values import Created, CreatedItem
     from runflowd.context import Context
-    from runflowd.core.model import Json
+    from runflowd.dispatch.prepare import Prepared
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
@@ -34,6 +54,13 @@ log = structlog.get_logger()
 
 _NOTHING_HAPPENED = (RateLimited, OutOfCredit, Unauthorized, Rejected)
 """Answers after which a request that was sent once has certainly bought nothing."""
+
+
+def cannot_have_been_received(error: ApiError) -> bool:
+    """Whether a request certainly had no effect: it never left, or was clearly refused. 409 says that it is known."""
+    if isinstance(error, Transient):
+        return not error.ambiguous
+    return isinstance(error, Permanent | Unauthorized | OutOfCredit) and not isinstance(error, Conflict)
 
 
 def takes_subject(model: str) -> str:
@@ -62,29 +89,53 @@ class Purchasing:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def intend(
-        self, batch: Batch, shape: Shape, items: list[tuple[Item, Json]], only: Item | None = None
-    ) -> Purchase:
-        """Store key and bytes for a purchase of `items`, each with its final input."""
+    async def intend(self, batch: Batch, shape: Shape, prepared: list[Prepared], only: Item | None = None) -> Purchase:
+        """Store key and bytes for a purchase of what is prepared."""
         metadata = {"source": "runflowd", "rule": batch.rule, "batch": batch.id}
-        wording = [BatchItem(item.client_ref, final) for item, final in items]
+        wording = [BatchItem(one.item.client_ref, one.input) for one in prepared]
         body = body_of(shape, wording, metadata, self._context.remote.callback_url)
-        now = self._context.clock.wall()
+        now, links_at = self._context.clock.wall(), oldest_link(prepared)
 
         def write(connection: Connection) -> Purchase:
             if only is None:
-                place_items(connection, batch, [(item, position) for position, (item, _) in enumerate(items)])
-            return intend(connection, batch, shape, body, now, only.id if only else None)
+                place_items(connection, batch, [(one.item, position) for position, one in enumerate(prepared)])
+            return intend(connection, batch, shape, body, now, only.id if only else None, links_at)
 
         purchase = await self._context.store.write(write)
         reach("purchase.intended")
         return purchase
 
+    async def close_outdated(self, batch: Batch, purchase: Purchase, items: list[Item]) -> bool:
+        """Close an open intent that cannot have been received and is too old, by its links or its key, to be sent.
+
+        `items` are those it was to buy: they are prepared anew then, under another key.
+        """
+        now, service = self._context.clock.wall(), self._context.remote.name
+
+        def write(connection: Connection) -> bool:
+            fresh = is_fresh(purchase.links_at, link_life(connection, service), now)
+            if fresh and resume(purchase.intended_at, now) is Resume.REPEAT:
+                return False
+            if not close_unreceived(connection, batch, purchase.key):
+                return False
+            why = "its links are older than they may be" if not fresh else "it is more than a day old"
+            for item in items:
+                record(connection, item.id, now, f"its request never reached the service, and {why}: prepared anew")
+            return True
+
+        if not purchase.unreceived or not await self._context.store.write(write):
+            return False
+        reach("purchase.outdated")
+        return True
+
     async def post(self, batch: Batch, purchase: Purchase) -> Created:
         """Send an intent; keep book of what a failure proves. Raises `ApiError`, and `LeaseLost` before it sends."""
         api = self._context.remote.api
         assert purchase.body is not None, "an open intent has its bytes"
-        await self._context.store.read(partial(hold, claim=batch.claim))
+        if purchase.unreceived:  # what was certain of the last time is not of this one
+            await self._context.store.write(partial(about_to_send, batch=batch, key=purchase.key))
+        else:
+            await self._context.store.read(partial(hold, claim=batch.claim))
         send = api.create_run if purchase.shape == Shape.RUN else api.create_batch
         try:
             created = await send(batch.model, purchase.body, purchase.key)
@@ -102,6 +153,8 @@ class Purchasing:
                 partial(close_purchase, batch=batch, key=purchase.key, outcome=Outcome.REFUSED)
             )
             reach("purchase.refused")
+        elif cannot_have_been_received(error):
+            await self._context.store.write(partial(note_unreceived, batch=batch, key=purchase.key))
 
     async def note_shape(self, batch: Batch, shape: str) -> None:
         """Remember which body the service understood, though it did not like an item in it; "" forgets."""
@@ -117,6 +170,7 @@ class Purchasing:
             close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, created.id)
             connection.run("save_fact", service=batch.service, subject=BODY_SUBJECT, value=purchase.shape)
             connection.run("save_fact", service=batch.service, subject=takes_subject(batch.model), value="yes")
+            note_references(connection, batch, purchase)
             for item in items:
                 if run := runs.get(item.client_ref):
                     set_run(connection, batch, item, run)
@@ -134,10 +188,22 @@ class Purchasing:
         def write(connection: Connection) -> None:
             close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, run_id)
             connection.run("save_fact", service=batch.service, subject=takes_subject(batch.model), value="no")
+            note_references(connection, batch, purchase)
             set_run(connection, batch, item, run_id)
 
         await self._context.store.write(write)
         reach("purchase.recorded")
+
+
+def names_uploads(purchase: Purchase) -> bool:
+    """Whether a request that is about to be answered names uploads by reference."""
+    return REFERENCE.encode() in (purchase.body or b"")
+
+
+def note_references(connection: Connection, batch: Batch, purchase: Purchase) -> None:
+    """The service took a request: remember that it takes references, if there are any in it."""
+    if names_uploads(purchase):
+        connection.run("save_fact", service=batch.service, subject=references_subject(batch.model), value="yes")
 
 
 def match_runs(created: tuple[CreatedItem, ...], items: list[Item]) -> dict[str, str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runflowd.dispatch.lookup import LookUp
     from runflowd.dispatch.prepare import Preparing
     from runflowd.dispatch.purchase import Purchasing
+    from runflowd.dispatch.resending import Resending
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 class SingleRuns:
     """Buys the items of one batch run by run."""
 
-    def __init__(self, context: Context, preparing: Preparing, purchasing: Purchasing, look_up: LookUp) -> None:
+    def __init__(
+        self, context: Context, preparing: Preparing, purchasing: Purchasing, look_up: LookUp, resending: Resending
+    ) -> None:
         self._context = context
+        self._resending = resending
         self._preparing = preparing
         self._purchasing = purchasing
         self._look_up = look_up
@@ -39,13 +43,17 @@ class SingleRuns:
         What was bought, or may have been, needs its file no more.
         """
         by_item = {p.item: p for p in past if p.outcome in {Outcome.INTENDED, Outcome.ACCEPTED}}
+        for item in items:
+            purchase = by_item.get(item.id)
+            if purchase is not None and await self._purchasing.close_outdated(batch, purchase, [item]):
+                del by_item[item.id]
         fresh = await self._preparing.prepare(batch, snapshot, [item for item in items if item.id not in by_item])
-        inputs = {item.id: final for item, final in fresh}
+        prepared = {one.item.id: one for one in fresh}
         bought: list[Item] = []
         for item in items:
             purchase = by_item.get(item.id)
-            if purchase is None and item.id in inputs:
-                purchase = await self._purchasing.intend(batch, Shape.RUN, [(item, inputs[item.id])], only=item)
+            if purchase is None and item.id in prepared:
+                purchase = await self._purchasing.intend(batch, Shape.RUN, [prepared[item.id]], only=item)
             try:
                 if purchase is not None and await self._buy_one(batch, purchase, item):
                     bought.append(item)
@@ -69,7 +77,8 @@ class SingleRuns:
         try:
             created = await self._purchasing.post(batch, purchase)
         except Rejected as refusal:
-            await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", str(refusal))
+            if not await self._resending.takes_over(batch, purchase, [item], refusal):
+                await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", str(refusal))
             return False
         except Conflict as conflict:
             if not conflict_is_final(purchase, batch.attempts):

@@ -17,6 +17,7 @@ from runflowd.dispatch.bundle import of_packing
 from runflowd.dispatch.lookup import LookUp
 from runflowd.dispatch.prepare import Preparing
 from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, conflict_is_final, takes_subject
+from runflowd.dispatch.resending import Resending
 from runflowd.dispatch.runs import SingleRuns
 from runflowd.failpoints import reach
 from runflowd.incidents import CREDIT, SERVICE, STORAGE
@@ -52,7 +53,8 @@ class Dispatch:
         self._preparing = Preparing(context)
         self._purchasing = Purchasing(context)
         self._look_up = LookUp(context)
-        self._runs = SingleRuns(context, self._preparing, self._purchasing, self._look_up)
+        self._resending = Resending(context)
+        self._runs = SingleRuns(context, self._preparing, self._purchasing, self._look_up, self._resending)
         self.conveyor: Conveyor[Batch] = Conveyor(
             "dispatch",
             context,
@@ -91,6 +93,8 @@ class Dispatch:
             await self._finish_empty(batch)
             return
         intent = next((p for p in purchases if p.outcome is Outcome.INTENDED and p.item is None), None)
+        if intent is not None and await self._purchasing.close_outdated(batch, intent, items):
+            intent = None
         if intent is not None and await self._is_settled(batch, intent, items):
             return
         if intent is None:
@@ -103,7 +107,7 @@ class Dispatch:
             if not prepared:
                 await self._finish_empty(batch)
                 return
-            items = [item for item, _ in prepared]
+            items = [one.item for one in prepared]
             intent = await self._purchasing.intend(batch, shape, prepared)
         await self._buy_batch(batch, snapshot, intent, items, purchases)
 
@@ -158,7 +162,10 @@ class Dispatch:
         try:
             created = await self._purchasing.post(batch, intent)
         except Rejected as refusal:
-            await self._refused(batch, snapshot, intent, items, past, refusal)
+            if await self._resending.takes_over(batch, intent, items, refusal):
+                await self._release(batch, due_at=self._context.clock.wall())
+            else:
+                await self._refused(batch, snapshot, intent, items, past, refusal)
             return
         except Conflict as conflict:
             if not conflict_is_final(intent, batch.attempts):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
 
 from runflowd.api.errors import Expired, NotFound, Rejected
+from runflowd.core.links import REFERENCE, ages, is_fresh
 from runflowd.failpoints import reach
 from runflowd.store.facts import UploadedAsset, find_asset, save_asset
+from runflowd.store.links import learn_life, link_life
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -18,10 +21,6 @@ if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.dispatch.content import Body, Content
     from runflowd.store import Connection
-
-FRESH = 600.0
-"""Seconds for which a signed URL is used without asking for a new one. The documentation says about
-seven days in one place and "short" in another; ten minutes suits both."""
 
 _PAUSES = (0.25, 0.75)
 """Seconds before the second and third try of one upload, as the service's own client does."""
@@ -35,6 +34,14 @@ class _NotArrived(Exception):
         super().__init__(str(refusal))
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What stands for an upload in an input; made at `made_at` (epoch seconds), None for what never ages."""
+
+    url: str
+    made_at: float | None
+
+
 class Uploads:
     """Brings contents to the service, a bounded number at a time."""
 
@@ -43,26 +50,30 @@ class Uploads:
         self._room = anyio.CapacityLimiter(context.limits.uploads)
         self._under_way: dict[tuple[str, str], anyio.Lock] = {}
 
-    async def url_of(self, content: Content, known: UploadedAsset | None) -> str:
-        """A signed URL of a content at the service, uploading it if need be.
+    async def link_of(
+        self, content: Content, known: UploadedAsset | None, *, unreadable: int = 0, by_reference: bool = False
+    ) -> Link:
+        """A link to a content at the service, or with `by_reference` its name there, uploading it if need be.
 
-        `known` is what the service was given before, as `Uploads.known` found it.
+        `known` is what the service was given before, as `Uploads.known` found it; `unreadable` how often the service
+        could not read it: first the link is to blame, then the upload.
         Raises `files.Changed` when a file is no longer what was hashed, another
         `FileTrouble` when it cannot be read, `ApiError` when the service cannot take it.
         """
-        if known and 0 <= self._context.clock.wall() - known.confirmed_at < FRESH:
-            return known.url
+        if known and known.url and not unreadable:
+            return _link(known.asset_id, known.url, known.confirmed_at, by_reference=by_reference)
         async with self._alone(content):
             # Another batch may have brought it since this one asked what is known.
-            if url := await self._just_uploaded(content):
-                return url
+            known = (await self.known([content])).get(content.key, known)
+            if known and known.url and not unreadable:
+                return _link(known.asset_id, known.url, known.confirmed_at, by_reference=by_reference)
             async with self._room:
-                asset = await self._renewed(known) if known else None
+                asset = await self._renewed(known) if known and unreadable < 2 else None
                 asset = asset or await self._persistently(content)
             # Recording waits for the disk, so it does not keep the next file from the network.
-            await self._save(asset, content.key, content.mime)
+            made_at = await self._save(asset, content.key, content.mime)
         reach("asset.recorded")
-        return asset.url
+        return _link(asset.id, asset.url, made_at, by_reference=by_reference)
 
     @asynccontextmanager
     async def _alone(self, content: Content) -> AsyncGenerator[None]:
@@ -76,19 +87,29 @@ class Uploads:
                 if not turn.statistics().tasks_waiting:
                     self._under_way.pop(name, None)
 
-    async def _just_uploaded(self, content: Content) -> str:
-        known = (await self.known([content])).get(content.key)
-        return known.url if known and 0 <= self._context.clock.wall() - known.confirmed_at < FRESH else ""
-
     async def known(self, contents: Iterable[Content]) -> dict[str, UploadedAsset]:
-        """What the service was given before, by content: one look into the store for all of a batch."""
-        service = self._context.remote.name
+        """What the service was given before, by content: one look into the store for all of a batch.
+
+        A link that is too old to be sent is left out of it.
+        """
+        service, now = self._context.remote.name, self._context.clock.wall()
 
         def read(connection: Connection) -> dict[str, UploadedAsset]:
+            life = link_life(connection, service)
             found = ((content.key, find_asset(connection, service, content.key, content.mime)) for content in contents)
-            return {key: asset for key, asset in found if asset is not None}
+            return {
+                key: asset if is_fresh(asset.confirmed_at, life, now) else replace(asset, url="")
+                for key, asset in found
+                if asset is not None
+            }
 
         return await self._context.store.read(read)
+
+    async def are_fresh(self, links: Iterable[Link]) -> bool:
+        """Whether all of these may still be sent."""
+        service, now = self._context.remote.name, self._context.clock.wall()
+        life = await self._context.store.read(lambda connection: link_life(connection, service))
+        return all(is_fresh(link.made_at, life, now) for link in links)
 
     async def _renewed(self, known: UploadedAsset) -> Asset | None:
         try:
@@ -121,8 +142,18 @@ class Uploads:
         reach("asset.confirmed")
         return asset
 
-    async def _save(self, asset: Asset, content: str, mime: str) -> None:
+    async def _save(self, asset: Asset, content: str, mime: str) -> float:
+        """Remember an upload and what its link tells of itself; give when that was made."""
         service, now = self._context.remote.name, self._context.clock.wall()
-        await self._context.store.write(
-            lambda connection: save_asset(connection, service, content, mime, asset.id, asset.url, now)
-        )
+
+        def write(connection: Connection) -> None:
+            save_asset(connection, service, content, mime, asset.id, asset.url, now)
+            learn_life(connection, service, asset.life)
+
+        await self._context.store.write(write)
+        return now
+
+
+def _link(asset: str, url: str, made_at: float, *, by_reference: bool) -> Link:
+    chosen = f"{REFERENCE}{asset}" if by_reference else url
+    return Link(chosen, made_at if ages(chosen) else None)

@@ -38,7 +38,8 @@ PATIENCE = Limits(connect=5.0, idle=15.0, total=15.0)
 def look_at_service(case: Case) -> list[Finding]:
     """All that the service can be asked. Blocks."""
     if case.config.service.local is not None:
-        return judge_models(case.source, *anyio.run(compare, case.config), len(case.config.rules))
+        compared = anyio.run(compare, case.config)
+        return judge_models(case.source, compared.mistakes, compared.worries, len(case.config.rules))
     try:
         key = service_key(case.config, case.environment)
     except CredentialError:
@@ -143,12 +144,12 @@ def judge_clock(url: str, ahead: float) -> list[Finding]:
 
 async def _models(case: Case, api: Runflow) -> list[Finding]:
     try:
-        mistakes, worries = await compare_with(case.config, api)
+        found = await compare_with(case.config, api)
     except ApiError as error:
         return [
             warning("models", case.config.service.url, f"the models could not be asked for: {error}", "ask again later")
         ]
-    return judge_models(case.source, mistakes, worries, len(case.config.rules))
+    return judge_models(case.source, found.mistakes, found.worries, len(case.config.rules))
 
 
 def judge_models(source: Path, mistakes: list[Mistake], worries: list[str], rules: int) -> list[Finding]:

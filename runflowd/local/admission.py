@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -106,8 +106,8 @@ def run_row(service: Service, model: Model, admitted: Admitted, request_id: str)
     return row
 
 
-def _image(picture: Picture) -> dict[str, str]:
-    return {"sha256": picture.sha256, "asset_id": picture.asset_id, "name": picture.name}
+def _image(picture: Picture) -> dict[str, Any]:
+    return asdict(picture)
 
 
 def _referenced(given: dict[str, Any], images: dict[str, Picture]) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from runflowd.local.context import ORGANISATION, model_id
 from runflowd.local.errors import invalid, problem
 from runflowd.local.identity import dollars, timestamp, to_micros
 from runflowd.local.paging import envelope, wanted
+from runflowd.local.references import SCHEME
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from runflowd.local.context import Service
     from runflowd.local.models.contract import InputSpec, Model
 
 UNTOLD = (
@@ -44,7 +46,7 @@ async def search_models(request: Request) -> Response:
         "next": f"after-{stop}" if stop < len(models) else None,
         "previous": f"before-{start}" if start > 0 else None,
     }
-    return answer(request, envelope(request, [_shown(model) for model in models[start:stop]], cursors))
+    return answer(request, envelope(request, [_shown(service, model) for model in models[start:stop]], cursors))
 
 
 def _matches(model: Model, request: Request) -> bool:
@@ -63,7 +65,7 @@ def _matches(model: Model, request: Request) -> bool:
 async def read_model(request: Request) -> Response:
     """GET /v1/models/{owner}/{slug}."""
     model = service_of(request).model("{owner}/{slug}".format(**request.path_params))
-    return answer(request, _shown(model))
+    return answer(request, _shown(service_of(request), model))
 
 
 async def read_pricing(request: Request) -> Response:
@@ -79,14 +81,14 @@ async def read_pricing(request: Request) -> Response:
     return answer(request, envelope(request, [rule], {"next": None, "previous": None}))
 
 
-def _shown(model: Model) -> dict[str, Any]:
+def _shown(service: Service, model: Model) -> dict[str, Any]:
     return {
         "id": model_id(model), "org_id": ORGANISATION, "model_creator_id": None, "slug": model.id.partition("/")[2],
         "owner": model.id.partition("/")[0], "name": model.name, "description": model.description, "version": None,
         "is_public": True, "is_open_source": True, "icon_url": None, "cover_url": None, "category_code": "image",
         "status_code": "active", "is_official": True, "availability_status": "available",
         "pricing_note": f"{dollars(to_micros(model.price))} dollars per succeeded run",
-        "inputs": [_input(model, spec, order) for order, spec in enumerate(model.inputs)],
+        "inputs": [_input(service, model, spec, order) for order, spec in enumerate(model.inputs)],
         "outputs": [_output(model)], "created_at": timestamp(0.0), **dict.fromkeys(UNTOLD),
     }  # fmt: skip
 
@@ -96,17 +98,22 @@ def _output(model: Model) -> dict[str, Any]:
     return {"name": model.output_shape, "variable_type_code": "image_list", **validator}
 
 
-def _input(model: Model, spec: InputSpec, order: int) -> dict[str, Any]:
+def _input(service: Service, model: Model, spec: InputSpec, order: int) -> dict[str, Any]:
     limits = {"min": spec.minimum, "max": spec.maximum, "choices": list(spec.choices) or None}
     attributes = {name: value for name, value in limits.items() if value is not None}
     return {
         "id": _part(model, spec.name), "model_id": model_id(model), "name": spec.name,
-        "display_name": spec.name.replace("_", " ").capitalize(), "description": spec.description,
+        "display_name": spec.name.replace("_", " ").capitalize(), "description": _described(service, spec),
         "variable_type_code": spec.type, "default_behavior_code": None,
         "validator_code": "choices" if spec.choices else "range" if attributes else None,
         "validator_attrs": attributes or None, "is_required": spec.required, "default_value": spec.default,
         "sort_order": order, "is_featured": spec.required,
     }  # fmt: skip
+
+
+def _described(service: Service, spec: InputSpec) -> str:
+    named = spec.type in {"image", "file", "image_list"} and service.readings.asset_ref == "accepted"
+    return f"{spec.description} By link, or as {SCHEME}ID." if named else spec.description
 
 
 def _part(model: Model, name: str) -> str:

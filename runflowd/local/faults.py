@@ -20,7 +20,7 @@ RequestKind = Literal[
     "status", "slow", "late", "hold", "cut", "lose", "truncate", "short", "drip", "login", "xml", "redirect",
     "huge", "deep", "garbage", "botch",
 ]  # fmt: skip
-RunKind = Literal["fail", "cancel", "stuck", "slow", "invalid"]
+RunKind = Literal["fail", "cancel", "stuck", "slow", "invalid", "unreadable"]
 CallbackKind = Literal["duplicate", "lose", "forge", "unsigned", "early"]
 
 

@@ -6,9 +6,13 @@ survive every reading, so this service can play each. The first choice of every 
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+EARLY = 60.0
+"""Seconds after which links to uploads end early."""
 
 
 class Readings(BaseModel):
@@ -82,6 +86,12 @@ class Readings(BaseModel):
     asset_ref: Literal["accepted", "refused"] = Field(
         "accepted", description="`runflow://assets/{id}` as a model input: taken, or refused with 422."
     )
+    asset_links: Literal["honest", "early"] = Field(
+        "honest", description="Links to uploads live as long as they say, or end after a minute whatever they say."
+    )
+    input_read: Literal["creation", "run"] = Field(
+        "creation", description="When a link to an input is followed: as a run is created, or when its turn comes."
+    )
     sequence_base: Literal[0, 1] = Field(0, description="The `sequence_index` of the first item.")
     items: Literal["ordered", "shuffled", "doubled", "missing"] = Field(
         "ordered", description="Items of a batch as lists show them; `missing` leaves out the last."
@@ -118,3 +128,8 @@ class Readings(BaseModel):
     pointer: Literal["loc", "none"] = Field(
         "loc", description="Whether a validation error names the offending item in `errors[].loc`."
     )
+
+    @property
+    def link_seconds(self) -> float:
+        """How long a link to an upload lives at most."""
+        return EARLY if self.asset_links == "early" else math.inf

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -24,11 +24,15 @@ DATA = re.compile(r"data:([!-+\--~]*?)(;base64)?,", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An input image: its content, the asset it belongs to and the name it was uploaded under."""
+    """An input image: its content, the asset it belongs to and the name it was uploaded under.
+
+    `ends_at` is when the link that led to it ends (epoch seconds), None for what was not named by a link.
+    """
 
     sha256: str
     asset_id: str
     name: str
+    ends_at: float | None = None
 
 
 class Unresolved(ValueError):
@@ -49,10 +53,14 @@ async def resolve(service: Service, reference: str) -> Picture:
         if asset_id is None:
             raise Unresolved(f"{reference[:100]!r} is no asset reference")
         return _from_asset(service, asset_id)
-    asset_id = service.signer.asset_in(reference)
-    if asset_id is None:
+    signed = service.signer.asset_in(reference)
+    if signed is None:
         raise Unresolved(_foreign(reference))
-    return _from_asset(service, asset_id)
+    asset_id, expires = signed
+    ends_at = min(expires, expires - service.settings.url_lifetime + service.readings.link_seconds)
+    if service.readings.input_read == "creation" and ends_at <= service.clock():
+        raise Unresolved(_foreign(reference))
+    return replace(_from_asset(service, asset_id), ends_at=ends_at)
 
 
 def _foreign(reference: str) -> str:

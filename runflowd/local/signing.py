@@ -29,15 +29,20 @@ class Signer:
 
     def allows(self, method: str, asset_id: str, query: str) -> bool:
         """Whether the query string is a valid and unexpired permission for this method and asset."""
+        expires = self._expiry(method, asset_id, query)
+        return expires is not None and self._clock() < expires
+
+    def _expiry(self, method: str, asset_id: str, query: str) -> int | None:
+        """Until when a permission of ours holds or held, None when it never was one."""
         fields = parse_qs(query)
         expires, signature = fields.get("expires", [""])[0], fields.get("signature", [""])[0]
         if not (expires.isascii() and expires.isdigit() and len(expires) < 15 and signature.isascii()):
-            return False
+            return None
         good = hmac.compare_digest(signature, self._signature(method, asset_id, int(expires)))
-        return good and self._clock() < int(expires)
+        return int(expires) if good else None
 
-    def asset_in(self, url: str) -> str | None:
-        """The asset a URL of ours points at, None when it is not ours or has expired.
+    def asset_in(self, url: str) -> tuple[str, int] | None:
+        """The asset a URL of ours points at and until when (epoch seconds), None when it is not ours.
 
         Host and port are not looked at: the signature proves the origin, and a port may change.
         """
@@ -45,7 +50,8 @@ class Signer:
         asset_id = parse_id(parts.path.removeprefix(STORAGE).partition("/")[0])
         if not parts.path.startswith(STORAGE) or asset_id is None:
             return None
-        return asset_id if self.allows("GET", asset_id, parts.query) else None
+        expires = self._expiry("GET", asset_id, parts.query)
+        return (asset_id, expires) if expires is not None else None
 
     def _signature(self, method: str, asset_id: str, expires: int) -> str:
         message = f"{method}\n{asset_id}\n{expires}".encode()

@@ -35,6 +35,11 @@ QUICK, SLOW = 0.02, 0.1
 RECOVERY = 1.0
 """Seconds to wait when the disk refuses."""
 
+UNREADABLE = Failure(
+    "INPUT_DOWNLOAD_FAILED", "The input could not be downloaded: 403 Forbidden, its link has expired.", "preprocess"
+)
+"""How a run fails, uncharged, that is to read its input through a link that is closed."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -118,11 +123,13 @@ async def _strike(service: Service, claimed: list[sqlite3.Row]) -> tuple[list[Ou
     ended, jobs = [], []
     for run in claimed:
         fault = _fault(service, run)
-        if fault is None:
-            jobs.append(run)
-        elif fault.kind == "slow":
+        if fault is not None and fault.kind == "slow":
             await anyio.sleep(fault.seconds)
+            fault = None
+        if fault is None and not _links_ended(service, run):
             jobs.append(run)
+        elif fault is None or fault.kind == "unreadable":
+            ended.append(Outcome(run, failure=UNREADABLE))
         elif fault.kind == "fail":
             ended.append(Outcome(run, failure=Failure(fault.code, fault.message, fault.stage)))
         elif fault.kind == "cancel":
@@ -134,8 +141,16 @@ def _fault(service: Service, run: sqlite3.Row) -> RunFault | None:
     if not service.plan.faults.runs:
         return None
     images = {name: Picture(**image) for name, image in json.loads(run["images"]).items()}
-    kinds = frozenset({"fail", "cancel", "stuck", "slow"})
+    kinds = frozenset({"fail", "cancel", "stuck", "slow", "unreadable"})
     return service.plan.for_run(names_of(run["model"], run["client_ref"], images), kinds)  # type: ignore[arg-type]
+
+
+def _links_ended(service: Service, run: sqlite3.Row) -> bool:
+    """Whether a link to an input ended before its turn came."""
+    if service.readings.input_read != "run":
+        return False
+    ends = (image.get("ends_at") for image in json.loads(run["images"]).values())
+    return any(end is not None and end <= service.clock() for end in ends)
 
 
 def _develop(service: Service, run: sqlite3.Row) -> Outcome:

@@ -67,7 +67,8 @@ UPDATE batch SET owner = NULL, due_at = 0
 WHERE owner IS NOT NULL AND owner NOT IN (SELECT value FROM json_each(:living))
 
 -- name: insert_purchase
-INSERT INTO purchase (key, batch, item, shape, body, intended_at) VALUES (:key, :batch, :item, :shape, :body, :now)
+INSERT INTO purchase (key, batch, item, shape, body, intended_at, links_at)
+VALUES (:key, :batch, :item, :shape, :body, :now, :links_at)
 
 -- name: purchases_of_batch
 SELECT * FROM purchase WHERE batch = :batch ORDER BY intended_at, key
@@ -79,11 +80,11 @@ UPDATE purchase SET outcome = :outcome, remote_id = :remote_id, body = NULL WHER
 UPDATE purchase SET ambiguous = 1 WHERE key = :key AND batch = :batch
 
 -- name: doubt_left_purchases
-UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended' AND batch NOT IN (
+UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended' AND unreceived = 0 AND batch NOT IN (
     SELECT id FROM batch WHERE owner IN (SELECT value FROM json_each(:living)))
 
 -- name: doubt_overdue_purchases
-UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended' AND batch IN (
+UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended' AND unreceived = 0 AND batch IN (
     SELECT id FROM batch WHERE owner IS NOT NULL AND owner != :owner AND lease_until < :now)
 
 -- name: place_item

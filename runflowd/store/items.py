@@ -58,6 +58,7 @@ class Item:
     failure_code: str
     failure: str
     attempts: int
+    resent: int
     due_at: float
     ready_at: float | None
     ended_at: float | None
@@ -107,6 +108,7 @@ def item_from(row: Row) -> Item:
         failure_code=row["failure_code"],
         failure=row["failure"],
         attempts=row["attempts"],
+        resent=row["resent"],
         due_at=row["due_at"],
         ready_at=row["ready_at"],
         ended_at=row["ended_at"],

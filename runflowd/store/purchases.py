@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """One request that costs money; `body` is None once its answer is known."""
+    """One request that costs money; `body` is None once its answer is known.
+
+    `ambiguous` says that it was sent once without a clear answer, `unreceived` that it was sent and the service has
+    certainly not got it. `links_at` is when the oldest link in it was made, None when it has none that ages.
+    """
 
     key: str
     item: int | None
@@ -26,16 +30,25 @@ class Purchase:
     ambiguous: bool
     intended_at: float
     remote_id: str | None
+    links_at: float | None = None
+    unreceived: bool = False
 
 
 def intend(
-    connection: Connection, batch: Batch, shape: str, body: bytes, now: float, item: int | None = None
+    connection: Connection,
+    batch: Batch,
+    shape: str,
+    body: bytes,
+    now: float,
+    item: int | None = None,
+    links_at: float | None = None,
 ) -> Purchase:
     """Store the exact bytes and a new key of a request that will cost money, before it is sent. Raises `LeaseLost`."""
     hold(connection, batch.claim)
     key = uuid.uuid4().hex
-    connection.run("insert_purchase", key=key, batch=batch.id, item=item, shape=shape, body=body, now=now)
-    return Purchase(key, item, shape, body, Outcome.INTENDED, False, now, None)
+    values = {"batch": batch.id, "item": item, "shape": shape, "body": body, "links_at": links_at}
+    connection.run("insert_purchase", key=key, now=now, **values)
+    return Purchase(key, item, shape, body, Outcome.INTENDED, False, now, None, links_at)
 
 
 def purchases_of_batch(connection: Connection, batch: str) -> list[Purchase]:
@@ -50,6 +63,8 @@ def purchases_of_batch(connection: Connection, batch: str) -> list[Purchase]:
             bool(row["ambiguous"]),
             row["intended_at"],
             row["remote_id"],
+            row["links_at"],
+            bool(row["unreceived"]),
         )
         for row in connection.all("purchases_of_batch", batch=batch)
     ]
@@ -67,3 +82,21 @@ def doubt_purchase(connection: Connection, batch: Batch, key: str) -> None:
     """A request may have arrived, and no answer to it did. Raises `LeaseLost`."""
     hold(connection, batch.claim)
     connection.run("doubt_purchase", key=key, batch=batch.id)
+
+
+def note_unreceived(connection: Connection, batch: Batch, key: str) -> None:
+    """A request was sent, or could not be, and has certainly had no effect. Raises `LeaseLost`."""
+    hold(connection, batch.claim)
+    connection.run("note_unreceived", key=key, batch=batch.id)
+
+
+def about_to_send(connection: Connection, batch: Batch, key: str) -> None:
+    """A request goes out once more: nothing is certain about it from now on. Raises `LeaseLost`."""
+    hold(connection, batch.claim)
+    connection.run("about_to_send", key=key, batch=batch.id)
+
+
+def close_unreceived(connection: Connection, batch: Batch, key: str) -> bool:
+    """Close a request that will not be sent again, unless it may have been received. Raises `LeaseLost`."""
+    hold(connection, batch.claim)
+    return connection.run("close_unreceived", key=key, batch=batch.id, outcome=Outcome.OUTDATED) == 1

@@ -7,12 +7,34 @@ from typing import TYPE_CHECKING
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.links import input_was_unreadable, was_too_old
 from runflowd.store.batches import Batch, set_result
 from runflowd.store.items import Item, fail_followers, move
+from runflowd.store.links import learn_from_batch, send_again
 
 if TYPE_CHECKING:
     from runflowd.api.values import Run
     from runflowd.store import Connection
+
+
+def record_answers(connection: Connection, batch: Batch, answers: list[tuple[Item, Answer]], now: float) -> int:
+    """Store how items ended; give how many are sent once more, because our upload of them could not be read."""
+    unreadable: list[tuple[Item, str]] = []
+    for item, answer in answers:
+        if was_unreadable(item, answer):
+            unreadable.append((item, failure_of(answer)[1]))
+        else:
+            record_answer(connection, batch, item, answer, now)
+    if any(was_unreadable(item, answer) and was_too_old(*failure_of(answer)) for item, answer in answers):
+        learn_from_batch(connection, batch, now)
+    return send_again(connection, batch, unreadable, now)
+
+
+def was_unreadable(item: Item, answer: Answer) -> bool:
+    """Whether an item failed, uncharged, because the service could not read what was uploaded for it."""
+    if answer.status is not Status.FAILED or answer.cost or answer.failure is None:
+        return False
+    return input_was_unreadable(item.input, answer.failure.code, answer.failure.message)
 
 
 def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answer, now: float) -> None:

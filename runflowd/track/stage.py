@@ -17,7 +17,7 @@ from runflowd.incidents import SERVICE
 from runflowd.store.batches import Batch, Lease, claim_batches, doubt_items, end_batch, move_batch, next_due, release
 from runflowd.store.history import items_held, record_try
 from runflowd.store.items import Item, items_of_batch
-from runflowd.track.answers import answer_of, record_answer
+from runflowd.track.answers import answer_of, record_answers, was_unreadable
 from runflowd.track.items import is_news, read_items, wanted
 from runflowd.track.overdue import Overdues
 from runflowd.track.patience import Patience, usual_subject
@@ -87,7 +87,9 @@ class Track:
     async def _look_at_batch(self, batch: Batch, remote_id: str, items: list[Item], waiting: list[Item]) -> None:
         seen = await self._context.remote.api.batch(remote_id)
         matched, trouble = await read_items(self._context.remote.api, remote_id, items, wanted(seen, items, waiting))
-        results = [(item, answer) for item, answer in matched.pairs if is_news(item, answer)]
+        news = ((item, answer) for item, answer in matched.pairs if is_news(item, answer))
+        # What is to be sent again waits for the end of its batch: until then a failure may still turn into a result.
+        results = [(item, answer) for item, answer in news if seen.ended or not was_unreadable(item, answer)]
         await self._record(batch, results)
         if trouble:
             raise trouble
@@ -155,11 +157,9 @@ class Track:
             return
         now = self._context.clock.wall()
 
-        def write(connection: Connection) -> None:
-            for item, answer in results:
-                record_answer(connection, batch, item, answer, now)
-
-        await self._context.store.write(write)
+        if await self._context.store.write(lambda connection: record_answers(connection, batch, results, now)):
+            reach("upload.resent")
+            self._context.bells.dispatch.ring()
         reach("results.recorded")
         self._context.bells.deliver.ring()
         failed = sum(answer.status is not Status.SUCCEEDED for _, answer in results)

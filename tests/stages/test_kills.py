@@ -23,6 +23,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete
 from runflowd.failpoints import FAILPOINTS
 from runflowd.files import placing
+from runflowd.store.links import learn_life
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -133,6 +134,26 @@ async def reworded(rig: Rig) -> None:
     await anyio.sleep(120)
 
 
+async def out_of_reach(rig: Rig) -> None:
+    """A request is clearly not taken until its links are too old."""
+    await rig.store.write(lambda connection: learn_life(connection, "test", 20.0))
+    await failing(rig, CREATE, kind="status", status=404, count=6)
+
+
+async def unreadable(rig: Rig) -> None:
+    """The service finds the link to the upload closed."""
+    rig.switch(faults={"runs": [{"kind": "unreadable"}]})
+    await dropped(rig)
+
+
+async def unreadable_at_creation(rig: Rig) -> None:
+    """The same, told at once; the other file of the batch is bought."""
+    fault = {"match": "*a.jpg", "kind": "invalid", "message": "this asset URL has expired"}
+    rig.switch(faults={"runs": [fault]})
+    rig.drop("b.jpg", "b")
+    await dropped(rig)
+
+
 NEW_PROMPT = {"image_url": "${file.url}", "prompt": "new"}
 OLD_PROMPT = {"image_url": "${file.url}", "prompt": "old"}
 NOTE: dict[str, str | None] = {"a.jpg.failed.txt": None}
@@ -146,6 +167,9 @@ STORIES = {
         later={"input": NEW_PROMPT, "batch": BatchLimits(quiet=5, max_wait=60)},
     ),
     "item.dropped": Story(replaced_before_its_upload, {"a.jpg": "a"}),
+    "purchase.outdated": Story(out_of_reach, {"a.jpg": "a"}),
+    "upload.resent": Story(unreadable, {"a.jpg": "a"}),
+    "upload.resent:1": Story(unreadable_at_creation, {"a.jpg": "a", "b.jpg": "b"}, [1, 1]),
     "purchase.refused": Story(refused_body, {"a.jpg": "a"}),
     "purchase.adopted": Story(partial(failing, route=CREATE, kind="lose"), {"a.jpg": "a"}),
     "batch.split": Story(refused_without_a_word, {"a.jpg": "a", "b.jpg": "b", "bad.jpg": "bad"}, [1, 1, 1]),

@@ -189,9 +189,9 @@ async def running(
 
     jumped: list[float] = []
 
-    switches = service or {}
+    switches = {"url_lifetime": 1e9, **(service or {})}
     async with (
-        LocalService(LocalSettings(folder / "service", url_lifetime=1e9, **switches), clock=wall, send=send) as local,
+        LocalService(LocalSettings(folder / "service", **switches), clock=wall, send=send) as local,
         Runflow(
             Service(BASE, api_key=SecretKey("key")), transport=wire(local.app), limits=PATIENT, patient=True
         ) as api,

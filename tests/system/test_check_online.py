@@ -84,6 +84,24 @@ def test_rules_that_fit_are_said_to_fit(desk: Desk) -> None:
     assert {"runflowd.yaml", "in", "home"} == {path.name for path in desk.folder.iterdir()}
 
 
+@pytest.mark.parametrize(
+    ("links", "takes", "sentence"),
+    [
+        ("asset", "accepted", "uploads are named by runflow://assets/, which the service takes"),
+        ("asset", "refused", "the first purchase tells whether the service takes runflow://assets/"),
+        ("signed", "accepted", "`input_links: asset` would do as well"),
+    ],
+)
+def test_it_says_where_uploads_can_be_named_without_a_link(desk: Desk, links: str, takes: str, sentence: str) -> None:
+    """By what the model declares, and once there were purchases by what became of them (scenario 134)."""
+    rule = desk.rule(model="runflow/background-color", input=FITTING, input_links=links)
+    desk.configure(service={"local": {"readings": {"asset_ref": takes}}}, rules={"white": rule})
+
+    said = desk.run("check", "--online")
+
+    assert (0, True, True) == (said.code, sentence in said.out, "Every rule fits" in said.out)
+
+
 def test_without_the_option_nobody_is_asked(desk: Desk) -> None:
     """The text alone is valid."""
     desk.config.write_text("service: local\n" + RULES)

@@ -76,6 +76,12 @@ async def _transcript(caller: Caller) -> str:
         run = {"input": {"image_url": "data:,x"}, "client_ref": name, "callback_url": HOOK}
         answers.append(await http.post(RUNS, json=run))
         await caller.idle()
+    lifetime = caller.service.settings.url_lifetime
+    for name, left in (("ended", -1.0), ("old", lifetime - 90.0)):
+        link = caller.service.signer.path("GET", asset, "a.jpg", left)
+        run = {"input": {"image_url": f"http://local.test{link}"}, "client_ref": name}
+        answers.append(await http.post(RUNS, json=run))
+        await caller.idle()
     caller.service.set_balance(caller.service.models["runflow/pass-through"].price)
     answers.append(await http.post("/v1/models/runflow/upscale/runs", json={"input": items[0]}))
     for row in caller.service.storage.all("SELECT id FROM batches ORDER BY number"):

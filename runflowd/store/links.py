@@ -1,0 +1,75 @@
+"""Links to uploads: how long they were seen to live, and what is sent again because one led nowhere."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.links import MOST_TRIES, life_ended, shorter
+from runflowd.store.batches import new_batch
+from runflowd.store.facts import fact
+from runflowd.store.items import fail_followers, move
+
+if TYPE_CHECKING:
+    from runflowd.store.batches import Batch
+    from runflowd.store.connection import Connection
+    from runflowd.store.items import Item
+
+LIFE_SUBJECT = "link-life"
+"""Under which subject the shortest life of a service's links is remembered, in seconds."""
+
+
+def link_life(connection: Connection, service: str) -> float | None:
+    """The shortest life of a link that was seen at a service, in seconds; None while none was."""
+    text = fact(connection, service, LIFE_SUBJECT)
+    return float(text) if text else None
+
+
+def learn_life(connection: Connection, service: str, seen: float | None) -> None:
+    """Remember a life that was seen, if it is the shortest so far."""
+    known = link_life(connection, service)
+    if seen is not None and (known is None or seen < known):
+        connection.run("save_fact", service=service, subject=LIFE_SUBJECT, value=f"{shorter(known, seen):.3f}")
+
+
+def learn_from_batch(connection: Connection, batch: Batch, now: float) -> None:
+    """A link of a batch that was bought was too old for the service at some time before `now`."""
+    row = connection.one("links_of_batch", batch=batch.id)
+    learn_life(connection, batch.service, life_ended(row["made_at"] if row else None, now))
+
+
+def references_subject(model: str) -> str:
+    """Under which subject it is remembered whether a model takes `runflow://` in the place of a link."""
+    return f"takes-references:{model}"
+
+
+def send_again(connection: Connection, batch: Batch, items: list[tuple[Item, str]], now: float) -> int:
+    """Send items once more whose upload the service could not read, in a batch of their own; give how many go.
+
+    Nothing was charged for them, and with each stand the service's words. Their new reference keeps what was made of
+    them before from being taken for them. One that went often enough fails, and so does one whose file has been
+    replaced: nobody waits for its result. Raises `LeaseLost`.
+    """
+    going = [(item, words) for item, words in items if item.resent < MOST_TRIES and item.current]
+    for item, words in items:
+        if (item, words) not in going:
+            _fail(connection, batch, item, words, now)
+    for item, words in going:
+        detail = f"the service could not read its upload ({words}); it goes once more with a fresh link"
+        move(connection, item.id, item.state, ItemState.READY, by=batch.claim, now=now, detail=detail)
+        connection.run("send_again", id=item.id, batch=batch.id, client_ref=uuid.uuid4().hex)
+    if going:
+        numbers = [item.id for item, _ in going]
+        new_batch(connection, numbers, batch.snapshot, batch.rule, batch.model, batch.service, now)
+    return len(going)
+
+
+def _fail(connection: Connection, batch: Batch, item: Item, words: str, now: float) -> None:
+    often = f" after {item.resent} more tries with fresh links" if item.resent else ""
+    reason = f"the service could not read what runflowd uploaded{often}. It was not charged. The service says: {words}"
+    code = "UPLOAD_UNREADABLE"
+    move(connection, item.id, item.state, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
+    if item.state is ItemState.BATCHED:
+        connection.run("leave_batch", id=item.id, batch=batch.id)
+    fail_followers(connection, item.id, code, reason, now)
