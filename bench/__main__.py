@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import crowd, latency, load, standing, sweep, throughput
+from bench import crowd, latency, limited, load, standing, sweep, throughput
 from bench.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PARTS = ("throughput", "latency", "sweep", "memory", "nested", "rules", "status")
+PARTS = ("throughput", "latency", "sweep", "memory", "nested", "rules", "status", "limited", "flaky")
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "KIB": 2**10, "MIB": 2**20}
 
 
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--load", type=int, help="files of the memory run, dropped at once; 20000")
     parser.add_argument("--folders", type=int, help="nested folders of the pasted tree, three files in each; 200")
     parser.add_argument("--rules", type=int, help="rules of the rules run, ten files for each; 100")
+    parser.add_argument("--seconds", type=float, help="of work at each rate of the limited run; 90")
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, for under a minute")
     parser.add_argument("--json", action="store_true", help="figures as JSON")
@@ -65,6 +66,12 @@ def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str
             report, folder / "nested", folders=options.folders or (20 if quick else 200), files=3
         ),
         "rules": lambda: crowd.rules(report, folder / "rules", count=options.rules or (10 if quick else 100), files=10),
+        "limited": lambda: limited.measure(
+            report, folder / "limited", seconds=options.seconds or (10.0 if quick else 90.0)
+        ),
+        "flaky": lambda: limited.flaky(
+            report, folder / "flaky", files=150, rounds=options.rounds or (1 if quick else 5)
+        ),
         "memory": lambda: load.measure(report, folder / "load", files=options.load or (1000 if quick else 20_000)),
     }
 

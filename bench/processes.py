@@ -85,14 +85,14 @@ class Program:
         self.process.returncode = os.waitstatus_to_exitcode(status)
         return Usage(used.ru_utime + used.ru_stime, peak)
 
-    def until(self, done: Callable[[], bool], seconds: float) -> None:
+    def until(self, done: Callable[[], bool], seconds: float, *, look: float = LOOK) -> None:
         """Look until `done`; end the benchmark when that takes too long or the process has died."""
         limit = time.monotonic() + seconds
         while not done():
             if time.monotonic() > limit or self.process.poll() is not None:
                 tail = self.log.read_text("utf-8", "replace")[-3000:]
                 raise SystemExit(f"{self.process.args!r} did not get there in {seconds:.0f} s\n{tail}")
-            time.sleep(LOOK)
+            time.sleep(look)
 
 
 class Service(Program):
@@ -106,6 +106,14 @@ class Service(Program):
         )
         self.database = folder / "data" / "local.db"
         self.url: str = self.line()["url"]
+
+    def control(self, **switches: Any) -> dict[str, Any]:
+        """Switch readings and faults; give how things stand. Never refused, and counted nowhere."""
+        body, headers = json.dumps(switches).encode(), {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/_control", body, headers)  # noqa: S310  our own address
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            found: dict[str, Any] = json.load(answer)
+        return found
 
     def ledger(self) -> dict[str, Any]:
         """What was bought, and how many requests came on each route."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from runflowd.api.statistics import Traffic
+    from runflowd.api.statistics import Pace, Traffic
     from runflowd.store.measures import Bought, Measures
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -49,6 +49,7 @@ class Reading:
 
     measures: Measures
     traffic: Traffic
+    pace: Pace
     rules: tuple[str, ...]
     now: float
     config_good: bool
@@ -134,6 +135,7 @@ def families(reading: Reading) -> Iterator[Metric]:
     yield _batches(reading)
     yield from _overdue(reading)
     yield from _service(reading.traffic)
+    yield from _pace(reading.pace)
     yield from _config(reading)
     yield _value("runflowd_spend_today_dollars", "Cost of the items that ended today.", reading.measures.spent_today)
     yield _incidents(reading)
@@ -185,6 +187,14 @@ def _service(traffic: Traffic) -> Iterator[Metric]:
     yield _counter("runflowd_api_sent_bytes", "Bytes of bodies sent, uploads included.", traffic.sent)
     yield _counter("runflowd_api_received_bytes", "Bytes of bodies received, downloads included.", traffic.received)
     yield _value("runflowd_api_requests_in_flight", "Requests under way.", traffic.in_flight)
+
+
+def _pace(pace: Pace) -> Iterator[Metric]:
+    """A rate of 0 means that none is known: nothing was refused yet."""
+    yield _value("runflowd_api_allowed_rate", "Requests a second that the service lets through.", pace.rate or 0.0)
+    yield _counter("runflowd_api_throttled", "Requests that the service refused as too many (429).", pace.refused)
+    at_once: dict[tuple[str, ...], int] = {("api",): pace.at_once or 0, ("storage",): pace.transfers or 0}
+    yield _gauge("runflowd_api_allowed_at_once", "Requests that may be under way.", ("origin",), at_once)
 
 
 def _config(reading: Reading) -> Iterator[Metric]:

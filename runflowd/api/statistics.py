@@ -39,6 +39,13 @@ class Pace:
     at_once: int | None = None
     transfers: int | None = None
 
+    @property
+    def allowed(self) -> str:
+        """The rate in words, "about 25 requests/s"; empty while none is known."""
+        if self.rate is None:
+            return ""
+        return f"about {self.rate:.0f} requests/s" if self.rate >= 10 else f"about {self.rate:.1f} requests/s"
+
 
 class Counters:
     """The counters behind `Traffic`; only ever touched from the event loop."""

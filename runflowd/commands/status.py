@@ -76,6 +76,8 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
     yield click.style(f"State: {printable(status['state'])}", dim=True)
     if not daemon:
         return
+    if allowed := daemon["service"]["allowed"]:
+        yield f"The service allows {allowed}."
     config = daemon["config"]
     yield click.style(f"Configuration: {printable(config['source'])}", dim=True)
     if config["problems"]:

@@ -117,7 +117,8 @@ class Control:
         return {"problems": list(self._reloading.problems), "rules": sorted(self._context.rules)}
 
     def _about(self) -> Answer:
-        """What the daemon says of itself; seconds since its start and since 1970."""
+        """What the daemon says of itself, and has learned of the service; seconds since its start and since 1970."""
+        pace = self._context.remote.api.pace()
         return {
             "pid": os.getpid(),
             "version": __version__,
@@ -127,6 +128,7 @@ class Control:
                 "taken_at": self._reloading.taken_at,
                 "problems": list(self._reloading.problems),
             },
+            "service": {"allowed": pace.allowed, "rate": pace.rate, "refused": pace.refused, "at_once": pace.at_once},
         }
 
 

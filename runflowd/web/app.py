@@ -71,7 +71,8 @@ class Application:
 
     async def page(self, _: Request) -> Response:
         """GET /: how things stand, for people."""
-        shown = view(await self._site.status(), self._site.unready(), set(self._site.context.rules))
+        context = self._site.context
+        shown = view(await self._site.status(), self._site.unready(), set(context.rules), context.remote.api.pace())
         nonce = secrets.token_urlsafe(16)
         html = await anyio.to_thread.run_sync(render, shown, self._site.token, nonce)
         return HTMLResponse(html, headers={"content-security-policy": page_policy(nonce)})
@@ -108,6 +109,7 @@ class Application:
         reading = Reading(
             measures=measures,
             traffic=site.context.remote.api.snapshot(),
+            pace=site.context.remote.api.pace(),
             rules=tuple(site.context.rules),
             now=now,
             config_good=not any(each.scope == "config" for each in measures.incidents),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
+    from runflowd.api.statistics import Pace
     from runflowd.status import RuleStatus, Status
     from runflowd.store.batches import Batch
     from runflowd.store.reports import Entry
@@ -45,8 +46,11 @@ _BAR = (
 )
 
 
-def view(status: Status, unready: Collection[str], rules: Collection[str]) -> Page:
-    """Word a status. `unready` are reasons why the daemon is not at work, `rules` those that can be retried."""
+def view(status: Status, unready: Collection[str], rules: Collection[str], pace: Pace) -> Page:
+    """Word a status. `unready` are reasons why the daemon is not at work, `rules` those that can be retried.
+
+    `pace` is what the daemon has learned of the service.
+    """
     columns = tuple(name for name in COLUMNS if name in ALWAYS or _total(status, *COLUMNS[name]))
     headline, tone = _headline(status, unready)
     failures = tuple(_failure(entry, rules) for entry in status.troubled)
@@ -56,7 +60,7 @@ def view(status: Status, unready: Collection[str], rules: Collection[str]) -> Pa
         headline=headline,
         tone=tone,
         notes=tuple(unready),
-        figures=tuple(_figures(status)),
+        figures=tuple(_figures(status, pace)),
         columns=columns,
         rules=tuple(_rule(rule, columns) for rule in status.rules),
         batches=tuple(_batch(status, batch) for batch in status.batches),
@@ -86,10 +90,11 @@ def _headline(status: Status, unready: Collection[str]) -> tuple[str, str]:
     return (f"Done, {number(failed)} failed", "warn") if failed else ("All done", "good")
 
 
-def _figures(status: Status) -> Iterator[Figure]:
+def _figures(status: Status, pace: Pace) -> Iterator[Figure]:
     flying, failed = _total(status, *IN_FLIGHT), _total(status, ItemState.FAILED)
     unknown = _total(status, ItemState.UNKNOWN)
-    yield Figure("In flight", number(flying), _open_batches(len(status.batches)))
+    allowed = f"; the service allows {pace.allowed}" if pace.allowed else ""
+    yield Figure("In flight", number(flying), _open_batches(len(status.batches)) + allowed)
     yield Figure("Done", number(_total(status, ItemState.DONE)))
     note = f"{number(unknown)} unknown" if unknown else ""
     yield Figure("Failed", number(failed), note, "bad" if failed or unknown else "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from web_rig import rule, samples, web
 
-from runflowd.api.statistics import Traffic
+from runflowd.api.statistics import Pace, Traffic
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.incidents import Trouble
 from runflowd.metrics import Metrics, Reading
@@ -30,6 +30,7 @@ def reading(**changes: Any) -> Reading:
     facts: dict[str, Any] = {
         "measures": Measures({}, dict.fromkeys((BatchState.SEALED,), 0), (), (), Decimal(0)),
         "traffic": Traffic(),
+        "pace": Pace(),
         "rules": ("studio",),
         "now": 1e9,
         "config_good": True,
@@ -94,6 +95,18 @@ def test_a_pause_is_told_with_its_beginning() -> None:
     ]
 
     assert [{"studio": 0, "other": 0}, {"studio": 7e8, "other": 0}, {"studio": 7e8, "other": 8e8}] == told
+
+
+def test_what_is_learned_of_the_service_is_told() -> None:
+    """The rate, the refusals, and how many may be under way (scenario 129)."""
+    found = read(Metrics(), reading(pace=Pace(24.6, 7, 32, 16)))
+
+    assert (24.6, 7, 32, 16) == (
+        found[key("runflowd_api_allowed_rate")],
+        found[key("runflowd_api_throttled_total")],
+        found[key("runflowd_api_allowed_at_once", origin="api")],
+        found[key("runflowd_api_allowed_at_once", origin="storage")],
+    )
 
 
 def test_traffic_is_told_by_route_and_status() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runflowd.api.statistics import Pace
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.status import RuleStatus, Status
 from runflowd.store.batches import Batch
@@ -54,9 +55,17 @@ def status(counts: dict[ItemState, int] | None = None, **changes: Any) -> Status
     return Status(**{**facts, **changes})
 
 
-def page(found: Status, *unready: str) -> Page:
+def page(found: Status, *unready: str, pace: Pace | None = None) -> Page:
     """Its wording, with the one rule in force."""
-    return view(found, unready, {"studio"})
+    return view(found, unready, {"studio"}, pace or Pace())
+
+
+@pytest.mark.parametrize(("rate", "words"), [(24.6, "about 25 requests/s"), (2.13, "about 2.1 requests/s")])
+def test_what_the_service_allows_is_shown_once_it_is_known(rate: float, words: str) -> None:
+    """Beside what is in flight, which it may explain (scenario 129)."""
+    notes = [page(status(), pace=pace).figures[0].note for pace in (Pace(), Pace(rate, 3, 8))]
+
+    assert ["0 open batches", f"0 open batches; the service allows {words}"] == notes
 
 
 class _Texts(HTMLParser):

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from page_blocks import PAGES, Block, blocks
 
-from runflowd.api.statistics import Traffic
+from runflowd.api.statistics import Pace, Traffic
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.metrics import Metrics, Reading
 from runflowd.store.measures import Measures
@@ -25,7 +25,9 @@ def names() -> set[str]:
     """Every metric of the daemon as it is scraped, those of the Prometheus client itself left out."""
     nothing = Measures({}, {}, (), (), Decimal(0))
     text = Metrics().text(
-        Reading(nothing, Traffic(), (), now=0, config_good=True, config_taken=0, overflows=0, unwatched=0, missed=0)
+        Reading(
+            nothing, Traffic(), Pace(), (), now=0, config_good=True, config_taken=0, overflows=0, unwatched=0, missed=0
+        )
     )
     typed = re.findall(r"^# TYPE (runflowd_\w+)", text.decode(), re.MULTILINE)
     return {name for name in typed if not name.endswith("_created")}
