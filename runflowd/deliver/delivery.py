@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.core.model import AfterKind
-from runflowd.core.naming import output_path
+from runflowd.core.naming import collision_key, output_path
 from runflowd.deliver.fetch import Fetching, intact
 from runflowd.deliver.place import Placing, mirrored
 from runflowd.failpoints import reach
 from runflowd.store.facts import Output, forget_output, output_written, outputs_of
 from runflowd.store.history import record
-from runflowd.store.items import item_by_id
+from runflowd.store.items import holders_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -48,12 +48,20 @@ class Delivery:
         await self._check_space(rule)
         if done and all(output.written for output in done) and await self._all_intact(rule, done):
             placed = [output.path.removeprefix(f"{rule.output}/") for output in done]
-            if item.source_item is not None:
-                await self._move_along(item, rule, placed)
+            for holder in await self._holders(item):  # all stands, as after a crash: the old place may be left to clear
+                if await self._became(item, holder, rule):
+                    await self._clear(item, holder, rule, placed)
             return placed
-        if item.source_item is None:
-            return await self._download(item, item, rule, done)
         return await self._share(item, rule, done)
+
+    async def _holders(self, item: Item) -> list[Item]:
+        """Items that have, or had, a result of the same content under the same recipe: the likeliest first.
+
+        None for an item that is to have a result of its own, since it was bought itself just now.
+        """
+        if item.source_item is None and item.ended_at is None:
+            return []
+        return await self._context.store.read(partial(holders_of, item=item))
 
     async def _check_space(self, rule: Rule) -> None:
         """Make the output folder and see that its disk has room, at most every `SPACE_LOOK` seconds."""
@@ -68,35 +76,33 @@ class Delivery:
 
     async def _share(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
         """Take the result of an item with the same content and recipe: copied, or fetched anew, never bought."""
-        twin, origin = await self._fetching.paid_before(item)
-        theirs = await self._context.store.read(lambda connection: outputs_of(connection, twin.id))
-        if not theirs or not await self._all_intact(rule, theirs):
-            return await self._download(item, origin, rule, done)
-        placed = [
-            await self._already_there(done, index, rule) or await self._copy(item, rule, output, index, len(theirs))
-            for index, output in enumerate(theirs)
-        ]
-        await self._clear_if_renamed(item, rule, placed, twin)
-        return placed
+        for holder in await self._holders(item):
+            if await self._became(holder, item, rule):
+                return []  # a rename that was undone meanwhile: the result is where it belongs
+            theirs = await self._context.store.read(partial(outputs_of, item=holder.id))
+            if not await self._all_intact(rule, theirs):
+                continue
+            heir = holder.id if await self._became(item, holder, rule) else None
+            placed = [
+                await self._already_there(done, index, rule)
+                or await self._copy(item, rule, output, index, len(theirs), heir)
+                for index, output in enumerate(theirs)
+            ]
+            if heir is not None:
+                await self._clear(item, holder, rule, placed)
+            return placed
+        return await self._download(item, await self._fetching.paid_before(item), rule, done)
 
-    async def _move_along(self, item: Item, rule: Rule, placed: list[str]) -> None:
-        """All stands, as after a crash: what may be left to do is the clearing of the old place."""
-        number = item.source_item or 0
-        twin = await self._context.store.read(lambda connection: item_by_id(connection, number))
-        if twin is not None:
-            await self._clear_if_renamed(item, rule, placed, twin)
+    async def _became(self, item: Item, other: Item, rule: Rule) -> bool:
+        """Whether the file of `other` is that of `item` now, under a new name."""
+        return _may_be_renamed(item, other, rule) and await self._outlets.ask(rule, _is_gone, rule, other, item)
 
-    async def _clear_if_renamed(self, item: Item, rule: Rule, placed: list[str], twin: Item) -> None:
-        if _may_be_renamed(item, twin, rule) and await self._outlets.ask(rule, _is_gone, rule, twin):
-            theirs = await self._context.store.read(lambda connection: outputs_of(connection, twin.id))
-            await self._clear(item, twin, rule, placed, theirs)
-
-    async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int) -> str:
+    async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int, heir: int | None) -> str:
         async with self._draft(item, rule) as draft:
             await self._outlets.ask(rule, _copy_into, output, draft)
-            return await self._placing.place(item, rule, draft, index, count)
+            return await self._placing.place(item, rule, draft, index, count, heir)
 
-    async def _clear(self, item: Item, twin: Item, rule: Rule, placed: list[str], outputs: list[Output]) -> None:
+    async def _clear(self, item: Item, twin: Item, rule: Rule, placed: list[str]) -> None:
         """The source was renamed, so its result moves along: the new one stands, the old place is cleared."""
         now = self._context.clock.wall()
 
@@ -107,9 +113,9 @@ class Delivery:
 
         await self._context.store.write(write)
         reach("output.shared")
-        for output in outputs:
+        for output in await self._context.store.read(partial(outputs_of, item=twin.id)):
             with suppress(files.Changed, files.Missing):  # somebody edits or removes it: it is theirs
-                await self._outlets.ask(rule, _remove, output)
+                await self._outlets.ask(rule, _remove, rule, output, placed)
             reach("output.cleared")
             await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
 
@@ -168,11 +174,20 @@ def _may_be_renamed(item: Item, twin: Item, rule: Rule) -> bool:
     return rule.after.kind is AfterKind.KEEP and twin.path != item.path and twin.stat == item.stat
 
 
-def _is_gone(rule: Rule, twin: Item) -> bool:
-    return files.root_identity(rule.watch) is not None and files.stat(rule.watch, twin.path) is None
+def _is_gone(rule: Rule, one: Item, other: Item) -> bool:
+    """Whether the file of `one` is not there. Where a disk takes both names for one, the last scan says so."""
+    if files.root_identity(rule.watch) is None:
+        return False
+    alike = collision_key(one.path) == collision_key(other.path)
+    return files.stat(rule.watch, one.path) is None or (alike and not one.present)
 
 
-def _remove(output: Output) -> None:
-    standing = files.stat(*output.place)
-    if standing is not None and files.hash_file(*output.place, standing) == output.content:
-        files.remove(*output.place, standing)
+def _remove(rule: Rule, output: Output, placed: list[str]) -> None:
+    """Clear an old place, unless the disk takes it for one of the new ones: then that gets its new spelling."""
+    root, below = output.place
+    alike = [path for path in placed if root == rule.output and collision_key(path) == collision_key(below)]
+    if any(files.respell(root, below, path) for path in alike):
+        return
+    standing = files.stat(root, below)
+    if standing is not None and files.hash_file(root, below, standing) == output.content:
+        files.remove(root, below, standing)

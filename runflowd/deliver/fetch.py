@@ -94,13 +94,12 @@ class Fetching:
             if held:
                 await self._outlets.ask(rule, draft.write, b"".join(held))
 
-    async def paid_before(self, item: Item) -> tuple[Item, Item]:
-        """The item whose result this one takes, and the one that was paid for, which may be further back."""
-        twin = await self._source_of(item)
-        origin = twin
+    async def paid_before(self, item: Item) -> Item:
+        """The item that was paid for, the result of which is this one's as well."""
+        origin = item
         while origin.batch is None and origin.source_item is not None:
             origin = await self._source_of(origin)
-        return twin, origin
+        return origin
 
     async def _source_of(self, item: Item) -> Item:
         number = item.source_item or 0

@@ -54,8 +54,11 @@ class Placing:
         self._context = context
         self._outlets = outlets
 
-    async def place(self, item: Item, rule: Rule, draft: Draft, index: int, count: int) -> str:
-        """Check, name, record and rename one output; give its path below the output folder."""
+    async def place(self, item: Item, rule: Rule, draft: Draft, index: int, count: int, heir: int | None = None) -> str:
+        """Check, name, record and rename one output; give its path below the output folder.
+
+        The names of the item `heir`, whose file has become this one, are free to take.
+        """
         mime, written, free = await self._outlets.ask(rule, _finished, item, rule, draft, index, count)
         refused: set[str] = set()
         while True:
@@ -63,8 +66,8 @@ class Placing:
                 rule, mirrored(item), EXTENSIONS[mime], index, count, taken=lambda path: path in refused
             )
             # A rename replaces nothing by itself, so a name that was free needs no second look.
-            spot = Spot(relative) if relative == free else await self._look(item, rule, relative, written.sha256)
-            if spot is None or not await self._reserve(item, rule, relative, index, written):
+            spot = Spot(relative) if relative == free else await self._look(item, rule, relative, written.sha256, heir)
+            if spot is None or not await self._reserve(item, rule, relative, index, written, heir):
                 refused.add(relative)
                 continue
             try:
@@ -76,18 +79,20 @@ class Placing:
                 continue
             return relative
 
-    async def _look(self, item: Item, rule: Rule, relative: str, content: str) -> Spot | None:
+    async def _look(self, item: Item, rule: Rule, relative: str, content: str, heir: int | None) -> Spot | None:
         """Whether the name may be used; None when it belongs to somebody else."""
         path = f"{rule.output}/{relative}"
         recorded = await self._context.store.read(lambda connection: output_at(connection, path))
-        return await self._outlets.ask(rule, _judge, item, rule, relative, content, recorded)
+        return await self._outlets.ask(rule, _judge, item, rule, relative, content, recorded, heir)
 
-    async def _reserve(self, item: Item, rule: Rule, relative: str, index: int, written: files.Written) -> bool:
+    async def _reserve(
+        self, item: Item, rule: Rule, relative: str, index: int, written: files.Written, heir: int | None
+    ) -> bool:
         """Take a name, unless another input was quicker: looked at and recorded in one transaction."""
         path = f"{rule.output}/{relative}"
 
         def write(connection: Connection) -> bool:
-            if not _may_have(item, path, output_at(connection, path)):
+            if not _may_have(item, path, output_at(connection, path), heir):
                 return False
             reserve_output(connection, item, path, index, written.sha256, written.stat.size)
             return True
@@ -117,9 +122,13 @@ def _finished(item: Item, rule: Rule, draft: Draft, index: int, count: int) -> t
     return mime, written, "" if files.stat(rule.output, relative) else relative
 
 
-def _may_have(item: Item, path: str, recorded: Output | None) -> bool:
-    """Whether a path is nobody's on record, or this very input's."""
-    return recorded is None or (recorded.rule, recorded.source, recorded.path) == (item.rule, item.path, path)
+def _may_have(item: Item, path: str, recorded: Output | None, heir: int | None) -> bool:
+    """Whether a path is nobody's on record, or this very input's, or that of the one whose file it has become."""
+    return (
+        recorded is None
+        or recorded.item == heir
+        or (recorded.rule, recorded.source, recorded.path) == (item.rule, item.path, path)
+    )
 
 
 def _checked_type(item: Item, draft: Draft) -> str:
@@ -130,9 +139,11 @@ def _checked_type(item: Item, draft: Draft) -> str:
             return whole.type.mime
 
 
-def _judge(item: Item, rule: Rule, relative: str, content: str, recorded: Output | None) -> Spot | None:
+def _judge(
+    item: Item, rule: Rule, relative: str, content: str, recorded: Output | None, heir: int | None
+) -> Spot | None:
     standing = files.stat(rule.output, relative)
-    if not _may_have(item, f"{rule.output}/{relative}", recorded):
+    if not _may_have(item, f"{rule.output}/{relative}", recorded, heir):
         return None
     if standing is None:
         return Spot(relative)

@@ -31,7 +31,7 @@ from runflowd.files.errors import (
 from runflowd.files.folders import ensure_root, free_space, require_space, root_identity
 from runflowd.files.identity import identify, mark_folder
 from runflowd.files.marking import mark_of, set_mark
-from runflowd.files.placing import copy, move, remove, remove_note, write_note
+from runflowd.files.placing import copy, move, remove, remove_note, respell, write_note
 from runflowd.files.reading import FileSource, hash_file, image_source, read_chunks, stat
 from runflowd.files.scan import Listing, Skipped, scan_directory, scan_with_identity, walk
 from runflowd.files.shared_scan import SharedScans
@@ -74,6 +74,7 @@ __all__ = [
     "remove",
     "remove_note",
     "require_space",
+    "respell",
     "restore_set_aside",
     "root_identity",
     "scan_directory",

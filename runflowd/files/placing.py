@@ -111,6 +111,29 @@ def remove(root: str, relative: str, expected: Stat) -> bool:
     return True
 
 
+def respell(root: str, old: str, new: str) -> bool:
+    """Give a file its new spelling where the disk takes both for one file; False where they are two, or none.
+
+    By way of a name between, since a rename between two names of one file does nothing (rename(2)).
+    """
+    (old_folder, old_name), (new_folder, new_name) = _split("rename", root, old), _split("rename", root, new)
+    with (
+        opened_folder("rename", root, old_folder) as source,
+        opened_folder("rename", root, new_folder) as target,
+        explained("rename", joined(root, old)),
+    ):
+        one, other = os.lstat(old_name, dir_fd=source), os.lstat(new_name, dir_fd=target)
+        if (one.st_dev, one.st_ino) != (other.st_dev, other.st_ino):
+            return False
+        if old_name != new_name:
+            with set_aside(old_name, source) as between:
+                os.rename(between, new_name, src_dir_fd=source, dst_dir_fd=target)
+                with suppress(FileNotFoundError):
+                    os.unlink(between, dir_fd=source)
+            sync_folder(target)
+        return True
+
+
 def write_note(root: str, relative: str, text: str) -> Written:
     """Put a note for people in place atomically, replacing an older note of ours.
 

@@ -15,7 +15,7 @@ from runflowd.intake.output_places import outputs_of
 from runflowd.intake.roots import stands
 from runflowd.store.arrivals import forget_absent, set_aside
 from runflowd.store.history import record
-from runflowd.store.items import known_in_folder
+from runflowd.store.items import bring_back, known_in_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,10 +99,12 @@ class Looking:
                     for name, entry in remembered.items()
                     if entry.present and name not in listing.files
                 }
-        if back:
-            await self._context.store.write(partial(_mark_present, numbers=back, now=self._context.clock.wall()))
-        if gone:
+        if gone:  # first: whoever takes a result back asks whether the file that had it is gone
             await self._forget(shelf, gone)
+        if back:
+            write = partial(_mark_present, numbers=back, now=self._context.clock.wall())
+            if await self._context.store.write(write):
+                self._context.bells.deliver.ring()
         await leave_out(self._context, shelf, page, known)
 
     async def _forget(self, shelf: Shelf, gone: dict[str, Known]) -> None:
@@ -171,10 +173,13 @@ def is_news(before: Known, stat: Stat) -> bool:
     return before.stat != stat or before.state is ItemState.WAITING
 
 
-def _mark_present(connection: Connection, numbers: list[int], now: float) -> None:
+def _mark_present(connection: Connection, numbers: list[int], now: float) -> bool:
+    """Files are back; whether one is to have its result again."""
     for number in numbers:
         connection.run("mark_present", id=number)
         record(connection, number, now, "the file is back")
+    brought = [bring_back(connection, number, now) for number in numbers]
+    return any(brought)
 
 
 def _folders_below(connection: Connection, rule: str, after: bytes) -> list[Row]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runflowd.core.arrival import UNBOUGHT, Decision, Twin, decide
 from runflowd.core.lifecycle import ItemState, check_item
 from runflowd.store.history import record
-from runflowd.store.items import Item, Known, item_at, move, path_of, promote_follower, split
+from runflowd.store.items import Item, Known, bring_back, item_at, move, path_of, promote_follower, split
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json, Stat
@@ -60,6 +60,8 @@ def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bo
     existing, decision = foresee(connection, arrival, disposed=disposed)
     if existing and decision.touch:
         connection.run("touch_item", id=existing.id, **_stat(arrival.stat))
+        if existing.state is ItemState.DONE and bring_back(connection, existing.id, now):
+            return Decision(ItemState.DELIVERING, touch=True)
         if decision.state is existing.state:
             record(connection, existing.id, now, "looked at again: the same content")
         else:

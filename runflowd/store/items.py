@@ -152,6 +152,20 @@ def item_by_id(connection: Connection, number: int) -> Item | None:
     return item_from(row) if row else None
 
 
+def holders_of(connection: Connection, item: Item) -> list[Item]:
+    """Done items of the same content and recipe that have results: the one whose file this was first, if any."""
+    rows = connection.all("holders_of", id=item.id, **item.stat._asdict())
+    return [item_from(row) for row in rows]
+
+
+def bring_back(connection: Connection, number: int, now: float) -> bool:
+    """A done item whose result went elsewhere meanwhile is to have one again, at no cost; False where it has one."""
+    if not connection.run("bring_back", id=number):
+        return False
+    record(connection, number, now, "its result, which moved along with a rename, is brought back")
+    return True
+
+
 def items_of_batch(connection: Connection, batch: str) -> list[Item]:
     """The items of a batch in the order in which they were sealed."""
     return [item_from(row) for row in connection.all("items_of_batch", batch=batch)]

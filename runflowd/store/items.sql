@@ -221,3 +221,14 @@ UPDATE item SET batch = NULL, position = NULL, run_id = NULL, client_ref = :clie
 
 -- name: batch_again
 UPDATE batch SET state = 'submitted', due_at = 0, attempts = 0, failure_code = '', failure = '' WHERE id = :id AND state = 'unknown'
+
+-- name: holders_of
+SELECT holder.* FROM item JOIN item AS holder
+  ON holder.rule = item.rule AND holder.content = item.content AND holder.recipe = item.recipe AND holder.id != item.id
+WHERE item.id = :id AND holder.state = 'done' AND EXISTS (SELECT 1 FROM output WHERE output.item = holder.id)
+ORDER BY (holder.size, holder.mtime_ns, holder.inode) = (:size, :mtime_ns, :inode) DESC, holder.absent_at IS NULL, holder.id
+LIMIT 5
+
+-- name: bring_back
+UPDATE item SET state = 'delivering', attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = ''
+WHERE id = :id AND state = 'done' AND NOT EXISTS (SELECT 1 FROM output WHERE output.item = item.id)

@@ -27,6 +27,7 @@ REASONS = {
     "claim_batches": OPEN_BATCHES,
     "doubt_left_purchases": "its index holds the purchases whose outcome is open, and all of them are meant",
     "files_left": OPEN_BATCHES,
+    "holders_of": "sorts the files of one content",
     "incidents": "one row for each thing that is wrong",
     "items_of_batch": ONE_BATCH,
     "latest_costs": A_PERSON_ASKED,
