@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import crowd, latency, limited, load, standing, sweep, throughput
+from bench import crowd, latency, limited, load, standing, statements, sweep, throughput
 from bench.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PARTS = ("throughput", "latency", "sweep", "memory", "nested", "rules", "status", "limited", "flaky")
+PARTS = ("throughput", "latency", "sweep", "memory", "nested", "rules", "status", "statements", "limited", "flaky")
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "KIB": 2**10, "MIB": 2**20}
 
 
@@ -36,7 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, help="throughput runs of floor and daemon each; 3")
     parser.add_argument("--drops", type=int, help="single files of the latency run; 50")
     parser.add_argument("--known", type=int, help="files of the sweep; 100000")
-    parser.add_argument("--rows", type=int, help="items in the state file of the status run; 100000")
+    parser.add_argument(
+        "--rows", type=int, help="items in the state file of the status and statements runs; 100000, 200000"
+    )
     parser.add_argument("--load", type=int, help="files of the memory run, dropped at once; 20000")
     parser.add_argument("--folders", type=int, help="nested folders of the pasted tree, three files in each; 200")
     parser.add_argument("--rules", type=int, help="rules of the rules run, ten files for each; 100")
@@ -61,6 +63,9 @@ def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str
         ),
         "status": lambda: standing.measure(
             report, folder / "status", rows=options.rows or (10_000 if quick else 100_000), rounds=5 if quick else 20
+        ),
+        "statements": lambda: statements.measure(
+            report, folder / "statements", rows=options.rows or (20_000 if quick else 200_000), rounds=5
         ),
         "nested": lambda: crowd.nested(
             report, folder / "nested", folders=options.folders or (20 if quick else 200), files=3

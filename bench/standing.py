@@ -53,7 +53,7 @@ def measure(report: Report, folder: Path, *, rows: int, rounds: int) -> None:
     (folder / "in").mkdir()
     state, config = folder / "state.db", folder / "config.yaml"
     text = CONFIG.format(source=folder / "in", target=folder / "out", state=state)
-    anyio.run(_fill, state, rows)
+    anyio.run(fill, state, rows)
     with daemon(folder, text) as running:
         running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 60)
         _ask(config)  # the first one finds no bytecode, and nothing in the page cache
@@ -68,11 +68,12 @@ def measure(report: Report, folder: Path, *, rows: int, rounds: int) -> None:
         Figure("CPU of the daemon for its answer", answering * 1000, "ms"),
         Figure("both", (sorted(asked)[rounds // 2] + answering) * 1000, "ms", "100"),
         middle("CPU of `runflowd status`, no daemon", [each * 1000 for each in alone], "ms"),
-        middle("CPU of `python -c pass`", [_cpu("-c", "pass") * 1000 for _ in range(rounds)], "ms"),
+        middle("CPU of `python -c pass`", [cpu_of("-c", "pass") * 1000 for _ in range(rounds)], "ms"),
     )
 
 
-async def _fill(state: Path, rows: int) -> None:
+async def fill(state: Path, rows: int) -> None:
+    """Make a state file with so many items of one rule."""
     async with open_store(state) as store:
         await store.write(partial(_insert, rows=rows))
 
@@ -82,10 +83,10 @@ def _insert(connection: Connection, rows: int) -> None:
 
 
 def _ask(config: Path) -> float:
-    return _cpu("-m", "runflowd", "status", "-c", str(config))
+    return cpu_of("-m", "runflowd", "status", "-c", str(config))
 
 
-def _cpu(*arguments: str) -> float:
+def cpu_of(*arguments: str) -> float:
     """User and system seconds of a Python process. Bytecode is kept, as it is where runflowd is installed."""
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
     process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603

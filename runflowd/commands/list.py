@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -24,26 +25,49 @@ if TYPE_CHECKING:
 @click.option("--state", type=click.Choice([state.value for state in ItemState]), help="Only files in this state.")
 @click.option("--batch", help="Only files of this batch, by runflowd's id or the service's.")
 @click.option("--path", "pattern", help="Only files whose path below the watched folder matches, such as 'shoes/*'.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The most files shown.")
+@click.option(
+    "--after", type=click.IntRange(0), default=0, help="Go on behind this id, which the last list ended with."
+)
 def command(
-    place: Path | None, rule: str | None, state: str | None, batch: str | None, pattern: str | None, *, as_json: bool
+    place: Path | None,
+    rule: str | None,
+    state: str | None,
+    batch: str | None,
+    pattern: str | None,
+    limit: int,
+    after: int,
+    *,
+    as_json: bool,
 ) -> None:
     """List files by rule, state, path or batch, oldest first."""
+    wanted = {"rule": rule, "state": state, "batch": batch, "pattern": pattern}
     chosen: list[dict[str, Any]] = []
     paused: list[str] = []
-    asking, after = Asking(place), 0
-    while after is not None:  # in pages, between which the daemon serves others
-        page = asking.ask("list", rule=rule, state=state, batch=batch, pattern=pattern, after=after)
+    asking = Asking(place)
+    further: int | None = after
+    while further is not None and len(chosen) < limit:  # in pages, between which the daemon serves others
+        page = asking.ask("list", **wanted, after=further, limit=limit - len(chosen))
         chosen += page["items"]
-        after, paused = page["next"], page["paused"]
+        further, paused = page["next"], page["paused"]
     if as_json:
-        echo_json(chosen)
+        echo_json({"items": chosen, "next": further})
         return
     for line in _lines(chosen):
         click.echo(line)
+    if further is not None:
+        options = {"-c": place, "--rule": rule, "--state": state, "--batch": batch, "--path": pattern, "--limit": limit}
+        click.echo(f"more: {_again({**options, '--after': further})}")
     rules = {item["rule"] for item in chosen}
     for name in (name for name in paused if name in rules or not name):
         what = f"rule {name}" if name else "every rule"
         click.echo(click.style(f"Paused: {what}; `runflowd resume {name or '--all'}` lets it go on.", fg="yellow"))
+
+
+def _again(options: dict[str, Any]) -> str:
+    """The command that goes on where this one stopped."""
+    given = {name: value for name, value in options.items() if value is not None and (name, value) != ("--limit", 50)}
+    return shlex.join(["runflowd", "list", *(str(word) for pair in given.items() for word in pair)])
 
 
 def _lines(items: list[dict[str, Any]]) -> list[str]:

@@ -11,8 +11,8 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.core.rules import DROPPINGS
 from runflowd.status import as_json, take_status
-from runflowd.store.items import item_from
 from runflowd.store.left_out import left_out
+from runflowd.store.listing import Wanted, page
 from runflowd.store.pauses import pauses
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runflowd.store.left_out import LeftOut
 
 PAGE = 500
-"""Rows looked at for one answer of `list`: the daemon has others to serve."""
+"""The most files in one answer of `list`: the daemon has others to serve."""
 
 MOST_FAILURES = 10_000
 
@@ -38,25 +38,25 @@ def status(desk: Desk, parameters: Parameters) -> Answer:
 def list_items(desk: Desk, parameters: Parameters) -> Answer:
     """A page of `items` by `rule`, `state`, `batch` and `pattern`, and where the `next` one begins, None at the end.
 
-    `paused` names the rules that are; "" stands for all of them.
+    It has the first `limit` files whose id is above `after`, or fewer though there are more. `paused` names the
+    rules that are; "" stands for all of them.
     """
-    pattern, batch = text(parameters, "pattern"), text(parameters, "batch")
-    rows = desk.connection.all(
-        "list_items",
-        rule=text(parameters, "rule"),
-        state=text(parameters, "state"),
-        batch=_own_id(desk, batch) if batch else None,
-        after=count(parameters, "after", 0),
-        limit=PAGE,
+    batch, after = text(parameters, "batch"), count(parameters, "after", 0)
+    wanted = Wanted(
+        text(parameters, "rule"),
+        text(parameters, "state"),
+        _own_id(desk, batch) if batch else None,
+        text(parameters, "pattern"),
     )
-    items = [item_from(row) for row in rows]
-    chosen = [_item_json(item) for item in items if pattern is None or fnmatchcase(item.path, pattern)]
-    if text(parameters, "state") == ItemState.SKIPPED and batch is None and not count(parameters, "after", 0):
-        chosen += [_left_out_json(each) for each in _left_out(desk, text(parameters, "rule"), pattern)]
+    limit = max(1, min(count(parameters, "limit", PAGE), PAGE))
+    items, further = page(desk.connection, wanted, after, limit)
+    chosen = [_item_json(item) for item in items]
+    if wanted.state == ItemState.SKIPPED and batch is None and not after:
+        chosen += [_left_out_json(each) for each in _left_out(desk, wanted.rule, wanted.pattern)]
     return {
         "items": chosen,
         "paused": [each.rule for each in pauses(desk.connection)],
-        "next": items[-1].id if len(items) == PAGE else None,
+        "next": further,
     }
 
 

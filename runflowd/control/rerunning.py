@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from runflowd import files
-from runflowd.control.desk import count, flag, is_count, text, texts
+from runflowd.control.desk import MOST, count, flag, is_count, text, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.printable import printable
 from runflowd.errors import ConfigError
@@ -40,9 +40,8 @@ def choose(desk: Desk, parameters: Parameters) -> Answer:
     """
     rule = _rule(desk, text(parameters, "rule") or "")
     patterns, missing = texts(parameters, "patterns"), flag(parameters, "missing")
-    rows = desk.connection.all(
-        "list_items", rule=rule.name, state="done", batch=None, after=count(parameters, "after", 0), limit=PAGE
-    )
+    span = {"after": count(parameters, "after", 0), "until": MOST, "limit": PAGE}
+    rows = desk.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
     chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
     judged = _by_result(desk, chosen) if missing else _by_recipe(rule, chosen)
     return {"items": judged, "next": rows[-1]["id"] if len(rows) == PAGE else None}

@@ -9,7 +9,7 @@ from runflowd.control.desk import flag, text, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
-from runflowd.store.items import select_items
+from runflowd.store.listing import Wanted, every
 from runflowd.store.own_results import OWN_RESULT
 from runflowd.store.retries import retry
 
@@ -26,7 +26,7 @@ def retry_items(desk: Desk, parameters: Parameters) -> Answer:
     chosen = [
         item
         for state in (ItemState.FAILED, ItemState.UNKNOWN, *([ItemState.SKIPPED] if patterns else []))
-        for item in select_items(desk.connection, rule=rule, state=state, batch=None)
+        for item in every(desk.connection, Wanted(rule, state))
         if not patterns or any(fnmatchcase(item.path, pattern) for pattern in patterns)
         if item.state is not ItemState.SKIPPED or item.failure_code == OWN_RESULT
     ]

@@ -15,7 +15,7 @@ from runflowd.store.claims import Claim, Claimable, hold, run_held
 from runflowd.store.history import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from runflowd.store.connection import Connection, Row
 
@@ -273,11 +273,3 @@ def in_flight(connection: Connection) -> int:
     """How many items will change without anyone's help."""
     row = connection.one("count_in_flight")
     return int(row["count"]) if row else 0
-
-
-def select_items(connection: Connection, *, rule: str | None, state: str | None, batch: str | None) -> Iterator[Item]:
-    """The current items with the given rule, state and batch, oldest first; read in pages, so the list may be long."""
-    after = 0
-    while rows := connection.all("list_items", rule=rule, state=state, batch=batch, after=after, limit=500):
-        yield from map(item_from, rows)
-        after = rows[-1]["id"]

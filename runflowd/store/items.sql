@@ -195,8 +195,26 @@ WHERE item.state IN ('ready', 'following', 'batched', 'submitted', 'delivering')
 
 -- name: list_items
 SELECT * FROM item
-WHERE current = 1 AND (:rule IS NULL OR rule = :rule) AND (:state IS NULL OR state = :state) AND (:batch IS NULL OR batch = :batch) AND id > :after
+WHERE id > :after AND id <= :until AND current = 1 AND instr(CAST(folder || x'2f' || name AS BLOB), :literal) > 0
 ORDER BY id LIMIT :limit
+
+-- name: list_of_state
+SELECT * FROM item
+WHERE rule = :rule AND state = :state AND id > :after AND id <= :until
+  AND current = 1 AND instr(CAST(folder || x'2f' || name AS BLOB), :literal) > 0
+ORDER BY id LIMIT :limit
+
+-- name: list_of_batch
+SELECT * FROM item WHERE batch = :batch AND id > :after AND current = 1 ORDER BY id
+
+-- name: list_below
+SELECT * FROM item WHERE rule = :rule AND current = 1 AND folder >= :first AND folder < :end AND id > :after LIMIT :limit
+
+-- name: rules_with_items
+WITH RECURSIVE names(rule) AS (
+    SELECT min(rule) FROM item
+    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
+SELECT rule FROM names WHERE rule IS NOT NULL
 
 -- name: unnoted_left
 SELECT count(*) AS count FROM item WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1

@@ -33,7 +33,6 @@ REASONS = {
     "latest_costs": A_PERSON_ASKED,
     "latest_snapshots": "one row for each text that a rule ever had, read when rules change",
     "left_out_in_all": A_PERSON_ASKED,
-    "list_items": "read in pages by the id",
     "next_delivery": "goes along what is to be noted by its date and stops at the first that nobody holds",
     "open_batches": OPEN_BATCHES,
     "output_at": "sorts names that differ in case alone",

@@ -31,7 +31,7 @@ def test_failed_files_are_listed_with_the_reason(desk: Desk) -> None:
     said = desk.call("list", "--state", "failed", "--json")
 
     assert [("bad.jpg", "failed", "No subject found")] == [
-        (entry["path"], entry["state"], entry["why"]) for entry in said.json
+        (entry["path"], entry["state"], entry["why"]) for entry in said.json["items"]
     ]
     assert "No subject found" in desk.call("list").out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import stat
@@ -124,12 +125,28 @@ def test_what_is_not_there_is_refused_with_what_there_is(busy: Desk) -> None:
 
 def test_files_are_listed_by_batch_and_path(busy: Desk) -> None:
     """Each choice alone finds the file."""
-    whole = busy.call("list", "--path", "mug*", "--json").json
-    by_batch = busy.call("list", "--batch", whole[0]["batch"], "--json").json
+    whole = busy.call("list", "--path", "mug*", "--json").json["items"]
+    by_batch = busy.call("list", "--batch", whole[0]["batch"], "--json").json["items"]
 
     assert ["mug.jpg"] == [item["path"] for item in whole]
     assert "mug.jpg" in {item["path"] for item in by_batch}
-    assert [] == busy.call("list", "--rule", "nix", "--json").json
+    assert {"items": [], "next": None} == busy.call("list", "--rule", "nix", "--json").json
+
+
+def test_a_list_goes_on_where_its_last_line_says(busy: Desk) -> None:
+    """Scenario 137: page by page, each by the very words that the page before ended with; alone all the same."""
+    for number in range(3):
+        (busy.input / f"many {number}.jpg").write_bytes(picture())
+    until(lambda: len(busy.call("list", "--path", "many *", "--json").json["items"]) == 3, "all are found")
+    pages = [busy.call("list", "--path", "many *", "--limit", "2").out.splitlines()]
+    while pages[-1][-1].startswith("more: runflowd "):
+        words = shlex.split(pages[-1][-1].removeprefix("more: runflowd "))
+        pages.append(busy.call(*words).out.splitlines())
+    first = busy.call("list", "--path", "many *", "--limit", "2", "--json").json
+    alone = Alone(busy.config).answer("list", {"pattern": "many *", "after": first["next"]})
+
+    assert [2, 1] == [sum("many " in line for line in page if "more:" not in line) for page in pages]
+    assert [2, 1, None] == [len(first["items"]), len(alone["items"]), alone["next"]]
 
 
 def test_reload_answers_whether_the_edit_was_taken(busy: Desk) -> None:
@@ -279,7 +296,7 @@ def test_without_a_place_for_the_socket_the_daemon_works(desk: Desk) -> None:
 
 def test_the_story_of_a_file_is_the_same_with_and_without_a_daemon(busy: Desk) -> None:
     """Asked by its path in the rule, by the way to the file, and by its number."""
-    (item,) = busy.call("list", "--path", "mug*", "--json").json
+    (item,) = busy.call("list", "--path", "mug*", "--json").json["items"]
     over_the_socket = busy.call("logs", "mug.jpg", "--json").json
     by_number = busy.call("logs", str(item["id"]), "--json").json
     plain = busy.call("logs", "in/mug.jpg", "--rule", "one").out

@@ -1,0 +1,86 @@
+"""The list of files: page by page it is what a plain look at every row gives."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runflowd.store import listing
+from runflowd.store.connection import Connection
+from runflowd.store.items import split
+from runflowd.store.listing import Wanted, every, page
+from runflowd.store.schema import migrations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+names = st.sampled_from(["a.jpg", "b.png", "[x].jpg", os.fsdecode(b"\xff.jpg")])
+folders = st.sampled_from(["", "shoes/", "shoes/new/", "shoes-old/", "Shoes/"])
+rules = st.sampled_from(["one", "two"])
+states = st.sampled_from(["ready", "done", "failed"])
+batches = st.sampled_from(["first", "second"])
+files = st.tuples(rules, folders, names, states, batches, st.booleans())
+patterns = st.one_of(
+    st.sampled_from(
+        ["*", "shoes/*", "shoes/new/a.jpg", "*/b.png", "s?oes*", "[Ss]hoes/*", "shoes/[[]x].jpg", "[", "[]", ""]
+    ),
+    st.text(alphabet="shoes/-*?[]!a.j", max_size=8),
+)
+wishes = st.builds(Wanted, *(st.none() | each for each in (rules, states, batches, patterns)))
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[Connection]:
+    """An empty state file in memory."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as raw:
+        raw.row_factory = sqlite3.Row
+        for script in migrations():
+            raw.executescript(script)
+        yield Connection(raw)
+
+
+@given(rows=st.lists(files, max_size=25), wanted=wishes, limit=st.integers(1, 9), few=st.sampled_from([0, 3, 2_000]))
+def test_pages_together_are_all_that_is_meant(
+    connection: Connection, rows: list[tuple[str, str, str, str, str, bool]], wanted: Wanted, limit: int, few: int
+) -> None:
+    """Scenario 137: whichever index serves the question, and however little a page holds."""
+    expected = fill(connection, rows, wanted)
+    found: list[int] = []
+    after: int | None = 0
+    with patch.object(listing, "FEW", few), patch.object(listing, "SPAN", 7):
+        while after is not None:
+            items, after = page(connection, wanted, after, limit)
+            assert len(items) <= limit
+            found += [item.id for item in items]
+        whole = [item.id for item in every(connection, wanted)]
+
+    assert (expected, expected) == (found, whole)
+
+
+def fill(connection: Connection, rows: list[tuple[str, str, str, str, str, bool]], wanted: Wanted) -> list[int]:
+    """Make these the only rows; give the ids of those that are meant."""
+    connection.raw.execute("PRAGMA foreign_keys = OFF")
+    connection.raw.execute("DELETE FROM item")
+    expected: list[int] = []
+    taken: set[tuple[str, str]] = set()
+    for number, (rule, folder, name, state, batch, newest) in enumerate(rows, start=1):
+        path = folder + name
+        current = newest and (rule, path) not in taken
+        taken |= {(rule, path)} if current else set()
+        connection.raw.execute(
+            "INSERT INTO item (id, rule, folder, name, state, batch, client_ref, current,"
+            " size, mtime_ns, inode, found_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 1, 0)",
+            (number, rule, *split(path).values(), state, batch, str(number), current),
+        )
+        fits = {(wanted.rule, rule), (wanted.state, state), (wanted.batch, batch)}
+        if current and all(wish in {None, fact} for wish, fact in fits):
+            expected += [number] if wanted.pattern is None or fnmatchcase(path, wanted.pattern) else []
+    return expected
