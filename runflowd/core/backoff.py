@@ -1,4 +1,4 @@
-"""When to try again, and when to stop trying.
+"""When to try again.
 
 The schedule is the one the service advises: start at 1 s, double, cap at 32 s, add up to 1 s of
 jitter, 5 attempts (API concepts, errors and retries). The caller draws the jitter; nothing here is
@@ -7,16 +7,10 @@ random, so a test can name the exact second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 LONGEST_WAIT = 3600.0
 """Seconds; no server may silence us for longer than an hour with `Retry-After`."""
-
-_PROBE = 60.0
-"""Seconds between the first probes of a service that refuses the key or has no credit left."""
-
-_LONGEST_PROBE = 600.0
 
 
 class Trouble(StrEnum):
@@ -27,24 +21,6 @@ class Trouble(StrEnum):
     PERMANENT = "permanent"
     UNAUTHORIZED = "unauthorized"
     OUT_OF_CREDIT = "out_of_credit"
-
-
-_PROBED = frozenset({Trouble.UNAUTHORIZED, Trouble.OUT_OF_CREDIT})
-
-
-@dataclass(frozen=True, slots=True)
-class RetryAt:
-    """Try again at `at`, in the seconds of the caller's clock."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Exhausted:
-    """No further try: `attempts` were made and the last one ended in `trouble`."""
-
-    trouble: Trouble
-    attempts: int
 
 
 def delay(
@@ -58,27 +34,6 @@ def delay(
     doubled = min(cap, base * 2.0 ** min(max(attempt, 1) - 1, 62))
     asked = min(retry_after, LONGEST_WAIT) if retry_after is not None and retry_after > 0 else 0.0
     return max(doubled, asked) + jitter * base
-
-
-def next_try(
-    trouble: Trouble,
-    attempt: int,
-    *,
-    now: float,
-    jitter: float,
-    retry_after: float | None = None,
-    max_attempts: int | None = 5,
-) -> RetryAt | Exhausted:
-    """Decide what follows the failed try number `attempt`, counted from 1 and kept over restarts.
-
-    A refused key or an empty account is probed for ever, ever more slowly: a person mends it, and the
-    work then resumes by itself. `max_attempts` of None never gives up, for scopes that only pause.
-    """
-    if trouble in _PROBED:
-        return RetryAt(now + delay(attempt, base=_PROBE, cap=_LONGEST_PROBE, jitter=jitter))
-    if trouble is Trouble.PERMANENT or (max_attempts is not None and attempt >= max_attempts):
-        return Exhausted(trouble, attempt)
-    return RetryAt(now + delay(attempt, jitter=jitter, retry_after=retry_after))
 
 
 def poll_delay(age: float, usual: float | None, base: float, *, jitter: float = 0.0, cap: float = 30.0) -> float:

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 MAX_NAME_BYTES = 255
 """Longest file name on Linux file systems (`NAME_MAX` in limits.h)."""
 
-FAILURE_SUFFIX = ".failed.txt"
 TEMPORARY_PREFIX = ".runflowd-"
-TEMPORARY_SUFFIX = ".part"
+FAILURE_SUFFIX = ".failed.txt"
 
 EXTENSIONS = MappingProxyType(
     {
@@ -147,16 +146,6 @@ def failure_note(relative: str) -> str:
     folder, name = _split(relative)
 
     return _join(folder, _fitted(name, FAILURE_SUFFIX))
-
-
-def temporary_name(key: str) -> str:
-    """A short hidden file name for a download in progress; the same key gives the same name."""
-    return f"{TEMPORARY_PREFIX}{_digest(key)[:24]}{TEMPORARY_SUFFIX}"
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a file name is one that `temporary_name` makes, so that a start may sweep it away."""
-    return re.fullmatch(r"\.runflowd-[0-9a-f]{24}\.part", name) is not None
 
 
 def collision_key(path: str) -> str:

@@ -15,7 +15,7 @@ from runflowd.core.naming import FAILURE_SUFFIX, TEMPORARY_PREFIX
 from runflowd.core.patterns import Pattern, Patterns, pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from runflowd.core.model import Rule
 
@@ -210,30 +210,6 @@ class Matcher:
                     return True
 
         return False
-
-
-@dataclass(frozen=True, slots=True)
-class RuleChanges:
-    """What a reload does to the rules, by name; `changed` rules exist before and after, but differ."""
-
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    changed: tuple[str, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed)
-
-
-def diff_rules(old: Iterable[Rule], new: Iterable[Rule]) -> RuleChanges:
-    """Compare two sets of rules by name, each part in the order of its own configuration."""
-    before = {rule.name: rule for rule in old}
-    after = {rule.name: rule for rule in new}
-
-    return RuleChanges(
-        added=tuple(name for name in after if name not in before),
-        removed=tuple(name for name in before if name not in after),
-        changed=tuple(name for name, rule in after.items() if name in before and before[name] != rule),
-    )
 
 
 # A leading # needs its escape to be a pattern, but people are told the plain form.

@@ -1,4 +1,4 @@
-"""When to try again, when to give up, and how often to look."""
+"""When to try again, and how often to look."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.core.backoff import Exhausted, RetryAt, Trouble, delay, next_try, poll_delay
+from runflowd.core.backoff import delay, poll_delay
 
 JITTER = st.floats(0, 1, exclude_max=True)
 SECONDS = st.floats(0, 1e7)
@@ -43,29 +43,6 @@ def test_a_meaningless_wish_is_no_wish(told: float) -> None:
 def test_a_wait_is_always_positive_and_bounded(attempt: int, jitter: float, told: float | None) -> None:
     """No count and no header makes a busy loop or an endless sleep."""
     assert 1 <= delay(attempt, jitter=jitter, retry_after=told) <= 3601
-
-
-def test_the_fifth_failure_is_the_last() -> None:
-    """Five attempts, then a named end."""
-    assert RetryAt(108) == next_try(Trouble.TRANSIENT, 4, now=100, jitter=0)
-    assert Exhausted(Trouble.TRANSIENT, 5) == next_try(Trouble.TRANSIENT, 5, now=100, jitter=0)
-
-
-def test_a_permanent_failure_is_not_tried_again() -> None:
-    """The same request would fail the same way."""
-    assert Exhausted(Trouble.PERMANENT, 1) == next_try(Trouble.PERMANENT, 1, now=0, jitter=0)
-
-
-@pytest.mark.parametrize("trouble", [Trouble.UNAUTHORIZED, Trouble.OUT_OF_CREDIT])
-@pytest.mark.parametrize(("attempt", "wait"), [(1, 60), (2, 120), (50, 600)])
-def test_what_a_person_mends_is_probed_for_ever(trouble: Trouble, attempt: int, wait: float) -> None:
-    """A refused key and an empty account resume by themselves, ever more slowly looked at."""
-    assert RetryAt(1000 + wait) == next_try(trouble, attempt, now=1000, jitter=0)
-
-
-def test_a_scope_that_only_pauses_never_gives_up() -> None:
-    """Without a number of attempts there is no end."""
-    assert RetryAt(32) == next_try(Trouble.RATE_LIMITED, 10**6, now=0, jitter=0, max_attempts=None)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,9 @@ from runflowd.core.naming import (
     UnsafePathError,
     collision_key,
     failure_note,
-    is_temporary,
     marked,
     naming_problem,
     output_path,
-    temporary_name,
 )
 
 
@@ -168,14 +166,6 @@ def test_long_names_that_begin_alike_stay_apart() -> None:
 def test_failure_note_lies_where_the_result_would() -> None:
     """Whoever misses a result finds the reason in its place."""
     assert failure_note("shoes/a.jpg") == "shoes/a.jpg.failed.txt"
-
-
-def test_temporary_name_is_hidden_and_recognised() -> None:
-    """A start may sweep away what an earlier run left, and nothing else."""
-    assert temporary_name("out/a.webp").startswith(".runflowd-")
-    assert is_temporary(temporary_name("out/a.webp"))
-    assert not is_temporary(".runflowd-notes.part")
-    assert not is_temporary(temporary_name("x") + "\n")
 
 
 @pytest.mark.parametrize("pattern", ["{stem}.{ext}", "{rule}-{stem}_{index}.{ext}", "{dir} {stem}.{ext}"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runflowd.core import rules
 from runflowd.core.model import Rule
 from runflowd.core.patterns import PatternError, pattern
-from runflowd.core.rules import DROPPINGS, Matcher, diff_rules
+from runflowd.core.rules import DROPPINGS, Matcher
 
 
 def make_rule(name: str = "studio", **changes: Any) -> Rule:
@@ -281,18 +281,3 @@ def test_folder_answers_do_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) ->
 
     assert [matcher.matches(f"{number}/a.jpg") for number in range(50)] == [True] * 50
     assert len(matcher._folders) <= 13
-
-
-def test_diff_names_what_was_added_removed_and_changed() -> None:
-    """A reload knows what to start, what to retire and what to swap."""
-    old = [make_rule("kept"), make_rule("gone"), make_rule("edited")]
-    new = [make_rule("fresh"), make_rule("edited", settle=9.0), make_rule("kept")]
-
-    changes = diff_rules(old, new)
-
-    assert (changes.added, changes.removed, changes.changed) == (("fresh",), ("gone",), ("edited",))
-
-
-def test_equal_rules_make_no_difference() -> None:
-    """An edit of a comment reloads nothing."""
-    assert not diff_rules([make_rule()], [make_rule()])
