@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 OVERRIDE_NAME = "_runflow.yaml"
 """A file of this name sets input keys for the folder it lies in; it is never an image to send."""
 
-RESERVED = (OVERRIDE_NAME, f"{TEMPORARY_PREFIX}*", f"*{FAILURE_SUFFIX}")
+NEARLY_OVERRIDE_NAMES = (
+    *("_runflow.yml", "_runflow.yaml.txt", "_runflow.yml.txt", "_runflow.yaml.yaml", "_runflow.txt"),
+    *("_Runflow.yaml", "_Runflow.yml", "_RUNFLOW.YAML", "_runflow.YAML"),
+)
+"""What people and their editors make of that name. Such a file is not read, so its folder waits."""
+
+RESERVED = (*NEARLY_OVERRIDE_NAMES, OVERRIDE_NAME, f"{TEMPORARY_PREFIX}*", f"*{FAILURE_SUFFIX}")
 """Runflowd's own files: ignored whatever the rule says."""
 
 _CAMERA_RAW = (

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.config import load_override
-from runflowd.core.rules import OVERRIDE_NAME
+from runflowd.core.rules import NEARLY_OVERRIDE_NAMES, OVERRIDE_NAME
+from runflowd.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from runflowd.core.model import Json, Rule
+    from runflowd.core.model import Json, Rule, Stat
 
 MOST_BYTES = 64 * 1024
 
@@ -30,13 +31,24 @@ class Overrides:
         above: dict[str, Json] = {}
         for each in ("", *accumulate(folder.split("/"), "{}/{}".format)) if folder else ("",):
             if each not in self._found:
-                self._found[each] = {**above, **self._read(f"{each}/{OVERRIDE_NAME}" if each else OVERRIDE_NAME)}
+                self._found[each] = {**above, **self._read(each)}
             above = self._found[each]
         return above
 
-    def _read(self, path: str) -> dict[str, Json]:
-        if files.stat(self._rule.watch, path) is None:
+    def _read(self, folder: str) -> dict[str, Json]:
+        path = f"{folder}/{OVERRIDE_NAME}".removeprefix("/")
+        standing = files.stat(self._rule.watch, path)
+        self._refuse_nearly(folder, standing)
+        if standing is None:
             return {}
         with files.image_source(self._rule.watch, path) as source:
             data = source.read(0, MOST_BYTES + 1)
         return load_override(data.decode("utf-8", "replace"), f"{self._rule.watch}/{path}", self._rule)
+
+    def _refuse_nearly(self, folder: str, right: Stat | None) -> None:
+        """Raise ConfigError for settings under a wrong name, unless the disk takes that for the right one."""
+        for name in NEARLY_OVERRIDE_NAMES:
+            path = f"{folder}/{name}".removeprefix("/")
+            if files.stat(self._rule.watch, path) not in {None, right}:
+                message = f"settings are read under one name only: rename it to {OVERRIDE_NAME}, or remove it"
+                raise ConfigError((Problem(f"{self._rule.watch}/{path}", 0, 0, "", message),))

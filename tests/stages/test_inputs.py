@@ -185,3 +185,22 @@ async def test_a_mistake_in_a_folder_s_settings_is_told_there(tmp_path: Path) ->
         await rig.until(lambda states: states == {"a.jpg": ItemState.DONE})
 
         assert {"a.jpg"} == rig.outputs()
+
+
+@pytest.mark.parametrize("name", ["_runflow.yml", "_runflow.yaml.txt", "_runflow.yml.txt", "_Runflow.yaml"])
+async def test_settings_under_a_name_that_is_nearly_right_hold_their_folder_back(tmp_path: Path, name: str) -> None:
+    """As editors and people name it: nothing beneath is bought with the rule's own prompt (scenario 142)."""
+    template = {"image_url": "${file.url}", "prompt": "white studio"}
+    async with running(tmp_path, rule(tmp_path, input=template, overridable=("prompt",))) as rig:
+        rig.drop("free.jpg")
+        rig.drop("x/y/a.jpg")
+        (wrong := tmp_path / "in/x" / name).write_text("prompt: marble\n")
+        await rig.until(lambda states: states == {"free.jpg": ItemState.DONE, "x/y/a.jpg": ItemState.WAITING})
+        await anyio.sleep(100)
+        (held,) = [item for item in await rig.items() if item.path != "free.jpg"]
+        assert ("BAD_OVERRIDE", True) == (held.failure_code, "rename it to _runflow.yaml" in held.failure)
+        wrong.rename(wrong.with_name("_runflow.yaml"))
+        await rig.until(lambda states: set(states.values()) == {ItemState.DONE})
+
+        words = {item.path: item.input["prompt"] for item in await rig.items()}
+        assert {"free.jpg": "white studio", "x/y/a.jpg": "marble"} == words
