@@ -72,6 +72,10 @@ class Context:
         self.looks.add(Look(rule, path.rpartition("/")[0]))
         self.bells.intake.ring()
 
+    async def got_through(self, *scopes: str) -> None:
+        """A call got through: what was open for these scopes has ended, unless the client knows that others do not."""
+        await self.incidents.over(*(scope for scope in scopes if self.remote.api.takes(scope)))
+
     def nap(self, due_at: float | None, *scopes: str) -> float:
         """Seconds an idle loop may sleep: until `due_at` (epoch seconds), and no shorter than its scopes are closed.
 

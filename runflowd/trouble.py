@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from runflowd.api.breaker import KEY_PROBE
 from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Scope, Transient, Unauthorized
 from runflowd.errors import RunflowdError
 from runflowd.files import NoSpace
 from runflowd.incidents import CREDIT, SERVICE, Trouble, rule_scope
-
-KEY_PROBE = 300.0
-"""Seconds between two tries of what only a person can mend; a reload tries at once."""
 
 _PASSES = "Nothing to do if it passes: work resumes by itself. If not, check the network and `service.url`"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEY_PROBE = 300.0
-"""Seconds between two tries with a key that was refused, at most; a reload tries at once."""
+"""Seconds between two tries of what only a person can mend, such as the key, at most; a reload tries at once."""
 
 PROBE = 60.0
 """The same for anything else."""

@@ -112,6 +112,10 @@ class Runflow:
         """Return what is learned of how much the service takes."""
         return self._gates.snapshot() if self._gates else Pace()
 
+    def takes(self, scope: str) -> bool:
+        """Whether requests of a scope ("service", "credit", "storage") go through, as far as is known."""
+        return self._gates is None or not self._gates.is_open(scope)
+
     def reopen(self) -> None:
         """Try at once what takes no requests now, one request first: the key may be another."""
         if self._gates:

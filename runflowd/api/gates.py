@@ -43,6 +43,10 @@ class Gates:
         self._storage[host] = found  # the one used last stands last
         return found
 
+    def is_open(self, scope: str) -> bool:
+        """Whether a breaker of this scope is open."""
+        return any(breaker.is_open for breaker in self._breakers() if breaker.name == scope)
+
     def snapshot(self) -> Pace:
         """What is learned by now."""
         storage = list(self._storage.values())
@@ -52,5 +56,8 @@ class Gates:
 
     def reset(self) -> None:
         """Try everything at once that takes no requests now."""
-        for breaker in (self.api.breaker, self.credit, *(gate.breaker for gate in self._storage.values())):
+        for breaker in self._breakers():
             breaker.reset()
+
+    def _breakers(self) -> list[Breaker]:
+        return [self.api.breaker, self.credit, *(gate.breaker for gate in self._storage.values())]

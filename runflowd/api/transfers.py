@@ -71,7 +71,7 @@ class Transfers:
         if self._gates is None:
             trouble = await send()
         else:
-            trouble = await self._gates.storage(target.host).run(send, behind=BEHIND)
+            trouble = await self._gates.storage(target.netloc.decode("ascii")).run(send, behind=BEHIND)
         if trouble is not None:
             raise trouble
 
@@ -117,7 +117,7 @@ class Transfers:
             if self._gates is None:
                 exchange, found = await send()
             else:
-                (exchange, found), turn = await self._gates.storage(target.host).open(send)
+                (exchange, found), turn = await self._gates.storage(target.netloc.decode("ascii")).open(send)
                 stack.callback(turn.end)
             stack.push_async_exit(exchange)
             yield found

@@ -105,7 +105,7 @@ class Deliver:
         else:
             placed = await self._delivery.bring(item, rule, claimed.done)
             await self._closing.succeed(item, rule, placed)
-            await self._context.incidents.over(SERVICE, download_scope(item.rule))
+            await self._context.got_through(SERVICE, download_scope(item.rule))
         await self._context.incidents.over(output_scope(item.rule), rule_scope(item.rule))
 
     def _rule_of(self, claimed: Claimed) -> Rule | None:

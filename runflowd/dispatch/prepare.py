@@ -72,7 +72,7 @@ class Preparing:
             return []
         fitting = await self._without_large(batch, needs, items)
         prepared = await self._upload_own(batch, needs, shared, fitting, by_reference=by_reference)
-        await self._context.incidents.over(SERVICE, STORAGE)
+        await self._context.got_through(SERVICE, STORAGE)
         return prepared
 
     async def _takes_references(self, model: str) -> bool:

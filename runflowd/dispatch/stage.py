@@ -121,7 +121,7 @@ class Dispatch:
         if action is Resume.REPEAT and not intent.ambiguous:
             return False
         adopted = await self._look_up.adopt(batch, items)
-        await self._context.incidents.over(SERVICE)
+        await self._context.got_through(SERVICE)
         if adopted:
             self._context.bells.track.ring()
             return True
@@ -173,7 +173,7 @@ class Dispatch:
             await self._look_up.conflict(batch, conflict)
             return
         await self._purchasing.record_batch(batch, intent, created, items)
-        await self._context.incidents.over(SERVICE, CREDIT)
+        await self._context.got_through(SERVICE, CREDIT)
         self._context.bells.track.ring()
 
     async def _refused(
@@ -213,7 +213,7 @@ class Dispatch:
             return
         now = self._context.clock.wall()
         await self._context.store.write(lambda connection: submit(connection, batch, bought, None, Shape.RUN, now))
-        await self._context.incidents.over(SERVICE, CREDIT)
+        await self._context.got_through(SERVICE, CREDIT)
         self._context.bells.track.ring()
 
     async def _give_back(self, batch: Batch, error: Exception) -> None:

@@ -9,7 +9,7 @@ import structlog
 from runflowd.api.errors import ApiError, Permanent, Transient
 from runflowd.api.values import Status
 from runflowd.conveyor import Conveyor
-from runflowd.core.backoff import delay
+from runflowd.core.backoff import delay, poll_delay
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.refusal import Shape
 from runflowd.failpoints import reach
@@ -82,7 +82,7 @@ class Track:
             await self._look_at_runs(batch, waiting)
         else:
             await self._look_at_batch(batch, batch.remote_id, items, waiting)
-        await self._context.incidents.over(SERVICE)
+        await self._context.got_through(SERVICE)
 
     async def _look_at_batch(self, batch: Batch, remote_id: str, items: list[Item], waiting: list[Item]) -> None:
         seen = await self._context.remote.api.batch(remote_id)
@@ -196,9 +196,12 @@ class Track:
             looks, pause = batch.attempts, await context.incidents.report(trouble) - context.clock.now()
         else:
             # A request that failed by itself proves nothing against the batch: the next look is as if it had none.
-            single = isinstance(error, Transient)
+            single, base = isinstance(error, Transient), max(context.remote.poll, 1.0)
             looks = batch.attempts if single else batch.attempts + 1
-            pause = delay(max(looks, 1), base=max(context.remote.poll, 1.0), cap=300.0, jitter=context.clock.jitter())
+            pause = delay(looks, base=base, cap=300.0, jitter=context.clock.jitter())
+            if single:
+                age = max(0.0, context.clock.wall() - (batch.submitted_at or context.clock.wall()))
+                pause = poll_delay(age, None, base, jitter=context.clock.jitter())
             code, raised = type(error).__name__, unexpected(error)
             context.storms.warning(
                 str(error), action="batch.trouble", rule=batch.rule, code=code, batch=batch.id, exc_info=raised

@@ -138,6 +138,23 @@ async def test_an_outage_is_probed_by_one_request_at_a_time(tmp_path: Path) -> N
         assert 12 > rig.local.service.plan.struck - before > 3
 
 
+async def test_an_outage_is_told_once_though_deliveries_go_on(tmp_path: Path) -> None:
+    """What comes from the storage says nothing about the API (scenario 130)."""
+    slow = {"route": "GET /storage/*", "kind": "slow", "seconds": 20, "count": None}
+    gone = {"route": "* /v1/*", "kind": "status", "status": 503, "count": None}
+    with structlog.testing.capture_logs() as lines:
+        async with running(tmp_path) as rig:
+            rig.switch(faults={"requests": [slow]})
+            drop(rig, 60)
+            await rig.until(lambda states: ItemState.DELIVERING in states.values())
+            rig.switch(faults={"requests": [slow, gone]})
+            rig.drop("later.jpg")
+            await rig.until(lambda states: list(states.values()).count(ItemState.DONE) == 60)
+
+    told = [line["code"] for line in lines if line["action"] == "incident.open"]
+    assert (["UNREACHABLE"], []) == (told, [line for line in lines if line["action"] == "incident.over"])
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_single_faults_close_no_scope(tmp_path: Path, seed: int) -> None:
     """A fifth of all requests is lost in every way; all files are done soon, and paid once (scenario 154)."""
