@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,8 +38,9 @@ async def open_remote(config: Config, state: Path) -> AsyncIterator[Remote]:
     Raise `CredentialError` without a key, `ConfigError` for readings or faults that the local service has not.
     """
     if config.service.local is not None:
-        async with _embedded(config, config.service.local, state.parent / "local") as url:
-            service = Service(url, api_key=SecretKey("local"))
+        key = secrets.token_urlsafe(32)
+        async with _embedded(config, config.service.local, state.parent / "local", key) as url:
+            service = Service(url, api_key=SecretKey(key))
             async with Runflow(service, patient=True) as api:
                 yield Remote(config.service.name, api, poll=LOCAL_POLL)
         return
@@ -62,9 +65,17 @@ def _secret(config: Config) -> str:
     return credential.secret if credential else ""
 
 
+def _tell_key(place: Path, key: str) -> None:
+    """Write down the key of this start, for other programs of the same user that call the service."""
+    place.unlink(missing_ok=True)
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{key}\n")
+
+
 @asynccontextmanager
-async def _embedded(config: Config, local: LocalService, default: Path) -> AsyncIterator[str]:
-    """Run the local service beside the stages; give its URL."""
+async def _embedded(config: Config, local: LocalService, default: Path, key: str) -> AsyncIterator[str]:
+    """Run the local service beside the stages, for whoever has this key of one start; give its URL."""
     # Imported here: a daemon of the hosted service has no use for a web framework and image models.
     from runflowd.local.server import serve  # noqa: PLC0415
     from runflowd.local.settings import BadSwitch, LocalSettings, switches  # noqa: PLC0415
@@ -75,6 +86,7 @@ async def _embedded(config: Config, local: LocalService, default: Path) -> Async
         raise ConfigError((Problem(config.files[0], 0, 0, f"service.local.{bad.where}", str(bad)),)) from None
     settings = LocalSettings(
         folder=Path(local.folder) if local.folder else default,
+        api_keys=frozenset({key}),
         weights=Path(local.weights) if local.weights else None,
         control=False,
         readings=readings,
@@ -86,6 +98,8 @@ async def _embedded(config: Config, local: LocalService, default: Path) -> Async
     ready = anyio.Event()
 
     def started(url: str) -> None:
+        if local.listen:
+            _tell_key(settings.folder / "api-key", key)
         found.append(url)
         ready.set()
 

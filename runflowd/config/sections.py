@@ -67,7 +67,9 @@ class LocalSection(Section):
         "/var/cache/runflowd/u2netp.onnx",
     )
     listen: ListenText | None = described(
-        "Also serve the local API on this address; by default it has no port.", "127.0.0.1:8788"
+        "Also serve the local API on this address; by default none is known to others. Its key, new at each start, "
+        "is in `api-key` in the folder of the local service.",
+        "127.0.0.1:8788",
     )
     readings: dict[str, Any] | None = described(
         "For trials: behave as another reading of the API's documentation has it (docs/local-service.md).",

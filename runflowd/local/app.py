@@ -79,6 +79,8 @@ class LocalService:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         self._group.cancel_scope.cancel()
+        # An end that was asked for is nobody's fault: what is in work starts over as if it had not begun.
+        self.service.storage.run("UPDATE runs SET starts = starts - 1 WHERE status = 'running' AND starts > 0")
         try:
             if isinstance(error, Exception):  # the caller's own error leaves as it is, not in a group
                 await self._stack.__aexit__(None, None, None)

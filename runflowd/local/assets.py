@@ -128,9 +128,9 @@ async def put_bytes(request: Request) -> Response:
     if "content-length" not in request.headers:
         raise Refusal(411, "A Content-Length is needed.", code="MissingContentLength")
     try:
-        sha256, size = await service.blobs.receive(request.stream(), MAX_UPLOAD_BYTES)
+        sha256, size = await service.blobs.receive(request.stream(), row["size"])
     except TooLong:
-        raise Refusal(413, f"More than {MAX_UPLOAD_BYTES} bytes.", code="EntityTooLarge") from None
+        raise Refusal(413, f"More than the announced {row['size']} bytes.", code="EntityTooLarge") from None
     service.storage.run(
         "UPDATE assets SET sha256 = ?, size = ?, updated_at = ? WHERE id = ? AND NOT confirmed",
         sha256,

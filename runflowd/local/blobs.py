@@ -21,6 +21,21 @@ class TooLong(Exception):
     """More bytes came than were announced."""
 
 
+class NotOurFolder(RuntimeError):
+    """A link stands where a folder of the service should be: what is in it is somebody else's."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is a link. Put a folder in its place, or use another folder for the local service.")
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder that only its owner may enter; one that is there is closed to others. Raises NotOurFolder."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.is_symlink():
+        raise NotOurFolder(path)
+    path.chmod(0o700)
+
+
 class Blobs:
     """A folder of finished files, each under its own hash, and one of unfinished ones."""
 
@@ -28,7 +43,7 @@ class Blobs:
         self._finished = folder / "blobs"
         self._incoming = folder / "incoming"
         for made in (self._finished, self._incoming):
-            made.mkdir(parents=True, exist_ok=True)
+            private_folder(made)
         for left in self._incoming.iterdir():  # what a killed process was receiving
             left.unlink(missing_ok=True)
 
@@ -77,5 +92,5 @@ class Blobs:
 
     def _finish(self, temporary: Path, sha256: str) -> None:
         final = self.path(sha256)
-        final.parent.mkdir(exist_ok=True)
+        final.parent.mkdir(mode=0o700, exist_ok=True)
         os.replace(temporary, final)  # noqa: PTH105 - atomic, the point of it

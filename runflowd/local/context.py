@@ -61,6 +61,7 @@ class Service:
         self.readings = settings.readings
         self.plan = FaultPlan(settings.faults, clock)
         self.requests: Counter[str] = Counter()
+        self.loopback_only = False
         self.base = settings.public_url.rstrip("/")
         self.spent = self._spent()
         self.work, self.posts, self.settled = Signal(), Signal(), Signal()

@@ -18,6 +18,7 @@ from runflowd.local.answers import checked, read_body, service_of
 from runflowd.local.errors import Refusal
 from runflowd.local.faults import Faults  # noqa: TC001 - pydantic reads it
 from runflowd.local.identity import dollars
+from runflowd.local.loopback import is_loopback
 from runflowd.local.readings import Readings  # noqa: TC001 - pydantic reads it
 from runflowd.local.worker import resume_stuck
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from runflowd.local.context import Service
-
-LOOPBACK = ("127.", "::1", "localhost")
 
 
 class Switches(BaseModel):
@@ -46,7 +45,7 @@ def _guarded(request: Request) -> Service:
     if not service.settings.control:
         raise Refusal(404, "The control routes are switched off.")
     host = request.client.host if request.client else "localhost"
-    if not host.startswith(LOOPBACK):
+    if not is_loopback(host):
         raise Refusal(403, "The control routes are for this machine only.")
     return service
 

@@ -17,6 +17,7 @@ from anyio import to_thread
 
 from runflowd.local.answers import encode
 from runflowd.local.identity import timestamp
+from runflowd.local.loopback import is_loopback
 from runflowd.local.rewrites import rewrite, rules
 from runflowd.local.shapes import TERMINAL, Shapes
 
@@ -197,6 +198,8 @@ def over_http(timeout: float) -> Send:
 def _send(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
+    if not is_loopback(host):
+        return Reply(None, "", f"callbacks go to this machine only, not to {host}")
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
         connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 
 from runflowd.local.errors import Refusal, respond
+from runflowd.local.loopback import names_this_machine
 from runflowd.local.trouble import KINDS, Call
 
 if TYPE_CHECKING:
@@ -38,6 +41,11 @@ class Front:
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
             await send(message)
 
+        if self.service.loopback_only and not names_this_machine(Headers(scope=scope).getlist("host")):
+            # A web page may point a name of its own at this machine, and its browser be on it.
+            misdirected = PlainTextResponse("This service is served under the names of this machine only.\n", 421)
+            await misdirected(scope, receive, send_with_id)
+            return
         path = scope["path"]
         if path.startswith("/_control"):
             await self.app(scope, receive, send_with_id)

@@ -56,7 +56,8 @@ CREATE TABLE runs (
     request_id TEXT NOT NULL,
     created_at REAL NOT NULL,
     started_at REAL,
-    completed_at REAL
+    completed_at REAL,
+    starts INTEGER NOT NULL DEFAULT 0 -- how often work on it began
 ) STRICT;
 CREATE INDEX runs_by_batch ON runs (batch_id, sequence_index);
 CREATE INDEX runs_by_client_ref ON runs (client_ref) WHERE client_ref IS NOT NULL;

@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runflowd.local.app import LocalService
+from runflowd.local.loopback import is_loopback
 from runflowd.local.trouble import ABORT
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ async def _run(local: LocalService, bound: socket.socket, started: Callable[[str
         try:
             while not server.started and not stopped.is_set():  # noqa: ASYNC110 - uvicorn has no event for it
                 await anyio.sleep(0.005)
+            local.service.loopback_only = is_loopback(bound.getsockname()[0])
             local.service.base = local.service.base or url_of(bound)
             started(url_of(bound))
             await stopped.wait()

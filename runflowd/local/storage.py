@@ -13,11 +13,17 @@ from contextlib import closing, contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from runflowd.local.blobs import private_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-VERSION = 1
+VERSION = 2
+
+
+UPGRADES = {2: "ALTER TABLE runs ADD COLUMN starts INTEGER NOT NULL DEFAULT 0;"}
+"""By version, what makes it of the one before."""
 
 
 class NewerStorage(RuntimeError):
@@ -34,7 +40,7 @@ class Storage:
     """Rows in, rows out. All methods run on the thread of the event loop except `checkpoint`."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder.resolve())  # whoever names it may name a link; what it leads to is theirs
         self.path = folder / "local.db"
         self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
@@ -49,7 +55,9 @@ class Storage:
             raise NewerStorage(self.path, version)
         if version == 0:
             schema = files("runflowd.local").joinpath("schema.sql").read_text("utf-8")
-            self._connection.executescript(f"BEGIN; {schema} PRAGMA user_version = {VERSION}; COMMIT;")
+        else:
+            schema = "".join(text for since, text in UPGRADES.items() if version < since)
+        self._connection.executescript(f"BEGIN; {schema} PRAGMA user_version = {VERSION}; COMMIT;")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

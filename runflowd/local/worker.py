@@ -40,12 +40,22 @@ UNREADABLE = Failure(
 )
 """How a run fails, uncharged, that is to read its input through a link that is closed."""
 
+MAX_STARTS = 2
+"""Times that work on a run may begin and end with the death of the service."""
+
 logger = logging.getLogger(__name__)
 
 
 def resume(service: Service, runs: list[sqlite3.Row] | None = None) -> None:
-    """Queue again what was in work: these runs, or all of them after a restart. None was charged."""
+    """Queue again what was in work: these runs, or all of them after a restart. None was charged.
+
+    A run in whose company the service was killed twice has likely killed it, such as by its size, and fails.
+    """
     sql = "UPDATE runs SET status = 'queued', started_at = NULL WHERE status = 'running'"
+    if runs is None:
+        killers = service.storage.all("SELECT * FROM runs WHERE status = 'running' AND starts >= ?", MAX_STARTS)
+        message = f"the service was killed {MAX_STARTS} times while it worked on this; the input is probably too large"
+        record(service, [Outcome(run, failure=Failure("SERVICE_KILLED", message, "inference")) for run in killers])
     with service.storage.transaction():
         if runs is None:
             service.storage.run(sql)
@@ -85,6 +95,7 @@ async def _process_page(service: Service, claimed: list[sqlite3.Row], page: int,
     ended, jobs = await _strike(service, claimed)
     began = time.perf_counter()
     if jobs:
+        count_starts(service, jobs)
         # A process that stops does not wait for a model: the run is still `running` and starts over.
         ended += await to_thread.run_sync(
             lambda: [_develop(service, run) for run in jobs], abandon_on_cancel=True, limiter=limiter
@@ -97,9 +108,16 @@ async def _process_page(service: Service, claimed: list[sqlite3.Row], page: int,
     return max(page // 2, 1) if taken > SLOW else page
 
 
+def count_starts(service: Service, jobs: list[sqlite3.Row]) -> None:
+    """Note that work on these runs begins, in case it does not end: see `resume`."""
+    numbers = json.dumps([row["number"] for row in jobs])
+    service.storage.run("UPDATE runs SET starts = starts + 1 WHERE number IN (SELECT value FROM json_each(?))", numbers)
+
+
 def _claim(service: Service, limit: int) -> list[sqlite3.Row]:
-    """The oldest queued runs, now `running`."""
-    rows = service.storage.all("SELECT * FROM runs WHERE status = 'queued' ORDER BY number LIMIT ?", limit)
+    """The oldest queued runs, now `running`; one that was in work when the service was killed comes alone."""
+    rows = service.storage.all("SELECT * FROM runs WHERE status = 'queued' AND starts > 0 ORDER BY number LIMIT 1")
+    rows = rows or service.storage.all("SELECT * FROM runs WHERE status = 'queued' ORDER BY number LIMIT ?", limit)
     if rows:
         now = service.clock()
         numbers = json.dumps([row["number"] for row in rows])

@@ -56,13 +56,22 @@ async def test_a_file_longer_than_one_piece_comes_back_whole(tmp_path: Path) -> 
 
 
 async def test_confirmation_tells_the_real_size(tmp_path: Path) -> None:
-    """The announced size is only a promise."""
+    """The announced size is only a bound."""
     async with local_service(tmp_path) as caller:
-        opened = (await _open(caller, size_bytes=5)).json()
+        opened = (await _open(caller, size_bytes=len(JPEG) + 5)).json()
         await _put(caller, opened["upload_url"])
         confirmed = await caller.http.post(f"/v1/asset-uploads/{opened['asset_id']}/confirmations")
 
     assert (201, len(JPEG)) == (confirmed.status_code, confirmed.json()["size_bytes"])
+
+
+async def test_more_bytes_than_announced_are_refused(tmp_path: Path) -> None:
+    """Whoever announces one byte does not fill the disk (scenario 149)."""
+    async with local_service(tmp_path) as caller:
+        opened = (await _open(caller, size_bytes=5)).json()
+        answer = await _put(caller, opened["upload_url"])
+
+    assert (413, []) == (answer.status_code, list((tmp_path / "incoming").iterdir()))
 
 
 async def test_confirmation_before_the_bytes_is_refused(tmp_path: Path) -> None:

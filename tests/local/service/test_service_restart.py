@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from local_service import JPEG, PASS_THROUGH, ServiceProcess
+from local_service import JPEG, PASS_THROUGH, ServiceProcess, local_service
 
+from runflowd.local.blobs import Blobs, NotOurFolder
+from runflowd.local.context import Service
+from runflowd.local.deliveries import _send
+from runflowd.local.settings import LocalSettings
 from runflowd.local.storage import NewerStorage, Storage
+from runflowd.local.worker import resume
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 BATCHES = f"{PASS_THROUGH}/batches"
+HOSTS = ("127.0.0.1", "localhost:80", "[::1]:1", "evil.example", "127.0.0.1.evil.example")
 SLOW = '{"runs": [{"kind": "slow", "seconds": 60, "count": null}]}'
 
 
@@ -124,3 +131,75 @@ def test_the_database_is_private(tmp_path: Path) -> None:
     Storage(tmp_path).close()
 
     assert (tmp_path / "local.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_its_folders_are_for_their_owner_alone(tmp_path: Path) -> None:
+    """Whoever shares a group with it swaps none of them for a link (scenario 149)."""
+    with ServiceProcess(tmp_path / "service"):
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "service").glob("**/") if path.is_dir()}
+
+    assert {0o700} == set(modes.values()), modes
+
+
+@pytest.mark.parametrize("name", ["incoming", "blobs"])
+def test_a_folder_that_was_swapped_for_a_link_is_refused(tmp_path: Path, name: str) -> None:
+    """It swept what a killed upload left, and with a link that was somebody else's files (scenario 149)."""
+    (tmp_path / "service").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (precious := tmp_path / "elsewhere" / "state.db").touch()
+    (tmp_path / "service" / name).symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(NotOurFolder, match="is a link"):
+        Blobs(tmp_path / "service")
+    assert precious.exists()
+
+
+def test_a_storage_of_the_first_version_is_taken_along(tmp_path: Path) -> None:
+    """With its runs."""
+    storage = Storage(tmp_path)
+    storage.run("ALTER TABLE runs DROP COLUMN starts")
+    storage.run("PRAGMA user_version = 1")
+    storage.close()
+    upgraded = Storage(tmp_path)
+    found = upgraded.all("SELECT starts FROM runs")
+    upgraded.close()
+
+    assert [] == found
+
+
+@pytest.mark.anyio
+async def test_a_run_that_killed_the_service_twice_fails(tmp_path: Path) -> None:
+    """The third start does not meet it again, and the others of its batch keep what they have (scenario 149)."""
+    async with local_service(tmp_path) as caller:
+        await caller.batch({"image_url": "data:,x"}, {"image_url": "data:,y"})
+        await caller.idle()
+
+    told = [killed_while_working(tmp_path, starts) for starts in (1, 2)]
+
+    assert [("queued", None), ("failed", "SERVICE_KILLED")] == told
+
+
+def killed_while_working(folder: Path, starts: int) -> tuple[str, str | None]:
+    """What becomes of the first run at the start after that many of them have ended with the service's death."""
+    service = Service(LocalSettings(folder), time.time)
+    service.storage.run("UPDATE runs SET status = 'running', starts = ? WHERE sequence_index = 0", starts)
+    resume(service)
+    row = service.storage.one("SELECT status, failure_code FROM runs WHERE sequence_index = 0")
+    service.storage.close()
+    assert row is not None
+    return row["status"], row["failure_code"]
+
+
+def test_only_names_of_this_machine_are_served(tmp_path: Path) -> None:
+    """A web page that points a name of its own at this machine sees nothing (scenario 149)."""
+    with ServiceProcess(tmp_path) as service:
+        statuses = [service.http.get("/v1/health", headers={"Host": host}).status_code for host in HOSTS]
+
+    assert [200, 200, 200, 421, 421] == statuses
+
+
+def test_callbacks_go_to_this_machine_only() -> None:
+    """Whoever may create a run cannot have the service call and read another host (scenario 149)."""
+    reply = _send("http://192.0.2.1/callbacks", b"{}", {}, 1.0)
+
+    assert (None, True) == (reply.status, "this machine only" in reply.error)
