@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from runflowd.api.session import Before
     from runflowd.api.statistics import Traffic
     from runflowd.api.transfers import Download
     from runflowd.api.values import (
@@ -157,22 +158,22 @@ class Runflow:
         """With the life of its link, which the service's own clock began to count."""
         return replace(asset, life=life_told(asset.url, time.time() + (self.snapshot().ahead or 0.0)))
 
-    async def create_batch(self, model: str, body: bytes, key: str) -> Created:
-        """Buy a batch: exactly `body` under the idempotency `key`.
+    async def create_batch(self, model: str, body: bytes, key: str, before: Before | None = None) -> Created:
+        """Buy a batch: exactly `body` under the idempotency `key`, after `before` had nothing against it.
 
         After a `Transient` that is `ambiguous`, only the same body under the same key is safe.
         `NotFound` and a 5xx concern the model, `Rejected` the body or a model that takes no batches.
         """
         path = ("models", *model.split("/"), "batches")
-        return await self._create(_CREATE_BATCH, path, body, key)
+        return await self._create(_CREATE_BATCH, path, body, key, before)
 
-    async def create_run(self, model: str, body: bytes, key: str) -> Created:
+    async def create_run(self, model: str, body: bytes, key: str, before: Before | None = None) -> Created:
         """Buy one run, as `create_batch` does a batch; the service may ignore the key here."""
-        return await self._create(_CREATE_RUN, ("models", *model.split("/"), "runs"), body, key)
+        return await self._create(_CREATE_RUN, ("models", *model.split("/"), "runs"), body, key, before)
 
-    async def _create(self, call: Call, path: tuple[str, ...], body: bytes, key: str) -> Created:
+    async def _create(self, call: Call, path: tuple[str, ...], body: bytes, key: str, before: Before | None) -> Created:
         try:
-            return await self._session.call(call, reading.created, *path, body=body, key=key)
+            return await self._session.call(call, reading.created, *path, body=body, key=key, before=before)
         except (NotFound, Transient) as failed:
             if isinstance(failed, NotFound) or (failed.status or 0) >= 500:
                 failed.scope = Scope.RULE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -17,12 +16,15 @@ from runflowd.api.scalars import Unreadable, decode
 from runflowd.api.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from runflowd.api.gates import Gates
     from runflowd.api.routes import Routes
     from runflowd.api.values import Limits, Service
     from runflowd.core.model import Json
+
+    Before = Callable[[], Awaitable[object]]
+    """What is asked right before a request is sent."""
 
 Value = TypeVar("Value")
 
@@ -75,12 +77,19 @@ class Session:
         query: dict[str, str] | None = None,
         body: bytes | None = None,
         key: str = "",
+        before: Before | None = None,
     ) -> Value:
         """Make `call` at `/v1/<segments>` and return what `read` makes of the answer.
 
-        `body` is sent byte for byte as JSON; `key` becomes the `Idempotency-Key`. Raises `ApiError`.
+        `body` is sent byte for byte as JSON; `key` becomes the `Idempotency-Key`. `before` runs when it is this
+        request's turn, and right before it is sent; what it raises keeps it from being sent. Raises `ApiError`.
         """
-        send = partial(self._once, call, read, segments, query, body, key)
+
+        async def send() -> Value:
+            if before is not None:
+                await before()
+            return await self._once(call, read, segments, query, body, key)
+
         if self._gates is None:
             return await send()
         also = (self._gates.credit,) if call.effect else ()

@@ -134,11 +134,11 @@ class Purchasing:
         assert purchase.body is not None, "an open intent has its bytes"
         if purchase.unreceived:  # what was certain of the last time is not of this one
             await self._context.store.write(partial(about_to_send, batch=batch, key=purchase.key))
-        else:
-            await self._context.store.read(partial(hold, claim=batch.claim))
+        # Asked when it is this request's turn, for which it may have waited long.
+        still_ours = partial(self._context.store.read, partial(hold, claim=batch.claim))
         send = api.create_run if purchase.shape == Shape.RUN else api.create_batch
         try:
-            created = await send(batch.model, purchase.body, purchase.key)
+            created = await send(batch.model, purchase.body, purchase.key, still_ours)
         except ApiError as error:
             await self._note_failure(batch, purchase, error)
             raise

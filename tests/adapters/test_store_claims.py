@@ -40,7 +40,16 @@ from runflowd.store.claims import LeaseLost, hold
 from runflowd.store.connection import STATEMENTS, Connection, connect
 from runflowd.store.facts import forget_output, output_written, reserve_output
 from runflowd.store.items import Item, finish, item_from, items_of_batch, move, note_written, release_item
-from runflowd.store.purchases import close_purchase, doubt_purchase, intend, purchases_of_batch
+from runflowd.store.links import send_again
+from runflowd.store.purchases import (
+    about_to_send,
+    close_purchase,
+    close_unreceived,
+    doubt_purchase,
+    intend,
+    note_unreceived,
+    purchases_of_batch,
+)
 from runflowd.store.schema import create_if_missing
 from runflowd.track.answers import record_answer
 
@@ -63,6 +72,10 @@ SEALED_WRITES: dict[str, BatchWrite] = {
     "give it back": lambda c, batch, items, key: release(c, batch, due_at=LATER),
     "write an intent": lambda c, batch, items, key: intend(c, batch, "guide", b"{}", LATER),
     "settle an intent": lambda c, batch, items, key: close_purchase(c, batch, key, Outcome.REFUSED),
+    "note that an intent did not arrive": lambda c, batch, items, key: note_unreceived(c, batch, key),
+    "send an intent once more": lambda c, batch, items, key: about_to_send(c, batch, key),
+    "close an intent that did not arrive": lambda c, batch, items, key: close_unreceived(c, batch, key),
+    "send items again": lambda c, batch, items, key: send_again(c, batch, [(items[0], "unreadable")], LATER),
     "doubt an intent": lambda c, batch, items, key: doubt_purchase(c, batch, key),
     "place its items": lambda c, batch, items, key: place_items(c, batch, [(items[0], 1)]),
     "note a run": lambda c, batch, items, key: set_run(c, batch, items[0], "run"),
@@ -152,7 +165,7 @@ def tried(connection: Connection, work: Callable[[Connection], object]) -> None:
 
 @pytest.mark.parametrize("name", SEALED_WRITES)
 def test_a_batch_that_was_taken_over_is_not_written_about(two: tuple[Connection, Connection], name: str) -> None:
-    """Scenario 137: the first was stopped while it bought, and another one bought the batch meanwhile."""
+    """The first was stopped while it bought, and another one bought the batch meanwhile."""
     one, other = two
     sealed(one, "a.jpg", "b.jpg")
     stale = claimed(one, "one", NOW)

@@ -14,6 +14,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.deliver import place
 from runflowd.dispatch import purchase
 from runflowd.files import draft
+from runflowd.store.claims import Claim, Claimable, LeaseLost
 from runflowd.track import items as track
 
 if TYPE_CHECKING:
@@ -109,3 +110,23 @@ async def test_a_file_whose_lease_was_lost_gets_no_name(
             await rig.settled(1)
 
     assert ([], {"a.jpg"}, ["deliver"]) == (placed_meanwhile, rig.outputs(), lost(lines))
+
+
+async def test_a_request_whose_turn_comes_too_late_is_not_sent(tmp_path: Path) -> None:
+    """It may wait long for its turn, as behind a rate limit: whether it still may go is asked when that has come."""
+    asked = 0
+
+    async def once() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise LeaseLost(Claim(Claimable.BATCH, "b", "one", 1))
+
+    async with running(tmp_path) as rig:
+        fault = {"route": "POST /v1/models/*/batches", "kind": "status", "status": 429, "count": 1}
+        rig.switch(faults={"requests": [fault]})
+        with pytest.raises(LeaseLost):
+            await rig.engine.context.remote.api.create_batch("runflow/pass-through", b"{}", "key", once)
+        traffic = rig.engine.context.remote.api.snapshot()
+
+    assert (2, 1) == (asked, sum(count for (label, _), count in traffic.requests.items() if "batch" in label))
