@@ -8,8 +8,9 @@ from PIL import Image
 
 from runflowd.local.models.contract import Json, ModelFailure, Result
 from runflowd.local.models.cutout import cut_out
+from runflowd.local.models.decoding import read_photo
 from runflowd.local.models.formats import canvas_size
-from runflowd.local.models.images import jpeg, png, read_photo, reduced
+from runflowd.local.models.images import jpeg, png, reduced
 from runflowd.local.models.prompt import read_prompt
 from runflowd.local.models.studio import compose, placed
 

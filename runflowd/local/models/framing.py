@@ -9,9 +9,10 @@ from PIL import Image, ImageFilter
 from runflowd.local.models.contract import Json, ModelFailure, Result
 from runflowd.local.models.cutout import Cutout, cut_out
 from runflowd.local.models.cutting import LONGEST, enlargement
+from runflowd.local.models.decoding import read_photo
 from runflowd.local.models.extension import Margins, extend
 from runflowd.local.models.formats import canvas_size, proportion
-from runflowd.local.models.images import Photo, check_result_size, jpeg, png, read_photo, reduced
+from runflowd.local.models.images import Photo, check_result_size, jpeg, png, reduced
 from runflowd.local.models.window import Window, around_product, to_proportion
 
 if TYPE_CHECKING:

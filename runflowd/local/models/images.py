@@ -9,14 +9,10 @@ import io
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from runflowd.local.models.contract import EncodedImage, ModelFailure
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAX_PIXELS = 50_000_000
 """Photos and results above this are refused: 50 megapixels take about 0.6 GB while they are worked on."""
@@ -26,7 +22,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 
 JPEG_QUALITY = 93
 
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 """What Pillow's decoders raise on damaged files."""
 
 
@@ -39,25 +35,25 @@ class Photo:
     notes: tuple[str, ...] = ()
 
 
-def read_photo(images: Mapping[str, bytes], name: str = "image_url") -> Photo:
-    """The photo that came in as `name`. Raises ModelFailure: UNREADABLE_IMAGE, IMAGE_TOO_LARGE."""
-    data = images.get(name)
-    if not data:
-        raise ModelFailure("UNREADABLE_IMAGE", f"The file given as {name} is empty.")
+def decode(source: io.BytesIO, name: str) -> Photo:
+    """The photo in these bytes, decoded in this process. Raises ModelFailure as `read_photo` does."""
+    data = source.getbuffer()
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+        with Image.open(source, formats=FORMATS) as opened:
             _check_size(opened.size)
             opened.load()
             return _normalised(opened)
+    except MemoryError as error:
+        raise too_large("The photo") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large("The photo") from error
+        raise too_large("The photo") from error
     except UnidentifiedImageError as error:
         raise ModelFailure(
             "UNREADABLE_IMAGE",
             f"The file given as {name} ({len(data)} bytes) is in none of the formats read here: "
             "JPEG, PNG, WebP, TIFF, BMP, GIF.",
         ) from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ModelFailure(
             "UNREADABLE_IMAGE",
             f"The file given as {name} cannot be decoded as an image ({len(data)} bytes): {error}",
@@ -78,7 +74,7 @@ def reduced(photo: Photo, longest: int) -> Photo:
 def check_result_size(width: int, height: int) -> None:
     """Raise ModelFailure where a result of that many pixels would be too large."""
     if width * height > MAX_PIXELS:
-        raise _too_large(f"The result ({width} x {height})")
+        raise too_large(f"The result ({width} x {height})")
 
 
 def png(picture: Image.Image) -> EncodedImage:
@@ -98,10 +94,11 @@ def jpeg(picture: Image.Image) -> EncodedImage:
 def _check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise _too_large(f"The photo ({width} x {height})")
+        raise too_large(f"The photo ({width} x {height})")
 
 
-def _too_large(what: str) -> ModelFailure:
+def too_large(what: str) -> ModelFailure:
+    """The failure of a photo or a result with more pixels than are worked on here."""
     return ModelFailure(
         "IMAGE_TOO_LARGE", f"{what} has more than {MAX_PIXELS // 1_000_000} megapixels, the local models' limit."
     )
@@ -123,7 +120,7 @@ def _upright(image: Image.Image) -> Image.Image:
     """The image as its EXIF orientation wants to be seen; unreadable EXIF leaves it as it is."""
     try:
         return ImageOps.exif_transpose(image)
-    except _DAMAGE:
+    except DAMAGE:
         return image.copy()
 
 
@@ -141,7 +138,7 @@ def _to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, tuple[str
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(plain, source, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, *_DAMAGE):
+    except (ImageCms.PyCMSError, *DAMAGE):
         return image, ("The photo's colour profile could not be used; its colours were taken as sRGB.",)
     return (converted or plain), ()
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
+import subprocess
+import sys
 import zlib
 from typing import Any
 
@@ -12,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from runflowd.local.models import decoding
 from runflowd.local.models.contract import ModelFailure
-from runflowd.local.models.images import Photo, jpeg, read_photo, reduced
+from runflowd.local.models.decoding import read_photo
+from runflowd.local.models.images import Photo, decode, jpeg, reduced
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -154,3 +159,29 @@ def test_a_jpeg_keeps_coloured_edges() -> None:
 
     assert isinstance(pixel, tuple)
     assert pixel[0] - pixel[1] > 200
+
+
+def test_a_large_photo_is_decoded_apart_and_comes_back_the_same() -> None:
+    """Colours, transparency and notes survive the way out of the child (scenario 149)."""
+    large = Image.new("RGBA", (2100, 2000), (10, 200, 30, 255))
+    large.putpixel((7, 9), (1, 2, 3, 0))
+    data = encoded(large)
+
+    apart, here = read(data), decode(io.BytesIO(data), "image_url")
+
+    assert (True, True) == (large.width * large.height > decoding.LARGE, here.alpha is not None)
+    assert (here.colours.tobytes(), here.alpha and here.alpha.tobytes(), here.notes) == (
+        apart.colours.tobytes(),
+        apart.alpha and apart.alpha.tobytes(),
+        apart.notes,
+    )
+
+
+def test_a_photo_that_needs_more_memory_than_there_is_ends_its_child_only() -> None:
+    """A few kilobytes announce 49 megapixels; the limit of the child is the limit of the harm (scenario 149)."""
+    bomb = encoded(Image.new("P", (7000, 7000)), "PNG", optimize=False)
+    limits = "import resource, runflowd.local.models.decoding as d; d.MAX_MEMORY = 150 << 20; "
+    run = f"{limits}import sys; d.main('image_url', sys.stdin.buffer, sys.stdout.buffer)"
+    done = subprocess.run([sys.executable, "-c", run], input=bomb, capture_output=True, check=False)
+
+    assert (True, 0, "IMAGE_TOO_LARGE") == (len(bomb) < 100_000, done.returncode, json.loads(done.stdout)["code"])
