@@ -17,7 +17,7 @@ from runflowd.store.facts import incidents, spend_since
 from runflowd.store.holder import holder
 from runflowd.store.overdue import files_left
 from runflowd.store.pauses import pauses
-from runflowd.store.reports import count_states, troubled, waiting
+from runflowd.store.reports import count_states, partial, troubled, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from runflowd.store.facts import Incident
     from runflowd.store.pauses import Pause
     from runflowd.store.reports import Entry
+
+LATELY = 24 * 3600.0
+"""Seconds for which a result that came in part is shown; `list` and the note beside it tell of it for good."""
 
 OPEN_BATCHES = 100
 """Open batches shown at most; the daemon submits a handful at a time."""
@@ -54,7 +57,7 @@ class RuleStatus:
 class Status:
     """One look. `pid` is the process that holds the state file, None when none does; times are epoch seconds.
 
-    `left` is how many files each open batch still waits for.
+    `left` is how many files each open batch still waits for, `partial` what was done though some outputs did not come.
     """
 
     state: str
@@ -68,6 +71,7 @@ class Status:
     spent_today: Decimal
     pauses: tuple[Pause, ...] = ()
     left: Mapping[str, int] = field(default_factory=dict)
+    partial: tuple[Entry, ...] = ()
 
     def ended(self, batch: Batch) -> int:
         """How many files of an open batch it waits for no longer."""
@@ -89,6 +93,7 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         spent_today=spend_since(connection, midnight.timestamp()),
         pauses=tuple(pauses(connection)),
         left=files_left(connection),
+        partial=tuple(partial(connection, now - LATELY, limit)),
     )
 
 
@@ -113,6 +118,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "batches": [_batch_json(status, batch) for batch in status.batches],
         "failures": [entry_json(entry) for entry in status.troubled],
         "waiting": [entry_json(entry) for entry in status.waiting],
+        "partial": [entry_json(entry) for entry in status.partial],
         "paused": [
             {
                 "rule": each.rule,
@@ -169,6 +175,6 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "cost": None if entry.cost is None else str(entry.cost),
         "code": entry.code,
         "reason": entry.reason,
-        "remedy": "" if entry.state is ItemState.DONE else remedy_for(entry.state, entry.code),
+        "remedy": "" if entry.state is ItemState.DONE and not entry.code else remedy_for(entry.state, entry.code),
         "reference": entry.reference,
     }

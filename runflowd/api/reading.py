@@ -75,6 +75,11 @@ def is_documented(word: str) -> bool:
     return _plain(word) in _WORDS
 
 
+def is_partial(word: str) -> bool:
+    """Tell whether a status word, as `status` gave it, says that some of the whole is missing."""
+    return _WORDS.get(_plain(word)) is Status.PARTIAL
+
+
 def _plain(word: str) -> str:
     return word.lower().replace("-", "_")
 
@@ -164,7 +169,7 @@ def batch(body: Json) -> Batch:
 
 
 def _of_run(told: Status, output: Json) -> Status:
-    """The status of a run or item. `partial_succeeded` is a batch's word; with a result it is a success."""
+    """The status of a run or item. With a result, `partial_succeeded` is a success of which `is_partial` tells."""
     return Status.SUCCEEDED if told is Status.PARTIAL and output else told
 
 

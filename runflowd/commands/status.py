@@ -63,6 +63,8 @@ def _parts(status: dict[str, Any]) -> Iterator[list[str]]:
         yield _section("Incidents", "red", [_incident(each, now) for each in found])
     if found := status["failures"]:
         yield _section("Failed", "red", [_trouble(each) for each in found])
+    if found := status["partial"]:
+        yield _section("In part", "yellow", [_trouble(each) for each in found])
     if found := status["waiting"]:
         yield _section("Waiting", "yellow", [_trouble(each) for each in found])
 

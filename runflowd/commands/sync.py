@@ -59,12 +59,17 @@ class Summary:
         return sum((entry.cost for entry in (*self.done, *self.failed) if entry.cost), Decimal(0))
 
     @property
+    def partial(self) -> tuple[Entry, ...]:
+        """What is done, though some of the outputs did not come."""
+        return tuple(entry for entry in self.done if entry.code)
+
+    @property
     def code(self) -> Exit:
-        """Blocked by trouble wider than a file: 75, or 77 if the key was refused; else 3 if a file failed."""
+        """Blocked by wider trouble: 75, or 77 if the key was refused; else 3 if a file failed or came in part."""
         if self.blocked:
             refused = any(trouble.code == "UNAUTHORIZED" for trouble in self.troubles)
             return Exit.NOT_ALLOWED if refused else Exit.TRY_AGAIN
-        return Exit.SOME_FAILED if self.failed or self.waiting or self.troubles else Exit.DONE
+        return Exit.SOME_FAILED if self.failed or self.partial or self.waiting or self.troubles else Exit.DONE
 
 
 @click.command()
@@ -152,6 +157,7 @@ def _summary(path: Path, started: float, seconds: float, outcome: Outcome) -> Su
 def _show(out: Console, summary: Summary, models: dict[str, str]) -> None:
     if summary.done:
         out.print(finished_table(summary.done, models))
+    _list(out, "In part", "yellow", [trouble_text(entry) for entry in summary.partial])
     _list(out, "Failed", "red", [trouble_text(entry) for entry in summary.failed])
     _list(out, "Not taken", "yellow", [trouble_text(entry) for entry in summary.waiting])
     _list(out, "Held up", "red", [advice(each.code, each.message, each.remedy) for each in summary.troubles])

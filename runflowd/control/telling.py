@@ -165,7 +165,7 @@ def _now(desk: Desk, item: Item, row: Row, batch: Batch | None) -> Iterator[str]
         return
     if row["size"] < 0:
         yield "it is looked at anew as soon as a daemon or `runflowd sync` runs"
-    if item.state in {ItemState.WAITING, ItemState.FAILED, ItemState.UNKNOWN}:
+    if item.remark or item.state in {ItemState.WAITING, ItemState.FAILED, ItemState.UNKNOWN}:
         yield item.failure or item.failure_code or "no reason was given"
         yield remedy_for(item.state, item.failure_code)
     if item.state in IN_FLIGHT:
@@ -186,7 +186,7 @@ def _held_up(desk: Desk, item: Item) -> Iterator[str]:
 
 
 def _own_trouble(item: Item, batch: Batch | None) -> Iterator[str]:
-    if item.state is ItemState.DELIVERING and item.failure:
+    if item.state is ItemState.DELIVERING and item.failure and not item.remark:
         yield f"its delivery is tried again: {item.failure}"
     if batch is None or item.state not in {ItemState.BATCHED, ItemState.SUBMITTED}:
         return

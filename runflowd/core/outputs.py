@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from runflowd.core.model import Json
 
+PARTIAL_RESULT = "PARTIAL_RESULT"
+"""The code of an item whose run gave some of its outputs and not the others."""
+
 _KNOWN = ("outputs", "output", "image_urls", "images", "image", "url", "output_url", "output_urls", "image_url")
 _ADDRESS = ("url", "image_url", "output_url", "signed_url", "download_url", "href", "src", "uri")
 """Keys under which one entry gives its address; its other addresses (thumbnails) are not results."""
@@ -55,6 +58,12 @@ def extract(output: Json, select: str = "") -> tuple[OutputRef, ...]:
     for ref in found:
         once.setdefault(ref.url, ref)
     return tuple(ref for ref in once.values() if not select or fnmatchcase(ref.name_hint, select))
+
+
+def listed(output: Json) -> int:
+    """How many entries the list of results in `output` has, those that lead nowhere included; 0 without a list."""
+    lists = (output[key] for key in _KNOWN if isinstance(output.get(key), list)) if isinstance(output, dict) else ()
+    return next((len(each) for each in lists), 0)
 
 
 def renewed(before: Sequence[OutputRef], index: int, after: Sequence[OutputRef]) -> OutputRef | None:

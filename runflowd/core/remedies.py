@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.outputs import PARTIAL_RESULT
 
 _REMEDIES = {
     "EMPTY": "Save the file again; it holds no bytes.",
@@ -10,6 +11,10 @@ _REMEDIES = {
     "NOT_AN_IMAGE": "Put an image in its place, or move it out of the folder.",
     "INCOMPLETE": "Copy the file again; its end is missing.",
     "BAD_OVERRIDE": "Correct the _runflow.yaml named above; the file is then taken up by itself.",
+    PARTIAL_RESULT: (
+        "What came is in its place and paid for, and the file is not sent again by itself. A changed copy of it would "
+        "be paid for in full; ask the operator first."
+    ),
     "CANCELLED": "It was cancelled at the service. Touch the file to send it again.",
     "UPLOAD_UNREADABLE": "The file is not at fault and was not charged. `runflowd retry` sends it once more.",
     "NO_SUBJECT_FOUND": "Use a photo with one clear subject, then save it again.",

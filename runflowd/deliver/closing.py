@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,11 +11,12 @@ from runflowd import files
 from runflowd.core.chains import is_within, takers
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import failure_note, marked
+from runflowd.core.outputs import PARTIAL_RESULT
 from runflowd.deliver.disposal import Disposal, unserved
 from runflowd.deliver.notes import note_for
 from runflowd.failpoints import reach
 from runflowd.store.facts import output_written
-from runflowd.store.items import finish, note_written, release_followers
+from runflowd.store.items import finish, item_by_id, note_written, release_followers
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -36,11 +38,15 @@ class Closing:
 
     async def succeed(self, item: Item, rule: Rule, placed: list[str]) -> None:
         """Close an item. The row says done only after everything else was done."""
-        if item.noted:
+        remark = await self._remark(item)
+        if remark and item.current:
+            now = self._context.clock.wall()
+            await self._note(rule, replace(item, failure_code=PARTIAL_RESULT, failure=remark, ended_at=now))
+        elif item.noted:
             await self._outlets.ask(rule, files.remove_note, rule.output, failure_note(item.path))
             reach("note.removed")
-        detail = f"result: {', '.join(placed)}"
-        if rule.after.kind is not AfterKind.KEEP and item.current:
+        detail = f"result: {', '.join(placed)}{f'; {remark}' if remark else ''}"
+        if rule.after.kind is not AfterKind.KEEP and item.current and not remark:
             others = await self._record_results(item, rule, placed)
             waits = f"; the source stays until rule {', '.join(others)} is done with it"
             detail += waits if others else await self._dispose(item, rule)
@@ -48,11 +54,22 @@ class Closing:
 
         def write(connection: Connection) -> None:
             self._stands(connection, item, rule, placed)
-            finish(connection, item, self._context.clock.wall(), detail)
+            finish(connection, item, self._context.clock.wall(), detail, remark)
 
         await self._context.store.write(write)
         reach("output.recorded")
-        log.info("delivered", action="item.done", rule=item.rule, path=item.path, outputs=placed)
+        if remark:
+            log.warning(remark, action="item.partial", rule=item.rule, path=item.path, outputs=placed)
+        else:
+            log.info("delivered", action="item.done", rule=item.rule, path=item.path, outputs=placed)
+
+    async def _remark(self, item: Item) -> str:
+        """What is missing of the result of an item, or of the one whose result it shares."""
+        number = item.source_item
+        if item.remark or number is None:
+            return item.remark
+        twin = await self._context.store.read(lambda connection: item_by_id(connection, number))
+        return twin.remark if twin else ""
 
     async def _record_results(self, item: Item, rule: Rule, placed: list[str]) -> list[str]:
         """Put on record that the results stand; give the rules over the same folder that want the source still."""
@@ -105,15 +122,18 @@ class Closing:
         The file may have been replaced in the meantime, and may even be done: then the note goes again.
         """
         if rule is not None:
-            try:
-                await self._outlets.ask(rule, _write_note, rule, item)
-            except files.Taken as trouble:
-                self._context.storms.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
-            reach("note.written")
+            await self._note(rule, item)
         now = self._context.clock.wall()
         wanted = await self._context.store.write(lambda connection: note_written(connection, item, now))
         if rule is not None and not wanted:
             await self._outlets.ask(rule, files.remove_note, rule.output, failure_note(item.path))
+
+    async def _note(self, rule: Rule, item: Item) -> None:
+        try:
+            await self._outlets.ask(rule, _write_note, rule, item)
+        except files.Taken as trouble:
+            self._context.storms.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
+        reach("note.written")
 
 
 def _write_note(rule: Rule, item: Item) -> None:

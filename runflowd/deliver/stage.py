@@ -137,7 +137,7 @@ class Deliver:
             await self._give_up(item, error)
             return
         now = context.clock.wall()
-        reason = item.failure if item.state is not ItemState.DELIVERING else str(error)
+        reason = item.failure if item.remark or item.state is not ItemState.DELIVERING else str(error)
         wider = trouble.code if trouble else ""
 
         def write(connection: Connection) -> None:

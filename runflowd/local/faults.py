@@ -20,7 +20,7 @@ RequestKind = Literal[
     "status", "slow", "late", "hold", "cut", "lose", "truncate", "short", "drip", "login", "xml", "redirect",
     "huge", "deep", "garbage", "botch",
 ]  # fmt: skip
-RunKind = Literal["fail", "cancel", "stuck", "slow", "invalid", "unreadable"]
+RunKind = Literal["fail", "cancel", "partial", "stuck", "slow", "invalid", "unreadable"]
 CallbackKind = Literal["duplicate", "lose", "forge", "unsigned", "early"]
 
 
@@ -47,7 +47,7 @@ class RunFault(_Strike):
 
     match: str = Field("*", description="Glob over client_ref, model, file names and sha256 of the inputs.")
     kind: RunKind = Field(description="How the run ends, or that it does not.")
-    code: str = Field("PROVIDER_ERROR", description="failure_code of kind `fail`.")
+    code: str = Field("PROVIDER_ERROR", description="failure_code of kind `fail` and `partial`.")
     message: str = Field("The model failed on this image.", description="failure_message, or the refusal.")
     stage: str = Field("inference", description="failure_stage_code of kind `fail`.")
     seconds: float = Field(0.0, ge=0, description="The added work of kind `slow`.")

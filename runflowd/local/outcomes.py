@@ -38,13 +38,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one run ended. A failure without a code is a cancellation."""
+    """How one run ended. A failure without a code is a cancellation; `missing` says why some pictures did not come."""
 
     run: sqlite3.Row
     pictures: tuple[Stored, ...] = ()
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
     cancelled: bool = False
+    missing: Failure | None = None
     started_at: float = field(default=0.0)
 
     @property
@@ -52,7 +53,14 @@ class Outcome:
         """The run's terminal status."""
         if self.cancelled:
             return "cancelled"
-        return "failed" if self.failure else "succeeded"
+        if self.failure:
+            return "failed"
+        return "partial_succeeded" if self.missing else "succeeded"
+
+    @property
+    def counted(self) -> str:
+        """As what its batch counts it: what gave a result, and was charged, as a success."""
+        return "succeeded" if self.status == "partial_succeeded" else self.status
 
 
 def record(service: Service, outcomes: Sequence[Outcome]) -> None:
@@ -68,9 +76,10 @@ def record(service: Service, outcomes: Sequence[Outcome]) -> None:
 def _record_one(service: Service, outcome: Outcome) -> int:
     """Returns the amount charged, in millionths of a dollar."""
     run, now = outcome.run, service.clock()
-    cost = run["price"] if outcome.status == "succeeded" else 0
-    failure = outcome.failure or Failure("", "", "")
-    output = _output(service, outcome, now) if outcome.status == "succeeded" else None
+    good = outcome.counted == "succeeded"
+    cost = run["price"] if good else 0
+    failure = outcome.failure or outcome.missing or Failure("", "", "")
+    output = _output(service, outcome, now) if good else None
     changed = service.storage.run(
         "UPDATE runs SET status = ?, output = ?, cost = ?, failure_code = ?, failure_message = ?, failure_stage = ?,"
         " completed_at = ? WHERE id = ? AND status = 'running'",
@@ -81,10 +90,10 @@ def _record_one(service: Service, outcome: Outcome) -> int:
         return 0
     notes = [("info", note) for note in outcome.notes] + ([("error", failure.message)] if failure.code else [])
     service.storage.insert("logs", [_log(service, run["id"], level, text, now) for level, text in notes])
-    if outcome.status == "succeeded":
+    if good:
         service.storage.insert("charges", [_charge(run, cost, now)])
     if run["batch_id"]:
-        column = outcome.status
+        column = outcome.counted
         sql = f"UPDATE batches SET {column} = {column} + 1, cost = cost + ? WHERE id = ?"  # noqa: S608 - our word
         service.storage.run(sql, cost, run["batch_id"])
     elif run["callback_url"]:

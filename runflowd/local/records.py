@@ -12,8 +12,7 @@ MOMENT = {"type": ["string", "null"], "format": "date-time"}
 MONEY = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 OBJECT = {"type": ["object", "null"]}
 ID = {"type": "string", "format": "uuid"}
-STATUS = {"enum": ["queued", "dispatching", "running", "succeeded", "failed", "cancelled"]}
-BATCH_STATUS = {"enum": [*STATUS["enum"], "partial_succeeded"]}
+STATUS = {"enum": ["queued", "dispatching", "running", "succeeded", "partial_succeeded", "failed", "cancelled"]}
 TIMES = {"created_at": MOMENT, "started_at": MOMENT, "completed_at": MOMENT}
 
 
@@ -49,7 +48,7 @@ RECORDS: dict[str, dict[str, Any]] = {
     ),
     "Price": _schema(id=ID, model_id=ID, price=MONEY, currency_code=TEXT, unit_code=TEXT),
     "Batch": _schema(
-        id=ID, status_code=BATCH_STATUS, items_total=WHOLE, items_succeeded=WHOLE, items_failed=WHOLE,
+        id=ID, status_code=STATUS, items_total=WHOLE, items_succeeded=WHOLE, items_failed=WHOLE,
         items_cancelled=WHOLE, items=_list_of(LEAN), output=OBJECT, cost=MONEY, metadata=OBJECT, callback_url=MAYBE,
         duration_ms={"type": ["integer", "null"]}, **TIMES,
     ),

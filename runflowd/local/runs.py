@@ -30,7 +30,7 @@ MAX_QUERY = 1_000
 """Characters of a filter; the time that reading it takes grows with their square."""
 
 COLUMNS = {"id": "id", "client_ref": "client_ref", "status_code": "status", "batch_id": "batch_id"}
-STATUSES = ("queued", "dispatching", "running", "succeeded", "failed", "cancelled")
+STATUSES = ("queued", "dispatching", "running", "succeeded", "partial_succeeded", "failed", "cancelled")
 
 
 CLIENTS, CONCEPT = "field.EQ:'value'", "field:value"

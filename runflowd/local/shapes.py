@@ -70,7 +70,10 @@ class Shapes:
         chosen = self.service.readings.output
         model = self.service.models.get(row["model"])
         shape = (model.output_shape if model else "outputs") if chosen == "model" else chosen
-        return OUTPUTS[shape](pictures)
+        shown = OUTPUTS[shape](pictures)
+        if row["status"] == "partial_succeeded" and shape == "outputs":
+            shown["outputs"].append({"url": None, "type": "image", "error": {"message": row["failure_message"]}})
+        return shown
 
     def _pictures(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
         readings = self.service.readings

@@ -10,6 +10,7 @@ import json
 import logging
 import sqlite3
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -92,14 +93,15 @@ async def work(service: Service) -> None:
 
 async def _process_page(service: Service, claimed: list[sqlite3.Row], page: int, limiter: CapacityLimiter) -> int:
     """Process and record; return the size of the next page."""
-    ended, jobs = await _strike(service, claimed)
+    ended, jobs, partial = await _strike(service, claimed)
     began = time.perf_counter()
     if jobs:
         count_starts(service, jobs)
         # A process that stops does not wait for a model: the run is still `running` and starts over.
-        ended += await to_thread.run_sync(
+        developed = await to_thread.run_sync(
             lambda: [_develop(service, run) for run in jobs], abandon_on_cancel=True, limiter=limiter
         )
+        ended += [replace(each, missing=partial.get(each.run["id"])) for each in developed]
     taken = time.perf_counter() - began
     if ended:
         record(service, ended)
@@ -136,9 +138,11 @@ def _claim(service: Service, limit: int) -> list[sqlite3.Row]:
     return rows
 
 
-async def _strike(service: Service, claimed: list[sqlite3.Row]) -> tuple[list[Outcome], list[sqlite3.Row]]:
-    """Deal out the runs' faults: which ended at once, and which are still to be processed."""
-    ended, jobs = [], []
+async def _strike(
+    service: Service, claimed: list[sqlite3.Row]
+) -> tuple[list[Outcome], list[sqlite3.Row], dict[str, Failure]]:
+    """Deal out the runs' faults: which ended at once, which are still to be processed, and why some only in part."""
+    ended, jobs, partial = [], [], {}
     for run in claimed:
         fault = _fault(service, run)
         if fault is not None and fault.kind == "slow":
@@ -148,18 +152,21 @@ async def _strike(service: Service, claimed: list[sqlite3.Row]) -> tuple[list[Ou
             jobs.append(run)
         elif fault is None or fault.kind == "unreadable":
             ended.append(Outcome(run, failure=UNREADABLE))
+        elif fault.kind == "partial":
+            partial[run["id"]] = Failure(fault.code, fault.message, fault.stage)
+            jobs.append(run)
         elif fault.kind == "fail":
             ended.append(Outcome(run, failure=Failure(fault.code, fault.message, fault.stage)))
         elif fault.kind == "cancel":
             ended.append(Outcome(run, cancelled=True))
-    return ended, jobs
+    return ended, jobs, partial
 
 
 def _fault(service: Service, run: sqlite3.Row) -> RunFault | None:
     if not service.plan.faults.runs:
         return None
     images = {name: Picture(**image) for name, image in json.loads(run["images"]).items()}
-    kinds = frozenset({"fail", "cancel", "stuck", "slow", "unreadable"})
+    kinds = frozenset({"fail", "cancel", "partial", "stuck", "slow", "unreadable"})
     return service.plan.for_run(names_of(run["model"], run["client_ref"], images), kinds)  # type: ignore[arg-type]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runflowd.core.lifecycle import IN_HANDS, ItemState, check_item
 from runflowd.core.model import Json, Stat
 from runflowd.core.naming import failure_note
+from runflowd.core.outputs import PARTIAL_RESULT
 from runflowd.store.claims import Claim, Claimable, hold, run_held
 from runflowd.store.history import record
 
@@ -69,6 +70,11 @@ class Item:
     def claim(self) -> Claim:
         """The right to write about it; only one that was claimed, to be delivered or noted, has any."""
         return Claim(Claimable.ITEM, self.id, self.owner, self.generation)
+
+    @property
+    def remark(self) -> str:
+        """What is missing of a result that came in part; "" for a whole one."""
+        return self.failure if self.failure_code == PARTIAL_RESULT else ""
 
 
 def split(path: str) -> dict[str, bytes]:
@@ -210,10 +216,14 @@ def move(
     return moved
 
 
-def finish(connection: Connection, item: Item, now: float, detail: str) -> None:
-    """A claimed item is delivered: nothing is kept of the answer, and no note stands. Raises `LeaseLost`."""
-    run_held(connection, "drop_output", item.claim)
-    move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, by=item.claim, now=now, detail=detail)
+def finish(connection: Connection, item: Item, now: float, detail: str, remark: str = "") -> None:
+    """A claimed item is delivered, and nothing is kept of the answer. Raises `LeaseLost`.
+
+    A note stands only where a `remark` says what is missing of the result.
+    """
+    run_held(connection, "drop_output", item.claim, noted=int(bool(remark)))
+    words = {"code": PARTIAL_RESULT if remark else "", "reason": remark, "detail": detail}
+    move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, by=item.claim, now=now, **words)
 
 
 def release_item(

@@ -102,7 +102,7 @@ UPDATE item SET run_id = :run_id WHERE id = :id AND batch = :batch
 UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :cost WHERE id = :id AND batch = :batch
 
 -- name: drop_output
-UPDATE item SET output = NULL, noted = 0 WHERE id = :id AND owner = :owner AND generation = :generation
+UPDATE item SET output = NULL, noted = :noted WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: hold_item
 SELECT 1 FROM item WHERE id = :id AND owner = :owner AND generation = :generation

@@ -58,6 +58,11 @@ def troubled(connection: Connection, limit: int) -> list[Entry]:
     return [_entry(row) for row in connection.all("troubled_items", limit=limit)]
 
 
+def partial(connection: Connection, since: float, limit: int) -> list[Entry]:
+    """Files that were done since then (epoch seconds) though some of their outputs did not come, the latest first."""
+    return [_entry(row) for row in connection.all("partial_items", since=since, limit=limit)]
+
+
 def _entry(row: Row) -> Entry:
     timed = row["ended_at"] is not None and row["ready_at"] is not None
     return Entry(

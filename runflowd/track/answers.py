@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runflowd.api.reading import is_partial
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import input_was_unreadable, was_too_old
+from runflowd.core.outputs import PARTIAL_RESULT, extract, listed
 from runflowd.store.batches import Batch, set_result
 from runflowd.store.items import Item, fail_followers, move
 from runflowd.store.links import learn_from_batch, send_again
@@ -43,8 +45,10 @@ def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answ
     set_result(connection, batch, item, run_id=answer.run_id or None, output=output, cost=answer.cost)
     if answer.status is Status.SUCCEEDED:
         cost = "" if answer.cost is None else f" and cost ${answer.cost}"
-        detail = f"run {answer.run_id or item.run_id} succeeded{cost}"
-        move(connection, item.id, item.state, ItemState.DELIVERING, by=batch.claim, now=now, detail=detail)
+        reason = missing_of(answer)
+        detail = f"run {answer.run_id or item.run_id} succeeded{cost}{f'; {reason}' if reason else ''}"
+        words = {"code": PARTIAL_RESULT if reason else "", "reason": reason, "detail": detail}
+        move(connection, item.id, item.state, ItemState.DELIVERING, by=batch.claim, now=now, **words)
         return
     code, reason = failure_of(answer)
     move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
@@ -54,6 +58,16 @@ def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answ
 def answer_of(item: Item, run: Run) -> Answer:
     """A single run, as if it were an item of a batch."""
     return Answer(item.client_ref, run.id, None, run.status, run.word, run.output, run.cost, run.failure)
+
+
+def missing_of(answer: Answer) -> str:
+    """What a run that succeeded in part lacks, as far as the service says; "" for a whole result."""
+    if not is_partial(answer.word):
+        return ""
+    came, listed_ones = len(extract(answer.output)), listed(answer.output)
+    count = f"{came} of {listed_ones} outputs came" if came < listed_ones else "not all outputs came"
+    why = answer.failure.message or answer.failure.code if answer.failure else ""
+    return f"the service made it in part: {count}{f' ({why})' if why else ''}"
 
 
 def failure_of(answer: Answer) -> tuple[str, str]:

@@ -67,7 +67,8 @@ def view(status: Status, unready: Collection[str], rules: Collection[str], pace:
         incidents=tuple(_incidents(status)),
         failures=failures,
         more_failures=f"and {number(unseen)} more: `runflowd list --state failed`" if unseen > 0 and failures else "",
-        waiting=tuple(_waiting(entry) for entry in status.waiting),
+        partial=tuple(_advised(entry) for entry in status.partial),
+        waiting=tuple(_advised(entry) for entry in status.waiting),
         state=shown(status.state),
         pid="" if status.pid is None else str(status.pid),
     )
@@ -172,7 +173,7 @@ def _failure(entry: Entry, rules: Collection[str]) -> TroubleRow:
     )
 
 
-def _waiting(entry: Entry) -> TroubleRow:
+def _advised(entry: Entry) -> TroubleRow:
     return TroubleRow(
         title=shown(f"{entry.rule}/{entry.path}"),
         detail=shown(entry.reason),

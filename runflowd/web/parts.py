@@ -78,6 +78,7 @@ class Page:
     incidents: tuple[TroubleRow, ...]
     failures: tuple[TroubleRow, ...]
     more_failures: str
+    partial: tuple[TroubleRow, ...]
     waiting: tuple[TroubleRow, ...]
     state: str
     pid: str
