@@ -424,6 +424,8 @@ class StoreAgainstModel(RuleBasedStateMachine):
         assert [due] * (due is not None) == [row["id"] for row in rows]
         if rows:
             self.carried[owner] = item_from(rows[0])
+            # How often a refused file's row was written over before that, the model does not count.
+            self.model.items[rows[0]["id"]].claim.generation = rows[0]["generation"]
 
     @precondition(lambda self: self.carried)
     @rule(data=st.data(), lost=st.booleans())
