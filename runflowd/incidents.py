@@ -4,8 +4,9 @@ Scopes that pause: `service` (no call gets through), `storage` (nothing can be u
 be bought) and `rule:NAME`. A stage asks how long its scopes are closed; the first success after a probe closes
 the incident. That the probe is one request alone is the client's to see to (`api.gate`). Scopes
 that only tell: `watch:NAME` and `output:NAME` (a rule's folders), `files:NAME` (what its input refers to),
-`owner:NAME` (another daemon writes there, too), `batch:NAME` (its batches are overdue), `config` (an edit was
-refused), `restart` (an edit that only the next start takes), `notify:CHANNEL` (people cannot be told).
+`owner:NAME` (another daemon writes there, too), `batch:NAME` (its batches are overdue), `results:NAME` (it was
+stopped, see `store.pauses`), `config` (an edit was refused), `restart` (an edit that only the next start takes),
+`notify:CHANNEL` (people cannot be told).
 """
 
 from __future__ import annotations
@@ -144,11 +145,11 @@ class Incidents:
             log.error(
                 trouble.message, action="incident.open", scope=trouble.scope, code=trouble.code, remedy=trouble.remedy
             )
-        await self._store.write(partial(self._record, trouble=trouble))
+        await self._store.write(partial(self.record, trouble=trouble))
         reach("incident.recorded")
         return now + pause
 
-    def _record(self, connection: Connection, trouble: Trouble) -> None:
+    def record(self, connection: Connection, trouble: Trouble) -> None:
         """Write an incident down, and in the same transaction what people are to hear of it."""
         now = self._clock.wall()
         facts = {"scope": trouble.scope, "code": trouble.code, "message": trouble.message, "remedy": trouble.remedy}

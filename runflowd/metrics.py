@@ -137,7 +137,11 @@ def families(reading: Reading) -> Iterator[Metric]:
     yield from _service(reading.traffic)
     yield from _pace(reading.pace)
     yield from _config(reading)
-    yield _value("runflowd_spend_today_dollars", "Cost of the items that ended today.", reading.measures.spent_today)
+    yield _value(
+        "runflowd_spend_today_dollars",
+        "Cost of what was bought today, estimated until the service states it.",
+        reading.measures.spent_today,
+    )
     yield _incidents(reading)
     yield _paused(reading)
     yield _counter("runflowd_watch_overflows", "Times that file events were lost; a sweep followed.", reading.overflows)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.remedies import remedy_for
 from runflowd.store.batches import batch_from
-from runflowd.store.facts import incidents, spend_since
+from runflowd.store.facts import incidents
 from runflowd.store.holder import holder
 from runflowd.store.overdue import files_left
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states, partial, troubled, waiting
+from runflowd.store.spending import Spend, spend_since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
     from pathlib import Path
 
     from runflowd.config import Config
@@ -68,7 +68,7 @@ class Status:
     troubled: tuple[Entry, ...]
     waiting: tuple[Entry, ...]
     incidents: tuple[Incident, ...]
-    spent_today: Decimal
+    spent_today: Spend
     pauses: tuple[Pause, ...] = ()
     left: Mapping[str, int] = field(default_factory=dict)
     partial: tuple[Entry, ...] = ()
@@ -112,7 +112,9 @@ def as_json(status: Status) -> dict[str, Any]:
         "state": status.state,
         "running": status.pid is not None,
         "pid": status.pid,
-        "spent_today": str(status.spent_today),
+        "spent_today": str(status.spent_today.total),
+        "spent_estimated": str(status.spent_today.estimated),
+        "spent_unpriced": status.spent_today.unpriced,
         "in_flight": sum(rule.count(*IN_FLIGHT) for rule in status.rules),
         "rules": [_rule_json(rule) for rule in status.rules],
         "batches": [_batch_json(status, batch) for batch in status.batches],

@@ -24,7 +24,8 @@ from runflowd.intake.onward import Onward
 from runflowd.intake.planning import Fate, Planned, Planning
 from runflowd.places import state_path
 from runflowd.store.facts import incidents
-from runflowd.store.plans import open_for_plan, usual_price
+from runflowd.store.plans import open_for_plan
+from runflowd.store.spending import usual_price
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -74,7 +74,7 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
     running = f"running (process {status['pid']})" if status["pid"] else "not running"
     if daemon:
         running = f"{running}, version {daemon['version']}, for {duration(daemon['uptime'])}"
-    yield f"runflowd is {running}. Spent today: {money(Decimal(status['spent_today']))}."
+    yield f"runflowd is {running}. Spent today: {money(Decimal(status['spent_today']))}{_estimate(status)}."
     yield click.style(f"State: {printable(status['state'])}", dim=True)
     if not daemon:
         return
@@ -86,6 +86,14 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
         age = duration(max(0.0, status["now"] - config["taken_at"]))
         yield click.style(f"The last edit is refused; the one taken {age} ago is in force:", fg="red", bold=True)
         yield from (f"  {printable(problem)}" for problem in config["problems"])
+
+
+def _estimate(status: dict[str, Any]) -> str:
+    """How much of what was spent the service has not stated yet."""
+    estimated, unpriced = Decimal(status["spent_estimated"]), status["spent_unpriced"]
+    parts = [f"{money(estimated)} of it by estimate"] if estimated else []
+    parts += [f"and {unpriced} files whose price is not known yet"] if unpriced else []
+    return f", {' '.join(parts)}" if parts else ""
 
 
 def _section(title: str, colour: str, paragraphs: list[str]) -> list[str]:

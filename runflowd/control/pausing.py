@@ -31,7 +31,7 @@ def resume_rules(desk: Desk, parameters: Parameters) -> Answer:
     """Let `rules` go on, or end what `everything` began."""
     paused = {each.rule for each in pauses(desk.connection)}
     names = _chosen(parameters, {rule.name for rule in desk.config.rules} | paused)
-    resumed = [name for name in names if resume(desk.connection, name)]
+    resumed = [name for name in names if resume(desk.connection, name, desk.now)]
     if not resumed:
         raise CommandRefused("none of these is paused. `runflowd status` shows what is.")
     return {"resumed": resumed, "still": [each.rule for each in pauses(desk.connection)]}

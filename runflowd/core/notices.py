@@ -100,9 +100,10 @@ def budget_mark(spent: Decimal, limit: Decimal | None, day: str) -> str | None:
     return f"{day} {limit}" if limit is not None and spent >= limit else None
 
 
-def budget_message(spent: Decimal, limit: Decimal, day: str, midnight: float) -> Message:
-    """The message that a day's budget is reached."""
-    sentence = f"{spent} was spent on {day}, and the budget of a day is {limit}; work goes on"
+def budget_message(spent: Decimal, estimated: Decimal, limit: Decimal, day: str, midnight: float) -> Message:
+    """The message that a day's budget is reached; `estimated` is the part of it whose price is not stated yet."""
+    part = f", {estimated} of it by estimate" if estimated else ""
+    sentence = f"{spent} was spent on {day}{part}, and the budget of a day is {limit}; work goes on"
     remedy = "`runflowd pause --all` buys nothing more; `runflowd status` shows what was bought for"
     return Message(Kind.BUDGET, "budget", "BUDGET_REACHED", sentence, remedy, 1, midnight)
 

@@ -25,6 +25,14 @@ _REMEDIES = {
     "STILL_CHANGING": "Find out what keeps writing to it; it is taken up by itself once it rests.",
 }
 
+_PAID = {
+    "RESULT_REFUSED": "It is paid for, and not bought again. Take it from its run, which `runflowd logs` names.",
+    "RESULT_TOO_LARGE": "It is paid for. Raise `limits.download_size`, restart, then `runflowd retry` fetches it again.",
+    "RESULT_LOST": "It is paid for, and not bought again by itself. `runflowd retry` fetches it again at no cost.",
+    "NO_RESULT": "It is paid for, and not bought again by itself. `runflowd retry` looks for its result at no cost.",
+}
+"""Of what was certainly bought: nothing here leads to a second payment."""
+
 _UNKNOWN = (
     "It may have been paid for already, so it is not sent again by itself. The operator can look for it at the "
     "service and then run `runflowd retry`."
@@ -34,5 +42,5 @@ _UNKNOWN = (
 def remedy_for(state: ItemState, code: str) -> str:
     """One or two sentences that say what to do about an item that failed, is unknown, or waits."""
     if state is ItemState.UNKNOWN:
-        return _UNKNOWN
+        return _PAID.get(code, _UNKNOWN)
     return _REMEDIES.get(code, "Touch or replace the file to try again, or ask the operator.")

@@ -12,11 +12,13 @@ from runflowd.core.chains import is_within, takers
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import failure_note, marked
 from runflowd.core.outputs import PARTIAL_RESULT
+from runflowd.core.undeliverable import recipe_of
 from runflowd.deliver.disposal import Disposal, unserved
 from runflowd.deliver.notes import note_for
 from runflowd.failpoints import reach
 from runflowd.store.facts import output_written
 from runflowd.store.items import finish, item_by_id, note_written, release_followers
+from runflowd.store.results import note_delivered
 
 if TYPE_CHECKING:
     from runflowd.context import Context
@@ -54,6 +56,8 @@ class Closing:
 
         def write(connection: Connection) -> None:
             self._stands(connection, item, rule, placed)
+            if item.batch is not None:
+                note_delivered(connection, self._context.remote.name, recipe_of(rule))
             finish(connection, item, self._context.clock.wall(), detail, remark)
 
         await self._context.store.write(write)

@@ -7,10 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runflowd import files
+from runflowd.api.errors import ApiError, Scope
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import collision_key, output_path
 from runflowd.deliver.fetch import Fetching, intact
-from runflowd.deliver.place import Placing, mirrored
+from runflowd.deliver.place import BrokenResult, Placing, mirrored
+from runflowd.deliver.verdict import is_final
+from runflowd.errors import RunflowdError
 from runflowd.failpoints import reach
 from runflowd.store.facts import Output, forget_output, output_written, outputs_of
 from runflowd.store.history import record
@@ -24,6 +27,18 @@ if TYPE_CHECKING:
     from runflowd.deliver.outlets import Outlets
     from runflowd.store import Connection
     from runflowd.store.items import Item
+
+
+class Undelivered(RunflowdError):
+    """Some outputs of an item could not be delivered, each with its trouble; those that could be stand in their places.
+
+    `trouble` is one that may pass, if there is any: then all of them are tried again.
+    """
+
+    def __init__(self, troubles: list[BrokenResult | ApiError], placed: list[str]) -> None:
+        self.trouble = next((each for each in troubles if not is_final(each)), troubles[0])
+        others = f". The other outputs are delivered: {', '.join(placed)}" if placed else ""
+        super().__init__(f"{self.trouble}{others}")
 
 
 SPACE_LOOK = 1.0
@@ -123,13 +138,21 @@ class Delivery:
         """Fetch what `origin` was paid for, which is the item itself or the one it shares with."""
         references = await self._fetching.references(origin, rule)
         placed: list[str] = []
+        troubles: list[BrokenResult | ApiError] = []
         for index in range(len(references)):
-            standing = await self._already_there(done, index, rule)
-            if standing is None:
-                async with self._draft(item, rule) as draft:
-                    await self._fetching.download(origin, rule, references, index, draft)
-                    standing = await self._placing.place(item, rule, draft, index, len(references))
-            placed.append(standing)
+            try:
+                standing = await self._already_there(done, index, rule)
+                if standing is None:
+                    async with self._draft(item, rule) as draft:
+                        await self._fetching.download(origin, rule, references, index, draft)
+                        standing = await self._placing.place(item, rule, draft, index, len(references))
+                placed.append(standing)
+            except (BrokenResult, ApiError) as trouble:  # the others of this item are paid for as well
+                if isinstance(trouble, ApiError) and trouble.scope is not Scope.ITEM:
+                    raise
+                troubles.append(trouble)
+        if troubles:
+            raise Undelivered(troubles, placed)
         return placed
 
     @asynccontextmanager

@@ -29,7 +29,7 @@ class NoResult(RunflowdError):
     """The service says the item succeeded, and there is nothing to fetch."""
 
     def __init__(self, item: Item, why: str) -> None:
-        super().__init__(f"{item.path}: {why}. It was paid for; look at the run at the service, or change `select`")
+        super().__init__(f"{item.path}: {why}. It was paid for; its run at the service shows what there is")
 
 
 class Fetching:

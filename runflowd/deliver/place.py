@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import anyio.from_thread
 
 from runflowd import files
-from runflowd.core.imagetype import NotAnImage, Partial, check
+from runflowd.core.imagetype import SNIFF_BYTES, NotAnImage, Partial, check, is_of_another_kind
 from runflowd.core.naming import EXTENSIONS, marked, output_path
 from runflowd.errors import RunflowdError
 from runflowd.failpoints import reach
@@ -35,6 +35,10 @@ class BrokenResult(RunflowdError):
 
     def __init__(self, item: Item, why: str) -> None:
         super().__init__(f"{item.path}: the service sent a broken result: {why}")
+
+
+class WrongKind(BrokenResult):
+    """What was downloaded is something else than an image, and will be so again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ def _may_have(item: Item, path: str, recorded: Output | None, heir: int | None) 
 
 def _checked_type(item: Item, draft: Draft) -> str:
     match check(draft.source()):
+        case NotAnImage(reason) if is_of_another_kind(draft.source().read(0, SNIFF_BYTES)):
+            raise WrongKind(item, reason)
         case NotAnImage(reason) | Partial(reason):
             raise BrokenResult(item, reason)
         case whole:

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import structlog
+
 from runflowd import files
-from runflowd.api.errors import ApiError, NotFound, Transient, Unsafe
+from runflowd.api.errors import ApiError, Transient
 from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.undeliverable import recipe_of
 from runflowd.deliver.closing import Closing
-from runflowd.deliver.delivery import Delivery
-from runflowd.deliver.fetch import NoResult
+from runflowd.deliver.delivery import Delivery, Undelivered
 from runflowd.deliver.outlets import Outlets, Silent
+from runflowd.deliver.verdict import code_of, is_final, undeliverable
 from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE, STORAGE, Trouble, download_scope, output_scope, rule_scope
 from runflowd.snapshot import from_text
@@ -23,6 +26,8 @@ from runflowd.store.batches import Lease
 from runflowd.store.facts import Output, outputs_of
 from runflowd.store.history import record_try
 from runflowd.store.items import Item, item_from, move, release_item
+from runflowd.store.pauses import stop
+from runflowd.store.results import note_undeliverable
 from runflowd.trouble import of_disk, of_service, unexpected
 
 if TYPE_CHECKING:
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from runflowd.core.model import Rule
     from runflowd.store import Connection
     from runflowd.store.connection import Row
+
+log = structlog.get_logger()
 
 MOST_TRIES = 8
 """Tries of one download before a paid result counts as lost and a person is asked."""
@@ -114,8 +121,9 @@ class Deliver:
             return self._context.rules.get(claimed.item.rule)
         return _rule(claimed.rule) if claimed.rule is not None else None
 
-    async def _give_back(self, claimed: Claimed, error: Exception) -> None:
+    async def _give_back(self, claimed: Claimed, raised: Exception) -> None:
         context, item = self._context, claimed.item
+        error: Exception = raised.trouble if isinstance(raised, Undelivered) else raised
         trouble = _wider_trouble(item, error)
         if trouble:
             # Wider trouble does not count against the item, however long it lasts.
@@ -132,9 +140,9 @@ class Deliver:
                 tries=tries,
                 exc_info=unexpected(error),
             )
-        final = isinstance(error, NoResult | NotFound | Unsafe) or tries >= MOST_TRIES
+        final = is_final(error) or tries >= MOST_TRIES
         if trouble is None and final and unexpected(error) is None and item.state is ItemState.DELIVERING:
-            await self._give_up(item, error)
+            await self._give_up(claimed, error, str(raised))
             return
         now = context.clock.wall()
         reason = item.failure if item.remark or item.state is not ItemState.DELIVERING else str(error)
@@ -147,25 +155,46 @@ class Deliver:
 
         await context.store.write(write)
 
-    async def _give_up(self, item: Item, error: Exception) -> None:
+    async def _give_up(self, claimed: Claimed, error: Exception, reason: str) -> None:
         """Paid, and not to be had: kept with its receipt, never bought again unless a person says so."""
-        now = self._context.clock.wall()
-        code = "NO_RESULT" if isinstance(error, NoResult) else "RESULT_LOST"
-        await self._context.store.write(
-            lambda connection: move(
+        item, code, now = claimed.item, code_of(error), self._context.clock.wall()
+
+        def write(connection: Connection) -> Trouble | None:
+            move(
                 connection,
                 item.id,
                 item.state,
                 ItemState.UNKNOWN,
                 by=item.claim,
                 code=code,
-                reason=str(error),
+                reason=reason,
                 now=now,
             )
-        )
+            return self._stop_rule(connection, claimed, code, reason, now)
+
+        stopped = await self._context.store.write(write)
         reach("result.lost")
         self._context.bells.deliver.ring()
-        self._context.storms.error(str(error), action="item.unknown", rule=item.rule, code=code, path=item.path)
+        self._context.storms.error(reason, action="item.unknown", rule=item.rule, code=code, path=item.path)
+        if stopped:
+            log.error(stopped.message, action="rule.paused", rule=item.rule, code=stopped.code, remedy=stopped.remedy)
+
+    def _stop_rule(
+        self, connection: Connection, claimed: Claimed, code: str, reason: str, now: float
+    ) -> Trouble | None:
+        """Buy no more of what cannot be delivered, unless others came through, or the rule was edited meanwhile."""
+        item, sealed, present = claimed.item, self._rule_of(claimed), self._context.rules.get(claimed.item.rule)
+        if item.batch is None or sealed is None:  # shares a result: what was paid for is another's
+            return None
+        recipe = recipe_of(sealed)
+        if not note_undeliverable(connection, self._context.remote.name, recipe):
+            return None
+        if present is None or recipe_of(present) != recipe:
+            return None
+        trouble = undeliverable(item, code, reason)
+        stop(connection, item.rule, trouble.message, recipe, now)
+        self._context.incidents.record(connection, trouble)
+        return trouble
 
 
 @lru_cache(maxsize=256)

@@ -183,13 +183,15 @@ class Purchasing:
         )
 
     async def record_run(self, batch: Batch, purchase: Purchase, run_id: str, item: Item) -> None:
-        """The service took a single run: note its id."""
+        """The service took a single run: note its id, and that it counts as spent from now on."""
+        now = self._context.clock.wall()
 
         def write(connection: Connection) -> None:
             close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, run_id)
             connection.run("save_fact", service=batch.service, subject=takes_subject(batch.model), value="no")
             note_references(connection, batch, purchase)
             set_run(connection, batch, item, run_id)
+            connection.run("set_bought", id=item.id, batch=batch.id, now=now)
 
         await self._context.store.write(write)
         reach("purchase.recorded")

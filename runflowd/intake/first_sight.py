@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,8 @@ class FirstSight:
         if seen.verdict is Sight.SKIP:
             await self._looking.skip_all(shelf)
         if answer != SEEN:
-            await self._context.store.write(lambda connection: _open(connection, name, was_asked=bool(answer)))
+            now = self._context.clock.wall()
+            await self._context.store.write(partial(_open, rule=name, was_asked=bool(answer), now=now))
             reach("rule.opened")
         return True
 
@@ -129,10 +131,10 @@ def _known(connection: Connection, rule: str) -> tuple[str | None, bool]:
     return fact(connection, "", seen_fact(rule)), any(each.rule == rule for each in pauses(connection))
 
 
-def _open(connection: Connection, rule: str, *, was_asked: bool) -> None:
+def _open(connection: Connection, rule: str, *, was_asked: bool, now: float) -> None:
     connection.run("save_fact", service="", subject=seen_fact(rule), value=SEEN)
     if was_asked:
-        resume(connection, rule)
+        resume(connection, rule, now)
 
 
 def _reason_to_ask(shelf: Shelf, unasked: int | None) -> str:

@@ -11,6 +11,7 @@ import structlog
 from runflowd.bell import Bell
 from runflowd.context import LONGEST_NAP, Context
 from runflowd.core.chains import own_outputs
+from runflowd.core.undeliverable import recipe_of
 from runflowd.errors import StoreError
 from runflowd.files import SharedScans
 from runflowd.intake.accept import READERS, Accepting
@@ -21,9 +22,12 @@ from runflowd.intake.refresh import refresh_ready
 from runflowd.intake.seal import Sealing
 from runflowd.intake.shelf import Shelf
 from runflowd.intake.sweep import Sweeping, tell_silence
+from runflowd.store.pauses import resume_edited
 from runflowd.watch import Watcher
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from anyio.abc import TaskGroup
 
     from runflowd.core.model import Rule
@@ -214,12 +218,20 @@ class Intake:
             shared = [each.scans for each in self._shelves.values() if each.rule.watch == shelf.rule.watch]
             shelf.scans = next(filter(None, shared), SharedScans()) if len(shared) > 1 else None
         self._rules = rules
+        await self._resume_edited(rules)
         # What hangs keeps its threads; the others, and the state file, need some as well.
         per_rule = THREADS_PER_RULE + self._context.limits.downloads
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS + per_rule * len(rules)
         if self.watcher is not None:
             roots = [shelf.rule.watch for shelf in self._shelves.values() if shelf.by_events]
             await self.watcher.set_roots(roots, ignore=own_outputs(rules.values()))
+
+    async def _resume_edited(self, rules: Mapping[str, Rule]) -> None:
+        """A rule that was stopped for what it bought goes on once it buys something else."""
+        recipes, now = {name: recipe_of(rule) for name, rule in rules.items()}, self._context.clock.wall()
+        for name in await self._context.store.write(lambda connection: resume_edited(connection, recipes, now)):
+            log.info("goes on after an edit", action="rule.resumed", rule=name)
+            self._context.bells.dispatch.ring()
 
     async def _worded(self, shelf: Shelf) -> bool:
         """Whether it is known what files of this rule are to be sent as; what waits is worded anew if that changed."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 RequestKind = Literal[
     "status", "slow", "late", "hold", "cut", "lose", "truncate", "short", "drip", "login", "xml", "redirect",
-    "huge", "deep", "garbage", "botch",
+    "huge", "deep", "garbage", "botch", "video",
 ]  # fmt: skip
 RunKind = Literal["fail", "cancel", "partial", "stuck", "slow", "invalid", "unreadable"]
 CallbackKind = Literal["duplicate", "lose", "forge", "unsigned", "early"]

@@ -29,6 +29,9 @@ ABORT = "runflowd.abort"
 """The ASGI extension under which the server hands down a way to cut the connection."""
 
 LOGIN = "<!doctype html><html><head><title>Sign in</title></head><body><form>Network login</form></body></html>"
+VIDEO = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2\x00\x00\x00\x08mdat"
+"""The least that is an MP4 (ISO/IEC 14496-12)."""
+
 XML = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message>'
     "</Error>"
@@ -148,6 +151,10 @@ async def _xml(call: Call) -> None:
     await call.answer(Response(XML, 200, media_type="image/png"))
 
 
+async def _video(call: Call) -> None:
+    await call.answer(Response(VIDEO, 200, media_type="video/mp4"))
+
+
 async def _redirect(call: Call) -> None:
     await call.answer(RedirectResponse("http://127.0.0.1:9/elsewhere", 307))
 
@@ -169,7 +176,7 @@ async def _garbage(call: Call) -> None:
 KINDS: dict[str, Callable[[Call], Awaitable[None]]] = {
     "status": _status, "slow": _slow, "late": _late, "hold": _hold, "cut": _cut, "lose": _lose,
     "truncate": _truncate, "short": _short, "drip": _drip, "login": _login, "xml": _xml, "redirect": _redirect,
-    "huge": _huge, "deep": _deep, "garbage": _garbage, "botch": _botch,
+    "huge": _huge, "deep": _deep, "garbage": _garbage, "botch": _botch, "video": _video,
 }  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from runflowd.core.notices import (
     unknown_is_news,
     unknown_message,
 )
-from runflowd.store.facts import spend_since
 from runflowd.store.notices import failed_since, in_doubt, mark_of, send, set_mark
+from runflowd.store.spending import spend_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,9 +50,9 @@ def _budget(connection: Connection, notify: Notify, now: float) -> Iterator[tupl
     midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     day = midnight.date().isoformat()
     spent = spend_since(connection, midnight.timestamp())
-    mark, told = budget_mark(spent, notify.budget, day), mark_of(connection, Kind.BUDGET)
+    mark, told = budget_mark(spent.total, notify.budget, day), mark_of(connection, Kind.BUDGET)
     if mark is not None and (told is None or told[1] != mark):
-        yield Kind.BUDGET, mark, budget_message(spent, notify.budget, day, midnight.timestamp())
+        yield Kind.BUDGET, mark, budget_message(spent.total, spent.estimated, notify.budget, day, midnight.timestamp())
 
 
 def _failures(connection: Connection, notify: Notify, now: float) -> Iterator[tuple[Kind, str | None, Message | None]]:

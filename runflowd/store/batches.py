@@ -271,6 +271,7 @@ def submit(
     detail = f"bought in batch {remote_id}" if remote_id else "bought in a run of its own"
     for item in items:
         move(connection, item.id, ItemState.BATCHED, ItemState.SUBMITTED, by=batch.claim, now=now, detail=detail)
+        connection.run("set_bought", id=item.id, batch=batch.id, now=now)
     values = {"remote_id": remote_id, "shape": shape, "items": len(items), "now": now}
     run_held(connection, "batch_submitted", batch.claim, **values)
     move_batch(connection, batch, BatchState.SUBMITTED, now=now)

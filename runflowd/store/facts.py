@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -164,9 +163,3 @@ def _key(path: str) -> str:
 def incidents(connection: Connection) -> list[Incident]:
     """All trouble that lasts, oldest first."""
     return [Incident(**dict(row)) for row in connection.all("incidents")]
-
-
-def spend_since(connection: Connection, since: float) -> Decimal:
-    """What the items that ended since then cost, in dollars."""
-    rows = connection.all("spend_since", since=since)
-    return sum((Decimal(row["cost"]) * row["count"] for row in rows), Decimal(0))

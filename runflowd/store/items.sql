@@ -30,7 +30,7 @@ UPDATE item
 SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, state = :state, content = :content, mime = :mime,
     recipe = :recipe, input = :input, snapshot = :snapshot, client_ref = :client_ref, source_item = :source_item,
     batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, failure_code = :failure_code,
-    failure = :failure, attempts = 0, resent = 0, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
+    failure = :failure, attempts = 0, resent = 0, bought_at = NULL, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
     noted = iif(noted = 0, 0, 2), owner = NULL, generation = generation + 1
 WHERE id = :id
 
@@ -220,14 +220,6 @@ SELECT rule FROM names WHERE rule IS NOT NULL
 SELECT count(*) AS count FROM item WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1
 
--- name: spend_since
-WITH RECURSIVE prices(cost) AS (
-    SELECT min(cost) FROM item WHERE cost IS NOT NULL
-    UNION ALL
-    SELECT (SELECT min(cost) FROM item WHERE cost IS NOT NULL AND item.cost > prices.cost) FROM prices WHERE prices.cost IS NOT NULL)
-SELECT cost, (SELECT count(*) FROM item WHERE item.cost = prices.cost AND ended_at >= :since) AS count
-FROM prices WHERE cost IS NOT NULL
-
 -- name: renew_item_leases
 UPDATE item SET lease_until = :until WHERE owner = :owner
 
@@ -235,7 +227,7 @@ UPDATE item SET lease_until = :until WHERE owner = :owner
 UPDATE item SET owner = NULL WHERE owner IS NOT NULL AND owner NOT IN (SELECT value FROM json_each(:living))
 
 -- name: buy_again
-UPDATE item SET batch = NULL, position = NULL, run_id = NULL, client_ref = :client_ref, source_item = NULL, resent = 0 WHERE id = :id
+UPDATE item SET batch = NULL, position = NULL, run_id = NULL, client_ref = :client_ref, source_item = NULL, resent = 0, bought_at = NULL WHERE id = :id
 
 -- name: batch_again
 UPDATE batch SET state = 'submitted', due_at = 0, attempts = 0, failure_code = '', failure = '' WHERE id = :id AND state = 'unknown'

@@ -1,6 +1,6 @@
 -- name: send_again
 UPDATE item SET batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, client_ref = :client_ref,
-                resent = resent + 1
+                resent = resent + 1, bought_at = NULL
 WHERE id = :id AND batch = :batch
 
 -- name: note_unreceived

@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import BatchState, ItemState
-from runflowd.store.facts import incidents, spend_since
+from runflowd.store.facts import incidents
 from runflowd.store.overdue import overdue
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states
+from runflowd.store.spending import spend_since
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection, Row
@@ -55,7 +56,7 @@ def take_measures(connection: Connection, midnight: float) -> Measures:
         batches={state: found.get(state, 0) for state in (BatchState.SEALED, BatchState.SUBMITTED, BatchState.UNKNOWN)},
         overdue=tuple(overdue(connection)),
         incidents=tuple(incidents(connection)),
-        spent_today=spend_since(connection, midnight),
+        spent_today=spend_since(connection, midnight).total,
         pauses=tuple(pauses(connection)),
     )
 

@@ -9,7 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runflowd.store.notices import end_incident
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runflowd.store.connection import Connection
 
 EVERY_RULE = ""
@@ -23,6 +27,8 @@ class Pause:
     rule: str
     since: float
     reason: str
+    recipe: str = ""
+    """What was bought when the rule was stopped because it could not be delivered; "" for what a person paused."""
 
     @property
     def subject(self) -> str:
@@ -32,12 +38,13 @@ class Pause:
     @property
     def remedy(self) -> str:
         """How it ends."""
-        return f"`runflowd resume {self.rule or '--all'}` lets it go on"
+        edited = ", and so does an edit of its `model`, `input`, `select` or `files`" if self.recipe else ""
+        return f"`runflowd resume {self.rule or '--all'}` lets it go on{edited}"
 
 
 def pauses(connection: Connection) -> list[Pause]:
     """Everything that is paused."""
-    return [Pause(row["rule"], row["since"], row["reason"]) for row in connection.all("pauses")]
+    return [Pause(row["rule"], row["since"], row["reason"], row["recipe"]) for row in connection.all("pauses")]
 
 
 def pause(connection: Connection, rule: str, reason: str, now: float) -> None:
@@ -45,6 +52,25 @@ def pause(connection: Connection, rule: str, reason: str, now: float) -> None:
     connection.run("save_pause", rule=rule, reason=reason, now=now)
 
 
-def resume(connection: Connection, rule: str) -> bool:
+def stop(connection: Connection, rule: str, reason: str, recipe: str, now: float) -> None:
+    """Buy nothing more for a rule by this recipe: what it brings cannot be delivered."""
+    connection.run("stop_rule", rule=rule, reason=reason, recipe=recipe, now=now)
+
+
+def resume(connection: Connection, rule: str, now: float) -> bool:
     """Let a rule go on; False when it was not paused."""
+    scope = results_scope(rule)
+    if connection.run("end_incident_of_pause", scope=scope):
+        end_incident(connection, scope, now)
     return connection.run("drop_pause", rule=rule) == 1
+
+
+def resume_edited(connection: Connection, recipes: Mapping[str, str], now: float) -> list[str]:
+    """Let go on whatever was stopped for a recipe that its rule no longer has, given what each has now."""
+    edited = [each.rule for each in pauses(connection) if each.recipe and each.recipe != recipes.get(each.rule, "")]
+    return [rule for rule in edited if rule in recipes and resume(connection, rule, now)]
+
+
+def results_scope(rule: str) -> str:
+    """The scope of the incident that goes with a rule that was stopped; it lasts as long as the pause does."""
+    return f"results:{rule}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.printable import printable
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runflowd.store.arrivals import Arrival
-
-LATEST = 20
-"""Batches that were bought last, from which a price is taken."""
 
 
 @contextmanager
@@ -49,9 +45,3 @@ def plan_purchase(connection: Connection, arrival: Arrival) -> str | None:
         return None
     row = connection.one("planned_purchase", **names)
     return str(row["path"]) if row else None
-
-
-def usual_price(connection: Connection, service: str, model: str) -> Decimal | None:
-    """What an item of a model cost on average of late, in dollars; None while nothing is known."""
-    costs = [Decimal(row["cost"]) for row in connection.all("latest_costs", service=service, model=model, limit=LATEST)]
-    return sum(costs, Decimal(0)) / len(costs) if costs else None

@@ -9,8 +9,3 @@ INSERT INTO planned (rule, content, recipe, path) VALUES (:rule, :content, :reci
 
 -- name: planned_purchase
 SELECT path FROM planned WHERE rule = :rule AND content = :content AND recipe = :recipe
-
--- name: latest_costs
-SELECT cost FROM item WHERE cost IS NOT NULL AND batch IN (
-    SELECT id FROM batch WHERE model = :model AND service = :service AND submitted_at IS NOT NULL
-    ORDER BY sealed_at DESC LIMIT :limit)

@@ -99,7 +99,10 @@ def _figures(status: Status, pace: Pace) -> Iterator[Figure]:
     yield Figure("Done", number(_total(status, ItemState.DONE)))
     note = f"{number(unknown)} unknown" if unknown else ""
     yield Figure("Failed", number(failed), note, "bad" if failed or unknown else "")
-    yield Figure("Spent today", money(status.spent_today))
+    spent = status.spent_today
+    about = f"{money(spent.estimated)} estimated" if spent.estimated else ""
+    unpriced = f"without {plural(spent.unpriced, 'file')} of unknown price" if spent.unpriced else ""
+    yield Figure("Spent today", money(spent.total), ", ".join(filter(None, (about, unpriced))))
 
 
 def _open_batches(count: int) -> str:

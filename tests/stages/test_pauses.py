@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from stage_rig import Rig, picture, rule, running
+from stage_rig import EPOCH, Rig, picture, rule, running
 
 from runflowd.config import Limits
 from runflowd.core.lifecycle import ItemState
@@ -29,7 +29,7 @@ async def stop(rig: Rig, name: str) -> None:
 
 async def go_on(rig: Rig, name: str) -> None:
     """End the pause as the command does."""
-    await rig.store.write(partial(resume, rule=name))
+    await rig.store.write(partial(resume, rule=name, now=EPOCH))
 
 
 async def paused(rig: Rig) -> list[Pause]:

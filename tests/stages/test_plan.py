@@ -17,7 +17,8 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits, Existing
 from runflowd.intake.planning import Fate, Planned, Planning
 from runflowd.store.pauses import pause
-from runflowd.store.plans import open_for_plan, usual_price
+from runflowd.store.plans import open_for_plan
+from runflowd.store.spending import usual_price
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,55 @@
+"""When what is paid for and cannot be delivered stops a rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.model import Rule
+from runflowd.core.remedies import remedy_for
+from runflowd.core.undeliverable import IN_A_ROW, after_failure, after_success, recipe_of, stops
+
+RULE = Rule("a", "/in", "/out", "m/n", {"prompt": "wood"})
+
+
+def test_the_first_one_of_a_recipe_stops_it() -> None:
+    """Nothing of it was ever delivered."""
+    assert stops(after_failure(""))
+
+
+def test_after_a_success_three_in_a_row_do() -> None:
+    """One file may be odd; a success between them begins the count anew."""
+    seen, told = after_success(), []
+    for _ in range(IN_A_ROW):
+        seen = after_failure(seen)
+        told.append(stops(seen))
+
+    assert [False, False, True] == told
+    assert not stops(after_failure(after_success()))
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"name": "b", "settle": 9.0, "output": "/elsewhere"}, True),
+        ({"model": "m/o"}, False),
+        ({"input": {"prompt": "stone"}}, False),
+        ({"select": "result_*"}, False),
+        ({"files": {"logo": "/l.png"}}, False),
+    ],
+)
+def test_an_edit_of_what_is_bought_is_another_try(change: dict[str, Any], same: bool) -> None:
+    """What else the rule says has nothing to do with it."""
+    assert same is (recipe_of(RULE) == recipe_of(replace(RULE, **change)))
+
+
+@pytest.mark.parametrize("code", ["RESULT_REFUSED", "RESULT_TOO_LARGE", "RESULT_LOST", "NO_RESULT"])
+def test_no_remedy_leads_to_a_second_payment(code: str) -> None:
+    """It says that it is paid for, and never to touch or to replace the file."""
+    remedy = remedy_for(ItemState.UNKNOWN, code)
+
+    assert remedy.startswith("It is paid for")
+    assert not {"ouch", "replace", "buy"} & set(remedy.replace("rerun", "buy").split())
