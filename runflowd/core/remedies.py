@@ -27,7 +27,7 @@ _REMEDIES = {
 
 _PAID = {
     "RESULT_REFUSED": "It is paid for, and not bought again. Take it from its run, which `runflowd logs` names.",
-    "RESULT_TOO_LARGE": "It is paid for. Raise `limits.download_size`, restart, then `runflowd retry` fetches it again.",
+    "RESULT_TOO_LARGE": "It is paid for. Raise `limits.download_size` and restart; `runflowd retry` fetches it then.",
     "RESULT_LOST": "It is paid for, and not bought again by itself. `runflowd retry` fetches it again at no cost.",
     "NO_RESULT": "It is paid for, and not bought again by itself. `runflowd retry` looks for its result at no cost.",
 }

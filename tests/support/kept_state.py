@@ -16,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import trio
 from stage_rig import Rig, rule, running
 from virtual_clock import patient_clock
@@ -85,19 +86,22 @@ async def _lose_one(rig: Rig) -> None:
 
 async def _leave_some_open(rig: Rig) -> None:
     """One run still at work, one result that cannot be fetched, a purchase without an answer, files that wait."""
-    dark = {"route": "GET /storage/*", "kind": "status", "status": 503, "count": None}
-    rig.switch(faults={"requests": [dark]})
-    drop(rig, "dark", "paid.jpg")
-    await anyio.sleep(60)
-    rig.switch(faults={"requests": [dark], "runs": [{"kind": "slow", "seconds": 900, "count": 1}]})
-    drop(rig, "slow", "running.jpg")
+    paid, running = ({"kind": "slow", "seconds": seconds, "count": 1} for seconds in (60, 900))
+    stays = {**running, "match": "*running.jpg"}
+    rig.switch(faults={"runs": [{**paid, "match": "*paid.jpg"}, stays]})
+    for name, path in (("dark", "paid.jpg"), ("slow", "running.jpg")):
+        drop(rig, name, path)
+        await rig.until(lambda states, path=path: states.get(path) is ItemState.SUBMITTED)  # type: ignore[misc]
     drop(rig, "slow", "follows.jpg", seed="slow running.jpg")
-    await anyio.sleep(60)
-    deaf = {"route": "GET /v1/*", "kind": "status", "status": 503, "count": None}
-    rig.switch(faults={"requests": [dark, deaf, {"route": "POST /v1/models/*", "kind": "lose", "count": None}]})
+    lose = {"route": "POST /v1/models/*", "kind": "lose", "count": None}
+    deaf = {"route": "GET /v1/runs", "kind": "status", "status": 404, "count": None}
+    dark = {"route": "GET /storage/*", "kind": "status", "status": 503, "count": None}
+    rig.switch(faults={"requests": [lose, deaf, dark], "runs": [stays]})
     drop(rig, "doubt", "unanswered.jpg")
     drop(rig, "late", "ready.jpg", "ready-too.jpg")
-    await anyio.sleep(30)
+    with anyio.fail_after(800):
+        while not WORTH_KEEPING <= await anyio.to_thread.run_sync(kinds, rig.folder / "state.db"):
+            await anyio.sleep(1)
 
 
 def drop(rig: Rig, name: str, *paths: str, seed: str = "") -> None:
