@@ -16,6 +16,7 @@ from runflowd.status import RuleStatus, Status
 from runflowd.store.batches import Batch
 from runflowd.store.facts import Incident
 from runflowd.store.reports import Entry
+from runflowd.store.spending import Spend
 from runflowd.web.app import clean
 from runflowd.web.page import render, view
 from runflowd.web.wording import LONGEST, age, money, number, shown
@@ -50,7 +51,7 @@ def status(counts: dict[ItemState, int] | None = None, **changes: Any) -> Status
     """One rule, and what the test is about."""
     facts: dict[str, Any] = {
         "state": "/state.db", "pid": 1, "now": NOW, "rules": (RuleStatus("studio", "/in", "/out", "m", counts or {}),),
-        "batches": (), "troubled": (), "waiting": (), "incidents": (), "spent_today": Decimal(0),
+        "batches": (), "troubled": (), "waiting": (), "incidents": (), "spent_today": Spend(),
     }  # fmt: skip
     return Status(**{**facts, **changes})
 
