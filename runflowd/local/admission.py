@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from runflowd.local.errors import Refusal, invalid, problem
 from runflowd.local.identity import dollars, to_micros
-from runflowd.local.inputs import check, pictures
+from runflowd.local.inputs import check, pictures, unknown
 from runflowd.local.references import SCHEME, Picture
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ async def admit(service: Service, model: Model, entries: Sequence[Entry]) -> lis
 
 async def _admit_one(service: Service, model: Model, entry: Entry) -> Admitted:
     problems = check(model, entry.given, entry.loc)
+    if service.readings.unknown_inputs == "refused":
+        names = unknown(model, entry.given)
+        problems += [problem((*entry.loc, name), "Extra inputs are not permitted", "extra_forbidden") for name in names]
     images: dict[str, Picture] = {}
     if not problems:
         images, problems = await pictures(service, model, entry.given, entry.loc)

@@ -92,9 +92,16 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def checked(body: bytes, shape: type[Body], make: Callable[[], Any] | None = None) -> Body:
-    """The body as the given pydantic model. An empty body becomes `make()` where one is given."""
+def checked(
+    body: bytes,
+    shape: type[Body],
+    make: Callable[[], Any] | None = None,
+    refused: Callable[[Any], list[dict[str, Any]]] | None = None,
+) -> Body:
+    """The body as the given pydantic model. An empty body becomes `make()`, and `refused` names fields not taken."""
     document = make() if make is not None and not body else parse(body)
+    if refused is not None and (problems := refused(document)):
+        raise invalid(problems)
     try:
         return shape.model_validate(document)
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +19,7 @@ from runflowd.local.admission import (
     run_row,
 )
 from runflowd.local.answers import answer, checked, created, read_body, service_of, shapes
+from runflowd.local.bodies import refused_fields
 from runflowd.local.deliveries import announce_early
 from runflowd.local.errors import Refusal, invalid, not_found, problem
 from runflowd.local.idempotency import once
@@ -65,7 +67,7 @@ async def create_batch(request: Request) -> Response:
         model = service.model("{owner}/{slug}".format(**request.path_params))
         if not model.takes_batches or service.readings.batch_models == "none":
             raise Refusal(422, f"{model.id} does not take batches; create one run for each item.")
-        body = checked(raw, BatchBody)
+        body = checked(raw, BatchBody, refused=partial(refused_fields, service.readings, batch=True))
         check_callback_url(body.callback_url)
         admitted = await admit(service, model, _entries(service, body))
         with service.storage.transaction():
@@ -80,7 +82,7 @@ async def create_batch(request: Request) -> Response:
 
 
 def _entries(service: Service, body: BatchBody) -> list[Entry]:
-    reading = service.readings.batch_body
+    reading = service.readings.batch_body.removesuffix("_strict")
     if (body.items is None) == (body.input is None):
         wanted = "items" if reading == "guide" else "input"
         message = "Field required" if body.input is None else "Send either input or items, not both"

@@ -60,9 +60,12 @@ def problem(loc: Iterable[str | int], message: str, kind: str = "value_error") -
 
 def invalid(errors: list[dict[str, Any]]) -> Refusal:
     """422 that names every problem."""
-    said = "; ".join(f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in errors[:3])
     more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""
-    return Refusal(422, said + more, errors=errors)
+    return Refusal(422, _said(errors[:3]) + more, errors=errors)
+
+
+def _said(errors: Iterable[dict[str, Any]]) -> str:
+    return "; ".join(f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in errors)
 
 
 def from_pydantic(error: ValidationError, where: str = "body") -> Refusal:
@@ -111,6 +114,9 @@ def respond(readings: Readings, refusal: Refusal, request_id: str) -> Response:
     """The refusal as the chosen reading words it."""
     if refusal.status == 402:
         refusal.code = readings.credit_code
+    if readings.errors == "first" and refusal.errors:
+        refusal.errors = refusal.errors[:1]
+        refusal.message = _said(refusal.errors)
     if readings.pointer == "none":
         refusal.errors = None
         if refusal.status == 422:

@@ -20,8 +20,13 @@ class Readings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    batch_body: Literal["both", "guide", "reference"] = Field(
-        "both", description="Which batch body is taken: `items: [{input}]` (guide), `input: [{}]` (reference)."
+    batch_body: Literal["both", "guide", "reference", "guide_strict", "reference_strict"] = Field(
+        "both",
+        description="Which batch body is taken: `items: [{input}]` (guide), `input: [{}]` (reference); strict ones"
+        " refuse every field that their source does not show.",
+    )
+    refused_field: Literal["none", "metadata", "client_ref", "callback_url"] = Field(
+        "none", description="A field of the body that batches and runs refuse."
     )
     batch_models: Literal["declared", "none"] = Field(
         "declared", description="Which models take batches: those that do here, or none (422)."
@@ -127,6 +132,10 @@ class Readings(BaseModel):
     )
     pointer: Literal["loc", "none"] = Field(
         "loc", description="Whether a validation error names the offending item in `errors[].loc`."
+    )
+    errors: Literal["all", "first"] = Field("all", description="Every problem of a request is told, or the first one.")
+    unknown_inputs: Literal["ignored", "refused"] = Field(
+        "ignored", description="Inputs that the model does not declare: without effect, or refused (422)."
     )
 
     @property

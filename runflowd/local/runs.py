@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 from runflowd.local.admission import MAX_CLIENT_REF, Entry, admit, check_callback_url, check_credit, run_row
 from runflowd.local.answers import answer, checked, created, read_body, service_of, shapes
+from runflowd.local.bodies import refused_fields
 from runflowd.local.errors import invalid, not_found, problem
 from runflowd.local.idempotency import once
 from runflowd.local.identity import parse_id, timestamp
@@ -57,7 +59,7 @@ async def create_run(request: Request) -> Response:
     stored = one_time.replay()
     if stored is None:
         model = service.model("{owner}/{slug}".format(**request.path_params))
-        body = checked(raw, RunBody)
+        body = checked(raw, RunBody, refused=partial(refused_fields, service.readings, batch=False))
         check_callback_url(body.callback_url)
         (admitted,) = await admit(service, model, [Entry(("body", "input"), body.input, body.client_ref)])
         if admitted.problems:

@@ -61,8 +61,11 @@ async def _transcript(caller: Caller) -> str:
     bodies: list[Any] = [
         {"items": [{"input": item} for item in items], "callback_url": HOOK},
         {"input": items, "callback_url": HOOK},
-        {"input": [items[0], {}]},
+        {"input": [items[0], {}, {}]},
         {"input": [{"image_url": f"runflow://assets/{asset}"}], "callback_url": HOOK},
+        {"items": [{"input": items[0], "client_ref": "a"}], "metadata": {}},
+        {"input": [items[0]], "unheard_of": 1},
+        {"input": [{**items[0], "propmt": "x"}]},
     ]
     for body in bodies:
         answers.append(await http.post(BATCHES, json=body))
