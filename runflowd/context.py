@@ -11,7 +11,7 @@ from runflowd.hint_queue import HintQueue
 from runflowd.storms import Storms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runflowd.api.client import Runflow
     from runflowd.clock import Clock
@@ -51,7 +51,10 @@ class Look:
 
 @dataclass(slots=True)
 class Context:
-    """One per daemon. `rules` and `remote` are replaced whole by a reload; the rest stays."""
+    """One per daemon. `rules`, `places` and `remote` are replaced whole by a reload; the rest stays.
+
+    `places` tells for each rule where its `model` and its keys of `input` are written, as `file:line`.
+    """
 
     store: Store
     clock: Clock
@@ -61,6 +64,7 @@ class Context:
     limits: Limits = field(default_factory=Limits)
     bells: Bells = field(default_factory=Bells)
     looks: HintQueue = field(default_factory=HintQueue)
+    places: Mapping[str, Mapping[tuple[str | int, ...], str]] = field(default_factory=dict)
     beats: dict[str, float] = field(default_factory=dict)
     storms: Storms = field(init=False)
 

@@ -32,6 +32,8 @@ FAILPOINTS = (
     "upload.resent",  # what could not be read at the service is sealed again, to be sent with a fresh link
     "purchase.refused",  # a clear no is stored, nothing was done about it
     "purchase.adopted",  # what the service has of an unanswered purchase is taken over
+    "body.learnt",  # a field is left out of purchases from now on, the batch is as it was
+    "batch.put_back",  # the batch of an edited rule is closed, its items are not yet worded anew
     "batch.split",  # refused whole, sealed anew in halves
     "results.read",  # items read, not recorded
     "results.recorded",  # outputs known, nothing downloaded

@@ -205,6 +205,15 @@ class Incidents:
             if scope.startswith("rule:") and entry.retry_at > now
         ]
 
+    def probed_rules(self) -> list[str]:
+        """Names of the rules in trouble that may be tried again now: one try is enough to tell."""
+        now = self._clock.now()
+        return [
+            scope.removeprefix("rule:")
+            for scope, entry in self._open.items()
+            if scope.startswith("rule:") and entry.retry_at <= now
+        ]
+
     def next_probe(self) -> float | None:
         """Seconds until the earliest probe that is still to come; what is past was anybody's to try."""
         now = self._clock.now()

@@ -73,7 +73,9 @@ async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
             return Outcome(progress, held and progress.total(*IN_FLIGHT) > 0)
 
 
-_FOR_A_PERSON = frozenset({"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "OUTPUT_UNUSABLE", "PAUSED"})
+_FOR_A_PERSON = frozenset(
+    {"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "RULE_REFUSED", "OUTPUT_UNUSABLE", "PAUSED"}
+)
 """Incidents that only a person can end."""
 
 _UNSENT = frozenset({ItemState.READY, ItemState.FOLLOWING, ItemState.BATCHED})

@@ -143,6 +143,7 @@ class Reloading:
         self._config = config
         self.taken_at = self._context.clock.wall()
         self._context.rules = {rule.name: rule for rule in config.rules}
+        self._context.places = config.places
         self._context.incidents.notify = config.notify
         self._context.bells.ring_all()
         names = ", ".join(sorted(self._context.rules))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _REFERENCES = "references"
+_SENT = ("model", "input", "files", "overridable", "select")
+"""What of a rule makes the recipe of a file."""
+
 _SEQUENCES = ("include", "exclude", "overridable")
 
 
@@ -38,6 +41,12 @@ def references_from(text: str) -> dict[str, Reference]:
         name: Reference(**{**values, "stat": Stat(*values["stat"])})
         for name, values in json.loads(text).get(_REFERENCES, {}).items()
     }
+
+
+def sends_the_same(text: str, rule: Rule) -> bool:
+    """Whether files are sent as the text says under the rule as it is now. Another folder has other files."""
+    before, now = from_text(text), from_text(to_text(rule))
+    return before.watch != now.watch or all(getattr(before, name) == getattr(now, name) for name in _SENT)
 
 
 def from_text(text: str) -> Rule:

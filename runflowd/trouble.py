@@ -43,10 +43,19 @@ def of_rule(rule: str, model: str, error: ApiError) -> Trouble | None:
             rule_scope(rule),
             "MODEL_NOT_FOUND",
             f"rule {rule}: the service does not know the model {model}. {error}",
-            "Correct `model:` in the rule; its files wait until then",
+            "Correct `model:` in the rule; nothing was bought, and all its files go on by themselves then",
             slowest=KEY_PROBE,
         )
     return None
+
+
+def of_refusal(rule: str, sentence: str, remedy: str) -> Trouble:
+    """The trouble of a rule whose requests are refused: it waits to be corrected, and is tried now and then."""
+    return Trouble(rule_scope(rule), "RULE_REFUSED", sentence, remedy, slowest=KEY_PROBE)
+
+
+REFUSALS = frozenset({"MODEL_UNAVAILABLE", "MODEL_NOT_FOUND", "RULE_REFUSED"})
+"""Codes of trouble with a rule that a purchase ends."""
 
 
 def of_disk(rule: str, error: Exception) -> Trouble | None:

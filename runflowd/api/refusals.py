@@ -42,7 +42,10 @@ _ABOUT_US = {401: Unauthorized, 402: OutOfCredit, 403: Unauthorized}
 _ABOUT_THE_REQUEST = {404: NotFound, 409: Conflict, 410: NotFound}
 _MOST_PROBLEMS = 200
 _PART = re.compile(r"[^\[\]./]+")
-_POINTER_IN_PROSE = re.compile(r"\b(inputs?|items)(?:\[(\d{1,3})\]|\.(\d{1,3})\b)")
+_POINTER_IN_PROSE = re.compile(
+    r"\b((?:inputs?|items)(?:\[\d{1,3}\]|\.\d{1,3}\b)(?:\.[A-Za-z_]\w{0,80}|\.\d{1,3}\b|\[\w{1,80}\]){0,8})"
+    r":?([^;]{0,300})"
+)
 _XML_CODE = re.compile(r"<Code>([^<]{1,80})</Code>")
 _XML_MESSAGE = re.compile(r"<Message>([^<]{1,500})</Message>")
 
@@ -205,6 +208,6 @@ def _part(part: str | int) -> str | int:
 
 
 def _pointed_at(message: str) -> tuple[Rejection, ...]:
-    """Return what a plain sentence such as "input[3]: image_url is required" points at."""
-    found = _POINTER_IN_PROSE.search(message[:2000])
-    return (Rejection((found[1], int(found[2] or found[3])), message),) if found else ()
+    """Return what plain sentences such as "input[3]: image_url is required; items.4.prompt: too long" point at."""
+    found = _POINTER_IN_PROSE.finditer(message[:2000])
+    return tuple(Rejection(_location(each[1]), each[2].strip() or message) for each in found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runflowd.config.crosscheck import DEFAULT_INPUT
 from runflowd.config.document import MoveSection, SharedSection
@@ -25,10 +25,14 @@ from runflowd.core.model import After, AfterKind, BatchLimits, Existing, InputLi
 from runflowd.core.notices import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runflowd.config.document import BatchSection, Document, RuleSection
     from runflowd.config.merging import Merged
     from runflowd.config.sections import CallbacksSection, ServiceSection, WebSection
     from runflowd.config.telling import NotifySection
+    from runflowd.core.model import Json
+    from runflowd.yamlsource import Path
 
 
 T = TypeVar("T")
@@ -52,7 +56,23 @@ def build(document: Document, merged: Merged, base: str, source: str) -> Config:
         disabled=tuple(name for name, rule in document.rules.items() if not rule.enabled),
         source=source,
         warnings=tuple(merged.warnings),
+        places={name: dict(_places(merged, name)) for name in document.rules},
     )
+
+
+def _places(merged: Merged, name: str) -> Iterator[tuple[Path, str]]:
+    """Where a rule, its model and every key of its input are written, as `file:line`, by the path in the rule."""
+    source = merged.homes[("rules", name)]
+    rule: Any = merged.data["rules"][name]
+    for path in ((), ("model",), ("input",), *(("input", *path) for path in _keys(rule.get("input"), ()))):
+        yield path, f"{source.file}:{source.key_position(('rules', name, *path))[0]}"
+
+
+def _keys(value: Json, path: Path) -> Iterator[Path]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inside:
+        yield (*path, key)
+        yield from _keys(part, (*path, key))
 
 
 def listen(text: str | None) -> Listen | None:

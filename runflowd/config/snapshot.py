@@ -12,6 +12,7 @@ from runflowd.core.model import MAX_UPLOAD_BYTES
 from runflowd.core.notices import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
 
     from runflowd.core.model import Json, Rule
@@ -149,7 +150,8 @@ class Config:
 
     `state` and `listen` are empty when the configuration leaves them to the daemon or turns them
     off. `source` is the absolute path of what was loaded. `disabled` names the rules that say
-    `enabled: false`. `warnings` are worth saying, but no reason to refuse.
+    `enabled: false`. `warnings` are worth saying, but no reason to refuse. `places` tells for each
+    rule where its `model` and its keys of `input` are written.
     """
 
     files: tuple[str, ...]
@@ -164,6 +166,7 @@ class Config:
     disabled: tuple[str, ...] = ()
     source: str = ""
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
+    places: Mapping[str, Mapping[tuple[str | int, ...], str]] = field(default_factory=dict, compare=False)
 
     @property
     def limits_in_force(self) -> Limits:

@@ -70,7 +70,7 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """One item of a batch body: our reference and the bound input of the model."""
+    """One item of a batch body: our reference, left out if empty, and the bound input of the model."""
 
     client_ref: str
     input: Mapping[str, Json]
@@ -180,14 +180,14 @@ def canonical_json(value: Json) -> bytes:
 
 def guide_body(items: Sequence[BatchItem], metadata: Json = None, callback_url: str = "") -> bytes:
     """The batch body of the guide "Batch process media": `{"items": [{"input": {...}}]}`."""
-    listed = [{"input": dict(item.input), "client_ref": item.client_ref} for item in _checked(items)]
+    listed = [{"input": dict(item.input), **_reference_of(item)} for item in _checked(items)]
 
     return _body({"items": listed}, metadata, callback_url)
 
 
 def reference_body(items: Sequence[BatchItem], metadata: Json = None, callback_url: str = "") -> bytes:
     """The batch body of the API reference: `{"input": [{...model fields, "client_ref": ...}]}`."""
-    listed = [{**item.input, "client_ref": item.client_ref} for item in _checked(items)]
+    listed = [{**item.input, **_reference_of(item)} for item in _checked(items)]
 
     return _body({"input": listed}, metadata, callback_url)
 
@@ -196,7 +196,11 @@ def run_body(item: BatchItem, metadata: Json = None, callback_url: str = "") -> 
     """The body of a single run, for models that take no batches."""
     (item,) = _checked([item])
 
-    return _body({"input": dict(item.input), "client_ref": item.client_ref}, metadata, callback_url)
+    return _body({"input": dict(item.input), **_reference_of(item)}, metadata, callback_url)
+
+
+def _reference_of(item: BatchItem) -> dict[str, Json]:
+    return {"client_ref": item.client_ref} if item.client_ref else {}
 
 
 def _checked(items: Sequence[BatchItem]) -> Sequence[BatchItem]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from runflowd.core.model import Rule
 
+BAD_OVERRIDE = "BAD_OVERRIDE"
+"""The code of files whose folder has a `_runflow.yaml` with mistakes; they wait until it is corrected."""
+
 OVERRIDE_NAME = "_runflow.yaml"
 """A file of this name sets input keys for the folder it lies in; it is never an image to send."""
 

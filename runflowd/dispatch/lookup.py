@@ -31,6 +31,14 @@ _ASK = (
 )
 
 
+def _unanswered(purchase: Purchase) -> str:
+    """Why nobody can tell what became of a purchase, and what to do."""
+    if purchase.wording.can_be_searched:
+        return f"no answer came for this purchase in time. {_ASK}."
+    refused = "it cannot be looked for either, since the service refuses references (`client_ref`)"
+    return f"no answer came for this purchase, and {refused}. {_ASK}."
+
+
 class LookUp:
     """Searches the service's runs by the references that were sent with the purchase."""
 
@@ -76,20 +84,19 @@ class LookUp:
         remote = next((run.batch_id for run in found.values() if run.batch_id), None)
         intent = next(p for p in purchases_of_batch(connection, batch.id) if p.outcome is Outcome.INTENDED)
         close_purchase(connection, batch, intent.key, Outcome.ACCEPTED, remote)
-        shape = intent.shape if remote else Shape.RUN
+        shape = intent.wording.shape if remote else Shape.RUN
         for item in items:
             if run := found.get(item.id):
                 set_run(connection, batch, item, run.id)
         submit(connection, batch, items, remote, shape, self._context.clock.wall())
 
-    async def give_up(self, batch: Batch, items: list[Item]) -> None:
+    async def give_up(self, batch: Batch, purchase: Purchase, items: list[Item]) -> None:
         """The key is too old to be trusted and the service shows nothing: stop and ask."""
-        await self._stop(batch, items, "OUTCOME_UNKNOWN", f"no answer came for this purchase in time. {_ASK}.")
+        await self._stop(batch, items, "OUTCOME_UNKNOWN", _unanswered(purchase))
 
     async def give_up_one(self, batch: Batch, purchase: Purchase, item: Item) -> None:
         """The same for a single run; the other items of the batch go on."""
-        reason = f"no answer came for this purchase in time. {_ASK}."
-        await self._stop_one(batch, purchase, item, "OUTCOME_UNKNOWN", reason)
+        await self._stop_one(batch, purchase, item, "OUTCOME_UNKNOWN", _unanswered(purchase))
 
     async def conflict_of_one(self, batch: Batch, purchase: Purchase, item: Item, error: ApiError) -> None:
         """As `conflict`, for a single run; the other items of the batch go on."""

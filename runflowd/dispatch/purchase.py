@@ -15,6 +15,7 @@ import structlog
 from runflowd.api.errors import (
     ApiError,
     Conflict,
+    NotFound,
     OutOfCredit,
     Permanent,
     RateLimited,
@@ -25,8 +26,10 @@ from runflowd.api.errors import (
 from runflowd.core.lifecycle import Outcome, Resume, resume
 from runflowd.core.links import REFERENCE, is_fresh
 from runflowd.core.recipe import BatchItem
-from runflowd.core.refusal import Shape, body_of
+from runflowd.core.refusal import BodyFormat, Shape, body_of
+from runflowd.dispatch.habits import BODY_SUBJECT, habits_of, learn, learn_omitted, takes_subject
 from runflowd.dispatch.prepare import oldest_link
+from runflowd.dispatch.refusals import relieve
 from runflowd.failpoints import reach
 from runflowd.store.batches import place_items, set_run, submit
 from runflowd.store.claims import hold
@@ -44,6 +47,7 @@ from runflowd.store.purchases import (
 if TYPE_CHECKING:
     from runflowd.api.values import Created, CreatedItem
     from runflowd.context import Context
+    from runflowd.core.refusal import Habits
     from runflowd.dispatch.prepare import Prepared
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
@@ -52,7 +56,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_NOTHING_HAPPENED = (RateLimited, OutOfCredit, Unauthorized, Rejected)
+_NOTHING_HAPPENED = (RateLimited, OutOfCredit, Unauthorized, Rejected, NotFound)
 """Answers after which a request that was sent once has certainly bought nothing."""
 
 
@@ -63,15 +67,13 @@ def cannot_have_been_received(error: ApiError) -> bool:
     return isinstance(error, Permanent | Unauthorized | OutOfCredit) and not isinstance(error, Conflict)
 
 
-def takes_subject(model: str) -> str:
-    """Under which subject it is remembered whether a model takes batches."""
-    return f"takes-batches:{model}"
-
-
-BODY_SUBJECT = "batch-body"
-
 MOST_CONFLICTS = 8
 """Tries that end in a 409 before it is believed."""
+
+
+def _is_of_the_api(error: ApiError) -> bool:
+    """Whether the API itself refused a request, which knows what it made of the same key before; no gateway's page."""
+    return isinstance(error, Rejected) or (isinstance(error, NotFound) and bool(error.code))
 
 
 def conflict_is_final(purchase: Purchase, tries: int) -> bool:
@@ -89,17 +91,19 @@ class Purchasing:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def intend(self, batch: Batch, shape: Shape, prepared: list[Prepared], only: Item | None = None) -> Purchase:
+    async def intend(
+        self, batch: Batch, wording: BodyFormat, prepared: list[Prepared], only: Item | None = None
+    ) -> Purchase:
         """Store key and bytes for a purchase of what is prepared."""
         metadata = {"source": "runflowd", "rule": batch.rule, "batch": batch.id}
-        wording = [BatchItem(one.item.client_ref, one.input) for one in prepared]
-        body = body_of(shape, wording, metadata, self._context.remote.callback_url)
+        named = [BatchItem(one.item.client_ref, one.input) for one in prepared]
+        body = body_of(wording, named, metadata, self._context.remote.callback_url)
         now, links_at = self._context.clock.wall(), oldest_link(prepared)
 
         def write(connection: Connection) -> Purchase:
             if only is None:
                 place_items(connection, batch, [(one.item, position) for position, one in enumerate(prepared)])
-            return intend(connection, batch, shape, body, now, only.id if only else None, links_at)
+            return intend(connection, batch, str(wording), body, now, only.id if only else None, links_at)
 
         purchase = await self._context.store.write(write)
         reach("purchase.intended")
@@ -136,7 +140,7 @@ class Purchasing:
             await self._context.store.write(partial(about_to_send, batch=batch, key=purchase.key))
         # Asked when it is this request's turn, for which it may have waited long.
         still_ours = partial(self._context.store.read, partial(hold, claim=batch.claim))
-        send = api.create_run if purchase.shape == Shape.RUN else api.create_batch
+        send = api.create_run if purchase.wording.shape is Shape.RUN else api.create_batch
         try:
             created = await send(batch.model, purchase.body, purchase.key, still_ours)
         except ApiError as error:
@@ -148,7 +152,7 @@ class Purchasing:
     async def _note_failure(self, batch: Batch, purchase: Purchase, error: ApiError) -> None:
         if isinstance(error, Transient) and error.ambiguous:
             await self._context.store.write(partial(doubt_purchase, batch=batch, key=purchase.key))
-        elif isinstance(error, Rejected) or (isinstance(error, _NOTHING_HAPPENED) and not purchase.ambiguous):
+        elif _is_of_the_api(error) or (isinstance(error, _NOTHING_HAPPENED) and not purchase.ambiguous):
             await self._context.store.write(
                 partial(close_purchase, batch=batch, key=purchase.key, outcome=Outcome.REFUSED)
             )
@@ -156,25 +160,32 @@ class Purchasing:
         elif cannot_have_been_received(error):
             await self._context.store.write(partial(note_unreceived, batch=batch, key=purchase.key))
 
+    async def habits(self, batch: Batch) -> Habits:
+        """What the service of a batch was seen to take."""
+        url = self._context.remote.callback_url
+        return await self._context.store.read(lambda each: habits_of(each, batch.service, batch.model, url))
+
     async def note_shape(self, batch: Batch, shape: str) -> None:
         """Remember which body the service understood, though it did not like an item in it; "" forgets."""
-        values = {"service": batch.service, "subject": BODY_SUBJECT, "value": shape}
-        await self._context.store.write(lambda connection: connection.run("save_fact", **values))
+        await self._context.store.write(lambda connection: learn(connection, batch.service, BODY_SUBJECT, shape))
 
     async def record_batch(self, batch: Batch, purchase: Purchase, created: Created, items: list[Item]) -> None:
         """The service took the batch: note its id, the run ids, and what it takes, in one transaction."""
-        now = self._context.clock.wall()
-        runs = match_runs(created.items, items)
+        now, wording = self._context.clock.wall(), purchase.wording
+        runs = match_runs(created.items, items, in_order=not wording.can_be_searched)
 
         def write(connection: Connection) -> None:
             close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, created.id)
-            connection.run("save_fact", service=batch.service, subject=BODY_SUBJECT, value=purchase.shape)
-            connection.run("save_fact", service=batch.service, subject=takes_subject(batch.model), value="yes")
+            learn(connection, batch.service, BODY_SUBJECT, wording.shape)
+            learn(connection, batch.service, takes_subject(batch.model), "yes")
+            if wording.omitted:
+                learn_omitted(connection, batch.service, wording, self._context.remote.callback_url)
+            relieve(connection, batch, now)
             note_references(connection, batch, purchase)
             for item in items:
                 if run := runs.get(item.client_ref):
                     set_run(connection, batch, item, run)
-            submit(connection, batch, items, created.id, purchase.shape, now)
+            submit(connection, batch, items, created.id, wording.shape, now)
 
         await self._context.store.write(write)
         reach("purchase.recorded")
@@ -188,7 +199,10 @@ class Purchasing:
 
         def write(connection: Connection) -> None:
             close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, run_id)
-            connection.run("save_fact", service=batch.service, subject=takes_subject(batch.model), value="no")
+            learn(connection, batch.service, takes_subject(batch.model), "no")
+            if purchase.wording.omitted:
+                learn_omitted(connection, batch.service, purchase.wording, self._context.remote.callback_url)
+            relieve(connection, batch, now)
             note_references(connection, batch, purchase)
             set_run(connection, batch, item, run_id)
             connection.run("set_bought", id=item.id, batch=batch.id, now=now)
@@ -208,15 +222,18 @@ def note_references(connection: Connection, batch: Batch, purchase: Purchase) ->
         connection.run("save_fact", service=batch.service, subject=references_subject(batch.model), value="yes")
 
 
-def match_runs(created: tuple[CreatedItem, ...], items: list[Item]) -> dict[str, str]:
+def match_runs(created: tuple[CreatedItem, ...], items: list[Item], *, in_order: bool = False) -> dict[str, str]:
     """Which run belongs to which client_ref: by the reference, else by place if all are there.
 
-    `sequence` may start at 0 or 1, so only the order it gives is used.
+    `sequence` may start at 0 or 1, so only the order it gives is used. Without any, the order of the answer
+    counts if `in_order` says that it is all there is.
     """
     named = {entry.client_ref: entry.run_id for entry in created if entry.client_ref and entry.run_id}
     if named:
         return named
-    if len(created) != len(items) or any(entry.sequence is None for entry in created):
+    entries = list(dict.fromkeys(created))
+    numbered = [entry for entry in entries if entry.sequence is not None]
+    if len(entries) != len(items) or len(numbered) not in ({0, len(items)} if in_order else {len(items)}):
         return {}
-    ordered = sorted(created, key=lambda entry: entry.sequence or 0)
+    ordered = sorted(numbered, key=lambda entry: entry.sequence or 0) or entries
     return {item.client_ref: entry.run_id for item, entry in zip(items, ordered, strict=True) if entry.run_id}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runflowd.api.errors import Conflict, OutOfCredit, Rejected
+from runflowd.api.errors import Conflict, NotFound, OutOfCredit, Rejected
 from runflowd.core.lifecycle import ItemState, Outcome, Resume, resume
-from runflowd.core.refusal import Shape
+from runflowd.core.refusal import BodyFormat, Shape
+from runflowd.core.suspicion import Cause
 from runflowd.dispatch.purchase import conflict_is_final
+from runflowd.dispatch.refusals import AskAgain, RuleAtFault
 from runflowd.store.batches import new_batch, set_free, submit
 from runflowd.store.items import items_of_batch
 from runflowd.store.purchases import purchases_of_batch
@@ -16,8 +18,9 @@ from runflowd.store.purchases import purchases_of_batch
 if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.dispatch.lookup import LookUp
-    from runflowd.dispatch.prepare import Preparing
+    from runflowd.dispatch.prepare import Prepared, Preparing
     from runflowd.dispatch.purchase import Purchasing
+    from runflowd.dispatch.refusals import Refusals
     from runflowd.dispatch.resending import Resending
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
@@ -29,19 +32,35 @@ class SingleRuns:
     """Buys the items of one batch run by run."""
 
     def __init__(
-        self, context: Context, preparing: Preparing, purchasing: Purchasing, look_up: LookUp, resending: Resending
+        self,
+        context: Context,
+        preparing: Preparing,
+        purchasing: Purchasing,
+        look_up: LookUp,
+        resending: Resending,
+        refusals: Refusals,
     ) -> None:
         self._context = context
         self._resending = resending
         self._preparing = preparing
         self._purchasing = purchasing
         self._look_up = look_up
+        self._refusals = refusals
 
     async def buy(self, batch: Batch, snapshot: str, items: list[Item], past: list[Purchase]) -> list[Item]:
         """Buy what is not bought yet; give all that is. A repeated turn buys only what is missing.
 
-        What was bought, or may have been, needs its file no more.
+        What was bought, or may have been, needs its file no more. Raises `RuleAtFault` for a rule that the service
+        refuses, and `AskAgain` for what is to be tried once more.
         """
+        try:
+            return await self._buy(batch, snapshot, items, past)
+        except (OutOfCredit, NotFound, RuleAtFault, AskAgain):
+            await self._context.store.write(partial(part, batch=batch, now=self._context.clock.wall()))
+            self._context.bells.track.ring()
+            raise
+
+    async def _buy(self, batch: Batch, snapshot: str, items: list[Item], past: list[Purchase]) -> list[Item]:
         by_item = {p.item: p for p in past if p.outcome in {Outcome.INTENDED, Outcome.ACCEPTED}}
         for item in items:
             purchase = by_item.get(item.id)
@@ -50,36 +69,84 @@ class SingleRuns:
         fresh = await self._preparing.prepare(batch, snapshot, [item for item in items if item.id not in by_item])
         prepared = {one.item.id: one for one in fresh}
         bought: list[Item] = []
+        doubts: list[AskAgain] = []
         for item in items:
-            purchase = by_item.get(item.id)
-            if purchase is None and item.id in prepared:
-                purchase = await self._purchasing.intend(batch, Shape.RUN, [prepared[item.id]], only=item)
+            if item.id not in by_item and item.id not in prepared:
+                continue
             try:
-                if purchase is not None and await self._buy_one(batch, purchase, item):
+                if await self._buy_item(batch, snapshot, item, by_item.get(item.id), prepared.get(item.id)):
                     bought.append(item)
-            except OutOfCredit:
-                await self._context.store.write(partial(part, batch=batch, now=self._context.clock.wall()))
-                self._context.bells.track.ring()
-                raise
+            except AskAgain as doubt:
+                doubts.append(doubt)
+        if doubts:
+            raise doubts[0]
         return bought
 
+    async def _buy_item(
+        self, batch: Batch, snapshot: str, item: Item, purchase: Purchase | None, prepared: Prepared | None
+    ) -> bool:
+        """Buy one, without the fields that turn out to be refused; False when it failed or waits."""
+        wording = (await self._purchasing.habits(batch)).format_of(Shape.RUN)
+        while True:
+            if purchase is None:
+                assert prepared is not None, "what has no purchase was prepared"
+                purchase = await self._purchasing.intend(batch, wording, [prepared], only=item)
+            try:
+                return await self._buy_one(batch, purchase, item)
+            except Rejected as refusal:
+                if await self._resending.takes_over(batch, purchase, [item], refusal):
+                    return False
+                other = await self._other_wording(batch, snapshot, purchase, item, refusal)
+                if other is None:
+                    return False
+                if prepared is None:  # what was stored before is refused; it is to be prepared anew
+                    raise AskAgain(str(refusal)) from refusal
+                wording, purchase = other, None
+
+    async def _other_wording(
+        self, batch: Batch, snapshot: str, purchase: Purchase, item: Item, refusal: Rejected
+    ) -> BodyFormat | None:
+        """How to word a refused run instead; None when its item failed or waits."""
+        verdict = self._refusals.judge(snapshot, purchase.wording, [item], refusal)
+        if fields := verdict.fields & self._refusals.in_use(purchase.wording):
+            return await self._refusals.omit(batch, purchase.wording, fields, refusal)
+        if verdict.rule is not None:
+            raise self._refusals.fault_of_rule(snapshot, verdict.rule, refusal) from refusal
+        if verdict.folders:
+            await self._refusals.hold_for_folder(batch, item, snapshot, verdict.folders[0], refusal)
+            return None
+        if not verdict.files:
+            bare = purchase.wording.bare
+            if purchase.wording != bare and (await self._purchasing.habits(batch)).takes_batches != "no":
+                return bare
+            await self._judge_unnamed(batch, item, refusal)
+        await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", str(refusal))
+        return None
+
+    async def _judge_unnamed(self, batch: Batch, item: Item, refusal: Rejected) -> None:
+        """Return where a refusal that names nothing is the file's; raise `RuleAtFault` or `AskAgain` else."""
+        cause = await self._refusals.cause_of(batch, [item], refusal)
+        if cause is Cause.RULE:
+            raise self._refusals.fault_unnamed(batch.rule, refusal) from refusal
+        if cause is Cause.OPEN:
+            raise AskAgain(str(refusal)) from refusal
+
     async def _buy_one(self, batch: Batch, purchase: Purchase, item: Item) -> bool:
+        """Send one run that is intended. Raises `Rejected` when it is refused."""
         if purchase.outcome is Outcome.ACCEPTED:
             return True
         action = resume(purchase.intended_at, self._context.clock.wall())
         if purchase.ambiguous or action is Resume.LOOK_UP:
-            if run := await self._look_up.run_of(item):
+            searchable = purchase.wording.can_be_searched
+            if run := await self._look_up.run_of(item) if searchable else None:
                 await self._purchasing.record_run(batch, purchase, run.id, item)
                 return True
-            if action is Resume.LOOK_UP:
+            # No page says that runs know keys: without a reference nobody can tell what became of the first try.
+            if action is Resume.LOOK_UP or not searchable:
                 await self._look_up.give_up_one(batch, purchase, item)
                 return False
         try:
             created = await self._purchasing.post(batch, purchase)
-        except Rejected as refusal:
-            if not await self._resending.takes_over(batch, purchase, [item], refusal):
-                await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", str(refusal))
-            return False
         except Conflict as conflict:
             if not conflict_is_final(purchase, batch.attempts):
                 raise
@@ -90,7 +157,7 @@ class SingleRuns:
 
 
 def part(connection: Connection, batch: Batch, now: float) -> None:
-    """Let the runs that are bought go on; the others wait for credit in a batch of their own.
+    """Let the runs that are bought go on; the others wait in a batch of their own.
 
     Not while the outcome of one is open: its key belongs to this batch.
     """
@@ -100,6 +167,6 @@ def part(connection: Connection, batch: Batch, now: float) -> None:
         return
     items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.BATCHED]
     rest = [item for item in items if item.id not in accepted]
-    set_free(connection, batch, rest, now, "the credit ended before it was bought; it waits in a batch of its own")
+    set_free(connection, batch, rest, now, "it could not be bought with the others; it waits in a batch of its own")
     submit(connection, batch, [item for item in items if item.id in accepted], None, Shape.RUN, now)
     new_batch(connection, [item.id for item in rest], batch.snapshot, batch.rule, batch.model, batch.service, now)

@@ -12,25 +12,28 @@ from runflowd.api.errors import ApiError, Conflict, Rejected, Transient
 from runflowd.conveyor import Conveyor
 from runflowd.core.backoff import delay
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome, Resume, resume
-from runflowd.core.refusal import Shape, Step, after_refusal, first_shape, other
+from runflowd.core.refusal import Shape, Step, after_refusal
+from runflowd.core.suspicion import Cause
 from runflowd.dispatch.bundle import of_packing
 from runflowd.dispatch.lookup import LookUp
 from runflowd.dispatch.prepare import Preparing
-from runflowd.dispatch.purchase import BODY_SUBJECT, Purchasing, conflict_is_final, takes_subject
+from runflowd.dispatch.purchase import Purchasing, conflict_is_final
+from runflowd.dispatch.refusals import AskAgain, Refusals, RuleAtFault, told_by
 from runflowd.dispatch.resending import Resending
-from runflowd.dispatch.runs import SingleRuns
+from runflowd.dispatch.runs import SingleRuns, part
 from runflowd.failpoints import reach
-from runflowd.incidents import CREDIT, SERVICE, STORAGE
-from runflowd.snapshot import from_text
-from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, release, split_batch, submit
-from runflowd.store.facts import fact
+from runflowd.incidents import CREDIT, SERVICE, STORAGE, rule_scope
+from runflowd.snapshot import from_text, sends_the_same
+from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, put_back, release, split_batch, submit
 from runflowd.store.history import items_held, record_try
 from runflowd.store.items import items_of_batch
-from runflowd.store.purchases import purchases_of_batch
-from runflowd.trouble import of_disk, of_rule, of_service, unexpected
+from runflowd.store.purchases import close_unreceived, purchases_of_batch
+from runflowd.trouble import REFUSALS, of_disk, of_refusal, of_rule, of_service, unexpected
 
 if TYPE_CHECKING:
     from runflowd.context import Context
+    from runflowd.core.blame import Verdict
+    from runflowd.core.refusal import BodyFormat
     from runflowd.incidents import Trouble
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from runflowd.store.purchases import Purchase
 
 log = structlog.get_logger()
+
+ASK_AGAIN = 20.0
+"""Seconds until a file is asked about again that was refused without a reason: another may be refused meanwhile."""
 
 
 MODEL_TRIES = 3
@@ -54,7 +60,11 @@ class Dispatch:
         self._purchasing = Purchasing(context)
         self._look_up = LookUp(context)
         self._resending = Resending(context)
-        self._runs = SingleRuns(context, self._preparing, self._purchasing, self._look_up, self._resending)
+        self._refusals = Refusals(context)
+        self._runs = SingleRuns(
+            context, self._preparing, self._purchasing, self._look_up, self._resending, self._refusals
+        )
+        self._probes: set[str] = set()
         self.conveyor: Conveyor[Batch] = Conveyor(
             "dispatch",
             context,
@@ -71,26 +81,38 @@ class Dispatch:
         if context.incidents.closed_for(SERVICE, CREDIT, STORAGE):
             return []
         lease = Lease(context.store.owner, context.clock.wall())
-        paused, service = context.incidents.paused_rules(), context.remote.name
+        paused, probed, service = self._paused(), context.incidents.probed_rules(), context.remote.name
         share = max(1, context.limits.batches - 1)  # one slot stays free for the next rule
-        return await context.store.write(
-            lambda connection: claim_batches(connection, BatchState.SEALED, service, lease, room, paused, share)
+        claimed = await context.store.write(
+            lambda connection: claim_batches(connection, BatchState.SEALED, service, lease, room, paused, share, probed)
         )
+        self._probes |= {batch.rule for batch in claimed} & set(probed)
+        return claimed
+
+    def _paused(self) -> list[str]:
+        """The rules of which nothing is to be begun: before their next probe, and while it is under way."""
+        return [*self._context.incidents.paused_rules(), *self._probes]
 
     async def _pause(self) -> float:
         context = self._context
-        service, paused = context.remote.name, context.incidents.paused_rules()
+        service, paused = context.remote.name, self._paused()
         due_at = await context.store.read(lambda connection: next_due(connection, BatchState.SEALED, service, paused))
         return context.nap(due_at, SERVICE, CREDIT, STORAGE)
 
     async def _carry_on(self, batch: Batch) -> None:
-        await self._work(batch)
+        try:
+            await self._work(batch)
+        finally:
+            self._probes.discard(batch.rule)
         self._failures.pop(batch.id, None)
 
     async def _work(self, batch: Batch) -> None:
         items, purchases, snapshot = await self._context.store.read(lambda connection: _load(connection, batch))
         if not items:
             await self._finish_empty(batch)
+            return
+        if self._is_outdated(batch, snapshot) and not any(p.may_be_received for p in purchases):
+            await self._put_back(batch, purchases)
             return
         intent = next((p for p in purchases if p.outcome is Outcome.INTENDED and p.item is None), None)
         if intent is not None and await self._purchasing.close_outdated(batch, intent, items):
@@ -99,8 +121,8 @@ class Dispatch:
             return
         if intent is None:
             await anyio.to_thread.run_sync(_require_space, snapshot, self._context.limits.free_space)
-            shape = await self._shape(batch, purchases)
-            if shape is Shape.RUN:
+            wording = await self._wording(batch, purchases)
+            if wording.shape is Shape.RUN:
                 await self._submit_runs(batch, snapshot, items, purchases)
                 return
             prepared = await self._preparing.prepare(batch, snapshot, items)
@@ -108,8 +130,32 @@ class Dispatch:
                 await self._finish_empty(batch)
                 return
             items = [one.item for one in prepared]
-            intent = await self._purchasing.intend(batch, shape, prepared)
+            intent = await self._purchasing.intend(batch, wording, prepared)
         await self._buy_batch(batch, snapshot, intent, items, purchases)
+
+    def _is_outdated(self, batch: Batch, snapshot: str) -> bool:
+        """Whether the rule of a batch was edited so that its files would be sent otherwise now."""
+        rule = self._context.rules.get(batch.rule)
+        return rule is not None and not sends_the_same(snapshot, rule)
+
+    async def _put_back(self, batch: Batch, purchases: list[Purchase]) -> None:
+        """Nothing more is bought as the rule was: what is not bought yet is worded as it is now."""
+        now = self._context.clock.wall()
+        is_parted = any(p.outcome is Outcome.ACCEPTED for p in purchases)
+
+        def write(connection: Connection) -> None:
+            for purchase in purchases:
+                close_unreceived(connection, batch, purchase.key)
+            if is_parted:
+                part(connection, batch, now)  # what is left comes by again, in a batch of its own
+            else:
+                put_back(connection, batch, now)
+
+        await self._context.store.write(write)
+        reach("batch.put_back")
+        log.info("its rule was edited", action="batch.reworded", rule=batch.rule, batch=batch.id)
+        for bell in (self._context.bells.intake, self._context.bells.track):
+            bell.ring()
 
     async def _is_settled(self, batch: Batch, intent: Purchase, items: list[Item]) -> bool:
         """Whether an intent found open needs no POST: the service has the batch, or nobody can tell.
@@ -120,13 +166,14 @@ class Dispatch:
         action = resume(intent.intended_at, self._context.clock.wall())
         if action is Resume.REPEAT and not intent.ambiguous:
             return False
-        adopted = await self._look_up.adopt(batch, items)
+        # What carries no reference cannot be found, and that proves nothing: there is its key, and then a person.
+        adopted = intent.wording.can_be_searched and await self._look_up.adopt(batch, items)
         await self._context.got_through(SERVICE)
         if adopted:
             self._context.bells.track.ring()
             return True
         if action is Resume.LOOK_UP:
-            await self._look_up.give_up(batch, items)
+            await self._look_up.give_up(batch, intent, items)
             return True
         return False
 
@@ -137,24 +184,11 @@ class Dispatch:
             lambda connection: move_batch(connection, batch, BatchState.REFUSED, code="EMPTY", now=now)
         )
 
-    async def _shape(self, batch: Batch, purchases: list[Purchase]) -> Shape:
-        confirmed, takes = await self._facts(batch)
-        shape = first_shape(confirmed, takes)
-        refused = {p.shape for p in purchases if p.outcome is Outcome.REFUSED}
-        if any(p.shape == Shape.RUN for p in purchases):
-            return Shape.RUN
-        if confirmed is None and shape in refused and other(shape) not in refused:
-            return other(shape)
-        return shape
-
-    async def _facts(self, batch: Batch) -> tuple[str | None, str | None]:
-        def look(connection: Connection) -> tuple[str | None, str | None]:
-            return (
-                fact(connection, batch.service, BODY_SUBJECT) or None,
-                fact(connection, batch.service, takes_subject(batch.model)),
-            )
-
-        return await self._context.store.read(look)
+    async def _wording(self, batch: Batch, purchases: list[Purchase]) -> BodyFormat:
+        habits = await self._purchasing.habits(batch)
+        if any(p.wording.shape is Shape.RUN for p in purchases):
+            return habits.format_of(Shape.RUN)
+        return habits.next_format({p.wording for p in purchases if p.outcome is Outcome.REFUSED})
 
     async def _buy_batch(
         self, batch: Batch, snapshot: str, intent: Purchase, items: list[Item], past: list[Purchase]
@@ -173,38 +207,71 @@ class Dispatch:
             await self._look_up.conflict(batch, conflict)
             return
         await self._purchasing.record_batch(batch, intent, created, items)
-        await self._context.got_through(SERVICE, CREDIT)
-        self._context.bells.track.ring()
+        await self._got_through(batch)
 
     async def _refused(
         self, batch: Batch, snapshot: str, intent: Purchase, items: list[Item], past: list[Purchase], refusal: Rejected
     ) -> None:
-        confirmed, takes = await self._facts(batch)
+        wording, refusals = intent.wording, self._refusals
+        verdict = refusals.judge(snapshot, wording, items, refusal)
+        fields = verdict.fields & refusals.in_use(wording)
         step = after_refusal(
-            Shape(intent.shape),
+            wording,
+            await self._purchasing.habits(batch),
             count=len(items),
-            pointed_at=refusal.item_indexes(),
-            tried=frozenset(Shape(p.shape) for p in past if p.outcome is Outcome.REFUSED) | {Shape(intent.shape)},
-            confirmed=confirmed,
-            takes_batches=takes,
+            fields=fields,
+            holds_rule=verdict.rule is not None,
+            pointed_at=verdict.files | verdict.folders.keys(),
+            tried={p.wording for p in past if p.outcome is Outcome.REFUSED} | {wording},
             blames_shape=refusal.blames_the_shape(),
-            message=f"{refusal.code} {refusal.message}",
+            message=told_by(refusal),
         )
         log.info(str(refusal), action="batch.refused", rule=batch.rule, batch=batch.id, next=step)
+        match step:
+            case Step.HOLD_RULE:
+                assert verdict.rule is not None
+                raise refusals.fault_of_rule(snapshot, verdict.rule, refusal)
+            case Step.OMIT_FIELDS:
+                await refusals.omit(batch, wording, fields, refusal)
+            case Step.OTHER_SHAPE:
+                await self._purchasing.note_shape(batch, "")
+            case Step.DROP_ITEMS:
+                await self._drop(batch, items, snapshot, verdict, refusal)
+                await self._purchasing.note_shape(batch, wording.shape)
+            case Step.SPLIT:
+                await self._split(batch, items, refusal)
+                return
+            case Step.RUNS:
+                await self._submit_runs(batch, snapshot, items, past)
+                return
+        await self._release(batch, due_at=self._context.clock.wall())
+
+    async def _drop(self, batch: Batch, items: list[Item], snapshot: str, verdict: Verdict, refusal: Rejected) -> None:
+        """Those that are blamed fail, or wait for their folder; the others go on without them."""
+        for index, item in enumerate(items):
+            if index in verdict.files:
+                await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", str(refusal))
+            elif index in verdict.folders:
+                await self._refusals.hold_for_folder(batch, item, snapshot, verdict.folders[index], refusal)
+
+    async def _split(self, batch: Batch, items: list[Item], refusal: Rejected) -> None:
+        """Refused without a reason: halved, and once both halves were refused alike, a file of each asked about."""
+        cause = await self._refusals.cause_of(batch, items, refusal)
+        if cause is Cause.RULE:
+            await self._purchasing.note_shape(batch, "")  # perhaps it is the body after all
+            raise self._refusals.fault_unnamed(batch.rule, refusal)
+        size = 1 if cause is Cause.OPEN else None
         now = self._context.clock.wall()
-        if step is Step.SPLIT:
-            await self._context.store.write(lambda connection: split_batch(connection, batch, items, now))
-            reach("batch.split")
-        elif step is Step.RUNS:
-            await self._submit_runs(batch, snapshot, items, past)
-        else:
-            bad = refusal.item_indexes() if step is Step.DROP_ITEMS else frozenset(range(len(items)))
-            for index in sorted(bad if step is not Step.OTHER_SHAPE else ()):
-                if index < len(items):
-                    await self._preparing.fail(batch, items[index], refusal.code or "INPUT_REFUSED", str(refusal))
-            if step is not Step.FAIL:
-                await self._purchasing.note_shape(batch, intent.shape if step is Step.DROP_ITEMS else "")
-            await self._release(batch, due_at=now)
+        await self._context.store.write(lambda connection: split_batch(connection, batch, items, now, size))
+        reach("batch.split")
+
+    async def _got_through(self, batch: Batch) -> None:
+        """A purchase was taken: what paused the service, the credit or its rule is over."""
+        incidents, scope = self._context.incidents, rule_scope(batch.rule)
+        await self._context.got_through(SERVICE, CREDIT)
+        if any(each.scope == scope and each.code in REFUSALS for each in incidents.snapshot()):
+            await incidents.over(scope)
+        self._context.bells.track.ring()
 
     async def _submit_runs(self, batch: Batch, snapshot: str, items: list[Item], past: list[Purchase]) -> None:
         bought = await self._runs.buy(batch, snapshot, items, past)
@@ -213,13 +280,18 @@ class Dispatch:
             return
         now = self._context.clock.wall()
         await self._context.store.write(lambda connection: submit(connection, batch, bought, None, Shape.RUN, now))
-        await self._context.got_through(SERVICE, CREDIT)
-        self._context.bells.track.ring()
+        await self._got_through(batch)
 
     async def _give_back(self, batch: Batch, error: Exception) -> None:
         context = self._context
         now = context.clock.wall()
-        if isinstance(error, ApiError):
+        if isinstance(error, AskAgain):
+            await self._release(batch, due_at=now + ASK_AGAIN)
+            return
+        trouble: Trouble | None
+        if isinstance(error, RuleAtFault):
+            trouble = of_refusal(batch.rule, str(error), error.remedy)
+        elif isinstance(error, ApiError):
             trouble = of_service(error) or self._of_model(batch, error)
         else:
             trouble = of_disk(batch.rule, error) or of_packing(batch.rule, error)

@@ -14,6 +14,7 @@ from runflowd import files
 from runflowd.core.chains import downstream, makers
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
+from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.core.settle import Gone, Settled
 from runflowd.errors import ConfigError
 from runflowd.intake.accept import PAGE, arrival
@@ -21,7 +22,7 @@ from runflowd.intake.first_sight import Sight, sight_of
 from runflowd.intake.look import LEFT_OUT, folders_of, is_news
 from runflowd.intake.output_places import OUTPUT_INSIDE, outputs_of
 from runflowd.intake.overrides import Overrides
-from runflowd.intake.reading import BAD_OVERRIDE, Good, Refused, Unfinished, look_at, read_all
+from runflowd.intake.reading import Good, Refused, Unfinished, look_at, read_all
 from runflowd.intake.references import read_references
 from runflowd.intake.roots import doubtful, judged, samples_of, strangeness, survey
 from runflowd.intake.shelf import Shelf

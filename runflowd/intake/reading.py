@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from runflowd import files
 from runflowd.core.imagetype import SNIFF_BYTES, NotAnImage, Partial, check, describe, sniff
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.errors import ConfigError
 from runflowd.intake.overrides import Overrides
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from runflowd.core.model import Json, Rule, Stat
     from runflowd.core.settle import StillChanging
-
-BAD_OVERRIDE = "BAD_OVERRIDE"
-"""The failure code of files whose folder has a `_runflow.yaml` with mistakes; they wait until it is corrected."""
 
 OTHER_MEDIA = "OTHER_MEDIA"
 """The code of a file that is no image and was never said to be one: left out, without a note in its folder."""

@@ -8,7 +8,7 @@ from runflowd import files
 from runflowd.core.imagetype import Whole, check
 from runflowd.core.model import Reference
 from runflowd.failpoints import reach
-from runflowd.incidents import Trouble, files_scope
+from runflowd.incidents import Trouble, files_scope, rule_scope
 from runflowd.snapshot import to_text
 from runflowd.store.batches import save_snapshot
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runflowd.context import Context
     from runflowd.core.model import Rule
     from runflowd.intake.shelf import Shelf
+    from runflowd.store import Connection
 
 
 async def follow_references(context: Context, shelf: Shelf) -> bool:
@@ -35,10 +36,19 @@ async def follow_references(context: Context, shelf: Shelf) -> bool:
     if found != shelf.references or not shelf.snapshot:
         shelf.references = found
         text = to_text(rule, found)
-        shelf.snapshot = await context.store.write(lambda connection: save_snapshot(connection, rule.name, text))
+        shelf.snapshot = await context.store.write(lambda connection: _renew(connection, rule.name, text))
+        await context.incidents.over(rule_scope(rule.name))  # what was wrong with the rule as it was
+        context.bells.dispatch.ring()
         reach("rule.worded")
         shelf.reworded = True
     return True
+
+
+def _renew(connection: Connection, rule: str, text: str) -> str:
+    """Keep a rule text; batches that were sealed under another one are due, to be bought or put back."""
+    snapshot = save_snapshot(connection, rule, text)
+    connection.run("wake_outdated_batches", rule=rule, snapshot=snapshot)
+    return snapshot
 
 
 def read_references(rule: Rule, before: dict[str, Reference]) -> dict[str, Reference]:

@@ -25,7 +25,8 @@ def refused_fields(readings: Readings, body: Any, *, batch: bool) -> list[dict[s
     found = list(_named(readings.refused_field, body))
     if batch and readings.batch_body in SHOWN:
         found += _beyond(*SHOWN[readings.batch_body], body)
-    return [problem(("body", *loc), "Extra inputs are not permitted", "extra_forbidden") for loc in dict.fromkeys(found)]
+    told = ("Extra inputs are not permitted", "extra_forbidden")
+    return [problem(("body", *loc), *told) for loc in dict.fromkeys(found)]
 
 
 def _named(name: str, body: dict[str, Any]) -> Iterator[tuple[str | int, ...]]:
@@ -41,8 +42,8 @@ def _beyond(
     items: str, fields: frozenset[str], of_item: frozenset[str] | None, body: dict[str, Any]
 ) -> Iterator[tuple[str | int, ...]]:
     yield from ((name,) for name in body if name not in fields)
-    for index, item in _items(body.get(items)) if of_item is not None else ():
-        yield from ((items, index, name) for name in item if name not in of_item)
+    for index, item in _items(body.get(items)):
+        yield from ((items, index, name) for name in item if of_item is not None and name not in of_item)
 
 
 def _items(value: Any) -> list[tuple[int, dict[str, Any]]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runflowd.core.arrival import UNBOUGHT, Decision, Twin, decide
 from runflowd.core.lifecycle import ItemState, check_item
+from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.store.history import record
 from runflowd.store.items import Item, Known, bring_back, item_at, move, path_of, promote_follower, split
 
@@ -44,12 +45,23 @@ def foresee(connection: Connection, arrival: Arrival, *, disposed: bool = False)
     `disposed` is that of `decide`.
     """
     existing = item_at(connection, arrival.rule, arrival.path)
+    if existing is not None and _is_refused(existing, arrival):
+        return existing, Decision(existing.state, touch=True)
     # A file to be run again counts as changed: its result stands until the new one replaces it, and
     # a result that was bought under the very same recipe is taken, not bought.
     same_content = existing is not None and existing.content == arrival.content and existing.stat.size != RERUN
     twin = _twin(connection, arrival, existing.id if existing and same_content else -1)
     state = existing.state if existing else None
     return existing, decide(state, same_content=same_content, twin=twin, disposed=disposed)
+
+
+def _is_refused(existing: Item, arrival: Arrival) -> bool:
+    """Whether the service refused just this, for a value of its folder: it waits until that is another one."""
+    return (
+        existing.state is ItemState.WAITING
+        and existing.failure_code == BAD_OVERRIDE
+        and (existing.content, existing.input, existing.snapshot) == (arrival.content, arrival.input, arrival.snapshot)
+    )
 
 
 def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bool = False) -> Decision:

@@ -13,7 +13,7 @@ from runflowd.core.batching import take
 from runflowd.core.lifecycle import BatchState, ItemState, check_batch
 from runflowd.store.claims import Claim, Claimable, hold, run_held
 from runflowd.store.history import record
-from runflowd.store.items import Item, move, promote_follower
+from runflowd.store.items import Item, items_of_batch, move, promote_follower
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -158,12 +158,13 @@ def claim_batches(
     limit: int,
     paused: Iterable[str] = (),
     share: int | None = None,
+    probed: Iterable[str] = (),
 ) -> list[Batch]:
     """Take up to `limit` batches that are due; nobody else gets them while the lease lasts.
 
     Rules take turns, and one rule gets no more than `share` of those this owner holds, so that a
-    thousand batches of one rule do not keep another's waiting. Whoever lets a lease run out may have sent
-    an intent and not lived to write down the answer.
+    thousand batches of one rule do not keep another's waiting. Of a rule in `probed` one is enough. Whoever
+    lets a lease run out may have sent an intent and not lived to write down the answer.
     """
     connection.run("doubt_overdue_purchases", owner=lease.owner, now=lease.now)
     rows = connection.all(
@@ -176,6 +177,7 @@ def claim_batches(
         limit=limit,
         share=limit + MANY if share is None else share,
         paused=json.dumps(list(paused)),
+        probed=json.dumps(list(probed)),
     )
     return [batch_from(row) for row in rows]
 
@@ -236,17 +238,30 @@ def drop_from_batch(
     promote_follower(connection, item.id, now)
 
 
-def split_batch(connection: Connection, batch: Batch, items: list[Item], now: float) -> None:
-    """The service refuses the batch and does not say why: try its halves, each under keys of its own.
+def put_back(connection: Connection, batch: Batch, now: float) -> None:
+    """Nothing of a batch was bought, and its rule says something else now: its items are to be worded anew.
+
+    Raises `LeaseLost`.
+    """
+    reason = "its rule was edited before it was bought"
+    items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.BATCHED]
+    set_free(connection, batch, items, now, reason)
+    for item in items:
+        connection.run("leave_batch", id=item.id, batch=batch.id)
+    move_batch(connection, batch, BatchState.REFUSED, code="REWORDED", reason=reason, now=now)
+
+
+def split_batch(connection: Connection, batch: Batch, items: list[Item], now: float, size: int | None = None) -> None:
+    """The service refuses the batch and does not say why: try its first `size` items, or half, and the others apart.
 
     Raises `LeaseLost`: who took the batch over may have bought it.
     """
-    middle = len(items) // 2
-    reason = "refused whole; tried in halves"
+    size = len(items) // 2 if size is None else size
+    reason = "refused whole; tried in parts"
     set_free(connection, batch, items, now, f"its batch was {reason}")
     move_batch(connection, batch, BatchState.REFUSED, code="SPLIT", reason=reason, now=now)
-    for half in (items[:middle], items[middle:]):
-        numbers = [item.id for item in half]
+    for part in (items[:size], items[size:]):
+        numbers = [item.id for item in part]
         new_batch(connection, numbers, batch.snapshot, batch.rule, batch.model, batch.service, now)
 
 

@@ -17,7 +17,7 @@ SELECT * FROM batch WHERE remote_id = :remote_id
 -- name: claim_batches
 UPDATE batch SET owner = :owner, lease_until = :until, generation = generation + 1
 WHERE id IN (SELECT id FROM (
-        SELECT batch.id, due_at, sealed_at,
+        SELECT batch.id, batch.rule, due_at, sealed_at,
                coalesce(held.count, 0) + row_number() OVER (PARTITION BY batch.rule ORDER BY due_at, sealed_at) AS turn
         FROM batch LEFT JOIN (SELECT rule, count(*) AS count FROM batch
                               WHERE state = :state AND owner = :owner GROUP BY rule) AS held ON held.rule = batch.rule
@@ -25,7 +25,7 @@ WHERE id IN (SELECT id FROM (
               AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
               AND batch.rule NOT IN (SELECT value FROM json_each(:paused))
               AND (state <> 'sealed' OR NOT EXISTS (SELECT 1 FROM pause WHERE pause.rule IN (batch.rule, ''))))
-    WHERE turn <= :share ORDER BY turn, due_at, sealed_at LIMIT :limit)
+    WHERE turn <= iif(rule IN (SELECT value FROM json_each(:probed)), 1, :share) ORDER BY turn, due_at, sealed_at LIMIT :limit)
 RETURNING *
 
 -- name: hold_batch
@@ -52,6 +52,9 @@ WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: batch_ended
 UPDATE batch SET cost = :cost, status = :status WHERE id = :id AND owner = :owner AND generation = :generation
+
+-- name: wake_outdated_batches
+UPDATE batch SET due_at = 0 WHERE rule = :rule AND state = 'sealed' AND snapshot != :snapshot
 
 -- name: wake_all_batches
 UPDATE batch SET due_at = 0 WHERE state IN ('sealed', 'submitted')

@@ -82,6 +82,13 @@ SELECT id, size FROM item WHERE state = 'ready' AND snapshot = :snapshot ORDER B
 -- name: ready_of_rule
 SELECT * FROM item WHERE rule = :rule AND state = 'ready' AND snapshot != :snapshot ORDER BY id LIMIT :limit
 
+-- name: refused_of_rule
+-- Refused by the service: of what was bought, the batch or the run is known, and of what follows another, that one.
+SELECT * FROM item WHERE rule = :rule AND state = 'failed' AND current = 1 AND absent_at IS NULL AND content IS NOT NULL
+  AND batch IS NULL AND run_id IS NULL AND source_item IS NULL AND failure_code NOT IN ('UPLOAD_REFUSED', 'TOO_LARGE')
+  AND snapshot != :snapshot AND id > :after
+ORDER BY id LIMIT :limit
+
 -- name: put_in_batch
 UPDATE item SET state = 'batched', batch = :batch, position = :position, attempts = 0, due_at = 0 WHERE id = :id AND state = 'ready'
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import Outcome
+from runflowd.core.refusal import BodyFormat
 from runflowd.store.claims import hold
 
 if TYPE_CHECKING:
@@ -32,6 +33,16 @@ class Purchase:
     remote_id: str | None
     links_at: float | None = None
     unreceived: bool = False
+
+    @property
+    def wording(self) -> BodyFormat:
+        """The body that was sent, as `shape` tells."""
+        return BodyFormat.parse(self.shape)
+
+    @property
+    def may_be_received(self) -> bool:
+        """Whether money may yet move for it: it was sent, or is to be, and not certainly in vain."""
+        return self.outcome is Outcome.INTENDED and not self.unreceived
 
 
 def intend(

@@ -81,6 +81,17 @@ def test_the_item_at_fault_is_found(body: Any) -> None:
     assert {3} == rejected(body).item_indexes()
 
 
+def test_every_place_in_a_sentence_is_found() -> None:
+    """With what is said of it (scenario 131)."""
+    told = "body.items.0.client_ref: Extra inputs are not permitted; body.items[12].input.prompt: too long"
+    expected = (
+        Rejection(("items", 0, "client_ref"), "Extra inputs are not permitted"),
+        Rejection(("items", 12, "input", "prompt"), "too long"),
+    )
+
+    assert expected == rejected({"message": told}).problems
+
+
 @pytest.mark.parametrize(
     "body",
     [{}, {"message": "this model takes no batches"}, {"errors": [{"loc": ["body", "input"], "msg": "Field required"}]}],

@@ -27,8 +27,8 @@ WATCHDOG_USEC XDG_RUNTIME_DIR XDG_STATE_HOME
 NO_CODES = frozenset(OTHERS.split())
 """Other words of capitals: variables of the environment, formats, levels, words of SQL, HTTP and YAML."""
 
-INTERNAL = {"SPLIT"}
-"""Codes of batches alone, that no item and no incident has: one that is tried in halves."""
+INTERNAL = {"SPLIT", "REWORDED"}
+"""Codes of batches alone, that no item and no incident has: one that is tried in parts, one whose rule was edited."""
 
 
 @cache

@@ -92,6 +92,21 @@ async def refused_body(rig: Rig) -> None:
     await dropped(rig)
 
 
+async def refused_field(rig: Rig) -> None:
+    """The service refuses a field of the body."""
+    rig.switch(readings={"refused_field": "metadata"})
+    await dropped(rig)
+
+
+async def corrected(rig: Rig) -> None:
+    """The misspelt model of a rule is corrected."""
+    await dropped(rig)
+    right = rule(rig.folder)
+    rig.engine.context.rules = {right.name: right}
+    rig.engine.context.bells.ring_all()
+    await anyio.sleep(120)
+
+
 async def failed(rig: Rig) -> None:
     """The service cannot do it."""
     rig.switch(faults={"runs": [{"kind": "fail"}]})
@@ -137,7 +152,7 @@ async def reworded(rig: Rig) -> None:
 async def out_of_reach(rig: Rig) -> None:
     """A request is clearly not taken until its links are too old."""
     await rig.store.write(lambda connection: learn_life(connection, "test", 20.0))
-    await failing(rig, CREATE, kind="status", status=404, count=6)
+    await failing(rig, CREATE, kind="status", status=405, count=6)
 
 
 async def unreadable(rig: Rig) -> None:
@@ -173,6 +188,10 @@ STORIES = {
     "purchase.refused": Story(refused_body, {"a.jpg": "a"}),
     "purchase.adopted": Story(partial(failing, route=CREATE, kind="lose"), {"a.jpg": "a"}),
     "batch.split": Story(refused_without_a_word, {"a.jpg": "a", "b.jpg": "b", "bad.jpg": "bad"}, [1, 1, 1]),
+    "body.learnt": Story(refused_field, {"a.jpg": "a"}),
+    "batch.put_back": Story(
+        corrected, {"a.jpg": "a"}, rule={"model": "runflow/pass-thru"}, later={"model": "runflow/pass-through"}
+    ),
     "batch.ended": Story(dropped, {"a.jpg": "a"}),
     "result.lost": Story(partial(failing, route=DOWNLOAD, kind="status", status=404), NOTE),
     "note.written": Story(failed, NOTE, []),

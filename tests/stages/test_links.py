@@ -13,7 +13,7 @@ from stage_rig import EPOCH, rule, running
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import MOST_TRIES
 from runflowd.core.model import InputLinks
-from runflowd.dispatch.purchase import takes_subject
+from runflowd.dispatch.habits import takes_subject
 from runflowd.store.facts import fact
 from runflowd.store.history import story
 from runflowd.store.links import LIFE_SUBJECT, references_subject

@@ -40,9 +40,14 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
     name: (False, True) if each.annotation is bool else get_args(each.annotation)
     for name, each in Readings.model_fields.items()
 }
-PLAYED = {**SWITCHES, "retry_after": ("absent", "seconds", "date"), "replace_inputs": ("urls",)}
+PLAYED = {
+    **SWITCHES,
+    "retry_after": ("absent", "seconds", "date"),
+    "replace_inputs": ("urls",),
+    "refused_field": ("none", "metadata", "client_ref"),
+}
 """`absurd` has a test of its own: it makes an hour pass, which takes a while even where time is virtual. So has
-`zip`, which needs another rule."""
+`zip`, which needs another rule, and a service that refuses `callback_url`, which calls nobody back."""
 
 SINGLES = [{name: choice} for name, choices in PLAYED.items() for choice in choices[1:]]
 COMBINATIONS = pairwise(PLAYED)

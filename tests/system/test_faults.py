@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from daemon_process import HOLD, Books, Installation, Service, picture, promised, sha256, until
+from daemon_process import HOLD, Installation, Service, picture, promised, sha256, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -270,19 +270,40 @@ def test_a_watched_folder_that_vanishes_means_no_deletions(installation: Install
 
 
 def test_a_failure_at_the_first_try_leaves_no_open_books(installation: Installation) -> None:
-    """A rule for a model that is not there waits, whole, until the rule is mended (scenario 83)."""
+    """A rule for a model that is not there waits, whole, until the rule is mended (scenarios 83, 133)."""
     installation.configure(model="runflow/no-such-model")
     dropped = drop(installation)
-    daemon = installation.start()
+    installation.start()
     with installation.explained():
         until(lambda: "MODEL_NOT_FOUND" in installation.incidents(), "the model is missed")
     assert {} == installation.bought()
     installation.configure()
-    daemon.reload()
-    installation.write("new.jpg", new := picture())
-    installation.wait("done", "new.jpg")
+    installation.wait_for_rest(*dropped)
 
-    waiting = dict.fromkeys(dropped, "batched")
-    assert Books(bought={sha256(new): 1}, states={**waiting, "new.jpg": "done"}) == Books(
-        bought=installation.bought(), states=installation.states()
-    )
+    assert (promised(dropped), set()) == (installation.books(), installation.incidents())
+
+
+@pytest.mark.parametrize("pointer", ["loc", "none"])
+def test_a_misspelt_input_is_one_incident_with_its_place_and_a_remedy_that_works(
+    installation: Installation, pointer: str
+) -> None:
+    """The file, the line and the key; corrected there, every file goes on by itself (scenario 133)."""
+    installation.service.control(readings={"unknown_inputs": "refused", "pointer": pointer})
+    misspelt = {"image_url": "${file.url}", "propmt": "white studio"}
+    installation.configure(input=misspelt, batch={"max_items": 2, "quiet": "1s"})
+    lines = installation.config.read_text().splitlines()
+    dropped = drop(installation)
+    installation.start()
+    with installation.explained():
+        until(lambda: "RULE_REFUSED" in installation.incidents(), "the refusal is told")
+    (told,) = installation.rows("SELECT message, remedy FROM incident")
+    waiting = set(installation.states().values())
+    installation.configure(input={"image_url": "${file.url}"})
+    installation.wait_for_rest(*dropped)
+
+    marked = '"propmt"' if pointer == "loc" else '"input"'
+    place = f"{installation.config}:{next(n for n, line in enumerate(lines, 1) if marked in line)}"
+    assert (True, True) == (place in told["message"], pointer == "none" or "input.propmt" in told["message"])
+    assert pointer == "none" or place in told["remedy"]
+    assert waiting <= {"ready", "batched", "following"}
+    assert (promised(dropped), set()) == (installation.books(), installation.incidents())
