@@ -35,6 +35,11 @@ def to_text(rule: Rule, references: Mapping[str, Reference] | None = None) -> st
     return json.dumps({**dataclasses.asdict(rule), _REFERENCES: known}, sort_keys=True, ensure_ascii=True)
 
 
+def with_output(text: str, output: str) -> str:
+    """The same text with another output folder."""
+    return json.dumps({**json.loads(text), "output": output}, sort_keys=True, ensure_ascii=True)
+
+
 def references_from(text: str) -> dict[str, Reference]:
     """The reference files as they were when the text was made."""
     return {

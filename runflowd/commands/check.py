@@ -14,6 +14,8 @@ from runflowd.config import CredentialError, describe, load, locate, service_key
 from runflowd.core.printable import printable
 from runflowd.errors import ConfigError, StoreError
 from runflowd.places import state_path
+from runflowd.store import reading
+from runflowd.store.elsewhere import told_elsewhere
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +43,7 @@ def command(place: Path | None, *, as_json: bool, online: bool) -> int:
         return Exit.CONFIGURATION
     fits = ["Every rule fits the model that it names."] if online and not worries else []
     meaning = [*describe(config), *notes, *fits]
-    worries += [*warnings(config), *_unready(config)]
+    worries += [*warnings(config), *_unready(config), *_left_behind(config)]
     if as_json:
         echo_json({"valid": True, "files": list(config.files), "meaning": meaning, "warnings": worries})
         return Exit.DONE
@@ -94,3 +96,15 @@ def _unready(config: Config) -> list[str]:
     except CredentialError as error:
         return [*found, str(error)]
     return [*found, key.warning] if key and key.warning else found
+
+
+def _left_behind(config: Config) -> list[str]:
+    """What an edit of `output:` leaves behind, as far as the state file can be read; it need not be there yet."""
+    path = state_path(config)
+    try:
+        if not path.exists():
+            return []
+        with reading(path) as connection:
+            return [sentence for rule in config.rules for sentence in told_elsewhere(connection, rule)]
+    except (StoreError, OSError):
+        return []

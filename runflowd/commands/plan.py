@@ -23,6 +23,7 @@ from runflowd.incidents import CREDIT, SERVICE, rule_scope
 from runflowd.intake.onward import Onward
 from runflowd.intake.planning import Fate, Planned, Planning
 from runflowd.places import state_path
+from runflowd.store.elsewhere import results_elsewhere, told_elsewhere
 from runflowd.store.facts import incidents
 from runflowd.store.plans import open_for_plan
 from runflowd.store.spending import usual_price
@@ -124,6 +125,8 @@ def _show(connection: Connection, config: Config, rules: list[Rule], limit: int)
             click.echo(line)
         for line in _onward(config, rule, onward):
             click.echo(line)
+        for sentence in told_elsewhere(connection, rule):
+            click.echo(f"  {sentence}")
         tallies.append(tally)
     bought = sum(tally.counts[Fate.BUY] for tally in tallies)
     size = sum(tally.sizes[Fate.BUY] for tally in tallies)
@@ -204,7 +207,7 @@ def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
             separator = ",\n"
         onward.end(rule)
         tally.coming = onward.coming[rule.name]
-        summaries.append(_summary(rule, tally))
+        summaries.append(_summary(rule, tally) | {"results_elsewhere": dict(results_elsewhere(connection, rule))})
     held_up = [
         {"code": each.code, "message": each.message, "remedy": each.remedy} for each in _held_up(connection, rules)
     ]

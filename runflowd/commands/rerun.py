@@ -29,6 +29,7 @@ PAGE = 500
 WORDS = {
     "buy": "bought anew under the present recipe",
     "fetch": "the result that was paid for is fetched again",
+    "copy": "its result is put where `output` says now",
     "gone": "left out: the file is not in the watched folder any more",
 }
 
@@ -36,7 +37,7 @@ WORDS = {
 @click.command()
 @config_option
 @json_option
-@click.option("--missing", is_flag=True, help="Restore results that were deleted; nothing is bought.")
+@click.option("--missing", is_flag=True, help="Restore results that are not in the output folder; nothing is bought.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--yes", is_flag=True, help="Do not ask whether to buy.")
 @click.argument("rule", shell_complete=rule_names)
@@ -57,11 +58,12 @@ def command(
     selection would differ are bought; a new result replaces the old one when it is whole, and a result
     that somebody edited keeps its name. With --missing, results that are not in the output folder any
     more are fetched from the service again; where it has them no longer, the file becomes unknown with
-    that reason, and `runflowd retry --buy-again` buys it once more.
+    that reason, and `runflowd retry --buy-again` buys it once more. After an edit of `output:`, --missing also
+    puts the results of old files into the new folder, from the old one, where they stay as well.
     """
     asking = Asking(place)
     chosen = _choose(asking, rule, patterns, missing=missing)
-    todo = [item for item in chosen if item["what"] in {"buy", "fetch"}]
+    todo = [item for item in chosen if item["what"] in {"buy", "copy", "fetch"}]
     if not as_json:
         _show(chosen, todo)
     if dry_run or not todo:

@@ -17,20 +17,23 @@ from runflowd.errors import ConfigError
 from runflowd.intake.accept import present_recipe
 from runflowd.intake.overrides import Overrides
 from runflowd.intake.references import read_references
+from runflowd.store.elsewhere import deliver_under
 from runflowd.store.facts import outputs_of
 from runflowd.store.history import record
-from runflowd.store.items import path_of
+from runflowd.store.items import item_by_id, path_of
 
 if TYPE_CHECKING:
     from runflowd.control.desk import Answer, Desk, Parameters
     from runflowd.core.model import Reference, Rule
     from runflowd.store.connection import Row
+    from runflowd.store.facts import Output
 
 PAGE = 200
 """Done files looked at for one answer; of each, folders or recipes are looked at."""
 
-BUY, FETCH, SAME, GONE = "buy", "fetch", "same", "gone"
-"""What a rerun does about a file: bought anew; its paid result fetched; nothing to do; its source is not there."""
+BUY, FETCH, COPY, SAME, GONE = "buy", "fetch", "copy", "same", "gone"
+"""What a rerun does about a file: bought anew; its paid result fetched; its result, which lies where `output` was
+before an edit, brought along; nothing to do; its source is not there."""
 
 
 def choose(desk: Desk, parameters: Parameters) -> Answer:
@@ -43,7 +46,7 @@ def choose(desk: Desk, parameters: Parameters) -> Answer:
     span = {"after": count(parameters, "after", 0), "until": MOST, "limit": PAGE}
     rows = desk.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
     chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
-    judged = _by_result(desk, chosen) if missing else _by_recipe(rule, chosen)
+    judged = _by_result(desk, rule, chosen) if missing else _by_recipe(rule, chosen)
     return {"items": judged, "next": rows[-1]["id"] if len(rows) == PAGE else None}
 
 
@@ -58,6 +61,8 @@ def run_again(desk: Desk, parameters: Parameters) -> Answer:
         match entry:
             case {"id": number, "reference": str(reference)} if is_count(number):
                 if desk.connection.run(statement, id=number, reference=reference):
+                    if missing:
+                        _deliver_here(desk, number)
                     record(desk.connection, number, desk.now, told)
                     marked += 1
             case _:
@@ -71,6 +76,14 @@ def _rule(desk: Desk, name: str) -> Rule:
         there = ", ".join(sorted(rule.name for rule in desk.config.rules))
         raise CommandRefused(f"there is no rule {printable(name)!r}. There are: {there}.", 2)
     return found
+
+
+def _deliver_here(desk: Desk, number: int) -> None:
+    """Results go to where the rule says now; of a rule that is there no more, to where they went before."""
+    item = item_by_id(desk.connection, number)
+    rule = next((each for each in desk.config.rules if item and each.name == item.rule), None)
+    if item is not None and rule is not None and item.present:
+        deliver_under(desk.connection, number, item.snapshot, rule)
 
 
 def _by_recipe(rule: Rule, rows: list[Row]) -> list[dict[str, Any]]:
@@ -93,13 +106,15 @@ def _under(rule: Rule, row: Row, overrides: Overrides, references: dict[str, Ref
     return SAME if present_recipe(rule, path, settings, references)[1] == row["recipe"] else BUY
 
 
-def _by_result(desk: Desk, rows: list[Row]) -> list[dict[str, Any]]:
-    return [_item_json(row, FETCH if _is_missing(desk, row["id"]) else SAME) for row in rows]
+def _by_result(desk: Desk, rule: Rule, rows: list[Row]) -> list[dict[str, Any]]:
+    return [_item_json(row, _of_result(outputs_of(desk.connection, row["id"]), rule, row)) for row in rows]
 
 
-def _is_missing(desk: Desk, item: int) -> bool:
-    """Whether one of the results of a done item is not there. What somebody edited is there."""
-    return any(files.stat(*output.place) is None for output in outputs_of(desk.connection, item))
+def _of_result(outputs: list[Output], rule: Rule, row: Row) -> str:
+    """Whether the results of a done item are there, where the rule says now. What somebody edited is there."""
+    if row["absent_at"] is None and any(output.root != rule.output for output in outputs):
+        return COPY
+    return FETCH if any(files.stat(*output.place) is None for output in outputs) else SAME
 
 
 def _item_json(row: Row, what: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,14 @@ class Delivery:
                 if await self._became(item, holder, rule):
                     await self._clear(item, holder, rule, placed)
             return placed
-        return await self._share(item, rule, done)
+        placed = await self._share(item, rule, done)
+        await self._let_go(item, done)
+        return placed
+
+    async def _let_go(self, item: Item, done: list[Output]) -> None:
+        """What lies where `output` was before an edit is nobody's any more, now that it stands in the new place."""
+        for output in filter(_lies_elsewhere, done):
+            await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
 
     async def _holders(self, item: Item) -> list[Item]:
         """Items that have, or had, a result of the same content under the same recipe: the likeliest first.
@@ -91,6 +99,9 @@ class Delivery:
 
     async def _share(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
         """Take the result of an item with the same content and recipe: copied, or fetched anew, never bought."""
+        before = [_by_folder(output) for output in done if _lies_elsewhere(output)]
+        if before and await self._all_intact(rule, before):
+            return await self._copies(item, rule, done, before)
         for holder in await self._holders(item):
             if await self._became(holder, item, rule):
                 return []  # a rename that was undone meanwhile: the result is where it belongs
@@ -98,11 +109,7 @@ class Delivery:
             if not await self._all_intact(rule, theirs):
                 continue
             heir = holder.id if await self._became(item, holder, rule) else None
-            placed = [
-                await self._already_there(done, index, rule)
-                or await self._copy(item, rule, output, index, len(theirs), heir)
-                for index, output in enumerate(theirs)
-            ]
+            placed = await self._copies(item, rule, done, theirs, heir)
             if heir is not None:
                 await self._clear(item, holder, rule, placed)
             return placed
@@ -111,6 +118,15 @@ class Delivery:
     async def _became(self, item: Item, other: Item, rule: Rule) -> bool:
         """Whether the file of `other` is that of `item` now, under a new name."""
         return _may_be_renamed(item, other, rule) and await self._outlets.ask(rule, _is_gone, rule, other, item)
+
+    async def _copies(
+        self, item: Item, rule: Rule, done: list[Output], theirs: list[Output], heir: int | None = None
+    ) -> list[str]:
+        return [
+            await self._already_there(done, index, rule)
+            or await self._copy(item, rule, output, index, len(theirs), heir)
+            for index, output in enumerate(theirs)
+        ]
 
     async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int, heir: int | None) -> str:
         async with self._draft(item, rule) as draft:
@@ -174,6 +190,16 @@ class Delivery:
             if output.position == index and await self._outlets.ask(rule, intact, output):
                 return output.path.removeprefix(f"{rule.output}/")
         return None
+
+
+def _lies_elsewhere(output: Output) -> bool:
+    """Whether an output is not below the folder that its item is delivered to now."""
+    return not output.place[1]
+
+
+def _by_folder(output: Output) -> Output:
+    """The same, found by its own folder. Only its content is read, and only if it is what was written."""
+    return replace(output, root=output.path.rpartition("/")[0])
 
 
 def _check_space(rule: Rule, floor: int) -> None:

@@ -41,6 +41,7 @@ REASONS = {
     "purchases_of_batch": ONE_BATCH,
     "ready_groups": "counts what is ready, and nothing but the index of that is read",
     "rename_items": A_PERSON_ASKED,
+    "results_by_snapshot": A_PERSON_ASKED,
     "sample_of_folder": "asked only while a mark does not settle who a folder is",
     "to_look_at": "its index holds the files that are to be looked at again, and a page of those is meant",
     "troubled_items": TROUBLE,

@@ -10,6 +10,7 @@ import pytest
 from stage_rig import EPOCH, picture, rule, running
 
 from runflowd.core.lifecycle import ItemState
+from runflowd.store.elsewhere import results_elsewhere
 from runflowd.store.retries import retry
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.anyio
 async def rerun(rig: Rig, *, missing: bool = False, patterns: tuple[str, ...] = ()) -> dict[str, str]:
     """Do what the command does; give what was chosen for each path."""
     chosen = (await rig.ask("rerun-choose", rule="studio", missing=missing, patterns=patterns))["items"]
-    todo = [item for item in chosen if item["what"] in {"buy", "fetch"}]
+    todo = [item for item in chosen if item["what"] in {"buy", "copy", "fetch"}]
     await rig.ask("rerun", items=todo, missing=missing)
     return {item["path"]: item["what"] for item in chosen}
 
@@ -126,3 +127,31 @@ async def test_a_result_the_service_has_no_more_is_bought_only_when_told_so(tmp_
         await rig.until(lambda states: states["a.jpg"] is ItemState.DONE)
 
         assert ((["RESULT_LOST"], [1]), [2]) == (before, rig.charged())
+
+
+async def test_results_follow_an_edited_output_at_no_cost(tmp_path: Path) -> None:
+    """From the old place, though the service has them no more; there they stay as well (scenario 145)."""
+    async with running(tmp_path) as rig:
+        rig.drop("a.jpg")
+        rig.drop("x/b.jpg")
+        await rig.settled(2)
+        old = rig.outputs()
+    moved = rule(tmp_path, output=str(tmp_path / "new/out"))
+    async with running(tmp_path, moved) as rig:
+        before = await rig.store.read(partial(results_elsewhere, rule=moved))
+        rig.switch(faults={"requests": [{"route": "GET /*", "kind": "status", "status": 404, "count": None}]})
+        first = await rerun(rig, missing=True)
+        with anyio.fail_after(600):
+            while not (tmp_path / "new/out/x/b.jpg").exists() or not (tmp_path / "new/out/a.jpg").exists():
+                await anyio.sleep(1)
+        await rig.settled(2)
+        rig.switch(faults={})
+        again = await rerun(rig, missing=True)
+        after = await rig.store.read(partial(results_elsewhere, rule=moved))
+        (tmp_path / "in/a.jpg").rename(tmp_path / "in/c.jpg")
+        await anyio.sleep(120)
+        new = {str(path.relative_to(tmp_path / "new/out")) for path in (tmp_path / "new/out").rglob("*.jpg")}
+
+        assert ({"a.jpg": "copy", "x/b.jpg": "copy"}, {"a.jpg": "same", "x/b.jpg": "same"}) == (first, again)
+        assert ({"c.jpg", "x/b.jpg"}, old, [1, 1]) == (new, rig.outputs(), rig.charged())
+        assert ({str(tmp_path / "out"): 2}, {}) == (before, after)

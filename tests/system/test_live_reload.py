@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -279,6 +281,30 @@ def test_an_output_folder_that_moves_leaves_old_results_where_they_are(installat
 
     assert {"a.jpg": first} == installation.outputs()
     assert second == (installation.folder / "elsewhere" / "b.jpg").read_bytes()
+
+
+def test_an_edited_output_is_told_and_filled_by_a_rerun(installation: Installation) -> None:
+    """`check` and `plan` say what it means for known files, and name what helps (scenario 145)."""
+    installation.write("a.jpg", first := picture())
+    daemon = installation.start()
+    installation.wait("done", "a.jpg")
+    installation.configure(output="elsewhere")
+    daemon.reload()
+
+    def said(*words: str) -> str:
+        command = (sys.executable, "-m", "runflowd", *words, "-c", str(installation.config))
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout + done.stderr
+
+    told = ["`runflowd rerun one --missing`" in said(word) for word in ("check", "plan")]
+    said("rerun", "one", "--missing")
+    moved = installation.folder / "elsewhere" / "a.jpg"
+    with installation.explained():
+        until(moved.exists, "the result is in the new place")
+    installation.wait("done", "a.jpg")
+
+    assert ([True, True], first, {"a.jpg": first}) == (told, moved.read_bytes(), installation.outputs())
+    assert ([1], "--missing" in said("check")) == (list(installation.bought().values()), False)
 
 
 def test_a_rule_that_skips_what_is_there_buys_only_what_comes(installation: Installation) -> None:
