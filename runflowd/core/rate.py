@@ -26,6 +26,9 @@ _RETURN, _STAY, _CAREFUL = 2.0, 30.0, 120.0
 """Seconds of work after a cut: to just below where it happened, to there, and to a tenth above that. Then the
 rate grows ever faster, since the service may allow more than it did."""
 
+_FIRM_RETURN = 5.0
+"""As `_RETURN`, for the question whether the last cut was deep enough, after a firm one."""
+
 _DOUBLED = 2.0
 """Seconds in which the rate doubles while no limit was met from below."""
 
@@ -120,9 +123,10 @@ class RateLimit:
         if start.at > self._cut_at and (retry_after or not (start.early and self._slack)):
             # Others were under way when the last cut was made, or came too soon after one that was late.
             self._searching = self.rate is None
-            self._cut(start, now, GENTLE if retry_after is None else FIRM)
+            self._cut(start, now, FIRM if retry_after else GENTLE)
             self._history.append(_Refusal(start, self.rate or 0.0))
-        self._slack = 0.0
+        if start.early:
+            self._slack = 0.0
         if retry_after:
             self._next = max(self._next, now + retry_after)
 
@@ -130,7 +134,7 @@ class RateLimit:
         least, most = self._measured(start)
         if self.rate is None:
             most = max(1.0, self._accepted / max(now - self._first, 0.1))
-        elif self._worked - self._cut_after < _RETURN:
+        elif self._worked - self._cut_after < (_RETURN if share == GENTLE else _FIRM_RETURN):
             most = min(most, self.rate * GENTLE)  # not even just below the last cut was low enough
         self._top = min(self.rate or most, most)
         self.rate = max(SLOWEST, self._top * share, min(self._top, least) * 0.9)
