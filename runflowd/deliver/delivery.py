@@ -103,7 +103,8 @@ class Delivery:
         if before and await self._all_intact(rule, before):
             return await self._copies(item, rule, done, before)
         for holder in await self._holders(item):
-            if await self._became(holder, item, rule):
+            undone = await self._became(holder, item, rule)
+            if undone and not await self._outlets.ask(rule, _is_gone, rule, holder, item):
                 return []  # a rename that was undone meanwhile: the result is where it belongs
             theirs = await self._context.store.read(partial(outputs_of, item=holder.id))
             if not await self._all_intact(rule, theirs):

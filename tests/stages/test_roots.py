@@ -316,6 +316,21 @@ async def test_a_rule_with_a_new_name_knows_its_folder(tmp_path: Path) -> None:
         assert ([roots_fact("renamed")], True) == (known, seen_fact("renamed") != known[0])
 
 
+async def test_an_edited_watch_counts_where_the_files_moved_along(tmp_path: Path) -> None:
+    """Into a folder with other files it asks first: the old ones would count as deleted (scenario 135)."""
+    async with running(tmp_path, removing(tmp_path)) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        (tmp_path / "in").rename(tmp_path / "moved")
+        rig.engine.context.rules = {"studio": removing(tmp_path, watch=str(tmp_path / "moved"))}
+        await anyio.sleep(60)
+        moved = codes(rig)
+        rig.drop("other.jpg")
+        rig.engine.context.rules = {"studio": removing(tmp_path)}
+        await until_told(rig, "WATCH_CHANGED")
+        assert (set(), {"a.jpg"}, {"a.jpg": DONE}) == (moved, rig.outputs(), await rig.states())
+
+
 async def test_a_disk_below_the_folder_that_is_not_mounted_keeps_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
