@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,6 +14,7 @@ from stage_rig import EPOCH, rule, running
 from runflowd.config import Limits
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.undeliverable import IN_A_ROW
+from runflowd.store.batches import seal
 from runflowd.store.facts import incidents
 from runflowd.store.pauses import pauses
 from runflowd.store.spending import Spend, spend_since
@@ -128,6 +130,34 @@ async def test_an_edit_of_what_is_bought_lets_a_stopped_rule_go_on(tmp_path: Pat
 
         assert (True, [], [], [1, 1]) == (before, await told(rig), await stopped(rig), rig.charged())
         assert "b.jpg" in rig.outputs()
+
+
+async def test_what_was_sealed_before_the_edit_is_not_bought_as_it_was(tmp_path: Path) -> None:
+    """It would be paid for and be no more use: it is worded anew as well."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=VIDEO)
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        rig.drop("b.jpg")
+        await rig.until(lambda states: states.get("b.jpg") is ItemState.READY)
+        waiting = rig.engine.context.rules["studio"]
+        sealed = partial(
+            seal,
+            snapshot=(await rig.items())[1].snapshot or "",
+            rule=waiting.name,
+            model=waiting.model,
+            service="test",
+            limits=waiting.batch,
+            now=EPOCH,
+        )
+        await rig.store.write(sealed)
+        rig.switch(faults={})
+        edit(rig, input={"image_url": "${file.url}", "prompt": "an image, please"})
+        await rig.settled(2)
+        bought = (await rig.items())[1]
+
+        assert ({"b.jpg"}, [1, 1]) == (rig.outputs() - {"a.jpg.failed.txt"}, rig.charged())
+        assert "an image, please" == bought.input["prompt"]
 
 
 async def test_a_pause_of_a_person_is_ended_by_no_edit(tmp_path: Path) -> None:
