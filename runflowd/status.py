@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
@@ -18,7 +19,7 @@ from runflowd.store.holder import holder
 from runflowd.store.overdue import files_left
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states, partial, troubled, waiting
-from runflowd.store.spending import Spend, spend_since
+from runflowd.store.spending import Spend, hosted_since, spend_since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +71,7 @@ class Status:
     incidents: tuple[Incident, ...]
     spent_today: Spend
     pauses: tuple[Pause, ...] = ()
+    hosted_today: Decimal = Decimal(0)
     left: Mapping[str, int] = field(default_factory=dict)
     partial: tuple[Entry, ...] = ()
 
@@ -91,6 +93,7 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         waiting=tuple(waiting(connection, limit)),
         incidents=tuple(incidents(connection)),
         spent_today=spend_since(connection, midnight.timestamp()),
+        hosted_today=hosted_since(connection, midnight.timestamp()),
         pauses=tuple(pauses(connection)),
         left=files_left(connection),
         partial=tuple(partial(connection, now - LATELY, limit)),
@@ -115,6 +118,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "spent_today": str(status.spent_today.total),
         "spent_estimated": str(status.spent_today.estimated),
         "spent_unpriced": status.spent_today.unpriced,
+        "hosted_today": str(status.hosted_today),
         "in_flight": sum(rule.count(*IN_FLIGHT) for rule in status.rules),
         "rules": [_rule_json(rule) for rule in status.rules],
         "batches": [_batch_json(status, batch) for batch in status.batches],
@@ -175,6 +179,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "batch": entry.batch,
         "seconds": None if entry.seconds is None else round(entry.seconds, 2),
         "cost": None if entry.cost is None else str(entry.cost),
+        "hosted": None if entry.hosted is None else str(entry.hosted),
         "code": entry.code,
         "reason": entry.reason,
         "remedy": "" if entry.state is ItemState.DONE and not entry.code else remedy_for(entry.state, entry.code),

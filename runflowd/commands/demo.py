@@ -78,7 +78,7 @@ def _show(out: Console, workspace: Workspace, config: Config, found: tuple[Resul
     failed = [entry for entry in entries if entry.state is not ItemState.DONE]
     for entry in failed:
         out.print(trouble_text(entry, "red"), soft_wrap=True)
-    cost = money(sum((entry.cost for entry in entries if entry.cost), Decimal(0)))
+    cost = money(sum((entry.hosted for entry in entries if entry.hosted), Decimal(0)))
     batches = len({entry.batch for entry in done if entry.batch})
     total = f"{len(done)} of {len(workspace.drops)} done in {duration(seconds)}, {batches} batches"
     out.print(f"\n{total}; hosted, this would have cost {cost}", style="bold")

@@ -11,7 +11,7 @@ import click
 from runflowd.commands.asking import Asking
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.suggesting import rule_names
-from runflowd.commands.wording import money, short, table
+from runflowd.commands.wording import price, short, table
 from runflowd.core.lifecycle import ItemState
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _lines(items: list[dict[str, Any]]) -> list[str]:
             item["path"],
             item["state"],
             short(item["batch"] or ""),
-            money(Decimal(item["cost"])) if item["cost"] is not None else "",
+            price(*(Decimal(item[name]) if item[name] is not None else None for name in ("cost", "hosted"))),
             item["why"],
         ]
         for item in items

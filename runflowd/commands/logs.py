@@ -13,7 +13,7 @@ from runflowd.commands.asking import Asking
 from runflowd.commands.exits import CommandError
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.suggesting import rule_names
-from runflowd.commands.wording import money
+from runflowd.commands.wording import price
 from runflowd.core.printable import printable
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def _onward(asking: Asking, versions: list[Version]) -> list[Version]:
 
 def _lines(version: Version) -> Iterator[str]:
     state = version["state"] if version["current"] else f"{version['state']}, before another content took its place"
-    cost = f", {money(Decimal(version['cost']))}" if version["cost"] is not None else ""
+    paid, hosted = (Decimal(version[name]) if version[name] is not None else None for name in ("cost", "hosted"))
+    cost = f", {told}" if (told := price(paid, hosted)) else ""
     head = f"{printable(version['path'])} (rule {printable(version['rule'])}, item {version['id']}): {state}{cost}"
     yield click.style(head, bold=True)
     if not version["whole"]:

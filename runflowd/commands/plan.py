@@ -52,9 +52,13 @@ MOST_REASONS = 20
 
 @dataclass(slots=True)
 class Tally:
-    """What was found of one rule: numbers for all fates, and the first few files of those that are named."""
+    """What was found of one rule: numbers for all fates, and the first few files of those that are named.
+
+    `price` is what the service took of late; with `local` nobody is paid, and it is what the hosted one would take.
+    """
 
     price: Decimal | None
+    local: bool = False
     counts: Counter[Fate] = field(default_factory=Counter)
     sizes: Counter[Fate] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -115,7 +119,7 @@ def _show(connection: Connection, config: Config, rules: list[Rule], limit: int)
     onward = Onward(config.rules)
     tallies: list[Tally] = []
     for rule in rules:
-        tally = Tally(usual_price(connection, config.service.name, rule.model))
+        tally = _tally(connection, config, rule)
         for planned in planning.of(rule):
             tally.add(planned, limit)
             onward.follow(rule, planned)
@@ -136,6 +140,11 @@ def _show(connection: Connection, config: Config, rules: list[Rule], limit: int)
         click.echo(click.style(f"{more}{_cost(tallies, coming=True)}.", bold=True))
     for each in _held_up(connection, rules):
         click.echo(advice(f"Held up now by {each.code}", each.message, each.remedy))
+
+
+def _tally(connection: Connection, config: Config, rule: Rule) -> Tally:
+    price = usual_price(connection, config.service.name, rule.model)
+    return Tally(price, local=config.service.local is not None)
 
 
 def _held_up(connection: Connection, rules: list[Rule]) -> list[Incident]:
@@ -175,12 +184,13 @@ def _files(number: int) -> str:
 
 def _cost(tallies: list[Tally], *, coming: bool = False) -> str:
     """What would be paid, in words behind a number of files; with `coming`, for what rules make for others."""
+    about = "hosted, about" if any(tally.local for tally in tallies) else "about"
     costs = [tally.cost_of_coming if coming else tally.cost for tally in tallies]
     known = [cost for cost in costs if cost is not None]
     total = sum(known, Decimal(0))
     if len(known) == len(tallies):
-        return f", about {money(total)}" if total else ""
-    return f", about {money(total)} and what has no known price" if total else ", price unknown"
+        return f", {about} {money(total)}" if total else ""
+    return f", {about} {money(total)} and what has no known price" if total else ", price unknown"
 
 
 def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
@@ -191,7 +201,7 @@ def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
     separator = "\n"
     click.echo('{"files": [', nl=False)
     for rule in rules:
-        tally = Tally(usual_price(connection, config.service.name, rule.model))
+        tally = _tally(connection, config, rule)
         for planned in planning.of(rule):
             tally.add(planned, 0)
             entry = {

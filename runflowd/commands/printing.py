@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runflowd.commands.wording import money, short
+from runflowd.commands.wording import price, short
 from runflowd.core.printable import printable
 from runflowd.core.remedies import remedy_for
 
@@ -68,7 +68,7 @@ def finished_table(entries: Sequence[Entry], models: dict[str, str]) -> Table:
             cell(entry.model or models.get(entry.rule, "")),
             cell(short(entry.batch) or "-"),
             seconds,
-            money(entry.cost) or "-",
+            price(entry.cost, entry.hosted) or "-",
         )
     if len(entries) > MOST_ROWS:
         made.add_row("", f"and {len(entries) - MOST_ROWS} more")

@@ -13,7 +13,7 @@ from runflowd.commands.asking import Asking
 from runflowd.commands.exits import CommandError, Exit
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.suggesting import rule_names
-from runflowd.commands.wording import money, table
+from runflowd.commands.wording import price, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,8 +100,12 @@ def _show(chosen: Items, todo: Items) -> None:
     counts = Counter(item["what"] for item in chosen)
     click.echo(f"{len(todo)} to do, {counts['same']} need nothing, {counts['gone']} left out.")
     if counts["buy"]:
-        before = sum((Decimal(item["cost"]) for item in todo if item["cost"]), Decimal(0))
-        click.echo(f"{counts['buy']} are bought; the same files cost {money(before)} before.")
+        paid, hosted = _sum(todo, "cost"), _sum(todo, "hosted")
+        click.echo(f"{counts['buy']} are bought; the same files before: {price(paid, hosted)}.")
+
+
+def _sum(items: Items, name: str) -> Decimal:
+    return sum((Decimal(item[name]) for item in items if item[name]), Decimal(0))
 
 
 def _agree(todo: Items, *, yes: bool) -> None:

@@ -9,7 +9,7 @@ import click
 
 from runflowd.commands.asking import ask
 from runflowd.commands.options import config_option, echo_json, json_option
-from runflowd.commands.wording import advice, duration, money, short, table
+from runflowd.commands.wording import advice, duration, money, price, short, table
 from runflowd.core.printable import printable
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
     running = f"running (process {status['pid']})" if status["pid"] else "not running"
     if daemon:
         running = f"{running}, version {daemon['version']}, for {duration(daemon['uptime'])}"
-    yield f"runflowd is {running}. Spent today: {money(Decimal(status['spent_today']))}{_estimate(status)}."
+    yield f"runflowd is {running}. Spent today: {_spent(status)}."
     yield click.style(f"State: {printable(status['state'])}", dim=True)
     if not daemon:
         return
@@ -94,6 +94,11 @@ def _estimate(status: dict[str, Any]) -> str:
     parts = [f"{money(estimated)} of it by estimate"] if estimated else []
     parts += [f"and {unpriced} files whose price is not known yet"] if unpriced else []
     return f", {' '.join(parts)}" if parts else ""
+
+
+def _spent(status: dict[str, Any]) -> str:
+    paid, hosted = Decimal(status["spent_today"]), Decimal(status["hosted_today"])
+    return f"nothing; {price(None, hosted)}" if hosted and not paid else f"{price(paid, hosted)}{_estimate(status)}"
 
 
 def _section(title: str, colour: str, paragraphs: list[str]) -> list[str]:

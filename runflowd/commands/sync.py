@@ -16,7 +16,7 @@ from runflowd.commands.options import config_option, echo_json, find_config, jso
 from runflowd.commands.printing import advice, console, finished_table, trouble_text
 from runflowd.commands.progress import Bars, Lines
 from runflowd.commands.readiness import ensure
-from runflowd.commands.wording import duration, money
+from runflowd.commands.wording import duration, price
 from runflowd.config import load, service_key
 from runflowd.core.lifecycle import ItemState
 from runflowd.oneshot import run_once
@@ -62,6 +62,11 @@ class Summary:
     def partial(self) -> tuple[Entry, ...]:
         """What is done, though some of the outputs did not come."""
         return tuple(entry for entry in self.done if entry.code)
+
+    @property
+    def hosted(self) -> Decimal:
+        """What the hosted service would have taken for what this machine did."""
+        return sum((entry.hosted for entry in (*self.done, *self.failed) if entry.hosted), Decimal(0))
 
     @property
     def code(self) -> Exit:
@@ -163,7 +168,7 @@ def _show(out: Console, summary: Summary, models: dict[str, str]) -> None:
     _list(out, "Held up", "red", [advice(each.code, each.message, each.remedy) for each in summary.troubles])
     counts = f"{len(summary.done)} done, {len(summary.failed)} failed"
     counts += f", {len(summary.waiting)} not taken" if summary.waiting else ""
-    out.print(f"{counts} in {duration(summary.seconds)}, {money(summary.cost)}", style="bold")
+    out.print(f"{counts} in {duration(summary.seconds)}, {price(summary.cost, summary.hosted)}", style="bold")
 
 
 def _list(out: Console, title: str, colour: str, paragraphs: Sequence[Text]) -> None:
@@ -185,5 +190,6 @@ def _json(summary: Summary) -> dict[str, object]:
         "blocked": summary.blocked,
         "seconds": round(summary.seconds, 2),
         "cost": str(summary.cost),
+        "hosted": str(summary.hosted),
         "exit_code": int(summary.code),
     }

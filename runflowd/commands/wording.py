@@ -22,6 +22,12 @@ def money(amount: Decimal | None) -> str:
     return f"${cents if exact == cents else exact.normalize()}"
 
 
+def price(cost: Decimal | None, hosted: Decimal | None) -> str:
+    """What was paid; and of what this machine did at no cost, what the hosted service would have taken."""
+    paid = money(cost) if cost or not hosted else ""
+    return ", and ".join(part for part in (paid, f"hosted, about {money(hosted)}" if hosted else "") if part)
+
+
 def duration(seconds: float | None) -> str:
     """`0.4 s`, `12 s`, `3 min`, `2 h 5 min`; nothing for None."""
     if seconds is None:

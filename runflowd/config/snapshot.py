@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from runflowd.core.model import MAX_UPLOAD_BYTES
+from runflowd.core.model import LOCAL, MAX_UPLOAD_BYTES
 from runflowd.core.notices import Kind
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from runflowd.core.model import Json, Rule
     from runflowd.errors import Problem
-
-LOCAL = "local"
-"""The name under which batches of the service on this machine are kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,4 +124,5 @@ def _item_json(row: Row, what: str) -> dict[str, Any]:
         "path": printable(path_of(row)),
         "what": what,
         "cost": row["cost"],
+        "hosted": row["hosted"],
     }

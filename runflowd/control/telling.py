@@ -89,6 +89,7 @@ def _version(desk: Desk, row: Row) -> dict[str, Any]:
         "reference": item.client_ref,
         "run": item.run_id,
         "cost": str(item.cost) if item.cost is not None else None,
+        "hosted": str(item.hosted) if item.hosted is not None else None,
         "found_at": _moment(row["found_at"]),
         "whole": bool(steps) and steps[0].at <= row["found_at"],
         "steps": [

@@ -28,6 +28,10 @@ class WatchMode(StrEnum):
     SWEEP = "sweep"
 
 
+LOCAL = "local"
+"""The name under which batches of the service on this machine are kept."""
+
+
 class AfterKind(StrEnum):
     """What happens to a source file once its result is durable."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.batching import take
 from runflowd.core.lifecycle import BatchState, ItemState, check_batch
+from runflowd.core.model import LOCAL
 from runflowd.store.claims import Claim, Claimable, hold, run_held
 from runflowd.store.history import record
 from runflowd.store.items import Item, items_of_batch, move, promote_follower
@@ -323,8 +324,14 @@ def set_result(
         batch=batch.id,
         run_id=run_id,
         output=None if output is None else json.dumps(output),
-        cost=None if cost is None else str(cost),
+        **_priced(batch, cost),
     )
+
+
+def _priced(batch: Batch, cost: Decimal | None) -> dict[str, str | None]:
+    """What was paid, or of what this machine did, what the hosted service would have taken."""
+    told = None if cost is None else str(cost)
+    return {"cost": None, "hosted": told} if batch.service == LOCAL else {"cost": told, "hosted": None}
 
 
 def renew_leases(connection: Connection, lease: Lease) -> None:

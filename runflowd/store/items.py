@@ -56,6 +56,7 @@ class Item:
     source_item: int | None
     output: Json
     cost: Decimal | None
+    hosted: Decimal | None
     failure_code: str
     failure: str
     attempts: int
@@ -111,6 +112,7 @@ def item_from(row: Row) -> Item:
         source_item=row["source_item"],
         output=json.loads(row["output"]) if row["output"] else None,
         cost=Decimal(row["cost"]) if row["cost"] else None,
+        hosted=Decimal(row["hosted"]) if row["hosted"] else None,
         failure_code=row["failure_code"],
         failure=row["failure"],
         attempts=row["attempts"],

@@ -29,7 +29,7 @@ RETURNING id
 UPDATE item
 SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, state = :state, content = :content, mime = :mime,
     recipe = :recipe, input = :input, snapshot = :snapshot, client_ref = :client_ref, source_item = :source_item,
-    batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, failure_code = :failure_code,
+    batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, failure_code = :failure_code,
     failure = :failure, attempts = 0, resent = 0, bought_at = NULL, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
     noted = iif(noted = 0, 0, 2), owner = NULL, generation = generation + 1
 WHERE id = :id
@@ -106,7 +106,8 @@ UPDATE item SET batch = NULL, position = NULL WHERE id = :id AND batch = :batch
 UPDATE item SET run_id = :run_id WHERE id = :id AND batch = :batch
 
 -- name: set_result
-UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :cost WHERE id = :id AND batch = :batch
+UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :cost, hosted = :hosted
+WHERE id = :id AND batch = :batch
 
 -- name: drop_output
 UPDATE item SET output = NULL, noted = :noted WHERE id = :id AND owner = :owner AND generation = :generation

@@ -6,7 +6,11 @@ WHERE state IN ('sealed', 'submitted', 'unknown') GROUP BY state
 SELECT item.id, item.rule, item.cost, item.state, item.ready_at, item.ended_at, batch.submitted_at
 FROM item JOIN batch ON batch.id = item.batch
 WHERE item.cost IS NOT NULL AND item.ended_at >= :since
-ORDER BY item.ended_at, item.id LIMIT :limit
+UNION ALL
+SELECT item.id, item.rule, '0', item.state, item.ready_at, item.ended_at, batch.submitted_at
+FROM item JOIN batch ON batch.id = item.batch
+WHERE item.hosted IS NOT NULL AND item.ended_at >= :since
+ORDER BY 6, 1 LIMIT :limit
 
 -- name: failed_by_reference
 SELECT * FROM item WHERE client_ref = :reference AND state = 'failed' AND current = 1

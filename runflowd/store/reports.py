@@ -20,6 +20,7 @@ class Entry:
 
     `seconds` is from rest to result, None if it never came to rest. `cost` is None for what was not
     bought: a copy of an earlier result, or a file that was never sent. `batch` is empty then, too.
+    `hosted` is what the hosted service would have taken for what this machine did at no cost.
     """
 
     id: int
@@ -33,6 +34,7 @@ class Entry:
     code: str
     reason: str
     reference: str
+    hosted: Decimal | None = None
 
 
 def count_states(connection: Connection) -> dict[str, dict[ItemState, int]]:
@@ -74,6 +76,7 @@ def _entry(row: Row) -> Entry:
         batch=row["remote_id"] or row["batch"] or "",
         seconds=max(0.0, row["ended_at"] - row["ready_at"]) if timed else None,
         cost=Decimal(row["cost"]) if row["cost"] else None,
+        hosted=Decimal(row["hosted"]) if row["hosted"] else None,
         code=row["failure_code"],
         reason=row["failure"],
         reference=row["client_ref"],

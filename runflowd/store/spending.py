@@ -44,6 +44,12 @@ def spend_since(connection: Connection, since: float) -> Spend:
     return Spend(settled, estimated.quantize(Decimal("0.0001")) if estimated else estimated, unpriced)
 
 
+def hosted_since(connection: Connection, since: float) -> Decimal:
+    """What the hosted service would have taken for what this machine has done since then; nobody pays that."""
+    rows = connection.all("hosted_since", since=since)
+    return sum((Decimal(row["hosted"]) * row["count"] for row in rows), Decimal(0))
+
+
 def usual_price(connection: Connection, service: str, model: str) -> Decimal | None:
     """What an item of a model cost on average of late, in dollars; None while nothing is known."""
     costs = [Decimal(row["cost"]) for row in connection.all("latest_costs", service=service, model=model, limit=LATEST)]

@@ -1,5 +1,6 @@
 -- name: set_bought
 UPDATE item SET bought_at = :now WHERE id = :id AND batch = :batch AND bought_at IS NULL
+  AND (SELECT service FROM batch WHERE batch.id = :batch) <> 'local'
 
 -- name: spend_since
 WITH RECURSIVE prices(cost) AS (
@@ -15,6 +16,15 @@ WHERE item.cost IS NULL AND item.bought_at >= :since AND item.state <> 'failed'
 GROUP BY batch.service, batch.model
 
 -- name: latest_costs
-SELECT cost FROM item WHERE cost IS NOT NULL AND batch IN (
+SELECT coalesce(cost, hosted) AS cost FROM item WHERE coalesce(cost, hosted) IS NOT NULL AND batch IN (
     SELECT id FROM batch WHERE model = :model AND service = :service AND submitted_at IS NOT NULL
     ORDER BY sealed_at DESC LIMIT :limit)
+
+-- name: hosted_since
+WITH RECURSIVE prices(hosted) AS (
+    SELECT min(hosted) FROM item WHERE hosted IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(hosted) FROM item WHERE hosted IS NOT NULL AND item.hosted > prices.hosted) FROM prices
+    WHERE prices.hosted IS NOT NULL)
+SELECT hosted, (SELECT count(*) FROM item WHERE item.hosted = prices.hosted AND ended_at >= :since) AS count
+FROM prices WHERE hosted IS NOT NULL

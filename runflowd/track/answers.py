@@ -9,6 +9,7 @@ from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import input_was_unreadable, was_too_old
+from runflowd.core.model import LOCAL
 from runflowd.core.outputs import PARTIAL_RESULT, extract, listed
 from runflowd.store.batches import Batch, set_result
 from runflowd.store.items import Item, fail_followers, move
@@ -44,15 +45,20 @@ def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answ
     output = answer.output if answer.status is Status.SUCCEEDED else None
     set_result(connection, batch, item, run_id=answer.run_id or None, output=output, cost=answer.cost)
     if answer.status is Status.SUCCEEDED:
-        cost = "" if answer.cost is None else f" and cost ${answer.cost}"
         reason = missing_of(answer)
-        detail = f"run {answer.run_id or item.run_id} succeeded{cost}{f'; {reason}' if reason else ''}"
+        detail = f"run {answer.run_id or item.run_id} succeeded{_price(batch, answer)}{f'; {reason}' if reason else ''}"
         words = {"code": PARTIAL_RESULT if reason else "", "reason": reason, "detail": detail}
         move(connection, item.id, item.state, ItemState.DELIVERING, by=batch.claim, now=now, **words)
         return
     code, reason = failure_of(answer)
     move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
     fail_followers(connection, item.id, code, reason, now)
+
+
+def _price(batch: Batch, answer: Answer) -> str:
+    if answer.cost is None:
+        return ""
+    return f" (hosted, about ${answer.cost})" if batch.service == LOCAL else f" and cost ${answer.cost}"
 
 
 def answer_of(item: Item, run: Run) -> Answer:

@@ -100,9 +100,10 @@ def _figures(status: Status, pace: Pace) -> Iterator[Figure]:
     note = f"{number(unknown)} unknown" if unknown else ""
     yield Figure("Failed", number(failed), note, "bad" if failed or unknown else "")
     spent = status.spent_today
+    hosted = f"hosted, about {money(status.hosted_today)}" if status.hosted_today else ""
     about = f"{money(spent.estimated)} estimated" if spent.estimated else ""
     unpriced = f"without {plural(spent.unpriced, 'file')} of unknown price" if spent.unpriced else ""
-    yield Figure("Spent today", money(spent.total), ", ".join(filter(None, (about, unpriced))))
+    yield Figure("Spent today", money(spent.total), ", ".join(filter(None, (about, unpriced, hosted))))
 
 
 def _open_batches(count: int) -> str:
