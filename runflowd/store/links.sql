@@ -1,5 +1,5 @@
 -- name: send_again
-UPDATE item SET batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, client_ref = :client_ref,
+UPDATE item SET batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, client_ref = :client_ref,
                 resent = resent + 1, bought_at = NULL
 WHERE id = :id AND batch = :batch
 

@@ -190,8 +190,9 @@ async def test_what_one_rule_makes_another_takes(tmp_path: Path) -> None:
 
 async def test_a_chain_follows_within_seconds_without_events(tmp_path: Path) -> None:
     """The hand-over is told, not found by the next sweep (scenario 143)."""
-    rules = (one(tmp_path, sweep=86_400.0), after(tmp_path, sweep=86_400.0))
-    async with running(tmp_path, *rules) as rig:
+    (tmp_path / "one").mkdir()
+    async with running(tmp_path, one(tmp_path), after(tmp_path, sweep=86_400.0)) as rig:
+        await anyio.sleep(60)
         rig.drop("a.jpg")
         await rested(rig, 2, seconds=60)
 
