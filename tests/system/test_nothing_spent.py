@@ -31,7 +31,7 @@ def test_what_this_machine_did_was_not_paid_for(desk: Desk) -> None:
     """The last line of `sync`, `status`, `list`, `logs`, and what programs read (scenario 144)."""
     sync = desk.run("sync")
     status, told = desk.run("status"), desk.run("logs", "mug.jpg")
-    (listed,), facts = desk.run("list", "--json").json, desk.run("status", "--json").json
+    (listed,), facts = desk.run("list", "--json").json["items"], desk.run("status", "--json").json
     said = f"{sync.out}{status.out}{told.out}{desk.run('list').out}".splitlines()
 
     assert 0 == sync.code, sync.err
