@@ -157,7 +157,9 @@ def after_refusal(  # noqa: PLR0911  one line for each step
         return Step.HOLD_RULE
     if any(0 <= index < count for index in pointed_at):
         return Step.DROP_ITEMS
-    if habits.confirmed is None and any(each not in tried for each in habits.batch_formats()):
+    # Another batch may have found out meanwhile what the service takes.
+    known = habits.batch_formats() if habits.confirmed is None else (habits.format_of(Shape(habits.confirmed)),)
+    if any(each not in tried for each in known):
         return Step.OTHER_SHAPE
     if habits.takes_batches is None and _ABOUT_BATCHES.search(message):
         return Step.RUNS

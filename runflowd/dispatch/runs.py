@@ -116,8 +116,10 @@ class SingleRuns:
             await self._refusals.hold_for_folder(batch, item, snapshot, verdict.folders[0], refusal)
             return None
         if not verdict.files:
-            bare = purchase.wording.bare
-            if purchase.wording != bare and (await self._purchasing.habits(batch)).takes_batches != "no":
+            habits, bare = await self._purchasing.habits(batch), purchase.wording.bare
+            if habits.format_of(Shape.RUN).omitted - purchase.wording.omitted:
+                return habits.format_of(Shape.RUN)  # another run has found it out meanwhile
+            if purchase.wording != bare and habits.takes_batches != "no":
                 return bare
             await self._judge_unnamed(batch, item, refusal)
         await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", str(refusal))

@@ -119,6 +119,13 @@ def test_a_confirmed_body_is_not_doubted_without_cause() -> None:
     assert step(habits=PROVEN) is Step.SPLIT
 
 
+def test_what_another_batch_found_out_meanwhile_is_tried() -> None:
+    """Two batches of a new service are under way at once (scenario 131)."""
+    learnt = Habits("guide", "yes", {Shape.GUIDE: LITERAL.omitted})
+
+    assert [Step.OTHER_SHAPE, Step.SPLIT] == [step(GUIDE, learnt), step(LITERAL, learnt)]
+
+
 def test_a_confirmed_body_is_doubted_when_the_service_blames_it() -> None:
     """The service may change what it takes."""
     assert step(habits=PROVEN, blames_shape=True) is Step.OTHER_SHAPE
