@@ -178,7 +178,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule()
     def pause_or_resume(self) -> None:
         if self.model.paused:
-            assert self.write(partial(pauses.resume, rule=RULE))
+            assert self.write(partial(pauses.resume, rule=RULE, now=self.now))
         else:
             self.write(partial(pauses.pause, rule=RULE, reason="", now=self.now))
         self.model.paused = not self.model.paused
