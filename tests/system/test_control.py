@@ -343,15 +343,15 @@ def test_a_plan_needs_neither_a_daemon_nor_a_state_file(desk: Desk) -> None:
     """It names so many files of a group and counts the others; JSON has all of them."""
     for number in range(3):
         (desk.input / f"{number}.jpg").write_bytes(picture())
-    (desk.input / "\x1b[2J.txt").write_text("no image")
+    (desk.input / "\x1b[2J.jpg").write_text("no image")
     plain, whole = desk.call("plan", "--limit", "1").out, desk.call("plan", "--json").json
 
     assert [] == [
         words
-        for words in ("3 files would be bought", "price unknown", "and 2 more", "\\x1b[2J.txt: ", "In all 3 files")
+        for words in ("3 files would be bought", "price unknown", "and 2 more", "\\x1b[2J.jpg: ", "In all 3 files")
         if words not in plain
     ]
-    assert {"0.jpg": "buy", "1.jpg": "buy", "2.jpg": "buy", "\\x1b[2J.txt": "fail"} == {
+    assert {"0.jpg": "buy", "1.jpg": "buy", "2.jpg": "buy", "\\x1b[2J.jpg": "fail"} == {
         entry["path"]: entry["fate"] for entry in whole["files"]
     }
     assert (False, {}) == (desk.state.exists(), desk.outputs())
