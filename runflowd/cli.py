@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+import time
 from importlib import import_module
 
 import click
@@ -36,6 +38,10 @@ COMMANDS = {
     "demo": "Process eight sample photos on this machine and show them.",
 }
 """Every command in the order of `--help`; the module `runflowd.commands.NAME` has the rest."""
+
+
+LAST_WAIT = 1.0
+"""Seconds that threads get to end by themselves."""
 
 
 class LazyGroup(click.Group):
@@ -75,7 +81,26 @@ def program() -> int:
     code = main()
     # Python would look through all that is left for cycles before it ends, a tenth of what `status` takes.
     gc.freeze()
+    _leave_hanging(code)
     return code
+
+
+def _leave_hanging(code: int) -> None:
+    """End now if a thread waits for a folder that does not answer: Python would wait for it, be it for days."""
+    if "anyio" not in sys.modules:
+        return  # only its threads are waited for
+    import threading  # noqa: PLC0415  there already
+
+    deadline = time.monotonic() + LAST_WAIT
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    for thread in others:
+        if not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+    if any(thread.is_alive() and not thread.daemon for thread in others):
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        os._exit(code)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from runflowd.bell import Bells
 from runflowd.config import Limits
 from runflowd.hint_queue import HintQueue
+from runflowd.io_guard import THREADS, IoGuard
 from runflowd.storms import Storms
 
 if TYPE_CHECKING:
@@ -67,9 +68,11 @@ class Context:
     places: Mapping[str, Mapping[tuple[str | int, ...], str]] = field(default_factory=dict)
     beats: dict[str, float] = field(default_factory=dict)
     storms: Storms = field(init=False)
+    io: IoGuard = field(init=False)
 
     def __post_init__(self) -> None:
         self.storms = Storms(self.clock)
+        self.io = IoGuard(self.clock, max(THREADS, self.limits.downloads))
 
     def look(self, rule: str, path: str) -> None:
         """Hint that the folder of `path` deserves a look: what was known of that file is out of date."""

@@ -59,7 +59,7 @@ async def run_daemon(config: Config, source: Path) -> None:
             log.info("stopping", action="daemon.stopping", grace=GRACE)
             site.stopping = True
             engine.stop()
-            await _wait_for_end(group)
+            await _wait_for_end(engine, group)
 
 
 def _site(engine: Engine, reloading: Reloading) -> Site:
@@ -73,11 +73,12 @@ def _site(engine: Engine, reloading: Reloading) -> Site:
     return Site(engine.context, lambda: reloading.config, lambda: engine.lively(clock.now()), watch)
 
 
-async def _wait_for_end(group: TaskGroup) -> None:
+async def _wait_for_end(engine: Engine, group: TaskGroup) -> None:
     """The stages cancel the group when the last job is finished; after the grace time they are cut off."""
     with anyio.move_on_after(GRACE):
         await anyio.sleep_forever()
     group.cancel_scope.cancel()
+    engine.let_go()
 
 
 async def _serve(engine: Engine, group: TaskGroup) -> None:

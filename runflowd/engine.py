@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 import structlog
 
 from runflowd import files
@@ -63,6 +62,10 @@ class Engine:
         for stage in (self.dispatch, self.track, self.deliver):
             stage.conveyor.stop()
 
+    def let_go(self) -> None:
+        """Wait for no folder any more that does not answer, whatever was asked of it; the process ends now."""
+        self.context.io.let_go()
+
     def lively(self, now: float) -> bool:
         """Whether every stage turned its loop lately; `now` is monotonic seconds."""
         beats = self.context.beats
@@ -112,21 +115,22 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(_upkeep, engine)
         group.start_soon(mark_outputs, engine.context)
+        for rule in engine.context.rules.values():
+            group.start_soon(_clean_up, engine.context, rule)
         async with anyio.create_task_group() as stages:
-            stages.start_soon(_clean_up, engine)
             stages.start_soon(lambda: engine.intake.run(watch=watch))
             for stage in (engine.dispatch, engine.track, engine.deliver):
                 stages.start_soon(stage.conveyor.run)
         group.cancel_scope.cancel()
 
 
-async def _clean_up(engine: Engine) -> None:
+async def _clean_up(context: Context, rule: Rule) -> None:
     """Remove the temporary files of a run that was killed."""
-    for rule in list(engine.context.rules.values()):
-        removed = await anyio.to_thread.run_sync(files.sweep_temporaries, rule.output)
-        removed += await anyio.to_thread.run_sync(files.restore_set_aside, rule.output)
-        if removed:
-            log.info("removed temporary files", action="start.cleaned", rule=rule.name, count=removed)
+    folder = context.io.written(rule)
+    removed = await folder.write(files.restore_set_aside, rule.output)
+    removed += await folder.ask(files.sweep_temporaries, rule.output)
+    if removed:
+        log.info("removed temporary files", action="start.cleaned", rule=rule.name, count=removed)
 
 
 async def _upkeep(engine: Engine) -> None:

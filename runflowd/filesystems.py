@@ -63,13 +63,22 @@ def mounts(source: str = _MOUNTS) -> tuple[Mount, ...]:
 
 def file_system_of(path: str, among: tuple[Mount, ...] | None = None) -> str:
     """The type of the file system that `path` (or its nearest existing parent) lies on, "" if unknown."""
-    real = os.path.realpath(path)
+    return _over(os.path.realpath(path), mounts() if among is None else among).type
+
+
+def share_of(path: str) -> str:
+    """Where the share is mounted that a path lies on as it is written, "" if on none. Touches nothing of it."""
+    found = _over(os.path.normpath(path), mounts())
+    return found.point if shared_with_others(found.type) else ""
+
+
+def _over(path: str, among: tuple[Mount, ...]) -> Mount:
     found = Mount("", "")
-    for mount in mounts() if among is None else among:
-        covers = real == mount.point or real.startswith(f"{mount.point.rstrip('/')}/")
+    for mount in among:
+        covers = path == mount.point or path.startswith(f"{mount.point.rstrip('/')}/")
         if covers and len(mount.point) >= len(found.point):
             found = mount
-    return found.type
+    return found
 
 
 def mounts_below(path: str, among: tuple[Mount, ...] | None = None) -> tuple[str, ...]:

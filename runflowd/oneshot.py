@@ -9,7 +9,8 @@ import anyio
 
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.engine import open_engine, run_stages
-from runflowd.incidents import CREDIT, SERVICE, Trouble
+from runflowd.incidents import CREDIT, SERVICE, Trouble, watch_scope
+from runflowd.io_guard import Role
 from runflowd.store.pauses import EVERY_RULE, Pause, pauses
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ async def run_once(config: Config, show: Callable[[Progress], None]) -> Outcome:
         async def follow() -> None:
             outcome.append(await _follow(engine, show))
             engine.stop()
+            if engine.context.io.silent(Role.WRITTEN):
+                engine.let_go()
 
         group.start_soon(follow)
         await run_stages(engine, watch=False)
@@ -75,6 +78,7 @@ async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
 
 _FOR_A_PERSON = frozenset(
     {"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "RULE_REFUSED", "OUTPUT_UNUSABLE", "PAUSED"}
+    | {"WATCH_SILENT", "OUTPUT_SILENT"}
 )
 """Incidents that only a person can end."""
 
@@ -89,8 +93,10 @@ def _held(progress: Progress) -> bool:
     scopes = {trouble.scope for trouble in progress.troubles if trouble.code in _FOR_A_PERSON}
     if not scopes or SERVICE in scopes:
         return bool(scopes)
-    rules = {scope.partition(":")[2] for scope in scopes if not scope.startswith(PAUSE) and ":" in scope}
-    unsent = {rule for rule in progress.counts if scopes & {CREDIT, f"{PAUSE}{rule}", PAUSE}}
+    unsent = {rule for rule in progress.counts if scopes & {CREDIT, f"{PAUSE}{rule}", PAUSE, watch_scope(rule)}}
+    rules = {
+        scope.partition(":")[2] for scope in scopes if not scope.startswith((PAUSE, watch_scope(""))) and ":" in scope
+    }
     return all(
         not count or state not in IN_FLIGHT or rule in rules or (rule in unsent and state in _UNSENT)
         for rule, counts in progress.counts.items()

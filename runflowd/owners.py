@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from runflowd import files
 from runflowd.errors import StoreError
@@ -48,16 +47,26 @@ class Owner:
 
 async def mark_outputs(context: Context) -> None:
     """Mark the output folders of all rules and look after other marks until cancelled."""
-    while True:
-        try:
-            identity = await context.store.write(_identity)
-            us = Owner(identity, socket.gethostname(), str(context.store.path.resolve()))
-            for rule in list(context.rules.values()):
-                them = await anyio.to_thread.run_sync(_other, rule.output, us, abandon_on_cancel=True)
-                await _tell(context, rule, them)
-        except StoreError as trouble:
-            context.storms.error(str(trouble), action="store.failed", stage="owners")
-        await anyio.sleep(PERIOD)
+    under_way: set[str] = set()
+    async with anyio.create_task_group() as group:
+        while True:
+            for rule in context.rules.values():
+                if rule.output not in under_way:
+                    under_way.add(rule.output)
+                    group.start_soon(_mark, context, rule, under_way)
+            await anyio.sleep(PERIOD)
+
+
+async def _mark(context: Context, rule: Rule, under_way: set[str]) -> None:
+    """Mark one folder; where it does not answer, no other one waits for it."""
+    try:
+        identity = await context.store.write(_identity)
+        us = Owner(identity, socket.gethostname(), str(context.store.path.resolve()))
+        await _tell(context, rule, await context.io.written(rule).ask(_other, rule.output, us))
+    except StoreError as trouble:
+        context.storms.error(str(trouble), action="store.failed", stage="owners")
+    finally:
+        under_way.discard(rule.output)
 
 
 def _identity(connection: Connection) -> str:

@@ -72,7 +72,7 @@ class Reloading:
     async def run(self) -> None:
         """Follow the files until cancelled."""
         folder = self._source if self._source.is_dir() else self._source.parent
-        async with Watcher(limit=64) as watcher:
+        async with Watcher(limit=64, deep=False) as watcher:
             await watcher.set_roots([str(folder)])
             marks: tuple[tuple[str, int, int, int], ...] | None = None  # an edit may have come since the start read it
             while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from runflowd.core.notices import Kind
 from runflowd.core.recipe import placeholders, sends_the_file
 from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
 from runflowd.core.units import duration_text, size_text
+from runflowd.deadline import LOOK_WITHIN, NoAnswer, within
 from runflowd.filesystems import file_system_of, shared_with_others
 from runflowd.places import state_path
 
@@ -210,14 +212,29 @@ def _folder_warnings(rule: Rule) -> Iterator[str]:
     checks = [("watch", rule.watch, os.R_OK | os.X_OK), ("output", rule.output, os.W_OK | os.X_OK)]
     if rule.after.kind is AfterKind.MOVE:
         checks.append(("after.move", rule.after.folder, os.W_OK | os.X_OK))
-    for key, folder, needed in checks:
-        verb = "read" if key == "watch" else "written to"
-        if os.path.isfile(folder):  # noqa: PTH113  # text, not Path: bytes survive
-            yield f"rules.{rule.name}.{key}: {folder} is a file; name the folder it is in, or another"
-        elif not os.path.isdir(folder):  # noqa: PTH112
-            yield f"rules.{rule.name}.{key}: {folder} is not there yet"
-        elif not os.access(folder, needed):
-            yield f"rules.{rule.name}.{key}: {folder} cannot be {verb} by this user; see ReadWritePaths= under systemd"
-    for name, file in rule.files.items():
-        if not os.access(file, os.R_OK):
-            yield f"rules.{rule.name}.files.{name}: {file} is not there or cannot be read"
+    looks = [(key, folder, partial(_folder_trouble, key, folder, needed)) for key, folder, needed in checks]
+    looks += [(f"files.{name}", file, partial(_file_trouble, file)) for name, file in rule.files.items()]
+    for key, path, look in looks:
+        try:
+            trouble = within(LOOK_WITHIN, path, look)
+        except NoAnswer as silence:
+            trouble = str(silence)
+        if trouble:
+            yield f"rules.{rule.name}.{key}: {trouble}"
+
+
+def _folder_trouble(key: str, folder: str, needed: int) -> str:
+    """What is wrong with a folder, "" if nothing is. Blocking."""
+    verb = "read" if key == "watch" else "written to"
+    if os.path.isfile(folder):  # noqa: PTH113  # text, not Path: bytes survive
+        return f"{folder} is a file; name the folder it is in, or another"
+    if not os.path.isdir(folder):  # noqa: PTH112
+        return f"{folder} is not there yet"
+    if not os.access(folder, needed):
+        return f"{folder} cannot be {verb} by this user; see ReadWritePaths= under systemd"
+    return ""
+
+
+def _file_trouble(file: str) -> str:
+    """The same of a reference file. Blocking."""
+    return "" if os.access(file, os.R_OK) else f"{file} is not there or cannot be read"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from runflowd.config.aliases import Aliases, upwards
 from runflowd.config.mistakes import Mistake
 from runflowd.core.chains import is_within, loops
+from runflowd.deadline import LOOK_WITHIN, NoAnswer, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,7 +79,12 @@ def _is_path(value: Any) -> TypeGuard[str]:
 
 
 def _real(text: str, base: str) -> str:
-    return os.path.realpath(absolute(text, base))
+    """The folder with links resolved; as it is written where a share does not answer."""
+    path = absolute(text, base)
+    try:
+        return within(LOOK_WITHIN, path, lambda: os.path.realpath(path))
+    except NoAnswer:
+        return path
 
 
 _AGAIN = "results would be taken for new files and bought again; put them elsewhere"

@@ -6,9 +6,11 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from runflowd import deadline
 from runflowd.config import load
-from runflowd.control.desk import Desk
+from runflowd.control.desk import Desk, Outside
 from runflowd.control.registry import entry
+from runflowd.deadline import within
 from runflowd.failpoints import reach
 from runflowd.places import state_path
 from runflowd.store import Locked, reading
@@ -35,14 +37,20 @@ class Alone:
         """The answer to one command. Raises CommandRefused, and StoreError without a usable state file."""
         asked = entry(name)
         if asked.writes:
-            return _write(self._path, self._config, asked.handler(), parameters)
+            return _whole(_write(self._path, self._config, asked.handler(), parameters))
         with reading(self._path) as reader:
             if asked.prepares:
                 ensure_own(reader, self._path, self._config.source)
-            return asked.handler()(Desk(reader, self._path, self._config, time.time()), parameters)
+            found = asked.handler()(Desk(reader, self._path, self._config, time.time()), parameters)
+        return _whole(found)
 
 
-def _write(path: Path, config: Config, handler: Handler, parameters: Parameters) -> Answer:
+def _whole(found: Answer | Outside) -> Answer:
+    """An answer with what folders say, asked when the state file is closed. Raises `NoAnswer`."""
+    return within(deadline.ANSWER_WITHIN, found.folder, found.look) if isinstance(found, Outside) else found
+
+
+def _write(path: Path, config: Config, handler: Handler, parameters: Parameters) -> Answer | Outside:
     """All of it or nothing; a daemon that starts meanwhile waits, and one that runs unheard sees it in the file."""
     ensure_exists(path)
     with ExitStack() as stack:

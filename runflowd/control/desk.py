@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runflowd.control.refusal import CommandRefused
+from runflowd.io_guard import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from runflowd.config import Config
+    from runflowd.core.model import Rule
     from runflowd.store import Connection
 
 Parameters: TypeAlias = "Mapping[str, Any]"
 Answer: TypeAlias = dict[str, Any]
-Handler: TypeAlias = "Callable[[Desk, Parameters], Answer]"
+Handler: TypeAlias = "Callable[[Desk, Parameters], Answer | Outside]"
 
 MOST = 1 << 53
 """The largest number taken: exact in every JSON, and far below what SQLite counts with."""
@@ -39,6 +41,23 @@ class Desk:
     config: Config
     now: float
     daemon: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """An answer that a folder of a rule gives: asked when the state file is let go of, for it may not come.
+
+    `look` blocks, and may raise CommandRefused. `role` says which folder it asks.
+    """
+
+    rule: Rule
+    role: Role
+    look: Callable[[], Answer]
+
+    @property
+    def folder(self) -> str:
+        """The folder that is asked."""
+        return self.rule.watch if self.role is Role.WATCHED else self.rule.output
 
 
 def text(parameters: Parameters, name: str) -> str | None:

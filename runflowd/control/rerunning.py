@@ -10,13 +10,14 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from runflowd import files
-from runflowd.control.desk import MOST, count, flag, is_count, text, texts
+from runflowd.control.desk import MOST, Outside, count, flag, is_count, text, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.printable import printable
 from runflowd.errors import ConfigError
 from runflowd.intake.accept import present_recipe
 from runflowd.intake.overrides import Overrides
 from runflowd.intake.references import read_references
+from runflowd.io_guard import Role
 from runflowd.store.elsewhere import deliver_under
 from runflowd.store.facts import outputs_of
 from runflowd.store.history import record
@@ -36,7 +37,7 @@ BUY, FETCH, COPY, SAME, GONE = "buy", "fetch", "copy", "same", "gone"
 before an edit, brought along; nothing to do; its source is not there."""
 
 
-def choose(desk: Desk, parameters: Parameters) -> Answer:
+def choose(desk: Desk, parameters: Parameters) -> Outside:
     """A page of done `items` of `rule` that match `patterns`, with `what` a rerun does, and where the `next` begins.
 
     With `missing` it is about results that are not there any more, else about recipes that changed.
@@ -46,8 +47,13 @@ def choose(desk: Desk, parameters: Parameters) -> Answer:
     span = {"after": count(parameters, "after", 0), "until": MOST, "limit": PAGE}
     rows = desk.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
     chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
-    judged = _by_result(desk, rule, chosen) if missing else _by_recipe(rule, chosen)
-    return {"items": judged, "next": rows[-1]["id"] if len(rows) == PAGE else None}
+    then = rows[-1]["id"] if len(rows) == PAGE else None
+    outputs = [outputs_of(desk.connection, row["id"]) for row in chosen if missing]
+
+    def look() -> Answer:
+        return {"items": _by_result(rule, chosen, outputs) if missing else _by_recipe(rule, chosen), "next": then}
+
+    return Outside(rule, Role.WRITTEN if missing else Role.WATCHED, look)
 
 
 def run_again(desk: Desk, parameters: Parameters) -> Answer:
@@ -106,8 +112,8 @@ def _under(rule: Rule, row: Row, overrides: Overrides, references: dict[str, Ref
     return SAME if present_recipe(rule, path, settings, references)[1] == row["recipe"] else BUY
 
 
-def _by_result(desk: Desk, rule: Rule, rows: list[Row]) -> list[dict[str, Any]]:
-    return [_item_json(row, _of_result(outputs_of(desk.connection, row["id"]), rule, row)) for row in rows]
+def _by_result(rule: Rule, rows: list[Row], outputs: list[list[Output]]) -> list[dict[str, Any]]:
+    return [_item_json(row, _of_result(found, rule, row)) for row, found in zip(rows, outputs, strict=True)]
 
 
 def _of_result(outputs: list[Output], rule: Rule, row: Row) -> str:

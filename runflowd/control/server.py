@@ -18,15 +18,17 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from runflowd import __version__
+from runflowd import __version__, deadline
 from runflowd.context import Look
 from runflowd.control.client import MISDIRECTED
-from runflowd.control.desk import Desk
+from runflowd.control.desk import Desk, Outside
 from runflowd.control.reach import short
 from runflowd.control.refusal import CommandRefused
 from runflowd.control.registry import entry
+from runflowd.deadline import NoAnswer
 from runflowd.errors import RunflowdError
 from runflowd.failpoints import reach
+from runflowd.io_guard import Role
 from runflowd.places import control_socket
 from runflowd.web.address import Bound, bind_unix
 from runflowd.web.bodies import BodyRefused, read_body
@@ -99,18 +101,28 @@ class Control:
         handler, context, config = asked.handler(), self._context, self._reloading.config
         daemon = self._about()
 
-        def work(connection: Connection) -> Answer:
+        def work(connection: Connection) -> Answer | Outside:
             return handler(Desk(connection, context.store.path, config, context.clock.wall(), daemon), parameters)
 
         if not asked.writes:
-            return await context.store.read(work)
-        answer = await context.store.write(work)
+            return await self._whole(await context.store.read(work))
+        answer = await self._whole(await context.store.write(work))
         reach("command.recorded")
         log.info("asked for over the control socket", action=f"control.{name}", **_told(parameters))
         for row in await context.store.read(lambda connection: connection.all("to_look_at", limit=MOST_LOOKS)):
             context.looks.add(Look(row["rule"], os.fsdecode(row["folder"])))
         context.bells.ring_all()
         return answer
+
+    async def _whole(self, found: Answer | Outside) -> Answer:
+        """An answer with what folders say, which no other command and no stage waits for. Raises `NoAnswer`."""
+        if not isinstance(found, Outside):
+            return found
+        guard = self._context.io
+        folder = guard.watched(found.rule) if found.role is Role.WATCHED else guard.written(found.rule)
+        with anyio.move_on_after(deadline.ANSWER_WITHIN):
+            return await folder.ask(found.look)
+        raise NoAnswer(found.folder)
 
     async def _reload(self) -> Answer:
         await self._reloading.now()

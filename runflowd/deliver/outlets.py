@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from runflowd.asking import PATIENCE, Asking
+from runflowd import io_guard
 from runflowd.errors import RunflowdError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from runflowd.clock import Clock
     from runflowd.core.model import Rule
+    from runflowd.io_guard import IoGuard
 
 T = TypeVar("T")
 
@@ -37,32 +38,21 @@ class Silent(RunflowdError):
 class Outlets:
     """What the deliveries of each rule still wait for."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, guard: IoGuard, clock: Clock) -> None:
+        self._guard = guard
         self._clock = clock
-        self._asking: dict[str, Asking] = {}
 
     def __repr__(self) -> str:
-        return f"<Outlets, {', '.join(sorted(self.silent())) or 'none'} silent>"
+        return f"<Outlets of {self._guard}>"
 
     async def ask(self, rule: Rule, call: Callable[..., T], *given: object) -> T:
         """Run a blocking call of a rule's delivery. Raises `Silent` instead while earlier ones get no answer."""
-        if self.is_silent(rule.name):
+        folder = self._guard.written(rule)
+        if folder.silent_for(self._clock.now()) >= io_guard.SILENT_AFTER:
             raise Silent(rule.name)
-        return await self._of(rule).ask(call, *given)
+        return await folder.write(call, *given)
 
     async def tidy(self, rule: Rule, call: Callable[[], None]) -> None:
         """Run a blocking call that clears away what a delivery leaves, whatever that was ended by."""
         with anyio.CancelScope(shield=True):
-            await self._of(rule).ask(call)
-
-    def is_silent(self, rule: str) -> bool:
-        """Whether an answer has been owed to a rule for a minute. To be asked every few seconds."""
-        asking = self._asking.get(rule)
-        return asking is not None and asking.silent_for(self._clock.now()) >= PATIENCE
-
-    def silent(self) -> set[str]:
-        """The rules of which `is_silent` holds."""
-        return {rule for rule in self._asking if self.is_silent(rule)}
-
-    def _of(self, rule: Rule) -> Asking:
-        return self._asking.setdefault(rule.name, Asking(writes=True))
+            await self._guard.written(rule).write(call)

@@ -21,6 +21,7 @@ from runflowd.deliver.outlets import Outlets, Silent
 from runflowd.deliver.verdict import code_of, is_final, undeliverable
 from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE, STORAGE, Trouble, download_scope, output_scope, rule_scope
+from runflowd.io_guard import Abandoned, Role
 from runflowd.snapshot import from_text
 from runflowd.store.batches import Lease
 from runflowd.store.facts import Output, outputs_of
@@ -60,7 +61,7 @@ class Deliver:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._outlets = Outlets(context.clock)
+        self._outlets = Outlets(context.io, context.clock)
         self._delivery = Delivery(context, self._outlets)
         self._closing = Closing(context, self._outlets)
         self.conveyor: Conveyor[Claimed] = Conveyor(
@@ -73,7 +74,7 @@ class Deliver:
             work=self._work,
             give_back=self._give_back,
             pause=self._pause,
-            stuck=lambda claimed: self._outlets.is_silent(claimed.item.rule),
+            stuck=lambda claimed: claimed.item.rule in context.io.slow(Role.WRITTEN),
         )
 
     async def _claim(self, room: int) -> list[Claimed]:
@@ -82,7 +83,7 @@ class Deliver:
         lease = Lease(context.store.owner, context.clock.wall())
         values = {"owner": lease.owner, "now": lease.now, "until": lease.until}
         paused = self._left_alone()
-        for rule in self._outlets.silent():
+        for rule in context.io.silent(Role.WRITTEN):
             await context.incidents.report(_silence(Silent(rule), rule))
 
         def take(connection: Connection) -> list[Claimed]:
@@ -103,7 +104,7 @@ class Deliver:
 
     def _left_alone(self) -> str:
         """The rules for which nothing is claimed now, as a JSON list."""
-        return json.dumps([*self._context.incidents.paused_rules(), *self._outlets.silent()])
+        return json.dumps([*self._context.incidents.paused_rules(), *self._context.io.slow(Role.WRITTEN)])
 
     async def _work(self, claimed: Claimed) -> None:
         item, rule = claimed.item, self._rule_of(claimed)
@@ -220,8 +221,8 @@ def _wider_trouble(item: Item, error: Exception) -> Trouble | None:
     """
     if full := of_disk(item.rule, error):
         return full
-    if isinstance(error, Silent):
-        return _silence(error, item.rule)
+    if isinstance(error, Silent | Abandoned):
+        return _silence(Silent(item.rule), item.rule)
     if isinstance(error, files.FileTrouble):
         remedy = error.advice or "Mend the folder; delivery goes on by itself then"
         return Trouble(output_scope(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)

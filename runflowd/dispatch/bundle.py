@@ -9,8 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-import anyio.to_thread
-
 from runflowd import files
 from runflowd.core.model import MAX_UPLOAD_BYTES
 from runflowd.errors import RunflowdError
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from runflowd.core.model import Stat
+    from runflowd.dispatch.content import Ask
 
 MIME = "application/zip"
 
@@ -66,13 +65,13 @@ def of_packing(rule: str, error: Exception) -> Trouble | None:
 
 
 @asynccontextmanager
-async def packed(parts: tuple[Part, ...]) -> AsyncIterator[IO[bytes]]:
-    """The archive as an open temporary file without a name, positioned at its end.
+async def packed(parts: tuple[Part, ...], ask: Ask) -> AsyncIterator[IO[bytes]]:
+    """The archive as an open temporary file without a name, positioned at its end; `ask` makes the calls to folders.
 
     Raises `files.Changed` when a part is no longer what was hashed, `NotPacked` when there is no room for it.
     """
     try:
-        archive = await anyio.to_thread.run_sync(_pack, parts)
+        archive = await ask(_pack, parts)
     except OSError as trouble:
         raise NotPacked(trouble) from trouble
     try:

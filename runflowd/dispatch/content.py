@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio.to_thread
 
@@ -13,11 +15,13 @@ from runflowd.core.recipe import FileFacts
 from runflowd.dispatch.bundle import MIME, Part, key_of, packed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Generator
     from contextlib import AbstractAsyncContextManager
 
     from runflowd.core.model import Reference, Stat
     from runflowd.store.items import Item
+
+T = TypeVar("T")
 
 PIECE = 256 * 1024
 
@@ -30,9 +34,17 @@ class Body:
     chunks: Callable[[], AsyncIterator[bytes]]
 
 
-class Content(Protocol):
-    """Something the service is to hold once: `key` names its bytes, `name` is for people."""
+class Ask(Protocol):
+    """Runs a blocking call where it holds up nobody else."""
 
+    async def __call__(self, call: Callable[..., T], *given: object) -> T: ...
+
+
+class Content(Protocol):
+    """Something the service is to hold once: `key` names its bytes, `root` where they lie, `name` is for people."""
+
+    @property
+    def root(self) -> str: ...
     @property
     def key(self) -> str: ...
     @property
@@ -40,8 +52,11 @@ class Content(Protocol):
     @property
     def mime(self) -> str: ...
 
-    def opened(self) -> AbstractAsyncContextManager[Body]:
-        """Make the bytes ready. Raises `FileTrouble`, `Changed` above all."""
+    def look(self) -> None:
+        """Ask the disk for what is to be read; that it answers is what counts. Blocking. Raises `FileTrouble`."""
+
+    def opened(self, ask: Ask) -> AbstractAsyncContextManager[Body]:
+        """Make the bytes ready; `ask` makes the calls to users' folders. Raises `FileTrouble`, `Changed` above all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +73,48 @@ class FileContent:
     def name(self) -> str:
         return FileFacts(self.path).value("file.name")[:500]
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Body]:
-        yield Body(self.stat.size, self._chunks)
+    def look(self) -> None:
+        files.stat(self.root, self.path)
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        reading = files.read_chunks(self.root, self.path, self.stat, sha256=self.key)
+    @asynccontextmanager
+    async def opened(self, ask: Ask) -> AsyncIterator[Body]:
+        yield Body(self.stat.size, partial(self._chunks, ask))
+
+    async def _chunks(self, ask: Ask) -> AsyncIterator[bytes]:
+        reading = _Reading(files.read_chunks(self.root, self.path, self.stat, sha256=self.key))
         left = self.stat.size
         try:
-            while left and (chunk := await anyio.to_thread.run_sync(next, reading, b"")):
+            while left and (chunk := await ask(reading.next)):
                 left -= len(chunk)
                 yield chunk
         finally:
             reading.close()
+
+
+class _Reading:
+    """Pieces of a file, read on whatever thread; one that is left in the middle of a read ends with that."""
+
+    def __init__(self, pieces: Generator[bytes, None, None]) -> None:
+        self._pieces = pieces
+        self._at_work = threading.Lock()
+        self._closed = False
+
+    def next(self) -> bytes:
+        """The next piece, b"" at the end. Blocking."""
+        with self._at_work:
+            piece = next(self._pieces, b"")
+            if self._closed:
+                self._pieces.close()
+            return piece
+
+    def close(self) -> None:
+        """Read no more; whoever reads now closes the file."""
+        self._closed = True
+        if self._at_work.acquire(blocking=False):
+            try:
+                self._pieces.close()
+            finally:
+                self._at_work.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +126,20 @@ class Bundle:
     name: str = "bundle.zip"
 
     @property
+    def root(self) -> str:
+        return self.parts[0].root
+
+    @property
     def key(self) -> str:
         return key_of(self.parts)
 
+    def look(self) -> None:
+        for part in self.parts:
+            files.stat(part.root, part.path)
+
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Body]:
-        async with packed(self.parts) as archive:
+    async def opened(self, ask: Ask) -> AsyncIterator[Body]:
+        async with packed(self.parts, ask) as archive:
             size = archive.tell()
 
             async def chunks() -> AsyncIterator[bytes]:

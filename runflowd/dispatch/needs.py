@@ -27,18 +27,18 @@ class Needs:
     """What the items of one batch need. `snapshot` is the rule text they were sealed with."""
 
     def __init__(self, snapshot: str) -> None:
-        self._rule = from_text(snapshot)
+        self.rule = from_text(snapshot)
         self._references = {name: of_reference(reference) for name, reference in references_from(snapshot).items()}
 
     @property
     def model(self) -> str:
         """The model that is to be bought from."""
-        return self._rule.model
+        return self.rule.model
 
     @property
     def by_reference(self) -> bool:
         """Whether the rule asks for names of uploads in the place of links."""
-        return self._rule.links is InputLinks.ASSET
+        return self.rule.links is InputLinks.ASSET
 
     def shared(self, items: list[Item]) -> dict[str, Content]:
         """By symbol, the reference files that any item wants an address of."""
@@ -51,7 +51,7 @@ class Needs:
         used = symbols(item.input)
         found: dict[str, Content] = {}
         if FILE_URL in used:
-            found[FILE_URL] = of_item(self._rule.watch, item)
+            found[FILE_URL] = of_item(self.rule.watch, item)
         if ZIP_URL in used:
             found[ZIP_URL] = self._bundle(item)
         return found
@@ -66,7 +66,7 @@ class Needs:
     def _bundle(self, item: Item) -> Bundle:
         names = self.names(item)
         wanted = references_in({symbol for symbol in symbols(item.input) if symbol.startswith("zip.files.")})
-        parts = [part_of(names[ZIP_FILE], of_item(self._rule.watch, item))]
+        parts = [part_of(names[ZIP_FILE], of_item(self.rule.watch, item))]
         parts += [part_of(names[f"zip.files.{name}"], self._references[name]) for name in sorted(wanted)]
         if too_large(tuple(parts)):
             raise BundleTooLarge(item)

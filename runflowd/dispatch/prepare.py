@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runflowd.core.model import Json
     from runflowd.dispatch.content import Content
     from runflowd.dispatch.upload import Link
+    from runflowd.io_guard import FolderIo
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
 
@@ -63,9 +64,10 @@ class Preparing:
 
     async def _prepare(self, batch: Batch, snapshot: str, items: list[Item]) -> list[Prepared]:
         needs = Needs(snapshot)
+        folder = self._context.io.watched(needs.rule)
         by_reference = needs.by_reference and await self._takes_references(needs.model)
         try:
-            shared = await self._upload_shared(needs.shared(items), items, by_reference=by_reference)
+            shared = await self._upload_shared(needs.shared(items), items, folder, by_reference=by_reference)
         except files.FileTrouble as trouble:
             for item in items:
                 await self._set_free(batch, item, trouble)
@@ -84,7 +86,7 @@ class Preparing:
         self, batch: Batch, needs: Needs, shared: dict[str, Link], items: list[Item], *, by_reference: bool
     ) -> list[Prepared]:
         """Upload what is of each item alone, many at once; raise the first trouble that concerns them all."""
-        own = {item.id: needs.own(item) for item in items}
+        own, folder = {item.id: needs.own(item) for item in items}, self._context.io.watched(needs.rule)
         known = await self._uploads.known(content for found in own.values() for content in found.values())
         prepared: dict[int, Prepared] = {}
         troubles: list[ApiError | NotPacked] = []
@@ -103,6 +105,7 @@ class Preparing:
                     links[symbol] = await self._uploads.link_of(
                         content,
                         known.get(content.key),
+                        folder,
                         unreadable=item.resent,
                         by_reference=by_reference and not item.resent,
                     )
@@ -132,7 +135,7 @@ class Preparing:
             troubles.append(trouble)
 
     async def _upload_shared(
-        self, contents: dict[str, Content], items: list[Item], *, by_reference: bool
+        self, contents: dict[str, Content], items: list[Item], folder: FolderIo, *, by_reference: bool
     ) -> dict[str, Link]:
         """Links to the reference files, uploaded once for all items."""
         known = await self._uploads.known(contents.values()) if contents else {}
@@ -140,7 +143,7 @@ class Preparing:
         by_reference = by_reference and not unreadable
         return {
             symbol: await self._uploads.link_of(
-                content, known.get(content.key), unreadable=unreadable, by_reference=by_reference
+                content, known.get(content.key), folder, unreadable=unreadable, by_reference=by_reference
             )
             for symbol, content in contents.items()
         }

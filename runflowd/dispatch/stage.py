@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
 import structlog
 
 from runflowd import files
@@ -23,6 +22,7 @@ from runflowd.dispatch.resending import Resending
 from runflowd.dispatch.runs import SingleRuns, part
 from runflowd.failpoints import reach
 from runflowd.incidents import CREDIT, SERVICE, STORAGE, rule_scope
+from runflowd.io_guard import Role
 from runflowd.snapshot import from_text, sends_the_same
 from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, put_back, release, split_batch, submit
 from runflowd.store.history import items_held, record_try
@@ -74,6 +74,7 @@ class Dispatch:
             work=self._carry_on,
             give_back=self._give_back,
             pause=self._pause,
+            stuck=lambda batch: batch.rule in context.io.slow(*Role),
         )
 
     async def _claim(self, room: int) -> list[Batch]:
@@ -90,8 +91,8 @@ class Dispatch:
         return claimed
 
     def _paused(self) -> list[str]:
-        """The rules of which nothing is to be begun: before their next probe, and while it is under way."""
-        return [*self._context.incidents.paused_rules(), *self._probes]
+        """The rules of which nothing is to be begun: before and during a probe, and while a folder owes an answer."""
+        return [*self._context.incidents.paused_rules(), *self._probes, *self._context.io.slow(*Role)]
 
     async def _pause(self) -> float:
         context = self._context
@@ -105,6 +106,11 @@ class Dispatch:
         finally:
             self._probes.discard(batch.rule)
         self._failures.pop(batch.id, None)
+
+    async def _require_space(self, snapshot: str) -> None:
+        """Raise NoSpace when results could not be kept. Other trouble with the folder is delivery's to tell."""
+        rule = from_text(snapshot)
+        await self._context.io.written(rule).ask(_require_space, rule.output, self._context.limits.free_space)
 
     async def _work(self, batch: Batch) -> None:
         items, purchases, snapshot = await self._context.store.read(lambda connection: _load(connection, batch))
@@ -120,7 +126,7 @@ class Dispatch:
         if intent is not None and await self._is_settled(batch, intent, items):
             return
         if intent is None:
-            await anyio.to_thread.run_sync(_require_space, snapshot, self._context.limits.free_space)
+            await self._require_space(snapshot)
             wording = await self._wording(batch, purchases)
             if wording.shape is Shape.RUN:
                 await self._submit_runs(batch, snapshot, items, purchases)
@@ -334,10 +340,9 @@ def _load(connection: Connection, batch: Batch) -> tuple[list[Item], list[Purcha
     return items, purchases_of_batch(connection, batch.id), _snapshot(connection, batch)
 
 
-def _require_space(snapshot: str, floor: int) -> None:
-    """Raise NoSpace when results could not be kept. Other trouble with the folder is delivery's to tell."""
+def _require_space(output: str, floor: int) -> None:
     try:
-        files.require_space(from_text(snapshot).output, floor)
+        files.require_space(output, floor)
     except files.NoSpace:
         raise
     except files.FileTrouble:

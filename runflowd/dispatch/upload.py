@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 import anyio
 
 from runflowd.api.errors import Expired, NotFound, Rejected
 from runflowd.core.links import REFERENCE, ages, is_fresh
+from runflowd.dispatch.reads import READ_WITHIN, Reads, Stalled
 from runflowd.failpoints import reach
 from runflowd.store.facts import UploadedAsset, find_asset, save_asset
 from runflowd.store.links import learn_life, link_life
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from runflowd.api.values import Asset
     from runflowd.context import Context
     from runflowd.dispatch.content import Body, Content
+    from runflowd.io_guard import FolderIo
     from runflowd.store import Connection
 
 _PAUSES = (0.25, 0.75)
@@ -48,15 +51,21 @@ class Uploads:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._room = anyio.CapacityLimiter(context.limits.uploads)
-        self._under_way: dict[tuple[str, str], anyio.Lock] = {}
+        self._under_way: dict[tuple[str, str, str], anyio.Lock] = {}
 
     async def link_of(
-        self, content: Content, known: UploadedAsset | None, *, unreadable: int = 0, by_reference: bool = False
+        self,
+        content: Content,
+        known: UploadedAsset | None,
+        folder: FolderIo,
+        *,
+        unreadable: int = 0,
+        by_reference: bool = False,
     ) -> Link:
         """A link to a content at the service, or with `by_reference` its name there, uploading it if need be.
 
-        `known` is what the service was given before, as `Uploads.known` found it; `unreadable` how often the service
-        could not read it: first the link is to blame, then the upload.
+        `folder` is where the content lies, `known` what the service was given before, as `Uploads.known` found it;
+        `unreadable` how often the service could not read it: first the link is to blame, then the upload.
         Raises `files.Changed` when a file is no longer what was hashed, another
         `FileTrouble` when it cannot be read, `ApiError` when the service cannot take it.
         """
@@ -67,9 +76,8 @@ class Uploads:
             known = (await self.known([content])).get(content.key, known)
             if known and known.url and not unreadable:
                 return _link(known.asset_id, known.url, known.confirmed_at, by_reference=by_reference)
-            async with self._room:
-                asset = await self._renewed(known) if known and unreadable < 2 else None
-                asset = asset or await self._persistently(content)
+            asset = await self._renewed(known) if known and unreadable < 2 else None
+            asset = asset or await self._from_disk(content, folder)
             # Recording waits for the disk, so it does not keep the next file from the network.
             made_at = await self._save(asset, content.key, content.mime)
         reach("asset.recorded")
@@ -77,8 +85,8 @@ class Uploads:
 
     @asynccontextmanager
     async def _alone(self, content: Content) -> AsyncGenerator[None]:
-        """One upload of a content at a time, as when two rules take the same file."""
-        name = content.key, content.mime
+        """One upload of a content at a time, as when two rules take the same file; another disk is not waited for."""
+        name = content.root, content.key, content.mime
         turn = self._under_way.setdefault(name, anyio.Lock())
         async with turn:
             try:
@@ -113,13 +121,23 @@ class Uploads:
 
     async def _renewed(self, known: UploadedAsset) -> Asset | None:
         try:
-            asset = await self._context.remote.api.asset(known.asset_id)
+            async with self._room:
+                asset = await self._context.remote.api.asset(known.asset_id)
         except NotFound:
             return None
         return asset if asset.url else None
 
-    async def _persistently(self, content: Content) -> Asset:
-        async with content.opened() as body:
+    async def _from_disk(self, content: Content, folder: FolderIo) -> Asset:
+        """Upload what a disk gives. While it does not answer it is waited for without a place and without a request."""
+        for late in count():
+            await folder.ask(content.look)
+            with suppress(Stalled):
+                async with self._room:
+                    return await self._persistently(content, Reads(folder, READ_WITHIN * 2**late))
+        raise AssertionError("it goes on until the disk answers")
+
+    async def _persistently(self, content: Content, reads: Reads) -> Asset:
+        async with content.opened(reads.ask) as body:
             for pause in _PAUSES:
                 try:
                     return await self._upload(content, body)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runflowd.deadline import LOOK_WITHIN, NoAnswer, within
 from runflowd.doctor.findings import Finding, good, note, warning
 from runflowd.files import walk
 from runflowd.filesystems import follows_events, watches_used_up
@@ -55,12 +56,20 @@ def _number(path: Path) -> int | None:
 
 def look_at_watching(rules: Sequence[Rule]) -> list[Finding]:
     """Count the directories, read the limits, and try for one watch more. Blocks as long as the trees are large."""
-    trees = [tree_of(rule) for rule in rules if follows_events(rule)]
+    trees = [tree_of(rule) for rule in rules if _is_watched(rule)]
     found = [finding for tree in trees for finding in judge_tree(tree)]
     needed = sum(tree.directories for tree in trees)
     used_up = watches_used_up()
     found.append(judge_watches(needed, tightest(_WATCHES), used_up=used_up))
     return [*found, judge_instances(tightest(_INSTANCES), refused=used_up is None)]
+
+
+def _is_watched(rule: Rule) -> bool:
+    """Whether events are to tell of changes in a folder; of one that does not answer another look tells."""
+    try:
+        return within(LOOK_WITHIN, rule.watch, follows_events, rule)
+    except NoAnswer:
+        return False
 
 
 def tree_of(rule: Rule) -> Tree:

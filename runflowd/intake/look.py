@@ -6,8 +6,6 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
-
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.intake.left_out import leave_out, remove_notes
@@ -60,7 +58,9 @@ class Looking:
         seen: set[str] = set()
         if shelf.roots is None or shelf.roots.is_strange(start):
             return seen
-        await shelf.outputs.look(outputs_of(shelf.rule, self._context.rules.values()))
+        await shelf.outputs.look(
+            self._context.io.written(shelf.rule), outputs_of(shelf.rule, self._context.rules.values())
+        )
         scan = files.scan_with_identity if shelf.scans is None else shelf.scans.since(since)
         walking = folders_of(shelf, start, deep=deep, scan=scan)
         while page := await self._next_page(shelf, walking):
@@ -117,7 +117,7 @@ class Looking:
 
         failed = [path for path, known in gone.items() if known.state is ItemState.FAILED]
         if failed:
-            await anyio.to_thread.run_sync(remove_notes, shelf.rule.output, failed)
+            await self._context.io.written(shelf.rule).write(remove_notes, shelf.rule.output, failed)
         await self._context.store.write(write)
 
     async def vanished(self, shelf: Shelf, seen: set[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from runflowd import files
 from runflowd.core.chains import downstream
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from runflowd.core.model import Rule
+    from runflowd.io_guard import FolderIo
 
 OUTPUT_INSIDE = "OUTPUT_INSIDE"
 
@@ -35,16 +35,16 @@ class OutputPlaces:
         self._seen: dict[str, tuple[int, int]] = {}
         self._asking = False
 
-    async def look(self, folders: frozenset[str], *, anew: bool = False) -> None:
+    async def look(self, folder: FolderIo, folders: frozenset[str], *, anew: bool = False) -> None:
         """Ask for those that were not there so far, or `anew` for all, unless the last question is still open."""
         if self._asking or not (anew or folders - self._seen.keys()):
             return
-        self._asking = True
         with anyio.move_on_after(WAIT):
-            await anyio.to_thread.run_sync(self.ask, folders, abandon_on_cancel=True)
+            await folder.ask(self.ask, folders)
 
     def ask(self, folders: frozenset[str]) -> None:
         """Ask anew. Blocking; not for two threads at once."""
+        self._asking = True
         try:
             found = {folder: files.root_identity(folder) for folder in folders}
         finally:

@@ -6,16 +6,19 @@ records nothing. Memory does not grow with the number of files.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from runflowd import files
+from runflowd import deadline, files
 from runflowd.core.chains import downstream, makers
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.core.settle import Gone, Settled
+from runflowd.deadline import NoAnswer, within
 from runflowd.errors import ConfigError
 from runflowd.intake.accept import PAGE, arrival
 from runflowd.intake.first_sight import Sight, sight_of
@@ -26,6 +29,7 @@ from runflowd.intake.reading import Good, Refused, Unfinished, look_at, read_all
 from runflowd.intake.references import read_references
 from runflowd.intake.roots import doubtful, judged, samples_of, strangeness, survey
 from runflowd.intake.shelf import Shelf
+from runflowd.io_guard import FolderIo
 from runflowd.store.arrivals import foresee, foresee_again
 from runflowd.store.items import item_by_id, known_in_folder
 from runflowd.store.own_results import OWN_RESULT, own_result
@@ -123,10 +127,16 @@ class Planning:
 
     def of(self, rule: Rule) -> Iterator[Planned]:
         """Every file below the watched folder of a rule."""
-        shelf = Shelf.of(rule)
+        shelf = Shelf.of(rule, FolderIo())
         try:
+            for folder in (rule.watch, rule.output):
+                within(deadline.ANSWER_WITHIN, folder, os.path.lexists, folder)
             shelf.roots = self._roots(shelf)
-            shelf.outputs.ask(outputs_of(rule, self._rules))
+            with suppress(NoAnswer):  # somebody else's output; nothing of it is met here then
+                within(deadline.ANSWER_WITHIN, rule.output, shelf.outputs.ask, outputs_of(rule, self._rules))
+        except NoAnswer as silence:
+            yield Planned("/", Fate.WAIT, 0, "WATCH_SILENT", str(silence))
+            return
         except files.FileTrouble:
             if makers(self._rules, rule) and not roots_of(self._connection, rule.name).folders:
                 return  # it is made for the first result of another rule

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.rules import BAD_OVERRIDE
@@ -16,9 +16,12 @@ from runflowd.store.items import item_from
 
 if TYPE_CHECKING:
     from runflowd.context import Context
+    from runflowd.core.model import Json, Rule
     from runflowd.intake.shelf import Shelf
     from runflowd.store import Connection
     from runflowd.store.items import Item
+
+Found: TypeAlias = "dict[str, Json] | ConfigError | FileTrouble"
 
 PAGE = 500
 
@@ -26,52 +29,76 @@ PAGE = 500
 async def refresh_ready(context: Context, shelf: Shelf) -> None:
     """Word every unsealed item of the rule anew; dispatch puts those back that were sealed and not bought.
 
-    An item reworded may set free another that followed it, so this goes on until none is left.
+    An item reworded may set free another that followed it, so this goes on until none is left. What folders
+    override is read beforehand: no transaction waits for a share.
     """
-
-    def page(connection: Connection) -> int:
-        rows = connection.all("ready_of_rule", rule=shelf.rule.name, snapshot=shelf.snapshot, limit=PAGE)
-        for row in rows:
-            _reword(connection, shelf, item_from(row), context.clock.wall())
-        return len(rows)
-
-    while await context.store.write(page):
-        pass
+    while items := await context.store.read(lambda connection: _page(connection, shelf)):
+        folders = {_folder(item) for item in items if shelf.matcher.matches(item.path)}
+        found = await shelf.asking.ask(_overrides, shelf.rule, folders)
+        await context.store.write(partial(_reword_all, shelf=shelf, found=found, now=context.clock.wall()))
     await _retry_refused(context, shelf)
 
 
 async def _retry_refused(context: Context, shelf: Shelf) -> None:
     """Buy what the service refused as the rule was, and never sold, as the rule is now, where that differs."""
-
-    def page(connection: Connection) -> int:
-        rows = connection.all("refused_of_rule", rule=shelf.rule.name, snapshot=shelf.snapshot, after=after, limit=PAGE)
-        for row in rows:
-            _retry(connection, shelf, item_from(row), row["recipe"], context.clock.wall())
-        return rows[-1]["id"] if rows else 0
-
     after = 0
-    while after := await context.store.write(page):
-        pass
+    while rows := await context.store.read(partial(_refused, shelf=shelf, after=after)):
+        folders = {_folder(item) for item, _ in rows if shelf.matcher.matches(item.path)}
+        found = await shelf.asking.ask(_overrides, shelf.rule, folders)
+        now = context.clock.wall()
+        await context.store.write(partial(_retry_all, shelf=shelf, after=after, found=found, now=now))
+        after = rows[-1][0].id
 
 
-def _retry(connection: Connection, shelf: Shelf, item: Item, recipe: str, now: float) -> None:
-    if not shelf.matcher.matches(item.path):
-        return
-    with suppress(ConfigError, FileTrouble):
-        overrides = Overrides(shelf.rule).of(item.path.rpartition("/")[0])
+def _refused(connection: Connection, shelf: Shelf, after: int) -> list[tuple[Item, str]]:
+    rows = connection.all("refused_of_rule", rule=shelf.rule.name, snapshot=shelf.snapshot, after=after, limit=PAGE)
+    return [(item_from(row), row["recipe"]) for row in rows]
+
+
+def _retry_all(connection: Connection, shelf: Shelf, after: int, found: dict[str, Found], now: float) -> None:
+    for item, recipe in _refused(connection, shelf, after):
+        overrides = found.get(_folder(item))
+        if not isinstance(overrides, dict) or not shelf.matcher.matches(item.path):
+            continue
         anew = arrival(shelf, item.path, item.stat, item.content or "", item.mime, overrides)
         if anew.recipe != recipe:
             arrive_again(connection, item, anew, now)
 
 
-def _reword(connection: Connection, shelf: Shelf, item: Item, now: float) -> None:
-    if not shelf.matcher.matches(item.path):
-        drop_ready(connection, item.id, now)
-        return
+def _page(connection: Connection, shelf: Shelf) -> list[Item]:
+    rows = connection.all("ready_of_rule", rule=shelf.rule.name, snapshot=shelf.snapshot, limit=PAGE)
+    return [item_from(row) for row in rows]
+
+
+def _folder(item: Item) -> str:
+    return item.path.rpartition("/")[0]
+
+
+def _overrides(rule: Rule, folders: set[str]) -> dict[str, Found]:
+    """What each folder overrides, or why that cannot be known. Blocking."""
+    overrides = Overrides(rule)
+    return {folder: _read(overrides, folder) for folder in folders}
+
+
+def _read(overrides: Overrides, folder: str) -> Found:
     try:
-        overrides = Overrides(shelf.rule).of(item.path.rpartition("/")[0])
+        return overrides.of(folder)
     except (ConfigError, FileTrouble) as mistake:
-        set_aside(connection, item.rule, item.path, item.stat, ItemState.WAITING, BAD_OVERRIDE, str(mistake), now)
+        return mistake
+
+
+def _reword_all(connection: Connection, shelf: Shelf, found: dict[str, Found], now: float) -> None:
+    """Word those anew that are still to be; one whose folder was not read comes with the next page."""
+    for item in _page(connection, shelf):
+        if not shelf.matcher.matches(item.path):
+            drop_ready(connection, item.id, now)
+        elif _folder(item) in found:
+            _reword(connection, shelf, item, found[_folder(item)], now)
+
+
+def _reword(connection: Connection, shelf: Shelf, item: Item, found: Found, now: float) -> None:
+    if isinstance(found, Exception):
+        set_aside(connection, item.rule, item.path, item.stat, ItemState.WAITING, BAD_OVERRIDE, str(found), now)
         return
-    anew = arrival(shelf, item.path, item.stat, item.content or "", item.mime, overrides)
+    anew = arrival(shelf, item.path, item.stat, item.content or "", item.mime, found)
     arrive_again(connection, item, anew, now)

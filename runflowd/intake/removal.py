@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
 import structlog
 
 from runflowd import files
@@ -49,7 +48,7 @@ async def _remove_of(context: Context, rule: Rule, items: list[Item]) -> None:
     for item in items:
         for output in await context.store.read(partial(outputs_of, item=item.id)):
             try:
-                removed = await anyio.to_thread.run_sync(_remove, output)
+                removed = await context.io.written(rule).write(_remove, output)
             except files.FileTrouble as trouble:
                 log.warning(str(trouble), action="output.stuck", rule=rule.name)
                 continue  # it stays on record, and the next sweep tries again

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runflowd.asking import Asking
 from runflowd.core.missed import Suspects
 from runflowd.core.rules import Matcher
 from runflowd.core.settle import Settling
-from runflowd.filesystems import follows_events
 from runflowd.intake.output_places import OutputPlaces
 
 if TYPE_CHECKING:
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from runflowd.context import Look
     from runflowd.core.model import Reference, Rule
     from runflowd.files import FileTrouble, SharedScans
+    from runflowd.io_guard import FolderIo
     from runflowd.store.roots import Roots
 
 TRACKED = 20_000
@@ -34,6 +33,7 @@ RESTLESS_AFTER = 30
 class Shelf:
     """One rule's matcher, its tracker of restless files, and when its folder is swept next.
 
+    `by_events` says whether the kernel tells of changes, once `placed` says that this is known.
     `snapshot` names the rule text, references included, that items are accepted under; `reworded` says
     that it changed, and what waits must be worded anew. Not `opened`, nothing is looked at: first it is
     settled whether what lies there is left out; nor without `roots`, the folders recognised by the last sweep.
@@ -48,10 +48,12 @@ class Shelf:
     """
 
     rule: Rule
+    asking: FolderIo
     matcher: Matcher
     settling: Settling
-    by_events: bool
     suspects: Suspects
+    by_events: bool = False
+    placed: bool = False
     sweep_due: float = 0.0
     sweeping: bool = False
     swept: bool = False
@@ -76,12 +78,11 @@ class Shelf:
     scans: SharedScans | None = None
     sweep_since: int = 0
     look_since: int = 0
-    asking: Asking = field(default_factory=Asking)
 
     @classmethod
-    def of(cls, rule: Rule) -> Self:
-        """The shelf of a rule that was just loaded. Looks at the file system: call from a worker thread."""
-        return cls(rule, Matcher(rule), _settling(rule), follows_events(rule), Suspects(rule.settle))
+    def of(cls, rule: Rule, asking: FolderIo) -> Self:
+        """The shelf of a rule that was just loaded; `asking` is how its folder is spoken to."""
+        return cls(rule, asking, Matcher(rule), _settling(rule), Suspects(rule.settle))
 
     def lose(self) -> None:
         """The folder is not the one that it was: what was seen in it is forgotten, and a sweep asks who it is."""

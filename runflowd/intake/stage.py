@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 import structlog
 
 from runflowd.bell import Bell
@@ -14,7 +13,8 @@ from runflowd.core.chains import own_outputs
 from runflowd.core.undeliverable import recipe_of
 from runflowd.errors import StoreError
 from runflowd.files import SharedScans
-from runflowd.intake.accept import READERS, Accepting
+from runflowd.filesystems import follows_events
+from runflowd.intake.accept import Accepting
 from runflowd.intake.hints import Hints
 from runflowd.intake.look import Looking
 from runflowd.intake.references import follow_references
@@ -40,10 +40,6 @@ TURN = 1.0
 STORE_PAUSE = 5.0
 """Seconds until what could not be written or read is tried again."""
 
-THREADS, THREADS_PER_RULE = 40, READERS + 2
-"""Worker threads for all, and those that a rule may hold when its folder does not answer: readers, a look, a sweep.
-Its deliveries may hold as many as there are at a time."""
-
 REFERENCE_LOOK = 5.0
 """Seconds between two looks for a reference file that is not there."""
 
@@ -64,6 +60,9 @@ class Intake:
         self._shelves: dict[str, Shelf] = {}
         self._rules: dict[str, Rule] | None = None
         self._attended = Bell()
+        self._placed = Bell()
+        self._armed = Bell()
+        self._auditing = False
         self._stopping = False
         self._rebuild_due = 0.0
         self.watcher: Watcher | None = None
@@ -77,11 +76,11 @@ class Intake:
 
     @property
     def idle(self) -> bool:
-        """Whether every folder was swept and no file is waiting for rest; for `sync`."""
+        """Whether every folder that answers was swept and no file is waiting for rest; for `sync`."""
         return (
             self._rules is self._context.rules
             and not self._context.looks
-            and all(shelf.idle for shelf in self._shelves.values())
+            and all(shelf.idle or shelf.asking.told for shelf in self._shelves.values())
         )
 
     @property
@@ -94,7 +93,8 @@ class Intake:
         async with Watcher() as watcher, anyio.create_task_group() as group:
             if watch:
                 self.watcher = watcher
-                group.start_soon(self._listen, watcher)
+                group.start_soon(self._listen, watcher, group)
+                group.start_soon(self._arm, watcher)
             while not self._stopping:
                 self._context.beat("intake")
                 try:
@@ -107,7 +107,7 @@ class Intake:
 
     async def _turn(self, group: TaskGroup) -> float:
         if self._rules is not self._context.rules:
-            await self._follow_rules()
+            await self._follow_rules(group)
         await self._hints.deal(self._shelves)
         now = self._context.clock.now()
         due = {shelf.rule.watch for shelf in self._shelves.values() if not shelf.sweeping and shelf.sweep_due <= now}
@@ -118,7 +118,7 @@ class Intake:
                 shelf.hears, shelf.deaf, shelf.again = self._hears(shelf), False, False
                 group.start_soon(self._sweeping.sweep, shelf)
         more = await self._attend_all(group)
-        await self._tell_missed(now)
+        self._tell_missed(now, group)
         await self._sealing.turn(list(self._shelves.values()))
         return 0.0 if more else self._nap()
 
@@ -174,7 +174,7 @@ class Intake:
             and not any(trouble.path in {"", shelf.rule.watch} for trouble in watcher.troubles)
         )
 
-    async def _tell_missed(self, now: float) -> None:
+    def _tell_missed(self, now: float, group: TaskGroup) -> None:
         """Count the files that no event told of, and start the watcher anew: it may be deaf without knowing."""
         if self._context.looks:
             return  # what is still to be looked at may be what an event told of
@@ -190,7 +190,7 @@ class Intake:
             )
             if self.watcher is not None and now >= self._rebuild_due:
                 self._rebuild_due = now + REBUILD_PAUSE
-                await self.watcher.rebuild()
+                group.start_soon(self.watcher.rebuild)
 
     def _nap(self) -> float:
         """Seconds until something is due by itself. Whoever is late rings when done."""
@@ -206,25 +206,50 @@ class Intake:
         now = self._context.clock.now()
         return min(LONGEST_NAP, max(0.0, min((deadline - now for deadline in deadlines), default=LONGEST_NAP)))
 
-    async def _follow_rules(self) -> None:
-        """The configuration was swapped: rules that stayed the same keep what they know."""
+    async def _follow_rules(self, group: TaskGroup) -> None:
+        """The configuration was swapped: rules that stayed the same keep what they know.
+
+        How a new one is watched is asked of its folder, which may not answer: then the others go on without it.
+        """
         rules = self._context.rules
         for name in self._shelves.keys() - rules.keys():
             del self._shelves[name]
         for name, rule in rules.items():
             if name not in self._shelves or self._shelves[name].rule != rule:
-                self._shelves[name] = await anyio.to_thread.run_sync(Shelf.of, rule)
+                self._shelves[name] = Shelf.of(rule, self._context.io.watched(rule))
+                group.start_soon(self._place, self._shelves[name])
         for shelf in self._shelves.values():
             shared = [each.scans for each in self._shelves.values() if each.rule.watch == shelf.rule.watch]
             shelf.scans = next(filter(None, shared), SharedScans()) if len(shared) > 1 else None
         self._rules = rules
         await self._resume_edited(rules)
-        # What hangs keeps its threads; the others, and the state file, need some as well.
-        per_rule = THREADS_PER_RULE + self._context.limits.downloads
-        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS + per_rule * len(rules)
-        if self.watcher is not None:
-            roots = [shelf.rule.watch for shelf in self._shelves.values() if shelf.by_events]
-            await self.watcher.set_roots(roots, ignore=own_outputs(rules.values()))
+        self._placed.ring()
+        with anyio.move_on_after(TURN):
+            while self._unarmed():
+                await self._armed.wait(TURN)
+
+    def _unarmed(self) -> bool:
+        """Whether a rule is not watched yet as it is to be."""
+        roots = self._by_events()
+        watched = roots if self.watcher is None else self.watcher.roots
+        return roots != watched or not all(shelf.placed for shelf in self._shelves.values())
+
+    def _by_events(self) -> frozenset[str]:
+        return frozenset(shelf.rule.watch for shelf in self._shelves.values() if shelf.by_events)
+
+    async def _place(self, shelf: Shelf) -> None:
+        """Find out whether events tell of changes in a rule's folder; until it answers, it is swept."""
+        shelf.by_events = await shelf.asking.ask(follows_events, shelf.rule)
+        shelf.placed = True
+        self._placed.ring()
+        self._armed.ring()
+
+    async def _arm(self, watcher: Watcher) -> None:
+        """Watch the folders that events tell of, as often as those become others."""
+        while True:
+            if await self._placed.wait(LONGEST_NAP):
+                await watcher.set_roots(self._by_events(), ignore=own_outputs(self._context.rules.values()))
+                self._armed.ring()
 
     async def _resume_edited(self, rules: Mapping[str, Rule]) -> None:
         """A rule that was stopped for what it bought goes on once it buys something else."""
@@ -244,14 +269,22 @@ class Intake:
             await refresh_ready(self._context, shelf)
         return True
 
-    async def _listen(self, watcher: Watcher) -> None:
-        """Turn what the watcher noticed into looks. Its own ills are facts to sweep on."""
+    async def _listen(self, watcher: Watcher, group: TaskGroup) -> None:
+        """Turn what the watcher noticed into looks, and let it look after itself meanwhile."""
         while True:
             changes = await watcher.wait(LONGEST_NAP)
             self._hints.note(changes, self._shelves)
-            for trouble in await watcher.audit():
-                log.warning(trouble.message, action="watch.trouble", ill=trouble.ill, path=trouble.path)
+            if not self._auditing:
+                self._auditing = True
+                group.start_soon(self._audit, watcher)
             self._context.bells.intake.ring()
+
+    async def _audit(self, watcher: Watcher) -> None:
+        """Its own ills are facts to sweep on. A root that does not answer is waited for here, and by no hint."""
+        for trouble in await watcher.audit():
+            log.warning(trouble.message, action="watch.trouble", ill=trouble.ill, path=trouble.path)
+        self._auditing = False
+        self._context.bells.intake.ring()
 
     async def _accept(self, shelf: Shelf) -> int:
         if not await self._worded(shelf):

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd import files
-from runflowd.asking import PATIENCE
+from runflowd import files, io_guard
 from runflowd.core.chains import makers
 from runflowd.errors import StoreError
 from runflowd.incidents import Trouble, watch_scope
@@ -38,7 +37,8 @@ class Sweeping:
         """Look at the whole tree once, and say when to do so again."""
         started = self._context.clock.now()
         shelf.overflowed = False
-        await shelf.outputs.look(outputs_of(shelf.rule, self._context.rules.values()), anew=True)
+        outputs = outputs_of(shelf.rule, self._context.rules.values())
+        await shelf.outputs.look(self._context.io.written(shelf.rule), outputs, anew=True)
         try:
             if await self._recognised(shelf):
                 await self._look(shelf)
@@ -151,7 +151,7 @@ class Sweeping:
 async def tell_silence(context: Context, shelf: Shelf) -> None:
     """A folder that does not answer is an incident of its rule; the other rules go on."""
     rule, scope = shelf.rule, watch_scope(shelf.rule.name)
-    silent = shelf.asking.silent_for(context.clock.now()) >= PATIENCE
+    silent = shelf.asking.silent_for(context.clock.now()) >= io_guard.SILENT_AFTER
     if silent:
         sentence = f"rule {rule.name}: the watched folder {rule.watch} does not answer"
         remedy = "Mend the server or the network behind it; the rule goes on by itself then, the others do meanwhile"

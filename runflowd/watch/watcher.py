@@ -6,7 +6,7 @@ import errno
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 import anyio.from_thread
@@ -21,11 +21,17 @@ from runflowd.watch.ills import Ill, Trouble, instances_message, limit_message, 
 from runflowd.watch.observing import OVERFLOWS, WANTED, Handler, is_alive, started
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from watchdog.observers.api import ObservedWatch
     from watchdog.observers.inotify import InotifyObserver
+
+
+T = TypeVar("T")
+
+_STOP_WITHIN = 3.0
+"""Seconds for which the end waits for the library's threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +42,28 @@ class _Armed:
     identity: tuple[int, int]
 
 
+async def _on_thread(call: Callable[[], T]) -> T:
+    """Run a blocking call; whoever is cancelled does not wait, for a folder may never answer."""
+    return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+
+
 class Watcher:
     """Watches root folders with everything beneath. Use with `async with`, on any anyio backend.
 
     Args:
         limit: Most hints kept between two waits; more become "sweep everything".
+        deep: Whether what is beneath the roots is watched, too.
     """
 
-    def __init__(self, *, limit: int = 4096) -> None:
+    def __init__(self, *, limit: int = 4096, deep: bool = True) -> None:
+        self._deep = deep
         self._dirty = Dirty(limit)
         self._event = anyio.Event()
         self._token: anyio.lowlevel.EventLoopToken | None = None
         self._turn = anyio.Lock()
         self._observer: InotifyObserver | None = None
         self._roots: frozenset[str] = frozenset()
+        self._tried: frozenset[str] = frozenset()
         self._ignore: frozenset[str] = frozenset()
         self._armed: dict[str, _Armed] = {}
         self._troubles: dict[tuple[Ill, str], Trouble] = {}
@@ -67,8 +81,8 @@ class Watcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._stop)
+        with anyio.move_on_after(_STOP_WITHIN, shield=True):  # a folder that does not answer may hold its thread
+            await _on_thread(self._stop)
         OVERFLOWS.detach(self._on_overflow)
 
     @property
@@ -80,6 +94,11 @@ class Watcher:
     def watched(self) -> frozenset[str]:
         """The roots that events come from; the others must be swept often."""
         return frozenset(self._armed)
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """The folders that it was told to watch, and has tried to."""
+        return self._tried
 
     @property
     def overflows(self) -> int:
@@ -96,9 +115,10 @@ class Watcher:
             ignored = frozenset(ignore)
             if ignored != self._ignore:
                 self._ignore = ignored
-                await anyio.to_thread.run_sync(self._stop)
+                await _on_thread(self._stop)
             self._roots = frozenset(roots)
-            await anyio.to_thread.run_sync(self._arm_all)
+            await _on_thread(self._arm_all)
+            self._tried = self._roots
 
     async def rebuild(self) -> None:
         """Start the observer anew, as when events are missed for no reason that `audit` knows.
@@ -106,8 +126,8 @@ class Watcher:
         Every root comes up as a tree in the next `wait`.
         """
         async with self._turn:
-            await anyio.to_thread.run_sync(self._stop)
-            await anyio.to_thread.run_sync(self._arm_all)
+            await _on_thread(self._stop)
+            await _on_thread(self._arm_all)
 
     async def wait(self, timeout: float) -> Changes:  # noqa: ASYNC109  a deadline is half of this call's purpose
         """Wait for hints, at most `timeout` seconds; empty changes after that."""
@@ -124,7 +144,7 @@ class Watcher:
         What was mended comes up in `wait` as trees or everything. Cheap enough for each turn.
         """
         async with self._turn:
-            found = await anyio.to_thread.run_sync(self._examine)
+            found = await _on_thread(self._examine)
         now = {(trouble.ill, trouble.path): trouble for trouble in found}
         new = tuple(trouble for key, trouble in now.items() if key not in self._troubles)
         self._troubles = now
@@ -186,7 +206,7 @@ class Watcher:
         handler = Handler(root, os.path.realpath(root), self._ignore, self._dirty, self._wake)
         try:
             self._observer = self._observer or started()
-            watch = self._observer.schedule(handler, handler.real, recursive=True, event_filter=WANTED)
+            watch = self._observer.schedule(handler, handler.real, recursive=self._deep, event_filter=WANTED)
         except (OSError, RuntimeError) as error:
             return self._why_unwatched(root, error)
         self._armed[root] = _Armed(watch, identity)

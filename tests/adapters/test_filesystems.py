@@ -10,6 +10,7 @@ from runflowd import filesystems
 from runflowd.core.model import Rule, WatchMode
 from runflowd.filesystems import InotifyLimits, Mount
 from runflowd.intake.shelf import Shelf
+from runflowd.io_guard import FolderIo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +75,9 @@ def test_a_rule_over_a_silent_file_system_is_swept_every_few_seconds(
 ) -> None:
     """Shares, and what WSL and desktop containers bind; the rule's own word counts more (scenarios 34, 35)."""
     monkeypatch.setattr(filesystems, "mounts", lambda: (Mount("/", kind),))
-    shelf = Shelf.of(Rule(name="r", watch="/in", output="/out", model="a/b", input={}, mode=mode, sweep=300.0))
+    rule = Rule(name="r", watch="/in", output="/out", model="a/b", input={}, mode=mode, sweep=300.0)
+    shelf = Shelf.of(rule, FolderIo())
+    shelf.by_events = filesystems.follows_events(rule)
 
     assert expected == (shelf.by_events, shelf.interval)
 

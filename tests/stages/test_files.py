@@ -340,7 +340,7 @@ async def test_a_name_that_is_no_text_survives_the_journey(tmp_path: Path) -> No
 async def tell_failure(rig: Rig, item: Item) -> None:
     """Write the note about an item, as the deliver stage does."""
     context = rig.engine.context
-    await Closing(context, Outlets(context.clock)).tell_failure(item, context.rules[item.rule])
+    await Closing(context, Outlets(context.io, context.clock)).tell_failure(item, context.rules[item.rule])
 
 
 async def test_a_note_that_comes_too_late_goes_again(tmp_path: Path) -> None:

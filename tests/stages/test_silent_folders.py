@@ -61,7 +61,7 @@ async def test_a_folder_that_does_not_answer_holds_up_its_own_rule_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told, the others go on, and it goes on itself when its server does (scenario 36)."""
-    monkeypatch.setattr("runflowd.intake.sweep.PATIENCE", 0.5)
+    monkeypatch.setattr("runflowd.io_guard.SILENT_AFTER", 0.5)
     share, disk = quick(tmp_path, "share"), quick(tmp_path, "disk")
     async with intake_over(tmp_path, share, disk) as (context, intake), anyio.create_task_group() as group:
         with hanging(share.watch, monkeypatch) as answer:

@@ -31,7 +31,7 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is noticed within seconds."""
-    monkeypatch.setattr("runflowd.deliver.outlets.PATIENCE", 1.0)
+    monkeypatch.setattr("runflowd.io_guard.SILENT_AFTER", 1.0)
     monkeypatch.setattr("runflowd.conveyor.LONGEST_NAP", 0.1)
 
 

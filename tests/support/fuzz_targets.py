@@ -27,7 +27,7 @@ from runflowd import callbacks
 from runflowd.api import ApiError, Runflow, SecretKey, Service
 from runflowd.config import load, load_override
 from runflowd.control import server
-from runflowd.control.desk import Desk
+from runflowd.control.desk import Desk, Outside
 from runflowd.control.registry import REGISTRY
 from runflowd.core.imagetype import SNIFF_BYTES, Whole, check, describe, dimensions, sniff
 from runflowd.core.outputs import extract
@@ -333,7 +333,8 @@ def read_command(data: bytes) -> None:
         connection.raw.execute("BEGIN IMMEDIATE")
         try:
             desk = Desk(connection, scratch() / "state.db", config, 1.8e9)
-            JSONResponse(asked.handler()(desk, parameters))
+            found = asked.handler()(desk, parameters)
+            JSONResponse(found.look() if isinstance(found, Outside) else found)
         except RunflowdError as refusal:
             JSONResponse({"error": str(refusal), "command": name})
         finally:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 import trio
 from local_service import BASE, InProcess
 from pictures import encoded
@@ -25,7 +26,7 @@ from runflowd.config import Config, Limits
 from runflowd.config import LocalService as LocalWanted
 from runflowd.config import Service as ServiceWanted
 from runflowd.context import Context, Remote
-from runflowd.control.desk import Desk
+from runflowd.control.desk import Desk, Outside
 from runflowd.control.registry import entry
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.model import BatchLimits, Rule
@@ -117,11 +118,12 @@ class Rig:
         context = self.engine.context
         config = Config((), "", ServiceWanted(local=LocalWanted()), tuple(context.rules.values()))
 
-        def work(connection: Connection) -> dict[str, Any]:
+        def work(connection: Connection) -> dict[str, Any] | Outside:
             desk = Desk(connection, context.store.path, config, context.clock.wall())
             return entry(name).handler()(desk, parameters)
 
-        return await self.store.write(work)
+        found = await self.store.write(work)
+        return await anyio.to_thread.run_sync(found.look) if isinstance(found, Outside) else found
 
     async def until(self, done: Callable[[dict[str, ItemState]], bool], seconds: float = 3600.0) -> float:
         """Wait in virtual time for the states to be so; give the seconds that took."""

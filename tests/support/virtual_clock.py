@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import anyio.to_thread
 import trio
 from trio.testing import MockClock
+
+
+class _Threads:
+    """Counts the calls to worker threads that were not answered yet, whichever limiter they are under."""
+
+    def __init__(self) -> None:
+        self.busy = 0
+        self._run = anyio.to_thread.run_sync
+        vars(anyio.to_thread)["run_sync"] = self._counted
+
+    async def _counted(self, *given: Any, **options: Any) -> Any:
+        self.busy += 1
+        try:
+            return await self._run(*given, **options)
+        finally:
+            self.busy -= 1
+
+
+THREADS = _Threads()
 
 
 def patient_clock() -> MockClock:
@@ -17,7 +39,7 @@ def patient_clock() -> MockClock:
     jump = clock._autojump
 
     def jump_when_idle() -> None:
-        if not trio.to_thread.current_default_thread_limiter().borrowed_tokens:
+        if not (THREADS.busy or trio.to_thread.current_default_thread_limiter().borrowed_tokens):
             jump()
 
     vars(clock)["_autojump"] = jump_when_idle
