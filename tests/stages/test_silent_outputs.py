@@ -89,7 +89,7 @@ async def test_clearing_away_half_a_result_does_not_stop_the_daemon(
     share, disk = quick(tmp_path, "share"), quick(tmp_path, "disk")
     monkeypatch.setattr(Draft, "discard", slow_discard)
     async with running(tmp_path, share, disk) as rig:
-        rig.switch(faults={"requests": [{"route": "GET /storage/*", "kind": "status", "status": 500}]})
+        rig.switch(faults={"requests": [{"route": "GET /storage/*", "kind": "truncate"}]})
         drop(share, 1)
         await until(lambda: told(rig) == {("output:share", "OUTPUT_SILENT")})
         drop(disk, 1)
