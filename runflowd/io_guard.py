@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from runflowd.errors import RunflowdError
@@ -74,6 +75,7 @@ class FolderIo:
         Raises `Abandoned` then: the same as a crash at that moment.
         """
         if self._ending:
+            await anyio.lowlevel.checkpoint()
             raise Abandoned
         with self._owed(), anyio.CancelScope(shield=True) as scope:
             self._writes.add(scope)
@@ -81,6 +83,7 @@ class FolderIo:
                 return await anyio.to_thread.run_sync(call, *given, abandon_on_cancel=True, limiter=self._threads)
             finally:
                 self._writes.discard(scope)
+        await anyio.lowlevel.checkpoint()  # who is cancelled is not told more
         raise Abandoned
 
     @contextmanager

@@ -57,6 +57,7 @@ async def run_once(config: Config, show: Callable[[Progress], None]) -> Outcome:
             outcome.append(await _follow(engine, show))
             engine.stop()
             if engine.context.io.silent(Role.WRITTEN):
+                group.cancel_scope.cancel()  # what is in hand waits for a folder that does not answer
                 engine.let_go()
 
         group.start_soon(follow)
