@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
+
+import anyio
 
 from runflowd import files
 from runflowd.api.errors import Expired, NotFound, Transient
@@ -12,6 +15,10 @@ from runflowd.store.batches import batch_from
 from runflowd.store.items import item_by_id
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from anyio.abc import TaskGroup
+
     from runflowd.context import Context
     from runflowd.core.model import Json, Rule
     from runflowd.deliver.outlets import Outlets
@@ -20,6 +27,9 @@ if TYPE_CHECKING:
     from runflowd.store.items import Item
 
 MOST_PAGES = 200
+
+WRITE_WITHIN = 10.0
+"""Seconds for which a download is kept open for a write: its place at the storage may serve another rule."""
 
 PIECE = 256 * 1024
 """Bytes gathered before a thread writes and hashes them; they arrive in pieces of a few kilobytes."""
@@ -82,6 +92,17 @@ class Fetching:
             await self._stream(again.url, rule, draft)
 
     async def _stream(self, url: str, rule: Rule, draft: Draft) -> None:
+        """Download into a draft. A write that hangs is waited for here, and not while a download is open for it."""
+        trouble: list[Exception] = []
+        async with anyio.create_task_group() as writing:
+            try:
+                await self._receive(url, draft, partial(self._written, writing, rule, draft))
+            except Exception as error:  # noqa: BLE001  raised below: a task group would wrap it
+                trouble.append(error)
+        if trouble:
+            raise trouble[0]
+
+    async def _receive(self, url: str, draft: Draft, write: Callable[[bytes], Awaitable[None]]) -> None:
         async with self._context.remote.api.download(url, draft.limit) as body:
             held: list[bytes] = []
             size = 0
@@ -89,10 +110,30 @@ class Fetching:
                 held.append(chunk)
                 size += len(chunk)
                 if size >= PIECE:
-                    await self._outlets.ask(rule, draft.write, b"".join(held))
+                    await write(b"".join(held))
                     held, size = [], 0
             if held:
-                await self._outlets.ask(rule, draft.write, b"".join(held))
+                await write(b"".join(held))
+
+    async def _written(self, writing: TaskGroup, rule: Rule, draft: Draft, piece: bytes) -> None:
+        """Have a piece written; raise what the disk says, or Busy when it says nothing for too long."""
+        done = anyio.Event()
+        trouble: list[Exception] = []
+
+        async def write() -> None:
+            try:
+                await self._outlets.ask(rule, draft.write, piece)
+            except Exception as error:  # noqa: BLE001  raised by who waits for it
+                trouble.append(error)
+            done.set()
+
+        writing.start_soon(write)
+        with anyio.move_on_after(WRITE_WITHIN):
+            await done.wait()
+        if not done.is_set():
+            raise files.Busy("write into", rule.output, what="its disk does not answer")
+        if trouble:
+            raise trouble[0]
 
     async def paid_before(self, item: Item) -> Item:
         """The item that was paid for, the result of which is this one's as well."""

@@ -14,7 +14,7 @@ import pytest
 from hanging import quick, until
 from local_service import InProcess
 from silent_share import required
-from stage_rig import Rig, picture, running
+from stage_rig import PATIENT, Rig, picture, running
 
 from runflowd.core.model import BatchLimits, OnDelete
 from runflowd.files import Draft
@@ -219,6 +219,33 @@ async def test_in_the_middle_of_its_deliveries(tmp_path: Path, mounted: SilentSh
         await until(lambda: not told(rig))
 
         assert [1] * 44 == rig.charged()
+
+
+async def test_in_the_middle_of_its_downloads(
+    tmp_path: Path, mounted: SilentShare, disk: Rule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writes that hang keep no places at the storage from the other rule (scenario 136)."""
+    monkeypatch.setattr("runflowd.deliver.fetch.WRITE_WITHIN", 0.5)
+    monkeypatch.setattr("stage_rig.PATIENT", replace(PATIENT, transfers=2))
+    begun, write = threading.Event(), Draft.write
+
+    def hangs(draft: Draft, data: bytes) -> None:
+        if draft.root.startswith(str(mounted.folder)) and not begun.is_set():
+            mounted.stop()
+            begun.set()
+        write(draft, data)
+
+    monkeypatch.setattr(Draft, "write", hangs)
+    try:
+        async with running(tmp_path, over(tmp_path, mounted, output=True), disk) as rig:
+            drop(tmp_path / "share/in", MANY)
+            await until(begun.is_set)
+            await other_delivers(tmp_path, 3)
+            mounted.go_on()
+            await until(lambda: results(mounted.behind / "out") == MANY)
+            assert [1] * (MANY + 3) == rig.charged()
+    finally:
+        mounted.go_on()
 
 
 async def test_while_results_of_deleted_inputs_are_removed(
