@@ -6,8 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
+
+from daemon_process import picture
 
 from runflowd.failpoints import FAILPOINTS
 
@@ -15,7 +18,9 @@ if TYPE_CHECKING:
     from random import Random
 
     from daemon_process import Installation
+    from silent_share import SilentShare
 
+    from tests.soak.people import People
 
 EXPECTED = {0, 78, -signal.SIGKILL}
 """How the daemon may end: stopped, over a YAML that is broken while it starts, or killed."""
@@ -38,8 +43,11 @@ UNDERSTOOD = {0, 1, 2, 75, 78, -signal.SIGKILL}
 class Monkey:
     """Kills at random; `complaints` lists ends of the daemon that nobody had asked for."""
 
-    def __init__(self, installation: Installation, random: Random) -> None:
+    def __init__(self, installation: Installation, people: People, random: Random) -> None:
         self._installation = installation
+        self._people = people
+        self.share: SilentShare | None = None
+        """The share that a watched folder is, if one is."""
         self._random = random
         self._counts: Counter[str] = Counter()
         self._readings: dict[str, str] = {}
@@ -55,6 +63,8 @@ class Monkey:
             "batch_models": self._random.choice(["declared", "declared", "none"]),
             "idempotency": self._random.choice(["honoured", "ignored"]),
             "items": self._random.choice(["ordered", "shuffled", "doubled"]),
+            "asset_links": self._random.choice(["honest", "early"]),
+            "input_read": self._random.choice(["creation", "run"]),
         }
         self._installation.service.control(readings=self._readings)
         self._disturb()
@@ -69,6 +79,8 @@ class Monkey:
             (self._kill_service, 1),
             (self._disturb, 3),
             (self._command, 2),
+            (self._cover, 1),
+            (self._silence, 1),
         ]
         (deed,) = self._random.choices([deed for deed, _ in deeds], [weight for _, weight in deeds])
         deed()
@@ -140,5 +152,28 @@ class Monkey:
     def _disturb(self) -> None:
         rate = self._random.choice([0.0, 0.05, 0.2])
         lost = [{"route": "POST /v1/models/*", "kind": "lose"}] * self._random.choice([0, 1, 2])
+        stuck = [{"kind": "stuck"}] * self._random.choice([0, 0, 1, 3])
+        allowed = self._random.choice([None, None, {"rate": 10, "burst": 10}, {"rate": 40, "burst": 20}])
         seed = self._random.randrange(10**6)
-        self._installation.service.control(faults={"requests": lost, "seed": seed, "rate": rate})
+        self._counts.update(rate_limits=allowed is not None, stuck_runs=len(stuck))
+        self._installation.service.control(
+            faults={"requests": lost, "runs": stuck, "seed": seed, "rate": rate, "allowed": allowed}
+        )
+
+    def _cover(self) -> None:
+        """Something is mounted over a watched folder for a while, as by mistake, or before the real share is."""
+        watched = self._people.watched("left")
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "tmpfs", watched], check=False).returncode:
+            return
+        self._counts["mounts"] += 1
+        if self._random.random() < 0.5:
+            (watched / "stray.jpg").write_bytes(picture())
+        time.sleep(self._random.choice([0.2, 1.0, 6.0]))
+        subprocess.run(["umount", "--lazy", watched], check=True)
+
+    def _silence(self) -> None:
+        """The server of a share says nothing for a while."""
+        if self.share is not None:
+            self._counts["silences"] += 1
+            with self.share.silence():
+                time.sleep(self._random.choice([0.2, 1.0, 6.0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -32,12 +33,22 @@ class People:
         """Results that somebody retouched: nobody else may write there."""
         self.waived: set[tuple[str, str]] = set()
         """Inputs whose result somebody deleted or edited; nothing is expected of them."""
+        self._behind: dict[str, Path] = {}
+        self._wrong: dict[str, str] = {}
         for rule in RULES:
-            self.input(rule).mkdir()
+            self.watched(rule).mkdir()
 
-    def input(self, rule: str) -> Path:
+    def watched(self, rule: str) -> Path:
         """The folder that a rule watches."""
         return self._installation.folder / f"in-{rule}"
+
+    def input(self, rule: str) -> Path:
+        """Where people put its files: that folder, or what lies behind the share that it is."""
+        return self._behind.get(rule, self.watched(rule))
+
+    def share(self, rule: str, behind: Path) -> None:
+        """The watched folder is a share of that one: people write on its server, which answers them at any time."""
+        self._behind[rule] = behind
 
     def output(self, rule: str) -> Path:
         """The folder of its results."""
@@ -59,6 +70,9 @@ class People:
             (self._delete_result, 1),
             (self._edit_result, 1),
             (self._change_prompt, 1),
+            (self._mistype, 1),
+            (self._mend_rule, 2),
+            (self._swap_folder, 1),
             (self._break_yaml, 1),
         ]
         (deed,) = self._random.choices([deed for deed, _ in deeds], [weight for _, weight in deeds])
@@ -66,6 +80,7 @@ class People:
 
     def mend(self) -> None:
         """Leave a good configuration."""
+        self._wrong.clear()
         self.edit_rules()
 
     def edit_rules(self) -> None:
@@ -75,6 +90,8 @@ class People:
                 rule: self._installation.rule(
                     watch=f"in-{rule}",
                     output=f"out-{rule}",
+                    on_delete="remove" if rule == "left" else "keep",
+                    **({"model": self._wrong[rule]} if rule in self._wrong else {}),
                     sweep="5s",
                     input={"image_url": "${file.url}", "prompt": f"{rule} {self._versions[rule]}"},
                 )
@@ -181,6 +198,29 @@ class People:
     def _change_prompt(self, rule: str) -> None:
         self._versions[rule] += 1
         self.edit_rules()
+
+    def _mistype(self, rule: str) -> None:
+        """A model that nobody has: nothing is bought, and every file goes on once it is mended."""
+        self._wrong[rule] = "runflow/pas-through"
+        self.edit_rules()
+
+    def _mend_rule(self, rule: str) -> None:
+        if self._wrong.pop(rule, ""):
+            self.edit_rules()
+
+    def _swap_folder(self, rule: str) -> None:
+        """Another folder stands in the place of the watched one for a while, empty or not: nothing of it counts."""
+        watched = self.watched(rule)
+        if watched.is_mount():
+            return
+        away = watched.with_name(f"{watched.name}.away")
+        watched.rename(away)
+        watched.mkdir()
+        if self._random.random() < 0.5:
+            (watched / "stray.jpg").write_bytes(picture())
+        time.sleep(self._random.choice([0.2, 1.0, 6.0]))
+        shutil.rmtree(watched)
+        away.rename(watched)
 
     def _break_yaml(self, _: str) -> None:
         self._installation.config.write_text(self._random.choice(["", "rules: [", "rules: {}\nx: 1\n"]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import own_home
 from daemon_process import Installation, Service, until
+from silent_share import SilentShare, why_no_share
 
 from tests.soak.auditing import problems
 from tests.soak.monkey import Monkey
@@ -34,8 +35,10 @@ def soak(options: argparse.Namespace) -> int:
     with Service(folder / "service") as service:
         installation = Installation(folder / "installation", service)
         random = Random(options.seed)
-        people, monkey = People(installation, random), Monkey(installation, random)
+        people = People(installation, random)
+        monkey = Monkey(installation, people, random)
         people.edit_rules()
+        monkey.share = _shared(installation, people)
         try:
             while rounds < options.rounds or time.monotonic() - began < options.minutes * 60:
                 rounds += 1
@@ -45,10 +48,22 @@ def soak(options: argparse.Namespace) -> int:
                 _say(_line(rounds, installation, people, monkey))
         finally:
             installation.end()
+            if monkey.share is not None:
+                monkey.share.close()
     if options.folder is None:
         shutil.rmtree(folder)
     _say(f"{rounds} rounds, {time.monotonic() - began:.0f} s, all books as promised")
     return 0
+
+
+def _shared(installation: Installation, people: People) -> SilentShare | None:
+    """One of the watched folders is a share, where such can be made; people work on its server."""
+    if reason := why_no_share():
+        _say(f"no share: {reason}")
+        return None
+    behind = installation.folder / "server"
+    people.share("right", behind)
+    return SilentShare(people.watched("right"), behind)
 
 
 def _say(text: str) -> None:
