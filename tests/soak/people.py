@@ -57,7 +57,7 @@ class People:
     def act(self) -> None:
         """Do one thing."""
         deeds = [
-            (self._drop, 10),
+            (self.drop, 10),
             (self._drop_known, 4),
             (self._drop_slowly, 2),
             (self._drop_bad, 1),
@@ -118,7 +118,8 @@ class People:
             time.sleep(0.15 if slowly else 0.0)
             file.write(data[len(data) // 2 :])
 
-    def _drop(self, rule: str) -> None:
+    def drop(self, rule: str) -> None:
+        """Put a new file into the folder of a rule."""
         self._put(rule, self._new_path(), picture())
 
     def _drop_known(self, rule: str) -> None:

@@ -40,6 +40,7 @@ def soak(options: argparse.Namespace) -> int:
         people.edit_rules()
         monkey.share = _shared(installation, people)
         try:
+            _settle_in(installation, people)
             while rounds < options.rounds or time.monotonic() - began < options.minutes * 60:
                 rounds += 1
                 if found := _round(installation, people, monkey, options.actions):
@@ -54,6 +55,15 @@ def soak(options: argparse.Namespace) -> int:
         shutil.rmtree(folder)
     _say(f"{rounds} rounds, {time.monotonic() - began:.0f} s, all books as promised")
     return 0
+
+
+def _settle_in(installation: Installation, people: People) -> None:
+    """Let every rule know a file of its folder: which folder is the right one, nobody can tell before."""
+    for rule in RULES:
+        people.drop(rule)
+    installation.start()
+    until(lambda: not problems(installation, people), "the first files have their results", CALM)
+    installation.end()
 
 
 def _shared(installation: Installation, people: People) -> SilentShare | None:
