@@ -31,7 +31,7 @@ from runflowd.dispatch.habits import BODY_SUBJECT, habits_of, learn, learn_omitt
 from runflowd.dispatch.prepare import oldest_link
 from runflowd.dispatch.refusals import relieve
 from runflowd.failpoints import reach
-from runflowd.store.batches import place_items, set_run, submit
+from runflowd.store.batches import buy_run, place_items, set_run, submit
 from runflowd.store.claims import hold
 from runflowd.store.history import record
 from runflowd.store.links import link_life, references_subject
@@ -204,8 +204,7 @@ class Purchasing:
                 learn_omitted(connection, batch.service, purchase.wording, self._context.remote.callback_url)
             relieve(connection, batch, now)
             note_references(connection, batch, purchase)
-            set_run(connection, batch, item, run_id)
-            connection.run("set_bought", id=item.id, batch=batch.id, now=now)
+            buy_run(connection, batch, item, run_id, now)
 
         await self._context.store.write(write)
         reach("purchase.recorded")

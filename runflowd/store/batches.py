@@ -313,6 +313,12 @@ def set_run(connection: Connection, batch: Batch, item: Item, run_id: str) -> No
     connection.run("set_run", id=item.id, batch=batch.id, run_id=run_id)
 
 
+def buy_run(connection: Connection, batch: Batch, item: Item, run_id: str, now: float) -> None:
+    """Note the run that was bought for an item alone, which counts as spent from now on. Raises `LeaseLost`."""
+    set_run(connection, batch, item, run_id)
+    connection.run("set_bought", id=item.id, batch=batch.id, now=now)
+
+
 def set_result(
     connection: Connection, batch: Batch, item: Item, *, run_id: str | None, output: Json, cost: Decimal | None
 ) -> None:

@@ -29,7 +29,14 @@ pytestmark = pytest.mark.anyio
 MODEL = "runflow/pass-through"
 KEY = SecretKey("rf_live_test")
 LIMIT = 1_000_000
-STAGED = {("batch_models", "none"), ("output_urls", "expired"), ("replace_inputs", "zip")}
+STAGED = {
+    ("batch_models", "none"),
+    ("output_urls", "expired"),
+    ("replace_inputs", "zip"),
+    ("batch_body", "guide_strict"),
+    ("batch_body", "reference_strict"),
+    ("refused_field", "client_ref"),
+}
 READINGS = [
     {name: choice}
     for name, described in Readings.model_fields.items()

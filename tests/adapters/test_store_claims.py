@@ -21,6 +21,7 @@ from runflowd.store.arrivals import Arrival, arrive
 from runflowd.store.batches import (
     Batch,
     Lease,
+    buy_run,
     claim_batches,
     doubt_items,
     drop_from_batch,
@@ -78,6 +79,7 @@ SEALED_WRITES: dict[str, BatchWrite] = {
     "send items again": lambda c, batch, items, key: send_again(c, batch, [(items[0], "unreadable")], LATER),
     "doubt an intent": lambda c, batch, items, key: doubt_purchase(c, batch, key),
     "place its items": lambda c, batch, items, key: place_items(c, batch, [(items[0], 1)]),
+    "buy a run": lambda c, batch, items, key: buy_run(c, batch, items[0], "run", NOW),
     "note a run": lambda c, batch, items, key: set_run(c, batch, items[0], "run"),
     "take an item out": lambda c, batch, items, key: drop_from_batch(
         c, batch, items[0], ItemState.FAILED, "NO", "no", LATER

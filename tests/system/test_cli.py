@@ -81,20 +81,19 @@ def test_every_mistake_is_told_at_once(desk: Desk, command: str) -> None:
     said = desk.run(command)
 
     places = {line.split(": ")[0] for line in said.err.splitlines()}
-    expected = {f"runflowd.yaml:{place}" for place in ("3:3", "5:13", "6:5", "7:13", "9:12", "12:24")}
+    expected = {f"runflowd.yaml:{place}" for place in ("3:3", "5:13", "6:5", "7:13", "12:24")}
     assert (78, "", expected) == (said.code, said.out, places)
 
 
 def test_overlapping_rules_are_refused_with_both_places(desk: Desk) -> None:
-    """Two rules on one folder would buy everything twice; the mistake names both."""
-    desk.config.write_text(
-        WRONG.replace("in/out", "elsewhere").replace("modle", "model").replace("settle: 5", "settle: 5s")
-    )
+    """Two rules may watch one folder, and not write into one; the mistake names both."""
+    wrong = WRONG.replace("in/out", "elsewhere").replace("output: out", "output: elsewhere")
+    desk.config.write_text(wrong.replace("modle", "model").replace("settle: 5", "settle: 5s"))
 
     said = desk.call("check")
 
-    line = next(line for line in said.err.splitlines() if "rules.two.watch" in line)
-    assert (78, True, True) == (said.code, "runflowd.yaml:9" in line, "runflowd.yaml:4" in line)
+    line = next(line for line in said.err.splitlines() if "rules.two.output" in line)
+    assert (78, True, True) == (said.code, "runflowd.yaml:10" in line, "runflowd.yaml:5" in line)
 
 
 def test_output_inside_input_is_refused(desk: Desk) -> None:

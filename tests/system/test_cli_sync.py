@@ -65,7 +65,7 @@ def test_programs_get_a_summary(desk: Desk) -> None:
 
     done = said.json["done"][0]
     assert ("one", "mug.jpg", "runflow/pass-through") == (done["rule"], done["file"], done["model"])
-    assert (True, True, "0") == (bool(done["batch"]), done["seconds"] > 0, done["cost"])
+    assert (True, True, None, "0") == (bool(done["batch"]), done["seconds"] > 0, done["cost"], done["hosted"])
 
 
 def _bad(desk: Desk, kind: str) -> Path:
