@@ -146,7 +146,7 @@ async def test_an_outage_is_told_once_though_deliveries_go_on(tmp_path: Path) ->
         async with running(tmp_path) as rig:
             rig.switch(faults={"requests": [slow]})
             drop(rig, 60)
-            await rig.until(lambda states: ItemState.DELIVERING in states.values())
+            await rig.until(lambda states: [ItemState.DELIVERING] * 60 == list(states.values()))
             rig.switch(faults={"requests": [slow, gone]})
             rig.drop("later.jpg")
             await rig.until(lambda states: list(states.values()).count(ItemState.DONE) == 60)
