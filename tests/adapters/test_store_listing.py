@@ -51,7 +51,7 @@ def connection() -> Iterator[Connection]:
 def test_pages_together_are_all_that_is_meant(
     connection: Connection, rows: list[tuple[str, str, str, str, str, bool]], wanted: Wanted, limit: int, few: int
 ) -> None:
-    """Scenario 137: whichever index serves the question, and however little a page holds."""
+    """Whichever index serves the question, and however little a page holds (scenario 137)."""
     expected = fill(connection, rows, wanted)
     found: list[int] = []
     after: int | None = 0

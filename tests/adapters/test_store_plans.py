@@ -86,7 +86,7 @@ def _reads_much(line: str) -> bool:
 
 
 def test_every_statement_has_its_index(plans: dict[str, list[str]]) -> None:
-    """Scenario 137: nothing that runs for a row or a turn goes through all that is known."""
+    """Nothing that runs for a row or a turn goes through all that is known (scenario 137)."""
     found = {name: [line for line in plan if _reads_much(line)] for name, plan in plans.items()}
 
     assert {name: lines for name, lines in found.items() if lines and name not in REASONS} == {}
@@ -100,7 +100,7 @@ def test_every_reason_is_still_needed(plans: dict[str, list[str]]) -> None:
 
 
 def test_no_statement_reads_the_table_of_items_itself(plans: dict[str, list[str]]) -> None:
-    """Scenario 137: not even for a reason; where all of something is meant, its own small index is read."""
+    """Not even for a reason; where all of something is meant, its own small index is read (scenario 137)."""
     bare = re.compile(r"SCAN (item|other|history|output)")
     scans = {name: [line for line in plan if bare.fullmatch(line)] for name, plan in plans.items()}
 
