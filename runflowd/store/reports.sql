@@ -25,7 +25,7 @@ WHERE item.state IN ('failed', 'unknown') AND item.current = 1
 ORDER BY item.state = 'unknown' DESC, item.ended_at DESC, item.id LIMIT :limit
 
 -- name: partial_items
-SELECT item.id, item.rule, item.folder, item.name, item.state, item.cost, item.failure_code, item.failure, item.ready_at,
+SELECT item.id, item.rule, item.folder, item.name, item.state, item.cost, item.hosted, item.failure_code, item.failure, item.ready_at,
        item.ended_at, item.batch, item.client_ref, batch.model, batch.remote_id
 FROM item LEFT JOIN batch ON batch.id = item.batch
 WHERE item.ended_at >= :since AND item.state = 'done' AND item.failure_code <> '' AND item.current = 1
