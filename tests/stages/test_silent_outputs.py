@@ -76,25 +76,30 @@ async def test_an_output_folder_that_does_not_answer_holds_up_its_own_rule_only(
 async def test_clearing_away_half_a_result_does_not_stop_the_daemon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The download broke off, and now the share hangs, too (scenario 36)."""
-    answered = threading.Event()
+    """Half of a picture came, and now the share hangs, too (scenario 36)."""
+    begun, answered = threading.Event(), threading.Event()
     waits: list[bool] = []
     discard = Draft.discard
 
     def slow_discard(draft: Draft) -> None:
-        if draft.root == share.output and not draft.closed:
-            waits.append(answered.wait(30))
+        if draft.root == share.output and not begun.is_set():
+            begun.set()
+            waits.append(answered.wait(60))
         discard(draft)
 
     share, disk = quick(tmp_path, "share"), quick(tmp_path, "disk")
     monkeypatch.setattr(Draft, "discard", slow_discard)
     async with running(tmp_path, share, disk) as rig:
-        rig.switch(faults={"requests": [{"route": "GET /storage/*", "kind": "truncate"}]})
+        rig.switch(faults={"requests": [{"route": "GET /storage/*", "kind": "short"}]})
         drop(share, 1)
-        await until(lambda: told(rig) == {("output:share", "OUTPUT_SILENT")})
-        drop(disk, 1)
-        await until(lambda: delivered(tmp_path, disk) == 1)
-        answered.set()
+        await until(begun.is_set)
+        with hanging(share.output, monkeypatch) as answer:
+            await until(lambda: told(rig) == {("output:share", "OUTPUT_SILENT")})
+            drop(disk, 1)
+            await until(lambda: delivered(tmp_path, disk) == 1)
+            assert 0 == delivered(tmp_path, share)
+            answered.set()
+            answer()
         await until(lambda: delivered(tmp_path, share) == 1)
 
-    assert {True} == set(waits)
+    assert [True] == waits
