@@ -65,8 +65,11 @@ class FolderIo:
         return f"<FolderIo, {self._open} calls open>"
 
     async def ask(self, call: Callable[..., T], *given: object) -> T:
-        """Run a blocking call that only looks or reads: a cancelled one is left to itself and does no harm."""
-        with self._owed():
+        """Run a blocking call that only looks or reads: a cancelled one is left to itself and does no harm.
+
+        Its answer is no sign of life while a write is owed one: a share may read, be it from memory, and not write.
+        """
+        with self._owed(telling=not self._writes):
             return await anyio.to_thread.run_sync(call, *given, abandon_on_cancel=True, limiter=self._threads)
 
     async def write(self, call: Callable[..., T], *given: object) -> T:
@@ -87,15 +90,17 @@ class FolderIo:
         raise Abandoned
 
     @contextmanager
-    def _owed(self) -> Iterator[None]:
-        """An answer is owed; asking and answering are signs of life."""
-        self.heard()
+    def _owed(self, *, telling: bool = True) -> Iterator[None]:
+        """An answer is owed; asking and answering are signs of life where they are `telling`."""
+        if telling:
+            self.heard()
         self._open += 1
         try:
             yield
         finally:
             self._open -= 1
-            self.heard()
+            if telling:
+                self.heard()
 
     def let_go(self) -> None:
         """Wait no more for what changes something, and begin no more of it."""

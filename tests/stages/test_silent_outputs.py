@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runflowd.core.model import Rule
+    from runflowd.files import Written
 
 pytestmark = pytest.mark.anyio
 
@@ -103,3 +104,26 @@ async def test_clearing_away_half_a_result_does_not_stop_the_daemon(
         await until(lambda: delivered(tmp_path, share) == 1)
 
     assert [True] == waits
+
+
+async def test_a_share_that_reads_and_does_not_write_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep's looks at it are answered all the while, which says nothing of what is written (scenario 36)."""
+    answered, flush = threading.Event(), Draft.flush
+
+    def hangs(draft: Draft) -> Written:
+        if draft.root == share.output:
+            answered.wait(60)
+        return flush(draft)
+
+    share, disk = quick(tmp_path, "share"), quick(tmp_path, "disk")
+    monkeypatch.setattr(Draft, "flush", hangs)
+    async with running(tmp_path, share, disk) as rig:
+        drop(share, 1)
+        await until(lambda: told(rig) == {("output:share", "OUTPUT_SILENT")})
+        drop(disk, 1)
+        await until(lambda: delivered(tmp_path, disk) == 1)
+        answered.set()
+        await until(lambda: delivered(tmp_path, share) == 1)
+        await until(lambda: not told(rig))
+
+        assert [1, 1] == rig.charged()
