@@ -48,8 +48,16 @@ class RuleAtFault(RunflowdError):
         super().__init__(sentence)
 
 
+ASK_AGAIN = 20.0
+"""Seconds until a file is asked about again that was refused without a reason: another may be refused meanwhile."""
+
+
 class AskAgain(RunflowdError):
-    """Whether a file or its rule is at fault is open: it is asked about once more after a while."""
+    """Some of a batch is open still, such as whether a file or its rule is at fault: once more after `seconds`."""
+
+    def __init__(self, sentence: str, seconds: float = ASK_AGAIN) -> None:
+        self.seconds = seconds
+        super().__init__(sentence)
 
 
 class Refusals:

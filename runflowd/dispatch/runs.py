@@ -5,17 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runflowd.api.errors import Conflict, NotFound, OutOfCredit, Rejected
+from runflowd.api.errors import Conflict, NotFound, OutOfCredit, Rejected, Transient
 from runflowd.core.lifecycle import ItemState, Outcome, Resume, resume
 from runflowd.core.refusal import BodyFormat, Shape
 from runflowd.core.suspicion import Cause
 from runflowd.dispatch.purchase import conflict_is_final
-from runflowd.dispatch.refusals import AskAgain, RuleAtFault
+from runflowd.dispatch.refusals import ASK_AGAIN, AskAgain, RuleAtFault
 from runflowd.store.batches import new_batch, set_free, submit
 from runflowd.store.items import items_of_batch
 from runflowd.store.purchases import purchases_of_batch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runflowd.context import Context
     from runflowd.dispatch.lookup import LookUp
     from runflowd.dispatch.prepare import Prepared, Preparing
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
     from runflowd.store.purchases import Purchase
+
+
+REPEAT_AFTER = 1.0
+"""Seconds until those are asked about again whose purchase failed by itself, while others went through."""
+
+MAX_FAILURES = 3
+"""Purchases in a row that fail by themselves, after which a turn buys nothing more."""
 
 
 class SingleRuns:
@@ -68,19 +77,40 @@ class SingleRuns:
                 del by_item[item.id]
         fresh = await self._preparing.prepare(batch, snapshot, [item for item in items if item.id not in by_item])
         prepared = {one.item.id: one for one in fresh}
+        wanted = [item for item in items if item.id in by_item or item.id in prepared]
+        bought, doubts = await self._buy_each(batch, snapshot, wanted, by_item, prepared)
+        if doubts and not bought:
+            raise doubts[0]
+        if doubts:
+            refused = any(isinstance(doubt, AskAgain) for doubt in doubts)
+            raise AskAgain(str(doubts[0]), ASK_AGAIN if refused else REPEAT_AFTER)
+        return bought
+
+    async def _buy_each(
+        self,
+        batch: Batch,
+        snapshot: str,
+        items: list[Item],
+        purchases: Mapping[int | None, Purchase],
+        prepared: Mapping[int, Prepared],
+    ) -> tuple[list[Item], list[AskAgain | Transient]]:
+        """What is bought, and what kept the others from it; one request's trouble is not theirs."""
         bought: list[Item] = []
-        doubts: list[AskAgain] = []
+        doubts: list[AskAgain | Transient] = []
+        failures = 0
         for item in items:
-            if item.id not in by_item and item.id not in prepared:
-                continue
             try:
-                if await self._buy_item(batch, snapshot, item, by_item.get(item.id), prepared.get(item.id)):
+                if await self._buy_item(batch, snapshot, item, purchases.get(item.id), prepared.get(item.id)):
                     bought.append(item)
+                failures = 0
             except AskAgain as doubt:
                 doubts.append(doubt)
-        if doubts:
-            raise doubts[0]
-        return bought
+            except Transient as failure:
+                failures += 1
+                if failures == MAX_FAILURES:
+                    raise
+                doubts.append(failure)
+        return bought, doubts
 
     async def _buy_item(
         self, batch: Batch, snapshot: str, item: Item, purchase: Purchase | None, prepared: Prepared | None

@@ -42,10 +42,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ASK_AGAIN = 20.0
-"""Seconds until a file is asked about again that was refused without a reason: another may be refused meanwhile."""
-
-
 MODEL_TRIES = 3
 """Purchases of one batch in a row that fail, while other calls go through, before its model is to blame."""
 
@@ -292,7 +288,7 @@ class Dispatch:
         context = self._context
         now = context.clock.wall()
         if isinstance(error, AskAgain):
-            await self._release(batch, due_at=now + ASK_AGAIN)
+            await self._release(batch, due_at=now + error.seconds)
             return
         trouble: Trouble | None
         if isinstance(error, RuleAtFault):

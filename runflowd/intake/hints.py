@@ -75,7 +75,8 @@ class Hints:
     async def follow(self, shelf: Shelf) -> None:
         """Look where hints of one rule point, at so many folders as a turn has time for."""
         for look, again in list(shelf.looks.items())[:LOOKS_PER_TURN]:
-            del shelf.looks[look]
+            if shelf.looks.pop(look, None) is None:
+                return  # all of them were given up meanwhile for a sweep, as when the root is another folder now
             if shelf.matcher.prunes(look.folder):
                 continue
             shelf.suspects.heard(look.folder, deep=look.deep)

@@ -156,10 +156,13 @@ async def test_an_outage_is_told_once_though_deliveries_go_on(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_single_faults_close_no_scope(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("batches", [True, False], ids=["batches", "runs"])
+async def test_single_faults_close_no_scope(tmp_path: Path, seed: int, *, batches: bool) -> None:
     """A fifth of all requests is lost in every way; all files are done soon, and paid once (scenario 154)."""
     with structlog.testing.capture_logs() as lines:
         async with running(tmp_path) as rig:
+            if not batches:
+                rig.take_no_batches()
             rig.switch(faults={"rate": 0.2, "seed": seed, "mix": FLAKY})
             drop(rig, 80)
             seconds = await rig.settled(80)

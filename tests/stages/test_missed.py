@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -12,12 +12,15 @@ from structlog.testing import capture_logs
 from runflowd.context import Look
 from runflowd.dirty import Changes
 from runflowd.hint_queue import HintQueue
+from runflowd.intake.look import Looking
 from runflowd.watch.observing import Handler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from stage_rig import Rig
+
+    from runflowd.intake.shelf import Shelf
 
 pytestmark = pytest.mark.anyio
 
@@ -101,6 +104,28 @@ async def test_more_hints_than_are_kept_mean_a_sweep(tmp_path: Path, source: str
 
         assert 0 == rig.engine.intake.missed
         assert not rig.engine.context.looks
+
+
+@pytest.mark.usefixtures("_deaf")
+async def test_hints_that_are_given_up_while_one_is_followed_end_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep takes their place, as when the root turns out to be another folder (scenarios 135, 138)."""
+    tree = Looking.tree
+
+    async def given_up(self: Looking, shelf: Shelf, *given: Any, **more: Any) -> set[str]:
+        if not shelf.sweeping:
+            shelf.hints_lost()
+        return await tree(self, shelf, *given, **more)
+
+    async with running(tmp_path, rule(tmp_path, sweep=3600.0), watch=True) as rig:
+        rig.drop("before.jpg")
+        await rig.settled(1)
+        monkeypatch.setattr(Looking, "tree", given_up)
+        for name in ("a", "b", "c"):
+            rig.drop(f"{name}/{name}.jpg")
+        hear(rig, Changes(folders=frozenset(f"{tmp_path}/in/{name}" for name in ("a", "b", "c"))))
+        await rig.settled(4)
 
 
 async def test_hints_of_one_rule_do_not_make_another_one_sweep(tmp_path: Path) -> None:
