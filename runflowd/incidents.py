@@ -91,7 +91,7 @@ class Trouble:
     """What went wrong for a whole scope, and what to do about it.
 
     `wait` is in how many seconds it is probed, where that is known already; else the waits double, up to
-    `slowest`.
+    `slowest`. `until_result` says that a purchase which is taken does not end it, since only results tell.
     """
 
     scope: str
@@ -100,6 +100,7 @@ class Trouble:
     remedy: str
     slowest: float = 60.0
     wait: float | None = None
+    until_result: bool = False
 
 
 @dataclass(slots=True)
@@ -196,13 +197,13 @@ class Incidents:
         now = self._clock.now()
         return max((max(0.0, self._open[scope].retry_at - now) for scope in scopes if scope in self._open), default=0.0)
 
-    def paused_rules(self) -> list[str]:
-        """Names of the rules that are not to be touched before their next probe."""
+    def paused_rules(self, *, buying: bool = True) -> list[str]:
+        """Names of the rules that are not to be touched before their next probe; one `until_result` may deliver."""
         now = self._clock.now()
         return [
             scope.removeprefix("rule:")
             for scope, entry in self._open.items()
-            if scope.startswith("rule:") and entry.retry_at > now
+            if scope.startswith("rule:") and entry.retry_at > now and (buying or not entry.trouble.until_result)
         ]
 
     def probed_rules(self) -> list[str]:

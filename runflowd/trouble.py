@@ -54,6 +54,15 @@ def of_refusal(rule: str, sentence: str, remedy: str) -> Trouble:
     return Trouble(rule_scope(rule), "RULE_REFUSED", sentence, remedy, slowest=KEY_PROBE)
 
 
+ITEMS_PROBE = 3600.0
+"""Seconds between the probes of a rule whose purchases are taken and then fail item by item."""
+
+
+def of_failed_items(rule: str, sentence: str, remedy: str) -> Trouble:
+    """The same of a rule whose purchases are taken, and of which each item is refused by itself."""
+    return Trouble(rule_scope(rule), "RULE_REFUSED", sentence, remedy, wait=ITEMS_PROBE, until_result=True)
+
+
 REFUSALS = frozenset({"MODEL_UNAVAILABLE", "MODEL_NOT_FOUND", "RULE_REFUSED"})
 """Codes of trouble with a rule that a purchase ends."""
 

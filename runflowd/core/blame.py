@@ -57,7 +57,8 @@ _OF_THE_KIND = re.compile(
 _QUOTED = re.compile(
     r"(?:unknown|unexpected|extra|unrecogni[sz]ed|unsupported|missing|required|no such)(?: \w+)?:? ?"
     r"['\"`]([\w.-]{1,80})['\"`]"
-    r"|['\"`]([\w.-]{1,80})['\"`] (?:is (?:required|missing|unknown|not allowed|not permitted)|was unexpected)",
+    r"|['\"`]([\w.-]{1,80})['\"`] (?:is (?:required|missing|unknown|not allowed|not permitted)|was unexpected)"
+    r"|(?:^|; )([\w.-]{1,80}): (?:field (?:is )?required|extra (?:inputs|fields) )",
     re.IGNORECASE,
 )
 _STRANGER = re.compile(
@@ -246,5 +247,5 @@ def _keys_in(message: str, names: AbstractSet[str]) -> Iterable[Path]:
     plain = (re.escape(name) for name in sorted(names))
     known = [name for name in plain if re.search(rf"['\"`]{name}['\"`]|^{name}:", text)]
     known += [name for name in names if "_" in name and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)]
-    quoted = [found[1] or found[2] for found in _QUOTED.finditer(text)]
+    quoted = [found[1] or found[2] or found[3] for found in _QUOTED.finditer(text)]
     return [tuple(name.split(".")) for name in dict.fromkeys([*known, *quoted])]

@@ -104,7 +104,7 @@ class Deliver:
 
     def _left_alone(self) -> str:
         """The rules for which nothing is claimed now, as a JSON list."""
-        return json.dumps([*self._context.incidents.paused_rules(), *self._context.io.slow(Role.WRITTEN)])
+        return json.dumps([*self._context.incidents.paused_rules(buying=False), *self._context.io.slow(Role.WRITTEN)])
 
     async def _work(self, claimed: Claimed) -> None:
         item, rule = claimed.item, self._rule_of(claimed)
@@ -114,7 +114,9 @@ class Deliver:
             placed = await self._delivery.bring(item, rule, claimed.done)
             await self._closing.succeed(item, rule, placed)
             await self._context.got_through(SERVICE, download_scope(item.rule))
-        await self._context.incidents.over(output_scope(item.rule), rule_scope(item.rule))
+        incidents = self._context.incidents
+        purchases = {trouble.scope for trouble in incidents.snapshot() if trouble.until_result}
+        await incidents.over(*({output_scope(item.rule), rule_scope(item.rule)} - purchases))
 
     def _rule_of(self, claimed: Claimed) -> Rule | None:
         """The rule as it was when the item was accepted; the present one for a file never accepted."""

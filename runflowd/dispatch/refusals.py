@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd.core.blame import MODEL, SentItem, judge
+from runflowd.core.blame import SentItem, judge
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.printable import printable, scrubbed
 from runflowd.core.refusal import CALLBACK_URL, OPTIONAL_FIELDS, BodyFormat
-from runflowd.core.rules import BAD_OVERRIDE, OVERRIDE_NAME
+from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.core.suspicion import Cause, Suspicion
 from runflowd.dispatch.habits import learn, learn_omitted
 from runflowd.errors import RunflowdError
 from runflowd.failpoints import reach
+from runflowd.rule_fault import GOES_ON, RuleAtFault, fault_of_folder, fault_of_rule, place_of
 from runflowd.snapshot import from_text
 from runflowd.store.batches import drop_from_batch
 from runflowd.store.facts import fact
@@ -27,25 +27,11 @@ if TYPE_CHECKING:
     from runflowd.api.errors import Rejected
     from runflowd.context import Context
     from runflowd.core.blame import Blame, Verdict
-    from runflowd.core.model import Json, Rule
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
 
 log = structlog.get_logger()
-
-_SHOWN = 80
-"""Characters of a refused value that are shown."""
-
-_SECRET_NAMES = ("key", "token", "secret", "password", "credential", "auth")
-
-
-class RuleAtFault(RunflowdError):
-    """The service refuses what a rule says; nothing was bought, and its files wait."""
-
-    def __init__(self, sentence: str, remedy: str) -> None:
-        self.remedy = remedy
-        super().__init__(sentence)
 
 
 ASK_AGAIN = 20.0
@@ -92,37 +78,22 @@ class Refusals:
     def fault_of_rule(self, snapshot: str, blame: Blame, refusal: Rejected) -> RuleAtFault:
         """The rule says something that the service does not take, and the service names it."""
         rule = from_text(snapshot)
-        key = ("model",) if blame.key == (MODEL,) and MODEL not in rule.input else ("input", *blame.key)
-        place = self._place(rule.name, key)
-        named = f"`{_shown(rule, key)}`{f' ({place})' if place else ''}"
-        sentence = f"rule {rule.name}: the service refuses {named}: {blame.message or refusal}. Nothing was bought"
-        remedy = f"Correct it in {place or f'rule {rule.name}'}; {_GOES_ON}"
-        return RuleAtFault(printable(scrubbed(sentence)), remedy)
+        return fault_of_rule(rule, self._context.places.get(rule.name, {}), blame, str(refusal))
 
     def fault_unnamed(self, rule: str, refusal: Rejected) -> RuleAtFault:
         """Different files of a rule are refused alike, and the service does not say for what."""
-        place = self._place(rule, ("input",))
+        place = place_of(self._context.places.get(rule, {}), ("input",))
         where = f"rule {rule}{f' ({place})' if place else ''}"
         sentence = f"{where}: the service refuses different files alike and does not say what is wrong: {refusal}"
-        remedy = f"Compare `model` and `input` with what `runflowd check --online` says and correct them; {_GOES_ON}"
+        remedy = f"Compare `model` and `input` with what `runflowd check --online` says and correct them; {GOES_ON}"
         return RuleAtFault(sentence, f"{remedy}. If it is the files, take them out of the folder")
-
-    def _place(self, rule: str, key: tuple[str | int, ...]) -> str:
-        """`file:line` of a key of a rule, or of the nearest one above it; "" where that is not known."""
-        known = self._context.places.get(rule, {})
-        return next((known[key[:n]] for n in range(len(key), -1, -1) if key[:n] in known), "")
 
     async def hold_for_folder(self, batch: Batch, item: Item, snapshot: str, blame: Blame, refusal: Rejected) -> None:
         """The value comes from a `_runflow.yaml`: its file waits until that says something else."""
-        rule, folder = from_text(snapshot), item.path.rpartition("/")[0]
-        place = "/".join(filter(None, (rule.watch, folder, OVERRIDE_NAME)))
-        key = ".".join(map(str, blame.key))
-        reason = f"{place}, or one above it: {key}: the service refuses this value: {blame.message or refusal}"
+        reason = fault_of_folder(from_text(snapshot), item.path, blame, str(refusal))
         now = self._context.clock.wall()
         await self._context.store.write(
-            lambda connection: drop_from_batch(
-                connection, batch, item, ItemState.WAITING, BAD_OVERRIDE, printable(scrubbed(reason)), now
-            )
+            lambda connection: drop_from_batch(connection, batch, item, ItemState.WAITING, BAD_OVERRIDE, reason, now)
         )
         reach("item.dropped")
         self._context.bells.deliver.ring()
@@ -142,9 +113,6 @@ class Refusals:
             return cause
 
         return await self._context.store.write(write)
-
-
-_GOES_ON = "nothing was bought, and all its files go on by themselves then"
 
 
 def told_by(refusal: Rejected) -> str:
@@ -167,20 +135,3 @@ def _suspicion(connection: Connection, batch: Batch) -> Suspicion:
 
 def _remember(connection: Connection, batch: Batch, known: Suspicion) -> None:
     learn(connection, batch.service, f"unexplained:{batch.snapshot}", json.dumps(asdict(known)))
-
-
-def _shown(rule: Rule, key: tuple[str | int, ...]) -> str:
-    """A key of a rule with its value, unless that is a secret or not there."""
-    name = ".".join(map(str, key))
-    value: Json = {"model": rule.model, "input": rule.input}
-    for part in key:
-        if isinstance(value, dict) and part in value:
-            value = value[str(part)]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
-            return name
-    if any(word in name.lower() for word in _SECRET_NAMES):
-        return f"{name}: ***"
-    text = json.dumps(value, ensure_ascii=False)
-    return f"{name}: {text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'}"

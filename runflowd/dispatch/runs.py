@@ -10,7 +10,8 @@ from runflowd.core.lifecycle import ItemState, Outcome, Resume, resume
 from runflowd.core.refusal import BodyFormat, Shape
 from runflowd.core.suspicion import Cause
 from runflowd.dispatch.purchase import conflict_is_final
-from runflowd.dispatch.refusals import ASK_AGAIN, AskAgain, RuleAtFault
+from runflowd.dispatch.refusals import ASK_AGAIN, AskAgain
+from runflowd.rule_fault import RuleAtFault
 from runflowd.store.batches import new_batch, set_free, submit
 from runflowd.store.items import items_of_batch
 from runflowd.store.purchases import purchases_of_batch

@@ -17,12 +17,13 @@ from runflowd.dispatch.bundle import of_packing
 from runflowd.dispatch.lookup import LookUp
 from runflowd.dispatch.prepare import Preparing
 from runflowd.dispatch.purchase import Purchasing, conflict_is_final
-from runflowd.dispatch.refusals import AskAgain, Refusals, RuleAtFault, told_by
+from runflowd.dispatch.refusals import AskAgain, Refusals, told_by
 from runflowd.dispatch.resending import Resending
 from runflowd.dispatch.runs import SingleRuns, part
 from runflowd.failpoints import reach
 from runflowd.incidents import CREDIT, SERVICE, STORAGE, rule_scope
 from runflowd.io_guard import Role
+from runflowd.rule_fault import RuleAtFault
 from runflowd.snapshot import from_text, sends_the_same
 from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, put_back, release, split_batch, submit
 from runflowd.store.history import items_held, record_try
@@ -271,8 +272,11 @@ class Dispatch:
         """A purchase was taken: what paused the service, the credit or its rule is over."""
         incidents, scope = self._context.incidents, rule_scope(batch.rule)
         await self._context.got_through(SERVICE, CREDIT)
-        if any(each.scope == scope and each.code in REFUSALS for each in incidents.snapshot()):
-            await incidents.over(scope)
+        for trouble in incidents.snapshot():
+            if trouble.scope == scope and trouble.until_result:
+                await incidents.report(trouble)  # that it was taken tells nothing: the next probe is as far away again
+            elif trouble.scope == scope and trouble.code in REFUSALS:
+                await incidents.over(scope)
         self._context.bells.track.ring()
 
     async def _submit_runs(self, batch: Batch, snapshot: str, items: list[Item], past: list[Purchase]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.batching import take
 from runflowd.core.lifecycle import BatchState, ItemState, check_batch
 from runflowd.core.model import LOCAL
+from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.store.claims import Claim, Claimable, hold, run_held
 from runflowd.store.history import record
 from runflowd.store.items import Item, items_of_batch, move, promote_follower
@@ -270,6 +271,20 @@ def set_free(connection: Connection, batch: Batch, items: Iterable[Item], now: f
     """Make items of a batch that were not bought ready for another one. Raises `LeaseLost`."""
     for item in items:
         move(connection, item.id, ItemState.BATCHED, ItemState.READY, by=batch.claim, now=now, detail=detail)
+
+
+def take_back(connection: Connection, batch: Batch, item: Item, now: float, detail: str) -> None:
+    """Make an item that was refused by itself, and not charged, ready for another batch. Raises `LeaseLost`."""
+    move(connection, item.id, item.state, ItemState.READY, by=batch.claim, now=now, detail=detail)
+    connection.run("buy_again", id=item.id, client_ref=uuid.uuid4().hex)
+
+
+def hold_for_folder(connection: Connection, batch: Batch, item: Item, reason: str, now: float, detail: str) -> None:
+    """The same, but it waits for another value in its `_runflow.yaml`. Raises `LeaseLost`."""
+    take_back(connection, batch, item, now, detail)
+    move(connection, item.id, ItemState.READY, ItemState.WAITING, by=None, now=now, code=BAD_OVERRIDE, reason=reason)
+    connection.run("look_again", id=item.id)
+    promote_follower(connection, item.id, now)
 
 
 def doubt_items(

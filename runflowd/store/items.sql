@@ -83,11 +83,16 @@ SELECT id, size FROM item WHERE state = 'ready' AND snapshot = :snapshot ORDER B
 SELECT * FROM item WHERE rule = :rule AND state = 'ready' AND snapshot != :snapshot ORDER BY id LIMIT :limit
 
 -- name: refused_of_rule
--- Refused by the service: of what was bought, the batch or the run is known, and of what follows another, that one.
+-- Refused by the service, whole or by itself and at no cost: of what was bought, the batch or the run is known, and of what follows another, that one.
 SELECT * FROM item WHERE rule = :rule AND state = 'failed' AND current = 1 AND absent_at IS NULL AND content IS NOT NULL
-  AND batch IS NULL AND run_id IS NULL AND source_item IS NULL AND failure_code NOT IN ('UPLOAD_REFUSED', 'TOO_LARGE')
+  AND (batch IS NULL AND run_id IS NULL OR failure_code = 'INPUT_VALIDATION_FAILED' AND CAST(coalesce(cost, 0) AS REAL) = 0
+       AND EXISTS (SELECT 1 FROM batch WHERE batch.id = item.batch AND batch.state = 'ended'))
+  AND source_item IS NULL AND failure_code NOT IN ('UPLOAD_REFUSED', 'TOO_LARGE')
   AND snapshot != :snapshot AND id > :after
 ORDER BY id LIMIT :limit
+
+-- name: result_of_snapshot
+SELECT 1 FROM item WHERE rule = :rule AND state IN ('delivering', 'done') AND snapshot = :snapshot LIMIT 1
 
 -- name: put_in_batch
 UPDATE item SET state = 'batched', batch = :batch, position = :position, attempts = 0, due_at = 0 WHERE id = :id AND state = 'ready'

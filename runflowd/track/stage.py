@@ -13,15 +13,18 @@ from runflowd.core.backoff import delay, poll_delay
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.refusal import Shape
 from runflowd.failpoints import reach
-from runflowd.incidents import SERVICE
+from runflowd.incidents import SERVICE, rule_scope
+from runflowd.rule_fault import fault_of_rule
+from runflowd.snapshot import sends_the_same
 from runflowd.store.batches import Batch, Lease, claim_batches, doubt_items, end_batch, move_batch, next_due, release
 from runflowd.store.history import items_held, record_try
 from runflowd.store.items import Item, items_of_batch
 from runflowd.track.answers import answer_of, record_answers, was_unreadable
+from runflowd.track.invalid import take_back, was_invalid
 from runflowd.track.items import is_news, read_items, wanted
 from runflowd.track.overdue import Overdues
 from runflowd.track.patience import Patience, usual_subject
-from runflowd.trouble import of_service, unexpected
+from runflowd.trouble import of_failed_items, of_service, unexpected
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from runflowd.api.values import Item as Answer
     from runflowd.api.values import Run
     from runflowd.context import Context
+    from runflowd.core.blame import Blame
     from runflowd.store import Connection
 
 log = structlog.get_logger()
@@ -39,6 +43,11 @@ LOOKS_FOR_MISSING = 5
 
 POLLS = 8
 """Batches looked at at once."""
+
+
+def may_go_again(item: Item, answer: Answer) -> bool:
+    """Whether a failure may be none of the item's own."""
+    return was_unreadable(item, answer) or was_invalid(answer)
 
 
 class Track:
@@ -89,7 +98,7 @@ class Track:
         matched, trouble = await read_items(self._context.remote.api, remote_id, items, wanted(seen, items, waiting))
         news = ((item, answer) for item, answer in matched.pairs if is_news(item, answer))
         # What is to be sent again waits for the end of its batch: until then a failure may still turn into a result.
-        results = [(item, answer) for item, answer in news if seen.ended or not was_unreadable(item, answer)]
+        results = [(item, answer) for item, answer in news if seen.ended or not may_go_again(item, answer)]
         await self._record(batch, results)
         if trouble:
             raise trouble
@@ -157,13 +166,37 @@ class Track:
             return
         now = self._context.clock.wall()
 
-        if await self._context.store.write(lambda connection: record_answers(connection, batch, results, now)):
+        def write(connection: Connection) -> tuple[int, Blame | None]:
+            left, fault = take_back(connection, batch, results, now)
+            return record_answers(connection, batch, left, now), fault
+
+        resent, fault = await self._context.store.write(write)
+        if resent:
             reach("upload.resent")
             self._context.bells.dispatch.ring()
         reach("results.recorded")
+        await self._judge_rule(batch, fault, any(answer.status is Status.SUCCEEDED for _, answer in results))
+        self._context.bells.intake.ring()
         self._context.bells.deliver.ring()
         failed = sum(answer.status is not Status.SUCCEEDED for _, answer in results)
         log.info("results", action="batch.results", rule=batch.rule, batch=batch.id, items=len(results), failed=failed)
+
+    async def _judge_rule(self, batch: Batch, blame: Blame | None, succeeded: bool) -> None:
+        """Buy nothing more of a rule whose items are refused for what it says, until a probe has a result."""
+        context, rule = self._context, self._context.rules.get(batch.rule)
+        scope = rule_scope(batch.rule)
+        waits = any(trouble.scope == scope and trouble.until_result for trouble in context.incidents.snapshot())
+        if rule is None or not (blame or (succeeded and waits)):
+            return
+        row = await context.store.read(lambda connection: connection.one("snapshot", id=batch.snapshot))
+        if row is None or not sends_the_same(row["text"], rule):
+            return  # that was the rule before an edit
+        if blame:
+            fault = fault_of_rule(rule, context.places.get(rule.name, {}), blame, "")
+            await context.incidents.report(of_failed_items(rule.name, str(fault), fault.remedy))
+        else:
+            await context.incidents.over(scope)
+            context.bells.dispatch.ring()
 
     async def _end(self, batch: Batch, word: str, cost: Decimal | None, silent: list[Item]) -> None:
         now = self._context.clock.wall()

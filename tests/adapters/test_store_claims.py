@@ -26,6 +26,7 @@ from runflowd.store.batches import (
     doubt_items,
     drop_from_batch,
     end_batch,
+    hold_for_folder,
     move_batch,
     place_items,
     release,
@@ -36,6 +37,7 @@ from runflowd.store.batches import (
     set_run,
     split_batch,
     submit,
+    take_back,
 )
 from runflowd.store.claims import LeaseLost, hold
 from runflowd.store.connection import STATEMENTS, Connection, connect
@@ -80,6 +82,8 @@ SEALED_WRITES: dict[str, BatchWrite] = {
     "doubt an intent": lambda c, batch, items, key: doubt_purchase(c, batch, key),
     "place its items": lambda c, batch, items, key: place_items(c, batch, [(items[0], 1)]),
     "buy a run": lambda c, batch, items, key: buy_run(c, batch, items[0], "run", NOW),
+    "take an item back": lambda c, batch, items, key: take_back(c, batch, items[0], NOW, "x"),
+    "hold an item for its folder": lambda c, batch, items, key: hold_for_folder(c, batch, items[0], "x", NOW, "x"),
     "note a run": lambda c, batch, items, key: set_run(c, batch, items[0], "run"),
     "take an item out": lambda c, batch, items, key: drop_from_batch(
         c, batch, items[0], ItemState.FAILED, "NO", "no", LATER

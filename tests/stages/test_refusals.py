@@ -402,3 +402,106 @@ async def test_a_rule_that_was_corrected_while_the_daemon_was_down_goes_on(tmp_p
         await rig.settled(4)
 
         assert ({*NAMES}, [1] * 4) == (rig.outputs(), rig.charged())
+
+
+ALONE = {"invalid_item": "item", "unknown_inputs": "refused"}
+
+
+@pytest.mark.parametrize("key", ["propmt", "image"])
+async def test_items_refused_by_themselves_for_a_mistake_in_their_rule_wait_for_it(tmp_path: Path, key: str) -> None:
+    """Nothing fails, nothing is bought in a loop, and all of it goes on once the rule is right (scenario 133)."""
+    wrong = {"image_url": "${file.url}", "propmt": "x"} if key == "propmt" else {"image": "${file.url}"}
+    names = {f"{number}.jpg" for number in range(20)}
+    async with running(tmp_path, rule(tmp_path, input=wrong)) as rig:
+        rig.switch(readings=ALONE)
+        for name in names:
+            rig.drop(name)
+        await rig.until(lambda states: len(states) == 20)
+        with anyio.fail_after(300):
+            while not (told := rig.engine.context.incidents.snapshot()):
+                await anyio.sleep(1)
+        bought, asked = posts(rig), await rig.states()
+        await anyio.sleep(3300)
+
+        assert ({"rule:studio": "RULE_REFUSED"}, set()) == (open_codes(rig), rig.outputs())
+        assert ItemState.FAILED not in {*asked.values(), *(await rig.states()).values()}
+        assert ("input." in told[0].message, bought) == (True, posts(rig))
+
+        take(rig, rule(tmp_path))
+        await rig.settled(20, 120)
+
+        assert (names, [1] * 20, {}) == (rig.outputs(), rig.charged(), open_codes(rig))
+
+
+async def test_a_rule_whose_items_are_refused_is_probed_by_one_purchase_an_hour(tmp_path: Path) -> None:
+    """That the probe is taken does not let the others follow it (scenario 133)."""
+    wrong = {"image_url": "${file.url}", "propmt": "x"}
+    few = BatchLimits(quiet=1, max_wait=5, max_items=2)
+    async with running(tmp_path, rule(tmp_path, input=wrong, batch=few)) as rig:
+        rig.switch(readings=ALONE)
+        rig.drop("first.jpg")
+        with anyio.fail_after(300):
+            while not open_codes(rig):
+                await anyio.sleep(1)
+        drop_all(rig)
+        await anyio.sleep(3 * 3600)
+
+        assert (True, {"rule:studio": "RULE_REFUSED"}) == (2 <= posts(rig) <= 4, open_codes(rig))
+
+        rig.switch(readings={})
+        await rig.settled(5, 4000)
+
+        assert ([1] * 5, {}) == (rig.charged(), open_codes(rig))
+
+
+async def test_a_file_that_is_refused_by_itself_fails_alone(tmp_path: Path) -> None:
+    """Its own value: the others have their results, and the rule goes on (scenario 133)."""
+    async with running(tmp_path) as rig:
+        fault = {"match": "bad.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}
+        rig.switch(readings=ALONE, faults={"runs": [fault]})
+        for name in (*NAMES, "bad.jpg"):
+            rig.drop(name)
+        await rig.settled(5)
+
+        assert {*NAMES, "bad.jpg.failed.txt"} == rig.outputs()
+        assert ([1] * 4, {}) == (rig.charged(), open_codes(rig))
+
+
+async def test_items_refused_by_themselves_for_a_value_of_their_folder_wait_for_it(tmp_path: Path) -> None:
+    """The others go on; nothing is bought again before the `_runflow.yaml` is another (scenario 133)."""
+    async with running(tmp_path, enlarging(tmp_path, overridable=("upscale_factor",))) as rig:
+        rig.switch(readings=ALONE)
+        (tmp_path / "in/x").mkdir()
+        (tmp_path / "in/x/_runflow.yaml").write_text("upscale_factor: 99\n")
+        rig.drop("x/a.jpg")
+        rig.drop("c.jpg")
+        held = {"x/a.jpg": ItemState.WAITING, "c.jpg": ItemState.DONE}
+        await rig.until(lambda states: states == held)
+        asked = posts(rig)
+        await anyio.sleep(900)
+
+        assert (held, asked, {}) == (await rig.states(), posts(rig), open_codes(rig))
+        assert "in/x/_runflow.yaml" in (tmp_path / "out/x/a.jpg.failed.txt").read_text()
+
+        (tmp_path / "in/x/_runflow.yaml").write_text("upscale_factor: 4\n")
+        await rig.until(lambda states: set(states.values()) == {ItemState.DONE})
+        await anyio.sleep(2)
+
+        assert ({"c.jpg", "x/a.jpg"}, [1] * 2) == (rig.outputs(), rig.charged())
+
+
+async def test_items_that_failed_by_themselves_go_again_under_another_recipe(tmp_path: Path) -> None:
+    """Nothing was charged for them (scenario 133)."""
+    async with running(tmp_path) as rig:
+        fault = {"match": "*.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}
+        rig.switch(readings={"invalid_item": "item"}, faults={"runs": [fault]})
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        failed = await rig.states()
+        rig.switch(readings={"invalid_item": "item"}, faults={})
+        await anyio.sleep(5)
+        take(rig, rule(tmp_path, input={"image_url": "${file.url}", "prompt": "other"}))
+        await rig.until(lambda states: states == {"a.jpg": ItemState.DONE})
+        await anyio.sleep(2)
+
+        assert ({"a.jpg": ItemState.FAILED}, {"a.jpg"}, [1]) == (failed, rig.outputs(), rig.charged())
