@@ -125,16 +125,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "failures": [entry_json(entry) for entry in status.troubled],
         "waiting": [entry_json(entry) for entry in status.waiting],
         "partial": [entry_json(entry) for entry in status.partial],
-        "paused": [
-            {
-                "rule": each.rule,
-                "subject": each.subject,
-                "since": each.since,
-                "reason": each.reason,
-                "remedy": each.remedy,
-            }
-            for each in status.pauses
-        ],
+        "paused": [pause_json(each) for each in status.pauses],
         "incidents": [
             {
                 "scope": each.scope,
@@ -145,6 +136,18 @@ def as_json(status: Status) -> dict[str, Any]:
             }
             for each in status.incidents
         ],
+    }
+
+
+def pause_json(pause: Pause) -> dict[str, Any]:
+    """One pause for programs; of one that is `stopped` an incident tells as well."""
+    return {
+        "rule": pause.rule,
+        "subject": pause.subject,
+        "since": pause.since,
+        "reason": pause.reason,
+        "remedy": pause.remedy,
+        "stopped": bool(pause.advice),
     }
 
 

@@ -7,6 +7,7 @@ from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Scope, Transien
 from runflowd.errors import RunflowdError
 from runflowd.files import NoSpace
 from runflowd.incidents import CREDIT, SERVICE, Trouble, rule_scope
+from runflowd.rule_fault import GOES_ON
 
 _PASSES = "Nothing to do if it passes: work resumes by itself. If not, check the network and `service.url`"
 
@@ -29,8 +30,11 @@ def of_service(error: ApiError) -> Trouble | None:
     return None
 
 
-def of_rule(rule: str, model: str, error: ApiError) -> Trouble | None:
-    """The trouble that concerns one rule: its model is gone, or does not answer while the service does."""
+def of_rule(rule: str, model: str, place: str, error: ApiError) -> Trouble | None:
+    """The trouble that concerns one rule: its model is gone, or does not answer while the service does.
+
+    `place` is where the rule names the model, as `file:line`; "" where that is not known.
+    """
     if isinstance(error, Transient) and error.scope is Scope.RULE and error.closed is None:
         return Trouble(
             rule_scope(rule),
@@ -38,14 +42,15 @@ def of_rule(rule: str, model: str, error: ApiError) -> Trouble | None:
             f"rule {rule}: {error}",
             "Nothing to do: the rule goes on by itself, the others are not affected",
         )
-    if isinstance(error, NotFound):
-        return Trouble(
-            rule_scope(rule),
-            "MODEL_NOT_FOUND",
-            f"rule {rule}: the service does not know the model {model}. {error}",
-            "Correct `model:` in the rule; nothing was bought, and all its files go on by themselves then",
-            slowest=KEY_PROBE,
+    if isinstance(error, NotFound) and error.scope is Scope.RULE:
+        named = f"rule {rule}: `model: {model}`{f' ({place})' if place else ''}"
+        remedy = (
+            f"Correct it in {place or f'rule {rule}'}; {GOES_ON}. `runflowd check --online` knows names that are "
+            "alike. If the name is right, the API key belongs to another organization"
         )
+        told = error.answer if error.message else f"{error.answer}: the service does not know this model"
+        sentence = f"{named}: {told}{error.reference}"
+        return Trouble(rule_scope(rule), "MODEL_NOT_FOUND", sentence, remedy, slowest=KEY_PROBE)
     return None
 
 

@@ -278,6 +278,6 @@ class Runflow:
 
         The time allowed grows with the size and runs while the caller uses the bytes, too. Raises
         `Unsafe` for an address that is not public https (unless the service itself is local), a
-        redirect or a file too large; `Expired` when the link must be fetched anew; `NotFound`.
+        redirect or a file too large; `Expired` when the link must be fetched anew; `Gone` when nothing is at it.
         """
         return self._transfers.download(url, limit)

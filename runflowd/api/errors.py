@@ -5,6 +5,7 @@ ApiError                  carries action, host, status, code, message, request_i
 │   └── RateLimited       429
 ├── Permanent             any other 4xx: the same request will fail again
 │   ├── NotFound          404, 410
+│   ├── Gone              404, 410 of a storage: nothing is at a presigned link
 │   ├── Conflict          409: the idempotency key was used with another body
 │   └── Rejected          400, 422: `problems` tell which fields, `item_indexes()` which items
 ├── Unauthorized          401, 403 from the API: the key, not the request
@@ -99,13 +100,21 @@ class ApiError(RunflowdError):
             again.ambiguous = False
         return again
 
-    def _sentence(self) -> str:
+    @property
+    def answer(self) -> str:
+        """Who said what: the host, the status, and the code and words that came with it."""
         said = f"{self.host} answered {self.status}" if self.status else self.host
-        parts = [f"cannot {self.action}: {said}"]
-        parts += [f"({self.code})"] if self.code else []
-        sentence = " ".join(parts) + (f": {self.message}" if self.message else "")
-        sentence = sentence.removesuffix(".") + (f". {self.remedy}" if self.remedy else "")
-        return sentence + (f" [request {self.request_id}]" if self.request_id else "")
+        said += f" ({self.code})" if self.code else ""
+        return said + (f": {self.message}" if self.message else "")
+
+    @property
+    def reference(self) -> str:
+        """The request's id at the service, as the end of a sentence."""
+        return f" [request {self.request_id}]" if self.request_id else ""
+
+    def _sentence(self) -> str:
+        sentence = f"cannot {self.action}: {self.answer}".removesuffix(".")
+        return sentence + (f". {self.remedy}" if self.remedy else "") + self.reference
 
 
 class Transient(ApiError):
@@ -148,7 +157,13 @@ class Permanent(ApiError):
 class NotFound(Permanent):
     """404 or 410: no such batch, run, asset or model for this key's organization."""
 
-    remedy = "Check the name and that the API key belongs to the right organization"
+    remedy = "It was removed there, or the API key belongs to another organization"
+
+
+class Gone(Permanent):
+    """404 or 410 of an object storage: nothing is at the link that was given. Whoever gave it may have another."""
+
+    scope = Scope.ITEM
 
 
 class Conflict(Permanent):

@@ -15,6 +15,7 @@ from runflowd.api.errors import (
     ApiError,
     Conflict,
     Expired,
+    Gone,
     NotFound,
     OutOfCredit,
     Permanent,
@@ -87,7 +88,7 @@ def storage_refusal(place: Place, response: httpx.Response, body: bytes, *, scop
         # Not the storage's doing, which signs every address: the login page of a network, most likely.
         return Transient(place, status=status, code="REDIRECT", message=_redirect(response), scope=scope)
     if status in (404, 410):
-        return NotFound(place, status=status, code=code, message=message, scope=Scope.ITEM)
+        return Gone(place, status=status, code=code, message=message or "nothing is at its link any more")
     if 400 <= status < 500 and status not in (408, 425):
         return Permanent(place, status=status, code=code, message=message, scope=Scope.ITEM)
     wait = retry_after(response)

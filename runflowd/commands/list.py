@@ -13,6 +13,7 @@ from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.suggesting import rule_names
 from runflowd.commands.wording import price, short, table
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.printable import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ def command(
     """List files by rule, state, path or batch, oldest first."""
     wanted = {"rule": rule, "state": state, "batch": batch, "pattern": pattern}
     chosen: list[dict[str, Any]] = []
-    paused: list[str] = []
+    paused: list[dict[str, Any]] = []
     asking = Asking(place)
     further: int | None = after
     while further is not None and len(chosen) < limit:  # in pages, between which the daemon serves others
@@ -59,9 +60,9 @@ def command(
         options = {"-c": place, "--rule": rule, "--state": state, "--batch": batch, "--path": pattern, "--limit": limit}
         click.echo(f"more: {_again({**options, '--after': further})}")
     rules = {item["rule"] for item in chosen}
-    for name in (name for name in paused if name in rules or not name):
-        what = f"rule {name}" if name else "every rule"
-        click.echo(click.style(f"Paused: {what}; `runflowd resume {name or '--all'}` lets it go on.", fg="yellow"))
+    for pause in (each for each in paused if each["rule"] in rules or not each["rule"]):
+        sentence = f"Paused: {pause['subject']}. {pause['remedy'].removesuffix('.')}."
+        click.echo(click.style(printable(sentence), fg="yellow"))
 
 
 def _again(options: dict[str, Any]) -> str:

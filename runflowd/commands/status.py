@@ -57,7 +57,7 @@ def _parts(status: dict[str, Any]) -> Iterator[list[str]]:
     if status["batches"]:
         yield ["", *_batches(status["batches"])]
     now = status["now"]
-    if found := status["paused"]:
+    if found := [each for each in status["paused"] if not each["stopped"]]:  # a stop is among the incidents
         yield _section("Paused", "yellow", [_pause(each, now) for each in found])
     if found := status["incidents"]:
         yield _section("Incidents", "red", [_incident(each, now) for each in found])

@@ -10,7 +10,7 @@ from runflowd.control.desk import count, text
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.core.rules import DROPPINGS
-from runflowd.status import as_json, take_status
+from runflowd.status import as_json, pause_json, take_status
 from runflowd.store.left_out import left_out
 from runflowd.store.listing import Wanted, page
 from runflowd.store.pauses import pauses
@@ -38,8 +38,8 @@ def status(desk: Desk, parameters: Parameters) -> Answer:
 def list_items(desk: Desk, parameters: Parameters) -> Answer:
     """A page of `items` by `rule`, `state`, `batch` and `pattern`, and where the `next` one begins, None at the end.
 
-    It has the first `limit` files whose id is above `after`, or fewer though there are more. `paused` names the
-    rules that are; "" stands for all of them.
+    It has the first `limit` files whose id is above `after`, or fewer though there are more. `paused` has the
+    pauses that hold, as `status` shows them.
     """
     batch, after = text(parameters, "batch"), count(parameters, "after", 0)
     wanted = Wanted(
@@ -55,7 +55,7 @@ def list_items(desk: Desk, parameters: Parameters) -> Answer:
         chosen += [_left_out_json(each) for each in _left_out(desk, wanted.rule, wanted.pattern)]
     return {
         "items": chosen,
-        "paused": [each.rule for each in pauses(desk.connection)],
+        "paused": [pause_json(each) for each in pauses(desk.connection)],
         "next": further,
     }
 

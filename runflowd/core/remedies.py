@@ -26,16 +26,20 @@ _REMEDIES = {
 }
 
 _PAID = {
-    "RESULT_REFUSED": "It is paid for, and not bought again. Take it from its run, which `runflowd logs` names.",
+    "RESULT_REFUSED": "It is paid for, and not bought again. Take it from its run at the service, named above.",
     "RESULT_TOO_LARGE": "It is paid for. Raise `limits.download_size` and restart; `runflowd retry` fetches it then.",
-    "RESULT_LOST": "It is paid for, and not bought again by itself. `runflowd retry` fetches it again at no cost.",
+    "RESULT_LOST": (
+        "It is paid for, and not bought again by itself. Look its run up in the service's history; while that shows "
+        "the result, `runflowd retry` fetches it at no cost."
+    ),
+    "NOT_FOUND": "It was bought, and is not bought again by itself. `runflowd retry` asks for it again at no cost.",
     "NO_RESULT": "It is paid for, and not bought again by itself. `runflowd retry` looks for its result at no cost.",
 }
 """Of what was certainly bought: nothing here leads to a second payment."""
 
 _UNKNOWN = (
     "It may have been paid for already, so it is not sent again by itself. The operator can look for it at the "
-    "service and then run `runflowd retry`."
+    "service; if it is not there, `runflowd retry --buy-again` buys it."
 )
 
 

@@ -11,7 +11,7 @@ from runflowd import files
 from runflowd.api.errors import ApiError, Scope
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import collision_key, output_path
-from runflowd.deliver.fetch import Fetching, intact
+from runflowd.deliver.fetch import Fetching, NoResult, intact
 from runflowd.deliver.place import BrokenResult, Placing, mirrored
 from runflowd.deliver.verdict import is_final
 from runflowd.errors import RunflowdError
@@ -71,6 +71,12 @@ class Delivery:
         placed = await self._share(item, rule, done)
         await self._let_go(item, done)
         return placed
+
+    async def origin(self, item: Item) -> Item:
+        """The item that was paid for: the very one, or where it shares a result, the other."""
+        with suppress(NoResult):
+            return await self._fetching.paid_before(item)
+        return item
 
     async def _let_go(self, item: Item, done: list[Output]) -> None:
         """What lies where `output` was before an edit is nobody's any more, now that it stands in the new place."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from runflowd import files
-from runflowd.api.errors import Expired, NotFound, Transient
+from runflowd.api.errors import Expired, Gone, Transient
 from runflowd.core.outputs import OutputRef, extract, renewed
 from runflowd.errors import RunflowdError
 from runflowd.store.batches import batch_from
@@ -36,10 +36,7 @@ PIECE = 256 * 1024
 
 
 class NoResult(RunflowdError):
-    """The service says the item succeeded, and there is nothing to fetch."""
-
-    def __init__(self, item: Item, why: str) -> None:
-        super().__init__(f"{item.path}: {why}. It was paid for; its run at the service shows what there is")
+    """The service says the item succeeded, and there is nothing to fetch. The sentence is shown beside its file."""
 
 
 class Fetching:
@@ -54,8 +51,8 @@ class Fetching:
         output = item.output if item.output is not None else await self.read_again(item)
         found = extract(output, rule.select)
         if not found:
-            what = f"none of its outputs matches `select: {rule.select}`" if rule.select else "it lists no outputs"
-            raise NoResult(item, what)
+            what = f"none of them matches `select: {rule.select}`" if rule.select else "the service lists none"
+            raise NoResult(f"there are no outputs to fetch: {what}")
         return found
 
     async def read_again(self, item: Item) -> Json:
@@ -75,7 +72,7 @@ class Fetching:
             cursor = page.next
             if cursor is None:
                 break
-        raise NoResult(item, "the service shows it no more")
+        raise NoResult("the service does not show its result any more")
 
     async def download(
         self, item: Item, rule: Rule, references: tuple[OutputRef, ...], index: int, draft: Draft
@@ -84,7 +81,7 @@ class Fetching:
         url = references[index].url
         try:
             await self._stream(url, rule, draft)
-        except (Expired, NotFound, Transient):
+        except (Expired, Gone, Transient):
             # The embedded service listens elsewhere after a restart, and hosted storage may move as well.
             again = renewed(references, index, extract(await self.read_again(item), rule.select))
             if again is None or again.url == url or draft.size:
@@ -146,7 +143,7 @@ class Fetching:
         number = item.source_item or 0
         found = await self._context.store.read(lambda connection: item_by_id(connection, number))
         if found is None:
-            raise NoResult(item, "the result it was to share is not on record any more")
+            raise NoResult("the result it was to share is not on record any more")
         return found
 
 

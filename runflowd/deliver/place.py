@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import anyio.from_thread
 
@@ -31,14 +31,18 @@ if TYPE_CHECKING:
 
 
 class BrokenResult(RunflowdError):
-    """What was downloaded is not a whole image."""
+    """What was downloaded is not a whole image. The sentence is shown beside its file."""
 
-    def __init__(self, item: Item, why: str) -> None:
-        super().__init__(f"{item.path}: the service sent a broken result: {why}")
+    meaning: ClassVar[str] = "the service sent a broken result"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{self.meaning}: {why}")
 
 
 class WrongKind(BrokenResult):
     """What was downloaded is something else than an image, and will be so again."""
+
+    meaning = "the result is no image, and this version delivers images only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ def mirrored(item: Item) -> str:
 
 def _finished(item: Item, rule: Rule, draft: Draft, index: int, count: int) -> tuple[str, files.Written, str]:
     """Check and sync a draft; give its type, its facts, and its first name if no file stands there, else ""."""
-    mime = _checked_type(item, draft)
+    mime = _checked_type(draft)
     written = draft.flush()
     relative = output_path(rule, mirrored(item), EXTENSIONS[mime], index, count)
     return mime, written, "" if files.stat(rule.output, relative) else relative
@@ -135,12 +139,12 @@ def _may_have(item: Item, path: str, recorded: Output | None, heir: int | None) 
     )
 
 
-def _checked_type(item: Item, draft: Draft) -> str:
+def _checked_type(draft: Draft) -> str:
     match check(draft.source()):
         case NotAnImage(reason) if is_of_another_kind(draft.source().read(0, SNIFF_BYTES)):
-            raise WrongKind(item, reason)
+            raise WrongKind(reason)
         case NotAnImage(reason) | Partial(reason):
-            raise BrokenResult(item, reason)
+            raise BrokenResult(reason)
         case whole:
             return whole.type.mime
 

@@ -18,7 +18,7 @@ from runflowd.core.undeliverable import recipe_of
 from runflowd.deliver.closing import Closing
 from runflowd.deliver.delivery import Delivery, Undelivered
 from runflowd.deliver.outlets import Outlets, Silent
-from runflowd.deliver.verdict import code_of, is_final, undeliverable
+from runflowd.deliver.verdict import code_of, is_final, undeliverable, with_run
 from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE, STORAGE, Trouble, download_scope, output_scope, rule_scope
 from runflowd.io_guard import Abandoned, Role
@@ -134,6 +134,10 @@ class Deliver:
         else:
             tries = item.attempts + 1
             pause = delay(tries, cap=300.0, jitter=context.clock.jitter())
+            final = is_final(error) or tries >= MOST_TRIES
+            if final and unexpected(error) is None and item.state is ItemState.DELIVERING:
+                await self._give_up(claimed, error, with_run(str(raised), await self._delivery.origin(item)))
+                return
             context.storms.warning(
                 str(error),
                 action="delivery.trouble",
@@ -143,10 +147,6 @@ class Deliver:
                 tries=tries,
                 exc_info=unexpected(error),
             )
-        final = is_final(error) or tries >= MOST_TRIES
-        if trouble is None and final and unexpected(error) is None and item.state is ItemState.DELIVERING:
-            await self._give_up(claimed, error, str(raised))
-            return
         now = context.clock.wall()
         reason = item.failure if item.remark or item.state is not ItemState.DELIVERING else str(error)
         wider = trouble.code if trouble else ""
@@ -185,7 +185,10 @@ class Deliver:
     def _stop_rule(
         self, connection: Connection, claimed: Claimed, code: str, reason: str, now: float
     ) -> Trouble | None:
-        """Buy no more of what cannot be delivered, unless others came through, or the rule was edited meanwhile."""
+        """Buy no more of what cannot be delivered, unless others came through, or the rule was edited meanwhile.
+
+        Give what is to be told of that; None where nothing is, or where it is known.
+        """
         item, sealed, present = claimed.item, self._rule_of(claimed), self._context.rules.get(claimed.item.rule)
         if item.batch is None or sealed is None:  # shares a result: what was paid for is another's
             return None
@@ -195,9 +198,10 @@ class Deliver:
         if present is None or recipe_of(present) != recipe:
             return None
         trouble = undeliverable(item, code, reason)
+        known = connection.one("incident_of", scope=trouble.scope) is not None
         stop(connection, item.rule, trouble.message, recipe, now)
         self._context.incidents.record(connection, trouble)
-        return trouble
+        return None if known else trouble
 
 
 @lru_cache(maxsize=256)

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 _ASK = (
     "It may have been bought and it may not; runflowd never buys it a second time by itself. "
-    "Look for it at the service, then `runflowd retry` it if it is not there"
+    "Look for it at the service; if it is not there, `runflowd retry --buy-again` buys it"
 )
 
 

@@ -23,7 +23,7 @@ from runflowd.dispatch.runs import SingleRuns, part
 from runflowd.failpoints import reach
 from runflowd.incidents import CREDIT, SERVICE, STORAGE, rule_scope
 from runflowd.io_guard import Role
-from runflowd.rule_fault import RuleAtFault
+from runflowd.rule_fault import RuleAtFault, place_of
 from runflowd.snapshot import from_text, sends_the_same
 from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, put_back, release, split_batch, submit
 from runflowd.store.history import items_held, record_try
@@ -329,7 +329,8 @@ class Dispatch:
             self._failures[batch.id] = self._failures.get(batch.id, 0) + 1
             if self._failures[batch.id] < MODEL_TRIES:
                 return None
-        return of_rule(batch.rule, batch.model, error)
+        place = place_of(self._context.places.get(batch.rule, {}), ("model",))
+        return of_rule(batch.rule, batch.model, place, error)
 
     async def _release(self, batch: Batch, *, due_at: float) -> None:
         await self._context.store.write(lambda connection: release(connection, batch, due_at=due_at))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from runflowd.api.errors import Expired, NotFound, Rejected
+from runflowd.api.errors import Expired, Gone, NotFound, Rejected
 from runflowd.core.links import REFERENCE, ages, is_fresh
 from runflowd.dispatch.reads import READ_WITHIN, Reads, Stalled
 from runflowd.failpoints import reach
@@ -141,7 +141,7 @@ class Uploads:
             for pause in _PAUSES:
                 try:
                     return await self._upload(content, body)
-                except (Expired, _NotArrived):
+                except (Expired, Gone, _NotArrived):
                     await anyio.sleep(pause)
             try:
                 return await self._upload(content, body)

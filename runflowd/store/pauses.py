@@ -29,6 +29,8 @@ class Pause:
     reason: str
     recipe: str = ""
     """What was bought when the rule was stopped because it could not be delivered; "" for what a person paused."""
+    advice: str = ""
+    """What the incident of a stop says is to be done."""
 
     @property
     def subject(self) -> str:
@@ -38,13 +40,15 @@ class Pause:
     @property
     def remedy(self) -> str:
         """How it ends."""
+        if self.advice:
+            return self.advice
         edited = ", and so does an edit of its `model`, `input`, `select` or `files`" if self.recipe else ""
         return f"`runflowd resume {self.rule or '--all'}` lets it go on{edited}"
 
 
 def pauses(connection: Connection) -> list[Pause]:
     """Everything that is paused."""
-    return [Pause(row["rule"], row["since"], row["reason"], row["recipe"]) for row in connection.all("pauses")]
+    return [Pause(**dict(row)) for row in connection.all("pauses")]
 
 
 def pause(connection: Connection, rule: str, reason: str, now: float) -> None:

@@ -1,5 +1,8 @@
 -- name: pauses
-SELECT rule, since, reason, recipe FROM pause ORDER BY rule
+-- What to do about a stop is what its incident says.
+SELECT pause.rule, pause.since, pause.reason, pause.recipe, coalesce(incident.remedy, '') AS advice
+FROM pause LEFT JOIN incident ON pause.recipe <> '' AND incident.scope = 'results:' || pause.rule
+ORDER BY pause.rule
 
 -- name: save_pause
 INSERT INTO pause (rule, since, reason) VALUES (:rule, :now, :reason)

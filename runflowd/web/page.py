@@ -161,7 +161,7 @@ def _incidents(status: Status) -> Iterator[TroubleRow]:
     for each in status.incidents:
         since = f"for {age(status.now - each.since)}"
         yield TroubleRow(shown(each.message), "", shown(each.remedy), shown(f"{each.scope} · {each.code}"), since)
-    for pause in status.pauses:
+    for pause in (each for each in status.pauses if not each.advice):  # of a stop its incident tells
         since = f"for {age(status.now - pause.since)}"
         yield TroubleRow(shown(f"{pause.subject} is paused"), shown(pause.reason), shown(pause.remedy), "paused", since)
 

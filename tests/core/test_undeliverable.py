@@ -53,3 +53,18 @@ def test_no_remedy_leads_to_a_second_payment(code: str) -> None:
 
     assert remedy.startswith("It is paid for")
     assert not {"ouch", "replace", "buy"} & set(remedy.replace("rerun", "buy").split())
+
+
+@pytest.mark.parametrize(
+    ("code", "command"),
+    [
+        ("OUTCOME_UNKNOWN", "`runflowd retry --buy-again`"),
+        ("KEY_CONFLICT", "`runflowd retry --buy-again`"),
+        ("NOT_LISTED", "`runflowd retry --buy-again`"),
+        ("TWIN_UNKNOWN", "`runflowd retry --buy-again`"),
+        ("NOT_FOUND", "`runflowd retry`"),
+    ],
+)
+def test_an_unknown_outcome_names_the_command_that_ends_it(code: str, command: str) -> None:
+    """A plain `retry` asks for what was bought, and refuses what may have been."""
+    assert command in remedy_for(ItemState.UNKNOWN, code)

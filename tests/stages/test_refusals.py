@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runflowd.core.model import Rule
+    from runflowd.incidents import Trouble
     from runflowd.store import Connection
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +39,14 @@ def posts(rig: Rig, kind: str = "batches") -> int:
 def open_codes(rig: Rig) -> dict[str, str]:
     """The open incidents, by their scope."""
     return {trouble.scope: trouble.code for trouble in rig.engine.context.incidents.snapshot()}
+
+
+async def first_told(rig: Rig) -> Trouble:
+    """The first incident that opens."""
+    with anyio.fail_after(60):
+        while not (told := rig.engine.context.incidents.snapshot()):
+            await anyio.sleep(1)
+    return told[0]
 
 
 async def formats(rig: Rig) -> list[str]:
@@ -278,13 +287,24 @@ async def test_the_incident_names_the_key_and_the_value(tmp_path: Path) -> None:
     async with running(tmp_path, enlarging(tmp_path, input={**TWICE, "upscale_factor": 99})) as rig:
         rig.engine.context.places = {"studio": {("input", "upscale_factor"): "/etc/runflowd/rules.yaml:12"}}
         rig.drop("a.jpg")
-        with anyio.fail_after(60):
-            while not (told := rig.engine.context.incidents.snapshot()):
-                await anyio.sleep(1)
+        told = await first_told(rig)
 
-    assert "/etc/runflowd/rules.yaml:12" in told[0].message
-    assert "input.upscale_factor: 99" in told[0].message
-    assert "/etc/runflowd/rules.yaml:12" in told[0].remedy
+    assert "/etc/runflowd/rules.yaml:12" in told.message
+    assert "input.upscale_factor: 99" in told.message
+    assert "/etc/runflowd/rules.yaml:12" in told.remedy
+
+
+async def test_an_unknown_model_is_told_once_with_its_place(tmp_path: Path) -> None:
+    """What the rule says, where, and what the service says to that; no second time in our own words (scenario 133)."""
+    async with running(tmp_path, rule(tmp_path, model="runflow/pass-thru")) as rig:
+        rig.engine.context.places = {"studio": {("model",): "/etc/runflowd/rules.yaml:7"}}
+        rig.drop("a.jpg")
+        told = await first_told(rig)
+
+    named = "rule studio: `model: runflow/pass-thru` (/etc/runflowd/rules.yaml:7)"
+    words = "local.test answered 404 (MODEL_NOT_FOUND): There is no model 'runflow/pass-thru'."
+    assert f"{named}: {words}" == told.message.partition(" [request")[0]
+    assert "Correct it in /etc/runflowd/rules.yaml:7" in told.remedy
 
 
 async def test_the_value_of_a_secret_is_not_told(tmp_path: Path) -> None:
@@ -293,11 +313,9 @@ async def test_the_value_of_a_secret_is_not_told(tmp_path: Path) -> None:
     async with running(tmp_path, guarded) as rig:
         rig.switch(readings={"unknown_inputs": "refused"})
         rig.drop("a.jpg")
-        with anyio.fail_after(60):
-            while not (told := rig.engine.context.incidents.snapshot()):
-                await anyio.sleep(1)
+        told = await first_told(rig)
 
-    assert ("input.api_key" in told[0].message, "hunter2" in told[0].message) == (True, False)
+    assert ("input.api_key" in told.message, "hunter2" in told.message) == (True, False)
 
 
 @pytest.mark.parametrize("pointer", ["loc", "none"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from stage_rig import EPOCH, rule, running
+from structlog.testing import capture_logs
 
 from runflowd.config import Limits
 from runflowd.core.lifecycle import ItemState
@@ -252,6 +253,91 @@ async def test_a_page_in_the_place_of_an_image_is_no_reason_to_stop_at_once(tmp_
         await rig.settled(1)
 
         assert ({"a.jpg"}, []) == (rig.outputs(), await stopped(rig))
+
+
+@pytest.mark.parametrize(
+    ("faults", "advised"),
+    [
+        (VIDEO, "Take it from its run"),
+        (GONE, "in the service's history"),
+    ],
+    ids=["refused", "gone"],
+)
+async def test_a_note_names_the_run_that_has_the_result(tmp_path: Path, faults: dict[str, Any], advised: str) -> None:
+    """Who reads it has no `runflowd logs`; and what is said of a model's name helps nobody with a result."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=faults)
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        (item,) = await rig.items()
+        note = (tmp_path / "out/a.jpg.failed.txt").read_text()
+
+        assert (True, True) == (f"run {item.run_id}" in note, advised in note)
+        assert "Check the name" not in note
+
+
+async def test_a_kind_of_result_that_is_not_delivered_is_called_that(tmp_path: Path) -> None:
+    """A video is not broken; and the file is named once, by whoever shows the reason."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=VIDEO)
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        (item,) = await rig.items()
+        (incident,) = await rig.store.read(incidents)
+
+        assert (True, False) == (
+            "is no image, and this version delivers images" in item.failure,
+            "broken" in item.failure,
+        )
+        assert (0, 1) == (item.failure.count("a.jpg"), incident.message.count("a.jpg"))
+
+
+async def test_a_result_that_is_gone_is_asked_for_where_it_may_still_be(tmp_path: Path) -> None:
+    """The advice works to the letter: the service shows it again, `retry` fetches it, `resume` lets the rule go on."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=GONE)
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        (incident,) = await rig.store.read(incidents)
+        rig.switch(faults={})
+        await rig.ask("retry", rule=None, patterns=[], buy_again=False)
+        await rig.ask("resume", rules=["studio"], everything=False)
+        rig.drop("b.jpg")
+        await rig.settled(2)
+
+        assert "nothing is at its link any more" in incident.message
+        assert (True, True) == ("`runflowd retry`" in incident.remedy, "`runflowd resume studio`" in incident.remedy)
+        assert ({"a.jpg", "b.jpg"}, [1, 1], []) == (rig.outputs(), rig.charged(), await told(rig))
+
+
+async def test_what_a_stopped_rule_is_told_is_the_same_wherever_it_is_asked(tmp_path: Path) -> None:
+    """To resume it alone would buy the next result that is too large."""
+    async with running(tmp_path) as rig:
+        rig.engine.context.limits = Limits(free_space=0, download_size=10)
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        (incident,) = await rig.store.read(incidents)
+        (stop,) = await rig.store.read(pauses)
+
+        assert (True, incident.remedy) == ("limits.download_size" in stop.remedy, stop.remedy)
+
+
+async def test_a_stop_is_told_once(tmp_path: Path) -> None:
+    """What was bought before it, and cannot be delivered either, is told as itself."""
+    told_at = []
+    with capture_logs() as lines:
+        async with running(tmp_path) as rig:
+            rig.switch(faults=VIDEO)
+            for name in ("a.jpg", "b.jpg", "c.jpg"):
+                rig.drop(name)
+            await rig.settled(3)
+            told_at.append(sum(line["action"] == "rule.paused" for line in lines))
+            await rig.ask("resume", rules=["studio"], everything=False)
+            rig.drop("d.jpg")
+            await rig.settled(4)
+            told_at.append(sum(line["action"] == "rule.paused" for line in lines))
+
+    assert [1, 2] == told_at
 
 
 async def spent(rig: Rig, since: float = EPOCH) -> Spend:
