@@ -36,7 +36,11 @@ _INSTANT = 1e-6
 """Seconds that no timer can tell from none."""
 
 _SLACK = 4.0
-"""Requests that may follow early on one that was late; fewer where a service turns out to grant no bursts."""
+"""Requests that may follow early on one that was late; none after one of them was refused."""
+
+_REGAINED = 0.002
+"""Of `_SLACK`, comes back with each accepted request; half as much after each time it was taken away, so that
+next to none is left where a service grants no bursts."""
 
 _EVEN = 0.9
 """Share of the usual distance between two requests below which the second came early."""
@@ -79,6 +83,7 @@ class RateLimit:
         self._next = float("-inf")
         self._searching = True
         self._slack = _SLACK
+        self._regained = _REGAINED
         self._started = 0
         self._worked = 0.0
         self._accepted = 0
@@ -114,19 +119,19 @@ class RateLimit:
     def accepted(self) -> None:
         """A request was let through, whatever became of it then."""
         self._accepted += 1
-        self._slack = min(_SLACK, self._slack + 0.002)
+        self._slack = min(_SLACK, self._slack + self._regained)
 
     def refused(self, start: Start, now: float, retry_after: float | None = None) -> None:
         """A request was answered 429; `retry_after` is in seconds."""
         self.refusals += 1
         self._refused.append(start.number)
-        if start.at > self._cut_at and (retry_after or not (start.early and self._slack)):
-            # Others were under way when the last cut was made, or came too soon after one that was late.
+        if start.early and self._slack:  # its coming too soon after one that was late says nothing about the rate
+            self._slack = 0.0
+            self._regained /= 2
+        elif start.at > self._cut_at:  # others were under way when the last cut was made
             self._searching = self.rate is None
             self._cut(start, now, FIRM if retry_after else GENTLE)
             self._history.append(_Refusal(start, self.rate or 0.0))
-        if start.early:
-            self._slack = 0.0
         if retry_after:
             self._next = max(self._next, now + retry_after)
 

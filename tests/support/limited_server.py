@@ -21,16 +21,23 @@ class Outcome:
 
 
 def pursue(
-    limit: RateLimit, rate: float, burst: int, *, seconds: float = 150.0, retry_after: bool = False, seed: int = 1
+    limit: RateLimit,
+    rate: float,
+    burst: int,
+    *,
+    seconds: float = 150.0,
+    retry_after: bool = False,
+    late: float = 0.0005,
+    seed: int = 1,
 ) -> Outcome:
-    """Send as many requests as `limit` lets go, 64 at once at most, each a little late, to a token bucket."""
+    """Send as many requests as `limit` lets go, 64 at once at most, to a token bucket; each is `late` seconds late."""
     chance = Random(seed)
     now, in_flight, tokens, filled = 0.0, 0, float(burst), 0.0
     numbers = count()
     events: list[tuple[float, int, bool, Start, bool]] = []
     answers: list[bool] = []
     while now < seconds:
-        due = now + limit.wait(now) + chance.expovariate(2000) if in_flight < 64 else float("inf")
+        due = now + limit.wait(now) + chance.expovariate(1 / late) if in_flight < 64 else float("inf")
         if not events or due <= events[0][0]:
             now = due
             in_flight += 1
