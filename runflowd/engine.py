@@ -125,12 +125,10 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
 
 
 async def _clean_up(context: Context, rule: Rule) -> None:
-    """Remove the temporary files of a run that was killed."""
-    folder = context.io.written(rule)
-    removed = await folder.write(files.restore_set_aside, rule.output)
-    removed += await folder.ask(files.sweep_temporaries, rule.output)
-    if removed:
-        log.info("removed temporary files", action="start.cleaned", rule=rule.name, count=removed)
+    """Put right what a run that was killed left in an output folder."""
+    cleared = await context.io.written(rule).write(files.clear_up, rule.output)
+    if cleared:
+        log.info("removed temporary files", action="start.cleaned", rule=rule.name, count=cleared)
 
 
 async def _upkeep(engine: Engine) -> None:

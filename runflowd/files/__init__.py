@@ -8,8 +8,8 @@ share can make the daemon read or write elsewhere by swapping a folder for a lin
 
 from __future__ import annotations
 
-from runflowd.files.aside import restore_set_aside
-from runflowd.files.draft import TEMPORARY_PREFIX, Draft, Written, start_draft, sweep_temporaries
+from runflowd.files.clearing import clear_up
+from runflowd.files.draft import TEMPORARY_PREFIX, Draft, Written, start_draft
 from runflowd.files.errors import (
     Busy,
     Changed,
@@ -61,6 +61,7 @@ __all__ = [
     "TooMany",
     "Unusable",
     "Written",
+    "clear_up",
     "copy",
     "ensure_root",
     "free_space",
@@ -75,14 +76,12 @@ __all__ = [
     "remove_note",
     "require_space",
     "respell",
-    "restore_set_aside",
     "root_identity",
     "scan_directory",
     "scan_with_identity",
     "set_mark",
     "start_draft",
     "stat",
-    "sweep_temporaries",
     "try_writing",
     "walk",
     "write_note",

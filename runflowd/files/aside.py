@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 from runflowd.core.naming import marked
 from runflowd.failpoints import reach
 from runflowd.files.draft import TEMPORARY_PREFIX
-from runflowd.files.errors import FileTrouble
-from runflowd.files.folders import opened_folder, sync_folder
+from runflowd.files.folders import sync_folder
 from runflowd.files.renaming import rename_new
-from runflowd.files.scan import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,21 +43,12 @@ def set_aside(name: str, folder: int) -> Iterator[str]:
 def left_aside(name: str, folder: int) -> str:
     """The hidden name under which a killed process left this file of an open folder; "" if there is none."""
     with os.scandir(folder) as entries:
-        found = (each.name for each in entries if each.name.startswith(TEMPORARY_PREFIX))
-        return next((each for each in found if each.partition(_WORD)[2] == name), "")
+        return next((each.name for each in entries if name_of_aside(each.name) == name), "")
 
 
-def restore_set_aside(root: str) -> int:
-    """Give the files below `root` that a killed process had set aside their names back; return how many."""
-    restored = 0
-    for listing in walk(root):
-        hidden = [each for each in listing.files if each.startswith(TEMPORARY_PREFIX) and _WORD in each]
-        if hidden:
-            with suppress(FileTrouble, OSError), opened_folder("clean", root, listing.relative) as folder:
-                for each in hidden:
-                    give_back(each, each.partition(_WORD)[2], folder)
-                    restored += 1
-    return restored
+def name_of_aside(hidden: str) -> str:
+    """The name that a file had before it was set aside under this one; "" where it was not."""
+    return hidden.partition(_WORD)[2] if hidden.startswith(TEMPORARY_PREFIX) else ""
 
 
 def give_back(aside: str, name: str, folder: int) -> None:

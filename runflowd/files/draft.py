@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from runflowd.failpoints import reach
-from runflowd.files.errors import FileTrouble, Taken, TooBig, Unusable, explained
+from runflowd.files.errors import Taken, TooBig, Unusable, explained
 from runflowd.files.folders import joined, opened_folder, parts_of, sync_folder
 from runflowd.files.reading import FileSource
 from runflowd.files.renaming import rename_new
-from runflowd.files.scan import stat_of, walk
+from runflowd.files.scan import stat_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -202,28 +202,6 @@ def look_at(name: str, folder: int) -> Standing | None:
     return Standing(stat_of(found), regular=modes.S_ISREG(found.st_mode))
 
 
-def sweep_temporaries(root: str) -> int:
-    """Remove drafts that a crash left below `root`; return how many. Never touches another name."""
-    removed = 0
-    for listing in walk(root):
-        names = [name for name in listing.files if name.startswith(TEMPORARY_PREFIX) and name.endswith(_SUFFIX)]
-        if names:
-            with suppress(FileTrouble), opened_folder("clean", root, listing.relative) as folder:
-                removed += sum(_remove_abandoned(name, folder) for name in names)
-    return removed
-
-
-def _remove_abandoned(name: str, folder: int) -> bool:
-    """Unlink a draft unless somebody still writes it, which its lock shows."""
-    try:
-        descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(name, dir_fd=folder)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+def is_draft(name: str) -> bool:
+    """Whether a file's name is that of a draft, or of one that a crash left."""
+    return name.startswith(TEMPORARY_PREFIX) and name.endswith(_SUFFIX)

@@ -600,7 +600,7 @@ class TestDraft:
         put(output, "sub/.runflowd-0123456789ac.aside-b.png")
         put(output, "sub/b.png")
 
-        restored = files.restore_set_aside(output)
+        restored = files.clear_up(output)
 
         assert (2, True, 3) == (restored, "sub/a.png" in tree(output), len(tree(output)))
         assert not [path for path in tree(output) if "aside" in path]
@@ -616,7 +616,7 @@ class TestDraft:
         put(output, "sub/.runflowd-notes.txt")
         left = len(tree(output))
 
-        removed = files.sweep_temporaries(output)
+        removed = files.clear_up(output)
 
         assert (-signal.SIGKILL, 2, 1) == (done.returncode, left, removed)
         assert ["sub/.runflowd-notes.txt"] == list(tree(output))
@@ -626,7 +626,7 @@ class TestDraft:
         with files.start_draft(output, "", limit=9) as draft:
             draft.write(b"x")
 
-            removed = files.sweep_temporaries(output)
+            removed = files.clear_up(output)
             draft.commit("x.png")
 
         assert (0, {"x.png": b"x"}) == (removed, tree(output))
