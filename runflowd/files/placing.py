@@ -17,6 +17,7 @@ from runflowd.files.renaming import rename_new
 
 if TYPE_CHECKING:
     from runflowd.core.model import Stat
+    from runflowd.files.draft import Standing
 
 NOTE_HEADING = "runflowd could not process this file."
 """The first line of every note; a file without it is not ours and is never replaced or removed."""
@@ -72,7 +73,9 @@ def _moved(root: str, relative: str, to_root: str, to_relative: str, expected: S
         opened_folder("move", root, folder) as source,
         opened_folder("write into", to_root, to_folder, make=True) as target,
     ):
-        _refuse_changed("move", joined(root, relative), name, source, expected)
+        with explained("move", joined(root, relative)):
+            standing = look_at(name, source)
+        _refuse_changed("move", joined(root, relative), standing, expected)
         try:
             with explained("write", joined(to_root, to_relative)):
                 rename_new(name, to_name, source, target)
@@ -100,11 +103,13 @@ def remove(root: str, relative: str, expected: Stat) -> bool:
     path = joined(root, relative)
     try:
         with opened_folder("remove", root, folder) as descriptor, explained("remove", path):
-            if not look_at(name, descriptor) and (left := left_aside(name, descriptor)):
+            standing = look_at(name, descriptor)
+            if standing is None and (left := left_aside(name, descriptor)):
                 give_back(left, name, descriptor)
-            _refuse_changed("remove", path, name, descriptor, expected)
+                standing = look_at(name, descriptor)
+            _refuse_changed("remove", path, standing, expected)
             with set_aside(name, descriptor) as aside:
-                _refuse_changed("remove", path, aside, descriptor, expected)
+                _refuse_changed("remove", path, look_at(aside, descriptor), expected)
                 os.unlink(aside, dir_fd=descriptor)
     except Missing:
         return False
@@ -170,9 +175,7 @@ def _our_note(root: str, relative: str) -> Stat | None:
     return found if heading == NOTE_HEADING.encode() else None
 
 
-def _refuse_changed(doing: str, path: str, name: str, folder: int, expected: Stat) -> None:
-    with explained(doing, path):
-        standing = look_at(name, folder)
+def _refuse_changed(doing: str, path: str, standing: Standing | None, expected: Stat) -> None:
     if standing is None:
         raise Missing(doing, path)
     if not standing.regular or standing.stat != expected:

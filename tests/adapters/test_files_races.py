@@ -123,7 +123,7 @@ def test_a_newer_version_is_never_removed_in_the_place_of_an_older_one(
 
     def look_then_save(name: str, folder: int) -> Standing | None:
         found = look_at(name, folder)
-        if next(looks) == 1:  # the first finds out whether there is anything, the second whether it is the one
+        if next(looks) == 0:  # the next one is at what was set aside
             (draft := place.with_name("draft")).write_bytes(b"new")
             draft.replace(place)
         return found
