@@ -62,13 +62,6 @@ class Verification:
         return any(found)
 
 
-def signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
-    """Whether one of the secrets signed exactly these bytes."""
-    verification = Verification(signature, secrets)
-    verification.update(body)
-    return verification.holds()
-
-
 def read_hint(body: bytes) -> Hint | None:
     """The ids in a callback's body; None when it holds none that could be one."""
     try:

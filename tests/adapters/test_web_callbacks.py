@@ -40,7 +40,10 @@ BODY = b'{"event":"batch.succeeded","batch_id":"b-1"}'
 )
 def test_known_signatures_are_found_good(secret: str, body: bytes, signature: str) -> None:
     """The key is the secret as text, `whsec_` included; the message is the raw body."""
-    assert callbacks.signed(body, signature, [secret])
+    verification = callbacks.Verification(signature, [secret])
+    verification.update(body)
+
+    assert verification.holds()
 
 
 @pytest.mark.parametrize(

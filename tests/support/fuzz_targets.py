@@ -306,7 +306,9 @@ def read_callback(data: bytes) -> None:
     assert len(data) <= MOST_BYTES
     signature = data[:64].decode("latin-1")
     if callbacks.well_formed(signature):
-        assert not callbacks.signed(data, signature, ["whsec_one", "whsec_two"])
+        verification = callbacks.Verification(signature, ["whsec_one", "whsec_two"])
+        verification.update(data)
+        assert not verification.holds()
     hint = callbacks.read_hint(data)
     if hint is not None:
         assert all(word.isprintable() and word.encode() is not None for word in (hint.batch, hint.run))
