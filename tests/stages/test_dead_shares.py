@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hanging import quick, until
+from hanging import anyio_backend, impatient, quick, until  # noqa: F401  two fixtures
 from local_service import InProcess
 from silent_share import required
 from stage_rig import PATIENT, Rig, picture, running
@@ -33,19 +33,6 @@ pytestmark = pytest.mark.anyio
 
 MANY = 16
 """Twice the places that there are for uploads."""
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Real time: virtual time stands still while a thread works, and here some work for ever."""
-    return "trio"
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence is told within seconds."""
-    monkeypatch.setattr("runflowd.io_guard.SILENT_AFTER", 1.0)
-    monkeypatch.setattr("runflowd.conveyor.LONGEST_NAP", 0.1)
 
 
 @pytest.fixture

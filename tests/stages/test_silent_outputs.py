@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from hanging import hanging, quick, until
+from hanging import anyio_backend, hanging, impatient, quick, until  # noqa: F401  two fixtures
 from stage_rig import Rig, picture, running
 
 from runflowd.files import Draft
@@ -21,19 +21,6 @@ pytestmark = pytest.mark.anyio
 
 MANY = 40
 """More than there are places for deliveries, those that wait for one included."""
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Real time: virtual time stands still while a thread works, and here some work for ever."""
-    return "trio"
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence is noticed within seconds."""
-    monkeypatch.setattr("runflowd.io_guard.SILENT_AFTER", 1.0)
-    monkeypatch.setattr("runflowd.conveyor.LONGEST_NAP", 0.1)
 
 
 def drop(work: Rule, count: int, start: int = 0) -> None:

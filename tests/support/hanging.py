@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import pytest
 from stage_rig import rule
 
 from runflowd.core.model import BatchLimits
@@ -16,9 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import pytest
-
     from runflowd.core.model import Rule
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Real time: virtual time stands still while a thread works, and here some work for ever."""
+    return "trio"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence is noticed within seconds."""
+    monkeypatch.setattr("runflowd.io_guard.SILENT_AFTER", 1.0)
+    monkeypatch.setattr("runflowd.conveyor.LONGEST_NAP", 0.1)
 
 
 @contextmanager
