@@ -78,8 +78,12 @@ class Waker:
 
         def due(batch: str) -> float:
             last = self._polled.get(batch)
-            self._polled[batch] = now if last is None else last if last > now else last + PERIOD
-            return 0.0 if last is None else self._polled[batch]
+            if last is None:
+                self._polled[batch] = now
+                return 0.0
+            if last <= now:
+                self._polled[batch] = last + PERIOD
+            return self._polled[batch]
 
         def work(connection: Connection) -> dict[Hint, Wake]:
             return {hint: wake(connection, hint.batch, hint.run, due) for hint in taken}
