@@ -16,7 +16,9 @@ from runflowd.errors import RunflowdError
 if TYPE_CHECKING:
     from runflowd.config.snapshot import Listen
 
-BACKLOG = 128
+BACKLOG = 32
+"""Connections that wait to be taken, and that are taken in one go; the web listener counts them only afterwards."""
+
 _MODE = 0o660
 """Of a unix socket: its owner and its group, so that a proxy can be let in by group."""
 

@@ -15,6 +15,8 @@ import uvicorn
 from anyio import TASK_STATUS_IGNORED
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from runflowd.web.address import BACKLOG
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,9 +30,6 @@ HEADERS_WITHIN = 10.0
 
 MOST_CONNECTIONS = 128
 """Connections at once; what comes beyond them is closed at once, unread. Each costs a file descriptor."""
-
-BACKLOG = 32
-"""Connections that are taken in one go; they count only afterwards."""
 
 READ_WITHIN = 30.0
 """Seconds in which a client has to take in what is on its way to it."""
