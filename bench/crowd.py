@@ -6,6 +6,7 @@ import time
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from bench.configuration import configuration
 from bench.pictures import picture
 from bench.processes import Service, daemon
 from bench.report import MIB, Figure
@@ -22,21 +23,6 @@ SIZE = 2000
 
 BRANCHES = 5
 """Folders in a folder of the pasted tree."""
-
-HEAD = """\
-service: {{url: {url}}}
-web: {{listen: "off"}}
-defaults: {{settle: 200ms, batch: {{quiet: 200ms}}}}
-rules:
-"""
-
-RULE = """\
-  {name}:
-    watch: {folder}/in/{name}
-    output: {folder}/out/{name}
-    model: runflow/pass-through
-    input: {{image_url: "${{file.url}}"}}
-"""
 
 
 def nested(report: Report, folder: Path, *, folders: int, files: int) -> None:
@@ -99,8 +85,9 @@ def _run(
     folder: Path, names: list[str], drop: Callable[[], object], wanted: set[str]
 ) -> tuple[float, Usage, set[str], list[dict[str, Any]]]:
     """Seconds from the drop to the last result, what the daemon used, what is missing, and the service's charges."""
+    rules = {name: (folder / "in" / name, folder / "out" / name) for name in names}
     with Service(folder / "service") as service:
-        config = HEAD.format(url=service.url) + "".join(RULE.format(name=name, folder=folder) for name in names)
+        config = configuration(service.url, rules, rest="200ms")
         with daemon(folder / "daemon", config) as running:
             running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 60)
             time.sleep(1.0)  # the first sweep and the arming of watches belong to the start

@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from bench.configuration import configuration
 from bench.pictures import picture
 from bench.processes import Service, daemon
 from bench.report import Figure, percentile
@@ -16,20 +17,8 @@ if TYPE_CHECKING:
 
     from bench.report import Report
 
-SETTLE, QUIET = 0.2, 0.2
-
-CONFIG = """\
-service: {{url: {url}}}
-web: {{listen: "off"}}
-defaults: {{settle: {settle:.0f}ms, batch: {{quiet: {quiet:.0f}ms}}}}
-limits: {{unasked: 100000000}}
-rules:
-  bench:
-    watch: {source}
-    output: {target}
-    model: runflow/pass-through
-    input: {{image_url: "${{file.url}}"}}
-"""
+REST = 0.2
+"""Seconds that a file has to be quiet, and after it the batch."""
 
 
 def measure(report: Report, folder: Path, *, drops: int) -> None:
@@ -37,7 +26,7 @@ def measure(report: Report, folder: Path, *, drops: int) -> None:
     source, target = folder / "in", folder / "out"
     source.mkdir(parents=True)
     with Service(folder / "service") as service:
-        config = CONFIG.format(url=service.url, source=source, target=target, settle=SETTLE * 1000, quiet=QUIET * 1000)
+        config = configuration(service.url, {"bench": (source, target)}, rest=f"{REST * 1000:.0f}ms")
         with daemon(folder / "daemon", config) as running:
             running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 30)
             time.sleep(1.0)  # the first sweep and the arming of watches belong to the start
@@ -46,9 +35,7 @@ def measure(report: Report, folder: Path, *, drops: int) -> None:
                 closed.append(_drop(source / f"photo-{number:03}.jpg"))
                 running.until(lambda wanted=number + 1: len(_bought(service)) >= wanted, 30)  # type: ignore[misc]
             running.end()
-        late = [
-            (bought - moment - SETTLE - QUIET) * 1000 for moment, bought in zip(closed, _bought(service), strict=True)
-        ]
+        late = [(bought - moment - 2 * REST) * 1000 for moment, bought in zip(closed, _bought(service), strict=True)]
     report.add(
         f"pick-up: {drops} single files, beyond settle and quiet, upload included",
         Figure("closed to bought, p50", percentile(late, 0.5), "ms"),

@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
+from bench.configuration import configuration
 from bench.pictures import count_files, fill
 from bench.processes import Service, daemon
 from bench.report import Figure
@@ -22,19 +23,6 @@ SIZE = 2000
 LEARNING = 30.0
 """Seconds from the first file on that are not counted."""
 
-CONFIG = """\
-service: {{url: {url}}}
-web: {{listen: "off"}}
-defaults: {{settle: 100ms, batch: {{quiet: 100ms}}}}
-limits: {{unasked: 100000000}}
-rules:
-  bench:
-    watch: {source}
-    output: {target}
-    model: runflow/pass-through
-    input: {{image_url: "${{file.url}}"}}
-"""
-
 
 def measure(report: Report, folder: Path, *, seconds: float) -> None:
     """Send for each rate what would take `seconds` at it, with and without `Retry-After`."""
@@ -49,7 +37,7 @@ def _run(folder: Path, rate: int, files: int, reading: str) -> list[Figure]:
     fill(folder / "in", files, SIZE)
     with Service(folder / "service") as service:
         service.control(faults={"allowed": {"rate": rate, "burst": BURST}}, readings={"retry_after": reading})
-        config = CONFIG.format(url=service.url, source=folder / "in", target=folder / "out")
+        config = configuration(service.url, {"bench": (folder / "in", folder / "out")}, rest="100ms")
         began = time.monotonic()
         with daemon(folder / "daemon", config) as running:
             samples = _follow(running, service, folder / "out", files, began)
@@ -114,7 +102,7 @@ def _through(folder: Path, files: int, faults: dict[str, object]) -> float:
     fill(folder / "in", files, SIZE)
     with Service(folder / "service") as service:
         service.control(faults=faults)
-        config = CONFIG.format(url=service.url, source=folder / "in", target=folder / "out")
+        config = configuration(service.url, {"bench": (folder / "in", folder / "out")}, rest="100ms")
         began = time.monotonic()
         with daemon(folder / "daemon", config) as running:
             running.until(lambda: count_files(folder / "out") >= files, 600)

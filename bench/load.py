@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from bench.configuration import configuration
 from bench.pictures import count_files, fill, picture
 from bench.processes import Service, daemon
 from bench.report import MIB, Figure
@@ -17,31 +18,14 @@ if TYPE_CHECKING:
 SIZE = 2000
 """Bytes of one file: what is measured is the number of files."""
 
-CONFIG = """\
-service: {{url: {url}}}
-web: {{listen: "off"}}
-defaults: {{settle: 200ms, batch: {{quiet: 200ms}}}}
-limits: {{unasked: 100000000}}
-rules:
-  flood:
-    watch: {folder}/flood
-    output: {folder}/flood-out
-    model: runflow/pass-through
-    input: {{image_url: "${{file.url}}"}}
-  other:
-    watch: {folder}/other
-    output: {folder}/other-out
-    model: runflow/pass-through
-    input: {{image_url: "${{file.url}}"}}
-"""
-
 
 def measure(report: Report, folder: Path, *, files: int) -> None:
     """Move a whole tree into one rule's folder, then one file into another's."""
     fill(folder / "staging", files, SIZE)
     (folder / "other").mkdir()
+    rules = {name: (folder / name, folder / f"{name}-out") for name in ("flood", "other")}
     with Service(folder / "service") as service:
-        config = CONFIG.format(url=service.url, folder=folder)
+        config = configuration(service.url, rules, rest="200ms")
         (folder / "flood").mkdir()
         with daemon(folder / "daemon", config) as running:
             running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 30)

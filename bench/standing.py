@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from bench.configuration import configuration
 from bench.processes import ROOT, daemon
 from bench.report import Figure, middle
 from runflowd.store import open_store
@@ -20,19 +21,6 @@ if TYPE_CHECKING:
 
     from bench.report import Report
     from runflowd.store import Connection
-
-CONFIG = """\
-service: {{url: "http://127.0.0.1:9"}}
-state: {state}
-web: {{listen: "off"}}
-limits: {{unasked: 100000000}}
-rules:
-  bench:
-    watch: {source}
-    output: {target}
-    model: runflow/pass-through
-    input: {{image_url: "${{file.url}}"}}
-"""
 
 _ROWS = """
 WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :rows)
@@ -52,7 +40,7 @@ def measure(report: Report, folder: Path, *, rows: int, rounds: int) -> None:
     folder.mkdir(parents=True)
     (folder / "in").mkdir()
     state, config = folder / "state.db", folder / "config.yaml"
-    text = CONFIG.format(source=folder / "in", target=folder / "out", state=state)
+    text = config_over(folder, state)
     anyio.run(fill, state, rows)
     with daemon(folder, text) as running:
         running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 60)
@@ -70,6 +58,11 @@ def measure(report: Report, folder: Path, *, rows: int, rounds: int) -> None:
         middle("CPU of `runflowd status`, no daemon", [each * 1000 for each in alone], "ms"),
         middle("CPU of `python -c pass`", [cpu_of("-c", "pass") * 1000 for _ in range(rounds)], "ms"),
     )
+
+
+def config_over(folder: Path, state: Path) -> str:
+    """One rule and a service that is not there; the state file lies where `fill` made it."""
+    return configuration("http://127.0.0.1:9", {"bench": (folder / "in", folder / "out")}, state=state)
 
 
 async def fill(state: Path, rows: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from bench.report import middle
-from bench.standing import CONFIG, cpu_of, fill
+from bench.standing import config_over, cpu_of, fill
 from runflowd.store.connection import connect
 from runflowd.store.listing import Wanted, page
 
@@ -44,7 +44,7 @@ def measure(report: Report, folder: Path, *, rows: int, rounds: int) -> None:
     """Run everything `rounds` times over `rows` items; every statement in a transaction that is undone."""
     (folder / "in").mkdir(parents=True)
     state, config = folder / "state.db", folder / "config.yaml"
-    config.write_text(CONFIG.format(source=folder / "in", target=folder / "out", state=state))
+    config.write_text(config_over(folder, state))
     anyio.run(fill, state, rows)
     connection = connect(state)
 

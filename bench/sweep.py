@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from bench.configuration import configuration
 from bench.processes import ROOT, daemon
 from bench.report import MIB, Figure, middle
 
@@ -20,18 +21,6 @@ if TYPE_CHECKING:
 FEW = 1000
 FOLDER = 100
 """Files in one folder."""
-
-CONFIG = """\
-service: {{url: "http://127.0.0.1:9"}}
-web: {{listen: "off"}}
-limits: {{unasked: 100000000}}
-rules:
-  bench:
-    watch: {source}
-    output: {target}
-    model: runflow/pass-through
-    input: {{image_url: "${{file.url}}"}}
-"""
 
 
 def measure(report: Report, folder: Path, *, files: int, rounds: int) -> None:
@@ -62,7 +51,7 @@ def _plant(root: Path, files: int) -> None:
 
 
 def _config(here: Path) -> str:
-    return CONFIG.format(source=here / "in", target=here / "out")
+    return configuration("http://127.0.0.1:9", {"bench": (here / "in", here / "out")})
 
 
 def _walk(here: Path) -> list[float]:

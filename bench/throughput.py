@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.configuration import configuration
 from bench.pictures import count_files, fill
 from bench.processes import Program, Service, Usage, daemon
 from bench.report import MIB, Figure, middle
@@ -15,19 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.report import Report
-
-CONFIG = """\
-service: {{url: {url}}}
-web: {{listen: "off"}}
-defaults: {{settle: 100ms, batch: {{quiet: 100ms}}}}
-limits: {{unasked: 100000000}}
-rules:
-  bench:
-    watch: {source}
-    output: {target}
-    model: runflow/pass-through
-    input: {{image_url: "${{file.url}}"}}
-"""
 
 _POLL = "GET /v1/batches/{id}"
 
@@ -101,7 +89,7 @@ def _floor_round(folder: Path, source: Path, files: int) -> Round:
 def _daemon_round(folder: Path, source: Path, files: int) -> Round:
     target = folder / "out"
     with Service(folder / "service") as service:
-        config = CONFIG.format(url=service.url, source=source, target=target)
+        config = configuration(service.url, {"bench": (source, target)}, rest="100ms")
         began = time.monotonic()
         with daemon(folder / "daemon", config) as running:
             running.until(lambda: count_files(target) >= files, 600)
