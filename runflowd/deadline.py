@@ -40,19 +40,26 @@ class NoAnswer(RunflowdError):
         )
 
 
-def within(seconds: float, path: str, call: Callable[..., T], *given: object) -> T:
-    """What a blocking call about a path answers. Raises what it raises, and `NoAnswer` when it takes too long."""
+def within(seconds: float, path: str, call: Callable[..., T], *given: object, signs: Callable[[], int] = int) -> T:
+    """What a blocking call about a path answers. Raises what it raises, and `NoAnswer` when it takes too long.
+
+    `signs` counts the signs of life that it gives; after each the time begins anew.
+    """
     if any(thread.is_alive() and _covers(place, path) for place, thread in list(_hanging.items())):
         raise NoAnswer(path)
     answers: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
     thread = threading.Thread(target=_run, args=(answers, call, given), name=f"asking {path}", daemon=True)
     thread.start()
-    try:
-        answer = answers.get(timeout=seconds)
-    except queue.Empty:
-        _hanging[share_of(path) or path] = thread
-        raise NoAnswer(path) from None
-    return answer()
+    while True:
+        seen = signs()
+        try:
+            answer = answers.get(timeout=seconds)
+        except queue.Empty:
+            if signs() == seen:
+                _hanging[share_of(path) or path] = thread
+                raise NoAnswer(path) from None
+        else:
+            return answer()
 
 
 def _run(answers: queue.SimpleQueue[Callable[[], T]], call: Callable[..., T], given: tuple[object, ...]) -> None:

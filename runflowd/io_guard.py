@@ -112,6 +112,11 @@ class FolderIo:
         """Note a sign of life, as after each of many files. May be called from any thread."""
         self._answers += 1
 
+    @property
+    def signs(self) -> int:
+        """How many signs of life there were so far."""
+        return self._answers
+
     def silent_for(self, now: float) -> float:
         """Seconds without a sign of life while an answer is owed, as far as those who ask this have noticed."""
         if not self._open or self._answers != self._counted:

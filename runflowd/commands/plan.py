@@ -20,8 +20,9 @@ from runflowd.core.chains import in_order, takers
 from runflowd.core.printable import printable
 from runflowd.core.units import size_text
 from runflowd.incidents import CREDIT, SERVICE, rule_scope
+from runflowd.intake.fates import Fate, Planned
 from runflowd.intake.onward import Onward
-from runflowd.intake.planning import Fate, Planned, Planning
+from runflowd.intake.planning import Planning
 from runflowd.places import state_path
 from runflowd.store.elsewhere import results_elsewhere, told_elsewhere
 from runflowd.store.facts import incidents

@@ -94,7 +94,7 @@ def _deliver_here(desk: Desk, number: int) -> None:
 
 def _by_recipe(rule: Rule, rows: list[Row]) -> list[dict[str, Any]]:
     try:
-        references = read_references(rule, {})
+        references = read_references(rule.files, {})
     except files.FileTrouble as trouble:
         raise CommandRefused(f"rule {rule.name}: a file named under `files` cannot be used: {trouble}") from trouble
     overrides = Overrides(rule)

@@ -33,7 +33,7 @@ from runflowd.files.identity import identify, mark_folder
 from runflowd.files.marking import mark_of, set_mark
 from runflowd.files.placing import copy, move, remove, remove_note, respell, write_note
 from runflowd.files.reading import FileSource, hash_file, image_source, read_chunks, stat
-from runflowd.files.scan import Listing, Skipped, scan_directory, scan_with_identity, walk
+from runflowd.files.scan import Listing, Skipped, nobody, scan_directory, scan_with_identity, walk
 from runflowd.files.shared_scan import SharedScans
 from runflowd.files.trying import try_writing
 
@@ -71,6 +71,7 @@ __all__ = [
     "mark_folder",
     "mark_of",
     "move",
+    "nobody",
     "read_chunks",
     "remove",
     "remove_note",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from runflowd.files.errors import Changed, Escapes, Missing, NotAFile, explained
 from runflowd.files.folders import joined, opened_file, opened_folder, parts_of
-from runflowd.files.scan import stat_of
+from runflowd.files.scan import nobody, stat_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from runflowd.core.model import Stat
 
@@ -42,11 +42,12 @@ def stat(root: str, relative: str) -> Stat | None:
     return stat_of(found) if modes.S_ISREG(found.st_mode) else None
 
 
-def hash_file(root: str, relative: str, expected: Stat) -> str:
-    """SHA-256 of a file in hex. Raises Changed unless it is `expected` before and after reading."""
+def hash_file(root: str, relative: str, expected: Stat, *, heard: Callable[[], None] = nobody) -> str:
+    """SHA-256 of a file in hex, each piece told to `heard`. Raises Changed unless it is `expected` before and after."""
     digest = hashlib.sha256()
     for piece in read_chunks(root, relative, expected):
         digest.update(piece)
+        heard()
     return digest.hexdigest()
 
 

@@ -24,6 +24,10 @@ MAX_NAMES = 250_000
 """Names in one folder, which are compared all at once: about 100 MB."""
 
 
+def nobody() -> None:
+    """Nobody waits for a sign of life."""
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """An entry that is not offered as a file; `reason` is a clause for people."""
@@ -59,12 +63,14 @@ def stat_of(found: os.stat_result) -> Stat:
 
 def scan_directory(root: str, relative: str = "") -> Listing:
     """List one folder. An unreadable or missing folder is a listing with `trouble`, not an exception."""
-    return _scan(root, relative)[0]
+    return _scan(root, relative, nobody)[0]
 
 
-def scan_with_identity(root: str, relative: str) -> tuple[Listing, tuple[int, int] | None]:
-    """The same, and the device and inode of the folder; None if it could not be opened."""
-    return _scan(root, relative)
+def scan_with_identity(
+    root: str, relative: str, *, heard: Callable[[], None] = nobody
+) -> tuple[Listing, tuple[int, int] | None]:
+    """The same, and the device and inode of the folder, None if it could not be opened; each name tells `heard`."""
+    return _scan(root, relative, heard)
 
 
 def walk(
@@ -107,7 +113,7 @@ def _above(relative: str) -> Iterator[str]:
     yield from ("/".join(parts[:depth]) for depth in range(len(parts)))
 
 
-def _scan(root: str, relative: str) -> tuple[Listing, tuple[int, int] | None]:
+def _scan(root: str, relative: str, heard: Callable[[], None]) -> tuple[Listing, tuple[int, int] | None]:
     files: dict[str, Stat] = {}
     folders: list[str] = []
     skipped: list[Skipped] = []
@@ -120,17 +126,24 @@ def _scan(root: str, relative: str) -> tuple[Listing, tuple[int, int] | None]:
         with opened_folder("list", root, relative) as folder, explained("list", path):
             found = os.fstat(folder)
             identity = found.st_dev, found.st_ino
-            _sort_entries(folder, path, root, files, folders, skipped)
+            _sort_entries(folder, path, root, files, folders, skipped, heard)
     except FileTrouble as error:
         trouble = error
     return Listing(relative, files, tuple(sorted(folders)), tuple(skipped), trouble), identity
 
 
 def _sort_entries(
-    folder: int, path: str, root: str, files: dict[str, Stat], folders: list[str], skipped: list[Skipped]
+    folder: int,
+    path: str,
+    root: str,
+    files: dict[str, Stat],
+    folders: list[str],
+    skipped: list[Skipped],
+    heard: Callable[[], None],
 ) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
+            heard()
             try:
                 found = entry.stat(follow_symlinks=False)
             except FileNotFoundError:

@@ -26,6 +26,8 @@ from runflowd.store.pauses import pause, pauses, resume
 from runflowd.store.renames import earlier_name, rename, seen_fact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runflowd.context import Context
     from runflowd.intake.look import Looking
     from runflowd.intake.shelf import Shelf
@@ -71,10 +73,10 @@ class FirstSight:
     async def opens(self, shelf: Shelf) -> bool:
         """Whether the rule's folder may be looked at; False while a person is asked."""
         name = shelf.rule.name
-        answer, paused = await self._context.store.read(lambda connection: _known(connection, name))
+        answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
         if answer is None and await self._took_over(shelf):
-            answer, paused = await self._context.store.read(lambda connection: _known(connection, name))
-        seen = await shelf.asking.ask(_judge, shelf, answer, paused, self._context.limits.unasked)
+            answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
+        seen = await shelf.asking.ask(judge, shelf, answer, paused, self._context.limits.unasked)
         if seen.verdict is Sight.ASK:
             if seen.reason:
                 await self._ask(name, seen.reason)
@@ -109,12 +111,8 @@ class FirstSight:
         log.error(reason, action="rule.paused", rule=rule)
 
 
-def sight_of(connection: Connection, shelf: Shelf, unasked: int | None) -> Seen:
-    """What `FirstSight` would decide about a rule now; changes nothing. Blocking."""
-    return _judge(shelf, *_known(connection, shelf.rule.name), unasked)
-
-
-def _judge(shelf: Shelf, answer: str | None, paused: bool, unasked: int | None) -> Seen:
+def judge(shelf: Shelf, answer: str | None, paused: bool, unasked: int | None) -> Seen:
+    """What is to be done about what lies there, by what `recorded` gives. Changes nothing. Blocking."""
     if answer == SEEN:
         return Seen(Sight.OPEN)
     if shelf.rule.existing is Existing.SKIP:
@@ -126,7 +124,7 @@ def _judge(shelf: Shelf, answer: str | None, paused: bool, unasked: int | None) 
     return Seen(Sight.OPEN)
 
 
-def _known(connection: Connection, rule: str) -> tuple[str | None, bool]:
+def recorded(connection: Connection, rule: str) -> tuple[str | None, bool]:
     """What is on record of a rule, and whether it is paused."""
     return fact(connection, "", seen_fact(rule)), any(each.rule == rule for each in pauses(connection))
 
@@ -153,17 +151,21 @@ def _reason_to_ask(shelf: Shelf, unasked: int | None) -> str:
 
 
 def _holds_more_than(shelf: Shelf, count: int) -> bool:
-    walking = files.walk(shelf.rule.watch, enter=lambda path: not shelf.matcher.prunes(path))
-    paths = (listing.path_of(name) for listing in walking for name in listing.files)
+    paths = (listing.path_of(name) for listing in _all_of(shelf) for name in listing.files)
     return next(islice(filter(shelf.matcher.matches, paths), count, None), None) is not None
+
+
+def _all_of(shelf: Shelf) -> Iterator[files.Listing]:
+    """The folders that a rule may take something from."""
+    scan = partial(files.scan_with_identity, heard=shelf.asking.heard)
+    return files.walk(shelf.rule.watch, enter=lambda path: not shelf.matcher.prunes(path), scan=scan)
 
 
 def _earlier_result(shelf: Shelf) -> str:
     """A result in the output folder that belongs to a file in the watched one; "" when there is none. Blocking."""
-    rule = shelf.rule
-    walking = files.walk(rule.watch, enter=lambda path: not shelf.matcher.prunes(path))
-    for listing in islice(walking, FOLDERS):
-        standing = files.scan_directory(rule.output, listing.relative).files
+    scan = partial(files.scan_with_identity, heard=shelf.asking.heard)
+    for listing in islice(_all_of(shelf), FOLDERS):
+        standing = scan(shelf.rule.output, listing.relative)[0].files
         for path in (listing.path_of(name) for name in listing.files if standing):
             if shelf.matcher.matches(path) and (found := _result_of(shelf, path, set(standing))):
                 return found

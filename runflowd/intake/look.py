@@ -61,7 +61,7 @@ class Looking:
         await shelf.outputs.look(
             self._context.io.written(shelf.rule), outputs_of(shelf.rule, self._context.rules.values())
         )
-        scan = files.scan_with_identity if shelf.scans is None else shelf.scans.since(since)
+        scan = None if shelf.scans is None else shelf.scans.since(since)
         walking = folders_of(shelf, start, deep=deep, scan=scan)
         while page := await self._next_page(shelf, walking):
             await self._compare(shelf, page, suspects)
@@ -186,10 +186,9 @@ def _folders_below(connection: Connection, rule: str, after: bytes) -> list[Row]
     return connection.all("folders_below", rule=rule, after=after, limit=FOLDERS)
 
 
-def folders_of(
-    shelf: Shelf, start: str = "", *, deep: bool = True, scan: Scan = files.scan_with_identity
-) -> Iterator[Listing]:
+def folders_of(shelf: Shelf, start: str = "", *, deep: bool = True, scan: Scan | None = None) -> Iterator[Listing]:
     """The folders of a rule, read one by one: none where the rule takes nothing, no disk that is another one."""
+    scan = scan or partial(files.scan_with_identity, heard=shelf.asking.heard)
 
     def enters(path: str) -> bool:
         strange = shelf.roots is None or path in shelf.roots.strange

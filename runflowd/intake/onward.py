@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from runflowd.core.chains import is_within, takers
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
 from runflowd.core.rules import Matcher
-from runflowd.intake.planning import Fate
+from runflowd.intake.fates import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from runflowd.core.model import Rule
-    from runflowd.intake.planning import Planned
+    from runflowd.intake.fates import Planned
 
 MADE = frozenset({Fate.BUY, Fate.TAKE, Fate.UNDER_WAY})
 """Fates after which there is a result that was not there before."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import cache, partial
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 from runflowd import deadline, files
 from runflowd.core.chains import downstream, makers
@@ -21,8 +22,10 @@ from runflowd.core.settle import Gone, Settled
 from runflowd.deadline import NoAnswer, within
 from runflowd.errors import ConfigError
 from runflowd.intake.accept import PAGE, arrival
-from runflowd.intake.first_sight import Sight, sight_of
+from runflowd.intake.fates import FATES, REFUSED, Fate, Planned
+from runflowd.intake.first_sight import Sight, judge, recorded
 from runflowd.intake.look import LEFT_OUT, folders_of, is_news
+from runflowd.intake.look import PAGE as FOLDERS
 from runflowd.intake.output_places import OUTPUT_INSIDE, outputs_of
 from runflowd.intake.overrides import Overrides
 from runflowd.intake.reading import Good, Refused, Unfinished, look_at, read_all
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 
     from runflowd.config import Limits
     from runflowd.core.arrival import Decision
-    from runflowd.core.model import Rule, Stat
+    from runflowd.core.model import Json, Rule, Stat
     from runflowd.files import Listing
     from runflowd.intake.reading import Finding
     from runflowd.store import Connection
@@ -50,54 +53,7 @@ if TYPE_CHECKING:
     from runflowd.store.items import Known
     from runflowd.store.roots import Roots
 
-
-class Fate(StrEnum):
-    """What would become of a file."""
-
-    BUY = "buy"
-    """A new content: it would be bought."""
-    TAKE = "take"
-    """It takes a result along that is paid for, or that the plan buys for another file."""
-    WAIT = "wait"
-    """It would be taken later, when what it waits for has come."""
-    FAIL = "fail"
-    """It would fail, and nothing would be sent."""
-    ASK = "ask"
-    """It failed before, or its purchase is in doubt: a person decides."""
-    UNDER_WAY = "under_way"
-    """It was sent, or is about to be."""
-    DONE = "done"
-    LEFT_OUT = "left_out"
-    """The rule does not take it."""
-
-
-_FATES = {
-    ItemState.READY: Fate.BUY,
-    ItemState.FOLLOWING: Fate.TAKE,
-    ItemState.BATCHED: Fate.UNDER_WAY,
-    ItemState.SUBMITTED: Fate.UNDER_WAY,
-    ItemState.DELIVERING: Fate.UNDER_WAY,
-    ItemState.DONE: Fate.DONE,
-    ItemState.WAITING: Fate.WAIT,
-    ItemState.FAILED: Fate.ASK,
-    ItemState.UNKNOWN: Fate.ASK,
-    ItemState.SKIPPED: Fate.LEFT_OUT,
-}
-"""What is to be said of a file that is as it was when it got into such a state."""
-
-
-_REFUSED = {ItemState.FAILED: Fate.FAIL, ItemState.SKIPPED: Fate.LEFT_OUT, ItemState.WAITING: Fate.WAIT}
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One file, or with a slash at its end one folder, and what would become of it; `size` is bytes."""
-
-    path: str
-    fate: Fate
-    size: int = 0
-    code: str = ""
-    why: str = ""
+T = TypeVar("T")
 
 
 class Planning:
@@ -127,16 +83,19 @@ class Planning:
 
     def of(self, rule: Rule) -> Iterator[Planned]:
         """Every file below the watched folder of a rule."""
-        shelf = Shelf.of(rule, FolderIo())
+        try:
+            yield from self._of(Shelf.of(rule, FolderIo()))
+        except NoAnswer as silence:  # be it in the middle: what else lies there is not known
+            yield Planned("/", Fate.WAIT, 0, "WATCH_SILENT", str(silence))
+
+    def _of(self, shelf: Shelf) -> Iterator[Planned]:
+        rule = shelf.rule
         try:
             for folder in (rule.watch, rule.output):
                 within(deadline.ANSWER_WITHIN, folder, os.path.lexists, folder)
             shelf.roots = self._roots(shelf)
             with suppress(NoAnswer):  # somebody else's output; nothing of it is met here then
                 within(deadline.ANSWER_WITHIN, rule.output, shelf.outputs.ask, outputs_of(rule, self._rules))
-        except NoAnswer as silence:
-            yield Planned("/", Fate.WAIT, 0, "WATCH_SILENT", str(silence))
-            return
         except files.FileTrouble:
             if makers(self._rules, rule) and not roots_of(self._connection, rule.name).folders:
                 return  # it is made for the first result of another rule
@@ -149,7 +108,8 @@ class Planning:
             if shelf.roots.is_strange(""):
                 return
         try:
-            shelf.references = read_references(rule, {})
+            for name, path in rule.files.items():
+                shelf.references |= within(deadline.ANSWER_WITHIN, path, read_references, {name: path}, {})
         except files.FileTrouble as trouble:
             yield Planned("/", Fate.WAIT, 0, "REFERENCE_UNUSABLE", f"a file named under `files` is missing: {trouble}")
             return
@@ -162,9 +122,9 @@ class Planning:
         """Who the watched folder is, as a sweep would judge it. Raises FileTrouble."""
         name = shelf.rule.name
         known = roots_of(self._connection, name)
-        found = survey(shelf, known)
+        found = _ask(shelf, survey, shelf, known)
         samples = samples_of(self._connection, name, doubtful(known, found))
-        return judged(shelf.rule, known, found, samples)
+        return _ask(shelf, judged, shelf.rule, known, found, samples)
 
     def _held(self, rule: Rule) -> str:
         """Why nothing is bought for a rule at present; "" where that is not so."""
@@ -172,14 +132,16 @@ class Planning:
         return f"{found.subject} is paused: {found.reason or 'somebody asked'}; {found.remedy}" if found else ""
 
     def _walk(self, shelf: Shelf, held: str) -> Iterator[Planned]:
-        rule, sight = shelf.rule, sight_of(self._connection, shelf, self._limits.unasked)
-        for listing in folders_of(shelf):
+        rule = shelf.rule
+        sight = _ask(shelf, judge, shelf, *recorded(self._connection, rule.name), self._limits.unasked)
+        for listing in _listings(shelf):
             yield from _beside(shelf, listing)
             known = known_in_folder(self._connection, rule.name, listing.relative)
+            overrides = cache(partial(_ask, shelf, Overrides(rule).of))
             for name, stat in listing.files.items():
                 path, before = listing.path_of(name), known.get(name)
                 if before is not None and not is_news(before, stat):
-                    yield self._standing(shelf, path, before)
+                    yield self._standing(shelf, path, before, overrides)
                 elif reason := shelf.matcher.why_not(path):
                     yield Planned(path, Fate.LEFT_OUT, stat.size, "EXCLUDED", reason)
                 elif sight.verdict is Sight.SKIP:
@@ -200,7 +162,7 @@ class Planning:
         while (deadline := shelf.settling.next_deadline()) is not None:
             self._rest(max(0.0, deadline - self._now()))
             paths = shelf.settling.due(self._now(), PAGE)
-            seen = look_at(shelf.rule.watch, paths)
+            seen = _ask(shelf, look_at, shelf.rule.watch, paths, shelf.asking.heard)
             rested: dict[str, Stat] = {}
             for path in paths:
                 if path not in seen:
@@ -216,7 +178,8 @@ class Planning:
                         size = (seen[path] or (0,))[0]
                         yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", restless.reason)
                 shelf.settling.forget(path)
-            for path, finding in read_all(shelf.rule, rested, self._limits.upload_size, shelf.matcher.promises):
+            limit, promises = self._limits.upload_size, shelf.matcher.promises
+            for path, finding in _ask(shelf, read_all, shelf.rule, rested, limit, promises, {}, shelf.asking.heard):
                 yield self._found(shelf, path, rested[path], finding)
 
     def _found(self, shelf: Shelf, path: str, stat: Stat, finding: Finding) -> Planned:
@@ -224,7 +187,7 @@ class Planning:
             case Good():
                 return self._whole(shelf, path, finding)
             case Refused():
-                return Planned(path, _REFUSED[finding.state], stat.size, finding.code, finding.reason)
+                return Planned(path, REFUSED[finding.state], stat.size, finding.code, finding.reason)
             case Unfinished():
                 return Planned(path, Fate.WAIT, stat.size, finding.code, finding.reason)
             case _:
@@ -239,7 +202,7 @@ class Planning:
             return Planned(path, Fate.LEFT_OUT, found.stat.size, OWN_RESULT, why)
         existing, decision = foresee(self._connection, arriving, disposed=disposed)
         if existing and decision.touch and decision.state is existing.state:
-            return Planned(path, _FATES[existing.state], found.stat.size, existing.failure_code, existing.failure)
+            return Planned(path, FATES[existing.state], found.stat.size, existing.failure_code, existing.failure)
         return self._decided(arriving, decision)
 
     def _decided(self, arriving: Arrival, decision: Decision) -> Planned:
@@ -257,9 +220,9 @@ class Planning:
             path, Fate.TAKE, size, "", f"the same content as {twin.path}" if twin else "it was bought before"
         )
 
-    def _standing(self, shelf: Shelf, path: str, known: Known) -> Planned:
-        """A file that is as it was when its row was written."""
-        fate, size = _FATES[known.state], known.stat.size
+    def _standing(self, shelf: Shelf, path: str, known: Known, overridden: Callable[[str], dict[str, Json]]) -> Planned:
+        """A file that is as it was when its row was written; `overridden` gives what its folder sets."""
+        fate, size = FATES[known.state], known.stat.size
         if fate in {Fate.DONE, Fate.UNDER_WAY}:  # no more is to be said, and there are very many of them
             return Planned(path, fate, size)
         item = item_by_id(self._connection, known.id)
@@ -270,11 +233,23 @@ class Planning:
         if reason := shelf.matcher.why_not(path):
             return Planned(path, Fate.LEFT_OUT, size, "EXCLUDED", reason)
         try:
-            overrides = Overrides(shelf.rule).of(path.rpartition("/")[0])
+            overrides = overridden(path.rpartition("/")[0])
         except (ConfigError, files.FileTrouble) as mistake:
             return Planned(path, Fate.WAIT, size, BAD_OVERRIDE, str(mistake))
         anew = arrival(shelf, path, item.stat, item.content or "", item.mime, overrides)
         return self._decided(anew, foresee_again(self._connection, item, anew))
+
+
+def _ask(shelf: Shelf, call: Callable[..., T], *given: object) -> T:
+    """What a blocking call to the watched folder of a rule answers. Raises `NoAnswer` once it gives no sign of life."""
+    return within(deadline.ANSWER_WITHIN, shelf.rule.watch, call, *given, signs=lambda: shelf.asking.signs)
+
+
+def _listings(shelf: Shelf) -> Iterator[Listing]:
+    """The folders of a rule, some read at a time."""
+    walking = folders_of(shelf)
+    while page := _ask(shelf, lambda: list(islice(walking, FOLDERS))):
+        yield from page
 
 
 def _beside(shelf: Shelf, listing: Listing) -> Iterator[Planned]:

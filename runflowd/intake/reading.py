@@ -58,11 +58,7 @@ _NOTHING: Mapping[str, tuple[str, str]] = MappingProxyType({})
 Finding: TypeAlias = Good | Unfinished | Refused | None
 
 
-def nobody() -> None:
-    """Nobody waits for a sign of life."""
-
-
-def look_at(root: str, paths: list[str], heard: Callable[[], None] = nobody) -> dict[str, Stat | None]:
+def look_at(root: str, paths: list[str], heard: Callable[[], None] = files.nobody) -> dict[str, Stat | None]:
     """A fresh look at each file, each told to `heard`; those that cannot be looked at are left out. Blocking."""
     seen: dict[str, Stat | None] = {}
     for path in paths:
@@ -78,9 +74,9 @@ def read_all(
     limit: int,
     promises: Callable[[str], bool],
     known: Mapping[str, tuple[str, str]] = _NOTHING,
-    heard: Callable[[], None] = nobody,
+    heard: Callable[[], None] = files.nobody,
 ) -> list[tuple[str, Finding]]:
-    """What each file is, each told to `heard`. `promises` says which were said to be images. Blocking.
+    """What each file is, each piece of it told to `heard`. `promises` says which were said to be images. Blocking.
 
     `known` are the content and type of files that were read before and are as they were then.
     """
@@ -88,7 +84,7 @@ def read_all(
     found: list[tuple[str, Finding]] = []
     for path, stat in rested.items():
         other = None if path in known or promises(path) else _other_media(rule.watch, path, stat)
-        found.append((path, other or _read(rule.watch, path, stat, limit, overrides, known.get(path))))
+        found.append((path, other or _read(rule.watch, path, stat, limit, overrides, known.get(path), heard)))
         heard()
     return found
 
@@ -113,13 +109,21 @@ def _other_media(root: str, path: str, stat: Stat) -> Refused | None:
     return Refused(stat, ItemState.SKIPPED, OTHER_MEDIA, f"{describe(head)}; the rule's model takes images")
 
 
-def _read(root: str, path: str, stat: Stat, limit: int, overrides: Overrides, known: tuple[str, str] | None) -> Finding:
+def _read(
+    root: str,
+    path: str,
+    stat: Stat,
+    limit: int,
+    overrides: Overrides,
+    known: tuple[str, str] | None,
+    heard: Callable[[], None],
+) -> Finding:
     """What a file at rest is, told by its bytes. Blocking."""
     if stat.size > limit:
         reason = f"the file has {stat.size:,} bytes; the service takes at most {limit:,}"
         return Refused(stat, ItemState.FAILED, "TOO_LARGE", reason)
     try:
-        return Good(stat, *known, _overridden(path, overrides)) if known else _read_whole(root, path, stat, overrides)
+        return _read_whole(root, path, stat, overrides, known, heard)
     except ConfigError as mistake:
         return Refused(stat, ItemState.WAITING, BAD_OVERRIDE, str(mistake))
     except (files.Changed, files.Missing):
@@ -130,7 +134,16 @@ def _read(root: str, path: str, stat: Stat, limit: int, overrides: Overrides, kn
         return Refused(stat, ItemState.WAITING, "UNREADABLE", str(trouble))
 
 
-def _read_whole(root: str, path: str, stat: Stat, overrides: Overrides) -> Finding:
+def _read_whole(
+    root: str,
+    path: str,
+    stat: Stat,
+    overrides: Overrides,
+    known: tuple[str, str] | None,
+    heard: Callable[[], None],
+) -> Finding:
+    if known:
+        return Good(stat, *known, _overridden(path, overrides))
     with files.image_source(root, path) as source:
         found = check(source)
     if isinstance(found, Partial):
@@ -138,7 +151,7 @@ def _read_whole(root: str, path: str, stat: Stat, overrides: Overrides) -> Findi
     if isinstance(found, NotAnImage):
         return Refused(stat, ItemState.FAILED, "NOT_AN_IMAGE", found.reason)
     settings = _overridden(path, overrides)
-    return Good(stat, files.hash_file(root, path, stat), found.type.mime, settings)
+    return Good(stat, files.hash_file(root, path, stat, heard=heard), found.type.mime, settings)
 
 
 def _overridden(path: str, overrides: Overrides) -> dict[str, Json]:

@@ -13,8 +13,9 @@ from runflowd.snapshot import to_text
 from runflowd.store.batches import save_snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runflowd.context import Context
-    from runflowd.core.model import Rule
     from runflowd.intake.shelf import Shelf
     from runflowd.store import Connection
 
@@ -26,7 +27,7 @@ async def follow_references(context: Context, shelf: Shelf) -> bool:
     """
     rule = shelf.rule
     try:
-        found = await shelf.asking.ask(read_references, rule, shelf.references)
+        found = await shelf.asking.ask(read_references, rule.files, shelf.references)
     except files.FileTrouble as trouble:
         message = f"rule {rule.name}: a file named under `files` cannot be used: {trouble}"
         remedy = "Put the file there or correct the rule; what was dropped waits"
@@ -51,12 +52,12 @@ def _renew(connection: Connection, rule: str, text: str) -> str:
     return snapshot
 
 
-def read_references(rule: Rule, before: dict[str, Reference]) -> dict[str, Reference]:
-    """The reference files of a rule as they are; what did not change since `before` is not read again. Blocking.
+def read_references(paths: Mapping[str, str], before: Mapping[str, Reference]) -> dict[str, Reference]:
+    """Reference files by name as they are; what did not change since `before` is not read again. Blocking.
 
     Raises `FileTrouble` when one cannot be read.
     """
-    return {name: _read(path, before.get(name)) for name, path in rule.files.items()}
+    return {name: _read(path, before.get(name)) for name, path in paths.items()}
 
 
 def _read(path: str, before: Reference | None) -> Reference:

@@ -42,11 +42,6 @@ class _Armed:
     identity: tuple[int, int]
 
 
-async def _on_thread(call: Callable[[], T]) -> T:
-    """Run a blocking call; whoever is cancelled does not wait, for a folder may never answer."""
-    return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
-
-
 class Watcher:
     """Watches root folders with everything beneath. Use with `async with`, on any anyio backend.
 
@@ -61,6 +56,7 @@ class Watcher:
         self._event = anyio.Event()
         self._token: anyio.lowlevel.EventLoopToken | None = None
         self._turn = anyio.Lock()
+        self._thread = anyio.CapacityLimiter(1)
         self._observer: InotifyObserver | None = None
         self._roots: frozenset[str] = frozenset()
         self._tried: frozenset[str] = frozenset()
@@ -82,7 +78,7 @@ class Watcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with anyio.move_on_after(_STOP_WITHIN, shield=True):  # a folder that does not answer may hold its thread
-            await _on_thread(self._stop)
+            await self._on_thread(self._stop)
         OVERFLOWS.detach(self._on_overflow)
 
     @property
@@ -115,9 +111,9 @@ class Watcher:
             ignored = frozenset(ignore)
             if ignored != self._ignore:
                 self._ignore = ignored
-                await _on_thread(self._stop)
+                await self._on_thread(self._stop)
             self._roots = frozenset(roots)
-            await _on_thread(self._arm_all)
+            await self._on_thread(self._arm_all)
             self._tried = self._roots
 
     async def rebuild(self) -> None:
@@ -126,8 +122,8 @@ class Watcher:
         Every root comes up as a tree in the next `wait`.
         """
         async with self._turn:
-            await _on_thread(self._stop)
-            await _on_thread(self._arm_all)
+            await self._on_thread(self._stop)
+            await self._on_thread(self._arm_all)
 
     async def wait(self, timeout: float) -> Changes:  # noqa: ASYNC109  a deadline is half of this call's purpose
         """Wait for hints, at most `timeout` seconds; empty changes after that."""
@@ -138,13 +134,17 @@ class Watcher:
                 self._event = anyio.Event()
         return self._dirty.take()
 
+    async def _on_thread(self, call: Callable[[], T]) -> T:
+        """Run a blocking call on a thread of its own. Who is cancelled does not wait: a folder may never answer."""
+        return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._thread)
+
     async def audit(self) -> tuple[Trouble, ...]:
         """Compare the watcher with the facts and mend it; return the troubles not reported before.
 
         What was mended comes up in `wait` as trees or everything. Cheap enough for each turn.
         """
         async with self._turn:
-            found = await _on_thread(self._examine)
+            found = await self._on_thread(self._examine)
         now = {(trouble.ill, trouble.path): trouble for trouble in found}
         new = tuple(trouble for key, trouble in now.items() if key not in self._troubles)
         self._troubles = now

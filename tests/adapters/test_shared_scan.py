@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING
 
-from runflowd.files import SharedScans, scan, shared_scan, walk
+from runflowd.files import SharedScans, shared_scan, walk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,14 +78,12 @@ def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_trouble_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next one may fare better, and one that fails by surprise blocks nobody (scenario 143)."""
     expected, scans = tree(tmp_path, 1), SharedScans()
-    listed = scan._scan
 
     def broken(root: str, relative: str) -> object:
         raise RuntimeError(root, relative)
 
-    monkeypatch.setattr(scan, "_scan", broken)
-    with ThreadPoolExecutor(1) as pool:
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(shared_scan, "scan_with_identity", broken)
         failure = pool.submit(names, tmp_path, scans, 0).exception()
-    monkeypatch.setattr(scan, "_scan", listed)
 
     assert (True, expected) == (isinstance(failure, RuntimeError), names(tmp_path, scans, 0))

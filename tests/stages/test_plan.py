@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from silent_share import required
 from stage_rig import EPOCH, picture, rule, running
 
 from runflowd.config import Limits
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits, Existing
-from runflowd.intake.planning import Fate, Planned, Planning
+from runflowd.intake.fates import Fate, Planned
+from runflowd.intake.planning import Planning
 from runflowd.store.pauses import pause
 from runflowd.store.plans import open_for_plan
 from runflowd.store.spending import usual_price
@@ -206,3 +208,43 @@ def test_a_rule_without_its_folder_or_its_reference_says_so(tmp_path: Path) -> N
 
     assert ["REFERENCE_UNUSABLE"] == [planned.code for planned in missing.values()]
     assert ["WATCH_MISSING"] == [planned.code for planned in plan(tmp_path, away).values()]
+
+
+@pytest.mark.parametrize("moment", ["walk", "rest"])
+def test_a_share_that_dies_in_the_middle_ends_the_plan_of_its_rule_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Whose folder does not answer is told, and the other rules are planned (scenario 136)."""
+    monkeypatch.setattr("runflowd.intake.planning.FOLDERS", 1)
+    drop(tmp_path, "a.jpg", "1")
+    time = [0.0]
+
+    def rest(seconds: float) -> None:
+        time[0] += seconds
+        if moment == "rest" and not told:
+            die()
+
+    def die() -> None:
+        share.stop()
+        monkeypatch.setattr("runflowd.deadline.ANSWER_WITHIN", 0.1)
+
+    with required(tmp_path / "mnt") as share, open_for_plan(tmp_path / "state.db") as connection:
+        (share.behind / "below").mkdir()
+        for name in ("no picture.txt", "below/b.jpg"):
+            (share.behind / name).write_bytes(picture(name))
+        planning = Planning(connection, Limits(), lambda: time[0], rest)
+        planned = planning.of(rule(tmp_path, watch=str(share.folder), exclude=("*.txt",)))
+        told: list[Planned] = []
+        first = next(planned)
+        if moment == "walk":
+            die()
+        told += planned
+        monkeypatch.undo()
+        other = list(planning.of(rule(tmp_path)))
+
+    assert ("no picture.txt", [("/", Fate.WAIT, "WATCH_SILENT")]) == (
+        first.path,
+        [(each.path, each.fate, each.code) for each in told],
+    )
+    assert f"{share.folder} does not answer" in told[0].why
+    assert [("a.jpg", Fate.BUY)] == [(each.path, each.fate) for each in other]
