@@ -120,7 +120,7 @@ class TooMany(FileTrouble):
     """A folder with more names than can be compared in one go."""
 
     what = "it holds too many files"
-    remedy = "Spread them over folders of their own; everything else goes on."
+    remedy = "Spread them over folders of their own, by day for example; everything else goes on."
 
 
 class Changed(FileTrouble):

@@ -153,7 +153,7 @@ def _sort_entries(
                 continue
             if len(files) + len(folders) + len(skipped) >= MAX_NAMES:
                 files.clear()
-                raise TooMany("list", path)
+                raise TooMany("list", path, what=f"it holds more than {MAX_NAMES:,} files and folders")
             if entry.name == MARK_FILE:
                 continue  # ours: a folder that holds nothing else is empty
             if modes.S_ISREG(found.st_mode):

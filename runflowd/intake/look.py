@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 PAGE = 32
 """Folders listed, and compared with the store, in one go."""
 
+NAMES = 50_000
+"""Files of such folders after which no further one is listed: memory is for one large folder, not for many."""
 
 FOLDERS = 500
 """Remembered folders checked for existence in one go."""
@@ -201,8 +203,20 @@ def _read_page(root: str, roots: Roots | None, walking: Iterator[Listing]) -> li
     """The next folders; None unless the same root stood there before and after they were read."""
     if not stands(root, roots):
         return None
-    page = list(islice(walking, PAGE))
+    page = page_of(walking)
     return page if stands(root, roots) else None
+
+
+def page_of(walking: Iterator[Listing]) -> list[Listing]:
+    """The next folders, fewer where there are many files in them; none at the end. Blocking."""
+    page: list[Listing] = []
+    files = 0
+    for listing in islice(walking, PAGE):
+        page.append(listing)
+        files += len(listing.files)
+        if files >= NAMES:
+            break
+    return page
 
 
 def _missing_among(root: str, roots: Roots, folders: list[str]) -> list[str] | None:

@@ -10,7 +10,6 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
-from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from runflowd import deadline, files
@@ -24,8 +23,7 @@ from runflowd.errors import ConfigError
 from runflowd.intake.accept import PAGE, arrival
 from runflowd.intake.fates import FATES, REFUSED, Fate, Planned
 from runflowd.intake.first_sight import Sight, judge, recorded
-from runflowd.intake.look import LEFT_OUT, folders_of, is_news
-from runflowd.intake.look import PAGE as FOLDERS
+from runflowd.intake.look import LEFT_OUT, folders_of, is_news, page_of
 from runflowd.intake.output_places import OUTPUT_INSIDE, outputs_of
 from runflowd.intake.overrides import Overrides
 from runflowd.intake.reading import Good, Refused, Unfinished, look_at, read_all
@@ -248,7 +246,7 @@ def _ask(shelf: Shelf, call: Callable[..., T], *given: object) -> T:
 def _listings(shelf: Shelf) -> Iterator[Listing]:
     """The folders of a rule, some read at a time."""
     walking = folders_of(shelf)
-    while page := _ask(shelf, lambda: list(islice(walking, FOLDERS))):
+    while page := _ask(shelf, page_of, walking):
         yield from page
 
 

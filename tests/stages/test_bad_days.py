@@ -24,9 +24,9 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import OnDelete
 from runflowd.daemon import _report
 from runflowd.engine import GAP, LEASE_RENEWAL
-from runflowd.files import Forbidden, Listing, scan
+from runflowd.files import Forbidden, Listing, scan, walk
 from runflowd.intake import shelf
-from runflowd.intake.look import Looking
+from runflowd.intake.look import Looking, page_of
 from runflowd.intake.seal import Sealing
 from runflowd.local.control import ledger
 from runflowd.reload import Reloading
@@ -314,6 +314,44 @@ async def test_trouble_that_lasts_is_one_line_and_a_count(
 
     lines = [line for line in capsys.readouterr().out.splitlines() if "in/closed" in line]
     assert ("FOLDER_UNREADABLE", True, 1) == (row["code"], row["count"] > 5, len(lines))
+
+
+async def test_a_folder_of_too_many_names_is_told_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its remedy works when it is followed; nothing of it counts as deleted meanwhile (scenario 147)."""
+    async with running(tmp_path) as rig:
+        rig.drop("many/0.jpg", 0)
+        await rig.settled(1)
+        with monkeypatch.context() as patch:
+            patch.setattr(scan, "MAX_NAMES", 3)
+            for number in range(1, 5):
+                rig.drop(f"many/{number}.jpg", number)
+            rig.drop("beside/a.jpg")
+            await rig.settled(2)
+            await anyio.sleep(60)
+            (row,) = await rig.store.read(lambda connection: connection.all("incidents"))
+            before = await rig.items()
+            for number in (3, 4):
+                (tmp_path / f"in/beside/{number}").mkdir()
+                (tmp_path / f"in/many/{number}.jpg").rename(tmp_path / f"in/beside/{number}/{number}.jpg")
+            await rig.settled(6)
+            lasting = await rig.store.read(lambda connection: connection.all("incidents"))
+
+    assert "many: it holds more than 3 files and folders. Spread them over folders of their own" in row["message"]
+    assert ("FOLDER_UNREADABLE", [True, True], []) == (row["code"], [item.present for item in before], lasting)
+
+
+def test_no_page_of_a_scan_holds_many_large_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is for one large folder, however many lie beside each other (scenario 147)."""
+    monkeypatch.setattr("runflowd.intake.look.NAMES", 3)
+    for name in ("a", "b", "c"):
+        for number in range(4):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / f"{number}.jpg").touch()
+    walking = walk(str(tmp_path))
+
+    assert [2, 1, 1, 0] == [len(page_of(walking)) for _ in range(4)]
 
 
 async def test_the_watchdog_is_not_fed_for_a_stage_that_does_not_turn(

@@ -215,7 +215,7 @@ def test_a_share_that_dies_in_the_middle_ends_the_plan_of_its_rule_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """Whose folder does not answer is told, and the other rules are planned (scenario 136)."""
-    monkeypatch.setattr("runflowd.intake.planning.FOLDERS", 1)
+    monkeypatch.setattr("runflowd.intake.look.PAGE", 1)
     drop(tmp_path, "a.jpg", "1")
     time = [0.0]
 
