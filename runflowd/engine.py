@@ -25,8 +25,8 @@ from runflowd.owners import mark_outputs
 from runflowd.places import state_path
 from runflowd.remote import open_remote
 from runflowd.store import open_store
-from runflowd.store.batches import Lease, free_leases, renew_leases
 from runflowd.store.configuration import configuration_of, ensure_own, take_state
+from runflowd.store.leases import Lease, free_leases, renew_leases
 from runflowd.store.wakes import wake_all
 from runflowd.track import Track
 

@@ -16,9 +16,9 @@ from runflowd.dispatch.needs import BundleTooLarge, Needs
 from runflowd.dispatch.upload import Uploads
 from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE, STORAGE
-from runflowd.store.batches import drop_from_batch
 from runflowd.store.facts import fact
 from runflowd.store.links import references_subject
+from runflowd.store.unbought import drop_from_batch
 
 if TYPE_CHECKING:
     from runflowd.context import Context

@@ -18,8 +18,8 @@ from runflowd.errors import RunflowdError
 from runflowd.failpoints import reach
 from runflowd.rule_fault import GOES_ON, RuleAtFault, fault_of_folder, fault_of_rule, place_of
 from runflowd.snapshot import from_text
-from runflowd.store.batches import drop_from_batch
 from runflowd.store.facts import fact
+from runflowd.store.unbought import drop_from_batch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

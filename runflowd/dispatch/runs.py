@@ -12,9 +12,11 @@ from runflowd.core.suspicion import Cause
 from runflowd.dispatch.purchase import conflict_is_final
 from runflowd.dispatch.refusals import ASK_AGAIN, AskAgain
 from runflowd.rule_fault import RuleAtFault
-from runflowd.store.batches import new_batch, set_free, submit
+from runflowd.store.batches import submit
 from runflowd.store.items import items_of_batch
 from runflowd.store.purchases import purchases_of_batch
+from runflowd.store.sealing import new_batch
+from runflowd.store.unbought import set_free
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -25,10 +25,12 @@ from runflowd.incidents import CREDIT, SERVICE, STORAGE, rule_scope
 from runflowd.io_guard import Role
 from runflowd.rule_fault import RuleAtFault, place_of
 from runflowd.snapshot import from_text, sends_the_same
-from runflowd.store.batches import Lease, claim_batches, move_batch, next_due, put_back, release, split_batch, submit
+from runflowd.store.batches import move_batch, submit
 from runflowd.store.history import items_held, record_try
 from runflowd.store.items import items_of_batch
+from runflowd.store.leases import Lease, claim_batches, next_due, release
 from runflowd.store.purchases import close_unreceived, purchases_of_batch
+from runflowd.store.unbought import put_back, split_batch
 from runflowd.trouble import REFUSALS, of_disk, of_refusal, of_rule, of_service, unexpected
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from runflowd.core.model import Reference
 from runflowd.failpoints import reach
 from runflowd.incidents import Trouble, files_scope, rule_scope
 from runflowd.snapshot import to_text
-from runflowd.store.batches import save_snapshot
+from runflowd.store.sealing import save_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

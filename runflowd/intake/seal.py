@@ -8,7 +8,7 @@ import structlog
 
 from runflowd.core.batching import Group, due, next_deadline
 from runflowd.failpoints import reach
-from runflowd.store.batches import seal
+from runflowd.store.sealing import seal
 
 if TYPE_CHECKING:
     from collections.abc import Collection

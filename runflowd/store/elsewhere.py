@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.printable import printable
 from runflowd.snapshot import from_text, with_output
-from runflowd.store.batches import save_snapshot
+from runflowd.store.sealing import save_snapshot
 
 if TYPE_CHECKING:
     from runflowd.core.model import Rule

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import MOST_TRIES, life_ended, shorter
-from runflowd.store.batches import new_batch
 from runflowd.store.facts import fact
 from runflowd.store.items import fail_followers, move
+from runflowd.store.sealing import new_batch
 
 if TYPE_CHECKING:
     from runflowd.store.batches import Batch

@@ -10,7 +10,7 @@ from runflowd.core.blame import SentItem, judge
 from runflowd.core.refusal import Shape
 from runflowd.rule_fault import fault_of_folder
 from runflowd.snapshot import from_text
-from runflowd.store import batches
+from runflowd.store import unbought
 
 if TYPE_CHECKING:
     from runflowd.core.blame import Blame, Verdict
@@ -56,10 +56,10 @@ def take_back(connection: Connection, batch: Batch, results: Results, now: float
         verdict, words = _judge(rule, item, answer)
         if verdict.rule and not good:
             fault = fault or verdict.rule
-            batches.take_back(connection, batch, item, now, _DETAIL.format(words=words))
+            unbought.take_back(connection, batch, item, now, _DETAIL.format(words=words))
         elif verdict.folders:
             reason = fault_of_folder(rule, item.path, verdict.folders[0], words)
-            batches.hold_for_folder(connection, batch, item, reason, now, _DETAIL.format(words=words))
+            unbought.hold_for_folder(connection, batch, item, reason, now, _DETAIL.format(words=words))
         else:
             continue
         taken.add(item.id)

@@ -9,11 +9,12 @@ import structlog
 from runflowd.api.reading import is_documented
 from runflowd.core.backoff import poll_delay
 from runflowd.core.units import duration_text
-from runflowd.store.batches import Batch, release
 from runflowd.store.facts import fact
+from runflowd.store.leases import release
 
 if TYPE_CHECKING:
     from runflowd.context import Context
+    from runflowd.store.batches import Batch
 
 log = structlog.get_logger()
 

@@ -16,9 +16,10 @@ from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE, rule_scope
 from runflowd.rule_fault import fault_of_rule
 from runflowd.snapshot import sends_the_same
-from runflowd.store.batches import Batch, Lease, claim_batches, doubt_items, end_batch, move_batch, next_due, release
+from runflowd.store.batches import Batch, doubt_items, end_batch, move_batch
 from runflowd.store.history import items_held, record_try
 from runflowd.store.items import Item, items_of_batch
+from runflowd.store.leases import Lease, claim_batches, next_due, release
 from runflowd.track.answers import answer_of, record_answers, was_unreadable
 from runflowd.track.invalid import take_back, was_invalid
 from runflowd.track.items import is_news, read_items, wanted

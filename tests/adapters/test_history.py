@@ -21,12 +21,15 @@ from runflowd.core.lifecycle import ITEM_MOVES, BatchState, ItemState
 from runflowd.core.model import BatchLimits, Stat
 from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, arrive_again, drop_ready, forget_absent, set_aside
-from runflowd.store.batches import Lease, batch_from, claim_batches, drop_from_batch, save_snapshot, seal, split_batch
+from runflowd.store.batches import batch_from
 from runflowd.store.connection import Connection
 from runflowd.store.history import BEGINNING, LEFT_OUT, MOST_STEPS, record, story
 from runflowd.store.items import Item, item_at, item_from, items_of_batch, known_in_folder, move, release_followers
+from runflowd.store.leases import Lease, claim_batches
 from runflowd.store.retries import retry
 from runflowd.store.schema import migrations
+from runflowd.store.sealing import save_snapshot, seal
+from runflowd.store.unbought import drop_from_batch, split_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,19 +16,21 @@ from runflowd.core.model import BatchLimits, Stat
 from runflowd.errors import StoreError
 from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
-from runflowd.store.batches import Batch, Lease, claim_batches, free_leases, release, renew_leases, save_snapshot, seal
 from runflowd.store.claims import LeaseLost
 from runflowd.store.connection import STATEMENTS, connect
 from runflowd.store.facts import output_at, reserve_output
 from runflowd.store.items import Item, fail_followers, item_at, items_of_batch, known_in_folder, move, release_followers
+from runflowd.store.leases import Lease, claim_batches, free_leases, release, renew_leases
 from runflowd.store.purchases import close_purchase, intend, purchases_of_batch
 from runflowd.store.schema import migrations
+from runflowd.store.sealing import save_snapshot, seal
 from runflowd.store.store import NotDurable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runflowd.store import Connection, Store
+    from runflowd.store.batches import Batch
 
 pytestmark = pytest.mark.anyio
 

@@ -20,29 +20,20 @@ from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive
 from runflowd.store.batches import (
     Batch,
-    Lease,
     buy_run,
-    claim_batches,
     doubt_items,
-    drop_from_batch,
     end_batch,
-    hold_for_folder,
     move_batch,
     place_items,
-    release,
-    save_snapshot,
-    seal,
-    set_free,
     set_result,
     set_run,
-    split_batch,
     submit,
-    take_back,
 )
 from runflowd.store.claims import LeaseLost, hold
 from runflowd.store.connection import STATEMENTS, Connection, connect
 from runflowd.store.facts import forget_output, output_written, reserve_output
 from runflowd.store.items import Item, finish, item_from, items_of_batch, move, note_written, release_item
+from runflowd.store.leases import Lease, claim_batches, release
 from runflowd.store.links import send_again
 from runflowd.store.purchases import (
     about_to_send,
@@ -54,6 +45,8 @@ from runflowd.store.purchases import (
     purchases_of_batch,
 )
 from runflowd.store.schema import create_if_missing
+from runflowd.store.sealing import save_snapshot, seal
+from runflowd.store.unbought import drop_from_batch, hold_for_folder, set_free, split_batch, take_back
 from runflowd.track.answers import record_answer
 
 if TYPE_CHECKING:

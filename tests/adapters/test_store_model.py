@@ -37,19 +37,7 @@ from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.model import BatchLimits, Stat
 from runflowd.store import pauses
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
-from runflowd.store.batches import (
-    Batch,
-    Lease,
-    claim_batches,
-    drop_from_batch,
-    free_leases,
-    move_batch,
-    release,
-    save_snapshot,
-    seal,
-    split_batch,
-    submit,
-)
+from runflowd.store.batches import Batch, move_batch, submit
 from runflowd.store.claims import LeaseLost
 from runflowd.store.connection import connect
 from runflowd.store.facts import output_written, outputs_of, reserve_output
@@ -64,9 +52,12 @@ from runflowd.store.items import (
     move,
     release_followers,
 )
+from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.purchases import close_purchase, intend, purchases_of_batch
 from runflowd.store.retries import retry
 from runflowd.store.schema import create_if_missing
+from runflowd.store.sealing import save_snapshot, seal
+from runflowd.store.unbought import drop_from_batch, split_batch
 from runflowd.track.answers import record_answer
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 from runflowd.config import Limits
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.undeliverable import IN_A_ROW
-from runflowd.store.batches import seal
 from runflowd.store.facts import incidents
 from runflowd.store.pauses import pauses
+from runflowd.store.sealing import seal
 from runflowd.store.spending import Spend, spend_since
 
 if TYPE_CHECKING:

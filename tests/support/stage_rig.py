@@ -39,8 +39,9 @@ from runflowd.local.app import LocalService
 from runflowd.local.control import Switches, apply, ledger
 from runflowd.local.settings import LocalSettings
 from runflowd.store import open_store
-from runflowd.store.batches import batch_from, free_leases
+from runflowd.store.batches import batch_from
 from runflowd.store.items import item_from
+from runflowd.store.leases import free_leases
 from runflowd.track import Track
 
 if TYPE_CHECKING:

@@ -23,8 +23,10 @@ from runflowd.core.model import BatchLimits, Rule, Stat
 from runflowd.incidents import Incidents
 from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, set_aside
-from runflowd.store.batches import Lease, batch_from, claim_batches, release, save_snapshot, seal, set_run, submit
+from runflowd.store.batches import batch_from, set_run, submit
 from runflowd.store.items import items_of_batch
+from runflowd.store.leases import Lease, claim_batches, release
+from runflowd.store.sealing import save_snapshot, seal
 from runflowd.web.address import bind
 from runflowd.web.app import Application
 from runflowd.web.serving import Serving

@@ -1,0 +1,79 @@
+"""Items that leave a batch because they were not bought in it: dropped, put back, tried in parts, or refused alone."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from runflowd.core.lifecycle import BatchState, ItemState
+from runflowd.core.rules import BAD_OVERRIDE
+from runflowd.store.batches import Batch, move_batch
+from runflowd.store.items import Item, items_of_batch, move, promote_follower
+from runflowd.store.sealing import new_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runflowd.store.connection import Connection
+
+
+def drop_from_batch(
+    connection: Connection, batch: Batch, item: Item, state: ItemState, code: str, reason: str, now: float
+) -> None:
+    """Take an item out of a batch that was not bought: its file is gone, has changed, or is no good.
+
+    Unless it failed for good, the next look at its folder finds it anew, whatever its stat says then.
+    Raises `LeaseLost`.
+    """
+    move(connection, item.id, ItemState.BATCHED, state, by=batch.claim, code=code, reason=reason, now=now)
+    connection.run("leave_batch", id=item.id, batch=batch.id)
+    if state is not ItemState.FAILED:
+        connection.run("look_again", id=item.id)
+    promote_follower(connection, item.id, now)
+
+
+def put_back(connection: Connection, batch: Batch, now: float) -> None:
+    """Nothing of a batch was bought, and its rule says something else now: its items are to be worded anew.
+
+    Raises `LeaseLost`.
+    """
+    reason = "its rule was edited before it was bought"
+    items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.BATCHED]
+    set_free(connection, batch, items, now, reason)
+    for item in items:
+        connection.run("leave_batch", id=item.id, batch=batch.id)
+    move_batch(connection, batch, BatchState.REFUSED, code="REWORDED", reason=reason, now=now)
+
+
+def split_batch(connection: Connection, batch: Batch, items: list[Item], now: float, size: int | None = None) -> None:
+    """The service refuses the batch and does not say why: try its first `size` items, or half, and the others apart.
+
+    Raises `LeaseLost`: who took the batch over may have bought it.
+    """
+    size = len(items) // 2 if size is None else size
+    reason = "refused whole; tried in parts"
+    set_free(connection, batch, items, now, f"its batch was {reason}")
+    move_batch(connection, batch, BatchState.REFUSED, code="SPLIT", reason=reason, now=now)
+    for part in (items[:size], items[size:]):
+        numbers = [item.id for item in part]
+        new_batch(connection, numbers, batch.snapshot, batch.rule, batch.model, batch.service, now)
+
+
+def set_free(connection: Connection, batch: Batch, items: Iterable[Item], now: float, detail: str) -> None:
+    """Make items of a batch that were not bought ready for another one. Raises `LeaseLost`."""
+    for item in items:
+        move(connection, item.id, ItemState.BATCHED, ItemState.READY, by=batch.claim, now=now, detail=detail)
+
+
+def take_back(connection: Connection, batch: Batch, item: Item, now: float, detail: str) -> None:
+    """Make an item that was refused by itself, and not charged, ready for another batch. Raises `LeaseLost`."""
+    move(connection, item.id, item.state, ItemState.READY, by=batch.claim, now=now, detail=detail)
+    connection.run("buy_again", id=item.id, client_ref=uuid.uuid4().hex)
+
+
+def hold_for_folder(connection: Connection, batch: Batch, item: Item, reason: str, now: float, detail: str) -> None:
+    """The same, but it waits for another value in its `_runflow.yaml`. Raises `LeaseLost`."""
+    take_back(connection, batch, item, now, detail)
+    move(connection, item.id, ItemState.READY, ItemState.WAITING, by=None, now=now, code=BAD_OVERRIDE, reason=reason)
+    connection.run("look_again", id=item.id)
+    promote_follower(connection, item.id, now)
