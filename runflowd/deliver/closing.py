@@ -16,8 +16,10 @@ from runflowd.core.undeliverable import recipe_of
 from runflowd.deliver.disposal import Disposal, unserved
 from runflowd.deliver.notes import note_for
 from runflowd.failpoints import reach
+from runflowd.store.deliveries import finish, note_written
 from runflowd.store.facts import output_written
-from runflowd.store.items import finish, item_by_id, note_written, release_followers
+from runflowd.store.followers import release_followers
+from runflowd.store.items import item_by_id
 from runflowd.store.results import note_delivered
 
 if TYPE_CHECKING:

@@ -23,9 +23,10 @@ from runflowd.failpoints import reach
 from runflowd.incidents import SERVICE, STORAGE, Trouble, download_scope, output_scope, rule_scope
 from runflowd.io_guard import Abandoned, Role
 from runflowd.snapshot import from_text
+from runflowd.store.deliveries import release_item
 from runflowd.store.facts import Output, outputs_of
 from runflowd.store.history import record_try
-from runflowd.store.items import Item, item_from, move, release_item
+from runflowd.store.items import Item, item_from, move
 from runflowd.store.leases import Lease
 from runflowd.store.pauses import stop
 from runflowd.store.results import note_undeliverable

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from runflowd.core.arrival import UNBOUGHT, Decision, Twin, decide
 from runflowd.core.lifecycle import ItemState, check_item
 from runflowd.core.rules import BAD_OVERRIDE
+from runflowd.store.followers import promote_follower
 from runflowd.store.history import record
-from runflowd.store.items import Item, Known, bring_back, item_at, move, path_of, promote_follower, split
+from runflowd.store.items import Item, Known, bring_back, item_at, move, path_of, split
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json, Stat

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runflowd.core.lifecycle import IN_HANDS, ItemState, check_item
 from runflowd.core.model import Json, Stat
-from runflowd.core.naming import failure_note
 from runflowd.core.outputs import PARTIAL_RESULT
-from runflowd.store.claims import Claim, Claimable, hold, run_held
+from runflowd.store.claims import Claim, Claimable, hold
 from runflowd.store.history import record
 
 if TYPE_CHECKING:
@@ -216,69 +215,6 @@ def move(
             detail = f"with item {number}"
             move(connection, row["id"], ItemState.UNKNOWN, ItemState.FOLLOWING, by=None, now=now, detail=detail)
     return moved
-
-
-def finish(connection: Connection, item: Item, now: float, detail: str, remark: str = "") -> None:
-    """A claimed item is delivered, and nothing is kept of the answer. Raises `LeaseLost`.
-
-    A note stands only where a `remark` says what is missing of the result.
-    """
-    run_held(connection, "drop_output", item.claim, noted=int(bool(remark)))
-    words = {"code": PARTIAL_RESULT if remark else "", "reason": remark, "detail": detail}
-    move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, by=item.claim, now=now, **words)
-
-
-def release_item(
-    connection: Connection, item: Item, *, due_at: float, attempts: int, code: str = "", reason: str = ""
-) -> None:
-    """Give a claimed item back, to be tried again at `due_at` (epoch seconds). Raises `LeaseLost`."""
-    values = {"due_at": due_at, "attempts": attempts, "failure_code": code, "failure": reason}
-    run_held(connection, "release_item", item.claim, **values)
-
-
-def note_written(connection: Connection, item: Item, now: float) -> bool:
-    """A note stands beside an item that was claimed for it; False when nobody needs it any more.
-
-    Another trouble with the same file may have come up meanwhile, or another process may have told of it: then
-    the note is to be written anew.
-    """
-    if connection.run("note_stands", **item.claim.values):
-        record(connection, item.id, now, f"told in the output folder: {failure_note(item.path)}")
-        return True
-    standing = item_at(connection, item.rule, item.path)
-    if standing is None or standing.state not in {ItemState.FAILED, ItemState.UNKNOWN, ItemState.WAITING}:
-        return False
-    connection.run("note_outdated", id=standing.id)
-    return True
-
-
-def promote_follower(connection: Connection, number: int, now: float) -> None:
-    """An item will have no result: its first follower becomes ready, the others follow that one."""
-    followers = [row["id"] for row in connection.all("followers", id=number)]
-    if not followers:
-        return
-    first, *others = followers
-    why = f"item {number}, whose result it was to take, will have none"
-    move(connection, first, ItemState.FOLLOWING, ItemState.READY, by=None, now=now, detail=why)
-    connection.run("follow", id=first, source_item=None)
-    for other in others:
-        connection.run("follow", id=other, source_item=first)
-        record(connection, other, now, f"follows item {first} now")
-
-
-def release_followers(connection: Connection, number: int, now: float) -> int:
-    """An item is done: whoever followed it may take its result. Gives how many."""
-    followers = connection.all("followers", id=number)
-    for row in followers:
-        detail = f"takes the result of item {number}"
-        move(connection, row["id"], ItemState.FOLLOWING, ItemState.DELIVERING, by=None, now=now, detail=detail)
-    return len(followers)
-
-
-def fail_followers(connection: Connection, number: int, code: str, reason: str, now: float) -> None:
-    """The same content under the same recipe fails the same way: whoever followed fails with it."""
-    for row in connection.all("followers", id=number):
-        move(connection, row["id"], ItemState.FOLLOWING, ItemState.FAILED, by=None, code=code, reason=reason, now=now)
 
 
 def in_flight(connection: Connection) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import MOST_TRIES, life_ended, shorter
 from runflowd.store.facts import fact
-from runflowd.store.items import fail_followers, move
+from runflowd.store.followers import fail_followers
+from runflowd.store.items import move
 from runflowd.store.sealing import new_batch
 
 if TYPE_CHECKING:

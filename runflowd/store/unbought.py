@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.store.batches import Batch, move_batch
-from runflowd.store.items import Item, items_of_batch, move, promote_follower
+from runflowd.store.followers import promote_follower
+from runflowd.store.items import Item, items_of_batch, move
 from runflowd.store.sealing import new_batch
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from runflowd.core.links import input_was_unreadable, was_too_old
 from runflowd.core.model import LOCAL
 from runflowd.core.outputs import PARTIAL_RESULT, extract, listed
 from runflowd.store.batches import Batch, set_result
-from runflowd.store.items import Item, fail_followers, move
+from runflowd.store.followers import fail_followers
+from runflowd.store.items import Item, move
 from runflowd.store.links import learn_from_batch, send_again
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, arrive_again, drop_ready, forget_absent, set_aside
 from runflowd.store.batches import batch_from
 from runflowd.store.connection import Connection
+from runflowd.store.followers import release_followers
 from runflowd.store.history import BEGINNING, LEFT_OUT, MOST_STEPS, record, story
-from runflowd.store.items import Item, item_at, item_from, items_of_batch, known_in_folder, move, release_followers
+from runflowd.store.items import Item, item_at, item_from, items_of_batch, known_in_folder, move
 from runflowd.store.leases import Lease, claim_batches
 from runflowd.store.retries import retry
 from runflowd.store.schema import migrations

@@ -19,7 +19,8 @@ from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
 from runflowd.store.claims import LeaseLost
 from runflowd.store.connection import STATEMENTS, connect
 from runflowd.store.facts import output_at, reserve_output
-from runflowd.store.items import Item, fail_followers, item_at, items_of_batch, known_in_folder, move, release_followers
+from runflowd.store.followers import fail_followers, release_followers
+from runflowd.store.items import Item, item_at, items_of_batch, known_in_folder, move
 from runflowd.store.leases import Lease, claim_batches, free_leases, release, renew_leases
 from runflowd.store.purchases import close_purchase, intend, purchases_of_batch
 from runflowd.store.schema import migrations

@@ -31,8 +31,9 @@ from runflowd.store.batches import (
 )
 from runflowd.store.claims import LeaseLost, hold
 from runflowd.store.connection import STATEMENTS, Connection, connect
+from runflowd.store.deliveries import finish, note_written, release_item
 from runflowd.store.facts import forget_output, output_written, reserve_output
-from runflowd.store.items import Item, finish, item_from, items_of_batch, move, note_written, release_item
+from runflowd.store.items import Item, item_from, items_of_batch, move
 from runflowd.store.leases import Lease, claim_batches, release
 from runflowd.store.links import send_again
 from runflowd.store.purchases import (

@@ -40,18 +40,10 @@ from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
 from runflowd.store.batches import Batch, move_batch, submit
 from runflowd.store.claims import LeaseLost
 from runflowd.store.connection import connect
+from runflowd.store.deliveries import finish
 from runflowd.store.facts import output_written, outputs_of, reserve_output
-from runflowd.store.items import (
-    Item,
-    Known,
-    finish,
-    item_at,
-    item_by_id,
-    item_from,
-    items_of_batch,
-    move,
-    release_followers,
-)
+from runflowd.store.followers import release_followers
+from runflowd.store.items import Item, Known, item_at, item_by_id, item_from, items_of_batch, move
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.purchases import close_purchase, intend, purchases_of_batch
 from runflowd.store.retries import retry

@@ -1,0 +1,41 @@
+"""Items that wait for another of the same content and recipe: they take its result, its failure, or its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd.core.lifecycle import ItemState
+from runflowd.store.history import record
+from runflowd.store.items import move
+
+if TYPE_CHECKING:
+    from runflowd.store.connection import Connection
+
+
+def promote_follower(connection: Connection, number: int, now: float) -> None:
+    """An item will have no result: its first follower becomes ready, the others follow that one."""
+    followers = [row["id"] for row in connection.all("followers", id=number)]
+    if not followers:
+        return
+    first, *others = followers
+    why = f"item {number}, whose result it was to take, will have none"
+    move(connection, first, ItemState.FOLLOWING, ItemState.READY, by=None, now=now, detail=why)
+    connection.run("follow", id=first, source_item=None)
+    for other in others:
+        connection.run("follow", id=other, source_item=first)
+        record(connection, other, now, f"follows item {first} now")
+
+
+def release_followers(connection: Connection, number: int, now: float) -> int:
+    """An item is done: whoever followed it may take its result. Gives how many."""
+    followers = connection.all("followers", id=number)
+    for row in followers:
+        detail = f"takes the result of item {number}"
+        move(connection, row["id"], ItemState.FOLLOWING, ItemState.DELIVERING, by=None, now=now, detail=detail)
+    return len(followers)
+
+
+def fail_followers(connection: Connection, number: int, code: str, reason: str, now: float) -> None:
+    """The same content under the same recipe fails the same way: whoever followed fails with it."""
+    for row in connection.all("followers", id=number):
+        move(connection, row["id"], ItemState.FOLLOWING, ItemState.FAILED, by=None, code=code, reason=reason, now=now)
