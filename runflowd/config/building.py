@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from runflowd.config.sections import CallbacksSection, ServiceSection, WebSection
     from runflowd.config.telling import NotifySection
     from runflowd.core.model import Json
-    from runflowd.yamlsource import Path
+    from runflowd.yamlevents import Path
 
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from runflowd.core.recipe import FILE_URL, placeholders, references_in, sends_th
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runflowd.yamlsource import Path
+    from runflowd.yamlevents import Path
 
 
 DEFAULT_INPUT = {"image_url": f"${{{FILE_URL}}}"}

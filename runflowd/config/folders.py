@@ -18,7 +18,7 @@ from runflowd.deadline import LOOK_WITHIN, NoAnswer, within
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runflowd.yamlsource import Path
+    from runflowd.yamlevents import Path
 
 
 def absolute(text: str, base: str) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from runflowd.errors import ConfigError, Problem
-from runflowd.yamlsource import MAX_BYTES, Source, dotted, load_bytes
+from runflowd.yamlevents import dotted
+from runflowd.yamlsource import MAX_BYTES, Source, load_bytes
 
 if TYPE_CHECKING:
     from runflowd.config.mistakes import Mistake
     from runflowd.core.model import Json
-    from runflowd.yamlsource import Path
+    from runflowd.yamlevents import Path
 
 _SUFFIX = ".yaml"
 

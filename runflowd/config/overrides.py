@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.recipe import template_problems
 from runflowd.errors import ConfigError, Problem
-from runflowd.yamlsource import dotted, load_text
+from runflowd.yamlevents import dotted
+from runflowd.yamlsource import load_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runflowd.core.model import Json, Rule
-    from runflowd.yamlsource import Path, Source
+    from runflowd.yamlevents import Path
+    from runflowd.yamlsource import Source
 
 MAX_OVERRIDE_BYTES = 64 * 1024
 

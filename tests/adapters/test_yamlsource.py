@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd import yamlsource
+from runflowd import yamlevents, yamlsource
 from runflowd.errors import ConfigError, Problem
 from runflowd.yamlsource import load_bytes, load_text
 
@@ -19,7 +19,7 @@ from runflowd.yamlsource import load_bytes, load_text
 @pytest.fixture(autouse=True, params=[yaml.SafeLoader, yaml.CSafeLoader], ids=["python", "libyaml"])
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs on both parsers, since either may be the one installed."""
-    monkeypatch.setattr(yamlsource, "LOADER", request.param)
+    monkeypatch.setattr(yamlevents, "LOADER", request.param)
 
 
 def refused(text: str) -> tuple[Problem, ...]:
