@@ -33,7 +33,6 @@ Position: TypeAlias = tuple[int, int]
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
 _STRING_TAGS = (None, "!", "tag:yaml.org,2002:str")
 
 

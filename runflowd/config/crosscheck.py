@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runflowd.config.fields import is_loopback
 from runflowd.config.folders import check_folders
 from runflowd.config.mistakes import Mistake
-from runflowd.core.recipe import FILE_URL, placeholders, references_in, sends_the_file, template_problems
+from runflowd.core.template import FILE_URL, placeholders, references_in, sends_the_file, template_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

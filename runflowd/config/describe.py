@@ -12,8 +12,8 @@ from runflowd.config.credentials import CredentialError, notify_secret
 from runflowd.core.chains import beside, makers
 from runflowd.core.model import AfterKind, Existing, OnDelete, Rule, WatchMode
 from runflowd.core.notices import Kind
-from runflowd.core.recipe import placeholders, sends_the_file
 from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
+from runflowd.core.template import placeholders, sends_the_file
 from runflowd.core.units import duration_text, size_text
 from runflowd.deadline import LOOK_WITHIN, NoAnswer, within
 from runflowd.filesystems import file_system_of, shared_with_others

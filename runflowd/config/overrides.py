@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from runflowd.core.recipe import template_problems
+from runflowd.core.template import template_problems
 from runflowd.errors import ConfigError, Problem
 from runflowd.yamlevents import dotted
 from runflowd.yamlsource import load_text

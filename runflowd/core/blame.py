@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from runflowd.core.recipe import FileFacts, placeholders, resolve
 from runflowd.core.refusal import CLIENT_REF, OPTIONAL_FIELDS, Shape
+from runflowd.core.template import FileFacts, placeholders, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

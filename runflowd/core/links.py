@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from runflowd.core.recipe import links_given, uploads_in
+from runflowd.core.template import links_given, uploads_in
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json

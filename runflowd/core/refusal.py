@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from runflowd.core.recipe import BatchItem, guide_body, reference_body, run_body
+from runflowd.core.bodies import BatchItem, guide_body, reference_body, run_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.recipe import FileFacts, resolve
+from runflowd.core.template import FileFacts, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import anyio.to_thread
 
 from runflowd import files
-from runflowd.core.recipe import FileFacts
+from runflowd.core.template import FileFacts
 from runflowd.dispatch.bundle import MIME, Part, key_of, packed
 
 if TYPE_CHECKING:

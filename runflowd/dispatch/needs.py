@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.model import InputLinks
 from runflowd.core.naming import EXTENSIONS
-from runflowd.core.recipe import FILE_URL, ZIP_FILE, ZIP_URL, references_in, symbols
+from runflowd.core.template import FILE_URL, ZIP_FILE, ZIP_URL, references_in, symbols
 from runflowd.dispatch.bundle import too_large
 from runflowd.dispatch.content import Bundle, Content, of_item, of_reference, part_of
 from runflowd.errors import RunflowdError

@@ -10,7 +10,7 @@ import anyio
 from runflowd import files
 from runflowd.api.errors import ApiError, Rejected
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.recipe import bind
+from runflowd.core.template import bind
 from runflowd.dispatch.bundle import NotPacked
 from runflowd.dispatch.needs import BundleTooLarge, Needs
 from runflowd.dispatch.upload import Uploads

@@ -23,9 +23,9 @@ from runflowd.api.errors import (
     Transient,
     Unauthorized,
 )
+from runflowd.core.bodies import BatchItem
 from runflowd.core.lifecycle import Outcome, Resume, resume
 from runflowd.core.links import REFERENCE, is_fresh
-from runflowd.core.recipe import BatchItem
 from runflowd.core.refusal import BodyFormat, Shape, body_of
 from runflowd.dispatch.habits import BODY_SUBJECT, habits_of, learn, learn_omitted, takes_subject
 from runflowd.dispatch.prepare import oldest_link

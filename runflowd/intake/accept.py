@@ -11,8 +11,9 @@ import anyio
 from runflowd.core.chains import beside, downstream
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
-from runflowd.core.recipe import FileFacts, recipe_hash, resolve
+from runflowd.core.recipe import recipe_hash
 from runflowd.core.settle import Settled, StillChanging
+from runflowd.core.template import FileFacts, resolve
 from runflowd.failpoints import reach
 from runflowd.intake.left_out import remove_notes
 from runflowd.intake.reading import Good, Refused, Unfinished, look_at, read_all, restless

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runflowd.core.printable import excerpt, printable, scrubbed
-from runflowd.core.recipe import placeholders, symbols
+from runflowd.core.template import placeholders, symbols
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from runflowd.core.recipe import BatchItem
+from runflowd.core.bodies import BatchItem
 from runflowd.core.refusal import OPTIONAL_FIELDS, BodyFormat, Habits, Shape, Step, after_refusal, body_of, other
 
 ITEM = BatchItem("ref-1", {"image_url": "https://example.com/a.jpg"})

@@ -1,0 +1,209 @@
+"""A rule's `input` template, filled in for one file.
+
+A template may hold placeholders in any text value, at any depth:
+
+    ${file.url} ${file.name} ${file.stem} ${file.dir} ${file.path} ${files.NAME.url}
+    ${zip.url} ${zip.file} ${zip.files.NAME}
+
+The last line is for models that take one archive instead of addresses: runflowd makes a zip of the
+file and the reference files that are named, and puts in its address and the names inside it.
+
+`resolve` fills in what the file's path tells and leaves the URLs symbolic, because they are minted
+per upload and expire: the *symbolic* input is what is hashed and stored. `bind` puts the URLs in
+just before posting. In symbolic text every `$` that is data is doubled, so a file named
+`${file.url}.jpg` is inserted as data and never expanded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Json
+
+FILE_URL = "file.url"
+"""The symbol that stands for the URL of the uploaded file."""
+
+ZIP_URL = "zip.url"
+"""The symbol that stands for the URL of an archive with the file and its references."""
+
+ZIP_FILE = "zip.file"
+"""The symbol that stands for the file's name inside that archive."""
+
+_TEXT_FIELDS = ("file.name", "file.stem", "file.dir", "file.path")
+_TEMPLATE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
+_SYMBOLIC = re.compile(r"\$\$|\$\{([^{}]*)\}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What the path of one file, relative to its watched folder, tells a template.
+
+    Values are text for a remote service: NFC, with undecodable bytes shown as U+FFFD.
+    """
+
+    path: str
+
+    def value(self, field: str) -> str:
+        """The text behind `file.name`, `file.stem`, `file.dir` or `file.path`."""
+        folder, _, name = _presentable(self.path).rpartition("/")
+        stem, dot, _ = name.rpartition(".")
+        values = {
+            "file.name": name,
+            "file.stem": stem if dot and stem else name,
+            "file.dir": folder,
+            "file.path": _presentable(self.path),
+        }
+
+        return values[field]
+
+
+class UnknownUrlError(KeyError):
+    """A symbolic input names a URL that was not given to `bind`: a fault of the caller."""
+
+
+def template_problems(template: Json, files: Sequence[str]) -> list[tuple[tuple[str | int, ...], str]]:
+    """Given a template and the names of the rule's reference files, return (path, sentence) per mistake."""
+    bundled = (ZIP_URL, ZIP_FILE, *(f"zip.files.{name}" for name in files))
+    known = (FILE_URL, *_TEXT_FIELDS, *(f"files.{name}.url" for name in files), *bundled)
+
+    return [
+        (path, sentence)
+        for path, text in _texts(template, ())
+        for match in _TEMPLATE.finditer(text)
+        if (sentence := _placeholder_problem(match, known))
+    ]
+
+
+def placeholders(template: Json) -> frozenset[str]:
+    """The names of all placeholders in a template, such as `{"file.url", "file.stem"}`."""
+    return _names(_TEMPLATE, template)
+
+
+def symbols(symbolic: Json) -> frozenset[str]:
+    """The names of the URLs that `bind` needs for a symbolic input: `{"file.url", "files.logo.url"}`."""
+    return _names(_SYMBOLIC, symbolic)
+
+
+def sends_the_file(names: AbstractSet[str]) -> bool:
+    """Whether any of these placeholders or symbols brings the dropped file to the model."""
+    return not names.isdisjoint({FILE_URL, ZIP_URL})
+
+
+def uploads_in(symbolic: Json) -> frozenset[str]:
+    """The symbols of an input that stand for links to uploads: the file, an archive, reference files."""
+    return frozenset(name for name in symbols(symbolic) if name.endswith(".url"))
+
+
+def links_given(symbolic: Json) -> list[str]:
+    """The web addresses that an input holds of itself, without their queries."""
+    texts = (text for _, text in _texts(symbolic, ()))
+
+    return [text.partition("?")[0] for text in texts if text.startswith(("https://", "http://"))]
+
+
+def references_in(names: AbstractSet[str]) -> frozenset[str]:
+    """The names of the reference files that these placeholders or symbols use."""
+    addressed = {name[len("files.") : -len(".url")] for name in names if name.startswith("files.")}
+    bundled = {name[len("zip.files.") :] for name in names if name.startswith("zip.files.")}
+
+    return frozenset(addressed | bundled)
+
+
+def resolve(template: Mapping[str, Json], file: FileFacts, overrides: Mapping[str, Json] | None = None) -> Json:
+    """Given a valid template, the file's facts and folder overrides, return the symbolic input."""
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return "$${"
+
+        return _as_data(file.value(name)) if name in _TEXT_FIELDS else f"${{{name}}}"
+
+    return _map_texts({**template, **(overrides or {})}, lambda text: _substitute(_TEMPLATE, text, fill, _as_data))
+
+
+def bind(symbolic: Json, urls: Mapping[str, str]) -> Json:
+    """Given a symbolic input and a URL per symbol, return the input to post; raise UnknownUrlError."""
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return "$"
+        if name not in urls:
+            raise UnknownUrlError(name)
+
+        return urls[name]
+
+    return _map_texts(symbolic, lambda text: _substitute(_SYMBOLIC, text, fill, str))
+
+
+def _placeholder_problem(match: re.Match[str], known: Sequence[str]) -> str:
+    name = match[1]
+    if name is None or (name in known and match[2]):
+        return ""
+    if not match[2]:
+        return f"the placeholder ${{{name[:40]} is never closed; add }} or write $${{ for a plain ${{"
+
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"unknown placeholder ${{{name}}}; did you mean ${{{near[0]}}}?"
+
+    choices = ", ".join(f"${{{choice}}}" for choice in known)
+
+    return f"unknown placeholder ${{{name}}}; there are {choices}; write $${{ for a plain ${{"
+
+
+def _presentable(text: str) -> str:
+    return unicodedata.normalize("NFC", _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def _as_data(text: str) -> str:
+    return text.replace("$", "$$")
+
+
+def _names(pattern: re.Pattern[str], value: Json) -> frozenset[str]:
+    matches = (match for _, text in _texts(value, ()) for match in pattern.finditer(text))
+
+    return frozenset(match[1] for match in matches if match[1] is not None)
+
+
+def _substitute(
+    pattern: re.Pattern[str], text: str, fill: Callable[[re.Match[str]], str], plain: Callable[[str], str]
+) -> str:
+    """Replace each match by `fill` and pass the text in between through `plain`, in one pass."""
+    parts, start = [], 0
+    for match in pattern.finditer(text):
+        parts += [plain(text[start : match.start()]), fill(match)]
+        start = match.end()
+
+    return "".join([*parts, plain(text[start:])])
+
+
+def _texts(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _texts(part, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            yield from _texts(part, (*path, index))
+
+
+def _map_texts(value: Json, change: Callable[[str], str]) -> Json:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _map_texts(part, change) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_map_texts(part, change) for part in value]
+
+    return value
