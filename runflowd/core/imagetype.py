@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
-from runflowd.core import imageboxes, imagewalk
-from runflowd.core.imagewalk import CutShortError, DamagedError, Size
-from runflowd.core.imagewalk import Source as Source  # noqa: PLC0414  part of this module's interface
+from runflowd.core import imageboxes, imagejpeg, imagewalk
+from runflowd.core.imagebytes import CutShortError, DamagedError, Size
+from runflowd.core.imagebytes import Source as Source  # noqa: PLC0414  part of this module's interface
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,7 +174,7 @@ _MAGIC = (
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 
 _WALKERS: dict[ImageType, tuple[Callable[[Source], Size], Callable[[Source], None]]] = {
-    ImageType.JPEG: (imagewalk.jpeg_size, imagewalk.jpeg_end),
+    ImageType.JPEG: (imagejpeg.jpeg_size, imagejpeg.jpeg_end),
     ImageType.PNG: (imagewalk.png_size, imagewalk.png_end),
     ImageType.WEBP: (imagewalk.webp_size, imagewalk.webp_end),
     ImageType.GIF: (imagewalk.gif_size, imagewalk.gif_end),

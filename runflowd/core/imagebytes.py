@@ -1,0 +1,59 @@
+"""What every walker through an image reads from, and its two verdicts."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+Size: TypeAlias = tuple[int, int]
+"""Width and height in pixels."""
+
+PIECE = 256 * 1024
+"""Bytes read in one go."""
+
+MOST_PARTS = 100_000
+"""Segments, chunks or boxes in one image, beyond which it is damaged."""
+
+
+class Source(Protocol):
+    """Random access to bytes."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset` on; fewer than `length` only at the end."""
+
+
+class CutShortError(Exception):
+    """The bytes end, or turn into space nobody has written yet, before the image does."""
+
+
+class DamagedError(Exception):
+    """Bytes that no amount of waiting will turn into an image."""
+
+
+def take(source: Source, offset: int, length: int) -> bytes:
+    """Exactly `length` bytes from `offset`, or CutShortError."""
+    data = source.read(offset, length) if offset < source.size else b""
+    if len(data) < length:
+        raise CutShortError(f"the file ends after {source.size} bytes, before the image does")
+    return data
+
+
+def refuse_zero_tail(source: Source, label: str) -> None:
+    """For containers without an end marker: zeros at the end of compressed data are reserved space.
+
+    An eighth of the file is asked for, because a flat image in lossy WebP honestly ends in zeros: in
+    tries 5 to 6 % of the file. Uncompressed formats cannot be told this way, black pixels are zeros.
+    """
+    length = min(max(source.size // 8, 4096), source.size - 64, PIECE)
+    if length > 0 and not any(source.read(source.size - length, length)):
+        raise CutShortError(f"the {label} ends in {length} or more zeros, it may still be being written")
+
+
+def unwritten_or_damaged(source: Source, offset: int, label: str) -> Exception:
+    """What to raise where something else should stand: zeros are space that nobody has written yet."""
+    if not any(source.read(offset, 64)):
+        return CutShortError(f"from byte {offset} on the file holds only zeros so far")
+    return DamagedError(f"the {label} is damaged at byte {offset}")

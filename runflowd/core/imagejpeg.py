@@ -1,0 +1,97 @@
+"""JPEG from header to end marker (ITU-T T.81 annex B); as `imagewalk` has it: `jpeg_size` and `jpeg_end`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from runflowd.core.imagebytes import (
+    MOST_PARTS,
+    PIECE,
+    CutShortError,
+    DamagedError,
+    Size,
+    Source,
+    take,
+    unwritten_or_damaged,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+_ZEROS_MEAN_UNWRITTEN = 64 * 1024
+"""Cameras pad a finished JPEG to a block; more zeros than this is space reserved, not yet written."""
+
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+def jpeg_size(source: Source) -> Size:
+    for marker, offset, length in _jpeg_segments(source):
+        if marker in _FRAMES and length >= 7:
+            frame = take(source, offset, 5)
+            return int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")
+    raise DamagedError("the JPEG has no frame header")
+
+
+def jpeg_end(source: Source) -> None:
+    offset = 2
+    for marker, start, length in _jpeg_segments(source):
+        offset = start + length
+        if marker == 0xDA:
+            break
+    if source.read(max(offset, source.size - 2), 2) == b"\xff\xd9":
+        return
+    _refuse_zeros_after(source, _jpeg_end_of_image(source, offset))
+
+
+def _jpeg_segments(source: Source) -> Iterator[tuple[int, int, int]]:
+    """Marker, payload offset and payload length of each segment up to and with the first scan header."""
+    offset = 2
+    for _ in range(MOST_PARTS):
+        lead, marker = take(source, offset, 2)
+        if lead != 0xFF:
+            raise unwritten_or_damaged(source, offset, "JPEG")
+        if marker == 0xFF:
+            offset += 1
+            continue
+        if marker == 0xD9:
+            raise DamagedError("the JPEG ends before its image data")
+        length = int.from_bytes(take(source, offset + 2, 2), "big") - 2
+        if length < 0:
+            raise unwritten_or_damaged(source, offset, "JPEG")
+        yield marker, offset + 4, length
+        if marker == 0xDA:
+            return
+        offset += 4 + length
+    raise DamagedError("the JPEG has too many segments")
+
+
+def _jpeg_end_of_image(source: Source, offset: int) -> int:
+    """Where the first image ends. Later bytes are further images or a motion photo's video."""
+    for _ in range(MOST_PARTS):
+        offset, marker = _next_marker(source, offset)
+        if marker == 0xD9:
+            return offset
+        offset += int.from_bytes(take(source, offset, 2), "big")
+    raise DamagedError("the JPEG has too many segments")
+
+
+def _next_marker(source: Source, offset: int) -> tuple[int, int]:
+    """The next marker in entropy-coded data and the offset behind it; stuffed bytes are no markers."""
+    while offset < source.size - 1:
+        piece = source.read(offset, PIECE)
+        if len(piece) < 2:
+            break
+        found = _MARKER.search(piece)
+        if found:
+            return offset + found.end(), piece[found.end() - 1]
+        offset += len(piece) - 1  # a marker may straddle two pieces
+    raise CutShortError("the JPEG's end marker is missing")
+
+
+def _refuse_zeros_after(source: Source, offset: int) -> None:
+    rest = source.size - offset
+    if rest > _ZEROS_MEAN_UNWRITTEN and not any(source.read(source.size - 4096, 4096)):
+        raise CutShortError(f"the last of {rest} bytes behind the JPEG are still zero")
