@@ -7,24 +7,13 @@ what the same work would cost. Nothing is charged on this machine.
 from __future__ import annotations
 
 from decimal import Decimal
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from runflowd.local.models.contract import (
-    EncodedImage,
-    InputSpec,
-    Json,
-    Model,
-    ModelFailure,
-    Process,
-    Result,
-)
+from runflowd.local.models.contract import InputSpec, Model
+from runflowd.local.models.processes import late, pass_through
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-
-__all__ = ["EncodedImage", "InputSpec", "Json", "Model", "ModelFailure", "Process", "Result", "catalog"]
 
 RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 """The ten aspect ratios that the hosted product-photo models take, width:height."""
@@ -66,7 +55,7 @@ def _cutting(weights: Path | None) -> tuple[Model, ...]:
             inputs=(IMAGE,),
             output_shape="image_urls",
             takes_batches=True,
-            process=_late("cutting", "remove_background", weights),
+            process=late("cutting", "remove_background", weights),
         ),
         Model(
             id="runflow/background-replace",
@@ -89,7 +78,7 @@ def _cutting(weights: Path | None) -> tuple[Model, ...]:
             ),
             output_shape="outputs",
             takes_batches=True,
-            process=_late("cutting", "replace_background", weights),
+            process=late("cutting", "replace_background", weights),
         ),
         Model(
             id="runflow/background-color",
@@ -102,7 +91,7 @@ def _cutting(weights: Path | None) -> tuple[Model, ...]:
             inputs=(IMAGE, *(_channel(name) for name in ("red", "green", "blue"))),
             output_shape="outputs",
             takes_batches=True,
-            process=_late("cutting", "colour_background", weights),
+            process=late("cutting", "colour_background", weights),
         ),
         Model(
             id="runflow/product-isolation",
@@ -121,7 +110,7 @@ def _cutting(weights: Path | None) -> tuple[Model, ...]:
             ),
             output_shape="image_urls",
             takes_batches=True,
-            process=_late("cutting", "isolate_product", weights),
+            process=late("cutting", "isolate_product", weights),
         ),
     )
 
@@ -141,7 +130,7 @@ def _reshaping(weights: Path | None) -> tuple[Model, ...]:
             inputs=(IMAGE, RATIO, RESOLUTION),
             output_shape="outputs",
             takes_batches=True,
-            process=_late("framing", "smart_resize", weights),
+            process=late("framing", "smart_resize", weights),
         ),
         Model(
             id="runflow/outpaint",
@@ -155,7 +144,7 @@ def _reshaping(weights: Path | None) -> tuple[Model, ...]:
             inputs=(IMAGE, *(_expansion(side) for side in ("top", "bottom", "left", "right"))),
             output_shape="outputs",
             takes_batches=True,
-            process=_late("framing", "outpaint", weights),
+            process=late("framing", "outpaint", weights),
         ),
         Model(
             id="runflow/outpaint/aspect-ratio",
@@ -168,7 +157,7 @@ def _reshaping(weights: Path | None) -> tuple[Model, ...]:
             inputs=(IMAGE, RATIO),
             output_shape="outputs",
             takes_batches=True,
-            process=_late("framing", "outpaint_ratio", weights),
+            process=late("framing", "outpaint_ratio", weights),
         ),
     )
 
@@ -199,7 +188,7 @@ def _plain() -> tuple[Model, ...]:
             ),
             output_shape="outputs",
             takes_batches=True,
-            process=_late("framing", "upscale", None),
+            process=late("framing", "upscale", None),
         ),
         Model(
             id="runflow/pass-through",
@@ -227,39 +216,3 @@ def _expansion(side: str) -> InputSpec:
         maximum=80,
         description="Percent of the photo's own width or height to add on this side.",
     )
-
-
-_SIGNATURES = {
-    b"\xff\xd8\xff": ("jpg", "image/jpeg"),
-    b"\x89PNG\r\n\x1a\n": ("png", "image/png"),
-    b"GIF8": ("gif", "image/gif"),
-    b"RIFF": ("webp", "image/webp"),
-}
-
-
-def pass_through(values: Mapping[str, Json], images: Mapping[str, bytes]) -> Result:  # noqa: ARG001 - a Process
-    """The image's bytes as they came; the type is told by the first bytes, nothing is decoded."""
-    data = images["image_url"]
-    suffix, mime = next(
-        (kind for start, kind in _SIGNATURES.items() if data.startswith(start)),
-        ("bin", "application/octet-stream"),
-    )
-    return Result((EncodedImage(f"result_0.{suffix}", mime, data, 0, 0),))
-
-
-def _late(module: str, function: str, weights: Path | None) -> Process:
-    """A process whose module, and the libraries that it needs, are imported when it first runs."""
-
-    def process(values: Mapping[str, Json], images: Mapping[str, bytes]) -> Result:
-        try:
-            found = import_module(f"runflowd.local.models.{module}")
-        except ModuleNotFoundError as error:
-            raise ModelFailure(
-                "DEPENDENCY_MISSING",
-                f"The local models need the Python package {error.name}, which is not installed. "
-                "Install them with: pip install 'runflowd[local]'",
-            ) from error
-        result: Result = getattr(found, function)(values, images, weights)
-        return result
-
-    return process

@@ -1,6 +1,6 @@
 """What a local image model promises to the service that runs it.
 
-Only the standard library is imported here and in `catalog`: listing the models must be cheap and must
+Only the standard library is imported here, in `catalog` and in `processes`: listing the models must be cheap and must
 work on a machine without numpy, Pillow or onnxruntime. `Model.process` imports what it needs.
 """
 

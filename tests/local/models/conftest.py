@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import pytest
 from PIL import Image
 
-from runflowd.local.models.catalog import Result, catalog
+from runflowd.local.models.catalog import catalog
+from runflowd.local.models.contract import Result
 from runflowd.local.weights import WeightsError, fetch, locate
 
 ROOT = Path(__file__).parents[3]

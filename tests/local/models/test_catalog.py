@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from runflowd.local.models import vocabulary
-from runflowd.local.models.catalog import EncodedImage, InputSpec, ModelFailure, _late, catalog
+from runflowd.local.models.catalog import catalog
+from runflowd.local.models.contract import EncodedImage, InputSpec, ModelFailure
+from runflowd.local.models.processes import late
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "local-models.md"
 
@@ -104,6 +106,6 @@ def test_a_missing_library_is_a_failure_with_its_remedy(tmp_path: Path, monkeypa
     for module in ("cutting", "cutout", "segmentation"):
         monkeypatch.delitem(sys.modules, f"runflowd.local.models.{module}", raising=False)
     with pytest.raises(ModelFailure, match=r"onnxruntime.*pip install 'runflowd\[local\]'") as caught:
-        _late("cutting", "remove_background", tmp_path)({}, {"image_url": b""})
+        late("cutting", "remove_background", tmp_path)({}, {"image_url": b""})
 
     assert caught.value.code == "DEPENDENCY_MISSING"

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runflowd.local.models.catalog import ModelFailure, Result, catalog
+from runflowd.local.models.catalog import catalog
+from runflowd.local.models.contract import ModelFailure, Result
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

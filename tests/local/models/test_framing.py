@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from runflowd.local.models.catalog import RATIOS, RESOLUTIONS, ModelFailure, Result, catalog
+from runflowd.local.models.catalog import RATIOS, RESOLUTIONS, catalog
+from runflowd.local.models.contract import ModelFailure, Result
 from runflowd.local.models.formats import ONE_K, canvas_size, proportion
 from runflowd.local.models.window import around_product, to_proportion
 
