@@ -13,9 +13,9 @@ from pathlib import Path
 
 import anyio
 
-from runflowd import log
+from runflowd.app.daemon import run_daemon
 from runflowd.config import load
-from runflowd.daemon import run_daemon
+from runflowd.system import log
 
 
 def main() -> None:

@@ -16,19 +16,19 @@ import anyio
 from runflowd import files
 from runflowd.api.client import Runflow
 from runflowd.api.values import Service
-from runflowd.clock import Clock
+from runflowd.app.engine import by_name
 from runflowd.config import load
-from runflowd.context import Context, Remote
 from runflowd.core.lifecycle import ItemState
-from runflowd.engine import by_name
-from runflowd.incidents import Incidents
-from runflowd.intake.look import Looking
-from runflowd.intake.roots import recognise
-from runflowd.intake.shelf import Shelf
-from runflowd.io_guard import FolderIo
-from runflowd.places import state_path
+from runflowd.observability.incidents import Incidents
+from runflowd.pipeline.context import Context, ServiceClient
+from runflowd.pipeline.intake.reconcile import FolderScanner
+from runflowd.pipeline.intake.roots import recognise
+from runflowd.pipeline.intake.rule_state import RuleState
+from runflowd.pipeline.io_guard import FolderIo
 from runflowd.store import open_store
 from runflowd.store.arrivals import set_aside
+from runflowd.system.clock import Clock
+from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
     from runflowd.core.model import Rule
@@ -44,18 +44,18 @@ async def main(source: Path) -> None:
     async with open_store(state_path(config)) as store:
         known, folders = await _learn(store, rule)
         clock = Clock()
-        remote = Remote("bench", Runflow(Service("http://127.0.0.1:1")))
+        remote = ServiceClient("bench", Runflow(Service("http://127.0.0.1:1")))
         context = Context(store, clock, Incidents(store, clock), remote, by_name(config))
-        shelf, looking = Shelf.of(rule, FolderIo()), Looking(context)
+        rule_state, looking = RuleState.of(rule, FolderIo()), FolderScanner(context)
         taken: list[float] = []
         for _ in range(ROUNDS):
             began = time.perf_counter()
-            shelf.roots = await recognise(context, shelf)
-            seen = await looking.tree(shelf, "", deep=True)
-            await looking.vanished(shelf, seen)
+            rule_state.roots = await recognise(context, rule_state)
+            seen = await looking.tree(rule_state, "", deep=True)
+            await looking.vanished(rule_state, seen)
             taken.append(time.perf_counter() - began)
             assert len(seen) == folders, "every folder was read"
-        assert not len(shelf.settling), "every file is known"
+        assert not len(rule_state.settling), "every file is known"
     sys.stdout.write(json.dumps({"files": known, "seconds": taken}) + "\n")
 
 

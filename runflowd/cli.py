@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 
 from runflowd import __version__
-from runflowd.commands.exits import Exit, exit_code, explain
+from runflowd.commands.exit_codes import Exit, exit_code, explain
 
 COMMANDS = {
     "run": "The daemon: keep the folders in step until stopped.",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
+from runflowd.config.yaml.messages import syntax_message
 from runflowd.core.scalars import NotANumberError, plain_value
 from runflowd.errors import Problem
-from runflowd.yamlwording import syntax_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,7 +32,7 @@ class Refused(Exception):
     """An address is not to be visited; the text says why and never quotes a query."""
 
 
-class Borders:
+class AddressPolicy:
     """What lies within reach, seen from the service at `service_url`."""
 
     def __init__(self, service_url: str) -> None:

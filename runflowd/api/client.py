@@ -14,11 +14,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from runflowd.api import catalog, reading
-from runflowd.api.addresses import Borders
+from runflowd.api import catalog, parse
+from runflowd.api.addresses import AddressPolicy
+from runflowd.api.connections import Connections
 from runflowd.api.errors import Conflict, NotFound, Permanent, Rejected, Scope, Transient, Unauthorized, Unsafe
 from runflowd.api.gates import Gates
-from runflowd.api.routes import Routes
 from runflowd.api.session import Call, Session, origin
 from runflowd.api.statistics import Pace
 from runflowd.api.transfers import BEHIND, Transfers
@@ -89,10 +89,10 @@ class Runflow:
         patient: bool = False,
     ) -> None:
         limits = limits or Limits()
-        self._routes = Routes(limits, transport)
+        self._routes = Connections(limits, transport)
         self._gates = Gates(limits, random.random) if patient else None
         self._session = Session(service, limits, self._routes, self._gates)
-        borders = Borders(origin(service.url))
+        borders = AddressPolicy(origin(service.url))
         self._transfers = Transfers(self._session.wire, limits, self._routes, borders, self._gates)
         self._sign_links = True
 
@@ -126,7 +126,7 @@ class Runflow:
         """Start an upload of `size` bytes, 1 to 52,428,800; the name is a label of at most 500 characters."""
         label = name.encode("utf-8", "replace").decode()[-500:] or "file"
         body = {"filename": label, "mime_type": mime_type, "size_bytes": size}
-        return await self._session.call(_UPLOAD, reading.upload, "asset-uploads", body=_json(body))
+        return await self._session.call(_UPLOAD, parse.upload, "asset-uploads", body=_json(body))
 
     async def put(self, upload: Upload, mime_type: str, size: int, chunks: Callable[[], AsyncIterator[bytes]]) -> None:
         """Send the bytes of an upload, streamed, without the API key.
@@ -141,7 +141,7 @@ class Runflow:
         """Finish an upload. A confirmation that was made before is as good as one made now."""
         path = ("asset-uploads", asset_id, "confirmations")
         try:
-            found = await self._session.call(_CONFIRM, reading.asset, *path, body=b"{}")
+            found = await self._session.call(_CONFIRM, parse.asset, *path, body=b"{}")
         except (Conflict, NotFound, Rejected) as refused:
             try:
                 return await self.asset(asset_id)
@@ -151,7 +151,7 @@ class Runflow:
 
     async def asset(self, asset_id: str) -> Asset:
         """Read an asset with a freshly signed URL; its `runflow://` reference when there is no URL."""
-        found = await self._session.call(_ASSET, reading.asset, "assets", asset_id)
+        found = await self._session.call(_ASSET, parse.asset, "assets", asset_id)
         return self._timed(found) if found.url else Asset(found.id, f"{REFERENCE}{found.id}")
 
     def _timed(self, asset: Asset) -> Asset:
@@ -173,7 +173,7 @@ class Runflow:
 
     async def _create(self, call: Call, path: tuple[str, ...], body: bytes, key: str, before: Before | None) -> Created:
         try:
-            return await self._session.call(call, reading.created, *path, body=body, key=key, before=before)
+            return await self._session.call(call, parse.created, *path, body=body, key=key, before=before)
         except (NotFound, Transient) as failed:
             if isinstance(failed, NotFound) or (failed.status or 0) >= 500:
                 failed.scope = Scope.RULE
@@ -181,14 +181,14 @@ class Runflow:
 
     async def batch(self, batch_id: str) -> Batch:
         """Read a batch and the states of its items; `NotFound` may mean another organization's key."""
-        return await self._session.call(_BATCH, reading.batch, "batches", batch_id)
+        return await self._session.call(_BATCH, parse.batch, "batches", batch_id)
 
     async def items(self, batch_id: str, cursor: str | None = None) -> Page:
         """Read one page of a batch's items in full, results included."""
         for size in _PAGE_SIZES:
             query = {"limit": str(size)} | ({"pq": cursor} if cursor else {})
             try:
-                page = await self._signed(_ITEMS, reading.page, "batches", batch_id, "items", query=query)
+                page = await self._signed(_ITEMS, parse.page, "batches", batch_id, "items", query=query)
             except Unsafe as refused:
                 if refused.code != "TOO_LARGE" or size == _PAGE_SIZES[-1]:
                     raise
@@ -214,7 +214,7 @@ class Runflow:
 
     async def run(self, run_id: str) -> Run:
         """Read one run."""
-        return await self._signed(_RUN, reading.run, "runs", run_id)
+        return await self._signed(_RUN, parse.run, "runs", run_id)
 
     async def find_runs(self, client_ref: str) -> tuple[Run, ...]:
         """Return the runs created with exactly this `client_ref`, which holds neither quote nor space.
@@ -231,7 +231,7 @@ class Runflow:
         found: list[Run] = []
         query = {"q": filter_, "limit": "100"}
         for _ in range(_SEARCH_PAGES):
-            runs, cursor = await self._session.call(_RUNS, reading.runs, "runs", query=query)
+            runs, cursor = await self._session.call(_RUNS, parse.runs, "runs", query=query)
             # A server that ignores the filter answers with everybody's runs.
             found += [run for run in runs if run.client_ref == client_ref]
             if cursor is None or cursor == query.get("pq"):
@@ -271,7 +271,7 @@ class Runflow:
     async def create_callback_secret(self, label: str) -> CallbackSecret:
         """Make a new signing secret for callbacks, shown this once."""
         body = _json({"label": label[:255]})
-        return await self._session.call(_SECRET, reading.callback_secret, "callback-secrets", body=body)
+        return await self._session.call(_SECRET, parse.callback_secret, "callback-secrets", body=body)
 
     def download(self, url: str, limit: int) -> AbstractAsyncContextManager[Download]:
         """Open a result for reading at most `limit` bytes, without the API key; inline data is decoded.

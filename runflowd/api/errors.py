@@ -24,7 +24,7 @@ from enum import StrEnum
 from typing import ClassVar, Self, TypeAlias
 
 from runflowd.api.redaction import redact
-from runflowd.core.backoff import Trouble
+from runflowd.core.backoff import ErrorClass
 from runflowd.errors import RunflowdError
 
 MESSAGE_LIMIT = 500
@@ -68,7 +68,7 @@ class ApiError(RunflowdError):
     no requests because of this error and others like it, None when the failure is this request's own.
     """
 
-    trouble: ClassVar[Trouble] = Trouble.PERMANENT
+    trouble: ClassVar[ErrorClass] = ErrorClass.PERMANENT
     remedy: ClassVar[str] = ""
     scope: Scope = Scope.SERVICE
 
@@ -124,7 +124,7 @@ class Transient(ApiError):
     answer that can be trusted came back. A purchase is then repeated only under the same key.
     """
 
-    trouble = Trouble.TRANSIENT
+    trouble = ErrorClass.TRANSIENT
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Transient(ApiError):
 class RateLimited(Transient):
     """429: too many requests; nothing was done."""
 
-    trouble = Trouble.RATE_LIMITED
+    trouble = ErrorClass.RATE_LIMITED
 
 
 class Permanent(ApiError):
@@ -226,21 +226,21 @@ class Rejected(Permanent):
 class Unauthorized(ApiError):
     """401 or 403: the key is missing, revoked, or lacks a scope. Nothing works until a person acts."""
 
-    trouble = Trouble.UNAUTHORIZED
+    trouble = ErrorClass.UNAUTHORIZED
     remedy = "Check the API key, its scopes and its organization, then reload"
 
 
 class OutOfCredit(ApiError):
     """402: the balance does not cover the request; nothing was created or charged."""
 
-    trouble = Trouble.OUT_OF_CREDIT
+    trouble = ErrorClass.OUT_OF_CREDIT
     remedy = "Top up the balance; work resumes by itself"
 
 
 class Expired(ApiError):
     """A presigned link was refused: read the item (or start the upload) again for a fresh one."""
 
-    trouble = Trouble.TRANSIENT
+    trouble = ErrorClass.TRANSIENT
     scope = Scope.ITEM
 
 

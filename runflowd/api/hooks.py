@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from runflowd.api.connections import Connections
 from runflowd.api.errors import ApiError, Place, Scope
-from runflowd.api.routes import Routes
 from runflowd.api.session import USER_AGENT
+from runflowd.api.transport import FOREIGN, Transport
 from runflowd.api.values import Limits
-from runflowd.api.wire import FOREIGN, Wire
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-PATIENCE = Limits(connect=5.0, idle=10.0, total=10.0, connections=2)
+TIMEOUTS = Limits(connect=5.0, idle=10.0, total=10.0, connections=2)
 
 
 class Unheard(ApiError):
@@ -26,10 +26,10 @@ class Unheard(ApiError):
 class Hooks:
     """A client for such addresses. What of them is more than the host is never shown: it is often a secret."""
 
-    def __init__(self, limits: Limits = PATIENCE, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, limits: Limits = TIMEOUTS, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._limits = limits
-        self._wire = Wire(limits)
-        self._routes = Routes(limits, transport)
+        self._wire = Transport(limits)
+        self._routes = Connections(limits, transport)
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import httpx
 
+from runflowd.api.connections import Connections
 from runflowd.api.errors import Permanent, Place, Scope
-from runflowd.api.routes import Routes
 from runflowd.api.session import USER_AGENT
+from runflowd.api.transport import Transport
 from runflowd.api.values import Limits
-from runflowd.api.wire import Wire
 
 _LIMITS = Limits(connect=5.0, idle=10.0, total=10.0, answer=64 * 1024)
 
@@ -25,7 +25,7 @@ class Echo:
 
 async def post_nothing(url: str) -> Echo:
     """POST an empty body to `url`, over the proxy that the environment names. Raises `ApiError` without an answer."""
-    routes, wire = Routes(_LIMITS, None), Wire(_LIMITS)
+    routes, wire = Connections(_LIMITS, None), Transport(_LIMITS)
     try:
         target = httpx.URL(url)
         place = Place("call", target.netloc.decode("ascii"))

@@ -29,7 +29,7 @@ from runflowd.api.errors import (
     Unsafe,
 )
 from runflowd.api.scalars import Unreadable, decode, first, text
-from runflowd.core.backoff import LONGEST_WAIT
+from runflowd.core.backoff import MAX_WAIT
 
 if TYPE_CHECKING:
     import httpx
@@ -132,11 +132,11 @@ def retry_after(response: httpx.Response) -> float | None:
     """
     told = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,12}(\.\d{0,6})?", told, re.ASCII):
-        return min(float(told), LONGEST_WAIT)
+        return min(float(told), MAX_WAIT)
     then, now = _moment(told), _moment(response.headers.get("date", "")) or datetime.now(UTC)
     if then is None:
         return None
-    return min(max((then - now).total_seconds(), 0.0), LONGEST_WAIT)
+    return min(max((then - now).total_seconds(), 0.0), MAX_WAIT)
 
 
 def _moment(told: str) -> datetime | None:

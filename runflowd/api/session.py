@@ -13,13 +13,13 @@ from runflowd import __version__
 from runflowd.api.errors import Permanent, Place, Scope, Transient, Unauthorized
 from runflowd.api.refusals import refusal
 from runflowd.api.scalars import Unreadable, decode
-from runflowd.api.wire import Wire
+from runflowd.api.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from runflowd.api.connections import Connections
     from runflowd.api.gates import Gates
-    from runflowd.api.routes import Routes
     from runflowd.api.values import Limits, Service
     from runflowd.core.model import Json
 
@@ -60,11 +60,11 @@ class Call:
 class Session:
     """Speaks to one service with one key."""
 
-    def __init__(self, service: Service, limits: Limits, routes: Routes, gates: Gates | None) -> None:
+    def __init__(self, service: Service, limits: Limits, routes: Connections, gates: Gates | None) -> None:
         self.service = service
         self.url = origin(service.url)
         self.host = _netloc(self.url)
-        self.wire = Wire(limits)
+        self.wire = Transport(limits)
         self._limits = limits
         self._routes = routes
         self._gates = gates

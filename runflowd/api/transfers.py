@@ -23,15 +23,15 @@ from runflowd.api.redaction import redact
 from runflowd.api.refusals import storage_refusal
 from runflowd.api.scalars import count
 from runflowd.api.session import USER_AGENT, request_id
-from runflowd.api.wire import FOREIGN, Exchange, TooLarge, Wire
+from runflowd.api.transport import FOREIGN, Request, TooLarge, Transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from runflowd.api.addresses import Borders
+    from runflowd.api.addresses import AddressPolicy
+    from runflowd.api.connections import Connections
     from runflowd.api.gates import Gates
-    from runflowd.api.routes import Routes
     from runflowd.api.values import Limits, Upload
 
 BEHIND = 10.0
@@ -57,7 +57,9 @@ class Download:
 class Transfers:
     """Moves bytes to and from object storage, within the borders."""
 
-    def __init__(self, wire: Wire, limits: Limits, routes: Routes, borders: Borders, gates: Gates | None) -> None:
+    def __init__(
+        self, wire: Transport, limits: Limits, routes: Connections, borders: AddressPolicy, gates: Gates | None
+    ) -> None:
         self._wire = wire
         self._limits = limits
         self._routes = routes
@@ -144,7 +146,7 @@ class Transfers:
             finally:
                 await response.aclose()
 
-    async def _open(self, running: Exchange, request: httpx.Request) -> httpx.Response:
+    async def _open(self, running: Request, request: httpx.Request) -> httpx.Response:
         try:
             response = await self._routes.storage(request.url).handle_async_request(request)
         except Refused as reason:
@@ -154,7 +156,7 @@ class Transfers:
         running.status = response.status_code
         return response
 
-    async def _vetted(self, running: Exchange, response: httpx.Response, limit: int) -> int | None:
+    async def _vetted(self, running: Request, response: httpx.Response, limit: int) -> int | None:
         """Return the promised length. Raises `ApiError` unless the answer is a file of fair size."""
         if response.status_code != 200:
             place = Place(running.place.action, running.place.host, request_id(response))
@@ -166,7 +168,7 @@ class Transfers:
         coded = response.headers.get("content-encoding", "identity") != "identity"
         return None if coded else length
 
-    async def _error_body(self, running: Exchange, response: httpx.Response) -> bytes:
+    async def _error_body(self, running: Request, response: httpx.Response) -> bytes:
         try:
             return await self._wire.read(response, _ERROR_BODY)
         except TooLarge:
@@ -174,7 +176,7 @@ class Transfers:
         except FOREIGN as error:
             raise running.unheard(error) from error
 
-    async def _chunks(self, running: Exchange, response: httpx.Response, limit: int) -> AsyncGenerator[bytes]:
+    async def _chunks(self, running: Request, response: httpx.Response, limit: int) -> AsyncGenerator[bytes]:
         async with aclosing(self._wire.chunks(response, limit)) as chunks:
             source = aiter(chunks)
             while True:
@@ -206,7 +208,7 @@ class Transfers:
 class _Body(httpx.AsyncByteStream):
     """A request body of exactly `size` bytes, read from the caller's iterator as the line takes it."""
 
-    def __init__(self, chunks: Callable[[], AsyncIterator[bytes]], size: int, wire: Wire) -> None:
+    def __init__(self, chunks: Callable[[], AsyncIterator[bytes]], size: int, wire: Transport) -> None:
         self._make = chunks
         self._source: AsyncIterator[bytes] | None = None
         self._missing = size

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SecretKey:
-    """An API key that never prints itself. `read` is asked once, and again on `reread()`."""
+    """An API key that never prints itself. `read` is asked once, and again on `reload_key()`."""
 
     def __init__(self, read: Callable[[], str] | str = "") -> None:
         self._read = read if callable(read) else lambda: read
@@ -27,7 +27,7 @@ class SecretKey:
     def reveal(self) -> str:
         return self._value
 
-    def reread(self) -> bool:
+    def reload_key(self) -> bool:
         """Fetch the key again, after a rotation; tell whether it changed. Raises what `read` raises."""
         before, self._value = self._value, self._read().strip()
         return before != self._value

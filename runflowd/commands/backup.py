@@ -9,8 +9,8 @@ import click
 from runflowd.commands.options import config_option, find_config
 from runflowd.config import load
 from runflowd.core.printable import printable
-from runflowd.places import state_path
 from runflowd.store.copying import copy_state
+from runflowd.system.paths import state_path
 
 
 @click.command()

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
+from runflowd.api.callback_signature import address
 from runflowd.api.client import Runflow
 from runflowd.api.values import SecretKey, Service
-from runflowd.callbacks import address
-from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.options import config_option, find_config
 from runflowd.config import load, service_key
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runflowd.commands.exits import Exit
+from runflowd.commands.exit_codes import Exit
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.readiness import missing_for
 from runflowd.config import CredentialError, describe, load, locate, service_key, warnings
 from runflowd.core.printable import printable
 from runflowd.errors import ConfigError, StoreError
-from runflowd.places import state_path
 from runflowd.store import reading
 from runflowd.store.elsewhere import told_elsewhere
+from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def _compared(config: Config, source: Path) -> tuple[list[str], list[str]]:
     # Imported here: a look at the text alone has no use for a network.
     import anyio  # noqa: PLC0415
 
-    from runflowd.online import compare  # noqa: PLC0415
+    from runflowd.app.catalog_check import compare  # noqa: PLC0415
 
     found = anyio.run(compare, config)
     if found.mistakes:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runflowd.commands.exits import CommandError, Exit
-from runflowd.commands.printing import console, finished_table, trouble_text
+from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import duration, money
 from runflowd.commands.progress import Bars, Lines
 from runflowd.commands.readiness import missing
-from runflowd.commands.wording import duration, money
+from runflowd.commands.terminal import console, finished_table, trouble_text
 from runflowd.config import load
 from runflowd.core.lifecycle import ItemState
 from runflowd.demo.follow import follow, results, wait_until_ready
 from runflowd.demo.process import daemon
 from runflowd.demo.shots import shots
 from runflowd.demo.workspace import prepare
-from runflowd.places import state_path
+from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runflowd.commands.exits import Exit
+from runflowd.commands.exit_codes import Exit
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.readiness import missing_for
 from runflowd.config import load
 from runflowd.core.printable import printable
-from runflowd.doctor import Finding, Level, Look, case_of, examine
+from runflowd.doctor import Finding, Level, Probe, case_of, examine
 from runflowd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def command(place: Path | None, *, as_json: bool, offline: bool) -> int:
             raise
         echo_json([asdict(each) for each in _mistakes(error)])
         return Exit.CONFIGURATION
-    local = Look("local models", "this machine", lambda: _local_models(config), "see whether the disk answers")
+    local = Probe("local models", "this machine", lambda: _local_models(config), "see whether the disk answers")
     found = examine(case_of(config, source, offline=offline), [local])
     if as_json:
         echo_json([asdict(each) for each in found])

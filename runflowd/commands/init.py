@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.options import FILE_NAME
 
 
@@ -21,7 +21,7 @@ def command(target: Path, kind: str) -> int:
     A file that is there is never overwritten.
     """
     target = target / FILE_NAME if target.is_dir() else target
-    text = (resources.files("runflowd") / "starter" / f"{kind}.yaml").read_text("utf-8")
+    text = (resources.files("runflowd.commands") / "starter" / f"{kind}.yaml").read_text("utf-8")
     try:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runflowd.commands.asking import Asking
+from runflowd.commands.command_client import CommandClient
+from runflowd.commands.formatting import price, short, table
 from runflowd.commands.options import config_option, echo_json, json_option
-from runflowd.commands.suggesting import rule_names
-from runflowd.commands.wording import price, short, table
+from runflowd.commands.shell_complete import rule_names
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 
@@ -45,7 +45,7 @@ def command(
     wanted = {"rule": rule, "state": state, "batch": batch, "pattern": pattern}
     chosen: list[dict[str, Any]] = []
     paused: list[dict[str, Any]] = []
-    asking = Asking(place)
+    asking = CommandClient(place)
     further: int | None = after
     while further is not None and len(chosen) < limit:  # in pages, between which the daemon serves others
         page = asking.ask("list", **wanted, after=further, limit=limit - len(chosen))

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from runflowd import log
 from runflowd.commands.readiness import missing
 from runflowd.local.server import serve
 from runflowd.local.settings import BadSwitch, LocalSettings, switches
-from runflowd.places import user_state
+from runflowd.system import log
+from runflowd.system.paths import user_state
 
 if TYPE_CHECKING:
     from runflowd.local.faults import Faults

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runflowd.commands.asking import Asking
-from runflowd.commands.exits import CommandError
+from runflowd.commands.command_client import CommandClient
+from runflowd.commands.exit_codes import CommandError
+from runflowd.commands.formatting import price
 from runflowd.commands.options import config_option, echo_json, json_option
-from runflowd.commands.suggesting import rule_names
-from runflowd.commands.wording import price
+from runflowd.commands.shell_complete import rule_names
 from runflowd.core.printable import printable
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     Version = dict[str, Any]
 
-MOST_ONWARD = 50
+MAX_ONWARD = 50
 """Items told of at most that took results along a chain of rules."""
 
-LONGEST_ID = 15
+MAX_ID_LENGTH = 15
 """Digits of an item's id at most."""
 
 
@@ -41,7 +41,7 @@ def command(place: Path | None, rule: str | None, path: str, *, as_json: bool) -
     as `runflowd list --json` shows it, does as well. What became of its results in rules that take them follows.
     Times are local ones, in JSON those of UTC.
     """
-    asking = Asking(place)
+    asking = CommandClient(place)
     versions = _versions(asking, path, rule)
     versions += _onward(asking, versions)
     if not versions:
@@ -59,25 +59,25 @@ def command(place: Path | None, rule: str | None, path: str, *, as_json: bool) -
             click.echo(line)
 
 
-def _versions(asking: Asking, path: str, rule: str | None) -> list[Version]:
+def _versions(asking: CommandClient, path: str, rule: str | None) -> list[Version]:
     found: list[Version] = []
     after: int | None = 0
     while after is not None:  # in pages, between which the daemon serves others
         page = asking.ask("logs", path=path, absolute=os.path.abspath(path), rule=rule, after=after)  # noqa: PTH100
         found += page["versions"]
         after = page["next"]
-    if found or not (path.isascii() and path.isdecimal() and len(path) <= LONGEST_ID):
+    if found or not (path.isascii() and path.isdecimal() and len(path) <= MAX_ID_LENGTH):
         return found
     alone: list[Version] = asking.ask("logs", item=int(path))["versions"]
     return [version for version in alone if rule in {None, version["rule"]}]
 
 
-def _onward(asking: Asking, versions: list[Version]) -> list[Version]:
+def _onward(asking: CommandClient, versions: list[Version]) -> list[Version]:
     """What became of the results in the rules that took them, and so on to the end of the chain."""
     found: list[Version] = []
     shown = {version["id"] for version in versions}
     waiting = [each["id"] for version in versions for each in version["then"]]
-    while waiting and len(found) < MOST_ONWARD:
+    while waiting and len(found) < MAX_ONWARD:
         if (number := waiting.pop(0)) in shown:
             continue
         shown.add(number)

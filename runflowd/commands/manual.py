@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd import __version__
-from runflowd.commands.exits import Exit
-from runflowd.commands.roff import Page
+from runflowd.commands.exit_codes import Exit
+from runflowd.commands.man_format import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

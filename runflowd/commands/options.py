@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.exit_codes import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import advice, money
 from runflowd.commands.options import config_option, find_config, json_option
-from runflowd.commands.suggesting import rule_names
-from runflowd.commands.wording import advice, money
+from runflowd.commands.shell_complete import rule_names
 from runflowd.config import load
 from runflowd.core.chains import in_order, takers
 from runflowd.core.printable import printable
 from runflowd.core.units import size_text
-from runflowd.incidents import CREDIT, SERVICE, rule_scope
-from runflowd.intake.fates import Fate, Planned
-from runflowd.intake.onward import Onward
-from runflowd.intake.planning import Planning
-from runflowd.places import state_path
+from runflowd.observability.incidents import CREDIT, SERVICE, rule_scope
+from runflowd.pipeline.intake.fates import Fate, Planned
+from runflowd.pipeline.intake.onward import Onward
+from runflowd.pipeline.intake.planning import Planning
 from runflowd.store.elsewhere import results_elsewhere, told_elsewhere
 from runflowd.store.facts import incidents
 from runflowd.store.plans import open_for_plan
 from runflowd.store.spending import usual_price
+from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ TITLES = {
 }
 """Fates whose files are named; of the others their number is enough."""
 
-MOST_REASONS = 20
+MAX_REASONS = 20
 """Reasons told, with numbers, why files are left out."""
 
 
@@ -70,7 +70,7 @@ class Tally:
         """Count a file."""
         self.counts[planned.fate] += 1
         self.sizes[planned.fate] += planned.size
-        if planned.fate is Fate.LEFT_OUT and (planned.why in self.reasons or len(self.reasons) < MOST_REASONS):
+        if planned.fate is Fate.LEFT_OUT and (planned.why in self.reasons or len(self.reasons) < MAX_REASONS):
             self.reasons[planned.why] += 1
         if planned.fate in TITLES and len(self.first[planned.fate]) < most:
             self.first[planned.fate].append(planned)
@@ -167,7 +167,7 @@ def _lines(rule: Rule, tally: Tally) -> Iterator[str]:
             yield f"    and {more} more"
     others = {Fate.DONE: "done", Fate.UNDER_WAY: "under way", Fate.LEFT_OUT: "left out"}
     yield f"  {', '.join(f'{tally.counts[fate]} {words}' for fate, words in others.items())}"
-    for reason, number in tally.reasons.most_common(MOST_REASONS):
+    for reason, number in tally.reasons.most_common(MAX_REASONS):
         yield f"    {number}: {printable(reason)}"
 
 

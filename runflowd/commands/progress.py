@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
-    from runflowd.incidents import Trouble
-    from runflowd.oneshot import Progress as Snapshot
+    from runflowd.app.sync_run import Progress as Snapshot
+    from runflowd.observability.incidents import IncidentReport
 
 Counts = dict[ItemState, int]
 
@@ -150,7 +150,7 @@ class Told:
     def __init__(self) -> None:
         self._known: set[tuple[str, str]] = set()
 
-    def news(self, troubles: Iterable[Trouble]) -> list[str]:
+    def news(self, troubles: Iterable[IncidentReport]) -> list[str]:
         """A line for each incident that is new."""
         fresh = [trouble for trouble in troubles if (trouble.scope, trouble.code) not in self._known]
         self._known |= {(trouble.scope, trouble.code) for trouble in fresh}

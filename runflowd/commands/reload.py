@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.control.client import ask
 from runflowd.core.printable import printable

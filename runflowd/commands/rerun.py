@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runflowd.commands.asking import Asking
-from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.command_client import CommandClient
+from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import price, table
 from runflowd.commands.options import config_option, echo_json, json_option
-from runflowd.commands.suggesting import rule_names
-from runflowd.commands.wording import price, table
+from runflowd.commands.shell_complete import rule_names
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     Items = list[dict[str, Any]]
 
-MOST_ROWS = 200
+MAX_ROWS = 200
 """Files listed one by one; beyond them a line tells how many more there are."""
 
 PAGE = 500
@@ -61,7 +61,7 @@ def command(
     that reason, and `runflowd retry --buy-again` buys it once more. After an edit of `output:`, --missing also
     puts the results of old files into the new folder, from the old one, where they stay as well.
     """
-    asking = Asking(place)
+    asking = CommandClient(place)
     chosen = _choose(asking, rule, patterns, missing=missing)
     todo = [item for item in chosen if item["what"] in {"buy", "copy", "fetch"}]
     if not as_json:
@@ -81,7 +81,7 @@ def command(
         click.echo(f"{marked} on their way.")
 
 
-def _choose(asking: Asking, rule: str, patterns: tuple[str, ...], *, missing: bool) -> Items:
+def _choose(asking: CommandClient, rule: str, patterns: tuple[str, ...], *, missing: bool) -> Items:
     chosen: Items = []
     after: int | None = 0
     while after is not None:
@@ -93,10 +93,10 @@ def _choose(asking: Asking, rule: str, patterns: tuple[str, ...], *, missing: bo
 
 def _show(chosen: Items, todo: Items) -> None:
     shown = [item for item in chosen if item["what"] != "same"]
-    for line in table(["file", "what"], [[item["path"], WORDS[item["what"]]] for item in shown[:MOST_ROWS]]):
+    for line in table(["file", "what"], [[item["path"], WORDS[item["what"]]] for item in shown[:MAX_ROWS]]):
         click.echo(line)
-    if len(shown) > MOST_ROWS:
-        click.echo(f"and {len(shown) - MOST_ROWS} more")
+    if len(shown) > MAX_ROWS:
+        click.echo(f"and {len(shown) - MAX_ROWS} more")
     counts = Counter(item["what"] for item in chosen)
     click.echo(f"{len(todo)} to do, {counts['same']} need nothing, {counts['gone']} left out.")
     if counts["buy"]:

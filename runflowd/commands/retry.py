@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runflowd.commands.asking import ask
-from runflowd.commands.exits import Exit
+from runflowd.commands.command_client import ask
+from runflowd.commands.exit_codes import Exit
+from runflowd.commands.formatting import table
 from runflowd.commands.options import config_option, echo_json, json_option
-from runflowd.commands.suggesting import rule_names
-from runflowd.commands.wording import table
+from runflowd.commands.shell_complete import rule_names
 
 if TYPE_CHECKING:
     from pathlib import Path

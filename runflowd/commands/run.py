@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from runflowd import log
+from runflowd.app.daemon import run_daemon
 from runflowd.commands.options import config_option, find_config
 from runflowd.commands.readiness import ensure
 from runflowd.config import load, service_key, warnings
-from runflowd.daemon import run_daemon
+from runflowd.system import log
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.config import schema_text, stored_schema
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runflowd.commands.asking import ask
+from runflowd.commands.command_client import ask
+from runflowd.commands.formatting import advice, duration, money, price, short, table
 from runflowd.commands.options import config_option, echo_json, json_option
-from runflowd.commands.wording import advice, duration, money, price, short, table
 from runflowd.core.printable import printable
 
 if TYPE_CHECKING:

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from runflowd import log
-from runflowd.commands.exits import CommandError, Exit
+from runflowd.app.sync_run import run_once
+from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import duration, price
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
-from runflowd.commands.printing import advice, console, finished_table, trouble_text
 from runflowd.commands.progress import Bars, Lines
 from runflowd.commands.readiness import ensure
-from runflowd.commands.wording import duration, price
+from runflowd.commands.terminal import advice, console, finished_table, trouble_text
 from runflowd.config import load, service_key
 from runflowd.core.lifecycle import ItemState
-from runflowd.oneshot import run_once
-from runflowd.places import state_path
-from runflowd.status import entry_json
+from runflowd.observability.status import entry_json
 from runflowd.store import reading
 from runflowd.store.reports import count_states, ended_since, waiting
+from runflowd.system import log
+from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from runflowd.app.sync_run import Outcome, Progress
     from runflowd.config import Config
-    from runflowd.incidents import Trouble
-    from runflowd.oneshot import Outcome, Progress
+    from runflowd.observability.incidents import IncidentReport
     from runflowd.store.reports import Entry
 
 
@@ -49,7 +49,7 @@ class Summary:
     done: tuple[Entry, ...]
     failed: tuple[Entry, ...]
     waiting: tuple[Entry, ...]
-    troubles: tuple[Trouble, ...]
+    troubles: tuple[IncidentReport, ...]
     blocked: bool
     seconds: float
 
@@ -94,7 +94,7 @@ def command(place: Path | None, patience: float, *, as_json: bool, verbose: bool
     ensure(config)
     service_key(config)
     log.configure(log.Form.CONSOLE, level=config.log.level if verbose else "critical")
-    summary = _sync(config, Patience(patience), quiet=as_json or verbose)
+    summary = _sync(config, ServiceTimeout(patience), quiet=as_json or verbose)
     if as_json:
         echo_json(_json(summary))
     else:
@@ -102,7 +102,7 @@ def command(place: Path | None, patience: float, *, as_json: bool, verbose: bool
     return summary.code
 
 
-class Patience:
+class ServiceTimeout:
     """Ends a run whose service has not answered for so many seconds; nothing is lost by that."""
 
     def __init__(self, seconds: float) -> None:
@@ -124,7 +124,7 @@ class Patience:
             raise CommandError(sentence, Exit.TRY_AGAIN)
 
 
-def _sync(config: Config, patience: Patience, *, quiet: bool) -> Summary:
+def _sync(config: Config, patience: ServiceTimeout, *, quiet: bool) -> Summary:
     path = state_path(config)
     before = _counts(path)
     started, clock = time.time(), time.monotonic()

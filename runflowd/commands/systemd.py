@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runflowd.commands.exits import CommandError, Exit
+from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.options import config_option, find_config
 from runflowd.config import load
+from runflowd.config.sandbox import HIDDEN, written_folders
 from runflowd.core.printable import printable
-from runflowd.sandbox import HIDDEN, written_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from runflowd.config.credentials import Credential, CredentialError, callback_secrets, notify_secret, service_key
 from runflowd.config.describe import describe, open_doors, warnings
 from runflowd.config.loading import load, locate
-from runflowd.config.mistakes import Mistake
 from runflowd.config.overrides import load_override
 from runflowd.config.published import schema, schema_text, stored_schema
 from runflowd.config.snapshot import Callbacks, Config, Limits, Listen, LocalService, Log, Notify, Service, Webhook
+from runflowd.config.validation_issues import ValidationIssue
 
 __all__ = [
     "Callbacks",
@@ -19,9 +19,9 @@ __all__ = [
     "Listen",
     "LocalService",
     "Log",
-    "Mistake",
     "Notify",
     "Service",
+    "ValidationIssue",
     "Webhook",
     "callback_secrets",
     "describe",

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TypeAlias
 
-from runflowd.deadline import LOOK_WITHIN, NoAnswer, within
-from runflowd.filesystems import mounts_below
+from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
+from runflowd.system.mounts import mounts_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,14 +55,14 @@ class Aliases:
 
 def _mounts(folder: str) -> tuple[str, ...]:
     try:
-        return within(LOOK_WITHIN, folder, mounts_below, folder)
+        return within(LOOK_TIMEOUT, folder, mounts_below, folder)
     except NoAnswer:
         return ()
 
 
 def _look(folder: str) -> Place | None:
     try:
-        found = within(LOOK_WITHIN, folder, lambda: os.stat(folder))  # noqa: PTH116  # text, not Path: bytes survive
+        found = within(LOOK_TIMEOUT, folder, lambda: os.stat(folder))  # noqa: PTH116  # text, not Path: bytes survive
     except (OSError, ValueError, NoAnswer):
         return None
     return found.st_dev, found.st_ino

@@ -15,9 +15,9 @@ from runflowd.core.notices import Kind
 from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
 from runflowd.core.template import placeholders, sends_the_file
 from runflowd.core.units import duration_text, size_text
-from runflowd.deadline import LOOK_WITHIN, NoAnswer, within
-from runflowd.filesystems import file_system_of, shared_with_others
-from runflowd.places import state_path
+from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
+from runflowd.system.mounts import file_system_of, shared_with_others
+from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,7 +216,7 @@ def _folder_warnings(rule: Rule) -> Iterator[str]:
     looks += [(f"files.{name}", file, partial(_file_trouble, file)) for name, file in rule.files.items()]
     for key, path, look in looks:
         try:
-            trouble = within(LOOK_WITHIN, path, look)
+            trouble = within(LOOK_TIMEOUT, path, look)
         except NoAnswer as silence:
             trouble = str(silence)
         if trouble:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from runflowd.config.fields import Folder, Model, Naming, OrWord, PatternText, RuleName, Text, duration, size
+from runflowd.config.notify_section import NotifySection  # noqa: TC001  pydantic reads the annotation
 from runflowd.config.sections import (
     DEFAULT_LISTEN,
     LimitsSection,
@@ -17,7 +17,7 @@ from runflowd.config.sections import (
     WebSection,
     described,
 )
-from runflowd.config.telling import NotifySection  # noqa: TC001  pydantic reads the annotation
+from runflowd.config.types import Folder, Model, Naming, OrWord, PatternText, RuleName, Text, duration, size
 from runflowd.core.model import MAX_BATCH_ITEMS, AfterKind, Existing, InputLinks, OnDelete, WatchMode
 
 _HOUR = 3600.0

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from runflowd.config.aliases import Aliases, upwards
-from runflowd.config.mistakes import Mistake
+from runflowd.config.validation_issues import ValidationIssue
 from runflowd.core.chains import is_within, loops
-from runflowd.deadline import LOOK_WITHIN, NoAnswer, within
+from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ def absolute(text: str, base: str) -> str:
 
 def check_folders(
     rules: Mapping[str, dict[str, Any]], defaults: Mapping[str, Any], *, state: Any, base: str
-) -> Iterator[Mistake]:
+) -> Iterator[ValidationIssue]:
     """Every mistake in how the folders of rules, and the state file, lie to one another."""
     places = list(_places(rules, defaults, base))
     yield from _clashes(places)
@@ -38,7 +38,7 @@ def check_folders(
         inside = _real(state, base)
         for place in places:
             if place.role == "watch" and is_within(inside, place.real):
-                yield Mistake(("state",), f"lies in the watched folder of {place.rule}; put it elsewhere")
+                yield ValidationIssue(("state",), f"lies in the watched folder of {place.rule}; put it elsewhere")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _real(text: str, base: str) -> str:
     """The folder with links resolved; as it is written where a share does not answer."""
     path = absolute(text, base)
     try:
-        return within(LOOK_WITHIN, path, lambda: os.path.realpath(path))
+        return within(LOOK_TIMEOUT, path, lambda: os.path.realpath(path))
     except NoAnswer:
         return path
 
@@ -99,7 +99,7 @@ _REASONS = {
 }
 
 
-def _clashes(places: list[_Place]) -> Iterator[Mistake]:
+def _clashes(places: list[_Place]) -> Iterator[ValidationIssue]:
     """Every pair of folders that must not hold one another but do."""
     by_folder: dict[str, list[_Place]] = {}
     for place in places:
@@ -116,7 +116,7 @@ def _clashes(places: list[_Place]) -> Iterator[Mistake]:
                 yield from _clash(inner, outer, same=same, way=way)
 
 
-def _clash(inner: _Place, outer: _Place, *, same: bool, way: str) -> Iterator[Mistake]:
+def _clash(inner: _Place, outer: _Place, *, same: bool, way: str) -> Iterator[ValidationIssue]:
     reason = _REASONS.get((inner.role, outer.role))
     mirrored = same and inner.role == "watch" and outer.role != "watch" and inner.rule == outer.rule
     if reason is None or mirrored:
@@ -128,7 +128,7 @@ def _clash(inner: _Place, outer: _Place, *, same: bool, way: str) -> Iterator[Mi
     whose = f"{outer.role} of this rule" if inner.rule == outer.rule else f"{outer.role} of rule {outer.rule}"
     relation = "is the same folder as" if same else "lies inside"
     by = f" by another path, {way}" if way else ""
-    yield Mistake(inner.path, f"{relation} {whose}{by}; {reason}", other=outer.path)
+    yield ValidationIssue(inner.path, f"{relation} {whose}{by}; {reason}", other=outer.path)
 
 
 def _may_be_shared(inner: _Place, outer: _Place, *, same: bool) -> bool:
@@ -142,7 +142,7 @@ def _may_be_shared(inner: _Place, outer: _Place, *, same: bool) -> bool:
             return False
 
 
-def _loops(places: list[_Place]) -> Iterator[Mistake]:
+def _loops(places: list[_Place]) -> Iterator[ValidationIssue]:
     watched = [place for place in places if place.role == "watch"]
     edges = {
         place.rule: [each.rule for each in watched if each.rule != place.rule and is_within(each.real, place.real)]
@@ -152,12 +152,12 @@ def _loops(places: list[_Place]) -> Iterator[Mistake]:
     for loop in loops(edges):
         way = " -> ".join(loop)
         message = f"closes a loop, {way}: each result would be bought again, for ever; put one of the outputs elsewhere"
-        yield Mistake(("rules", loop[0], "watch"), message)
+        yield ValidationIssue(("rules", loop[0], "watch"), message)
 
 
 def _disposals(
     places: list[_Place], rules: Mapping[str, dict[str, Any]], defaults: Mapping[str, Any], base: str
-) -> Iterator[Mistake]:
+) -> Iterator[ValidationIssue]:
     """Rules over one folder that would do different things to its files when they are done."""
     first: dict[str, str] = {}
     for place in places:
@@ -171,7 +171,7 @@ def _disposals(
                 f"has another `after` than rule {other} over the same folder; a file goes once, when all its rules are "
                 "done with it: write the same for both"
             )
-            yield Mistake(path, message, at_key=own, other=("rules", other, "watch"))
+            yield ValidationIssue(path, message, at_key=own, other=("rules", other, "watch"))
 
 
 def _disposal(rule: Mapping[str, Any], defaults: Mapping[str, Any], base: str) -> str:

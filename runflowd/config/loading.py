@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from runflowd.config.building import build
-from runflowd.config.crosscheck import cross_check
+from runflowd.config.build import build
 from runflowd.config.document import Document
-from runflowd.config.merging import config_folder, merge
-from runflowd.config.mistakes import Mistake, mistakes
+from runflowd.config.merged_document import config_folder, merge
+from runflowd.config.rules_check import cross_check
+from runflowd.config.validation_issues import ValidationIssue, mistakes
 from runflowd.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from runflowd.config.merging import Merged
+    from runflowd.config.merged_document import MergedDocument
     from runflowd.config.snapshot import Config
     from runflowd.errors import Problem
 
@@ -39,7 +39,7 @@ def load(path: str | os.PathLike[str]) -> Config:
     return build(document, merged, config_folder(place), source)
 
 
-def locate(path: str | os.PathLike[str], found: Iterable[Mistake]) -> tuple[Problem, ...]:
+def locate(path: str | os.PathLike[str], found: Iterable[ValidationIssue]) -> tuple[Problem, ...]:
     """Given what `load` was given, return mistakes found later with their file, line and column, in file order."""
     merged = merge(str(path))
     merged.problems = [merged.problem(mistake) for mistake in found]
@@ -47,7 +47,7 @@ def locate(path: str | os.PathLike[str], found: Iterable[Mistake]) -> tuple[Prob
     return merged.ordered()
 
 
-def _checked(merged: Merged, base: str) -> Document | None:
+def _checked(merged: MergedDocument, base: str) -> Document | None:
     """The validated document; what is wrong is added to `merged.problems`."""
     unread = bool(merged.problems) and not merged.data
     if unread:
@@ -64,12 +64,12 @@ def _checked(merged: Merged, base: str) -> Document | None:
     return document
 
 
-def _commands(merged: Merged) -> Iterator[Mistake]:
+def _commands(merged: MergedDocument) -> Iterator[ValidationIssue]:
     """A program that the daemon runs must be named by nobody but the owner of the configuration."""
     notify = merged.data.get("notify")
     remedy = merged.open_to_others.get(merged.home("notify"), "")
     if remedy and isinstance(notify, dict) and notify.get("command") is not None:
-        yield Mistake(("notify", "command"), f"is not run: {remedy}", at_key=True)
+        yield ValidationIssue(("notify", "command"), f"is not run: {remedy}", at_key=True)
 
 
 def _lost(path: tuple[str | int, ...]) -> bool:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from runflowd.config.yaml.source import load_text
 from runflowd.core.template import template_problems
 from runflowd.errors import ConfigError, Problem
 from runflowd.yamlevents import dotted
-from runflowd.yamlsource import load_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runflowd.config.yaml.source import Source
     from runflowd.core.model import Json, Rule
     from runflowd.yamlevents import Path
-    from runflowd.yamlsource import Source
 
 MAX_OVERRIDE_BYTES = 64 * 1024
 

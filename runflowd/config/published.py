@@ -32,7 +32,7 @@ def schema_text() -> str:
 
 def stored_schema() -> str:
     """The copy that is part of the package."""
-    return (resources.files("runflowd") / "schema" / "runflowd.schema.json").read_text("utf-8")
+    return (resources.files("runflowd.config") / "schema" / "runflowd.schema.json").read_text("utf-8")
 
 
 class _WithoutTitles(GenerateJsonSchema):
@@ -44,4 +44,4 @@ class _WithoutTitles(GenerateJsonSchema):
 
 def store_schema() -> None:
     """Write the copy that is part of the package; for use in a checkout, after the models changed."""
-    Path(str(resources.files("runflowd") / "schema" / "runflowd.schema.json")).write_text(schema_text(), "utf-8")
+    Path(str(resources.files("runflowd.config") / "schema" / "runflowd.schema.json")).write_text(schema_text(), "utf-8")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runflowd.config.fields import (
+from runflowd.config.types import (
     Folder,
     ListenOrOff,
     ListenText,

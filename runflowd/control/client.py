@@ -8,17 +8,17 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
-from runflowd.control.reach import short
 from runflowd.control.refusal import CommandRefused
-from runflowd.places import control_sockets
+from runflowd.control.socket_path import short
+from runflowd.system.paths import control_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from runflowd.control.desk import Answer
+    from runflowd.control.command_context import Answer
 
-PATIENCE = 60.0
+ANSWER_TIMEOUT = 60.0
 """Seconds for an answer: a disk that is busy makes the daemon wait, too."""
 
 MISDIRECTED = 421
@@ -42,10 +42,10 @@ def ask(source: Path, name: str, parameters: Mapping[str, Any]) -> Answer | None
 def _exchange(path: Path, name: str, body: bytes) -> Answer | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as link:
         # A full queue is waited for by this option alone: with `settimeout` it is refused at once (unix(7)).
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", *_as_timeval(PATIENCE)))
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", *_as_timeval(ANSWER_TIMEOUT)))
         with short(path) as address:
             link.connect(address)
-        link.settimeout(PATIENCE)
+        link.settimeout(ANSWER_TIMEOUT)
         head = f"POST /{name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         link.sendall(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
         pieces = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from runflowd.control.refusal import CommandRefused
 
 if TYPE_CHECKING:
-    from runflowd.control.desk import Handler
+    from runflowd.control.command_context import Handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,15 @@ class Entry:
 
 
 REGISTRY = {
-    "status": Entry("runflowd.control.looking:status"),
-    "list": Entry("runflowd.control.looking:list_items"),
-    "logs": Entry("runflowd.control.telling:logs"),
-    "retry": Entry("runflowd.control.retrying:retry_items", writes=True),
-    "rerun-choose": Entry("runflowd.control.rerunning:choose", prepares=True),
-    "rerun": Entry("runflowd.control.rerunning:run_again", writes=True),
-    "pause": Entry("runflowd.control.pausing:pause_rules", writes=True),
-    "resume": Entry("runflowd.control.pausing:resume_rules", writes=True),
-    "accept-folder": Entry("runflowd.control.pausing:accept_folders", writes=True),
+    "status": Entry("runflowd.control.handlers.status:status"),
+    "list": Entry("runflowd.control.handlers.status:list_items"),
+    "logs": Entry("runflowd.control.handlers.history:logs"),
+    "retry": Entry("runflowd.control.handlers.retry:retry_items", writes=True),
+    "rerun-choose": Entry("runflowd.control.handlers.rerun:choose", prepares=True),
+    "rerun": Entry("runflowd.control.handlers.rerun:run_again", writes=True),
+    "pause": Entry("runflowd.control.handlers.pause:pause_rules", writes=True),
+    "resume": Entry("runflowd.control.handlers.pause:resume_rules", writes=True),
+    "accept-folder": Entry("runflowd.control.handlers.pause:accept_folders", writes=True),
 }
 
 

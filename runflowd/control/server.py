@@ -18,38 +18,39 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from runflowd import __version__, deadline
-from runflowd.context import Look
+from runflowd import __version__
 from runflowd.control.client import MISDIRECTED
-from runflowd.control.desk import Desk, Outside
-from runflowd.control.reach import short
+from runflowd.control.command_context import CommandContext, Outside
 from runflowd.control.refusal import CommandRefused
 from runflowd.control.registry import entry
-from runflowd.deadline import NoAnswer
+from runflowd.control.socket_path import short
 from runflowd.errors import RunflowdError
-from runflowd.failpoints import reach
-from runflowd.io_guard import Role
-from runflowd.places import control_socket
+from runflowd.pipeline.context import ScanHint
+from runflowd.pipeline.io_guard import Role
+from runflowd.system import deadline
+from runflowd.system.deadline import NoAnswer
+from runflowd.system.failpoints import reach
+from runflowd.system.paths import control_socket
 from runflowd.web.address import Bound, bind_unix
-from runflowd.web.bodies import BodyRefused, read_body
-from runflowd.web.serving import Serving
+from runflowd.web.body_limit import BodyRefused, read_body
+from runflowd.web.uvicorn_runner import UvicornRunner
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from runflowd.context import Context
-    from runflowd.control.desk import Answer, Parameters
-    from runflowd.reload import Reloading
+    from runflowd.app.reload import Reloading
+    from runflowd.control.command_context import Answer, Parameters
+    from runflowd.pipeline.context import Context
     from runflowd.store import Connection
 
 log = structlog.get_logger()
 
-MOST_BODY = 1 << 20
+MAX_BODY_BYTES = 1 << 20
 BODY_WITHIN = 10.0
 
-MOST_LOOKS = 100
+MAX_READS = 100
 """Folders hinted at after a command; intake finds the others by itself."""
 
 MODE, MODE_OF_SERVICE = 0o600, 0o660
@@ -79,7 +80,7 @@ class Control:
     async def answer(self, request: Request) -> Response:
         """POST /COMMAND: `config` says which daemon is meant, `parameters` what is asked."""
         try:
-            place, parameters = _asked(await read_body(request, most=MOST_BODY, seconds=BODY_WITHIN))
+            place, parameters = _asked(await read_body(request, most=MAX_BODY_BYTES, seconds=BODY_WITHIN))
         except BodyRefused as refused:
             return _refusal(str(refused), 1, refused.status)
         except (ValueError, TypeError):
@@ -102,16 +103,18 @@ class Control:
         daemon = self._about()
 
         def work(connection: Connection) -> Answer | Outside:
-            return handler(Desk(connection, context.store.path, config, context.clock.wall(), daemon), parameters)
+            return handler(
+                CommandContext(connection, context.store.path, config, context.clock.wall(), daemon), parameters
+            )
 
         if not asked.writes:
             return await self._whole(await context.store.read(work))
         answer = await self._whole(await context.store.write(work))
         reach("command.recorded")
         log.info("asked for over the control socket", action=f"control.{name}", **_told(parameters))
-        for row in await context.store.read(lambda connection: connection.all("to_look_at", limit=MOST_LOOKS)):
-            context.looks.add(Look(row["rule"], os.fsdecode(row["folder"])))
-        context.bells.ring_all()
+        for row in await context.store.read(lambda connection: connection.all("to_look_at", limit=MAX_READS)):
+            context.looks.add(ScanHint(row["rule"], os.fsdecode(row["folder"])))
+        context.stage_events.notify_all()
         return answer
 
     async def _whole(self, found: Answer | Outside) -> Answer:
@@ -155,7 +158,7 @@ async def serve_control(control: Control, source: Path, *, task_status: TaskStat
         task_status.started()
         return
     log.info("control socket open", action="control.open", path=str(path))
-    await Serving(control, [bound]).run(task_status=task_status)
+    await UvicornRunner(control, [bound]).run(task_status=task_status)
 
 
 def _listen(path: Path) -> Bound:

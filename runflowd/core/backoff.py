@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-LONGEST_WAIT = 3600.0
+MAX_WAIT = 3600.0
 """Seconds; no server may silence us for longer than an hour with `Retry-After`."""
 
 
-class Trouble(StrEnum):
+class ErrorClass(StrEnum):
     """What kind of failure it was, as far as trying again goes."""
 
     TRANSIENT = "transient"
@@ -32,7 +32,7 @@ def delay(
     lower bound, itself bounded by an hour.
     """
     doubled = min(cap, base * 2.0 ** min(max(attempt, 1) - 1, 62))
-    asked = min(retry_after, LONGEST_WAIT) if retry_after is not None and retry_after > 0 else 0.0
+    asked = min(retry_after, MAX_WAIT) if retry_after is not None and retry_after > 0 else 0.0
     return max(doubled, asked) + jitter * base
 
 
@@ -43,7 +43,7 @@ def poll_delay(age: float, usual: float | None, base: float, *, jitter: float = 
     it, `base`; past it, a tenth of the overrun, so that a batch that hangs for a day costs little. Without
     a `usual`, a tenth of its age. The wait stays within [base, cap], before `jitter` (in [0, 1)) adds up to a fifth.
     """
-    expected = usual if usual is not None and 0.0 < usual < LONGEST_WAIT * 24 else 0.0
+    expected = usual if usual is not None and 0.0 < usual < MAX_WAIT * 24 else 0.0
     ahead = expected * 0.8 - age
     wait = ahead / 2 if ahead > 0 else (age - expected) / 10
     return min(max(wait, base), max(cap, base)) * (1.0 + jitter / 5)

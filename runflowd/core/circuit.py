@@ -21,7 +21,7 @@ AGE = 60.0
 ENOUGH = 8
 """Failures that it takes at least: single ones are the trouble of single requests."""
 
-MOST = 0.7
+MAX_FAILURE_SHARE = 0.7
 """The share of failures that it takes."""
 
 
@@ -83,7 +83,7 @@ class Circuit:
             self._probing = False
         if self.retry_at is None:
             recent = [good for at, good in self._outcomes if now - at <= AGE]
-            if recent.count(False) >= max(ENOUGH, MOST * len(recent)):
+            if recent.count(False) >= max(ENOUGH, MAX_FAILURE_SHARE * len(recent)):
                 self._open(now, jitter)
         elif probe:
             self._open(now, jitter)

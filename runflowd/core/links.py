@@ -23,7 +23,7 @@ in one place and "short" in another; ten minutes suits both."""
 SHORTEST = 10.0
 """Seconds below which no life is believed: a link that is refused at once is not refused for its age."""
 
-MOST_TRIES = 3
+MAX_TRIES = 3
 """Times that one content is sent once more because the service could not read it."""
 
 REFERENCE = "runflow://assets/"

@@ -1,7 +1,7 @@
 """What people are told, and when: once per incident, however often it comes and goes.
 
 An incident is told when it has lasted a while, so that a hiccup wakes nobody. It is told as over when it
-stayed away for `CALM`; what comes back before that is the same incident. The start of a program forgets
+stayed away for `RESOLVE_DELAY`; what comes back before that is the same incident. The start of a program forgets
 its incidents and counts as their end, so a trouble that outlasts a restart is not told twice, and one that
 does not come back is told as over.
 """
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from decimal import Decimal
 
-CALM = 300.0
+RESOLVE_DELAY = 300.0
 """Seconds that an incident stays away before it counts as over, and between two messages about unknown items."""
 
-LONGEST = 24 * 3600.0
+MAX_AGE = 24 * 3600.0
 """Seconds after which a message that could not be delivered is given up: it is no news any more."""
 
-MOST_TRIES = 60
+MAX_TRIES = 60
 """Tries of one message, for a machine whose clock cannot be believed; a day of retries takes fewer."""
 
 
@@ -56,34 +56,36 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class IncidentRecord:
     """An incident as people know it: the troubles they were told of, or soon are, and how often it came."""
 
     codes: tuple[str, ...]
     count: int = 1
 
 
-def begun(story: Story | None, code: str, unsent: Collection[str], *, quiet: bool) -> tuple[Story, bool]:
+def begun(
+    story: IncidentRecord | None, code: str, unsent: Collection[str], *, quiet: bool
+) -> tuple[IncidentRecord, bool]:
     """The story after trouble with `code` came up in its scope, and whether that is to be told.
 
     `unsent` are the codes of messages that did not go out yet, which a newer one replaces; `quiet` says
     that the trouble had been away.
     """
     if story is None:
-        return Story((code,)), True
+        return IncidentRecord((code,)), True
     count = story.count + 1 if quiet else story.count
     if code in story.codes:
         return replace(story, count=count), False
     known = tuple(each for each in story.codes if each not in unsent)
-    return Story((*known, code), count), True
+    return IncidentRecord((*known, code), count), True
 
 
-def ended(story: Story, unsent: Collection[str]) -> bool:
+def ended(story: IncidentRecord, unsent: Collection[str]) -> bool:
     """Whether the end of an incident is to be told: only if its beginning was."""
     return any(code not in unsent for code in story.codes)
 
 
-def over_message(scope: str, story: Story, since: float, until: float) -> Message:
+def over_message(scope: str, story: IncidentRecord, since: float, until: float) -> Message:
     """The message that an incident is over; times are epoch seconds."""
     lasted = duration_text(max(0, round(until - since)))
     often = f", {story.count} times" if story.count > 1 else ""
@@ -120,7 +122,7 @@ def unknown_is_news(told: tuple[float, float] | None, newest: float, now: float)
     if told is None:
         return True
     told_at, known = told
-    return newest > known and not 0 <= now - told_at < CALM
+    return newest > known and not 0 <= now - told_at < RESOLVE_DELAY
 
 
 def unknown_message(count: int, newest: float) -> Message:

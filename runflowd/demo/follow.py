@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runflowd.app.sync_run import Progress
 from runflowd.core.lifecycle import ItemState
 from runflowd.demo.process import DaemonStuck
-from runflowd.incidents import Trouble
-from runflowd.oneshot import Progress
+from runflowd.observability.incidents import IncidentReport
 from runflowd.store import open_reader
 from runflowd.store.facts import incidents, outputs_of
-from runflowd.store.holder import holder
+from runflowd.store.lock_holder import holder
 from runflowd.store.reports import count_states, ended_since
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
     from runflowd.store.reports import Entry
 
-LOOK = 0.2
+CHECK_INTERVAL = 0.2
 """Seconds between two looks."""
 
-PATIENCE = 300.0
+RESULT_TIMEOUT = 300.0
 """Seconds in which something has to move."""
 
 ENDED = (ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN)
@@ -42,19 +42,19 @@ class Result:
 
 def wait_until_ready(process: DaemonProcess, state: Path) -> None:
     """Wait until the daemon holds its state file. Raises DaemonEnded, DaemonStuck."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + RESULT_TIMEOUT
     while holder(state) != process.pid or not state.exists():
         process.check()
         if time.monotonic() > deadline:
-            raise DaemonStuck("the daemon did not start", PATIENCE, process.log)
-        time.sleep(LOOK)
+            raise DaemonStuck("the daemon did not start", RESULT_TIMEOUT, process.log)
+        time.sleep(CHECK_INTERVAL)
 
 
 def follow(process: DaemonProcess, state: Path, expected: int, show: Callable[[Progress], None]) -> None:
     """Look until `expected` items have ended, showing each look. Raises DaemonEnded, DaemonStuck."""
     connection = open_reader(state)
     try:
-        before, deadline = Progress({}, 0, ()), time.monotonic() + PATIENCE
+        before, deadline = Progress({}, 0, ()), time.monotonic() + RESULT_TIMEOUT
         while True:
             progress = _look(connection, expected)
             show(progress)
@@ -62,17 +62,17 @@ def follow(process: DaemonProcess, state: Path, expected: int, show: Callable[[P
                 return
             process.check()
             if progress != before:
-                before, deadline = progress, time.monotonic() + PATIENCE
+                before, deadline = progress, time.monotonic() + RESULT_TIMEOUT
             if time.monotonic() > deadline:
-                raise DaemonStuck("nothing moved", PATIENCE, process.log)
-            time.sleep(LOOK)
+                raise DaemonStuck("nothing moved", RESULT_TIMEOUT, process.log)
+            time.sleep(CHECK_INTERVAL)
     finally:
         connection.raw.close()
 
 
 def _look(connection: Connection, expected: int) -> Progress:
     counts = count_states(connection)
-    troubles = tuple(Trouble(each.scope, each.code, each.message, each.remedy) for each in incidents(connection))
+    troubles = tuple(IncidentReport(each.scope, each.code, each.message, each.remedy) for each in incidents(connection))
     known = sum(sum(states.values()) for states in counts.values())
     return Progress(counts, max(0, expected - known), troubles)
 

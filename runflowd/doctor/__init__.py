@@ -6,9 +6,9 @@ function (`judge_*`) of values. Every look has a thread and a deadline of its ow
 
 from __future__ import annotations
 
-from runflowd.doctor.case import Case, case_of
 from runflowd.doctor.examining import examine
 from runflowd.doctor.findings import Finding, Level
-from runflowd.doctor.probing import Look
+from runflowd.doctor.probing import Probe
+from runflowd.doctor.target import Target, case_of
 
-__all__ = ["Case", "Finding", "Level", "Look", "case_of", "examine"]
+__all__ = ["Finding", "Level", "Probe", "Target", "case_of", "examine"]

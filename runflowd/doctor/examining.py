@@ -12,7 +12,7 @@ from runflowd.doctor.findings import Level
 from runflowd.doctor.folders import look_at_watched, look_at_written
 from runflowd.doctor.inotify import INOTIFY, look_at_watching
 from runflowd.doctor.keys import KEY, look_at_configuration, look_at_key
-from runflowd.doctor.probing import Look, findings_of
+from runflowd.doctor.probing import Probe, findings_of
 from runflowd.doctor.receiving import CALLBACKS, look_at_receiver, look_at_way
 from runflowd.doctor.running import DAEMON, look_at_daemon, name_of, user_of_daemon
 from runflowd.doctor.service import look_at_service
@@ -22,50 +22,50 @@ from runflowd.doctor.unit import look_at_unit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from runflowd.doctor.case import Case
     from runflowd.doctor.findings import Finding
+    from runflowd.doctor.target import Target
 
 _SHARE = "if it is on a network share: is its server up? `findmnt` tells, and so do the last lines of `dmesg`"
 _BUSY = "try again when the disk has less to do"
 
 
-def examine(case: Case, more: Iterable[Look] = ()) -> list[Finding]:
+def examine(case: Target, more: Iterable[Probe] = ()) -> list[Finding]:
     """Everything that the daemon of a configuration rests on; `more` is looked at, too. Raises nothing."""
     return list(findings_of([*_looks(case), *more]))
 
 
-def _looks(case: Case) -> Iterator[Look]:
+def _looks(case: Target) -> Iterator[Probe]:
     user = name_of(os.geteuid())
-    yield Look("configuration", str(case.source), partial(look_at_configuration, case), _BUSY)
-    yield Look(KEY, "service", partial(look_at_key, case), _SHARE)
+    yield Probe("configuration", str(case.source), partial(look_at_configuration, case), _BUSY)
+    yield Probe(KEY, "service", partial(look_at_key, case), _SHARE)
     if not case.offline:
         silent = "look at the network, the proxy and the names of hosts; files wait meanwhile"
-        yield Look("service", case.config.service.url or "local", partial(look_at_service, case), silent, 60.0)
-    yield Look(CALLBACKS, "service.callbacks", partial(look_at_receiver, case), _SHARE)
+        yield Probe("service", case.config.service.url or "local", partial(look_at_service, case), silent, 60.0)
+    yield Probe(CALLBACKS, "service.callbacks", partial(look_at_receiver, case), _SHARE)
     if not case.offline:
         way = partial(look_at_way, case)
-        yield Look(CALLBACKS, "service.callbacks", way, "polling works without", 25.0, Level.WARNING)
-    yield Look(PERMISSIONS, "user", partial(_person, case), _SHARE)
+        yield Probe(CALLBACKS, "service.callbacks", way, "polling works without", 25.0, Level.WARNING)
+    yield Probe(PERMISSIONS, "user", partial(_person, case), _SHARE)
     yield from _folders(case, user)
-    yield Look(INOTIFY, "watched folders", partial(look_at_watching, case.config.rules), _BUSY, 30.0, Level.WARNING)
-    yield Look(STATE, str(case.state.parent), partial(look_at_state_folder, case, user), _SHARE)
-    yield Look(STATE, str(case.state), partial(look_at_state, case), _BUSY, 60.0, Level.WARNING)
-    yield Look(DAEMON, "control socket", partial(look_at_daemon, case), "see the daemon's log", 15.0, Level.WARNING)
-    yield Look("systemd", "unit", partial(look_at_unit, case), _BUSY)
+    yield Probe(INOTIFY, "watched folders", partial(look_at_watching, case.config.rules), _BUSY, 30.0, Level.WARNING)
+    yield Probe(STATE, str(case.state.parent), partial(look_at_state_folder, case, user), _SHARE)
+    yield Probe(STATE, str(case.state), partial(look_at_state, case), _BUSY, 60.0, Level.WARNING)
+    yield Probe(DAEMON, "control socket", partial(look_at_daemon, case), "see the daemon's log", 15.0, Level.WARNING)
+    yield Probe("systemd", "unit", partial(look_at_unit, case), _BUSY)
 
 
-def _folders(case: Case, user: str) -> Iterator[Look]:
+def _folders(case: Target, user: str) -> Iterator[Probe]:
     floor = case.config.limits.free_space
     for rule in case.config.rules:
         watched = partial(look_at_watched, rule, user)
-        yield Look(PERMISSIONS, f"{rule.name}: watch", watched, f"{rule.watch}: {_SHARE}")
+        yield Probe(PERMISSIONS, f"{rule.name}: watch", watched, f"{rule.watch}: {_SHARE}")
         written = [("output", rule.output)]
         written += [("after.move", rule.after.folder)] if rule.after.kind is AfterKind.MOVE else []
         for name, path in written:
             subject = f"{rule.name}: {name}"
-            yield Look(PERMISSIONS, subject, partial(look_at_written, subject, path, floor, user), f"{path}: {_SHARE}")
+            yield Probe(PERMISSIONS, subject, partial(look_at_written, subject, path, floor, user), f"{path}: {_SHARE}")
 
 
-def _person(case: Case) -> list[Finding]:
+def _person(case: Target) -> list[Finding]:
     daemon = user_of_daemon(case)
     return judge_person(os.geteuid(), daemon, "" if daemon is None else name_of(daemon))

@@ -13,8 +13,8 @@ from runflowd.core.units import duration_text, size_text
 from runflowd.doctor.access import PERMISSIONS, Block, judge_way, way_to
 from runflowd.doctor.findings import Finding, good, note, problem, warning
 from runflowd.files import FileTrouble, NoSpace, ReadOnly
-from runflowd.filesystems import file_system_of, shared_with_others
-from runflowd.intake.shelf import NETWORK_SWEEP
+from runflowd.pipeline.intake.rule_state import NETWORK_SWEEP
+from runflowd.system.mounts import file_system_of, shared_with_others
 
 if TYPE_CHECKING:
     from runflowd.core.model import Rule

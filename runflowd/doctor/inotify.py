@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runflowd.deadline import LOOK_WITHIN, NoAnswer, within
 from runflowd.doctor.findings import Finding, good, note, warning
 from runflowd.files import walk
-from runflowd.filesystems import follows_events, watches_used_up
+from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
+from runflowd.system.mounts import follows_events, watches_used_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def look_at_watching(rules: Sequence[Rule]) -> list[Finding]:
 def _is_watched(rule: Rule) -> bool:
     """Whether events are to tell of changes in a folder; of one that does not answer another look tells."""
     try:
-        return within(LOOK_WITHIN, rule.watch, follows_events, rule)
+        return within(LOOK_TIMEOUT, rule.watch, follows_events, rule)
     except NoAnswer:
         return False
 

@@ -13,12 +13,12 @@ from runflowd.doctor.unit import key_file
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runflowd.doctor.case import Case
+    from runflowd.doctor.target import Target
 
 KEY = "key"
 
 
-def look_at_key(case: Case) -> list[Finding]:
+def look_at_key(case: Target) -> list[Finding]:
     """Whether there is a key to use, and whether it is kept well."""
     if case.config.service.local is not None:
         return [good(KEY, "service: local", "works on this machine, without a key")]
@@ -55,7 +55,7 @@ def judge_missing(error: CredentialError, handed: str) -> list[Finding]:
     return [problem(KEY, "service", f"{error.what} {error.reason}", error.remedy)]
 
 
-def look_at_configuration(case: Case) -> list[Finding]:
+def look_at_configuration(case: Target) -> list[Finding]:
     """Who may change the configuration: whoever may, sends any picture anywhere."""
     files = {file: mode for file in case.config.files if (mode := modes_of(file)) is not None}
     told = [*map(str, case.config.warnings), *open_doors(case.config)]

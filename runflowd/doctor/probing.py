@@ -24,7 +24,7 @@ AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Probe:
     """One thing to look at: `see` may block, and may raise anything.
 
     `late` says what to do if it takes too long or fails, and `level` how bad that is.
@@ -38,7 +38,7 @@ class Look:
     level: Level = Level.PROBLEM
 
 
-def findings_of(looks: list[Look]) -> Iterator[Finding]:
+def findings_of(looks: list[Probe]) -> Iterator[Finding]:
     """What every look finds, in their order; what is late or fails is a finding of its own."""
     for first in range(0, len(looks), AT_ONCE):
         running = [_Running(look) for look in looks[first : first + AT_ONCE]]
@@ -54,7 +54,7 @@ def _scrubbed(found: Finding) -> Finding:
 class _Running:
     """A look under way."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Probe) -> None:
         self._look = look
         self._deadline = time.monotonic() + look.seconds
         self._found: queue.SimpleQueue[list[Finding]] = queue.SimpleQueue()
@@ -77,7 +77,7 @@ class _Running:
         self._found.put(found)
 
 
-def _failed(look: Look, error: Exception) -> Finding:
+def _failed(look: Probe, error: Exception) -> Finding:
     if isinstance(error, RunflowdError):
         return Finding(look.check, look.level, look.subject, str(error), look.late)
     if isinstance(error, OSError):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from runflowd.api.callback_signature import PATH, address
 from runflowd.api.errors import ApiError
 from runflowd.api.probing import Echo, post_nothing
-from runflowd.callbacks import PATH, address
 from runflowd.config import CredentialError, callback_secrets
 from runflowd.doctor.findings import Finding, Level, good, warning
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runflowd.config import Credential, Listen
-    from runflowd.doctor.case import Case
+    from runflowd.doctor.target import Target
 
 CALLBACKS = "callbacks"
 ANYWAY = "polling works without, later by seconds"
 
 
-def look_at_receiver(case: Case) -> list[Finding]:
+def look_at_receiver(case: Target) -> list[Finding]:
     """Whether this machine has the secret without which every callback is refused."""
     if case.config.service.callbacks is None:
         return []
@@ -50,7 +50,7 @@ def judge_secrets(secrets: Sequence[Credential]) -> list[Finding]:
     return found or [good(CALLBACKS, secrets[0].source, "holds the secret that proves who calls")]
 
 
-def look_at_way(case: Case) -> list[Finding]:
+def look_at_way(case: Target) -> list[Finding]:
     """Whether a request to the public address comes to our receiver; if not, whether one to the listener does."""
     callbacks = case.config.service.callbacks
     if callbacks is None or case.config.web is None:

@@ -11,18 +11,18 @@ from runflowd.control.client import ask
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.units import duration_text
 from runflowd.doctor.findings import Finding, good, note, warning
-from runflowd.places import control_sockets
-from runflowd.store.holder import holder
+from runflowd.store.lock_holder import holder
+from runflowd.system.paths import control_sockets
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runflowd.doctor.case import Case
+    from runflowd.doctor.target import Target
 
 DAEMON = "daemon"
 
 
-def look_at_daemon(case: Case) -> list[Finding]:
+def look_at_daemon(case: Target) -> list[Finding]:
     """Ask the daemon for its status over the control socket, and the kernel who holds the state file."""
     pid = holder(case.state)
     try:
@@ -55,7 +55,7 @@ def judge_daemon(pid: int | None, daemon: dict[str, Any] | None, sockets: list[P
     return found
 
 
-def user_of_daemon(case: Case) -> int | None:
+def user_of_daemon(case: Target) -> int | None:
     """The id of the user that the daemon runs or will run as, None when nothing says so."""
     pid = holder(case.state)
     try:

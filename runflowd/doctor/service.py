@@ -12,18 +12,18 @@ import anyio
 from runflowd.api.client import Runflow
 from runflowd.api.errors import ApiError, NotFound, Transient, Unauthorized
 from runflowd.api.values import Limits, SecretKey, Service
-from runflowd.config import CredentialError, Mistake, locate, service_key
+from runflowd.app.catalog_check import compare, compare_with
+from runflowd.config import CredentialError, ValidationIssue, locate, service_key
 from runflowd.core.units import duration_text
 from runflowd.doctor.findings import Finding, good, note, problem, warning
 from runflowd.doctor.keys import KEY
-from runflowd.online import compare, compare_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from runflowd.api.values import Credit, Identity
-    from runflowd.doctor.case import Case
+    from runflowd.doctor.target import Target
 
 NEEDED = ("runs:create", "runs:read", "runs:execute", "assets:create", "assets:read")
 """Scopes without which nothing can be bought or fetched (GET /v1/auth/me tells those of a key)."""
@@ -31,11 +31,11 @@ NEEDED = ("runs:create", "runs:read", "runs:execute", "assets:create", "assets:r
 TOLERABLE = 120.0
 """Seconds that two clocks may differ: signed addresses are good for a few minutes."""
 
-PATIENCE = Limits(connect=5.0, idle=15.0, total=15.0)
+TIMEOUTS = Limits(connect=5.0, idle=15.0, total=15.0)
 """Less than the daemon has: somebody waits for the answer."""
 
 
-def look_at_service(case: Case) -> list[Finding]:
+def look_at_service(case: Target) -> list[Finding]:
     """All that the service can be asked. Blocks."""
     if case.config.service.local is not None:
         compared = anyio.run(compare, case.config)
@@ -49,8 +49,8 @@ def look_at_service(case: Case) -> list[Finding]:
     return anyio.run(_ask, case, service, key.source)
 
 
-async def _ask(case: Case, service: Service, source: str) -> list[Finding]:
-    async with Runflow(service, limits=PATIENCE) as api:
+async def _ask(case: Target, service: Service, source: str) -> list[Finding]:
+    async with Runflow(service, limits=TIMEOUTS) as api:
         found, usable = await _introduce(api, service, source)
         ahead = api.snapshot().ahead
         found += judge_clock(service.url, ahead) if ahead is not None else []
@@ -142,7 +142,7 @@ def judge_clock(url: str, ahead: float) -> list[Finding]:
     return [warning("clock", url, message, "let the machine keep time: timedatectl set-ntp true")]
 
 
-async def _models(case: Case, api: Runflow) -> list[Finding]:
+async def _models(case: Target, api: Runflow) -> list[Finding]:
     try:
         found = await compare_with(case.config, api)
     except ApiError as error:
@@ -152,7 +152,7 @@ async def _models(case: Case, api: Runflow) -> list[Finding]:
     return judge_models(case.source, found.mistakes, found.worries, len(case.config.rules))
 
 
-def judge_models(source: Path, mistakes: list[Mistake], worries: list[str], rules: int) -> list[Finding]:
+def judge_models(source: Path, mistakes: list[ValidationIssue], worries: list[str], rules: int) -> list[Finding]:
     """What `check --online` finds, each with its place in the configuration."""
     remedy = "correct that line; `runflowd check --online` tells all of them in the form of a compiler"
     found = [

@@ -11,22 +11,22 @@ from runflowd.doctor.access import way_to
 from runflowd.doctor.findings import Finding, good, note, problem, warning
 from runflowd.doctor.folders import SYSTEMS, look_at_written
 from runflowd.errors import StoreError
-from runflowd.filesystems import file_system_of, shared_with_others
 from runflowd.store import Damaged, open_reader
 from runflowd.store.facts import incidents
-from runflowd.store.soundness import Soundness, examine
+from runflowd.store.integrity import Soundness, examine
+from runflowd.system.mounts import file_system_of, shared_with_others
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from runflowd.doctor.case import Case
+    from runflowd.doctor.target import Target
     from runflowd.store.facts import Incident
 
 STATE = "state"
 
 
-def look_at_state_folder(case: Case, user: str) -> list[Finding]:
+def look_at_state_folder(case: Target, user: str) -> list[Finding]:
     """The folder of the state file: written to at every step, so it must take files and have room."""
     path, floor = case.state, case.config.limits.free_space
     folder = str(path.parent)
@@ -51,7 +51,7 @@ def judge_state_system(path: Path, kind: str, *, network: bool) -> Finding:
     return good(SYSTEMS, str(path), f"is on {kind or 'a disk of unknown type'}")
 
 
-def look_at_state(case: Case) -> list[Finding]:
+def look_at_state(case: Target) -> list[Finding]:
     """Read the whole file. Blocks as long as that takes."""
     path = case.state
     if not path.exists():

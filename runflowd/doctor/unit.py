@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runflowd.config.sandbox import HIDDEN, written_folders
 from runflowd.doctor.findings import Finding, good, problem
-from runflowd.sandbox import HIDDEN, written_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runflowd.doctor.case import Case
+    from runflowd.doctor.target import Target
 
 NAME = "runflowd.service"
 
@@ -120,7 +120,7 @@ def key_file(unit: Unit) -> str:
     return next((path for name, _, path in pairs if name == "api-key"), "")
 
 
-def look_at_unit(case: Case) -> list[Finding]:
+def look_at_unit(case: Target) -> list[Finding]:
     """Whether the unit's sandbox lets the daemon write where the rules want it to."""
     return judge_sandbox(case.unit, sorted({*written_folders(case.config)}), str(case.source)) if case.unit else []
 

@@ -30,12 +30,12 @@ from runflowd.files.errors import (
 )
 from runflowd.files.folders import ensure_root, free_space, require_space, root_identity
 from runflowd.files.identity import identify, mark_folder
-from runflowd.files.marking import mark_of, set_mark
 from runflowd.files.placing import copy, move, remove, remove_note, respell, write_note
-from runflowd.files.reading import FileSource, hash_file, image_source, read_chunks, stat
+from runflowd.files.read import FileSource, hash_file, image_source, read_chunks, stat
 from runflowd.files.scan import Listing, Skipped, nobody, scan_directory, scan_with_identity, walk
 from runflowd.files.shared_scan import SharedScans
-from runflowd.files.trying import try_writing
+from runflowd.files.write_probe import try_writing
+from runflowd.files.xattr import mark_of, set_mark
 
 __all__ = [
     "TEMPORARY_PREFIX",

@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from runflowd.core.naming import marked
-from runflowd.failpoints import reach
 from runflowd.files.draft import TEMPORARY_PREFIX
 from runflowd.files.folders import sync_folder
 from runflowd.files.renaming import rename_new
+from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

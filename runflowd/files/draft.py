@@ -16,12 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from runflowd.failpoints import reach
 from runflowd.files.errors import Taken, TooBig, Unusable, explained
 from runflowd.files.folders import joined, opened_folder, parts_of, sync_folder
-from runflowd.files.reading import FileSource
+from runflowd.files.read import FileSource
 from runflowd.files.renaming import rename_new
 from runflowd.files.scan import stat_of
+from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -186,20 +186,20 @@ def start_draft(root: str, folder: str, *, limit: int) -> Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ExistingFile:
     """What already stands at a name."""
 
     stat: Stat
     regular: bool
 
 
-def look_at(name: str, folder: int) -> Standing | None:
+def look_at(name: str, folder: int) -> ExistingFile | None:
     """What stands at `name` in an open folder, symlinks not followed; None if nothing."""
     try:
         found = os.lstat(name, dir_fd=folder)
     except FileNotFoundError:
         return None
-    return Standing(stat_of(found), regular=modes.S_ISREG(found.st_mode))
+    return ExistingFile(stat_of(found), regular=modes.S_ISREG(found.st_mode))
 
 
 def is_draft(name: str) -> bool:

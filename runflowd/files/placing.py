@@ -7,17 +7,17 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from runflowd.failpoints import reach
 from runflowd.files.aside import give_back, left_aside, set_aside
 from runflowd.files.draft import Written, look_at, start_draft
 from runflowd.files.errors import Changed, FileTrouble, Missing, NotAFile, Taken, explained
 from runflowd.files.folders import joined, opened_folder, parts_of, sync_folder
-from runflowd.files.reading import hash_file, image_source, read_chunks, stat
+from runflowd.files.read import hash_file, image_source, read_chunks, stat
 from runflowd.files.renaming import rename_new
+from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from runflowd.core.model import Stat
-    from runflowd.files.draft import Standing
+    from runflowd.files.draft import ExistingFile
 
 NOTE_HEADING = "runflowd could not process this file."
 """The first line of every note; a file without it is not ours and is never replaced or removed."""
@@ -175,7 +175,7 @@ def _our_note(root: str, relative: str) -> Stat | None:
     return found if heading == NOTE_HEADING.encode() else None
 
 
-def _refuse_changed(doing: str, path: str, standing: Standing | None, expected: Stat) -> None:
+def _refuse_changed(doing: str, path: str, standing: ExistingFile | None, expected: Stat) -> None:
     if standing is None:
         raise Missing(doing, path)
     if not standing.regular or standing.stat != expected:

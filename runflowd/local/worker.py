@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runflowd.local.context import Service
     from runflowd.local.faults import RunFault
 
-MOST = 32
+MAX_WORKERS = 32
 """Runs in one page at most."""
 
 QUICK, SLOW = 0.02, 0.1
@@ -106,7 +106,7 @@ async def _process_page(service: Service, claimed: list[sqlite3.Row], page: int,
     if ended:
         record(service, ended)
     if taken < QUICK:
-        return min(page * 2, MOST)
+        return min(page * 2, MAX_WORKERS)
     return max(page // 2, 1) if taken > SLOW else page
 
 

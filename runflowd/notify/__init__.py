@@ -5,6 +5,6 @@ No stage waits for anything here, and what cannot be told stops nothing.
 
 from __future__ import annotations
 
-from runflowd.notify.telling import Telling
+from runflowd.notify.sender import NotificationSender
 
-__all__ = ["Telling"]
+__all__ = ["NotificationSender"]

@@ -37,7 +37,7 @@ RUN_WITHIN = 30.0
 LAST_WORDS = 1.0
 """Seconds for which the output of a program that has ended is still read."""
 
-MOST_OUTPUT = 2000
+MAX_OUTPUT = 2000
 """Bytes of the program's output that are kept, for the log if it fails."""
 
 _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR")
@@ -106,7 +106,7 @@ async def _converse(process: Process, message: bytes, output: bytearray) -> None
         with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             while True:
                 piece = await process.stdout.receive()
-                output.extend(piece[: MOST_OUTPUT - len(output)])
+                output.extend(piece[: MAX_OUTPUT - len(output)])
         heard.set()
 
     async def speak() -> None:

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 
-from runflowd.trouble import unexpected
+from runflowd.pipeline.error_scopes import unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runflowd.api.hooks import Hooks
-    from runflowd.context import Context
+    from runflowd.pipeline.context import Context
 
 log = structlog.get_logger()
 
-LOOK = 5.0
+CHECK_INTERVAL = 5.0
 """Seconds between two looks whether the configuration asks for something else."""
 
 
 class Heartbeats:
     """Calls the address at its times. A call that fails is told once, until one gets through."""
 
-    def __init__(self, context: Context, lively: Callable[[], bool], hooks: Hooks) -> None:
+    def __init__(self, context: Context, is_alive: Callable[[], bool], hooks: Hooks) -> None:
         self._context = context
-        self._lively = lively
+        self._is_alive = is_alive
         self._hooks = hooks
         self._due = 0.0
         self._failing = False
@@ -36,11 +36,11 @@ class Heartbeats:
         while True:
             wanted = self._context.incidents.notify.heartbeat
             now = self._context.clock.now()
-            if wanted and self._due <= now and self._lively():
+            if wanted and self._due <= now and self._is_alive():
                 self._due = now + wanted.every
                 await self._call(wanted.url)
-            left = max(self._due - self._context.clock.now(), min(1.0, wanted.every)) if wanted else LOOK
-            await anyio.sleep(min(left, LOOK))
+            left = max(self._due - self._context.clock.now(), min(1.0, wanted.every)) if wanted else CHECK_INTERVAL
+            await anyio.sleep(min(left, CHECK_INTERVAL))
 
     async def _call(self, url: str) -> None:
         try:

@@ -8,9 +8,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from runflowd.errors import StoreError
-from runflowd.failpoints import reach
 from runflowd.store.connection import connect
 from runflowd.store.store import ensure_exists
+from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from runflowd.core.printable import printable
-from runflowd.snapshot import from_text, with_output
+from runflowd.core.snapshot import from_text, with_output
 from runflowd.store.sealing import save_snapshot
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from runflowd.store.connection import Connection
 
-MOST_STEPS = 60
+MAX_STEPS = 60
 """Steps kept of one item."""
 
 BEGINNING = 10
 """Steps at the beginning of a story that are never left out."""
 
-LONGEST_DETAIL = 400
+MAX_DETAIL_LENGTH = 400
 
 LEFT_OUT = " (what repeated itself after this is left out)"
 
@@ -43,7 +43,7 @@ def record(connection: Connection, item: int, now: float, detail: str = "", code
 
     The state is that of its row. A step equal to the last one is none.
     """
-    words = excerpt(detail, LONGEST_DETAIL)
+    words = excerpt(detail, MAX_DETAIL_LENGTH)
     if connection.run("record_step", item=item, now=now, code=printable(code), detail=words):
         _thin(connection, item)
 
@@ -76,7 +76,7 @@ def _thin(connection: Connection, item: int) -> None:
 
     Among as many steps as there are states, and one, some state comes twice.
     """
-    if connection.one("step_too_many", item=item, most=MOST_STEPS) is None:
+    if connection.one("step_too_many", item=item, most=MAX_STEPS) is None:
         return
     first_with: dict[str, int] = {}
     for row in connection.all("middle_steps", item=item, beginning=BEGINNING, limit=len(ItemState) + 1):

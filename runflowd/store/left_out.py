@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from runflowd.store.connection import Connection
 
-MOST = 200
+MAX_ROWS = 200
 """Rows told by folder; where there are more, they are told for all folders of a rule together."""
 
 
@@ -55,9 +55,9 @@ def left_out_folders(connection: Connection, rule: str, after: str, limit: int) 
 def left_out(connection: Connection, rules: Iterable[str]) -> list[LeftOut]:
     """What rules leave out: by folder, or where that would be too much, for all folders together."""
     chosen = json.dumps(list(rules))
-    rows = connection.all("left_out", rules=chosen, limit=MOST + 1)
-    if len(rows) > MOST:
-        rows = connection.all("left_out_in_all", rules=chosen, limit=MOST)
+    rows = connection.all("left_out", rules=chosen, limit=MAX_ROWS + 1)
+    if len(rows) > MAX_ROWS:
+        rows = connection.all("left_out_in_all", rules=chosen, limit=MAX_ROWS)
     return [
         LeftOut(
             row["rule"],

@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.links import MOST_TRIES, life_ended, shorter
+from runflowd.core.links import MAX_TRIES, life_ended, shorter
 from runflowd.store.facts import fact
 from runflowd.store.followers import fail_followers
 from runflowd.store.items import move
@@ -52,7 +52,7 @@ def send_again(connection: Connection, batch: Batch, items: list[tuple[Item, str
     them before from being taken for them. One that went often enough fails, and so does one whose file has been
     replaced: nobody waits for its result. Raises `LeaseLost`.
     """
-    going = [(item, words) for item, words in items if item.resent < MOST_TRIES and item.current]
+    going = [(item, words) for item, words in items if item.resent < MAX_TRIES and item.current]
     for item, words in items:
         if (item, words) not in going:
             _fail(connection, batch, item, words, now)

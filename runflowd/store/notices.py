@@ -7,7 +7,17 @@ import uuid
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from runflowd.core.notices import CALM, LONGEST, MOST_TRIES, Kind, Message, Story, begun, ended, over_message
+from runflowd.core.notices import (
+    MAX_AGE,
+    MAX_TRIES,
+    RESOLVE_DELAY,
+    IncidentRecord,
+    Kind,
+    Message,
+    begun,
+    ended,
+    over_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -58,7 +68,7 @@ def begin_incident(connection: Connection, message: Message, audience: Audience,
 
 def end_incident(connection: Connection, scope: str, now: float) -> None:
     """The incident of a scope ended; whether for good, time will tell."""
-    connection.run("story_ended", scope=scope, until=now + CALM)
+    connection.run("story_ended", scope=scope, until=now + RESOLVE_DELAY)
 
 
 def close_stories(connection: Connection, audience: Audience, now: float) -> None:
@@ -69,7 +79,7 @@ def close_stories(connection: Connection, audience: Audience, now: float) -> Non
         for each in (*unsent, row):
             connection.run("drop_notice", id=each["id"])
         if ended(story, _codes(unsent)):
-            send(connection, over_message(row["scope"], story, row["at"], row["due_at"] - CALM), audience, now)
+            send(connection, over_message(row["scope"], story, row["at"], row["due_at"] - RESOLVE_DELAY), audience, now)
 
 
 def stories_are_over(connection: Connection, now: float) -> bool:
@@ -77,9 +87,9 @@ def stories_are_over(connection: Connection, now: float) -> bool:
     return bool(connection.all("stories_over", now=now))
 
 
-def _story(row: Row) -> Story:
+def _story(row: Row) -> IncidentRecord:
     body = json.loads(row["body"])
-    return Story(tuple(body["codes"]), body["count"])
+    return IncidentRecord(tuple(body["codes"]), body["count"])
 
 
 def _codes(rows: list[Row]) -> set[str]:
@@ -131,7 +141,7 @@ def delivered(connection: Connection, notice: Notice) -> None:
 def not_delivered(connection: Connection, notice: Notice, due_at: float, now: float) -> tuple[int, int]:
     """A try failed: repeat it at `due_at`. Gives how many messages were given up, and how many wait still."""
     connection.run("notice_failed", id=notice.id, due_at=due_at)
-    lost = connection.run("give_up_notices", channel=notice.channel, before=now - LONGEST, tries=MOST_TRIES)
+    lost = connection.run("give_up_notices", channel=notice.channel, before=now - MAX_AGE, tries=MAX_TRIES)
     row = connection.one("waiting_notices", channel=notice.channel)
     return lost, row["count"] if row else 0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runflowd.snapshot import from_text
+from runflowd.core.snapshot import from_text
 from runflowd.store.roots import roots_fact
 
 if TYPE_CHECKING:

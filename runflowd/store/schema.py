@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runflowd.errors import StoreError
-from runflowd.failpoints import reach
 from runflowd.store.connection import Damaged, Newer, connect
+from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection

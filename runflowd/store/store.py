@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_TICKETS = 64
+MAX_TICKETS = 64
 """Pieces of work in one commit."""
 
 
@@ -87,7 +87,7 @@ class Store:
         self._queue.append(ticket)
         async with self._turn:
             while not ticket.done:
-                gathered, self._queue = self._queue[:MOST_TICKETS], self._queue[MOST_TICKETS:]
+                gathered, self._queue = self._queue[:MAX_TICKETS], self._queue[MAX_TICKETS:]
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(self._commit, gathered)
         if ticket.error is not None:

@@ -5,10 +5,10 @@ and puts folders into a bounded set; the first hint wakes the event loop. Nothin
 upon: the sweep finds what the watcher misses. But most ills of a watcher are silent (a dead thread,
 a root made anew, the watch limit), so `audit` compares it with the facts each turn and rebuilds it.
 
-Roots on network file systems do not belong here: `runflowd.filesystems.wants_sweep` tells them.
+Roots on network file systems do not belong here: `runflowd.system.mounts.wants_sweep` tells them.
 """
 
-from runflowd.watch.ills import Ill, Trouble
+from runflowd.watch.problems import ProblemKind, WatchProblem
 from runflowd.watch.watcher import Watcher
 
-__all__ = ["Ill", "Trouble", "Watcher"]
+__all__ = ["ProblemKind", "WatchProblem", "Watcher"]

@@ -14,11 +14,11 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from runflowd.core.printable import printable
-from runflowd.dirty import Changes, Dirty
 from runflowd.files import root_identity
-from runflowd.filesystems import watches_used_up
-from runflowd.watch.ills import Ill, Trouble, instances_message, limit_message, overflow_message
-from runflowd.watch.observing import OVERFLOWS, WANTED, Handler, is_alive, started
+from runflowd.system.mounts import watches_used_up
+from runflowd.watch.dirty_set import Changes, Dirty
+from runflowd.watch.observer import OVERFLOWS, WANTED, Handler, is_alive, started
+from runflowd.watch.problems import ProblemKind, WatchProblem, instances_message, limit_message, overflow_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -62,7 +62,7 @@ class Watcher:
         self._tried: frozenset[str] = frozenset()
         self._ignore: frozenset[str] = frozenset()
         self._armed: dict[str, _Armed] = {}
-        self._troubles: dict[tuple[Ill, str], Trouble] = {}
+        self._troubles: dict[tuple[ProblemKind, str], WatchProblem] = {}
         self._overflows = 0
         self._overflows_told = 0
 
@@ -82,7 +82,7 @@ class Watcher:
         OVERFLOWS.detach(self._on_overflow)
 
     @property
-    def troubles(self) -> tuple[Trouble, ...]:
+    def troubles(self) -> tuple[WatchProblem, ...]:
         """What the last audit found, reported or not; for status pages."""
         return tuple(self._troubles.values())
 
@@ -138,7 +138,7 @@ class Watcher:
         """Run a blocking call on a thread of its own. Who is cancelled does not wait: a folder may never answer."""
         return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._thread)
 
-    async def audit(self) -> tuple[Trouble, ...]:
+    async def audit(self) -> tuple[WatchProblem, ...]:
         """Compare the watcher with the facts and mend it; return the troubles not reported before.
 
         What was mended comes up in `wait` as trees or everything. Cheap enough for each turn.
@@ -152,20 +152,20 @@ class Watcher:
 
     # What follows runs in worker threads, one at a time.
 
-    def _examine(self) -> list[Trouble]:
-        found: list[Trouble] = []
+    def _examine(self) -> list[WatchProblem]:
+        found: list[WatchProblem] = []
         if self._observer is not None and not is_alive(self._observer):
             self._stop()
-            found.append(Trouble(Ill.DIED, "", "the file watcher died and was started anew"))
+            found.append(WatchProblem(ProblemKind.DIED, "", "the file watcher died and was started anew"))
         found += self._check_roots()
         found += self._arm_all()
         found += self._check_limit(found)
         if self._overflows != self._overflows_told:
             self._overflows_told = self._overflows
-            found.append(Trouble(Ill.OVERFLOW, "", overflow_message()))
+            found.append(WatchProblem(ProblemKind.OVERFLOW, "", overflow_message()))
         return found
 
-    def _check_roots(self) -> list[Trouble]:
+    def _check_roots(self) -> list[WatchProblem]:
         """Disarm every root that is another folder than before, or whose thread has ended."""
         found = []
         for root, armed in list(self._armed.items()):
@@ -174,15 +174,15 @@ class Watcher:
                 self._disarm(root)
                 if identity is not None:
                     message = f"{printable(root)} is another folder than before; it is watched anew"
-                    found.append(Trouble(Ill.ROOT_REPLACED, root, message))
+                    found.append(WatchProblem(ProblemKind.ROOT_REPLACED, root, message))
             elif not self._has_live_emitter(armed.watch):
                 self._disarm(root)
         return found
 
-    def _check_limit(self, found: list[Trouble]) -> list[Trouble]:
-        if not self._armed or any(trouble.ill is Ill.WATCH_LIMIT for trouble in found):
+    def _check_limit(self, found: list[WatchProblem]) -> list[WatchProblem]:
+        if not self._armed or any(trouble.ill is ProblemKind.WATCH_LIMIT for trouble in found):
             return []
-        before = any(ill is Ill.WATCH_LIMIT for ill, _ in self._troubles)
+        before = any(ill is ProblemKind.WATCH_LIMIT for ill, _ in self._troubles)
         if watches_used_up():
             return [self._limit_trouble()]
         if before:  # Room again: folders left out then are covered only by starting over.
@@ -190,18 +190,18 @@ class Watcher:
             return self._arm_all()
         return []
 
-    def _arm_all(self) -> list[Trouble]:
+    def _arm_all(self) -> list[WatchProblem]:
         for root in self._armed.keys() - self._roots:
             self._disarm(root)
         missing = sorted(self._roots - self._armed.keys())
         return [trouble for root in missing if (trouble := self._arm(root)) is not None]
 
-    def _arm(self, root: str) -> Trouble | None:
+    def _arm(self, root: str) -> WatchProblem | None:
         """Begin watching a root; the trouble if that does not work."""
         identity = root_identity(root)
         if identity is None:
             message = f"{printable(root)} is not there (unmounted, or removed); its files wait until it is back"
-            return Trouble(Ill.ROOT_GONE, root, message)
+            return WatchProblem(ProblemKind.ROOT_GONE, root, message)
         # The library does not follow a symlink given as root, so it gets the real folder.
         handler = Handler(root, os.path.realpath(root), self._ignore, self._dirty, self._wake)
         try:
@@ -214,19 +214,19 @@ class Watcher:
         self._wake()
         return None
 
-    def _why_unwatched(self, root: str, error: Exception) -> Trouble:
+    def _why_unwatched(self, root: str, error: Exception) -> WatchProblem:
         code = error.errno if isinstance(error, OSError) else None
         if code == errno.ENOSPC:
             return self._limit_trouble()
         if code == errno.EMFILE:
-            return Trouble(Ill.INSTANCE_LIMIT, "", instances_message())
+            return WatchProblem(ProblemKind.INSTANCE_LIMIT, "", instances_message())
         message = f"{printable(root)} cannot be watched ({error}); it is swept instead"
-        return Trouble(Ill.UNWATCHED, root, message)
+        return WatchProblem(ProblemKind.UNWATCHED, root, message)
 
-    def _limit_trouble(self) -> Trouble:
+    def _limit_trouble(self) -> WatchProblem:
         """Counting folders takes a while, so it is done once per incident."""
-        known = self._troubles.get((Ill.WATCH_LIMIT, ""))
-        return known or Trouble(Ill.WATCH_LIMIT, "", limit_message(self._roots))
+        known = self._troubles.get((ProblemKind.WATCH_LIMIT, ""))
+        return known or WatchProblem(ProblemKind.WATCH_LIMIT, "", limit_message(self._roots))
 
     def _disarm(self, root: str) -> None:
         armed = self._armed.pop(root)

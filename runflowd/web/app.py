@@ -13,25 +13,25 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from runflowd import callbacks
+from runflowd.api import callback_signature
 from runflowd.core.printable import printable, scrubbed
-from runflowd.metrics import CONTENT_TYPE, Metrics, Reading
-from runflowd.status import as_json
-from runflowd.store.measures import bought_since, take_measures
-from runflowd.web.bodies import BodyRefused, read_body
-from runflowd.web.guard import Guard, same_origin, token_matches
+from runflowd.observability.metrics import CONTENT_TYPE, Metrics, Reading
+from runflowd.observability.status import as_json
+from runflowd.store.metrics_query import bought_since, take_measures
+from runflowd.web.body_limit import BodyRefused, read_body
+from runflowd.web.callback_endpoint import CallbackEndpoint
+from runflowd.web.callback_wakeups import CallbackPoller
+from runflowd.web.host_guard import HostGuard, same_origin, token_matches
 from runflowd.web.page import render, view
-from runflowd.web.receiver import Receiver
+from runflowd.web.page_state import midnight
 from runflowd.web.retrying import retry
-from runflowd.web.site import midnight
-from runflowd.web.waking import Waker
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from runflowd.store import Connection
-    from runflowd.store.measures import Measures
-    from runflowd.web.site import Site
+    from runflowd.store.metrics_query import Measures
+    from runflowd.web.page_state import PageState
 
 log = structlog.get_logger()
 
@@ -39,20 +39,20 @@ PAGE_OF_BOUGHT = 5000
 OVERLAP = 120.0
 """Seconds read twice: an item's end is dated before it is written."""
 
-MOST_FORM = 4096
+MAX_FORM_BYTES = 4096
 
 
 class Application:
     """The handlers, and what they count from the start of the daemon to its end."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: PageState) -> None:
         self._site = site
         self._metrics = Metrics()
         self._started = self._counted_until = site.context.clock.wall()
-        self.waker = Waker(site.context, self._metrics.count_callback, self._tell_overdue)
-        self._receiver = Receiver(site, self.waker, self._metrics.count_callback)
+        self.waker = CallbackPoller(site.context, self._metrics.count_callback, self._tell_overdue)
+        self._receiver = CallbackEndpoint(site, self.waker, self._metrics.count_callback)
 
-    def asgi(self, *, guarded: bool) -> Guard:
+    def asgi(self, *, guarded: bool) -> HostGuard:
         """The application for one listener. With `guarded`, only this machine's names are served."""
         routes = [
             Route("/", self.page, methods=["GET"]),
@@ -61,9 +61,9 @@ class Application:
             Route("/readyz", self.ready, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/retry", self.retry, methods=["POST"]),
-            Route(callbacks.PATH, self._receiver.receive, methods=["POST"]),
+            Route(callback_signature.PATH, self._receiver.receive, methods=["POST"]),
         ]
-        return Guard(Starlette(routes=routes), by_host=guarded)
+        return HostGuard(Starlette(routes=routes), by_host=guarded)
 
     async def run_beside(self) -> None:
         """Pass on what callbacks hint at."""
@@ -84,7 +84,7 @@ class Application:
 
     async def health(self, _: Request) -> Response:
         """GET /healthz: 200 while every stage turns."""
-        if self._site.lively():
+        if self._site.is_alive():
             return PlainTextResponse("ok\n")
         return PlainTextResponse("a stage does not turn any more\n", 503)
 
@@ -136,7 +136,7 @@ class Application:
     async def retry(self, request: Request) -> Response:
         """POST /retry: try one failed file again; only from a page of ours."""
         try:
-            form = parse_qs((await read_body(request, most=MOST_FORM, seconds=5.0)).decode("utf-8", "replace"))
+            form = parse_qs((await read_body(request, most=MAX_FORM_BYTES, seconds=5.0)).decode("utf-8", "replace"))
         except BodyRefused as refused:
             return PlainTextResponse(f"{refused}\n", refused.status, {"connection": "close"})
         if not same_origin(request.headers) or not token_matches(_field(form, "token"), self._site.token):

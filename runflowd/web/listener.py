@@ -12,7 +12,7 @@ import structlog
 from anyio import TASK_STATUS_IGNORED
 
 from runflowd.config.snapshot import Listen
-from runflowd.incidents import Trouble
+from runflowd.observability.incidents import IncidentReport
 from runflowd.web.address import AddressUnusable, adopt, bind
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from runflowd.config import Config
     from runflowd.web.address import Bound
     from runflowd.web.app import Application
-    from runflowd.web.serving import Serving
-    from runflowd.web.site import Site
+    from runflowd.web.page_state import PageState
+    from runflowd.web.uvicorn_runner import UvicornRunner
 
 log = structlog.get_logger()
 
-LOOK = 0.5
+CHECK_INTERVAL = 0.5
 """Seconds between two looks at the configuration in force."""
 
 _PASSED = Listen(socket="passed by systemd")
@@ -39,15 +39,15 @@ SCOPE = "web"
 """The scope of trouble with the listener; it pauses nothing."""
 
 
-class Listener:
+class ListenerManager:
     """Follows `web.listen`; `passed` are sockets from systemd, which then are the address."""
 
-    def __init__(self, site: Site, passed: Sequence[socket.socket] = ()) -> None:
+    def __init__(self, site: PageState, passed: Sequence[socket.socket] = ()) -> None:
         self._site = site
         self._passed = tuple(passed)
         self._config: Config | None = None
         self._application: Application | None = None
-        self._serving: Serving | None = None
+        self._serving: UvicornRunner | None = None
         self._listen: Listen | None = None
 
     def __repr__(self) -> str:
@@ -59,7 +59,7 @@ class Listener:
             await self._follow(group)
             task_status.started()
             while True:
-                await anyio.sleep(LOOK)
+                await anyio.sleep(CHECK_INTERVAL)
                 try:
                     await self._follow(group)
                 except AddressUnusable as trouble:
@@ -105,10 +105,10 @@ class Listener:
     async def _start(self, group: TaskGroup, wanted: Listen, bound: list[Bound]) -> None:
         # Imported here: without a listener the daemon has no use for templates and metrics.
         from runflowd.web.app import Application  # noqa: PLC0415
-        from runflowd.web.serving import Serving  # noqa: PLC0415
+        from runflowd.web.uvicorn_runner import UvicornRunner  # noqa: PLC0415
 
         self._application = self._application or Application(self._site)
-        self._serving = Serving(self._application, bound)
+        self._serving = UvicornRunner(self._application, bound)
         await group.start(self._serving.run)
         self._listen = wanted
         log.info("web listener open", action="web.open", listen=str(wanted))
@@ -116,4 +116,4 @@ class Listener:
     async def _report(self, trouble: AddressUnusable) -> None:
         still = f"; {self._listen} stays open" if self._serving else ""
         remedy = f"Correct `web.listen`{still}. It is tried again by itself"
-        await self._site.context.incidents.report(Trouble(SCOPE, "ADDRESS_UNUSABLE", str(trouble), remedy))
+        await self._site.context.incidents.report(IncidentReport(SCOPE, "ADDRESS_UNUSABLE", str(trouble), remedy))

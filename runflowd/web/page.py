@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from runflowd import __version__
 from runflowd.core.lifecycle import IN_FLIGHT, BatchState, ItemState
 from runflowd.core.remedies import remedy_for
-from runflowd.web.parts import BatchRow, Figure, Page, RuleRow, Segment, TroubleRow
-from runflowd.web.wording import age, money, number, plural, shown
+from runflowd.web.formatting import age, money, number, plural, shown
+from runflowd.web.view_models import BatchRow, Figure, Page, RuleRow, Segment, TroubleRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from runflowd.api.statistics import Pace
-    from runflowd.status import RuleStatus, Status
+    from runflowd.observability.status import RuleStatus, Status
     from runflowd.store.batches import Batch
     from runflowd.store.reports import Entry
 

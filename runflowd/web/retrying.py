@@ -8,7 +8,7 @@ from runflowd.store.items import item_from
 from runflowd.store.retries import ask_again
 
 if TYPE_CHECKING:
-    from runflowd.context import Context
+    from runflowd.pipeline.context import Context
     from runflowd.store import Connection
     from runflowd.store.items import Item
 

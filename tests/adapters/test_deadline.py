@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runflowd.deadline import NoAnswer, within
+from runflowd.system.deadline import NoAnswer, within
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 
 from runflowd.core.notices import (
-    CALM,
+    RESOLVE_DELAY,
+    IncidentRecord,
     Kind,
     Message,
-    Story,
     begun,
     budget_mark,
     ended,
@@ -23,18 +23,18 @@ from runflowd.core.notices import (
 @pytest.mark.parametrize(
     ("story", "code", "unsent", "quiet", "expected"),
     [
-        (None, "A", (), False, (Story(("A",), 1), True)),
-        (Story(("A",), 1), "A", (), True, (Story(("A",), 2), False)),
-        (Story(("A",), 1), "A", (), False, (Story(("A",), 1), False)),
-        (Story(("A",), 1), "A", ("A",), True, (Story(("A",), 2), False)),
-        (Story(("A",), 1), "B", (), False, (Story(("A", "B"), 1), True)),
-        (Story(("A",), 1), "B", ("A",), False, (Story(("B",), 1), True)),
-        (Story(("A", "B"), 3), "A", (), True, (Story(("A", "B"), 4), False)),
+        (None, "A", (), False, (IncidentRecord(("A",), 1), True)),
+        (IncidentRecord(("A",), 1), "A", (), True, (IncidentRecord(("A",), 2), False)),
+        (IncidentRecord(("A",), 1), "A", (), False, (IncidentRecord(("A",), 1), False)),
+        (IncidentRecord(("A",), 1), "A", ("A",), True, (IncidentRecord(("A",), 2), False)),
+        (IncidentRecord(("A",), 1), "B", (), False, (IncidentRecord(("A", "B"), 1), True)),
+        (IncidentRecord(("A",), 1), "B", ("A",), False, (IncidentRecord(("B",), 1), True)),
+        (IncidentRecord(("A", "B"), 3), "A", (), True, (IncidentRecord(("A", "B"), 4), False)),
     ],
     ids=["new", "back", "restated", "back-unsent", "another", "instead", "an-earlier-one"],
 )
 def test_an_incident_is_told_once_for_each_trouble(
-    story: Story | None, code: str, unsent: tuple[str, ...], quiet: bool, expected: tuple[Story, bool]
+    story: IncidentRecord | None, code: str, unsent: tuple[str, ...], quiet: bool, expected: tuple[IncidentRecord, bool]
 ) -> None:
     """What came back is counted; only a trouble that nobody heard of is told."""
     assert expected == begun(story, code, unsent, quiet=quiet)
@@ -46,12 +46,12 @@ def test_an_incident_is_told_once_for_each_trouble(
 )
 def test_only_what_was_told_is_told_as_over(codes: tuple[str, ...], unsent: tuple[str, ...], expected: bool) -> None:
     """Nobody hears of the end of what they never heard of."""
-    assert expected is ended(Story(codes), unsent)
+    assert expected is ended(IncidentRecord(codes), unsent)
 
 
 def test_the_end_says_how_long_and_how_often() -> None:
     """Once per incident, with a count."""
-    message = over_message("service", Story(("UNREACHABLE", "RATE_LIMITED"), 3), 1000.0, 1090.4)
+    message = over_message("service", IncidentRecord(("UNREACHABLE", "RATE_LIMITED"), 3), 1000.0, 1090.4)
 
     assert message.message == "service is well again after 1m30s (UNREACHABLE, RATE_LIMITED, 3 times)"
     assert message.count == 3
@@ -77,8 +77,8 @@ def test_a_budget_is_reached_once_a_day(spent: str, limit: str | None, day: str,
     [
         (None, 100.0, 100.0, True),
         ((100.0, 90.0), 90.0, 1e6, False),
-        ((100.0, 90.0), 95.0, 100.0 + CALM - 1, False),
-        ((100.0, 90.0), 95.0, 100.0 + CALM, True),
+        ((100.0, 90.0), 95.0, 100.0 + RESOLVE_DELAY - 1, False),
+        ((100.0, 90.0), 95.0, 100.0 + RESOLVE_DELAY, True),
         ((100.0, 90.0), 95.0, 50.0, True),
     ],
     ids=["first", "the-same", "too-soon", "later", "clock-set-back"],

@@ -18,7 +18,7 @@ from kept_state import unpack
 from operated_machine import API, KEY, Operated
 from page_blocks import PAGES, ROOT, Block, blocks, blocks_of, parsed, unknown_marks
 
-from runflowd.callbacks import PATH
+from runflowd.api.callback_signature import PATH
 from runflowd.commands.systemd import SYSTEM_FILES
 from runflowd.local.weights import WeightsError, locate
 

@@ -12,6 +12,13 @@ from page_blocks import Block, blocks
 
 from runflowd.config import load, load_override, schema, schema_text, stored_schema
 from runflowd.config.document import BatchSection, Document, MoveSection, RuleSection, SharedSection
+from runflowd.config.notify_section import (
+    BudgetSection,
+    FailuresSection,
+    HeartbeatSection,
+    NotifySection,
+    WebhookSection,
+)
 from runflowd.config.sections import (
     CallbacksSection,
     LimitsSection,
@@ -21,15 +28,8 @@ from runflowd.config.sections import (
     ServiceSection,
     WebSection,
 )
-from runflowd.config.telling import (
-    BudgetSection,
-    FailuresSection,
-    HeartbeatSection,
-    NotifySection,
-    WebhookSection,
-)
+from runflowd.config.yaml.source import load_text
 from runflowd.core.model import Rule
-from runflowd.yamlsource import load_text
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "configs/examples").glob("*.yaml")])

@@ -12,10 +12,10 @@ import click
 import pytest
 
 from runflowd.cli import COMMANDS, group
-from runflowd.commands.exits import Exit
+from runflowd.commands.exit_codes import Exit
 from runflowd.commands.man import command as man
+from runflowd.commands.man_format import Page, literal, prose
 from runflowd.commands.manual import EXITS, pages, walk
-from runflowd.commands.roff import Page, literal, prose
 from runflowd.config import schema
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")

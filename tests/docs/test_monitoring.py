@@ -9,10 +9,10 @@ import pytest
 from page_blocks import PAGES, Block, blocks
 
 from runflowd.api.statistics import Pace, Traffic
+from runflowd.config.yaml.source import load_text
 from runflowd.core.lifecycle import BatchState, ItemState
-from runflowd.metrics import Metrics, Reading
-from runflowd.store.measures import Measures
-from runflowd.yamlsource import load_text
+from runflowd.observability.metrics import Metrics, Reading
+from runflowd.store.metrics_query import Measures
 
 MADE = {"_bucket", "_sum", "_count", "_created"}
 """What a histogram makes of its name."""

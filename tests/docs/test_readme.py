@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runflowd.cli import COMMANDS
-from runflowd.commands.exits import Exit
+from runflowd.commands.exit_codes import Exit
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runflowd.places import control_sockets, user_state
+from runflowd.system.paths import control_sockets, user_state
 
 TESTS = Path(__file__).parents[1]
 

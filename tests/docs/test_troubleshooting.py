@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import runflowd
-from runflowd.commands.exits import Exit
+from runflowd.commands.exit_codes import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from daemon_process import picture
 
-from runflowd.failpoints import FAILPOINTS
+from runflowd.system.failpoints import FAILPOINTS
 
 if TYPE_CHECKING:
     from random import Random

@@ -21,7 +21,7 @@ from tests.soak.people import RULES, People
 if TYPE_CHECKING:
     import argparse
 
-CALM = 180.0
+RESOLVE_DELAY = 180.0
 """Seconds in which everything has to come to rest once the trouble is over."""
 
 
@@ -62,7 +62,7 @@ def _settle_in(installation: Installation, people: People) -> None:
     for rule in RULES:
         people.drop(rule)
     installation.start()
-    until(lambda: not problems(installation, people), "the first files have their results", CALM)
+    until(lambda: not problems(installation, people), "the first files have their results", RESOLVE_DELAY)
     installation.end()
 
 
@@ -90,7 +90,7 @@ def _round(installation: Installation, people: People, monkey: Monkey, actions: 
     people.mend()
     monkey.calm()
     try:
-        until(lambda: not problems(installation, people), "all books in order", CALM)
+        until(lambda: not problems(installation, people), "all books in order", RESOLVE_DELAY)
     except AssertionError:
         return [
             *problems(installation, people),

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import httpx
 from pictures import encoded, noise
 
-from runflowd.intake.first_sight import SEEN
+from runflowd.pipeline.intake.initial_import import SEEN
 from runflowd.store.renames import seen_fact
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 from virtual_clock import patient_clock
 
-from runflowd import failpoints
+from runflowd.system import failpoints
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

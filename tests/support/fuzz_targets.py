@@ -23,13 +23,13 @@ from local_service import BASE, JPEG, Inbox, InProcess
 from stage_rig import rule
 from starlette.responses import JSONResponse
 
-from runflowd import callbacks
-from runflowd.api import ApiError, Runflow, SecretKey, Service
+from runflowd.api import ApiError, Runflow, SecretKey, Service, callback_signature
 from runflowd.config import load, load_override
+from runflowd.config.yaml.source import load_bytes
 from runflowd.control import server
-from runflowd.control.desk import Desk, Outside
+from runflowd.control.command_context import CommandContext, Outside
 from runflowd.control.registry import REGISTRY
-from runflowd.core.imagetype import SNIFF_BYTES, Whole, check, describe, dimensions, sniff
+from runflowd.core.media.image_type import SNIFF_BYTES, Whole, check, describe, dimensions, sniff
 from runflowd.core.outputs import extract
 from runflowd.errors import ConfigError, Problem, RunflowdError
 from runflowd.local.app import LocalService
@@ -37,8 +37,7 @@ from runflowd.local.control import until_idle
 from runflowd.local.settings import LocalSettings
 from runflowd.store import open_store
 from runflowd.store.connection import connect
-from runflowd.web.receiver import MOST_BYTES
-from runflowd.yamlsource import load_bytes
+from runflowd.web.callback_endpoint import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -303,13 +302,13 @@ def image_corpus() -> list[bytes]:
 
 def read_callback(data: bytes) -> None:
     """Ids that a database takes, or none; whatever the signature looks like."""
-    assert len(data) <= MOST_BYTES
+    assert len(data) <= MAX_BYTES
     signature = data[:64].decode("latin-1")
-    if callbacks.well_formed(signature):
-        verification = callbacks.Verification(signature, ["whsec_one", "whsec_two"])
+    if callback_signature.well_formed(signature):
+        verification = callback_signature.Verification(signature, ["whsec_one", "whsec_two"])
         verification.update(data)
         assert not verification.holds()
-    hint = callbacks.read_hint(data)
+    hint = callback_signature.read_hint(data)
     if hint is not None:
         assert all(word.isprintable() and word.encode() is not None for word in (hint.batch, hint.run))
 
@@ -334,7 +333,7 @@ def read_command(data: bytes) -> None:
     for name, asked in REGISTRY.items():
         connection.raw.execute("BEGIN IMMEDIATE")
         try:
-            desk = Desk(connection, scratch() / "state.db", config, 1.8e9)
+            desk = CommandContext(connection, scratch() / "state.db", config, 1.8e9)
             found = asked.handler()(desk, parameters)
             JSONResponse(found.look() if isinstance(found, Outside) else found)
         except RunflowdError as refusal:

@@ -105,10 +105,10 @@ def keep(folder: Path, name: str, data: bytes) -> Path:
 def _bounds() -> Iterator[None]:
     """Let too much memory be a MemoryError, and too much time a `TookTooLongError`."""
 
-    def ring(*_: object) -> None:
+    def notify(*_: object) -> None:
         raise TookTooLongError
 
-    before, limits = signal.signal(signal.SIGPROF, ring), resource.getrlimit(resource.RLIMIT_AS)
+    before, limits = signal.signal(signal.SIGPROF, notify), resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, limits[1]))
     try:

@@ -29,8 +29,8 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is noticed within seconds."""
-    monkeypatch.setattr("runflowd.io_guard.SILENT_AFTER", 1.0)
-    monkeypatch.setattr("runflowd.conveyor.LONGEST_NAP", 0.1)
+    monkeypatch.setattr("runflowd.pipeline.io_guard.SILENT_AFTER", 1.0)
+    monkeypatch.setattr("runflowd.pipeline.worker_loop.MAX_IDLE", 0.1)
 
 
 @contextmanager

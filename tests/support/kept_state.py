@@ -94,9 +94,9 @@ async def _leave_some_open(rig: Rig) -> None:
         await rig.until(lambda states, path=path: states.get(path) is ItemState.SUBMITTED)  # type: ignore[misc]
     drop(rig, "slow", "follows.jpg", seed="slow running.jpg")
     lose = {"route": "POST /v1/models/*", "kind": "lose", "count": None}
-    deaf = {"route": "GET /v1/runs", "kind": "status", "status": 404, "count": None}
+    events_lost = {"route": "GET /v1/runs", "kind": "status", "status": 404, "count": None}
     dark = {"route": "GET /storage/*", "kind": "status", "status": 503, "count": None}
-    rig.switch(faults={"requests": [lose, deaf, dark], "runs": [stays]})
+    rig.switch(faults={"requests": [lose, events_lost, dark], "runs": [stays]})
     drop(rig, "doubt", "unanswered.jpg")
     drop(rig, "late", "ready.jpg", "ready-too.jpg")
     with anyio.fail_after(800):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from runflowd.core.imagetype import ImageType
+from runflowd.core.media.image_type import ImageType
 
 WIDTH, HEIGHT = 40, 30
 

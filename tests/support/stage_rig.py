@@ -21,28 +21,28 @@ from PIL import Image
 from runflowd.api.client import Runflow
 from runflowd.api.values import Limits as ApiLimits
 from runflowd.api.values import SecretKey, Service
-from runflowd.clock import Clock
+from runflowd.app.engine import Engine, run_stages
 from runflowd.config import Config, Limits
 from runflowd.config import LocalService as LocalWanted
 from runflowd.config import Service as ServiceWanted
-from runflowd.context import Context, Remote
-from runflowd.control.desk import Desk, Outside
+from runflowd.control.command_context import CommandContext, Outside
 from runflowd.control.registry import entry
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.model import BatchLimits, Rule
-from runflowd.deliver import Deliver
-from runflowd.dispatch import Dispatch
-from runflowd.engine import Engine, run_stages
-from runflowd.incidents import Incidents
-from runflowd.intake import Intake
 from runflowd.local.app import LocalService
 from runflowd.local.control import Switches, apply, ledger
 from runflowd.local.settings import LocalSettings
+from runflowd.observability.incidents import Incidents
+from runflowd.pipeline.context import Context, ServiceClient
+from runflowd.pipeline.deliver import Deliver
+from runflowd.pipeline.dispatch import Dispatch
+from runflowd.pipeline.intake import Intake
+from runflowd.pipeline.track import Track
 from runflowd.store import open_store
 from runflowd.store.batches import batch_from
 from runflowd.store.items import item_from
 from runflowd.store.leases import free_leases
-from runflowd.track import Track
+from runflowd.system.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -120,7 +120,7 @@ class Rig:
         config = Config((), "", ServiceWanted(local=LocalWanted()), tuple(context.rules.values()))
 
         def work(connection: Connection) -> dict[str, Any] | Outside:
-            desk = Desk(connection, context.store.path, config, context.clock.wall())
+            desk = CommandContext(connection, context.store.path, config, context.clock.wall())
             return entry(name).handler()(desk, parameters)
 
         found = await self.store.write(work)
@@ -205,7 +205,12 @@ async def running(
         chosen = rules or (rule(folder),)
         limits = Limits(free_space=0)
         context = Context(
-            store, clock, Incidents(store, clock), Remote("test", api), {each.name: each for each in chosen}, limits
+            store,
+            clock,
+            Incidents(store, clock),
+            ServiceClient("test", api),
+            {each.name: each for each in chosen},
+            limits,
         )
         engine = Engine(context, Intake(context), Dispatch(context), Track(context), Deliver(context))
         async with anyio.create_task_group() as group:

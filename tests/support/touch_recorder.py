@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from runflowd.cli import program
-from runflowd.io_guard import FolderIo
+from runflowd.pipeline.io_guard import FolderIo
 from runflowd.watch import Watcher
 
 if TYPE_CHECKING:

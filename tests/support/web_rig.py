@@ -14,23 +14,23 @@ import httpx
 from runflowd.api.client import Runflow
 from runflowd.api.values import SecretKey
 from runflowd.api.values import Service as ApiService
-from runflowd.clock import Clock
 from runflowd.config import Config
 from runflowd.config.snapshot import Callbacks, Listen, Service
-from runflowd.context import Context, Remote
 from runflowd.core.lifecycle import BatchState
 from runflowd.core.model import BatchLimits, Rule, Stat
-from runflowd.incidents import Incidents
+from runflowd.observability.incidents import Incidents
+from runflowd.pipeline.context import Context, ServiceClient
 from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, set_aside
 from runflowd.store.batches import batch_from, set_run, submit
 from runflowd.store.items import items_of_batch
 from runflowd.store.leases import Lease, claim_batches, release
 from runflowd.store.sealing import save_snapshot, seal
+from runflowd.system.clock import Clock
 from runflowd.web.address import bind
 from runflowd.web.app import Application
-from runflowd.web.serving import Serving
-from runflowd.web.site import STAGES, Site
+from runflowd.web.page_state import STAGES, PageState
+from runflowd.web.uvicorn_runner import UvicornRunner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,7 +82,7 @@ def told(**fields: Any) -> bytes:
 class Web:
     """A running listener, a client of it, and the rows behind it."""
 
-    site: Site
+    site: PageState
     http: httpx.AsyncClient
     port: int
 
@@ -113,7 +113,7 @@ class Web:
         """Wait until the batch is due; fail when it never is."""
         with anyio.fail_after(10):
             while await self.due_at(batch) != 0:
-                await self.context.bells.track.wait(0.02)
+                await self.context.stage_events.track.wait(0.02)
 
     async def metric(self, name: str, **labels: str) -> float | None:
         """One sample of the metrics page, as Prometheus' own parser reads it; None when it is not there."""
@@ -157,7 +157,9 @@ def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     }
 
 
-def _submitted(connection: Connection, site: Site, remote_id: str | None, runs: tuple[str, ...], due_at: float) -> str:
+def _submitted(
+    connection: Connection, site: PageState, remote_id: str | None, runs: tuple[str, ...], due_at: float
+) -> str:
     name = next(iter(site.context.rules))
     snapshot = save_snapshot(connection, name, "{}")
     for run in runs or (remote_id,):
@@ -176,7 +178,7 @@ def _submitted(connection: Connection, site: Site, remote_id: str | None, runs: 
 
 
 @asynccontextmanager
-async def site_over(folder: Path, config: Config | None = None) -> AsyncIterator[Site]:
+async def site_over(folder: Path, config: Config | None = None) -> AsyncIterator[PageState]:
     """A state file and what the web listener is given; all stages seem to turn."""
     found = config or config_over(folder)
     clock = Clock()
@@ -185,10 +187,10 @@ async def site_over(folder: Path, config: Config | None = None) -> AsyncIterator
         Runflow(ApiService("https://api.test", api_key=SecretKey("key"))) as api,
     ):
         rules = {each.name: each for each in found.rules}
-        context = Context(store, clock, Incidents(store, clock), Remote("test", api), rules)
+        context = Context(store, clock, Incidents(store, clock), ServiceClient("test", api), rules)
         for stage in STAGES:
-            context.beat(stage)
-        yield Site(context, lambda: found, lambda: True)
+            context.heartbeat(stage)
+        yield PageState(context, lambda: found, lambda: True)
 
 
 @asynccontextmanager
@@ -197,7 +199,7 @@ async def web(folder: Path, *, config: Config | None = None, listen: Listen | No
     async with site_over(folder, config) as site, anyio.create_task_group() as group:
         bound = bind(listen or Listen("127.0.0.1", 0))
         port = 0 if listen and listen.socket else bound.socket.getsockname()[1]
-        await group.start(Serving(Application(site), [bound]).run)
+        await group.start(UvicornRunner(Application(site), [bound]).run)
         transport = httpx.AsyncHTTPTransport(uds=listen.socket if listen and listen.socket else None)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
             yield Web(site, http, port)

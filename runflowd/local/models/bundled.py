@@ -21,7 +21,7 @@ ZIP = InputSpec("zip_url", "file", required=True, description="A zip archive wit
 IMAGE = InputSpec("file_image", "string", required=True, description="The photo's name inside the archive.")
 REFERENCE = InputSpec("file_reference", "string", description="The reference's name inside the archive.")
 
-MOST_BYTES = 52_428_800
+MAX_BYTES = 52_428_800
 """Largest file taken out of an archive, which may be packed to a thousandth of it."""
 
 
@@ -46,8 +46,8 @@ def _taken(archive: bytes, name: str) -> bytes:
     """One file of an archive. Raises ModelFailure."""
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            if opened.getinfo(name).file_size > MOST_BYTES:
-                raise ModelFailure("INPUT_VALIDATION_FAILED", f"{name!r} is larger than {MOST_BYTES} bytes.")
+            if opened.getinfo(name).file_size > MAX_BYTES:
+                raise ModelFailure("INPUT_VALIDATION_FAILED", f"{name!r} is larger than {MAX_BYTES} bytes.")
             return opened.read(name)
     except KeyError:
         raise ModelFailure("INPUT_VALIDATION_FAILED", f"There is no {name!r} in the archive.") from None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-LONGEST = 4096
+MAX_SIDE = 4096
 """Drawn scenes are no larger than this on a side."""
 
 NOTABLE_ENLARGEMENT = 1.25
@@ -43,7 +43,7 @@ def colour_background(values: Mapping[str, Json], images: Mapping[str, bytes], w
 def replace_background(values: Mapping[str, Json], images: Mapping[str, bytes], weights: Path | None) -> Result:
     """The product in the scene that the prompt describes, in the photo's size."""
     reading = read_prompt(_prompt(values))
-    cutout = cut_out(reduced(read_photo(images), LONGEST), weights)
+    cutout = cut_out(reduced(read_photo(images), MAX_SIDE), weights)
     width, height = cutout.alpha.size
     product = placed(cutout, width, height)
     return Result((jpeg(compose(product, width, height, reading.scene)),), (*reading.notes(), *cutout.notes))

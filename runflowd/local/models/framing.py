@@ -8,7 +8,7 @@ from PIL import Image, ImageFilter
 
 from runflowd.local.models.contract import Json, ModelFailure, Result
 from runflowd.local.models.cutout import Cutout, cut_out
-from runflowd.local.models.cutting import LONGEST, enlargement
+from runflowd.local.models.cutting import MAX_SIDE, enlargement
 from runflowd.local.models.decoding import read_photo
 from runflowd.local.models.extension import Margins, extend
 from runflowd.local.models.formats import canvas_size, proportion
@@ -73,15 +73,15 @@ def upscale(values: Mapping[str, Json], images: Mapping[str, bytes], weights: Pa
 def _outpainted(photo: Photo, window: Window, weights: Path | None) -> Result:
     """The window's picture, reduced to LONGEST; memory is saved by reducing the photo first."""
     if not window.margins(photo.colours.size):
-        photo = reduced(photo, LONGEST)
+        photo = reduced(photo, MAX_SIDE)
         return Result((jpeg(photo.colours),), (*photo.notes, "Nothing was to be added."))
-    factor = min(1.0, LONGEST / max(window.width, window.height))
+    factor = min(1.0, MAX_SIDE / max(window.width, window.height))
     notes: tuple[str, ...] = ()
     if factor < 1:
         smaller = (max(1, int(photo.colours.width * factor)), max(1, int(photo.colours.height * factor)))
         photo = Photo(photo.colours.resize(smaller, Image.Resampling.LANCZOS), None, photo.notes)
         window = window.scaled(factor)
-        notes = (f"Reduced to {factor:.0%}, so that no side is above {LONGEST} pixels.",)
+        notes = (f"Reduced to {factor:.0%}, so that no side is above {MAX_SIDE} pixels.",)
     cutout, found = _product(photo, weights)
     return Result((jpeg(_framed(photo.colours, cutout, window)),), (*found, *notes))
 

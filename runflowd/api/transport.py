@@ -1,0 +1,220 @@
+"""One request, one answer: deadlines, bounded bodies, foreign exceptions mapped once.
+
+This talks to httpx transports directly instead of through `httpx.AsyncClient`: no redirects, cookies,
+netrc logins or logging of full URLs exist at this level, so none of them can be switched on by
+mistake, and a request costs about a third less.
+"""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx
+
+from runflowd.api.addresses import Refused
+from runflowd.api.errors import Place, Scope, Transient, Unsafe
+from runflowd.api.statistics import Counters
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from runflowd.api.values import Limits
+
+# OSError and UnicodeError: what the resolver and TLS let through beside httpx's own tree.
+FOREIGN = (
+    httpx.HTTPError,
+    httpx.StreamError,
+    OSError,
+    UnicodeError,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+)
+# Raised before the first byte of the request could have left.
+_UNSENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+_MACHINE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
+
+
+class TooLarge(Exception):
+    """A body outgrew its bound of `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the answer exceeds {limit} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response with its whole, bounded body."""
+
+    response: httpx.Response
+    body: bytes
+
+
+class Request:
+    """One running exchange: what it is for, where, and its deadline, which may still be moved."""
+
+    def __init__(self, place: Place, route: str, scope: Scope, deadline: anyio.CancelScope) -> None:
+        self.place = place
+        self.route = route
+        self.scope = scope
+        self.deadline = deadline
+        self.status = 0
+        self.repeatable = True
+        """Whether a failure leaves no doubt: false while a create call may have been acted upon."""
+
+    def unheard(self, error: BaseException) -> Transient:
+        """Return the exception for an exchange that ended without a usable answer."""
+        return Transient(
+            self.place,
+            code=type(error).__name__,
+            message=_words(error),
+            scope=Scope.MACHINE if isinstance(error, _MACHINE) else self.scope,
+            ambiguous=not (self.repeatable or isinstance(error, _UNSENT)),
+        )
+
+    def late(self) -> Transient:
+        """Return the exception for an exchange that outlived its deadline."""
+        return Transient(
+            self.place,
+            code="DEADLINE",
+            message="it took longer than allowed in total",
+            scope=self.scope,
+            ambiguous=not self.repeatable,
+        )
+
+    def refused(self, reason: object, *, code: str = "ADDRESS") -> Unsafe:
+        """Return the exception for something that this side will not touch."""
+        return Unsafe(self.place, code=code, message=f"refused: {reason}", scope=self.scope)
+
+
+class Transport:
+    """Sends requests over transports that others own, and counts them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.counters = Counters()
+        self._pace = {
+            "connect": limits.connect,
+            "read": limits.idle,
+            "write": limits.idle,
+            "pool": limits.transfer,
+        }
+
+    def extensions(self) -> dict[str, object]:
+        """Return fresh httpx request extensions that hold the timeouts of single steps."""
+        return {"timeout": self._pace}
+
+    @asynccontextmanager
+    async def exchange(self, place: Place, route: str, *, seconds: float, scope: Scope) -> AsyncGenerator[Request]:
+        """Run one exchange under a total deadline, counted, with its failures mapped."""
+        started = anyio.current_time()
+        self.counters.start()
+        deadline = anyio.CancelScope(deadline=started + seconds)
+        running = Request(place, route, scope, deadline)
+        try:
+            with deadline:
+                yield running
+        finally:
+            self.counters.end(route, running.status, anyio.current_time() - started)
+        if deadline.cancelled_caught:
+            raise running.late()
+
+    async def answer(
+        self, running: Request, transport: httpx.AsyncBaseTransport, request: httpx.Request, limit: int
+    ) -> Answer:
+        """Send `request` and read the whole answer, at most `limit` bytes. Raises `ApiError`."""
+        try:
+            response = await transport.handle_async_request(request)
+            running.status = response.status_code
+            try:
+                body = await self.read(response, limit)
+            finally:
+                await response.aclose()
+        except Refused as reason:
+            raise running.refused(reason) from None
+        except TooLarge as error:
+            # What was bought with this request exists, however long the receipt.
+            if not running.repeatable:
+                raise running.unheard(error) from None
+            raise running.refused(error, code="TOO_LARGE") from None
+        except FOREIGN as error:
+            raise running.unheard(error) from error
+        return Answer(response, body)
+
+    async def read(self, response: httpx.Response, limit: int) -> bytes:
+        """Read a body of at most `limit` bytes. Raises `TooLarge`."""
+        async with aclosing(self.chunks(response, limit)) as chunks:
+            parts = [chunk async for chunk in chunks]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def chunks(self, response: httpx.Response, limit: int) -> AsyncGenerator[bytes]:
+        """Give the body piece by piece, uncompressed, at most `limit` bytes. Raises `TooLarge`."""
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        inflate = _inflater(response.headers.get("content-encoding", ""))
+        size = 0
+        source = aiter(response.stream)
+        async for chunk in source:
+            self.counters.received(len(chunk))
+            plain = inflate(chunk, limit - size + 1) if inflate else chunk
+            size += len(plain)
+            if size > limit:
+                await _abandon(response, source)
+                raise TooLarge(limit)
+            try:
+                yield plain
+            except GeneratorExit:
+                await _abandon(response, source)
+                raise
+
+
+def _words(error: BaseException) -> str:
+    """What an exception says, else what the one behind it says: of TLS some backends only pass on that it broke."""
+    told: BaseException | None = error
+    while told is not None and not str(told):
+        told = told.__cause__ or told.__context__
+    return str(told or "the connection failed")
+
+
+async def _abandon(response: httpx.Response, source: AsyncIterator[bytes]) -> None:
+    """Close the connection, then let the generators below run out on it.
+
+    A generator left half-way is finalized by the garbage collector at a time of its own choosing.
+    """
+    await response.aclose()
+    try:
+        async for _ in source:
+            pass
+    except FOREIGN:
+        pass
+
+
+class _Inflate:
+    """Undoes gzip or deflate that was sent although we ask for neither, never beyond a bound."""
+
+    def __init__(self) -> None:
+        self._engine = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+
+    def __call__(self, chunk: bytes, limit: int) -> bytes:
+        try:
+            return self._engine.decompress(chunk, max(limit, 1))
+        except zlib.error as error:
+            raise httpx.DecodingError(str(error)) from error
+
+
+def _inflater(encoding: str) -> _Inflate | None:
+    coding = encoding.strip().lower()
+    if coding in ("", "identity"):
+        return None
+    if coding in ("gzip", "x-gzip", "deflate"):
+        return _Inflate()
+    raise httpx.DecodingError("a content encoding that was not asked for")

@@ -1,0 +1,1 @@
+"""Composes the program: engine, daemon, one-shot run, reload. Nothing else does."""

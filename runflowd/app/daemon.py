@@ -1,0 +1,99 @@
+"""`runflowd run`: the engine as a service, with signals, notifications to systemd, and live reload."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from runflowd.app.engine import open_engine, run_stages
+from runflowd.app.reload import Reloading
+from runflowd.app.service_factory import with_callbacks
+from runflowd.control.server import Control, serve_control
+from runflowd.notify import NotificationSender
+from runflowd.store.items import in_flight
+from runflowd.system.systemd import Notifier, passed_sockets, watchdog_interval
+from runflowd.web.listener import ListenerManager
+from runflowd.web.page_state import PageState, WatchHealth
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anyio.abc import TaskGroup
+
+    from runflowd.app.engine import Engine
+    from runflowd.config import Config
+
+log = structlog.get_logger()
+
+GRACE = 25.0
+"""Seconds that uploads and downloads in hand get after SIGTERM. Batches in flight need none: they are rows."""
+
+
+async def run_daemon(config: Config, source: Path) -> None:
+    """Run until SIGTERM or SIGINT. Raises what `open_engine` raises, and `AddressUnusable` of the web listener."""
+    notifier = Notifier()
+    async with open_engine(config) as engine, anyio.create_task_group() as group:
+        reloading = Reloading(engine.context, source, config, notifier)
+        site = _site(engine, reloading)
+        engine.context.remote = with_callbacks(engine.context.remote, config)
+        engine.context.incidents.notify = config.notify
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            # Before the stages: whoever is told of an address in use has bought nothing yet.
+            await group.start(ListenerManager(site, passed_sockets().get("web", ())).run)
+            await group.start(serve_control, Control(engine.context, source, reloading), source)
+            group.start_soon(_serve, engine, group)
+            group.start_soon(reloading.run)
+            group.start_soon(_report, engine, reloading, notifier)
+            group.start_soon(NotificationSender(engine.context, site.is_alive).run)
+            notifier.ready(f"{len(config.rules)} rules")
+            log.info("ready", action="daemon.ready", rules=len(config.rules), service=engine.context.remote.name)
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    await reloading.now()
+                    continue
+                break
+            notifier.stopping("finishing what is in hand")
+            log.info("stopping", action="daemon.stopping", grace=GRACE)
+            site.stopping = True
+            engine.stop()
+            await _wait_for_end(engine, group)
+
+
+def _site(engine: Engine, reloading: Reloading) -> PageState:
+    """What the web listener shows."""
+
+    def watch() -> WatchHealth:
+        watcher, missed = engine.intake.watcher, engine.intake.missed
+        return WatchHealth(watcher.overflows, len(watcher.troubles), missed) if watcher else WatchHealth()
+
+    clock = engine.context.clock
+    return PageState(engine.context, lambda: reloading.config, lambda: engine.is_alive(clock.now()), watch)
+
+
+async def _wait_for_end(engine: Engine, group: TaskGroup) -> None:
+    """The stages cancel the group when the last job is finished; after the grace time they are cut off."""
+    with anyio.move_on_after(GRACE):
+        await anyio.sleep_forever()
+    group.cancel_scope.cancel()
+    engine.let_go()
+
+
+async def _serve(engine: Engine, group: TaskGroup) -> None:
+    await run_stages(engine)
+    group.cancel_scope.cancel()
+
+
+async def _report(engine: Engine, reloading: Reloading, notifier: Notifier) -> None:
+    """Tell systemd how things are, and that every stage still turns."""
+    interval = watchdog_interval()
+    pause = min(interval or 10.0, 10.0)
+    while True:
+        await anyio.sleep(pause)
+        if engine.is_alive(engine.context.clock.now()):
+            notifier.alive()
+        if notifier.active:
+            count = await engine.context.store.read(in_flight)
+            notifier.status(reloading.headline or f"{len(engine.context.rules)} rules, {count} in flight")

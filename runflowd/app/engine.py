@@ -1,0 +1,149 @@
+"""The composition root: store, service and stages, opened in order and closed in reverse.
+
+`run` and `sync` are the same engine; they differ in when they stop.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from runflowd import files
+from runflowd.app.service_factory import open_remote
+from runflowd.errors import StoreError
+from runflowd.observability.incidents import Incidents
+from runflowd.pipeline.context import MAX_IDLE, Context
+from runflowd.pipeline.deliver import Deliver
+from runflowd.pipeline.dispatch import Dispatch
+from runflowd.pipeline.folder_ownership import mark_outputs
+from runflowd.pipeline.intake import Intake
+from runflowd.pipeline.track import Track
+from runflowd.store import open_store
+from runflowd.store.configuration import configuration_of, ensure_own, take_state
+from runflowd.store.due_updates import wake_all
+from runflowd.store.leases import Lease, free_leases, renew_leases
+from runflowd.system.clock import Clock
+from runflowd.system.paths import state_path
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from runflowd.config import Config
+    from runflowd.core.model import Rule
+    from runflowd.store import Store
+
+log = structlog.get_logger()
+
+LEASE_RENEWAL = 20.0
+"""Seconds; a third of a lease."""
+
+GAP = 60.0
+"""Seconds that the wall clock may run ahead of the monotonic one before everything is looked at anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The running parts."""
+
+    context: Context
+    intake: Intake
+    dispatch: Dispatch
+    track: Track
+    deliver: Deliver
+
+    def stop(self) -> None:
+        """Take nothing more in and claim nothing more; what is in hand is finished."""
+        self.intake.stop()
+        for stage in (self.dispatch, self.track, self.deliver):
+            stage.conveyor.stop()
+
+    def let_go(self) -> None:
+        """Wait for no folder any more that does not answer, whatever was asked of it; the process ends now."""
+        self.context.io.let_go()
+
+    def is_alive(self, now: float) -> bool:
+        """Whether every stage turned its loop lately; `now` is monotonic seconds."""
+        beats = self.context.beats
+        return all(now - beats.get(stage, now) < 4 * MAX_IDLE for stage in ("intake", "dispatch", "track", "deliver"))
+
+
+@asynccontextmanager
+async def open_engine(config: Config, clock: Clock | None = None) -> AsyncIterator[Engine]:
+    """Open the state, recover what a crash left, and make the stages ready; nothing runs yet.
+
+    Raises `StoreError` when the state file cannot be used or is another's, `CredentialError` without an API key.
+    """
+    clock = clock or Clock()
+    path = state_path(config)
+    async with open_store(path) as store:
+        await _take_state(store, config.source)
+        living = {store.owner}  # the lock on the state file, which `open_store` holds, proves that nobody else lives
+        await store.write(partial(free_leases, living=living))
+        incidents = Incidents(store, clock)
+        await incidents.forget_left(living)
+        async with open_remote(config, path) as remote:
+            context = Context(store, clock, incidents, remote, by_name(config), config.limits_in_force)
+            context.places = config.places
+            yield Engine(context, Intake(context), Dispatch(context), Track(context), Deliver(context))
+
+
+async def _take_state(store: Store, source: str) -> None:
+    """See that the state file is of this configuration, or make it so. Raises `OtherConfiguration`."""
+    before = await store.read(configuration_of)
+    if not source or before == source:
+        return
+    await store.read(lambda connection: ensure_own(connection, store.path, source))
+    await store.write(lambda connection: take_state(connection, source))
+    if before:
+        log.warning("the configuration has moved", action="config.moved", before=before, now=source)
+
+
+def by_name(config: Config) -> dict[str, Rule]:
+    """The rules of a configuration as the stages look them up."""
+    return {rule.name: rule for rule in config.rules}
+
+
+async def run_stages(engine: Engine, *, watch: bool = True) -> None:
+    """Run all stages until `Engine.stop`; returns when the last job in hand is finished."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_upkeep, engine)
+        group.start_soon(mark_outputs, engine.context)
+        for rule in engine.context.rules.values():
+            group.start_soon(_clean_up, engine.context, rule)
+        async with anyio.create_task_group() as stages:
+            stages.start_soon(lambda: engine.intake.run(watch=watch))
+            for stage in (engine.dispatch, engine.track, engine.deliver):
+                stages.start_soon(stage.conveyor.run)
+        group.cancel_scope.cancel()
+
+
+async def _clean_up(context: Context, rule: Rule) -> None:
+    """Put right what a run that was killed left in an output folder."""
+    cleared = await context.io.written(rule).write(files.clear_up, rule.output)
+    if cleared:
+        log.info("removed temporary files", action="start.cleaned", rule=rule.name, count=cleared)
+
+
+async def _upkeep(engine: Engine) -> None:
+    """Keep leases alive, and look at everything after the machine slept."""
+    context = engine.context
+    wall, monotonic = context.clock.wall(), context.clock.now()
+    while True:
+        await anyio.sleep(LEASE_RENEWAL)
+        slept = (context.clock.wall() - wall) - (context.clock.now() - monotonic)
+        wall, monotonic = context.clock.wall(), context.clock.now()
+        try:
+            lease = Lease(context.store.owner, wall)
+            await context.store.write(partial(renew_leases, lease=lease))
+            if abs(slept) > GAP:
+                log.warning("the clock jumped", action="clock.jumped", seconds=round(slept))
+                await context.store.write(wake_all)
+                context.stage_events.notify_all()
+        except StoreError as trouble:
+            context.log_throttle.error(str(trouble), action="store.failed", stage="upkeep")
+        context.log_throttle.tell_overdue()

@@ -1,0 +1,177 @@
+"""Live reload: the YAML changed, so load it whole; swap everything, or keep everything and say why.
+
+The folder of the configuration is watched, since editors and secret mounts replace files by rename;
+what decides is the content, looked at every `CHECK_INTERVAL` seconds whether or not a hint came.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from runflowd.config import CredentialError, load
+from runflowd.errors import ConfigError
+from runflowd.observability.incidents import IncidentReport
+from runflowd.store.due_updates import wake_all
+from runflowd.watch import Watcher
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runflowd.config import Config
+    from runflowd.pipeline.context import Context
+    from runflowd.system.systemd import Notifier
+
+log = structlog.get_logger()
+
+CHECK_INTERVAL = 1.0
+"""Seconds between two looks at the files, in case no event came."""
+
+SCOPE = "config"
+RESTART_SCOPE = "restart"
+
+FIXED = ("service", "state", "log", "limits")
+"""The parts of a configuration that are built into the daemon when it starts."""
+
+
+class Reloading:
+    """Keeps the running configuration in step with the files.
+
+    `taken_at` (epoch seconds) is when the one in force was taken; `problems` are those of a refused edit,
+    one `file:line:column: path: message` each, empty while the files are good.
+    """
+
+    def __init__(self, context: Context, source: Path, config: Config, notifier: Notifier) -> None:
+        self._context = context
+        self._source = source
+        self._begun = self._config = config
+        self._notifier = notifier
+        self._refused = ""
+        self._turn = anyio.Lock()
+        self.taken_at = context.clock.wall()
+        self.problems: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """What `systemctl status` must say as long as it is so; empty when the files are good and in force."""
+        if self.problems:
+            return f"configuration refused, the last good one is in force: {self.problems[0]}"
+        if changed := self._waiting_for_restart():
+            return f"{changed} changed; that needs a restart"
+        return ""
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._config
+
+    async def run(self) -> None:
+        """Follow the files until cancelled."""
+        folder = self._source if self._source.is_dir() else self._source.parent
+        async with Watcher(limit=64, deep=False) as watcher:
+            await watcher.set_roots([str(folder)])
+            marks: tuple[tuple[str, int, int, int], ...] | None = None  # an edit may have come since the start read it
+            while True:
+                await watcher.wait(CHECK_INTERVAL)
+                found = await anyio.to_thread.run_sync(_marks, self._source)
+                if found != marks:
+                    marks = found
+                    await self._take(announce=False)
+                if any(trouble.code == "UNAUTHORIZED" for trouble in self._context.incidents.snapshot()):
+                    await self._try_key()
+
+    async def now(self) -> None:
+        """Reload because somebody asked (SIGHUP), and retry every paused scope at once."""
+        self._notifier.reloading()
+        try:
+            await anyio.to_thread.run_sync(self._context.remote.reload_key)
+        except CredentialError as trouble:
+            log.warning(str(trouble), action="key.unreadable")
+        await self._resume()
+        self._refused = ""
+        await self._take(announce=True)
+        self._notifier.ready()
+
+    async def _resume(self) -> None:
+        """Let everything that is paused be tried again at once."""
+        self._context.remote.api.reopen()
+        await self._context.incidents.forget_all()
+        await self._context.store.write(wake_all)
+        self._context.stage_events.notify_all()
+
+    async def _try_key(self) -> None:
+        """The key was refused: once another one lies in its place, that is tried at once."""
+        with suppress(CredentialError):
+            if await anyio.to_thread.run_sync(self._context.remote.reload_key):
+                log.info("the API key changed", action="key.changed")
+                await self._resume()
+
+    async def _take(self, *, announce: bool) -> None:
+        async with self._turn:
+            try:
+                config = await anyio.to_thread.run_sync(load, self._source)
+            except ConfigError as error:
+                await self._refuse(error)
+                return
+            await self._context.incidents.over(SCOPE)
+            self._refused, self.problems = "", ()
+            if config.digest == self._config.digest and not announce:
+                return
+            self._apply(config)
+            await self._tell_of_restart()
+
+    async def _tell_of_restart(self) -> None:
+        """Say which changes wait for a restart, each set of them once; nothing when they were taken back."""
+        if not (changed := self._waiting_for_restart()):
+            await self._context.incidents.over(RESTART_SCOPE)
+            return
+        sentence = f"{changed} changed; that needs a restart, the rules are in force already"
+        await self._context.incidents.restate(
+            IncidentReport(
+                RESTART_SCOPE, "RESTART_NEEDED", sentence, "Restart runflowd when it suits; nothing is lost by it"
+            )
+        )
+
+    def _waiting_for_restart(self) -> str:
+        changed = [name for name in FIXED if getattr(self._config, name) != getattr(self._begun, name)]
+        return ", ".join(f"`{name}`" for name in changed)
+
+    def _apply(self, config: Config) -> None:
+        """Swap the snapshot. Nothing waits for work in flight: that keeps the rules it was sealed with."""
+        self._config = config
+        self.taken_at = self._context.clock.wall()
+        self._context.rules = {rule.name: rule for rule in config.rules}
+        self._context.places = config.places
+        self._context.incidents.notify = config.notify
+        self._context.stage_events.notify_all()
+        names = ", ".join(sorted(self._context.rules))
+        for warning in config.warnings:
+            log.warning(str(warning), action="config.warning")
+        log.info("configuration taken", action="config.taken", rules=names, digest=config.digest[:12])
+
+    async def _refuse(self, error: ConfigError) -> None:
+        if str(error) == self._refused:
+            return
+        self._refused, self.problems = str(error), tuple(str(problem) for problem in error.problems)
+        for problem in error.problems:
+            log.error(str(problem), action="config.refused")
+        self._notifier.status(self.headline)
+        remedy = "Correct the file; the last good configuration is in force"
+        await self._context.incidents.restate(IncidentReport(SCOPE, "CONFIG_REFUSED", str(error.problems[0]), remedy))
+
+
+def _marks(source: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """What tells a change of any configuration file: name, inode, size and time of each."""
+    files = sorted(source.glob("*.yaml")) if source.is_dir() else [source]
+    found: list[tuple[str, int, int, int]] = []
+    for file in files:
+        try:
+            stat = file.stat()
+        except OSError:
+            continue
+        found.append((file.name, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(found)

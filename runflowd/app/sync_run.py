@@ -1,0 +1,127 @@
+"""`runflowd sync`: everything pending, once; then it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from runflowd.app.engine import open_engine, run_stages
+from runflowd.core.lifecycle import IN_FLIGHT, ItemState
+from runflowd.observability.incidents import CREDIT, SERVICE, IncidentReport, watch_scope
+from runflowd.pipeline.io_guard import Role
+from runflowd.store.pauses import EVERY_RULE, Pause, pauses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runflowd.app.engine import Engine
+    from runflowd.config import Config
+    from runflowd.store import Connection
+
+PAUSE = "pause:"
+"""The scope of a rule that a person paused; alone, that of all rules."""
+
+CHECK_INTERVAL = 0.1
+"""Seconds between two looks at how far things are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many items of each rule are in each state, how many files wait for rest, and what is wrong."""
+
+    counts: dict[str, dict[ItemState, int]]
+    settling: int
+    troubles: tuple[IncidentReport, ...]
+
+    def total(self, *states: ItemState) -> int:
+        """Items of all rules in the given states."""
+        return sum(count for counts in self.counts.values() for state, count in counts.items() if state in states)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a one-shot run ended. Items that were finished before it are not counted."""
+
+    progress: Progress
+    blocked: bool
+
+
+async def run_once(config: Config, show: Callable[[Progress], None]) -> Outcome:
+    """Process everything pending and return. `blocked` when an incident kept some of it from being done."""
+    async with open_engine(config) as engine, anyio.create_task_group() as group:
+        outcome: list[Outcome] = []
+
+        async def follow() -> None:
+            outcome.append(await _follow(engine, show))
+            engine.stop()
+            if engine.context.io.silent(Role.WRITTEN):
+                group.cancel_scope.cancel()  # what is in hand waits for a folder that does not answer
+                engine.let_go()
+
+        group.start_soon(follow)
+        await run_stages(engine, watch=False)
+        group.cancel_scope.cancel()
+    return outcome[0]
+
+
+async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
+    while True:
+        await anyio.sleep(CHECK_INTERVAL)
+        idle_before = engine.intake.idle
+        progress, unnoted = await look(engine)
+        show(progress)
+        held = _held(progress)
+        if idle_before and engine.intake.idle and (held or not (progress.total(*IN_FLIGHT) or unnoted)):
+            return Outcome(progress, held and progress.total(*IN_FLIGHT) > 0)
+
+
+_FOR_A_PERSON = frozenset(
+    {"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "RULE_REFUSED", "OUTPUT_UNUSABLE", "PAUSED"}
+    | {"WATCH_SILENT", "OUTPUT_SILENT"}
+)
+"""Incidents that only a person can end."""
+
+_UNSENT = frozenset({ItemState.READY, ItemState.FOLLOWING, ItemState.BATCHED})
+
+
+def _held(progress: Progress) -> bool:
+    """Whether all that is still in flight waits for a person: a key, credit, a disk, a rule.
+
+    What a held rule or an empty account does not cover is waited for.
+    """
+    scopes = {trouble.scope for trouble in progress.troubles if trouble.code in _FOR_A_PERSON}
+    if not scopes or SERVICE in scopes:
+        return bool(scopes)
+    unsent = {rule for rule in progress.counts if scopes & {CREDIT, f"{PAUSE}{rule}", PAUSE, watch_scope(rule)}}
+    rules = {
+        scope.partition(":")[2] for scope in scopes if not scope.startswith((PAUSE, watch_scope(""))) and ":" in scope
+    }
+    return all(
+        not count or state not in IN_FLIGHT or rule in rules or (rule in unsent and state in _UNSENT)
+        for rule, counts in progress.counts.items()
+        for state, count in counts.items()
+    )
+
+
+async def look(engine: Engine) -> tuple[Progress, int]:
+    """How far things are, for the rules in force, and how many failures still need their note."""
+    rules = engine.context.rules
+
+    def read(connection: Connection) -> tuple[dict[str, dict[ItemState, int]], int, list[Pause]]:
+        counts: dict[str, dict[ItemState, int]] = {name: {} for name in rules}
+        for row in connection.all("count_states"):
+            if row["rule"] in counts:
+                counts[row["rule"]][ItemState(row["state"])] = row["count"]
+        left = connection.one("unnoted_left")
+        return counts, int(left["count"]) if left else 0, pauses(connection)
+
+    counts, unnoted, paused = await engine.context.store.read(read)
+    held = tuple(_as_trouble(each) for each in paused if each.rule in {EVERY_RULE, *rules})
+    return Progress(counts, engine.intake.waiting, (*engine.context.incidents.snapshot(), *held)), unnoted
+
+
+def _as_trouble(pause: Pause) -> IncidentReport:
+    message = f"{pause.subject} is paused" + (f": {pause.reason}" if pause.reason else "")
+    return IncidentReport(f"{PAUSE}{pause.rule}", "PAUSED", message, pause.remedy)

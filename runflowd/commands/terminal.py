@@ -1,0 +1,75 @@
+"""How answers look on a terminal: tables, money, ages; foreign text made fit to show."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from runflowd.commands.formatting import price, short
+from runflowd.core.printable import printable
+from runflowd.core.remedies import remedy_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runflowd.store.reports import Entry
+
+PIPE_WIDTH = 160
+"""Columns when the output is no terminal: wide enough that no path is cut for a reader such as grep."""
+
+MAX_ROWS = 200
+"""Finished files listed one by one; beyond them a line tells how many more there are."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where answers go; as wide as the terminal."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else PIPE_WIDTH)
+
+
+def cell(text: str, style: str = "") -> Text:
+    """Foreign text as a cell: no markup, no escapes."""
+    return Text(printable(text), style=style)
+
+
+def table(*columns: str, numbers: Sequence[str] = (), title: str = "") -> Table:
+    """An empty table; the columns in `numbers` are aligned to the right."""
+    made = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None)
+    made.pad_edge = False
+    for column in columns:
+        numeric = column in numbers
+        made.add_column(column, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    return made
+
+
+def advice(subject: str, message: str, remedy: str, style: str = "bold") -> Text:
+    """What is wrong with what, and on a line of its own what to do about it."""
+    return Text.assemble((f"  {printable(subject)}", style), f": {printable(message)}\n    -> {printable(remedy)}")
+
+
+def trouble_text(entry: Entry, style: str = "bold") -> Text:
+    """A file that failed, is unknown or waits: why, and the remedy."""
+    why = entry.reason or entry.code or "no reason was given"
+    return advice(f"{entry.path} (rule {entry.rule})", why, remedy_for(entry.state, entry.code), style)
+
+
+def finished_table(entries: Sequence[Entry], models: dict[str, str]) -> Table:
+    """Each finished file with its model, batch, seconds and cost; `models` are those of the rules."""
+    made = table("rule", "file", "model", "batch", "seconds", "cost", numbers=("seconds", "cost"))
+    for entry in entries[:MAX_ROWS]:
+        seconds = "" if entry.seconds is None else f"{entry.seconds:.1f}"
+        made.add_row(
+            cell(entry.rule),
+            cell(entry.path),
+            cell(entry.model or models.get(entry.rule, "")),
+            cell(short(entry.batch) or "-"),
+            seconds,
+            price(entry.cost, entry.hosted) or "-",
+        )
+    if len(entries) > MAX_ROWS:
+        made.add_row("", f"and {len(entries) - MAX_ROWS} more")
+    return made

@@ -1,0 +1,199 @@
+"""One document from one file or from a folder of files, and the place of everything in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+from runflowd.config.yaml.source import MAX_BYTES, Source, load_bytes
+from runflowd.errors import ConfigError, Problem
+from runflowd.yamlevents import dotted
+
+if TYPE_CHECKING:
+    from runflowd.config.validation_issues import ValidationIssue
+    from runflowd.core.model import Json
+    from runflowd.yamlevents import Path
+
+_SUFFIX = ".yaml"
+
+
+@dataclass(slots=True)
+class MergedDocument:
+    """The parts of all files as one document. `homes` tells which file holds a section or a rule.
+
+    `open_to_others` names the files that somebody beside their owner can write or replace, and how to mend that.
+    """
+
+    files: list[str] = field(default_factory=list)
+    digest: str = ""
+    data: dict[str, Json] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    homes: dict[Path, Source] = field(default_factory=dict)
+    open_to_others: dict[str, str] = field(default_factory=dict)
+
+    def home(self, section: str) -> str:
+        """The file that holds a section, "" when none does."""
+        source = self.homes.get((section,))
+
+        return source.file if source else ""
+
+    def problem(self, mistake: ValidationIssue) -> Problem:
+        """A mistake with the file, line and column it belongs to."""
+        source = self._source(mistake.path)
+        line, column = (0, 0)
+        if source:
+            place = source.key_position if mistake.at_key else source.position
+            line, column = place(mistake.path)
+        message = mistake.message
+        other = self._source(mistake.other) if mistake.other else None
+        if other:
+            message = f"{message} (the other is {other.file}:{other.position(mistake.other)[0]})"
+
+        return Problem(source.file if source else self._first_file(), line, column, dotted(mistake.path), message)
+
+    def ordered(self) -> tuple[Problem, ...]:
+        """All problems, those of one file together and from top to bottom, each said once."""
+        rank = {file: number for number, file in enumerate(self.files)}
+
+        return tuple(
+            sorted(dict.fromkeys(self.problems), key=lambda each: (rank.get(each.file, -1), each.line, each.column))
+        )
+
+    def _source(self, path: Path) -> Source | None:
+        return self.homes.get(path[:2]) or self.homes.get(path[:1])
+
+    def _first_file(self) -> str:
+        return self.files[0] if self.files else ""
+
+
+def config_folder(path: str) -> str:
+    """The folder that relative paths of a configuration start from."""
+    whole = os.path.realpath(path)
+
+    return whole if FilePath(whole).is_dir() else str(FilePath(whole).parent)
+
+
+def merge(path: str) -> MergedDocument:
+    """Read one file or every `*.yaml` of a folder in name order; problems are collected, not raised.
+
+    Raise ConfigError only where there is nothing to read at all.
+    """
+    merged = MergedDocument(files=_files(path))
+    checksum = hashlib.sha256()
+    for file in merged.files:
+        try:
+            content, mode = _content(file)
+            if remedy := _open_to_others(file, mode):
+                merged.open_to_others[file] = remedy
+            checksum.update(f"{file}\0{len(content)}\0".encode(errors="surrogateescape") + content)
+            _add(merged, load_bytes(content, file))
+        except ConfigError as error:
+            merged.problems += error.problems
+    merged.digest = checksum.hexdigest()
+    merged.warnings += [warning for place in [*merged.files, config_folder(path)] for warning in _open_to_all(place)]
+    if FilePath(path).is_dir():
+        merged.warnings += [
+            Problem(str(each), 0, 0, "", "is not read; configuration files end in .yaml")
+            for each in sorted(FilePath(path).glob("*.yml"))
+        ]
+
+    return merged
+
+
+def _files(path: str) -> list[str]:
+    place = FilePath(path)
+    if not place.is_dir():
+        return [path]
+
+    try:
+        found = sorted(each.name for each in place.iterdir() if each.suffix == _SUFFIX and each.name[0] != ".")
+    except OSError as error:
+        raise ConfigError((Problem(path, 0, 0, "", f"cannot be read: {error.strerror}"),)) from error
+    if not found:
+        raise ConfigError((Problem(path, 0, 0, "", "holds no *.yaml file; `runflowd init` writes a first one"),))
+
+    return [str(place / name) for name in found]
+
+
+def _content(file: str) -> tuple[bytes, int]:
+    """The text of a file, and the mode of the very file that was read."""
+    try:
+        with FilePath(file).open("rb") as stream:
+            return stream.read(MAX_BYTES + 1), os.fstat(stream.fileno()).st_mode
+    except FileNotFoundError as error:
+        message = "does not exist; `runflowd init` writes a first one"
+        raise ConfigError((Problem(file, 0, 0, "", message),)) from error
+    except OSError as error:
+        raise ConfigError((Problem(file, 0, 0, "", f"cannot be read: {error.strerror}"),)) from error
+
+
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def _is_open(mode: int, writers: int) -> bool:
+    """Whether `writers` (bits of a mode) may write a file, or replace what is in a folder: not where it is sticky."""
+    return bool(mode & writers) and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX)
+
+
+def _open_to_others(file: str, mode: int) -> str:
+    """How to mend a file that its group or everyone can write, or replace in its folder; empty when nobody can."""
+    if _is_open(mode, _OTHERS):
+        return f"others than its owner can write {file}; run chmod go-w {file}"
+    folder = FilePath(file).resolve().parent
+    if _is_open(folder.stat().st_mode, _OTHERS):
+        return f"others than its owner can replace files in {folder}; run chmod go-w {folder}"
+
+    return ""
+
+
+def _open_to_all(place: str) -> list[Problem]:
+    """A warning when everybody may change a file, or put another in its place: its rules spend money and move files."""
+    try:
+        mode = FilePath(place).stat().st_mode
+    except OSError:
+        return []
+    if not _is_open(mode, stat.S_IWOTH):
+        return []
+    message = f"can be changed by everyone on this machine; run chmod o-w {place}"
+    return [Problem(place, 0, 0, "", message)]
+
+
+def _add(merged: MergedDocument, source: Source) -> None:
+    if source.data is None:
+        merged.problems.append(Problem(source.file, 0, 0, "", "is empty; write at least service and rules: {}"))
+        return
+    if not isinstance(source.data, dict):
+        line, column = source.position(())
+        message = "must hold sections such as service and rules, each with a colon"
+        merged.problems.append(Problem(source.file, line, column, "", message))
+        return
+
+    for section, value in source.data.items():
+        rules = merged.data.get(section)
+        if section == "rules" and isinstance(value, dict) and (rules is None or isinstance(rules, dict)):
+            merged.homes.setdefault(("rules",), source)
+            merged.data["rules"] = {**(rules or {})}
+            for name, rule in value.items():
+                _place(merged, merged.data["rules"], ("rules", name), rule, source)
+        else:
+            _place(merged, merged.data, (section,), value, source)
+
+
+def _place(merged: MergedDocument, into: dict[str, Json], path: Path, value: Json, source: Source) -> None:
+    """Put one section or rule into the document, unless another file has given it before."""
+    name = str(path[-1])
+    if name not in into:
+        into[name] = value
+        merged.homes[path] = source
+        return
+
+    first = merged.homes[path]
+    line, column = source.key_position(path)
+    there = f"{first.file}:{first.key_position(path)[0]}"
+    message = f"is given twice, first in {there}; keep one of them"
+    merged.problems.append(Problem(source.file, line, column, dotted(path), message))

@@ -1,0 +1,89 @@
+"""The section `notify`: who is told of trouble, and of what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from runflowd.config.sections import Section, described
+from runflowd.config.types import Folder, HookUrl, Text, duration
+
+_HOUR = 3600.0
+_DAY = 86400.0
+
+
+class WebhookSection(Section):
+    """Send each message to an address, as JSON."""
+
+    url: HookUrl = described(
+        "The address to POST messages to; https, or http on this machine.",
+        "https://hooks.example.com/runflowd",
+        default=...,
+    )
+    secret_file: Folder | None = described(
+        "A file that holds a secret. The header Runflowd-Signature is then the HMAC-SHA256 of the body, in hex.",
+        "/etc/runflowd/webhook-secret",
+    )
+
+
+class BudgetSection(Section):
+    """A message when a day costs more than expected; nothing stops."""
+
+    per_day: float = described(
+        "Tell once a day, in local time, when this much was spent, in the currency of the service.",
+        20,
+        default=...,
+        gt=0,
+        le=1e9,
+        allow_inf_nan=False,
+    )
+
+
+class FailuresSection(Section):
+    """A message when many files fail."""
+
+    count: int = described("Tell when this many files failed; 10 by default.", 10, default=10, ge=1, le=1_000_000)
+    within: Annotated[float, duration(60, 7 * _DAY)] = described(
+        "Within this time; 1h by default. Told again only after it was below.", "1h", default=_HOUR
+    )
+
+
+class HeartbeatSection(Section):
+    """A sign of life for a monitor that rings when it stays away."""
+
+    url: HookUrl = described(
+        "The address to GET while every stage works; https, or http on this machine.",
+        "https://hc-ping.com/5b2f1c1e-7a52-4f0a-9a3c-0d8f6f2f9a10",
+        default=...,
+    )
+    every: Annotated[float, duration(1, _DAY)] = described("How often; 5m by default.", "5m", default=300.0)
+
+
+class NotifySection(Section):
+    """Who is told of trouble, and of what."""
+
+    webhook: WebhookSection | None = described(
+        "Send each message to an address, as JSON.", {"url": "https://hooks.example.com/runflowd"}
+    )
+    command: list[Text] | None = described(
+        "Run this program for each message, without a shell: the message as JSON on its standard input, the gist in "
+        "$RUNFLOWD_TEXT. The file that says so must not be writable for others.",
+        ["/usr/local/bin/tell-the-studio", "--urgent"],
+        min_length=1,
+        max_length=64,
+    )
+    on: list[Literal["incident", "over", "budget", "failures", "unknown"]] | None = described(
+        "What to tell: incident, over, budget, failures, unknown (a purchase needs a decision); all by default.",
+        ["incident", "unknown"],
+        min_length=1,
+    )
+    after: Annotated[float, duration(0, _HOUR)] = described(
+        "How long trouble must last before it is told; 1m by default.", "1m", "0s", default=60.0
+    )
+    budget: BudgetSection | None = described(
+        "Tell when a day costs more than expected; nothing stops.", {"per_day": 20}
+    )
+    failures: FailuresSection | None = described("Tell when many files fail.", {"count": 10, "within": "1h"})
+    heartbeat: HeartbeatSection | None = described(
+        "A sign of life for a monitor that rings when it stays away.",
+        {"url": "https://hc-ping.com/5b2f1c1e-7a52-4f0a-9a3c-0d8f6f2f9a10"},
+    )

@@ -1,0 +1,143 @@
+"""What pydantic found wrong, said the way the rest of runflowd speaks: place, fault, remedy.
+
+No message quotes a value, since a value can be a key that somebody put in the wrong place.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from runflowd.config.document import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+    from runflowd.yamlevents import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationIssue:
+    """A fault at a path of the document; `at_key` says to point at the key instead of its value.
+
+    `other` is a second place that has a part in it, if there is one.
+    """
+
+    path: Path
+    message: str
+    at_key: bool = False
+    other: Path = ()
+
+
+_INLINE_SECRETS = {
+    "api_key": "a key has no place in this file; put it into a file of its own and name that in api_key_file",
+    "secret": "a secret has no place in this file; put it into a file of its own and name that in secret_file",
+}
+
+_ABOUT_KEYS = {"extra_forbidden", "missing"}
+_NO_RULES = "write rules: {} for none"
+
+_SENTENCES = {
+    "too_short": "must not be empty; leave the key out for the default",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_type": "must be text; put it in quotes",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list, such as [a, b]",
+    "dict_type": "must be a section with keys of its own",
+    "model_type": "must be a section with keys of its own",
+    "model_attributes_type": "must be a section with keys of its own",
+}
+
+
+def mistakes(error: ValidationError) -> Iterator[ValidationIssue]:
+    """Each fault of a validation, in the order in which pydantic met them."""
+    details = error.errors(include_url=False, include_input=False)
+    missing = {tuple(detail["loc"]) for detail in details if detail["type"] == "missing"}
+    for detail in details:
+        path = tuple(detail["loc"])
+        if path[-1:] == ("[key]",):
+            yield ValidationIssue(path[:-1], detail["msg"], at_key=True)
+        else:
+            yield ValidationIssue(path, _message(detail, path, missing), at_key=detail["type"] in _ABOUT_KEYS)
+
+
+def _message(detail: ErrorDetails, path: Path, missing: set[Path]) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_key(path, missing)
+    if kind == "missing":
+        return f"is missing; {_example(path)}"
+    if kind in {"enum", "literal_error"}:
+        return f"must be {context['expected'].replace(chr(39), '')}"
+    if kind == "dict_type" and path == ("rules",):
+        return f"must hold rules by name; {_NO_RULES}"
+
+    return _SENTENCES[kind].format(**context) if kind in _SENTENCES else detail["msg"]
+
+
+def _unknown_key(path: Path, missing: set[Path]) -> str:
+    """A key that is missing beside the unknown one is the likeliest meaning of it."""
+    name = str(path[-1])
+    if name in _INLINE_SECRETS:
+        return _INLINE_SECRETS[name]
+
+    section = _section(path[:-1])
+    known = list(section.model_fields) if section else []
+    near = difflib.get_close_matches(name, known, cutoff=0.6)
+    if near:
+        meant = next((each for each in near if (*path[:-1], each) in missing), near[0])
+        return f"unknown key; did you mean {meant}?"
+
+    return f"unknown key; there are {', '.join(known)}" if known else "unknown key"
+
+
+def _example(path: Path) -> str:
+    section = _section(path[:-1])
+    field = section.model_fields.get(str(path[-1])) if section else None
+    if field is None or not field.examples:
+        return "add it"
+    if path == ("service",):
+        return "write service: local to work on this machine, or name the key of the hosted one in api_key_file"
+    if path == ("rules",):
+        return _NO_RULES
+
+    return f"write for example {path[-1]}: {field.examples[0]}"
+
+
+def _section(path: Path) -> type[BaseModel] | None:
+    """The model of the section at a path of the document."""
+    here: Any = Document
+    for part in path:
+        if _is_model(here):
+            field = here.model_fields.get(str(part))
+            here = _bare(field.annotation) if field else None
+        else:
+            # A mapping by name or a list: whatever the name, the kind of what it holds comes last.
+            here = _bare(get_args(here)[-1]) if get_args(here) else None
+
+    return here if _is_model(here) else None
+
+
+def _bare(annotation: Any) -> Any:
+    """The part of `Model | None` or `Annotated[Model | Word, ...]` that has an inside: its model or mapping."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, types.UnionType}:
+        inner = [_bare(each) for each in get_args(annotation)]
+        return next((each for each in inner if _is_model(each) or get_args(each)), None)
+
+    return annotation
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

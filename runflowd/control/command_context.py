@@ -1,0 +1,94 @@
+"""What the function behind a command is given, and how it says no.
+
+A command is one function over the state file, called by the daemon for whoever asks over the socket, and
+by the command itself when no daemon runs. It takes a `CommandContext` and the parameters, plain JSON that nobody has
+checked yet, and gives plain JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from runflowd.control.refusal import CommandRefused
+from runflowd.pipeline.io_guard import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from runflowd.config import Config
+    from runflowd.core.model import Rule
+    from runflowd.store import Connection
+
+Parameters: TypeAlias = "Mapping[str, Any]"
+Answer: TypeAlias = dict[str, Any]
+Handler: TypeAlias = "Callable[[CommandContext, Parameters], Answer | Outside]"
+
+MAX_NUMBER = 1 << 53
+"""The largest number taken: exact in every JSON, and far below what SQLite counts with."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """One moment to answer in. `connection` is in a transaction if the command writes; `now` is epoch seconds.
+
+    `daemon` is what the running daemon says of itself, None when none runs.
+    """
+
+    connection: Connection
+    path: Path
+    config: Config
+    now: float
+    daemon: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """An answer that a folder of a rule gives: asked when the state file is let go of, for it may not come.
+
+    `look` blocks, and may raise CommandRefused. `role` says which folder it asks.
+    """
+
+    rule: Rule
+    role: Role
+    look: Callable[[], Answer]
+
+    @property
+    def folder(self) -> str:
+        """The folder that is asked."""
+        return self.rule.watch if self.role is Role.WATCHED else self.rule.output
+
+
+def text(parameters: Parameters, name: str) -> str | None:
+    """A parameter that is text, or None."""
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, str):
+        raise CommandRefused(f"{name} must be text", 2)
+    return value
+
+
+def texts(parameters: Parameters, name: str) -> tuple[str, ...]:
+    """A parameter that is a list of texts."""
+    value = parameters.get(name, ())
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise CommandRefused(f"{name} must be a list of texts", 2)
+    return tuple(value)
+
+
+def flag(parameters: Parameters, name: str) -> bool:
+    """A parameter that is yes or no; no when it is missing."""
+    return parameters.get(name) is True
+
+
+def count(parameters: Parameters, name: str, default: int) -> int:
+    """A parameter that is a whole number of at least 0."""
+    value = parameters.get(name, default)
+    if not is_count(value):
+        raise CommandRefused(f"{name} must be a number", 2)
+    return int(value)
+
+
+def is_count(value: object) -> bool:
+    """Whether this is a whole number of at least 0 that a table can hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER

@@ -1,0 +1,1 @@
+"""The commands that a daemon answers, one module each."""

@@ -1,0 +1,201 @@
+"""The whole story of one file: every content that was at its path, and what became of each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from runflowd.control.command_context import count, text
+from runflowd.control.refusal import CommandRefused
+from runflowd.core.chains import is_within
+from runflowd.core.lifecycle import IN_FLIGHT, ItemState
+from runflowd.core.printable import printable
+from runflowd.core.remedies import remedy_for
+from runflowd.observability.incidents import CREDIT, SERVICE, download_scope, output_scope, rule_scope
+from runflowd.store.batches import batch_from
+from runflowd.store.facts import find_asset, incidents, output_at, outputs_of
+from runflowd.store.history import story
+from runflowd.store.items import item_at, item_by_id, item_from, split
+from runflowd.store.pauses import EVERY_RULE, pauses
+from runflowd.store.purchases import purchases_of_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runflowd.control.command_context import Answer, CommandContext, Parameters
+    from runflowd.store.batches import Batch
+    from runflowd.store.connection import Row
+    from runflowd.store.items import Item
+
+SPAN = 20_000
+"""Items passed for one answer: no index leads to the older contents of a path, and the daemon has others to serve."""
+
+MAX_VERSIONS = 50
+
+
+def logs(desk: CommandContext, parameters: Parameters) -> Answer:
+    """The `versions` of the file at `path` under `rule`, or under any, oldest first, and where the `next` begin.
+
+    A path is one below a watched folder; `absolute` is where the same words lead from the folder of who asks.
+    With `item` it is about that item alone.
+    """
+    if "item" in parameters:
+        row = desk.connection.one("item_by_id", id=count(parameters, "item", 0))
+        return {"versions": [_version(desk, row)] if row else [], "next": None}
+    after = count(parameters, "after", 0)
+    until = after + SPAN
+    rule = text(parameters, "rule")
+    places = _places(desk, text(parameters, "path") or "", text(parameters, "absolute") or "", rule)
+    found = {
+        row["id"]: row
+        for name, path in places
+        for row in desk.connection.all(
+            "versions_of", rule=name, after=after, until=until, limit=MAX_VERSIONS, **split(path)
+        )
+    }
+    rows = [found[number] for number in sorted(found)]
+    newest = desk.connection.one("newest_item")
+    if len(rows) >= MAX_VERSIONS:
+        rows = rows[:MAX_VERSIONS]
+        until = rows[-1]["id"]
+    return {
+        "versions": [_version(desk, row) for row in rows],
+        "next": until if newest and until < newest["id"] else None,
+    }
+
+
+def _places(desk: CommandContext, path: str, absolute: str, rule: str | None) -> list[tuple[str | None, str]]:
+    """The rules and the paths below their folders that a path may stand for."""
+    if not path:
+        raise CommandRefused("name a file", 2)
+    rules = [each for each in desk.config.rules if rule in {None, each.name}]
+    below = [(each.name, absolute[len(each.watch) + 1 :]) for each in rules if is_within(absolute, each.watch)]
+    return [(rule, path.removeprefix("./")), *below]
+
+
+def _version(desk: CommandContext, row: Row) -> dict[str, Any]:
+    item = item_from(row)
+    steps = story(desk.connection, item.id)
+    batch = desk.connection.one("batch", id=item.batch) if item.batch else None
+    return {
+        "id": item.id,
+        "rule": item.rule,
+        "path": printable(item.path),
+        "state": item.state.value,
+        "current": item.current,
+        "present": item.present,
+        "size": max(0, item.stat.size),
+        "content": item.content,
+        "reference": item.client_ref,
+        "run": item.run_id,
+        "cost": str(item.cost) if item.cost is not None else None,
+        "hosted": str(item.hosted) if item.hosted is not None else None,
+        "found_at": _moment(row["found_at"]),
+        "whole": bool(steps) and steps[0].at <= row["found_at"],
+        "steps": [
+            {"at": _moment(step.at), "state": step.state.value, "code": step.code, "detail": step.detail}
+            for step in steps
+        ],
+        "source": _source(desk, item),
+        "made_by": _made_by(desk, item),
+        "then": _then(desk, item),
+        "batch": _batch_json(desk, batch_from(batch), item) if batch else None,
+        "outputs": [
+            {"path": printable(each.path), "size": each.size, "content": each.content, "written": each.written}
+            for each in outputs_of(desk.connection, item.id)
+        ],
+        "now": [printable(line) for line in _now(desk, item, row, batch_from(batch) if batch else None)],
+    }
+
+
+def _source(desk: CommandContext, item: Item) -> dict[str, Any] | None:
+    """The item whose result this one takes."""
+    twin = item_by_id(desk.connection, item.source_item) if item.source_item is not None else None
+    return {"id": twin.id, "path": printable(twin.path)} if twin else None
+
+
+def _made_by(desk: CommandContext, item: Item) -> dict[str, Any] | None:
+    """The item of another rule whose result this file is."""
+    watch = next((each.watch for each in desk.config.rules if each.name == item.rule), None)
+    output = output_at(desk.connection, f"{watch}/{item.path}") if watch is not None else None
+    if output is None or output.rule == item.rule:
+        return None
+    return {"id": output.item, "rule": output.rule, "path": printable(output.source)}
+
+
+def _then(desk: CommandContext, item: Item) -> list[dict[str, Any]]:
+    """The items of other rules that took the results of this one."""
+    found = [
+        item_at(desk.connection, rule.name, output.path[len(rule.watch) + 1 :])
+        for output in outputs_of(desk.connection, item.id)
+        for rule in desk.config.rules
+        if rule.name != item.rule and is_within(output.path, rule.watch)
+    ]
+    return [
+        {"id": each.id, "rule": each.rule, "path": printable(each.path), "state": each.state.value}
+        for each in found
+        if each is not None
+    ]
+
+
+def _batch_json(desk: CommandContext, batch: Batch, item: Item) -> dict[str, Any]:
+    """What was sent, and how often; the keys under which it was bought are nobody's business."""
+    asset = find_asset(desk.connection, batch.service, item.content or "", item.mime)
+    asked = purchases_of_batch(desk.connection, batch.id)
+    return {
+        "id": batch.id,
+        "remote_id": batch.remote_id,
+        "model": batch.model,
+        "state": batch.state.value,
+        "items": batch.items,
+        "sealed_at": _moment(batch.sealed_at),
+        "submitted_at": _moment(batch.submitted_at),
+        "ended_at": _moment(batch.ended_at),
+        "upload": {"asset": printable(asset.asset_id), "at": _moment(asset.confirmed_at)} if asset else None,
+        "requests": [
+            {"at": _moment(each.intended_at), "outcome": each.outcome.value, "ambiguous": each.ambiguous}
+            for each in asked
+            if each.item in {None, item.id}
+        ],
+    }
+
+
+def _now(desk: CommandContext, item: Item, row: Row, batch: Batch | None) -> Iterator[str]:
+    """Why it stands where it stands, and what is to be done about that."""
+    if not item.current:
+        return
+    if row["size"] < 0:
+        yield "it is looked at anew as soon as a daemon or `runflowd sync` runs"
+    if item.remark or item.state in {ItemState.WAITING, ItemState.FAILED, ItemState.UNKNOWN}:
+        yield item.failure or item.failure_code or "no reason was given"
+        yield remedy_for(item.state, item.failure_code)
+    if item.state in IN_FLIGHT:
+        yield from _held_up(desk, item)
+        yield from _own_trouble(item, batch)
+
+
+def _held_up(desk: CommandContext, item: Item) -> Iterator[str]:
+    """Pauses and trouble wider than the item."""
+    if item.state in {ItemState.READY, ItemState.BATCHED}:
+        for each in pauses(desk.connection):
+            if each.rule in {EVERY_RULE, item.rule}:
+                yield f"{each.subject} is paused: {each.reason or 'somebody asked'}; {each.remedy}"
+    scopes = {SERVICE, CREDIT, rule_scope(item.rule), output_scope(item.rule), download_scope(item.rule)}
+    for trouble in incidents(desk.connection):
+        if trouble.scope in scopes:
+            yield f"{trouble.message}. {trouble.remedy}"
+
+
+def _own_trouble(item: Item, batch: Batch | None) -> Iterator[str]:
+    if item.state is ItemState.DELIVERING and item.failure and not item.remark:
+        yield f"its delivery is tried again: {item.failure}"
+    if batch is None or item.state not in {ItemState.BATCHED, ItemState.SUBMITTED}:
+        return
+    if batch.failure:
+        yield f"its batch did not get on at the last of {batch.attempts} tries: {batch.failure}"
+    if batch.overdue:
+        yield "its batch is past its deadline; it is polled slowly and never sent again by itself"
+
+
+def _moment(seconds: float | None) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds") if seconds is not None else None

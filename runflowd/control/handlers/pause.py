@@ -1,0 +1,60 @@
+"""A person stops a rule, or lets it go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd.control.command_context import flag, text, texts
+from runflowd.control.refusal import CommandRefused
+from runflowd.core.printable import printable, scrubbed
+from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
+from runflowd.store.roots import accept_folders as accept_strange
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from runflowd.control.command_context import Answer, CommandContext, Parameters
+
+MAX_REASON_LENGTH = 500
+
+
+def pause_rules(desk: CommandContext, parameters: Parameters) -> Answer:
+    """Pause `rules`, or with `everything` all that there are and will be, for a `reason`."""
+    reason = printable(scrubbed(text(parameters, "reason") or ""))[:MAX_REASON_LENGTH]
+    names = _chosen(parameters, {rule.name for rule in desk.config.rules})
+    for name in names:
+        pause(desk.connection, name, reason, desk.now)
+    return {"paused": names}
+
+
+def resume_rules(desk: CommandContext, parameters: Parameters) -> Answer:
+    """Let `rules` go on, or end what `everything` began."""
+    paused = {each.rule for each in pauses(desk.connection)}
+    names = _chosen(parameters, {rule.name for rule in desk.config.rules} | paused)
+    resumed = [name for name in names if resume(desk.connection, name, desk.now)]
+    if not resumed:
+        raise CommandRefused("none of these is paused. `runflowd status` shows what is.")
+    return {"resumed": resumed, "still": [each.rule for each in pauses(desk.connection)]}
+
+
+def accept_folders(desk: CommandContext, parameters: Parameters) -> Answer:
+    """What stands at the watched folders of `rules` is what belongs there: a person says so."""
+    names = _chosen({**parameters, "everything": False}, {rule.name for rule in desk.config.rules})
+    accepted = [name for name in names if accept_strange(desk.connection, name)]
+    if not accepted:
+        raise CommandRefused(
+            f"no other folder was met in the place of {', '.join(names)} by a running daemon or `sync`; "
+            "`runflowd status` shows what is wrong"
+        )
+    return {"accepted": accepted}
+
+
+def _chosen(parameters: Parameters, known: Collection[str]) -> list[str]:
+    named, everything = texts(parameters, "rules"), flag(parameters, "everything")
+    if everything == bool(named):
+        raise CommandRefused("name the rules, or say --all", 2)
+    for name in named:
+        if name not in known:
+            there = ", ".join(sorted(filter(None, known)))
+            raise CommandRefused(f"there is no rule {printable(name)!r}. There are: {there}.", 2)
+    return [EVERY_RULE] if everything else list(dict.fromkeys(named))

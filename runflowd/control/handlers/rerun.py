@@ -1,0 +1,134 @@
+"""Old files under the present recipe, and results that somebody deleted.
+
+First a page of files is chosen and shown, which only reads; then those a person agreed to are marked. Intake
+finds the mark and treats the file as one that changed; deliver fetches what was paid for.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from runflowd import files
+from runflowd.control.command_context import MAX_NUMBER, Outside, count, flag, is_count, text, texts
+from runflowd.control.refusal import CommandRefused
+from runflowd.core.printable import printable
+from runflowd.errors import ConfigError
+from runflowd.pipeline.intake.acceptor import present_recipe
+from runflowd.pipeline.intake.overrides import Overrides
+from runflowd.pipeline.intake.references import read_references
+from runflowd.pipeline.io_guard import Role
+from runflowd.store.elsewhere import deliver_under
+from runflowd.store.facts import outputs_of
+from runflowd.store.history import record
+from runflowd.store.items import item_by_id, path_of
+
+if TYPE_CHECKING:
+    from runflowd.control.command_context import Answer, CommandContext, Parameters
+    from runflowd.core.model import Reference, Rule
+    from runflowd.store.connection import Row
+    from runflowd.store.facts import Output
+
+PAGE = 200
+"""Done files looked at for one answer; of each, folders or recipes are looked at."""
+
+BUY, FETCH, COPY, SAME, GONE = "buy", "fetch", "copy", "same", "gone"
+"""What a rerun does about a file: bought anew; its paid result fetched; its result, which lies where `output` was
+before an edit, brought along; nothing to do; its source is not there."""
+
+
+def choose(desk: CommandContext, parameters: Parameters) -> Outside:
+    """A page of done `items` of `rule` that match `patterns`, with `what` a rerun does, and where the `next` begins.
+
+    With `missing` it is about results that are not there any more, else about recipes that changed.
+    """
+    rule = _rule(desk, text(parameters, "rule") or "")
+    patterns, missing = texts(parameters, "patterns"), flag(parameters, "missing")
+    span = {"after": count(parameters, "after", 0), "until": MAX_NUMBER, "limit": PAGE}
+    rows = desk.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
+    chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
+    then = rows[-1]["id"] if len(rows) == PAGE else None
+    outputs = [outputs_of(desk.connection, row["id"]) for row in chosen if missing]
+
+    def look() -> Answer:
+        return {"items": _by_result(rule, chosen, outputs) if missing else _by_recipe(rule, chosen), "next": then}
+
+    return Outside(rule, Role.WRITTEN if missing else Role.WATCHED, look)
+
+
+def run_again(desk: CommandContext, parameters: Parameters) -> Answer:
+    """Mark the `items` (id and reference, as `choose` gave them): fetched with `missing`, else run again."""
+    missing = flag(parameters, "missing")
+    statement = "fetch_again" if missing else "run_again"
+    told = f"a rerun was asked for: {'its result is fetched again' if missing else 'under the rule as it is now'}"
+    marked = 0
+    items = parameters.get("items", ())
+    for entry in items if isinstance(items, list | tuple) else (items,):
+        match entry:
+            case {"id": number, "reference": str(reference)} if is_count(number):
+                if desk.connection.run(statement, id=number, reference=reference):
+                    if missing:
+                        _deliver_here(desk, number)
+                    record(desk.connection, number, desk.now, told)
+                    marked += 1
+            case _:
+                raise CommandRefused("items must be a list of ids and references", 2)
+    return {"marked": marked}
+
+
+def _rule(desk: CommandContext, name: str) -> Rule:
+    found = next((rule for rule in desk.config.rules if rule.name == name), None)
+    if found is None:
+        there = ", ".join(sorted(rule.name for rule in desk.config.rules))
+        raise CommandRefused(f"there is no rule {printable(name)!r}. There are: {there}.", 2)
+    return found
+
+
+def _deliver_here(desk: CommandContext, number: int) -> None:
+    """Results go to where the rule says now; of a rule that is there no more, to where they went before."""
+    item = item_by_id(desk.connection, number)
+    rule = next((each for each in desk.config.rules if item and each.name == item.rule), None)
+    if item is not None and rule is not None and item.present:
+        deliver_under(desk.connection, number, item.snapshot, rule)
+
+
+def _by_recipe(rule: Rule, rows: list[Row]) -> list[dict[str, Any]]:
+    try:
+        references = read_references(rule.files, {})
+    except files.FileTrouble as trouble:
+        raise CommandRefused(f"rule {rule.name}: a file named under `files` cannot be used: {trouble}") from trouble
+    overrides = Overrides(rule)
+    return [_item_json(row, _under(rule, row, overrides, references)) for row in rows]
+
+
+def _under(rule: Rule, row: Row, overrides: Overrides, references: dict[str, Reference]) -> str:
+    path = path_of(row)
+    if row["absent_at"] is not None or files.stat(rule.watch, path) is None:
+        return GONE
+    try:
+        settings = overrides.of(path.rpartition("/")[0])
+    except (ConfigError, files.FileTrouble) as trouble:
+        raise CommandRefused(str(trouble)) from trouble
+    return SAME if present_recipe(rule, path, settings, references)[1] == row["recipe"] else BUY
+
+
+def _by_result(rule: Rule, rows: list[Row], outputs: list[list[Output]]) -> list[dict[str, Any]]:
+    return [_item_json(row, _of_result(found, rule, row)) for row, found in zip(rows, outputs, strict=True)]
+
+
+def _of_result(outputs: list[Output], rule: Rule, row: Row) -> str:
+    """Whether the results of a done item are there, where the rule says now. What somebody edited is there."""
+    if row["absent_at"] is None and any(output.root != rule.output for output in outputs):
+        return COPY
+    return FETCH if any(files.stat(*output.place) is None for output in outputs) else SAME
+
+
+def _item_json(row: Row, what: str) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "reference": row["client_ref"],
+        "path": printable(path_of(row)),
+        "what": what,
+        "cost": row["cost"],
+        "hosted": row["hosted"],
+    }

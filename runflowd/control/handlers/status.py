@@ -1,0 +1,115 @@
+"""The commands that only look: how things stand, and the list of files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from runflowd.control.command_context import count, text
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.printable import printable
+from runflowd.core.rules import DROPPINGS
+from runflowd.observability.status import as_json, pause_json, take_status
+from runflowd.store.left_out import left_out
+from runflowd.store.listing import Wanted, page
+from runflowd.store.pauses import pauses
+
+if TYPE_CHECKING:
+    from runflowd.control.command_context import Answer, CommandContext, Parameters
+    from runflowd.store.items import Item
+    from runflowd.store.left_out import LeftOut
+
+PAGE = 500
+"""The most files in one answer of `list`: the daemon has others to serve."""
+
+MAX_FAILURES = 10_000
+
+
+def status(desk: CommandContext, parameters: Parameters) -> Answer:
+    """How things stand. `limit` bounds the failed and the waiting files, each."""
+    limit = min(count(parameters, "limit", 20), MAX_FAILURES)
+    found = as_json(take_status(desk.connection, desk.path, desk.config, desk.now, limit))
+    if desk.daemon is not None:
+        found |= {"running": True, "pid": desk.daemon["pid"]}
+    return found | {"now": desk.now, "daemon": desk.daemon}
+
+
+def list_items(desk: CommandContext, parameters: Parameters) -> Answer:
+    """A page of `items` by `rule`, `state`, `batch` and `pattern`, and where the `next` one begins, None at the end.
+
+    It has the first `limit` files whose id is above `after`, or fewer though there are more. `paused` has the
+    pauses that hold, as `status` shows them.
+    """
+    batch, after = text(parameters, "batch"), count(parameters, "after", 0)
+    wanted = Wanted(
+        text(parameters, "rule"),
+        text(parameters, "state"),
+        _own_id(desk, batch) if batch else None,
+        text(parameters, "pattern"),
+    )
+    limit = max(1, min(count(parameters, "limit", PAGE), PAGE))
+    items, further = page(desk.connection, wanted, after, limit)
+    chosen = [_item_json(item) for item in items]
+    if wanted.state == ItemState.SKIPPED and batch is None and not after:
+        chosen += [_left_out_json(each) for each in _left_out(desk, wanted.rule, wanted.pattern)]
+    return {
+        "items": chosen,
+        "paused": [pause_json(each) for each in pauses(desk.connection)],
+        "next": further,
+    }
+
+
+def _left_out(desk: CommandContext, rule: str | None, pattern: str | None) -> list[LeftOut]:
+    """What the rules, or one of them, leave out by default."""
+    rules = [each.name for each in desk.config.rules if rule in {None, each.name}]
+    return [each for each in left_out(desk.connection, rules) if pattern is None or fnmatchcase(each.path, pattern)]
+
+
+def _left_out_json(found: LeftOut) -> dict[str, Any]:
+    """As a file is shown, although it stands for many and none of them is on record."""
+    amounts = [(found.amount.files, "file"), (found.amount.folders, "folder")]
+    told = " and ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in amounts if number)
+    return {
+        "id": None,
+        "rule": found.rule,
+        "path": printable(found.path),
+        "state": ItemState.SKIPPED.value,
+        "size": 0,
+        "content": None,
+        "batch": None,
+        "run": None,
+        "reference": None,
+        "cost": None,
+        "hosted": None,
+        "code": "LEFT_OUT",
+        "why": f"{told} left out by default: {DROPPINGS.get(found.pattern, found.pattern)}",
+        "ended_at": None,
+        "files": found.amount.files,
+        "folders": found.amount.folders,
+    }
+
+
+def _own_id(desk: CommandContext, batch: str) -> str:
+    """A batch by runflowd's id, or by the one that the service gave it."""
+    row = desk.connection.one("batch_by_remote", remote_id=batch)
+    return str(row["id"]) if row else batch
+
+
+def _item_json(item: Item) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "rule": item.rule,
+        "path": printable(item.path),
+        "state": item.state.value,
+        "size": item.stat.size,
+        "content": item.content,
+        "batch": item.batch,
+        "run": item.run_id,
+        "reference": item.client_ref,
+        "cost": str(item.cost) if item.cost is not None else None,
+        "hosted": str(item.hosted) if item.hosted is not None else None,
+        "code": item.failure_code,
+        "why": printable(item.failure),
+        "ended_at": datetime.fromtimestamp(item.ended_at, UTC).isoformat() if item.ended_at else None,
+    }

@@ -1,0 +1,227 @@
+"""Which files have stopped changing.
+
+A file has come to rest when size, mtime_ns and inode stood still for `settle` seconds and it holds
+at least one byte. Each difference restarts the wait; an event that changed nothing does not, so
+that a chatty network share cannot hold a file back. A file that does not rest within `cap` seconds
+is reported once and from then on looked at only every `cap` seconds.
+
+The tracker never touches a file. Its caller looks, and tells what it saw:
+
+    tracker.see(path, stat, now)          from an event or a sweep
+    for path in tracker.due(now, 100):    these stood still long enough, as far as is known
+        tracker.confirm(path, look_again(path), now)
+
+`now` is monotonic seconds. Nothing here depends on a file's age: mtimes lie.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Stat
+
+_SHORTEST_PAUSE = 0.5
+"""Seconds until a path handed out by `due` is handed out again if nobody confirmed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The file is at rest. It stays tracked until `forget` (taken over) or `hold` (not good yet)."""
+
+    path: str
+    stat: Stat
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class StillChanging:
+    """Not yet; `reason` is a clause for people. `report` is True exactly once, when `cap` has passed."""
+
+    path: str
+    reason: str
+    waited: float
+    report: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The file vanished before it came to rest, and is forgotten."""
+
+    path: str
+
+
+Verdict: TypeAlias = Settled | StillChanging | Gone
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One tracked file.
+
+    `deadline` is when to look next. Its one live heap entry has the number `ticket` and the deadline
+    `queued`, which may be earlier; entries with other numbers are leftovers.
+    """
+
+    stat: Stat
+    first_seen: float
+    still_since: float
+    deadline: float
+    queued: float = 0.0
+    ticket: int = 0
+    reported: bool = False
+
+
+class StabilityTracker:
+    """Tracks up to `limit` files until they rest; all operations are O(log n) or better.
+
+    Args:
+        settle: Seconds without any change after which a file counts as at rest.
+        cap: Seconds after which a restless file is reported and looked at slowly.
+        limit: Most files tracked at once. Further ones are not taken: sweep again later.
+    """
+
+    def __init__(self, settle: float, cap: float, limit: int) -> None:
+        self.settle = settle
+        self.cap = max(cap, settle)
+        self.limit = limit
+        self._files: dict[str, _Waiting] = {}
+        self._heap: list[tuple[float, int, str]] = []
+        self._tickets = 0
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._files
+
+    def __repr__(self) -> str:
+        return f"<Settling {len(self._files)} of {self.limit} files, settle={self.settle:g}s>"
+
+    @property
+    def full(self) -> bool:
+        """Whether a new file would be turned away."""
+        return len(self._files) >= self.limit
+
+    def see(self, path: str, stat: Stat, now: float) -> bool:
+        """Note what a look at `path` found; say whether the file is tracked (False: full)."""
+        waiting = self._files.get(path)
+        if waiting is None:
+            return self._take(path, stat, now)
+        if stat != waiting.stat:
+            waiting.stat = stat
+            waiting.still_since = now
+            if not waiting.reported:
+                self._look_at(path, waiting, min(now + self.settle, waiting.first_seen + self.cap))
+        return True
+
+    def due(self, now: float, limit: int) -> list[str]:
+        """Up to `limit` paths to look at again now, longest overdue first.
+
+        A path that nobody confirms comes back after `settle` seconds, so a caller that dies halfway
+        loses nothing.
+        """
+        paths: list[str] = []
+        while len(paths) < limit and self._prune() and self._heap[0][0] <= now:
+            paths.append(heapq.heappop(self._heap)[2])
+        for path in paths:
+            waiting = self._files[path]
+            waiting.deadline = now + max(self.settle, _SHORTEST_PAUSE)
+            self._queue(path, waiting)
+        return paths
+
+    def confirm(self, path: str, stat: Stat | None, now: float) -> Verdict:
+        """Judge `path` by a fresh look at it; `stat` is None when there is no such file any more."""
+        waiting = self._files.get(path)
+        if stat is None or waiting is None:
+            self.forget(path)
+            return Gone(path)
+        self.see(path, stat, now)
+        rested = now >= waiting.still_since + self.settle
+        if rested and stat.size > 0:
+            return Settled(path, stat, now - waiting.first_seen)
+        return self._wait(path, waiting, "the file is empty" if rested else "the file keeps changing", now)
+
+    def hold(self, path: str, reason: str, now: float) -> StillChanging:
+        """Keep a file waiting that rests but is not good yet, such as half an image.
+
+        The pauses grow with the time waited, up to `cap`. The caller decides what `report` means:
+        for half an image that its writer has left, a failure.
+        """
+        waiting = self._files.get(path)
+        if waiting is None:
+            return StillChanging(path, reason, 0.0, report=False)
+        return self._wait(path, waiting, reason, now)
+
+    def forget(self, path: str, taken: Stat | None = None) -> None:
+        """Stop tracking; harmless if the path is not tracked.
+
+        With `taken`, the content that was taken over, a file that was seen to change since stays.
+        """
+        waiting = self._files.get(path)
+        if waiting is None or (taken is not None and taken != waiting.stat):
+            return
+        del self._files[path]
+        self._drop_leftovers()
+
+    def next_deadline(self) -> float | None:
+        """When `due` will next return something; None while nothing is tracked."""
+        return self._heap[0][0] if self._prune() else None
+
+    def _take(self, path: str, stat: Stat, now: float) -> bool:
+        if self.full:
+            return False
+        self._files[path] = waiting = _Waiting(stat, now, now, now + self.settle)
+        self._queue(path, waiting)
+        return True
+
+    def _wait(self, path: str, waiting: _Waiting, reason: str, now: float) -> StillChanging:
+        waited = now - waiting.first_seen
+        report = waited >= self.cap and not waiting.reported
+        if waiting.reported or report:
+            waiting.reported = True
+            pause = self.cap
+        else:
+            pause = self._pause(waiting, now)
+        self._look_at(path, waiting, now + max(pause, _SHORTEST_PAUSE))
+        return StillChanging(path, reason, waited, report)
+
+    def _pause(self, waiting: _Waiting, now: float) -> float:
+        """Seconds to the next look: the rest of the wait, or growing pauses for one at rest already."""
+        rest = waiting.still_since + self.settle - now
+        if rest <= 0:
+            rest = max(self.settle, (now - waiting.first_seen) / 2)
+        return min(rest, waiting.first_seen + self.cap - now)
+
+    def _look_at(self, path: str, waiting: _Waiting, deadline: float) -> None:
+        waiting.deadline = deadline
+        # Later is noticed when the old entry surfaces; only earlier needs an entry of its own.
+        if deadline < waiting.queued:
+            self._queue(path, waiting)
+            self._drop_leftovers()
+
+    def _queue(self, path: str, waiting: _Waiting) -> None:
+        """Give the file a heap entry at its deadline; an entry it had before becomes a leftover."""
+        self._tickets += 1
+        waiting.queued, waiting.ticket = waiting.deadline, self._tickets
+        heapq.heappush(self._heap, (waiting.queued, waiting.ticket, path))
+
+    def _drop_leftovers(self) -> None:
+        if len(self._heap) > 2 * len(self._files) + 64:
+            self._heap = [(waiting.queued, waiting.ticket, path) for path, waiting in self._files.items()]
+            heapq.heapify(self._heap)
+
+    def _prune(self) -> bool:
+        """Bring a live entry to the top of the heap; say whether there is one."""
+        while self._heap:
+            queued, ticket, path = self._heap[0]
+            waiting = self._files.get(path)
+            if waiting is None or ticket != waiting.ticket:
+                heapq.heappop(self._heap)
+            elif waiting.deadline > queued:
+                heapq.heappop(self._heap)
+                self._queue(path, waiting)
+            else:
+                return True
+        return False

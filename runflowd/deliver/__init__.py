@@ -1,7 +1,0 @@
-"""Stage four: brings results to the output folders, whole or not at all."""
-
-from __future__ import annotations
-
-from runflowd.deliver.stage import Deliver
-
-__all__ = ["Deliver"]

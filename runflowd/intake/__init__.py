@@ -1,7 +1,0 @@
-"""Stage one: notices files, waits until they rest, and seals them into batches."""
-
-from __future__ import annotations
-
-from runflowd.intake.stage import Intake
-
-__all__ = ["Intake"]

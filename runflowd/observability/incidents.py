@@ -1,0 +1,228 @@
+"""Trouble wider than one item: what it covers is paused, it is said once, probed, and ends by itself.
+
+Scopes that pause: `service` (no call gets through), `storage` (nothing can be uploaded), `credit` (nothing may
+be bought) and `rule:NAME`. A stage asks how long its scopes are closed; the first success after a probe closes
+the incident. That the probe is one request alone is the client's to see to (`api.gate`). Scopes
+that only tell: `watch:NAME` and `output:NAME` (a rule's folders), `files:NAME` (what its input refers to),
+`owner:NAME` (another daemon writes there, too), `batch:NAME` (its batches are overdue), `results:NAME` (it was
+stopped, see `store.pauses`), `config` (an edit was refused), `restart` (an edit that only the next start takes),
+`notify:CHANNEL` (people cannot be told).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from runflowd.config import Notify
+from runflowd.core.backoff import delay
+from runflowd.core.notices import Kind, Message
+from runflowd.store.notices import begin_incident, end_incident
+from runflowd.system.failpoints import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from runflowd.store import Connection, Store
+    from runflowd.store.connection import Row
+    from runflowd.system.clock import Clock
+
+log = structlog.get_logger()
+
+SERVICE = "service"
+CREDIT = "credit"
+STORAGE = "storage"
+
+
+def rule_scope(rule: str) -> str:
+    """The scope that covers one rule and nothing else."""
+    return f"rule:{rule}"
+
+
+def watch_scope(rule: str) -> str:
+    """The scope of trouble with a rule's watched folder; it pauses nothing."""
+    return f"watch:{rule}"
+
+
+def files_scope(rule: str) -> str:
+    """The scope of trouble with a rule's reference files; it pauses nothing but what needs them."""
+    return f"files:{rule}"
+
+
+def output_scope(rule: str) -> str:
+    """The scope of trouble with a rule's output folder; it pauses nothing."""
+    return f"output:{rule}"
+
+
+def owner_scope(rule: str) -> str:
+    """The scope of trouble about who else writes into a rule's output folder; it pauses nothing."""
+    return f"owner:{rule}"
+
+
+def download_scope(rule: str) -> str:
+    """The scope of trouble with fetching a rule's results; it pauses nothing."""
+    return f"download:{rule}"
+
+
+def channel_scope(channel: str) -> str:
+    """The scope of trouble with telling people; it pauses nothing."""
+    return f"notify:{channel}"
+
+
+def batch_scope(rule: str) -> str:
+    """The scope of trouble with a rule's batches at the service; it pauses nothing."""
+    return f"batch:{rule}"
+
+
+_OF_RULES = (rule_scope, watch_scope, files_scope, output_scope, owner_scope, download_scope, batch_scope)
+
+
+def scopes_of(rule: str) -> tuple[str, ...]:
+    """Every scope that has to do with one rule alone."""
+    return tuple(scope(rule) for scope in _OF_RULES)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentReport:
+    """What went wrong for a whole scope, and what to do about it.
+
+    `wait` is in how many seconds it is probed, where that is known already; else the waits double, up to
+    `slowest`. `until_result` says that a purchase which is taken does not end it, since only results tell.
+    """
+
+    scope: str
+    code: str
+    message: str
+    remedy: str
+    slowest: float = 60.0
+    wait: float | None = None
+    until_result: bool = False
+
+
+@dataclass(slots=True)
+class _Open:
+    trouble: IncidentReport
+    attempts: int
+    retry_at: float
+
+
+class Incidents:
+    """The open incidents of this process, mirrored in the store for whoever asks.
+
+    `notify` says who is to hear of them; nobody unless somebody sets it.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._open: dict[str, _Open] = {}
+        self.notify = Notify()
+
+    def __repr__(self) -> str:
+        return f"<Incidents {', '.join(sorted(self._open)) or 'none'}>"
+
+    def snapshot(self) -> tuple[IncidentReport, ...]:
+        """Every incident that is open now."""
+        return tuple(entry.trouble for entry in self._open.values())
+
+    async def report(self, trouble: IncidentReport) -> float:
+        """Open an incident, or note that it lasts; give the monotonic time of the next probe."""
+        entry = self._open.get(trouble.scope)
+        now = self._clock.now()
+        if entry and entry.retry_at > now:
+            # Several calls failed at once: one of them counts, but what is probed later is tried no sooner.
+            entry.retry_at = max(entry.retry_at, now + (trouble.wait or 0.0))
+            return entry.retry_at
+        attempts = entry.attempts + 1 if entry else 1
+        pause = trouble.wait
+        if pause is None:
+            pause = delay(attempts, cap=trouble.slowest, jitter=self._clock.jitter())
+        self._open[trouble.scope] = _Open(trouble, attempts, now + pause)
+        if entry is None or entry.trouble.code != trouble.code:
+            log.error(
+                trouble.message, action="incident.open", scope=trouble.scope, code=trouble.code, remedy=trouble.remedy
+            )
+        await self._store.write(partial(self.record, trouble=trouble))
+        reach("incident.recorded")
+        return now + pause
+
+    def record(self, connection: Connection, trouble: IncidentReport) -> None:
+        """Write an incident down, and in the same transaction what people are to hear of it."""
+        now = self._clock.wall()
+        facts = {"scope": trouble.scope, "code": trouble.code, "message": trouble.message, "remedy": trouble.remedy}
+        before = connection.one("incident_of", scope=trouble.scope)
+        connection.run("raise_incident", owner=self._store.owner, now=now, **facts)
+        if before is None or before["code"] != trouble.code:
+            message = Message(Kind.INCIDENT, count=1, since=now, **facts)
+            begin_incident(connection, message, self.audience, now, self.notify.after)
+
+    def audience(self, kind: Kind, scope: str) -> tuple[str, ...]:
+        """The channels that are to hear of a kind of message: a channel's own trouble is not sent over it."""
+        if kind not in self.notify.on:
+            return ()
+        return tuple(channel for channel in self.notify.channels if scope != channel_scope(channel))
+
+    async def restate(self, trouble: IncidentReport) -> None:
+        """What is wrong with this scope is something else now: that counts at once, whatever was open before."""
+        self._open.pop(trouble.scope, None)
+        await self.report(trouble)
+
+    async def over(self, *scopes: str) -> None:
+        """A call got through: whatever was open for these scopes has ended."""
+        for scope in scopes:
+            if self._open.pop(scope, None):
+                log.info("over", action="incident.over", scope=scope)
+                mine = {"scope": scope, "owner": self._store.owner}
+                await self._store.write(partial(_clear, rows=[mine], now=self._clock.wall()))
+
+    async def forget_all(self) -> None:
+        """Start afresh: after a reload every scope deserves a new try at once."""
+        self._open.clear()
+        owner, now = self._store.owner, self._clock.wall()
+        await self._store.write(lambda connection: _clear(connection, connection.all("incidents_of", owner=owner), now))
+
+    async def forget_left(self, living: Collection[str]) -> None:
+        """At a start: what sessions that are not among the `living` reported ended with them, or is found anew."""
+        known, now = json.dumps(sorted(living)), self._clock.wall()
+        await self._store.write(
+            lambda connection: _clear(connection, connection.all("incidents_left", living=known), now)
+        )
+
+    def closed_for(self, *scopes: str) -> float:
+        """Seconds until the given scopes may be tried again; 0 when all of them are open."""
+        now = self._clock.now()
+        return max((max(0.0, self._open[scope].retry_at - now) for scope in scopes if scope in self._open), default=0.0)
+
+    def paused_rules(self, *, buying: bool = True) -> list[str]:
+        """Names of the rules that are not to be touched before their next probe; one `until_result` may deliver."""
+        now = self._clock.now()
+        return [
+            scope.removeprefix("rule:")
+            for scope, entry in self._open.items()
+            if scope.startswith("rule:") and entry.retry_at > now and (buying or not entry.trouble.until_result)
+        ]
+
+    def probed_rules(self) -> list[str]:
+        """Names of the rules in trouble that may be tried again now: one try is enough to tell."""
+        now = self._clock.now()
+        return [
+            scope.removeprefix("rule:")
+            for scope, entry in self._open.items()
+            if scope.startswith("rule:") and entry.retry_at <= now
+        ]
+
+    def next_probe(self) -> float | None:
+        """Seconds until the earliest probe that is still to come; what is past was anybody's to try."""
+        now = self._clock.now()
+        return min((entry.retry_at - now for entry in self._open.values() if entry.retry_at > now), default=None)
+
+
+def _clear(connection: Connection, rows: Iterable[Row | dict[str, str]], now: float) -> None:
+    """End the incidents at these scopes, unless another session has reported them anew."""
+    for row in rows:
+        if connection.run("clear_incident", scope=row["scope"], owner=row["owner"]):
+            end_incident(connection, row["scope"], now)

@@ -1,0 +1,190 @@
+"""How things stand, read from the state file: whether a daemon runs is only one of the facts.
+
+Everything here is a value made from one read-only look, so that `status` can be asked at any time and
+costs the daemon nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from runflowd.core.lifecycle import IN_FLIGHT, ItemState
+from runflowd.core.remedies import remedy_for
+from runflowd.store.batches import batch_from
+from runflowd.store.facts import incidents
+from runflowd.store.lock_holder import holder
+from runflowd.store.overdue import files_left
+from runflowd.store.pauses import pauses
+from runflowd.store.reports import count_states, partial, troubled, waiting
+from runflowd.store.spending import Spend, hosted_since, spend_since
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from runflowd.config import Config
+    from runflowd.store import Connection
+    from runflowd.store.batches import Batch
+    from runflowd.store.facts import Incident
+    from runflowd.store.pauses import Pause
+    from runflowd.store.reports import Entry
+
+LATELY = 24 * 3600.0
+"""Seconds for which a result that came in part is shown; `list` and the note beside it tell of it for good."""
+
+OPEN_BATCHES = 100
+"""Open batches shown at most; the daemon submits a handful at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleStatus:
+    """One rule and its items. `watch`, `output` and `model` are empty for a rule no longer configured."""
+
+    name: str
+    watch: str
+    output: str
+    model: str
+    counts: dict[ItemState, int]
+
+    def count(self, *states: ItemState) -> int:
+        """How many items are in any of the states."""
+        return sum(self.counts.get(state, 0) for state in states)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look. `pid` is the process that holds the state file, None when none does; times are epoch seconds.
+
+    `left` is how many files each open batch still waits for, `partial` what was done though some outputs did not come.
+    """
+
+    state: str
+    pid: int | None
+    now: float
+    rules: tuple[RuleStatus, ...]
+    batches: tuple[Batch, ...]
+    troubled: tuple[Entry, ...]
+    waiting: tuple[Entry, ...]
+    incidents: tuple[Incident, ...]
+    spent_today: Spend
+    pauses: tuple[Pause, ...] = ()
+    hosted_today: Decimal = Decimal(0)
+    left: Mapping[str, int] = field(default_factory=dict)
+    partial: tuple[Entry, ...] = ()
+
+    def ended(self, batch: Batch) -> int:
+        """How many files of an open batch it waits for no longer."""
+        return max(0, batch.items - self.left.get(batch.id, 0))
+
+
+def take_status(connection: Connection, path: Path, config: Config, now: float, limit: int) -> Status:
+    """Read how things stand; at most `limit` troubled items and as many that wait."""
+    midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    return Status(
+        state=str(path),
+        pid=holder(path),
+        now=now,
+        rules=_rules(config, count_states(connection)),
+        batches=tuple(batch_from(row) for row in connection.all("open_batches", limit=OPEN_BATCHES)),
+        troubled=tuple(troubled(connection, limit)),
+        waiting=tuple(waiting(connection, limit)),
+        incidents=tuple(incidents(connection)),
+        spent_today=spend_since(connection, midnight.timestamp()),
+        hosted_today=hosted_since(connection, midnight.timestamp()),
+        pauses=tuple(pauses(connection)),
+        left=files_left(connection),
+        partial=tuple(partial(connection, now - LATELY, limit)),
+    )
+
+
+def _rules(config: Config, counts: dict[str, dict[ItemState, int]]) -> tuple[RuleStatus, ...]:
+    configured = [
+        RuleStatus(rule.name, rule.watch, rule.output, rule.model, counts.get(rule.name, {})) for rule in config.rules
+    ]
+    names = {rule.name for rule in config.rules}
+    removed = [RuleStatus(name, "", "", "", found) for name, found in sorted(counts.items()) if name not in names]
+    return (*configured, *removed)
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """The same for programs: plain data, durations in seconds, money as decimal text."""
+    return {
+        "state": status.state,
+        "running": status.pid is not None,
+        "pid": status.pid,
+        "spent_today": str(status.spent_today.total),
+        "spent_estimated": str(status.spent_today.estimated),
+        "spent_unpriced": status.spent_today.unpriced,
+        "hosted_today": str(status.hosted_today),
+        "in_flight": sum(rule.count(*IN_FLIGHT) for rule in status.rules),
+        "rules": [_rule_json(rule) for rule in status.rules],
+        "batches": [_batch_json(status, batch) for batch in status.batches],
+        "failures": [entry_json(entry) for entry in status.troubled],
+        "waiting": [entry_json(entry) for entry in status.waiting],
+        "partial": [entry_json(entry) for entry in status.partial],
+        "paused": [pause_json(each) for each in status.pauses],
+        "incidents": [
+            {
+                "scope": each.scope,
+                "code": each.code,
+                "message": each.message,
+                "remedy": each.remedy,
+                "since": each.since,
+            }
+            for each in status.incidents
+        ],
+    }
+
+
+def pause_json(pause: Pause) -> dict[str, Any]:
+    """One pause for programs; of one that is `stopped` an incident tells as well."""
+    return {
+        "rule": pause.rule,
+        "subject": pause.subject,
+        "since": pause.since,
+        "reason": pause.reason,
+        "remedy": pause.remedy,
+        "stopped": bool(pause.advice),
+    }
+
+
+def _rule_json(rule: RuleStatus) -> dict[str, Any]:
+    counts = {str(state): count for state, count in sorted(rule.counts.items())}
+    return {"name": rule.name, "watch": rule.watch, "output": rule.output, "model": rule.model, "counts": counts}
+
+
+def _batch_json(status: Status, batch: Batch) -> dict[str, Any]:
+    return {
+        "id": batch.id,
+        "remote_id": batch.remote_id,
+        "rule": batch.rule,
+        "model": batch.model,
+        "state": str(batch.state),
+        "items": batch.items,
+        "ended": status.ended(batch),
+        "age": round(max(0.0, status.now - batch.sealed_at), 1),
+        "overdue": batch.overdue,
+        "attempts": batch.attempts,
+        "trouble": batch.failure,
+    }
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """One item for programs; `remedy` is empty when nothing is wrong with it."""
+    return {
+        "rule": entry.rule,
+        "file": entry.path.encode("utf-8", "backslashreplace").decode("utf-8"),
+        "state": str(entry.state),
+        "model": entry.model,
+        "batch": entry.batch,
+        "seconds": None if entry.seconds is None else round(entry.seconds, 2),
+        "cost": None if entry.cost is None else str(entry.cost),
+        "hosted": None if entry.hosted is None else str(entry.hosted),
+        "code": entry.code,
+        "reason": entry.reason,
+        "remedy": "" if entry.state is ItemState.DONE and not entry.code else remedy_for(entry.state, entry.code),
+        "reference": entry.reference,
+    }

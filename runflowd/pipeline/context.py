@@ -1,0 +1,98 @@
+"""What every stage is given: the store, the bells, the clock, and the configuration of the moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runflowd.config import Limits
+from runflowd.observability.log_throttle import LogThrottle
+from runflowd.pipeline.hint_queue import HintQueue
+from runflowd.pipeline.io_guard import THREADS, IoGuard
+from runflowd.pipeline.wake_event import StageEvents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from runflowd.api.client import Runflow
+    from runflowd.core.model import Rule
+    from runflowd.observability.incidents import Incidents
+    from runflowd.store import Store
+    from runflowd.system.clock import Clock
+
+
+MAX_IDLE = 15.0
+"""Seconds between two turns of an idle loop; short enough for a watchdog to notice a stuck one."""
+
+SHORTEST_NAP = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceClient:
+    """The service work is bought from. `name` marks the batches that were bought there.
+
+    `reload_key` fetches the API key again and tells whether it changed; it raises `CredentialError` when there is none.
+    """
+
+    name: str
+    api: Runflow
+    poll: float = 2.0
+    callback_url: str = ""
+    reload_key: Callable[[], bool] = bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScanHint:
+    """A hint to look at one folder of one rule soon, and at what is below it if `deep`."""
+
+    rule: str
+    folder: str
+    deep: bool = False
+
+
+@dataclass(slots=True)
+class Context:
+    """One per daemon. `rules`, `places` and `remote` are replaced whole by a reload; the rest stays.
+
+    `places` tells for each rule where its `model` and its keys of `input` are written, as `file:line`.
+    """
+
+    store: Store
+    clock: Clock
+    incidents: Incidents
+    remote: ServiceClient
+    rules: dict[str, Rule]
+    limits: Limits = field(default_factory=Limits)
+    stage_events: StageEvents = field(default_factory=StageEvents)
+    looks: HintQueue = field(default_factory=HintQueue)
+    places: Mapping[str, Mapping[tuple[str | int, ...], str]] = field(default_factory=dict)
+    beats: dict[str, float] = field(default_factory=dict)
+    log_throttle: LogThrottle = field(init=False)
+    io: IoGuard = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log_throttle = LogThrottle(self.clock)
+        self.io = IoGuard(self.clock, max(THREADS, self.limits.downloads))
+
+    def look(self, rule: str, path: str) -> None:
+        """Hint that the folder of `path` deserves a look: what was known of that file is out of date."""
+        self.looks.add(ScanHint(rule, path.rpartition("/")[0]))
+        self.stage_events.intake.notify()
+
+    async def got_through(self, *scopes: str) -> None:
+        """A call got through: what was open for these scopes has ended, unless the client knows that others do not."""
+        await self.incidents.over(*(scope for scope in scopes if self.remote.api.takes(scope)))
+
+    def idle_timeout(self, due_at: float | None, *scopes: str) -> float:
+        """Seconds an idle loop may sleep: until `due_at` (epoch seconds), and no shorter than its scopes are closed.
+
+        While anything is paused the next probe ends the sleep, since what it covers is not in `due_at`.
+        """
+        probe = self.incidents.next_probe()
+        until_due = MAX_IDLE if due_at is None else due_at - self.clock.wall()
+        closed = self.incidents.closed_for(*scopes)
+        return min(MAX_IDLE, max(closed, min(until_due, MAX_IDLE if probe is None else probe), SHORTEST_NAP))
+
+    def heartbeat(self, stage: str) -> None:
+        """Note that a stage turned its loop; the service watchdog is fed only while all of them do."""
+        self.beats[stage] = self.clock.now()

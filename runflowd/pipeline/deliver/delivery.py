@@ -1,0 +1,249 @@
+"""One item from "result known" to "output in place": shared, adopted after a crash, or downloaded."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from runflowd import files
+from runflowd.api.errors import ApiError, Scope
+from runflowd.core.model import AfterKind
+from runflowd.core.naming import collision_key, output_path
+from runflowd.errors import RunflowdError
+from runflowd.pipeline.deliver.output_writer import BrokenResult, OutputWriter, mirrored
+from runflowd.pipeline.deliver.result_downloader import NoResult, ResultDownloader, intact
+from runflowd.pipeline.deliver.verdict import is_final
+from runflowd.store.facts import Output, forget_output, output_written, outputs_of
+from runflowd.store.history import record
+from runflowd.store.items import holders_of
+from runflowd.system.failpoints import reach
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from runflowd.core.model import Rule
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.deliver.output_io import OutputIo
+    from runflowd.store import Connection
+    from runflowd.store.items import Item
+
+
+class Undelivered(RunflowdError):
+    """Some outputs of an item could not be delivered, each with its trouble; those that could be stand in their places.
+
+    `trouble` is one that may pass, if there is any: then all of them are tried again.
+    """
+
+    def __init__(self, troubles: list[BrokenResult | ApiError], placed: list[str]) -> None:
+        self.trouble = next((each for each in troubles if not is_final(each)), troubles[0])
+        others = f". The other outputs are delivered: {', '.join(placed)}" if placed else ""
+        super().__init__(f"{self.trouble}{others}")
+
+
+SPACE_LOOK = 1.0
+"""Seconds for which a look at the free space of an output folder counts."""
+
+
+class Delivery:
+    """Brings the outputs of items in place. Every step may be repeated after a crash."""
+
+    def __init__(self, context: Context, output_io: OutputIo) -> None:
+        self._context = context
+        self._output_io = output_io
+        self._fetching = ResultDownloader(context, output_io)
+        self._placing = OutputWriter(context, output_io)
+        self._checked: dict[str, float] = {}
+
+    async def bring(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
+        """Put every output of an item in place; give their paths below the output folder.
+
+        `done` are the outputs on record, which an earlier try left.
+        """
+        await self._check_space(rule)
+        if done and all(output.written for output in done) and await self._all_intact(rule, done):
+            placed = [output.path.removeprefix(f"{rule.output}/") for output in done]
+            for holder in await self._holders(item):  # all stands, as after a crash: the old place may be left to clear
+                if await self._became(item, holder, rule):
+                    await self._clear(item, holder, rule, placed)
+            return placed
+        placed = await self._share(item, rule, done)
+        await self._let_go(item, done)
+        return placed
+
+    async def origin(self, item: Item) -> Item:
+        """The item that was paid for: the very one, or where it shares a result, the other."""
+        with suppress(NoResult):
+            return await self._fetching.paid_before(item)
+        return item
+
+    async def _let_go(self, item: Item, done: list[Output]) -> None:
+        """What lies where `output` was before an edit is nobody's any more, now that it stands in the new place."""
+        for output in filter(_lies_elsewhere, done):
+            await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
+
+    async def _holders(self, item: Item) -> list[Item]:
+        """Items that have, or had, a result of the same content under the same recipe: the likeliest first.
+
+        None for an item that is to have a result of its own, since it was bought itself just now.
+        """
+        if item.source_item is None and item.ended_at is None:
+            return []
+        return await self._context.store.read(partial(holders_of, item=item))
+
+    async def _check_space(self, rule: Rule) -> None:
+        """Make the output folder and see that its disk has room, at most every `SPACE_LOOK` seconds."""
+        now = self._context.clock.now()
+        if now - self._checked.get(rule.output, -SPACE_LOOK) >= SPACE_LOOK:
+            self._checked.pop(rule.output, None)
+            await self._output_io.ask(rule, _check_space, rule, self._context.limits.free_space)
+            self._checked[rule.output] = now
+
+    async def _all_intact(self, rule: Rule, outputs: list[Output]) -> bool:
+        return all([await self._output_io.ask(rule, intact, output) for output in outputs])
+
+    async def _share(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
+        """Take the result of an item with the same content and recipe: copied, or fetched anew, never bought."""
+        before = [_by_folder(output) for output in done if _lies_elsewhere(output)]
+        if before and await self._all_intact(rule, before):
+            return await self._copies(item, rule, done, before)
+        for holder in await self._holders(item):
+            undone = await self._became(holder, item, rule)
+            if undone and not await self._output_io.ask(rule, _is_gone, rule, holder, item):
+                return []  # a rename that was undone meanwhile: the result is where it belongs
+            theirs = await self._context.store.read(partial(outputs_of, item=holder.id))
+            if not await self._all_intact(rule, theirs):
+                continue
+            heir = holder.id if await self._became(item, holder, rule) else None
+            placed = await self._copies(item, rule, done, theirs, heir)
+            if heir is not None:
+                await self._clear(item, holder, rule, placed)
+            return placed
+        return await self._download(item, await self._fetching.paid_before(item), rule, done)
+
+    async def _became(self, item: Item, other: Item, rule: Rule) -> bool:
+        """Whether the file of `other` is that of `item` now, under a new name."""
+        return _may_be_renamed(item, other, rule) and await self._output_io.ask(rule, _is_gone, rule, other, item)
+
+    async def _copies(
+        self, item: Item, rule: Rule, done: list[Output], theirs: list[Output], heir: int | None = None
+    ) -> list[str]:
+        return [
+            await self._already_there(done, index, rule)
+            or await self._copy(item, rule, output, index, len(theirs), heir)
+            for index, output in enumerate(theirs)
+        ]
+
+    async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int, heir: int | None) -> str:
+        async with self._draft(item, rule) as draft:
+            await self._output_io.ask(rule, _copy_into, output, draft)
+            return await self._placing.place(item, rule, draft, index, count, heir)
+
+    async def _clear(self, item: Item, twin: Item, rule: Rule, placed: list[str]) -> None:
+        """The source was renamed, so its result moves along: the new one stands, the old place is cleared."""
+        now = self._context.clock.wall()
+
+        def write(connection: Connection) -> None:
+            for relative in placed:
+                output_written(connection, item, f"{rule.output}/{relative}", now)
+            record(connection, twin.id, now, f"the file was renamed to {item.path}, and its result moved along")
+
+        await self._context.store.write(write)
+        reach("output.shared")
+        for output in await self._context.store.read(partial(outputs_of, item=twin.id)):
+            with suppress(files.Changed, files.Missing):  # somebody edits or removes it: it is theirs
+                await self._output_io.ask(rule, _remove, rule, output, placed)
+            reach("output.cleared")
+            await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
+
+    async def _download(self, item: Item, origin: Item, rule: Rule, done: list[Output]) -> list[str]:
+        """Fetch what `origin` was paid for, which is the item itself or the one it shares with."""
+        references = await self._fetching.references(origin, rule)
+        placed: list[str] = []
+        troubles: list[BrokenResult | ApiError] = []
+        for index in range(len(references)):
+            try:
+                standing = await self._already_there(done, index, rule)
+                if standing is None:
+                    async with self._draft(item, rule) as draft:
+                        await self._fetching.download(origin, rule, references, index, draft)
+                        standing = await self._placing.place(item, rule, draft, index, len(references))
+                placed.append(standing)
+            except (BrokenResult, ApiError) as trouble:  # the others of this item are paid for as well
+                if isinstance(trouble, ApiError) and trouble.scope is not Scope.ITEM:
+                    raise
+                troubles.append(trouble)
+        if troubles:
+            raise Undelivered(troubles, placed)
+        return placed
+
+    @asynccontextmanager
+    async def _draft(self, item: Item, rule: Rule) -> AsyncGenerator[files.Draft]:
+        """A file to be written, in the folder where it will appear; left uncommitted, it vanishes."""
+        # Only the folder matters here; the draft's own name is temporary.
+        folder = output_path(rule, mirrored(item), "png").rpartition("/")[0]
+        start = partial(files.start_draft, limit=self._context.limits.download_size)
+        draft = await self._output_io.ask(rule, start, rule.output, folder)
+        try:
+            yield draft
+        finally:
+            if not draft.closed:
+                await self._output_io.tidy(rule, draft.discard)
+
+    async def _already_there(self, done: list[Output], index: int, rule: Rule) -> str | None:
+        """The path of an output that a crash kept from being recorded, if it is whole."""
+        for output in done:
+            if output.position == index and await self._output_io.ask(rule, intact, output):
+                return output.path.removeprefix(f"{rule.output}/")
+        return None
+
+
+def _lies_elsewhere(output: Output) -> bool:
+    """Whether an output is not below the folder that its item is delivered to now."""
+    return not output.place[1]
+
+
+def _by_folder(output: Output) -> Output:
+    """The same, found by its own folder. Only its content is read, and only if it is what was written."""
+    return replace(output, root=output.path.rpartition("/")[0])
+
+
+def _check_space(rule: Rule, floor: int) -> None:
+    files.ensure_root(rule.output)
+    files.require_space(rule.output, floor)
+
+
+def _copy_into(output: Output, draft: files.Draft) -> None:
+    standing = files.stat(*output.place)
+    if standing is None:
+        raise files.Changed("copy", output.path)
+    for piece in files.read_chunks(*output.place, standing, sha256=output.content):
+        draft.write(piece)
+
+
+def _may_be_renamed(item: Item, twin: Item, rule: Rule) -> bool:
+    """Whether the file of `twin` may have become that of `item`: a rename keeps size, time and inode.
+
+    A rule that disposes of its sources removes the first of two equal files itself.
+    """
+    return rule.after.kind is AfterKind.KEEP and twin.path != item.path and twin.stat == item.stat
+
+
+def _is_gone(rule: Rule, one: Item, other: Item) -> bool:
+    """Whether the file of `one` is not there. Where a disk takes both names for one, the last scan says so."""
+    if files.root_identity(rule.watch) is None:
+        return False
+    alike = collision_key(one.path) == collision_key(other.path)
+    return files.stat(rule.watch, one.path) is None or (alike and not one.present)
+
+
+def _remove(rule: Rule, output: Output, placed: list[str]) -> None:
+    """Clear an old place, unless the disk takes it for one of the new ones: then that gets its new spelling."""
+    root, below = output.place
+    alike = [path for path in placed if root == rule.output and collision_key(path) == collision_key(below)]
+    if any(files.respell(root, below, path) for path in alike):
+        return
+    standing = files.stat(root, below)
+    if standing is not None and files.hash_file(root, below, standing) == output.content:
+        files.remove(root, below, standing)

@@ -1,0 +1,158 @@
+"""The end of an item: its source is disposed of, its note removed or written, its row closed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from runflowd import files
+from runflowd.core.chains import is_within, takers
+from runflowd.core.model import AfterKind
+from runflowd.core.naming import failure_note, marked
+from runflowd.core.outputs import PARTIAL_RESULT
+from runflowd.core.undeliverable import recipe_of
+from runflowd.pipeline.deliver.disposal import Disposal, unserved
+from runflowd.pipeline.deliver.failure_note import note_for
+from runflowd.store.deliveries import finish, note_written
+from runflowd.store.facts import output_written
+from runflowd.store.followers import release_followers
+from runflowd.store.items import item_by_id
+from runflowd.store.results import note_delivered
+from runflowd.system.failpoints import reach
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Rule
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.deliver.output_io import OutputIo
+    from runflowd.store import Connection
+    from runflowd.store.items import Item
+
+log = structlog.get_logger()
+
+
+class Finalizer:
+    """What follows once the outputs of an item stand under their names. All of it may be repeated."""
+
+    def __init__(self, context: Context, output_io: OutputIo) -> None:
+        self._context = context
+        self._output_io = output_io
+        self._disposal = Disposal()
+
+    async def succeed(self, item: Item, rule: Rule, placed: list[str]) -> None:
+        """Close an item. The row says done only after everything else was done."""
+        remark = await self._remark(item)
+        if remark and item.current:
+            now = self._context.clock.wall()
+            await self._note(rule, replace(item, failure_code=PARTIAL_RESULT, failure=remark, ended_at=now))
+        elif item.noted:
+            await self._output_io.ask(rule, files.remove_note, rule.output, failure_note(item.path))
+            reach("note.removed")
+        detail = f"result: {', '.join(placed)}{f'; {remark}' if remark else ''}"
+        if rule.after.kind is not AfterKind.KEEP and item.current and not remark:
+            others = await self._record_results(item, rule, placed)
+            waits = f"; the source stays until rule {', '.join(others)} is done with it"
+            detail += waits if others else await self._dispose(item, rule)
+        self._hint_takers(rule, placed)
+
+        def write(connection: Connection) -> None:
+            self._stands(connection, item, rule, placed)
+            if item.batch is not None:
+                note_delivered(connection, self._context.remote.name, recipe_of(rule))
+            finish(connection, item, self._context.clock.wall(), detail, remark)
+
+        await self._context.store.write(write)
+        reach("output.recorded")
+        if remark:
+            log.warning(remark, action="item.partial", rule=item.rule, path=item.path, outputs=placed)
+        else:
+            log.info("delivered", action="item.done", rule=item.rule, path=item.path, outputs=placed)
+
+    async def _remark(self, item: Item) -> str:
+        """What is missing of the result of an item, or of the one whose result it shares."""
+        number = item.source_item
+        if item.remark or number is None:
+            return item.remark
+        twin = await self._context.store.read(lambda connection: item_by_id(connection, number))
+        return twin.remark if twin else ""
+
+    async def _record_results(self, item: Item, rule: Rule, placed: list[str]) -> list[str]:
+        """Put on record that the results stand; give the rules over the same folder that want the source still."""
+        others = self._disposal.others(self._context.rules, rule, item.path)
+
+        def write(connection: Connection) -> list[str]:
+            self._stands(connection, item, rule, placed)
+            return unserved(connection, others, item)
+
+        return await self._context.store.write(write)
+
+    def _hint_takers(self, rule: Rule, placed: list[str]) -> None:
+        """Let the rules that take these results look for them, before the item counts as done."""
+        for taker in takers(self._context.rules.values(), rule):
+            for path in (f"{rule.output}/{relative}" for relative in placed):
+                if is_within(path, taker.watch):
+                    self._context.look(taker.name, path[len(taker.watch) + 1 :])
+
+    def _stands(self, connection: Connection, item: Item, rule: Rule, placed: list[str]) -> None:
+        """The result is there: whoever follows may take it, however long the source cannot be disposed of."""
+        now = self._context.clock.wall()
+        for relative in placed:
+            output_written(connection, item, f"{rule.output}/{relative}", now)
+        release_followers(connection, item.id, now)
+
+    async def _dispose(self, item: Item, rule: Rule) -> str:
+        """Carry out `after:` now that the result is durable; a source that changed since is left alone.
+
+        Gives what was done, for the story of the item. Raises FileTrouble when the disk does not let it:
+        then the item is not done, and this is tried again.
+        """
+        told = ""
+        try:
+            if rule.after.kind is AfterKind.DELETE:
+                await self._output_io.ask(rule, files.remove, rule.watch, item.path, item.stat)
+                told = "; the source was deleted"
+            else:
+                told = f"; the source was moved to {await self._output_io.ask(rule, _archive, rule, item)}"
+        except (files.Changed, files.Missing):
+            pass  # gone already, as after a crash, or a newer version that is work of its own
+        except files.Taken as trouble:
+            self._context.log_throttle.warning(str(trouble), action="source.kept", rule=item.rule, path=item.path)
+            told = f"; the source was kept: {trouble}"
+        reach("source.disposed")
+        return told
+
+    async def tell_failure(self, item: Item, rule: Rule | None) -> None:
+        """Write the note about a failure where the owner of the file will look.
+
+        The file may have been replaced in the meantime, and may even be done: then the note goes again.
+        """
+        if rule is not None:
+            await self._note(rule, item)
+        now = self._context.clock.wall()
+        wanted = await self._context.store.write(lambda connection: note_written(connection, item, now))
+        if rule is not None and not wanted:
+            await self._output_io.ask(rule, files.remove_note, rule.output, failure_note(item.path))
+
+    async def _note(self, rule: Rule, item: Item) -> None:
+        try:
+            await self._output_io.ask(rule, _write_note, rule, item)
+        except files.Taken as trouble:
+            self._context.log_throttle.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
+        reach("note.written")
+
+
+def _write_note(rule: Rule, item: Item) -> None:
+    files.ensure_root(rule.output)
+    files.write_note(rule.output, failure_note(item.path), note_for(item))
+
+
+def _archive(rule: Rule, item: Item) -> str:
+    """Move a source away; where a file of that name lies already, under a name with a mark. Give its new path."""
+    folder, content = rule.after.folder, item.content or ""
+    files.ensure_root(folder)
+    try:
+        moved = files.move(rule.watch, item.path, folder, item.path, item.stat, sha256=content)
+    except files.Taken:
+        moved = files.move(rule.watch, item.path, folder, marked(item.path, content[:8]), item.stat, sha256=content)
+    return f"{folder}/{moved.relative}"

@@ -1,0 +1,58 @@
+"""The calls that deliveries make to folders, and which rules get no answer.
+
+A rule whose output folder lies on a share whose server hangs keeps what it has bought, and delivers nothing
+until the server is back. What waits for the server gives up its place, so the other rules go on meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from runflowd.errors import RunflowdError
+from runflowd.pipeline import io_guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runflowd.core.model import Rule
+    from runflowd.pipeline.io_guard import IoGuard
+    from runflowd.system.clock import Clock
+
+T = TypeVar("T")
+
+
+class OutputTimeout(RunflowdError):
+    """A rule's deliveries get no answer, so nothing more is tried now."""
+
+    remedy = (
+        "Mend the server or the network behind its output folder, or behind the one that `after` empties; "
+        "what is paid for is delivered then, and the other rules go on meanwhile"
+    )
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(f"rule {rule}: deliveries get no answer from the disk")
+
+
+class OutputIo:
+    """What the deliveries of each rule still wait for."""
+
+    def __init__(self, guard: IoGuard, clock: Clock) -> None:
+        self._guard = guard
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"<Outlets of {self._guard}>"
+
+    async def ask(self, rule: Rule, call: Callable[..., T], *given: object) -> T:
+        """Run a blocking call of a rule's delivery. Raises `OutputTimeout` instead while earlier ones get no answer."""
+        folder = self._guard.written(rule)
+        if folder.silent_for(self._clock.now()) >= io_guard.SILENT_AFTER:
+            raise OutputTimeout(rule.name)
+        return await folder.write(call, *given)
+
+    async def tidy(self, rule: Rule, call: Callable[[], None]) -> None:
+        """Run a blocking call that clears away what a delivery leaves, whatever that was ended by."""
+        with anyio.CancelScope(shield=True):
+            await self._guard.written(rule).write(call)

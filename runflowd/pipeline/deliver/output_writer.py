@@ -1,0 +1,169 @@
+"""From a finished draft to a file under its final name, recorded before and after.
+
+The bytes are on disk before the name is chosen, the name is recorded before the rename, and the
+rename never replaces a file that is not ours. A crash at any line leaves either nothing visible or
+a file that the next try recognises by its hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+import anyio.from_thread
+
+from runflowd import files
+from runflowd.core.media.image_type import SNIFF_BYTES, NotAnImage, Partial, check, is_of_another_kind
+from runflowd.core.naming import EXTENSIONS, marked, output_path
+from runflowd.errors import RunflowdError
+from runflowd.store.claims import hold
+from runflowd.store.facts import Output, forget_output, output_at, reserve_output
+from runflowd.system.failpoints import reach
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Rule, Stat
+    from runflowd.files import Draft
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.deliver.output_io import OutputIo
+    from runflowd.store import Connection
+    from runflowd.store.items import Item
+
+
+class BrokenResult(RunflowdError):
+    """What was downloaded is not a whole image. The sentence is shown beside its file."""
+
+    meaning: ClassVar[str] = "the service sent a broken result"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{self.meaning}: {why}")
+
+
+class WrongKind(BrokenResult):
+    """What was downloaded is something else than an image, and will be so again."""
+
+    meaning = "the result is no image, and this version delivers images only"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetName:
+    """A name that may be taken; `replaces` is our own older file there, `adopted` the very same bytes."""
+
+    relative: str
+    replaces: Stat | None = None
+    overwrite: bool = False
+    adopted: bool = False
+
+
+class OutputWriter:
+    """Puts drafts in place below a rule's output folder."""
+
+    def __init__(self, context: Context, output_io: OutputIo) -> None:
+        self._context = context
+        self._output_io = output_io
+
+    async def place(self, item: Item, rule: Rule, draft: Draft, index: int, count: int, heir: int | None = None) -> str:
+        """Check, name, record and rename one output; give its path below the output folder.
+
+        The names of the item `heir`, whose file has become this one, are free to take.
+        """
+        mime, written, free = await self._output_io.ask(rule, _finished, item, rule, draft, index, count)
+        refused: set[str] = set()
+        while True:
+            relative = output_path(
+                rule, mirrored(item), EXTENSIONS[mime], index, count, taken=lambda path: path in refused
+            )
+            # A rename replaces nothing by itself, so a name that was free needs no second look.
+            spot = (
+                TargetName(relative)
+                if relative == free
+                else await self._look(item, rule, relative, written.sha256, heir)
+            )
+            if spot is None or not await self._reserve(item, rule, relative, index, written, heir):
+                refused.add(relative)
+                continue
+            try:
+                await self._output_io.ask(rule, self._commit, item, draft, spot)
+            except files.Taken:
+                path = f"{rule.output}/{relative}"
+                await self._context.store.write(partial(forget_output, path=path, by=item.claim))
+                refused.add(relative)
+                continue
+            return relative
+
+    async def _look(self, item: Item, rule: Rule, relative: str, content: str, heir: int | None) -> TargetName | None:
+        """Whether the name may be used; None when it belongs to somebody else."""
+        path = f"{rule.output}/{relative}"
+        recorded = await self._context.store.read(lambda connection: output_at(connection, path))
+        return await self._output_io.ask(rule, _judge, item, rule, relative, content, recorded, heir)
+
+    async def _reserve(
+        self, item: Item, rule: Rule, relative: str, index: int, written: files.Written, heir: int | None
+    ) -> bool:
+        """Take a name, unless another input was quicker: looked at and recorded in one transaction."""
+        path = f"{rule.output}/{relative}"
+
+        def write(connection: Connection) -> bool:
+            if not _may_have(item, path, output_at(connection, path), heir):
+                return False
+            reserve_output(connection, item, path, index, written.sha256, written.stat.size)
+            return True
+
+        if not await self._context.store.write(write):
+            return False
+        reach("output.reserved")
+        return True
+
+    def _commit(self, item: Item, draft: Draft, spot: TargetName) -> None:
+        # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
+        anyio.from_thread.run(self._context.store.read, partial(hold, claim=item.claim))
+        if not spot.adopted:
+            draft.commit(spot.relative.rpartition("/")[2], replaces=spot.replaces, overwrite=spot.overwrite)
+
+
+def mirrored(item: Item) -> str:
+    """The input path that names an item's outputs; a superseded content is filed beside the new one."""
+    return item.path if item.current else marked(item.path, (item.content or "")[:8])
+
+
+def _finished(item: Item, rule: Rule, draft: Draft, index: int, count: int) -> tuple[str, files.Written, str]:
+    """Check and sync a draft; give its type, its facts, and its first name if no file stands there, else ""."""
+    mime = _checked_type(draft)
+    written = draft.flush()
+    relative = output_path(rule, mirrored(item), EXTENSIONS[mime], index, count)
+    return mime, written, "" if files.stat(rule.output, relative) else relative
+
+
+def _may_have(item: Item, path: str, recorded: Output | None, heir: int | None) -> bool:
+    """Whether a path is nobody's on record, or this very input's, or that of the one whose file it has become."""
+    return (
+        recorded is None
+        or recorded.item == heir
+        or (recorded.rule, recorded.source, recorded.path) == (item.rule, item.path, path)
+    )
+
+
+def _checked_type(draft: Draft) -> str:
+    match check(draft.source()):
+        case NotAnImage(reason) if is_of_another_kind(draft.source().read(0, SNIFF_BYTES)):
+            raise WrongKind(reason)
+        case NotAnImage(reason) | Partial(reason):
+            raise BrokenResult(reason)
+        case whole:
+            return whole.type.mime
+
+
+def _judge(
+    item: Item, rule: Rule, relative: str, content: str, recorded: Output | None, heir: int | None
+) -> TargetName | None:
+    standing = files.stat(rule.output, relative)
+    if not _may_have(item, f"{rule.output}/{relative}", recorded, heir):
+        return None
+    if standing is None:
+        return TargetName(relative)
+    found = files.hash_file(rule.output, relative, standing)
+    if found == content:
+        return TargetName(relative, adopted=True)
+    if recorded is not None and found in {recorded.content, *recorded.earlier}:
+        return TargetName(relative, replaces=standing)
+    return TargetName(relative, overwrite=True) if rule.overwrite else None

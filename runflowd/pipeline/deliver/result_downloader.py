@@ -1,0 +1,158 @@
+"""Where the bytes of a result come from: the service, or a result that was paid for before."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+
+from runflowd import files
+from runflowd.api.errors import Expired, Gone, Transient
+from runflowd.core.outputs import OutputRef, extract, renewed
+from runflowd.errors import RunflowdError
+from runflowd.store.batches import batch_from
+from runflowd.store.items import item_by_id
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from anyio.abc import TaskGroup
+
+    from runflowd.core.model import Json, Rule
+    from runflowd.files import Draft
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.deliver.output_io import OutputIo
+    from runflowd.store.facts import Output
+    from runflowd.store.items import Item
+
+MAX_PAGES = 200
+
+WRITE_WITHIN = 10.0
+"""Seconds for which a download is kept open for a write: its place at the storage may serve another rule."""
+
+PIECE = 256 * 1024
+"""Bytes gathered before a thread writes and hashes them; they arrive in pieces of a few kilobytes."""
+
+
+class NoResult(RunflowdError):
+    """The service says the item succeeded, and there is nothing to fetch. The sentence is shown beside its file."""
+
+
+class ResultDownloader:
+    """Finds and downloads results."""
+
+    def __init__(self, context: Context, output_io: OutputIo) -> None:
+        self._context = context
+        self._output_io = output_io
+
+    async def references(self, item: Item, rule: Rule) -> tuple[OutputRef, ...]:
+        """Where the results of an item are. Reads the service again when nothing is on record."""
+        output = item.output if item.output is not None else await self.read_again(item)
+        found = extract(output, rule.select)
+        if not found:
+            what = f"none of them matches `select: {rule.select}`" if rule.select else "the service lists none"
+            raise NoResult(f"there are no outputs to fetch: {what}")
+        return found
+
+    async def read_again(self, item: Item) -> Json:
+        """The output of an item as the service shows it now, with freshly signed URLs."""
+        api = self._context.remote.api
+        if item.run_id:
+            return (await api.run(item.run_id)).output
+        row = await self._context.store.read(lambda connection: connection.one("batch", id=item.batch))
+        batch = batch_from(row) if row else None
+        cursor: str | None = None
+        for _ in range(MAX_PAGES if batch and batch.remote_id else 0):
+            assert batch is not None
+            page = await api.items(batch.remote_id or "", cursor)
+            for answer in page.items:
+                if answer.client_ref == item.client_ref:
+                    return answer.output
+            cursor = page.next
+            if cursor is None:
+                break
+        raise NoResult("the service does not show its result any more")
+
+    async def download(
+        self, item: Item, rule: Rule, references: tuple[OutputRef, ...], index: int, draft: Draft
+    ) -> None:
+        """Write one of an item's results into a draft; a link that expired, or leads nowhere, is renewed once."""
+        url = references[index].url
+        try:
+            await self._stream(url, rule, draft)
+        except (Expired, Gone, Transient):
+            # The embedded service listens elsewhere after a restart, and hosted storage may move as well.
+            again = renewed(references, index, extract(await self.read_again(item), rule.select))
+            if again is None or again.url == url or draft.size:
+                raise
+            await self._stream(again.url, rule, draft)
+
+    async def _stream(self, url: str, rule: Rule, draft: Draft) -> None:
+        """Download into a draft. A write that hangs is waited for here, and not while a download is open for it."""
+        trouble: list[Exception] = []
+        async with anyio.create_task_group() as writing:
+            try:
+                await self._receive(url, draft, partial(self._written, writing, rule, draft))
+            except Exception as error:  # noqa: BLE001  raised below: a task group would wrap it
+                trouble.append(error)
+        if trouble:
+            raise trouble[0]
+
+    async def _receive(self, url: str, draft: Draft, write: Callable[[bytes], Awaitable[None]]) -> None:
+        async with self._context.remote.api.download(url, draft.limit) as body:
+            held: list[bytes] = []
+            size = 0
+            async for chunk in body.chunks:
+                held.append(chunk)
+                size += len(chunk)
+                if size >= PIECE:
+                    await write(b"".join(held))
+                    held, size = [], 0
+            if held:
+                await write(b"".join(held))
+
+    async def _written(self, writing: TaskGroup, rule: Rule, draft: Draft, piece: bytes) -> None:
+        """Have a piece written; raise what the disk says, or Busy when it says nothing for too long."""
+        done = anyio.Event()
+        trouble: list[Exception] = []
+
+        async def write() -> None:
+            try:
+                await self._output_io.ask(rule, draft.write, piece)
+            except Exception as error:  # noqa: BLE001  raised by who waits for it
+                trouble.append(error)
+            done.set()
+
+        writing.start_soon(write)
+        with anyio.move_on_after(WRITE_WITHIN):
+            await done.wait()
+        if not done.is_set():
+            raise files.Busy("write into", rule.output, what="its disk does not answer")
+        if trouble:
+            raise trouble[0]
+
+    async def paid_before(self, item: Item) -> Item:
+        """The item that was paid for, the result of which is this one's as well."""
+        origin = item
+        while origin.batch is None and origin.source_item is not None:
+            origin = await self._source_of(origin)
+        return origin
+
+    async def _source_of(self, item: Item) -> Item:
+        number = item.source_item or 0
+        found = await self._context.store.read(lambda connection: item_by_id(connection, number))
+        if found is None:
+            raise NoResult("the result it was to share is not on record any more")
+        return found
+
+
+def intact(output: Output) -> bool:
+    """Whether an output still is what was written, or was about to be."""
+    standing = files.stat(*output.place)
+    if standing is None or standing.size != output.size:
+        return False
+    try:
+        return files.hash_file(*output.place, standing) == output.content
+    except files.FileTrouble:
+        return False

@@ -1,0 +1,244 @@
+"""The deliver loop: claim results and failures, carry them to the output folders, judge what goes wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import structlog
+
+from runflowd import files
+from runflowd.api.errors import ApiError, Transient
+from runflowd.core.backoff import delay
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.snapshot import from_text
+from runflowd.core.undeliverable import recipe_of
+from runflowd.observability.incidents import SERVICE, STORAGE, IncidentReport, download_scope, output_scope, rule_scope
+from runflowd.pipeline.deliver.delivery import Delivery, Undelivered
+from runflowd.pipeline.deliver.finalizer import Finalizer
+from runflowd.pipeline.deliver.output_io import OutputIo, OutputTimeout
+from runflowd.pipeline.deliver.verdict import code_of, is_final, undeliverable, with_run
+from runflowd.pipeline.error_scopes import of_disk, of_service, unexpected
+from runflowd.pipeline.io_guard import Abandoned, Role
+from runflowd.pipeline.worker_loop import WorkerLoop
+from runflowd.store.deliveries import release_item
+from runflowd.store.facts import Output, outputs_of
+from runflowd.store.history import record_try
+from runflowd.store.items import Item, item_from, move
+from runflowd.store.leases import Lease
+from runflowd.store.pauses import stop
+from runflowd.store.results import note_undeliverable
+from runflowd.system.failpoints import reach
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Rule
+    from runflowd.pipeline.context import Context
+    from runflowd.store import Connection
+    from runflowd.store.connection import Row
+
+log = structlog.get_logger()
+
+MAX_TRIES = 8
+"""Tries of one download before a paid result counts as lost and a person is asked."""
+
+
+AHEAD = 16
+"""Items claimed beyond those being worked on: each claim is a commit, and a commit is a sync of the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An item to be delivered with what its delivery needs to know: one claim reads it for many."""
+
+    item: Item
+    rule: str | None
+    done: list[Output]
+
+
+class Deliver:
+    """Stage four. Claims items whose result is known, and failures nobody was told of."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._output_io = OutputIo(context.io, context.clock)
+        self._delivery = Delivery(context, self._output_io)
+        self._closing = Finalizer(context, self._output_io)
+        self.conveyor: WorkerLoop[Claimed] = WorkerLoop(
+            "deliver",
+            context,
+            context.stage_events.deliver,
+            slots=context.limits.downloads,
+            ahead=AHEAD,
+            claim=self._claim,
+            work=self._work,
+            give_back=self._give_back,
+            pause=self._pause,
+            stuck=lambda claimed: claimed.item.rule in context.io.slow(Role.WRITTEN),
+        )
+
+    async def _claim(self, room: int) -> list[Claimed]:
+        context = self._context
+        deliveries = not context.incidents.closed_for(SERVICE)
+        lease = Lease(context.store.owner, context.clock.wall())
+        values = {"owner": lease.owner, "now": lease.now, "until": lease.until}
+        paused = self._left_alone()
+        for rule in context.io.silent(Role.WRITTEN):
+            await context.incidents.report(_silence(OutputTimeout(rule), rule))
+
+        def take(connection: Connection) -> list[Claimed]:
+            rows: list[Row] = []
+            rules = connection.all("rules_to_deliver", now=lease.now, paused=paused) if deliveries else []
+            for place, row in enumerate(rules):  # each gets its share of the room, so that none waits for another
+                share = -(-(room - len(rows)) // (len(rules) - place))
+                rows += connection.all("claim_deliveries", rule=row["rule"], limit=share, **values)
+            rows += connection.all("claim_notes", limit=room - len(rows), paused=paused, **values)
+            return [_claimed(connection, item_from(row)) for row in rows]
+
+        return await context.store.write(take)
+
+    async def _pause(self) -> float:
+        paused = self._left_alone()
+        row = await self._context.store.read(lambda connection: connection.one("next_delivery", paused=paused))
+        return self._context.idle_timeout(row["due_at"] if row else None, SERVICE)
+
+    def _left_alone(self) -> str:
+        """The rules for which nothing is claimed now, as a JSON list."""
+        return json.dumps([*self._context.incidents.paused_rules(buying=False), *self._context.io.slow(Role.WRITTEN)])
+
+    async def _work(self, claimed: Claimed) -> None:
+        item, rule = claimed.item, self._rule_of(claimed)
+        if rule is None or item.state is not ItemState.DELIVERING:
+            await self._closing.tell_failure(item, rule)
+        else:
+            placed = await self._delivery.bring(item, rule, claimed.done)
+            await self._closing.succeed(item, rule, placed)
+            await self._context.got_through(SERVICE, download_scope(item.rule))
+        incidents = self._context.incidents
+        purchases = {trouble.scope for trouble in incidents.snapshot() if trouble.until_result}
+        await incidents.over(*({output_scope(item.rule), rule_scope(item.rule)} - purchases))
+
+    def _rule_of(self, claimed: Claimed) -> Rule | None:
+        """The rule as it was when the item was accepted; the present one for a file never accepted."""
+        if claimed.item.snapshot is None:
+            return self._context.rules.get(claimed.item.rule)
+        return _rule(claimed.rule) if claimed.rule is not None else None
+
+    async def _give_back(self, claimed: Claimed, raised: Exception) -> None:
+        context, item = self._context, claimed.item
+        error: Exception = raised.trouble if isinstance(raised, Undelivered) else raised
+        trouble = _wider_trouble(item, error)
+        if trouble:
+            # Wider trouble does not count against the item, however long it lasts.
+            tries, pause = item.attempts, await context.incidents.report(trouble) - context.clock.now()
+        else:
+            tries = item.attempts + 1
+            pause = delay(tries, cap=300.0, jitter=context.clock.jitter())
+            final = is_final(error) or tries >= MAX_TRIES
+            if final and unexpected(error) is None and item.state is ItemState.DELIVERING:
+                await self._give_up(claimed, error, with_run(str(raised), await self._delivery.origin(item)))
+                return
+            context.log_throttle.warning(
+                str(error),
+                action="delivery.trouble",
+                rule=item.rule,
+                code=type(error).__name__,
+                path=item.path,
+                tries=tries,
+                exc_info=unexpected(error),
+            )
+        now = context.clock.wall()
+        reason = item.failure if item.remark or item.state is not ItemState.DELIVERING else str(error)
+        wider = trouble.code if trouble else ""
+
+        def write(connection: Connection) -> None:
+            code = item.failure_code
+            release_item(connection, item, due_at=now + pause, attempts=tries, code=code, reason=reason)
+            record_try(connection, [item.id], now, tries=tries, error=error, wider=wider)
+
+        await context.store.write(write)
+
+    async def _give_up(self, claimed: Claimed, error: Exception, reason: str) -> None:
+        """Paid, and not to be had: kept with its receipt, never bought again unless a person says so."""
+        item, code, now = claimed.item, code_of(error), self._context.clock.wall()
+
+        def write(connection: Connection) -> IncidentReport | None:
+            move(
+                connection,
+                item.id,
+                item.state,
+                ItemState.UNKNOWN,
+                by=item.claim,
+                code=code,
+                reason=reason,
+                now=now,
+            )
+            return self._stop_rule(connection, claimed, code, reason, now)
+
+        stopped = await self._context.store.write(write)
+        reach("result.lost")
+        self._context.stage_events.deliver.notify()
+        self._context.log_throttle.error(reason, action="item.unknown", rule=item.rule, code=code, path=item.path)
+        if stopped:
+            log.error(stopped.message, action="rule.paused", rule=item.rule, code=stopped.code, remedy=stopped.remedy)
+
+    def _stop_rule(
+        self, connection: Connection, claimed: Claimed, code: str, reason: str, now: float
+    ) -> IncidentReport | None:
+        """Buy no more of what cannot be delivered, unless others came through, or the rule was edited meanwhile.
+
+        Give what is to be told of that; None where nothing is, or where it is known.
+        """
+        item, sealed, present = claimed.item, self._rule_of(claimed), self._context.rules.get(claimed.item.rule)
+        if item.batch is None or sealed is None:  # shares a result: what was paid for is another's
+            return None
+        recipe = recipe_of(sealed)
+        if not note_undeliverable(connection, self._context.remote.name, recipe):
+            return None
+        if present is None or recipe_of(present) != recipe:
+            return None
+        trouble = undeliverable(item, code, reason)
+        known = connection.one("incident_of", scope=trouble.scope) is not None
+        stop(connection, item.rule, trouble.message, recipe, now)
+        self._context.incidents.record(connection, trouble)
+        return None if known else trouble
+
+
+@lru_cache(maxsize=256)
+def _rule(text: str) -> Rule:
+    return from_text(text)
+
+
+def _claimed(connection: Connection, item: Item) -> Claimed:
+    row = connection.one("snapshot", id=item.snapshot) if item.snapshot is not None else None
+    return Claimed(item, row["text"] if row else None, outputs_of(connection, item.id))
+
+
+def _silence(error: OutputTimeout, rule: str) -> IncidentReport:
+    return IncidentReport(output_scope(rule), "OUTPUT_SILENT", str(error), error.remedy)
+
+
+def _wider_trouble(item: Item, error: Exception) -> IncidentReport | None:
+    """The trouble behind a delivery that did not work, when it is not the item's own.
+
+    A full disk pauses the rule, whose submissions would only add to what cannot be written. Other
+    trouble with the folder, or with the storage that holds the results, is said once and pauses nothing;
+    each item is tried again on its own.
+    """
+    if full := of_disk(item.rule, error):
+        return full
+    if isinstance(error, OutputTimeout | Abandoned):
+        return _silence(OutputTimeout(item.rule), item.rule)
+    if isinstance(error, files.FileTrouble):
+        remedy = error.advice or "Mend the folder; delivery goes on by itself then"
+        return IncidentReport(output_scope(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)
+    if isinstance(error, ApiError) and (wide := of_service(error)) and wide.scope != STORAGE:
+        return wide
+    if isinstance(error, Transient):
+        remedy = "Nothing to do: the results are paid for, and are fetched as soon as that works"
+        wait = error.closed.seconds if error.closed else None
+        return IncidentReport(
+            download_scope(item.rule), "RESULT_UNREACHABLE", f"rule {item.rule}: {error}", remedy, wait=wait
+        )
+    return None

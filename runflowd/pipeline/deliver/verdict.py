@@ -1,0 +1,64 @@
+"""What the failure of a delivery means: whether another try can help, and what is to be said of a paid result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd.api.errors import Gone, NotFound, Unsafe
+from runflowd.observability.incidents import IncidentReport
+from runflowd.pipeline.deliver.output_writer import WrongKind
+from runflowd.pipeline.deliver.result_downloader import NoResult
+from runflowd.store.pauses import results_scope
+
+if TYPE_CHECKING:
+    from runflowd.store.items import Item
+
+
+def is_final(error: Exception) -> bool:
+    """Whether what could not be delivered can never be, as it is now: no try is made after this one."""
+    return isinstance(error, NoResult | Gone | NotFound | Unsafe | WrongKind)
+
+
+def code_of(error: Exception) -> str:
+    """The code of an item whose result cannot be delivered."""
+    if isinstance(error, NoResult):
+        return "NO_RESULT"
+    if isinstance(error, WrongKind):
+        return "RESULT_REFUSED"
+    return "RESULT_TOO_LARGE" if isinstance(error, Unsafe) and error.code == "TOO_LARGE" else "RESULT_LOST"
+
+
+def with_run(reason: str, origin: Item) -> str:
+    """Why a result could not be delivered, and the run that has it: that of the item `origin`, which was paid for."""
+    run = f"run {origin.run_id}" if origin.run_id else f"the run with the reference {origin.client_ref}"
+    return f"{reason.removesuffix('.')}. It may still be had at the service: {run}"
+
+
+def undeliverable(item: Item, code: str, reason: str) -> IncidentReport:
+    """The incident of a rule that brings what cannot be delivered, for a reason that names the run."""
+    message = (
+        f"rule {item.rule}: a result that is paid for cannot be delivered, so nothing more is bought for the rule. "
+        f"{item.path}: {reason}"
+    )
+    return IncidentReport(
+        results_scope(item.rule), "RESULT_UNDELIVERABLE", message, _REMEDIES[code].format(rule=item.rule)
+    )
+
+
+_EDIT = (
+    "Take it from there. Edit the rule's `model`, `input` or `select` so that it brings {wanted}, and it goes on; or "
+    "`runflowd resume {{rule}}` to go on as it is"
+)
+_REMEDIES = {
+    "RESULT_REFUSED": _EDIT.format(wanted="images"),
+    "NO_RESULT": _EDIT.format(wanted="outputs"),
+    "RESULT_TOO_LARGE": (
+        "Raise `limits.download_size` and restart, then `runflowd retry` fetches it at no cost and "
+        "`runflowd resume {rule}` lets the rule go on"
+    ),
+    "RESULT_LOST": (
+        "Look that run up in the service's history: while it shows the result, `runflowd retry` fetches it at no cost, "
+        "and `runflowd resume {rule}` lets the rule go on"
+    ),
+}
+"""What lets a rule go on, by the code of the result that stopped it."""

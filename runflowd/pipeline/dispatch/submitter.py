@@ -1,0 +1,238 @@
+"""Buying: the intent first, then the POST, then what the answer means.
+
+A key is repeated with the same bytes for as long as its outcome is open. A clear refusal closes it,
+and the next try has a key of its own, unless an earlier try of that key went unanswered: then a
+refusal proves nothing about the first request.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from runflowd.api.errors import (
+    ApiError,
+    Conflict,
+    NotFound,
+    OutOfCredit,
+    Permanent,
+    RateLimited,
+    Rejected,
+    Transient,
+    Unauthorized,
+)
+from runflowd.core.bodies import BatchItem
+from runflowd.core.lifecycle import Outcome, Resume, resume
+from runflowd.core.links import REFERENCE, is_fresh
+from runflowd.core.refusal import BodyFormat, Shape, body_of
+from runflowd.pipeline.dispatch.habits import BODY_SUBJECT, habits_of, learn, learn_omitted, takes_subject
+from runflowd.pipeline.dispatch.refusals import relieve
+from runflowd.pipeline.dispatch.uploader import oldest_link
+from runflowd.store.batches import buy_run, place_items, set_run, submit
+from runflowd.store.claims import hold
+from runflowd.store.history import record
+from runflowd.store.links import link_life, references_subject
+from runflowd.store.purchases import (
+    about_to_send,
+    close_purchase,
+    close_unreceived,
+    doubt_purchase,
+    intend,
+    note_unreceived,
+)
+from runflowd.system.failpoints import reach
+
+if TYPE_CHECKING:
+    from runflowd.api.values import Created, CreatedItem
+    from runflowd.core.refusal import Habits
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.dispatch.uploader import Prepared
+    from runflowd.store import Connection
+    from runflowd.store.batches import Batch
+    from runflowd.store.items import Item
+    from runflowd.store.purchases import Purchase
+
+log = structlog.get_logger()
+
+_NOTHING_HAPPENED = (RateLimited, OutOfCredit, Unauthorized, Rejected, NotFound)
+"""Answers after which a request that was sent once has certainly bought nothing."""
+
+
+def cannot_have_been_received(error: ApiError) -> bool:
+    """Whether a request certainly had no effect: it never left, or was clearly refused. 409 says that it is known."""
+    if isinstance(error, Transient):
+        return not error.ambiguous
+    return isinstance(error, Permanent | Unauthorized | OutOfCredit) and not isinstance(error, Conflict)
+
+
+MAX_CONFLICTS = 8
+"""Tries that end in a 409 before it is believed."""
+
+
+def _is_of_the_api(error: ApiError) -> bool:
+    """Whether the API itself refused a request, which knows what it made of the same key before; no gateway's page."""
+    return isinstance(error, Rejected) or (isinstance(error, NotFound) and bool(error.code))
+
+
+def conflict_is_final(purchase: Purchase, tries: int) -> bool:
+    """Whether a 409 after `tries` earlier tries is the last word on a purchase.
+
+    Documented is that the key came with other bytes before, which no repetition mends. What a repeated
+    request gets while its first is still worked on is not: then the next one, or a look-up, finds the purchase.
+    """
+    return not purchase.ambiguous or tries + 1 >= MAX_CONFLICTS
+
+
+class Submitter:
+    """Sends what costs money."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def intend(
+        self, batch: Batch, wording: BodyFormat, prepared: list[Prepared], only: Item | None = None
+    ) -> Purchase:
+        """Store key and bytes for a purchase of what is prepared."""
+        metadata = {"source": "runflowd", "rule": batch.rule, "batch": batch.id}
+        named = [BatchItem(one.item.client_ref, one.input) for one in prepared]
+        body = body_of(wording, named, metadata, self._context.remote.callback_url)
+        now, links_at = self._context.clock.wall(), oldest_link(prepared)
+
+        def write(connection: Connection) -> Purchase:
+            if only is None:
+                place_items(connection, batch, [(one.item, position) for position, one in enumerate(prepared)])
+            return intend(connection, batch, str(wording), body, now, only.id if only else None, links_at)
+
+        purchase = await self._context.store.write(write)
+        reach("purchase.intended")
+        return purchase
+
+    async def close_outdated(self, batch: Batch, purchase: Purchase, items: list[Item]) -> bool:
+        """Close an open intent that cannot have been received and is too old, by its links or its key, to be sent.
+
+        `items` are those it was to buy: they are prepared anew then, under another key.
+        """
+        now, service = self._context.clock.wall(), self._context.remote.name
+
+        def write(connection: Connection) -> bool:
+            fresh = is_fresh(purchase.links_at, link_life(connection, service), now)
+            if fresh and resume(purchase.intended_at, now) is Resume.REPEAT:
+                return False
+            if not close_unreceived(connection, batch, purchase.key):
+                return False
+            why = "its links are older than they may be" if not fresh else "it is more than a day old"
+            for item in items:
+                record(connection, item.id, now, f"its request never reached the service, and {why}: prepared anew")
+            return True
+
+        if not purchase.unreceived or not await self._context.store.write(write):
+            return False
+        reach("purchase.outdated")
+        return True
+
+    async def post(self, batch: Batch, purchase: Purchase) -> Created:
+        """Send an intent; keep book of what a failure proves. Raises `ApiError`, and `LeaseLost` before it sends."""
+        api = self._context.remote.api
+        assert purchase.body is not None, "an open intent has its bytes"
+        if purchase.unreceived:  # what was certain of the last time is not of this one
+            await self._context.store.write(partial(about_to_send, batch=batch, key=purchase.key))
+        # Asked when it is this request's turn, for which it may have waited long.
+        still_ours = partial(self._context.store.read, partial(hold, claim=batch.claim))
+        send = api.create_run if purchase.wording.shape is Shape.RUN else api.create_batch
+        try:
+            created = await send(batch.model, purchase.body, purchase.key, still_ours)
+        except ApiError as error:
+            await self._note_failure(batch, purchase, error)
+            raise
+        reach("purchase.answered")
+        return created
+
+    async def _note_failure(self, batch: Batch, purchase: Purchase, error: ApiError) -> None:
+        if isinstance(error, Transient) and error.ambiguous:
+            await self._context.store.write(partial(doubt_purchase, batch=batch, key=purchase.key))
+        elif _is_of_the_api(error) or (isinstance(error, _NOTHING_HAPPENED) and not purchase.ambiguous):
+            await self._context.store.write(
+                partial(close_purchase, batch=batch, key=purchase.key, outcome=Outcome.REFUSED)
+            )
+            reach("purchase.refused")
+        elif cannot_have_been_received(error):
+            await self._context.store.write(partial(note_unreceived, batch=batch, key=purchase.key))
+
+    async def habits(self, batch: Batch) -> Habits:
+        """What the service of a batch was seen to take."""
+        url = self._context.remote.callback_url
+        return await self._context.store.read(lambda each: habits_of(each, batch.service, batch.model, url))
+
+    async def note_shape(self, batch: Batch, shape: str) -> None:
+        """Remember which body the service understood, though it did not like an item in it; "" forgets."""
+        await self._context.store.write(lambda connection: learn(connection, batch.service, BODY_SUBJECT, shape))
+
+    async def record_batch(self, batch: Batch, purchase: Purchase, created: Created, items: list[Item]) -> None:
+        """The service took the batch: note its id, the run ids, and what it takes, in one transaction."""
+        now, wording = self._context.clock.wall(), purchase.wording
+        runs = match_runs(created.items, items, in_order=not wording.can_be_searched)
+
+        def write(connection: Connection) -> None:
+            close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, created.id)
+            learn(connection, batch.service, BODY_SUBJECT, wording.shape)
+            learn(connection, batch.service, takes_subject(batch.model), "yes")
+            if wording.omitted:
+                learn_omitted(connection, batch.service, wording, self._context.remote.callback_url)
+            relieve(connection, batch, now)
+            note_references(connection, batch, purchase)
+            for item in items:
+                if run := runs.get(item.client_ref):
+                    set_run(connection, batch, item, run)
+            submit(connection, batch, items, created.id, wording.shape, now)
+
+        await self._context.store.write(write)
+        reach("purchase.recorded")
+        log.info(
+            "submitted", action="batch.submitted", rule=batch.rule, batch=batch.id, items=len(items), model=batch.model
+        )
+
+    async def record_run(self, batch: Batch, purchase: Purchase, run_id: str, item: Item) -> None:
+        """The service took a single run: note its id, and that it counts as spent from now on."""
+        now = self._context.clock.wall()
+
+        def write(connection: Connection) -> None:
+            close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, run_id)
+            learn(connection, batch.service, takes_subject(batch.model), "no")
+            if purchase.wording.omitted:
+                learn_omitted(connection, batch.service, purchase.wording, self._context.remote.callback_url)
+            relieve(connection, batch, now)
+            note_references(connection, batch, purchase)
+            buy_run(connection, batch, item, run_id, now)
+
+        await self._context.store.write(write)
+        reach("purchase.recorded")
+
+
+def names_uploads(purchase: Purchase) -> bool:
+    """Whether a request that is about to be answered names uploads by reference."""
+    return REFERENCE.encode() in (purchase.body or b"")
+
+
+def note_references(connection: Connection, batch: Batch, purchase: Purchase) -> None:
+    """The service took a request: remember that it takes references, if there are any in it."""
+    if names_uploads(purchase):
+        connection.run("save_fact", service=batch.service, subject=references_subject(batch.model), value="yes")
+
+
+def match_runs(created: tuple[CreatedItem, ...], items: list[Item], *, in_order: bool = False) -> dict[str, str]:
+    """Which run belongs to which client_ref: by the reference, else by place if all are there.
+
+    `sequence` may start at 0 or 1, so only the order it gives is used. Without any, the order of the answer
+    counts if `in_order` says that it is all there is.
+    """
+    named = {entry.client_ref: entry.run_id for entry in created if entry.client_ref and entry.run_id}
+    if named:
+        return named
+    entries = list(dict.fromkeys(created))
+    numbered = [entry for entry in entries if entry.sequence is not None]
+    if len(entries) != len(items) or len(numbered) not in ({0, len(items)} if in_order else {len(items)}):
+        return {}
+    ordered = sorted(numbered, key=lambda entry: entry.sequence or 0) or entries
+    return {item.client_ref: entry.run_id for item, entry in zip(items, ordered, strict=True) if entry.run_id}

@@ -1,0 +1,177 @@
+"""Uploads: each content once, as long as the service still holds it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+import anyio
+
+from runflowd.api.errors import Expired, Gone, NotFound, Rejected
+from runflowd.core.links import REFERENCE, ages, is_fresh
+from runflowd.pipeline.dispatch.reads import READ_WITHIN, Reads, Stalled
+from runflowd.store.facts import UploadedAsset, find_asset, save_asset
+from runflowd.store.links import learn_life, link_life
+from runflowd.system.failpoints import reach
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+
+    from runflowd.api.values import Asset
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.dispatch.content import Body, Content
+    from runflowd.pipeline.io_guard import FolderIo
+    from runflowd.store import Connection
+
+_PAUSES = (0.25, 0.75)
+"""Seconds before the second and third try of one upload, as the service's own client does."""
+
+
+class _NotArrived(Exception):
+    """The bytes were sent, and the service says that it has none: something between us took them and said yes."""
+
+    def __init__(self, refusal: Rejected) -> None:
+        self.refusal = refusal
+        super().__init__(str(refusal))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What stands for an upload in an input; made at `made_at` (epoch seconds), None for what never ages."""
+
+    url: str
+    made_at: float | None
+
+
+class Uploads:
+    """Brings contents to the service, a bounded number at a time."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._room = anyio.CapacityLimiter(context.limits.uploads)
+        self._under_way: dict[tuple[str, str, str], anyio.Lock] = {}
+
+    async def link_of(
+        self,
+        content: Content,
+        known: UploadedAsset | None,
+        folder: FolderIo,
+        *,
+        unreadable: int = 0,
+        by_reference: bool = False,
+    ) -> Link:
+        """A link to a content at the service, or with `by_reference` its name there, uploading it if need be.
+
+        `folder` is where the content lies, `known` what the service was given before, as `Uploads.known` found it;
+        `unreadable` how often the service could not read it: first the link is to blame, then the upload.
+        Raises `files.Changed` when a file is no longer what was hashed, another
+        `FileTrouble` when it cannot be read, `ApiError` when the service cannot take it.
+        """
+        if known and known.url and not unreadable:
+            return _link(known.asset_id, known.url, known.confirmed_at, by_reference=by_reference)
+        async with self._alone(content):
+            # Another batch may have brought it since this one asked what is known.
+            known = (await self.known([content])).get(content.key, known)
+            if known and known.url and not unreadable:
+                return _link(known.asset_id, known.url, known.confirmed_at, by_reference=by_reference)
+            asset = await self._renewed(known) if known and unreadable < 2 else None
+            asset = asset or await self._from_disk(content, folder)
+            # Recording waits for the disk, so it does not keep the next file from the network.
+            made_at = await self._save(asset, content.key, content.mime)
+        reach("asset.recorded")
+        return _link(asset.id, asset.url, made_at, by_reference=by_reference)
+
+    @asynccontextmanager
+    async def _alone(self, content: Content) -> AsyncGenerator[None]:
+        """One upload of a content at a time, as when two rules take the same file; another disk is not waited for."""
+        name = content.root, content.key, content.mime
+        turn = self._under_way.setdefault(name, anyio.Lock())
+        async with turn:
+            try:
+                yield
+            finally:
+                if not turn.statistics().tasks_waiting:
+                    self._under_way.pop(name, None)
+
+    async def known(self, contents: Iterable[Content]) -> dict[str, UploadedAsset]:
+        """What the service was given before, by content: one look into the store for all of a batch.
+
+        A link that is too old to be sent is left out of it.
+        """
+        service, now = self._context.remote.name, self._context.clock.wall()
+
+        def read(connection: Connection) -> dict[str, UploadedAsset]:
+            life = link_life(connection, service)
+            found = ((content.key, find_asset(connection, service, content.key, content.mime)) for content in contents)
+            return {
+                key: asset if is_fresh(asset.confirmed_at, life, now) else replace(asset, url="")
+                for key, asset in found
+                if asset is not None
+            }
+
+        return await self._context.store.read(read)
+
+    async def are_fresh(self, links: Iterable[Link]) -> bool:
+        """Whether all of these may still be sent."""
+        service, now = self._context.remote.name, self._context.clock.wall()
+        life = await self._context.store.read(lambda connection: link_life(connection, service))
+        return all(is_fresh(link.made_at, life, now) for link in links)
+
+    async def _renewed(self, known: UploadedAsset) -> Asset | None:
+        try:
+            async with self._room:
+                asset = await self._context.remote.api.asset(known.asset_id)
+        except NotFound:
+            return None
+        return asset if asset.url else None
+
+    async def _from_disk(self, content: Content, folder: FolderIo) -> Asset:
+        """Upload what a disk gives. While it does not answer it is waited for without a place and without a request."""
+        for late in count():
+            await folder.ask(content.look)
+            with suppress(Stalled):
+                async with self._room:
+                    return await self._persistently(content, Reads(folder, READ_WITHIN * 2**late))
+        raise AssertionError("it goes on until the disk answers")
+
+    async def _persistently(self, content: Content, reads: Reads) -> Asset:
+        async with content.opened(reads.ask) as body:
+            for pause in _PAUSES:
+                try:
+                    return await self._upload(content, body)
+                except (Expired, Gone, _NotArrived):
+                    await anyio.sleep(pause)
+            try:
+                return await self._upload(content, body)
+            except _NotArrived as last:
+                raise last.refusal from None
+
+    async def _upload(self, content: Content, body: Body) -> Asset:
+        api = self._context.remote.api
+        session = await api.create_upload(content.name, content.mime, body.size)
+        await api.put(session, content.mime, body.size, body.chunks)
+        reach("asset.uploaded")
+        try:
+            asset = await api.confirm(session.asset_id)
+        except Rejected as refusal:
+            raise _NotArrived(refusal) from refusal
+        reach("asset.confirmed")
+        return asset
+
+    async def _save(self, asset: Asset, content: str, mime: str) -> float:
+        """Remember an upload and what its link tells of itself; give when that was made."""
+        service, now = self._context.remote.name, self._context.clock.wall()
+
+        def write(connection: Connection) -> None:
+            save_asset(connection, service, content, mime, asset.id, asset.url, now)
+            learn_life(connection, service, asset.life)
+
+        await self._context.store.write(write)
+        return now
+
+
+def _link(asset: str, url: str, made_at: float, *, by_reference: bool) -> Link:
+    chosen = f"{REFERENCE}{asset}" if by_reference else url
+    return Link(chosen, made_at if ages(chosen) else None)

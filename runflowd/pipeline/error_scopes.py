@@ -1,0 +1,84 @@
+"""From an exception to the scope it covers: which errors pause the service, the credit, a rule."""
+
+from __future__ import annotations
+
+from runflowd.api.breaker import KEY_PROBE
+from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Scope, Transient, Unauthorized
+from runflowd.errors import RunflowdError
+from runflowd.files import NoSpace
+from runflowd.observability.incidents import CREDIT, SERVICE, IncidentReport, rule_scope
+from runflowd.pipeline.rule_fault import GOES_ON
+
+_PASSES = "Nothing to do if it passes: work resumes by itself. If not, check the network and `service.url`"
+
+
+def of_service(error: ApiError) -> IncidentReport | None:
+    """The trouble that concerns every call to the service, or None when the error is narrower.
+
+    A request that failed while others go through is its own trouble, however it failed.
+    """
+    message, closed = str(error), error.closed
+    wait = closed.seconds if closed else None
+    match error:
+        case Unauthorized():
+            return IncidentReport(SERVICE, "UNAUTHORIZED", message, error.remedy, slowest=KEY_PROBE, wait=wait)
+        case OutOfCredit():
+            return IncidentReport(CREDIT, "OUT_OF_CREDIT", message, error.remedy, wait=wait)
+        case Transient() if closed is not None:
+            code = "RATE_LIMITED" if error.status == 429 else "UNREACHABLE"
+            return IncidentReport(closed.scope, code, message, _PASSES, wait=wait)
+    return None
+
+
+def of_rule(rule: str, model: str, place: str, error: ApiError) -> IncidentReport | None:
+    """The trouble that concerns one rule: its model is gone, or does not answer while the service does.
+
+    `place` is where the rule names the model, as `file:line`; "" where that is not known.
+    """
+    if isinstance(error, Transient) and error.scope is Scope.RULE and error.closed is None:
+        return IncidentReport(
+            rule_scope(rule),
+            "MODEL_UNAVAILABLE",
+            f"rule {rule}: {error}",
+            "Nothing to do: the rule goes on by itself, the others are not affected",
+        )
+    if isinstance(error, NotFound) and error.scope is Scope.RULE:
+        named = f"rule {rule}: `model: {model}`{f' ({place})' if place else ''}"
+        remedy = (
+            f"Correct it in {place or f'rule {rule}'}; {GOES_ON}. `runflowd check --online` knows names that are "
+            "alike. If the name is right, the API key belongs to another organization"
+        )
+        told = error.answer if error.message else f"{error.answer}: the service does not know this model"
+        sentence = f"{named}: {told}{error.reference}"
+        return IncidentReport(rule_scope(rule), "MODEL_NOT_FOUND", sentence, remedy, slowest=KEY_PROBE)
+    return None
+
+
+def of_refusal(rule: str, sentence: str, remedy: str) -> IncidentReport:
+    """The trouble of a rule whose requests are refused: it waits to be corrected, and is tried now and then."""
+    return IncidentReport(rule_scope(rule), "RULE_REFUSED", sentence, remedy, slowest=KEY_PROBE)
+
+
+ITEMS_PROBE = 3600.0
+"""Seconds between the probes of a rule whose purchases are taken and then fail item by item."""
+
+
+def of_failed_items(rule: str, sentence: str, remedy: str) -> IncidentReport:
+    """The same of a rule whose purchases are taken, and of which each item is refused by itself."""
+    return IncidentReport(rule_scope(rule), "RULE_REFUSED", sentence, remedy, wait=ITEMS_PROBE, until_result=True)
+
+
+REFUSALS = frozenset({"MODEL_UNAVAILABLE", "MODEL_NOT_FOUND", "RULE_REFUSED"})
+"""Codes of trouble with a rule that a purchase ends."""
+
+
+def of_disk(rule: str, error: Exception) -> IncidentReport | None:
+    """The trouble of a rule whose output folder has no room: what it bought now could not be written."""
+    if not isinstance(error, NoSpace):
+        return None
+    return IncidentReport(rule_scope(rule), "NO_SPACE", str(error), "Free space there; the rule goes on by itself then")
+
+
+def unexpected(error: Exception) -> Exception | None:
+    """The error itself when nobody raised it on purpose, so that a log keeps its traceback."""
+    return None if isinstance(error, RunflowdError) else error

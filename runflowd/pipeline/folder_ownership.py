@@ -1,0 +1,110 @@
+"""Two daemons with two state files over one output folder know nothing of each other: each buys for itself.
+
+So each marks the folders that it writes into with the identity of its state file. Who finds the mark of
+another that still works there says so; a mark of one that is gone is replaced.
+"""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from runflowd import files
+from runflowd.errors import StoreError
+from runflowd.observability.incidents import IncidentReport, owner_scope
+from runflowd.store.facts import fact
+from runflowd.store.lock_holder import holder
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Rule
+    from runflowd.pipeline.context import Context
+    from runflowd.store import Connection
+
+
+PERIOD = 300.0
+"""Seconds between two looks at the marks."""
+
+SUBJECT = "state-identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A state file: its identity, which moves along with it, the machine and the path where it was last seen."""
+
+    identity: str
+    host: str
+    state: str
+
+    def mark(self, inode: int) -> str:
+        """What is written to a folder; a copy of the folder has another inode, and so no owner."""
+        return "\n".join((self.identity, str(inode), self.host, self.state))
+
+
+async def mark_outputs(context: Context) -> None:
+    """Mark the output folders of all rules and look after other marks until cancelled."""
+    under_way: set[str] = set()
+    async with anyio.create_task_group() as group:
+        while True:
+            for rule in context.rules.values():
+                if rule.output not in under_way:
+                    under_way.add(rule.output)
+                    group.start_soon(_mark, context, rule, under_way)
+            await anyio.sleep(PERIOD)
+
+
+async def _mark(context: Context, rule: Rule, under_way: set[str]) -> None:
+    """Mark one folder; where it does not answer, no other one waits for it."""
+    try:
+        identity = await context.store.write(_identity)
+        us = Owner(identity, socket.gethostname(), str(context.store.path.resolve()))
+        await _tell(context, rule, await context.io.written(rule).ask(_other, rule.output, us))
+    except StoreError as trouble:
+        context.log_throttle.error(str(trouble), action="store.failed", stage="owners")
+    finally:
+        under_way.discard(rule.output)
+
+
+def _identity(connection: Connection) -> str:
+    """The identity of this state file, given when it is first asked for."""
+    known = fact(connection, "", SUBJECT)
+    if known is None:
+        known = uuid.uuid4().hex
+        connection.run("save_fact", service="", subject=SUBJECT, value=known)
+    return known
+
+
+def _other(folder: str, us: Owner) -> Owner | None:
+    """Who else works on a folder; it is marked as ours when nobody does. Blocking."""
+    identity = files.root_identity(folder)
+    if identity is None:
+        return None
+    parts = files.mark_of(folder).split("\n", 3)
+    if len(parts) == 4 and parts[1] == str(identity[1]):
+        them = Owner(parts[0], *parts[2:])
+        if them.identity != us.identity and (them.host != us.host or holder(Path(them.state)) is not None):
+            return them
+    if files.mark_of(folder) != us.mark(identity[1]):
+        files.set_mark(folder, us.mark(identity[1]))
+    return None
+
+
+async def _tell(context: Context, rule: Rule, them: Owner | None) -> None:
+    if them is None:
+        await context.incidents.over(owner_scope(rule.name))
+        return
+    await context.incidents.report(
+        IncidentReport(
+            owner_scope(rule.name),
+            "OUTPUT_SHARED",
+            f"rule {rule.name}: the runflowd with the state file {them.state} on {them.host} writes into "
+            f"{rule.output}, too; what both find is bought twice",
+            "Let one of the two do this folder. If the other is gone for good: "
+            f"setfattr -x user.runflowd.owner {rule.output}",
+            slowest=PERIOD,
+        )
+    )

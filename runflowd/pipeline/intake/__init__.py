@@ -1,0 +1,7 @@
+"""Stage one: notices files, waits until they rest, and seals them into batches."""
+
+from __future__ import annotations
+
+from runflowd.pipeline.intake.stage import Intake
+
+__all__ = ["Intake"]

@@ -1,0 +1,180 @@
+"""Files at rest are read, and what became of them is recorded."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import anyio
+
+from runflowd.core.chains import beside, downstream
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.model import AfterKind
+from runflowd.core.recipe import recipe_hash
+from runflowd.core.stability import Settled, StillChanging
+from runflowd.core.template import FileFacts, resolve
+from runflowd.pipeline.intake.inspect import Good, Refused, Unfinished, look_at, read_all, restless
+from runflowd.pipeline.intake.left_out import remove_notes
+from runflowd.pipeline.intake.roots import stands
+from runflowd.store.arrivals import Arrival, arrive, set_aside
+from runflowd.store.items import item_at, known_contents
+from runflowd.store.own_results import OWN_RESULT, own_result
+from runflowd.system.failpoints import reach
+
+if TYPE_CHECKING:
+    from runflowd.core.arrival import Decision
+    from runflowd.core.model import Json, Reference, Rule, Stat
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.intake.inspect import Finding
+    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.store import Connection
+
+PAGE = 100
+"""Files confirmed, read and recorded in one go."""
+
+READERS = 4
+"""Threads that read and hash at once."""
+
+
+class Acceptor:
+    """Turns files at rest into rows."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def due(self, rule_state: RuleState) -> int:
+        """Take the next page of files that seem to rest; give how many became ready."""
+        paths = rule_state.settling.due(self._context.clock.now(), PAGE)
+        if not paths or rule_state.roots is None:
+            return 0
+        good: list[Arrival] = []
+        refused: dict[str, Refused] = {}
+
+        async def read(rested: dict[str, Stat]) -> None:
+            limit = self._context.limits.upload_size
+            for path, found in await rule_state.asking.ask(
+                read_all, rule_state.rule, rested, limit, rule_state.matcher.promises, known, rule_state.asking.heard
+            ):
+                match self._judged(rule_state, path, rested[path], found):
+                    case Good() as whole:
+                        good.append(_arrival(rule_state, path, whole))
+                    case Refused() as refusal:
+                        refused[path] = refusal
+                    case _:
+                        pass
+
+        rested = await self._at_rest(rule_state, paths, refused)
+        others = [each.name for each in beside(self._context.rules.values(), rule_state.rule)]
+        known = await self._context.store.read(partial(known_contents, rules=others, rested=rested)) if others else {}
+        async with anyio.create_task_group() as group:
+            for share in _shares(rested, READERS):
+                group.start_soon(read, share)
+        if not await rule_state.asking.ask(stands, rule_state.rule.watch, rule_state.roots):
+            rule_state.lose()  # what was read may be another folder's
+            return 0
+        return await self._record(rule_state, good, refused)
+
+    async def _at_rest(self, rule_state: RuleState, paths: list[str], refused: dict[str, Refused]) -> dict[str, Stat]:
+        """Those that a fresh look confirms to rest; what never rests is added to `refused` once."""
+        seen = await rule_state.asking.ask(look_at, rule_state.rule.watch, paths, rule_state.asking.heard)
+        now = self._context.clock.now()
+        rested: dict[str, Stat] = {}
+        for path, stat in seen.items():
+            match rule_state.settling.confirm(path, stat, now):
+                case Settled() as verdict:
+                    rested[path] = verdict.stat
+                case StillChanging(report=True) as verdict if stat:
+                    refused[path] = restless(verdict, stat, promised=rule_state.matcher.promises(path))
+                case _:
+                    pass
+        return rested
+
+    def _judged(self, rule_state: RuleState, path: str, stat: Stat, found: Finding) -> Finding:
+        if not isinstance(found, Unfinished):
+            return found
+        held = rule_state.settling.hold(path, found.reason, self._context.clock.now())
+        return Refused(stat, found.state, found.code, found.reason) if held.report else None
+
+    async def _record(self, rule_state: RuleState, good: list[Arrival], refused: dict[str, Refused]) -> int:
+        now = self._context.clock.wall()
+        rule = rule_state.rule.name
+        if not good and not refused:
+            return 0
+        disposed = rule_state.rule.after.kind is not AfterKind.KEEP
+        makers = [each.name for each in downstream(rule_state.rule, self._context.rules.values())]
+        reach("item.hashed")
+        await self._withdraw_notes(
+            rule_state, [path for path, why in refused.items() if why.state is ItemState.SKIPPED]
+        )
+
+        def write(connection: Connection) -> tuple[list[Decision], list[str]]:
+            for arrival in good:
+                if why := own_result(connection, arrival, makers):
+                    refused[arrival.path] = Refused(arrival.stat, ItemState.SKIPPED, OWN_RESULT, why)
+            taken = [arrival for arrival in good if arrival.path not in refused]
+            decisions = [arrive(connection, arrival, now, disposed=disposed) for arrival in taken]
+            news = [
+                path
+                for path, why in refused.items()
+                if set_aside(connection, rule, path, why.stat, why.state, why.code, why.reason, now)
+            ]
+            return decisions, news
+
+        decisions, news = await self._context.store.write(write)
+        reach("item.recorded")
+        for path, why in refused.items():
+            rule_state.settling.forget(path, why.stat)
+        for arrival in good:
+            rule_state.settling.forget(arrival.path, arrival.stat)
+        for path in news:
+            if (why := refused[path]).state is ItemState.SKIPPED:
+                continue  # on record, and no news to anybody
+            self._context.log_throttle.warning(
+                why.reason, action=f"item.{why.state}", rule=rule, code=why.code, path=path
+            )
+        return self._hint(decisions, bool(news))
+
+    async def _withdraw_notes(self, rule_state: RuleState, paths: list[str]) -> None:
+        """What is left out now may have failed before, and a note says so; it goes first, as no row recalls it then."""
+        rule = rule_state.rule.name
+
+        def noted(connection: Connection) -> list[str]:
+            items = {path: item_at(connection, rule, path) for path in paths}
+            return [path for path, item in items.items() if item is not None and item.noted]
+
+        if paths and (stale := await self._context.store.read(noted)):
+            await rule_state.asking.ask(remove_notes, rule_state.rule.output, stale)
+
+    def _hint(self, decisions: list[Decision], failures: bool) -> int:
+        fresh = [decision for decision in decisions if not decision.touch]
+        if failures or any(decision.state is ItemState.DELIVERING for decision in decisions):
+            self._context.stage_events.deliver.notify()
+        return sum(decision.state is ItemState.READY for decision in fresh)
+
+
+def _shares(rested: dict[str, Stat], readers: int) -> list[dict[str, Stat]]:
+    """The files dealt out to the readers; one thread reads many: a hop costs more than a small file."""
+    dealt = [dict(islice(rested.items(), start, None, readers)) for start in range(readers)]
+    return [share for share in dealt if share]
+
+
+def _arrival(rule_state: RuleState, path: str, found: Good) -> Arrival:
+    return arrival(rule_state, path, found.stat, found.content, found.mime, found.overrides)
+
+
+def arrival(
+    rule_state: RuleState, path: str, stat: Stat, content: str, mime: str, overrides: dict[str, Json]
+) -> Arrival:
+    """What a content at a path would be sent as under the rule of a shelf."""
+    symbolic, recipe = present_recipe(rule_state.rule, path, overrides, rule_state.references)
+    return Arrival(rule_state.rule.name, path, stat, content, mime, recipe, symbolic, rule_state.snapshot)
+
+
+def present_recipe(
+    rule: Rule, path: str, overrides: dict[str, Json], references: dict[str, Reference]
+) -> tuple[Json, str]:
+    """The input that a file would be sent with under a rule as it is, and the name of that recipe."""
+    symbolic = resolve(rule.input, FileFacts(path), overrides)
+    hashes = {name: reference.content for name, reference in references.items()}
+    return symbolic, recipe_hash(rule.model, symbolic, rule.select, hashes)

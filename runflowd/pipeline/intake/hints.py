@@ -1,0 +1,91 @@
+"""Hints that a folder deserves a look: from events, from other stages, and from rows to be looked at anew.
+
+A hint is never a fact. What it leads to is decided by the look, and a hint that is lost costs a sweep's time.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from runflowd.pipeline.context import ScanHint
+from runflowd.pipeline.hint_queue import MAX_HINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.intake.reconcile import FolderScanner
+    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.watch.dirty_set import Changes
+
+SCANS_PER_TURN = 64
+
+FACTS = 5.0
+"""Seconds between two questions to the store for files that are to be looked at anew, as after `retry`."""
+
+SECOND_LOOK = 2.0
+"""Seconds after which a pasted folder is looked at again: files may have come in before its watch was armed."""
+
+
+class HintDispatcher:
+    """Collects hints, deals them to the rules that they concern, and follows them."""
+
+    def __init__(self, context: Context, looking: FolderScanner) -> None:
+        self._context = context
+        self._looking = looking
+        self._second_looks: list[tuple[float, ScanHint]] = []
+        self._facts_due = 0.0
+
+    def note(self, changes: Changes, rule_states: Mapping[str, RuleState]) -> None:
+        """Turn what the watcher noticed into hints; where it may have missed something, let a sweep be due."""
+        if changes.everything:
+            for rule_state in rule_states.values():
+                rule_state.hints_lost()
+        for paths, deep in ((changes.folders, False), (changes.trees, True)):
+            for path in paths:
+                for name, rule_state in rule_states.items():
+                    root = rule_state.rule.watch
+                    if path == root and deep:
+                        # A root armed anew. Before its first sweep there is nothing to catch up with.
+                        rule_state.events_lost = True
+                        if rule_state.swept:
+                            rule_state.hints_lost()
+                    elif path == root or path.startswith(f"{root}/"):
+                        self._context.looks.add(ScanHint(name, path[len(root) + 1 :], deep))
+
+    async def deal(self, rule_states: Mapping[str, RuleState]) -> None:
+        """Give each rule the folders that it should look at."""
+        now = self._context.clock.now()
+        if now >= self._facts_due:
+            self._facts_due = now + FACTS
+            for row in await self._context.store.read(lambda connection: connection.all("to_look_at", limit=100)):
+                self._context.looks.add(ScanHint(row["rule"], os.fsdecode(row["folder"])))
+        ready = [look for due, look in self._second_looks if due <= now]
+        self._second_looks = [entry for entry in self._second_looks if entry[0] > now]
+        hints, lost = self._context.looks.take()
+        for looks, again in ((ready, False), (hints, True)):
+            for look in looks:
+                if (rule_state := rule_states.get(look.rule)) is not None and rule_state.opened:
+                    rule_state.looks.setdefault(look, again)
+        for name, rule_state in rule_states.items():
+            if name in lost or len(rule_state.looks) > MAX_HINTS:
+                rule_state.hints_lost()
+
+    async def follow(self, rule_state: RuleState) -> None:
+        """Look where hints of one rule point, at so many folders as a turn has time for."""
+        for look, again in list(rule_state.looks.items())[:SCANS_PER_TURN]:
+            if rule_state.looks.pop(look, None) is None:
+                return  # all of them were given up meanwhile for a sweep, as when the root is another folder now
+            if rule_state.matcher.prunes(look.folder):
+                continue
+            rule_state.suspects.heard(look.folder, deep=look.deep)
+            await self._looking.tree(rule_state, look.folder, deep=look.deep, since=rule_state.look_since)
+            if look.deep and again and len(self._second_looks) < MAX_HINTS:
+                self._second_looks.append((self._context.clock.now() + SECOND_LOOK, look))
+            elif look.deep and again:
+                rule_state.hints_lost()
+
+    def deadlines(self) -> list[float]:
+        """When second looks are due, in monotonic seconds."""
+        return [due for due, _ in self._second_looks]

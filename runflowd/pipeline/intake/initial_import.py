@@ -1,0 +1,180 @@
+"""A rule that this state file has never seen: what lies in its folder may be old, and may have been bought already.
+
+If the rule only got another name, it takes along what it did. Else, under `existing: skip`, what lies there is
+recorded and left alone. Otherwise it is new work, unless its results lie in the output folder, as when the state
+file was lost, or it is more than anybody may have meant: then a person decides before money moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from runflowd import files
+from runflowd.core.model import Existing
+from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
+from runflowd.observability.incidents import scopes_of
+from runflowd.store.facts import fact
+from runflowd.store.pauses import pause, pauses, resume
+from runflowd.store.renames import earlier_name, rename, seen_fact
+from runflowd.system.failpoints import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.intake.reconcile import FolderScanner
+    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.store import Connection
+
+log = structlog.get_logger()
+
+ASKED, SEEN = "asked", "yes"
+
+HELD = 0.5
+"""Seconds between two looks whether the stages have put down what they hold of a rule to be renamed."""
+
+FOLDERS = 2_000
+"""Folders looked at for results of an earlier life; the first match is enough."""
+
+
+class ImportDecision(StrEnum):
+    """What is to be done about the files that lie in the folder of a rule."""
+
+    OPEN = "open"
+    """They are taken."""
+    SKIP = "skip"
+    """They are left alone, since the rule is new and says so."""
+    ASK = "ask"
+    """Nothing is touched until a person has decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A verdict, and for `ASK` why; "" when the question was put before."""
+
+    verdict: ImportDecision
+    reason: str = ""
+
+
+class InitialImport:
+    """Decides once for each rule whether what lies there may be taken."""
+
+    def __init__(self, context: Context, looking: FolderScanner) -> None:
+        self._context = context
+        self._looking = looking
+
+    async def opens(self, rule_state: RuleState) -> bool:
+        """Whether the rule's folder may be looked at; False while a person is asked."""
+        name = rule_state.rule.name
+        answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
+        if answer is None and await self._took_over(rule_state):
+            answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
+        seen = await rule_state.asking.ask(judge, rule_state, answer, paused, self._context.limits.unasked)
+        if seen.verdict is ImportDecision.ASK:
+            if seen.reason:
+                await self._ask(name, seen.reason)
+            return False
+        if seen.verdict is ImportDecision.SKIP:
+            await self._looking.skip_all(rule_state)
+        if answer != SEEN:
+            now = self._context.clock.wall()
+            await self._context.store.write(partial(_open, rule=name, was_asked=bool(answer), now=now))
+            reach("rule.opened")
+        return True
+
+    async def _took_over(self, rule_state: RuleState) -> bool:
+        """Whether this was a new name of a rule; it then has what that did under its old one."""
+        after, store = rule_state.rule.name, self._context.store
+        before = await store.read(lambda connection: earlier_name(connection, rule_state.rule, self._context.rules))
+        if not before:
+            return False
+        while not await store.write(lambda connection: rename(connection, before, after)):  # noqa: ASYNC110  a row rings no bell
+            await anyio.sleep(HELD)
+        await self._context.incidents.over(*scopes_of(before))
+        rule_state.inputs_stale = True
+        log.info("a rule got another name", action="rule.renamed", rule=after, before=before)
+        return True
+
+    async def _ask(self, rule: str, reason: str) -> None:
+        def write(connection: Connection) -> None:
+            connection.run("save_fact", service="", subject=seen_fact(rule), value=ASKED)
+            pause(connection, rule, reason, self._context.clock.wall())
+
+        await self._context.store.write(write)
+        log.error(reason, action="rule.paused", rule=rule)
+
+
+def judge(rule_state: RuleState, answer: str | None, paused: bool, unasked: int | None) -> Seen:
+    """What is to be done about what lies there, by what `recorded` gives. Changes nothing. Blocking."""
+    if answer == SEEN:
+        return Seen(ImportDecision.OPEN)
+    if rule_state.rule.existing is Existing.SKIP:
+        return Seen(ImportDecision.SKIP)
+    if answer == ASKED:
+        return Seen(ImportDecision.ASK if paused else ImportDecision.OPEN)
+    if reason := _reason_to_ask(rule_state, unasked):
+        return Seen(ImportDecision.ASK, reason)
+    return Seen(ImportDecision.OPEN)
+
+
+def recorded(connection: Connection, rule: str) -> tuple[str | None, bool]:
+    """What is on record of a rule, and whether it is paused."""
+    return fact(connection, "", seen_fact(rule)), any(each.rule == rule for each in pauses(connection))
+
+
+def _open(connection: Connection, rule: str, *, was_asked: bool, now: float) -> None:
+    connection.run("save_fact", service="", subject=seen_fact(rule), value=SEEN)
+    if was_asked:
+        resume(connection, rule, now)
+
+
+def _reason_to_ask(rule_state: RuleState, unasked: int | None) -> str:
+    """Why a person must decide about what lies there, and how; "" when there is no doubt. Blocking."""
+    if found := _earlier_result(rule_state):
+        return (
+            f"this state file does not know the rule, but {rule_state.rule.output} has results for it already, such as "
+            f"{found}: put the old state file back, keep them with `existing: skip`, or resume to buy them anew"
+        )
+    if unasked is not None and _holds_more_than(rule_state, unasked):
+        return (
+            f"the rule is new, and more than {unasked:,} files lie in {rule_state.rule.watch} already: "
+            "resume to buy them all, or leave them alone with `existing: skip`"
+        )
+    return ""
+
+
+def _holds_more_than(rule_state: RuleState, count: int) -> bool:
+    paths = (listing.path_of(name) for listing in _all_of(rule_state) for name in listing.files)
+    return next(islice(filter(rule_state.matcher.matches, paths), count, None), None) is not None
+
+
+def _all_of(rule_state: RuleState) -> Iterator[files.Listing]:
+    """The folders that a rule may take something from."""
+    scan = partial(files.scan_with_identity, heard=rule_state.asking.heard)
+    return files.walk(rule_state.rule.watch, enter=lambda path: not rule_state.matcher.prunes(path), scan=scan)
+
+
+def _earlier_result(rule_state: RuleState) -> str:
+    """A result in the output folder that belongs to a file in the watched one; "" when there is none. Blocking."""
+    scan = partial(files.scan_with_identity, heard=rule_state.asking.heard)
+    for listing in islice(_all_of(rule_state), FOLDERS):
+        standing = scan(rule_state.rule.output, listing.relative)[0].files
+        for path in (listing.path_of(name) for name in listing.files if standing):
+            if rule_state.matcher.matches(path) and (found := _result_of(rule_state, path, set(standing))):
+                return found
+    return ""
+
+
+def _result_of(rule_state: RuleState, path: str, standing: set[str]) -> str:
+    try:
+        names = (output_path(rule_state.rule, path, extension) for extension in EXTENSIONS.values())
+        return next((name for name in names if name.rpartition("/")[2] in standing), "")
+    except UnsafePathError:
+        return ""

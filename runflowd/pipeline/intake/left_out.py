@@ -1,0 +1,110 @@
+"""What a look leaves out by default is counted, so that nobody wonders where a file went.
+
+Nothing of it gets a row of its own: there may be a hundred thousand droppings beside ten photos.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from runflowd import files
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.naming import failure_note
+from runflowd.store.items import item_by_id
+from runflowd.store.left_out import Count, left_out_folders, left_out_in_folder, save_left_out
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from runflowd.core.rules import Matcher
+    from runflowd.files import Listing
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.store import Connection
+    from runflowd.store.items import Known
+
+UNTAKEN = frozenset({ItemState.WAITING, ItemState.FAILED})
+"""States of rows that are about a file which is not taken, and may go with it."""
+
+FOLDERS = 500
+"""Folders on record compared in one go."""
+
+
+async def leave_out(
+    context: Context, rule_state: RuleState, page: list[Listing], known: list[dict[str, Known]]
+) -> None:
+    """Bring what is on record of a page of folders up to date; `known` are the files in each that have a row."""
+    await _drop_rows(context, rule_state, page, known)
+    found = {
+        listing.relative: _counted(rule_state.matcher, listing, names)
+        for listing, names in zip(page, known, strict=True)
+        if listing.trouble is None
+    }
+    rule = rule_state.rule.name
+
+    def changed(connection: Connection) -> dict[str, dict[str, Count]]:
+        before = {folder: left_out_in_folder(connection, rule, folder) for folder in found}
+        return {folder: counts for folder, counts in found.items() if counts != before[folder]}
+
+    if news := await context.store.read(changed):
+        await context.store.write(partial(save_left_out, rule=rule, found=news))
+
+
+async def _drop_rows(
+    context: Context, rule_state: RuleState, page: list[Listing], known: list[dict[str, Known]]
+) -> None:
+    """The rule takes these no more: what was never sent is forgotten, and with a failure the note about it."""
+    left = {
+        listing.path_of(name): entry.id
+        for listing, entries in zip(page, known, strict=True)
+        for name, entry in entries.items()
+        if entry.state in UNTAKEN and name in listing.files and not rule_state.matcher.matches(listing.path_of(name))
+    }
+    if not left:
+        return
+
+    def unsent(connection: Connection) -> list[str]:
+        items = {path: item_by_id(connection, number) for path, number in left.items()}
+        return [path for path, item in items.items() if item is not None and item.batch is None]
+
+    def drop(connection: Connection, paths: list[str]) -> None:
+        for path in paths:
+            connection.run("delete_unbought", id=left[path])
+
+    if paths := await context.store.read(unsent):
+        await rule_state.asking.ask(remove_notes, rule_state.rule.output, paths)
+        await context.store.write(partial(drop, paths=paths))
+
+
+def remove_notes(output: str, paths: list[str]) -> None:
+    """Remove the notes about files at these paths, where there are any. Blocking."""
+    for path in paths:
+        with suppress(files.FileTrouble):
+            files.remove_note(output, failure_note(path))
+
+
+async def forget_left_out(context: Context, rule_state: RuleState, seen: Container[str]) -> None:
+    """After a whole sweep: what is on record of folders that were not seen is of folders that are gone."""
+    rule, after = rule_state.rule.name, ""
+    while folders := await context.store.read(partial(left_out_folders, rule=rule, after=after, limit=FOLDERS)):
+        if gone := {folder: dict[str, Count]() for folder in folders if folder not in seen}:
+            await context.store.write(partial(save_left_out, rule=rule, found=gone))
+        after = folders[-1]
+
+
+def _counted(matcher: Matcher, listing: Listing, known: Container[str]) -> dict[str, Count]:
+    counts: dict[str, Count] = {}
+    for name in listing.files:
+        path = listing.path_of(name)
+        if name not in known and not matcher.matches(path) and (line := matcher.dropping(path)):
+            files, folders = counts.get(line, Count(0, 0))
+            counts[line] = Count(files + 1, folders)
+    for name in listing.folders:
+        path = listing.path_of(name)
+        if matcher.prunes(path) and (line := matcher.dropping(f"{path}/")):
+            files, folders = counts.get(line, Count(0, 0))
+            counts[line] = Count(files, folders + 1)
+
+    return counts

@@ -1,0 +1,268 @@
+"""What would become of every file of a rule if the work began now; nothing is written and nothing is sent.
+
+It goes the way of a sweep and of accepting, with the same matcher, tracker, reading and decisions, but
+records nothing. Memory does not grow with the number of files.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, TypeVar
+
+from runflowd import files
+from runflowd.core.chains import downstream, makers
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.model import AfterKind
+from runflowd.core.rules import BAD_OVERRIDE
+from runflowd.core.stability import Gone, Settled
+from runflowd.errors import ConfigError
+from runflowd.pipeline.intake.acceptor import PAGE, arrival
+from runflowd.pipeline.intake.fates import FATES, REFUSED, Fate, Planned
+from runflowd.pipeline.intake.initial_import import ImportDecision, judge, recorded
+from runflowd.pipeline.intake.inspect import Good, Refused, Unfinished, look_at, read_all
+from runflowd.pipeline.intake.output_places import OUTPUT_INSIDE, outputs_of
+from runflowd.pipeline.intake.overrides import Overrides
+from runflowd.pipeline.intake.reconcile import LEFT_OUT, folders_of, is_news, page_of
+from runflowd.pipeline.intake.references import read_references
+from runflowd.pipeline.intake.roots import doubtful, judged, samples_of, strangeness, survey
+from runflowd.pipeline.intake.rule_state import RuleState
+from runflowd.pipeline.io_guard import FolderIo
+from runflowd.store.arrivals import foresee, foresee_again
+from runflowd.store.items import item_by_id, known_in_folder
+from runflowd.store.own_results import OWN_RESULT, own_result
+from runflowd.store.pauses import EVERY_RULE, pauses
+from runflowd.store.plans import plan_purchase
+from runflowd.store.roots import roots_of
+from runflowd.system import deadline
+from runflowd.system.deadline import NoAnswer, within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from runflowd.config import Limits
+    from runflowd.core.arrival import Decision
+    from runflowd.core.model import Json, Rule, Stat
+    from runflowd.files import Listing
+    from runflowd.pipeline.intake.inspect import Finding
+    from runflowd.store import Connection
+    from runflowd.store.arrivals import Arrival
+    from runflowd.store.items import Known
+    from runflowd.store.roots import Roots
+
+T = TypeVar("T")
+
+
+class Planning:
+    """Plans rules one by one. Blocking.
+
+    Args:
+        connection: The state file as `open_for_plan` gives it.
+        limits: How large a file may be, and how many a new rule may find before it asks.
+        now: Monotonic seconds.
+        rest: Sleeps for so many seconds: a file must stand still before it counts as at rest.
+        rules: All rules of the configuration: what those further down the chain made is not taken.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        limits: Limits,
+        now: Callable[[], float],
+        rest: Callable[[float], None],
+        rules: Collection[Rule] = (),
+    ) -> None:
+        self._connection = connection
+        self._limits = limits
+        self._now = now
+        self._rest = rest
+        self._rules = rules
+
+    def of(self, rule: Rule) -> Iterator[Planned]:
+        """Every file below the watched folder of a rule."""
+        try:
+            yield from self._of(RuleState.of(rule, FolderIo()))
+        except NoAnswer as silence:  # be it in the middle: what else lies there is not known
+            yield Planned("/", Fate.WAIT, 0, "WATCH_SILENT", str(silence))
+
+    def _of(self, rule_state: RuleState) -> Iterator[Planned]:
+        rule = rule_state.rule
+        try:
+            for folder in (rule.watch, rule.output):
+                within(deadline.ANSWER_WITHIN, folder, os.path.lexists, folder)
+            rule_state.roots = self._roots(rule_state)
+            with suppress(NoAnswer):  # somebody else's output; nothing of it is met here then
+                within(deadline.ANSWER_WITHIN, rule.output, rule_state.outputs.ask, outputs_of(rule, self._rules))
+        except files.FileTrouble:
+            if makers(self._rules, rule) and not roots_of(self._connection, rule.name).folders:
+                return  # it is made for the first result of another rule
+            yield Planned("/", Fate.WAIT, 0, "WATCH_MISSING", f"the watched folder {rule.watch} is not there")
+            return
+        if rule_state.roots.strange:
+            trouble = strangeness(rule, rule_state.roots)
+            for path in sorted(rule_state.roots.strange):
+                yield Planned(f"{path}/", Fate.WAIT, 0, trouble.code, f"{trouble.message}. {trouble.remedy}")
+            if rule_state.roots.is_strange(""):
+                return
+        try:
+            for name, path in rule.files.items():
+                rule_state.references |= within(deadline.ANSWER_WITHIN, path, read_references, {name: path}, {})
+        except files.FileTrouble as trouble:
+            yield Planned("/", Fate.WAIT, 0, "REFERENCE_UNUSABLE", f"a file named under `files` is missing: {trouble}")
+            return
+        held = self._held(rule)
+        for planned in self._walk(rule_state, held):
+            stopped = held and planned.fate is Fate.BUY
+            yield replace(planned, fate=Fate.WAIT, code="PAUSED", why=held) if stopped else planned
+
+    def _roots(self, rule_state: RuleState) -> Roots:
+        """Who the watched folder is, as a sweep would judge it. Raises FileTrouble."""
+        name = rule_state.rule.name
+        known = roots_of(self._connection, name)
+        found = _ask(rule_state, survey, rule_state, known)
+        samples = samples_of(self._connection, name, doubtful(known, found))
+        return _ask(rule_state, judged, rule_state.rule, known, found, samples)
+
+    def _held(self, rule: Rule) -> str:
+        """Why nothing is bought for a rule at present; "" where that is not so."""
+        found = next((each for each in pauses(self._connection) if each.rule in {EVERY_RULE, rule.name}), None)
+        return f"{found.subject} is paused: {found.reason or 'somebody asked'}; {found.remedy}" if found else ""
+
+    def _walk(self, rule_state: RuleState, held: str) -> Iterator[Planned]:
+        rule = rule_state.rule
+        sight = _ask(rule_state, judge, rule_state, *recorded(self._connection, rule.name), self._limits.unasked)
+        for listing in _listings(rule_state):
+            yield from _beside(rule_state, listing)
+            known = known_in_folder(self._connection, rule.name, listing.relative)
+            overrides = cache(partial(_ask, rule_state, Overrides(rule).of))
+            for name, stat in listing.files.items():
+                path, before = listing.path_of(name), known.get(name)
+                if before is not None and not is_news(before, stat):
+                    yield self._standing(rule_state, path, before, overrides)
+                elif reason := rule_state.matcher.why_not(path):
+                    yield Planned(path, Fate.LEFT_OUT, stat.size, "EXCLUDED", reason)
+                elif sight.verdict is ImportDecision.SKIP:
+                    yield Planned(path, Fate.LEFT_OUT, stat.size, *LEFT_OUT)
+                elif sight.verdict is ImportDecision.ASK:
+                    yield Planned(path, Fate.WAIT, stat.size, "EXISTING", sight.reason or held)
+                else:
+                    yield from self._track(rule_state, path, stat)
+        yield from self._rested(rule_state)
+
+    def _track(self, rule_state: RuleState, path: str, stat: Stat) -> Iterator[Planned]:
+        if not rule_state.settling.see(path, stat, self._now()):
+            yield from self._rested(rule_state)
+            rule_state.settling.see(path, stat, self._now())
+
+    def _rested(self, rule_state: RuleState) -> Iterator[Planned]:
+        """What becomes of the tracked files, each looked at once more when it should be at rest."""
+        while (deadline := rule_state.settling.next_deadline()) is not None:
+            self._rest(max(0.0, deadline - self._now()))
+            paths = rule_state.settling.due(self._now(), PAGE)
+            seen = _ask(rule_state, look_at, rule_state.rule.watch, paths, rule_state.asking.heard)
+            rested: dict[str, Stat] = {}
+            for path in paths:
+                if path not in seen:
+                    yield Planned(path, Fate.WAIT, 0, "UNREADABLE", "it cannot be looked at")
+                    rule_state.settling.forget(path)
+                    continue
+                match rule_state.settling.confirm(path, seen[path], self._now()):
+                    case Settled(stat=stat):
+                        rested[path] = stat
+                    case Gone():
+                        pass
+                    case restless:
+                        size = (seen[path] or (0,))[0]
+                        yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", restless.reason)
+                rule_state.settling.forget(path)
+            limit, promises = self._limits.upload_size, rule_state.matcher.promises
+            for path, finding in _ask(
+                rule_state, read_all, rule_state.rule, rested, limit, promises, {}, rule_state.asking.heard
+            ):
+                yield self._found(rule_state, path, rested[path], finding)
+
+    def _found(self, rule_state: RuleState, path: str, stat: Stat, finding: Finding) -> Planned:
+        match finding:
+            case Good():
+                return self._whole(rule_state, path, finding)
+            case Refused():
+                return Planned(path, REFUSED[finding.state], stat.size, finding.code, finding.reason)
+            case Unfinished():
+                return Planned(path, Fate.WAIT, stat.size, finding.code, finding.reason)
+            case _:
+                return Planned(path, Fate.WAIT, stat.size, "STILL_CHANGING", "the file changed while it was read")
+
+    def _whole(self, rule_state: RuleState, path: str, found: Good) -> Planned:
+        """What becomes of a file that could be sent."""
+        disposed = rule_state.rule.after.kind is not AfterKind.KEEP
+        arriving = arrival(rule_state, path, found.stat, found.content, found.mime, found.overrides)
+        makers = [each.name for each in downstream(rule_state.rule, self._rules)]
+        if why := own_result(self._connection, arriving, makers):
+            return Planned(path, Fate.LEFT_OUT, found.stat.size, OWN_RESULT, why)
+        existing, decision = foresee(self._connection, arriving, disposed=disposed)
+        if existing and decision.touch and decision.state is existing.state:
+            return Planned(path, FATES[existing.state], found.stat.size, existing.failure_code, existing.failure)
+        return self._decided(arriving, decision)
+
+    def _decided(self, arriving: Arrival, decision: Decision) -> Planned:
+        path, size = arriving.path, arriving.stat.size
+        if decision.state is ItemState.READY:
+            other = plan_purchase(self._connection, arriving)
+            if other is None:
+                return Planned(path, Fate.BUY, size)
+            return Planned(path, Fate.TAKE, size, "", f"the same content as {other}, which would be bought")
+        twin = item_by_id(self._connection, decision.twin) if decision.twin is not None else None
+        if decision.state is ItemState.UNKNOWN:
+            why = "the same content as another file, and whether that was bought is not known"
+            return Planned(path, Fate.ASK, size, "TWIN_UNKNOWN", why)
+        return Planned(
+            path, Fate.TAKE, size, "", f"the same content as {twin.path}" if twin else "it was bought before"
+        )
+
+    def _standing(
+        self, rule_state: RuleState, path: str, known: Known, overridden: Callable[[str], dict[str, Json]]
+    ) -> Planned:
+        """A file that is as it was when its row was written; `overridden` gives what its folder sets."""
+        fate, size = FATES[known.state], known.stat.size
+        if fate in {Fate.DONE, Fate.UNDER_WAY}:  # no more is to be said, and there are very many of them
+            return Planned(path, fate, size)
+        item = item_by_id(self._connection, known.id)
+        if item is None:  # moved on since the folder was looked at
+            return Planned(path, Fate.UNDER_WAY, size)
+        if item.state is not ItemState.READY:
+            return Planned(path, fate, size, item.failure_code, item.failure)
+        if reason := rule_state.matcher.why_not(path):
+            return Planned(path, Fate.LEFT_OUT, size, "EXCLUDED", reason)
+        try:
+            overrides = overridden(path.rpartition("/")[0])
+        except (ConfigError, files.FileTrouble) as mistake:
+            return Planned(path, Fate.WAIT, size, BAD_OVERRIDE, str(mistake))
+        anew = arrival(rule_state, path, item.stat, item.content or "", item.mime, overrides)
+        return self._decided(anew, foresee_again(self._connection, item, anew))
+
+
+def _ask(rule_state: RuleState, call: Callable[..., T], *given: object) -> T:
+    """What a blocking call to the watched folder of a rule answers. Raises `NoAnswer` once it gives no sign of life."""
+    return within(deadline.ANSWER_WITHIN, rule_state.rule.watch, call, *given, signs=lambda: rule_state.asking.signs)
+
+
+def _listings(rule_state: RuleState) -> Iterator[Listing]:
+    """The folders of a rule, some read at a time."""
+    walking = folders_of(rule_state)
+    while page := _ask(rule_state, page_of, walking):
+        yield from page
+
+
+def _beside(rule_state: RuleState, listing: Listing) -> Iterator[Planned]:
+    """What a folder holds beside its files."""
+    if listing.trouble is not None:
+        code = OUTPUT_INSIDE if isinstance(listing.trouble, files.OwnOutput) else "FOLDER_UNREADABLE"
+        yield Planned(f"{listing.relative}/", Fate.WAIT, 0, code, str(listing.trouble))
+    for name in listing.folders:
+        path = listing.path_of(name)
+        if rule_state.matcher.prunes(path):
+            yield Planned(f"{path}/", Fate.LEFT_OUT, 0, "EXCLUDED", "an excluded folder, with all that is in it")
+    for skipped in listing.skipped:
+        yield Planned(listing.path_of(skipped.name), Fate.LEFT_OUT, 0, "NOT_A_FILE", skipped.reason)

@@ -1,0 +1,74 @@
+"""Reference files of a rule: read when they change, so that every purchase says which version went along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd import files
+from runflowd.core.media.image_type import Whole, check
+from runflowd.core.model import Reference
+from runflowd.core.snapshot import to_text
+from runflowd.observability.incidents import IncidentReport, files_scope, rule_scope
+from runflowd.store.sealing import save_snapshot
+from runflowd.system.failpoints import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.store import Connection
+
+
+async def follow_references(context: Context, rule_state: RuleState) -> bool:
+    """Bring a shelf's references, and the rule text that names them, up to date; False when one is unusable.
+
+    Without its references nothing of the rule is accepted: files wait, and the incident says for what.
+    """
+    rule = rule_state.rule
+    try:
+        found = await rule_state.asking.ask(read_references, rule.files, rule_state.references)
+    except files.FileTrouble as trouble:
+        message = f"rule {rule.name}: a file named under `files` cannot be used: {trouble}"
+        remedy = "Put the file there or correct the rule; what was dropped waits"
+        await context.incidents.report(IncidentReport(files_scope(rule.name), "REFERENCE_UNUSABLE", message, remedy))
+        return False
+    await context.incidents.over(files_scope(rule.name))
+    if found != rule_state.references or not rule_state.snapshot:
+        rule_state.references = found
+        text = to_text(rule, found)
+        rule_state.snapshot = await context.store.write(lambda connection: _renew(connection, rule.name, text))
+        await context.incidents.over(rule_scope(rule.name))  # what was wrong with the rule as it was
+        context.stage_events.dispatch.notify()
+        reach("rule.worded")
+        rule_state.inputs_stale = True
+    return True
+
+
+def _renew(connection: Connection, rule: str, text: str) -> str:
+    """Keep a rule text; batches that were sealed under another one are due, to be bought or put back."""
+    snapshot = save_snapshot(connection, rule, text)
+    connection.run("wake_outdated_batches", rule=rule, snapshot=snapshot)
+    return snapshot
+
+
+def read_references(paths: Mapping[str, str], before: Mapping[str, Reference]) -> dict[str, Reference]:
+    """Reference files by name as they are; what did not change since `before` is not read again. Blocking.
+
+    Raises `FileTrouble` when one cannot be read.
+    """
+    return {name: _read(path, before.get(name)) for name, path in paths.items()}
+
+
+def _read(path: str, before: Reference | None) -> Reference:
+    """What a reference file is now; read again only if it changed."""
+    folder, _, name = path.rpartition("/")
+    stat = files.stat(folder or "/", name)
+    if stat is None:
+        raise files.Missing("read", path)
+    if before is not None and before.stat == stat:
+        return before
+    with files.image_source(folder or "/", name) as source:
+        found = check(source)
+    mime = found.type.mime if isinstance(found, Whole) else "application/octet-stream"
+    return Reference(path, stat, files.hash_file(folder or "/", name, stat), mime)

@@ -1,0 +1,106 @@
+"""After an edit of a rule: items of which nothing was bought are bought as the rule now says."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.rules import BAD_OVERRIDE
+from runflowd.errors import ConfigError
+from runflowd.files import FileTrouble
+from runflowd.pipeline.intake.acceptor import arrival
+from runflowd.pipeline.intake.overrides import Overrides
+from runflowd.store.arrivals import arrive_again, drop_ready, set_aside
+from runflowd.store.items import item_from
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Json, Rule
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.store import Connection
+    from runflowd.store.items import Item
+
+Found: TypeAlias = "dict[str, Json] | ConfigError | FileTrouble"
+
+PAGE = 500
+
+
+async def refresh_ready(context: Context, rule_state: RuleState) -> None:
+    """Word every unsealed item of the rule anew; dispatch puts those back that were sealed and not bought.
+
+    An item reworded may set free another that followed it, so this goes on until none is left. What folders
+    override is read beforehand: no transaction waits for a share.
+    """
+    while items := await context.store.read(lambda connection: _page(connection, rule_state)):
+        folders = {_folder(item) for item in items if rule_state.matcher.matches(item.path)}
+        found = await rule_state.asking.ask(_overrides, rule_state.rule, folders)
+        await context.store.write(partial(_reword_all, rule_state=rule_state, found=found, now=context.clock.wall()))
+    await _retry_refused(context, rule_state)
+
+
+async def _retry_refused(context: Context, rule_state: RuleState) -> None:
+    """Buy what the service refused as the rule was, and never sold, as the rule is now, where that differs."""
+    after = 0
+    while rows := await context.store.read(partial(_refused, rule_state=rule_state, after=after)):
+        folders = {_folder(item) for item, _ in rows if rule_state.matcher.matches(item.path)}
+        found = await rule_state.asking.ask(_overrides, rule_state.rule, folders)
+        now = context.clock.wall()
+        await context.store.write(partial(_retry_all, rule_state=rule_state, after=after, found=found, now=now))
+        after = rows[-1][0].id
+
+
+def _refused(connection: Connection, rule_state: RuleState, after: int) -> list[tuple[Item, str]]:
+    rows = connection.all(
+        "refused_of_rule", rule=rule_state.rule.name, snapshot=rule_state.snapshot, after=after, limit=PAGE
+    )
+    return [(item_from(row), row["recipe"]) for row in rows]
+
+
+def _retry_all(connection: Connection, rule_state: RuleState, after: int, found: dict[str, Found], now: float) -> None:
+    for item, recipe in _refused(connection, rule_state, after):
+        overrides = found.get(_folder(item))
+        if not isinstance(overrides, dict) or not rule_state.matcher.matches(item.path):
+            continue
+        anew = arrival(rule_state, item.path, item.stat, item.content or "", item.mime, overrides)
+        if anew.recipe != recipe:
+            arrive_again(connection, item, anew, now)
+
+
+def _page(connection: Connection, rule_state: RuleState) -> list[Item]:
+    rows = connection.all("ready_of_rule", rule=rule_state.rule.name, snapshot=rule_state.snapshot, limit=PAGE)
+    return [item_from(row) for row in rows]
+
+
+def _folder(item: Item) -> str:
+    return item.path.rpartition("/")[0]
+
+
+def _overrides(rule: Rule, folders: set[str]) -> dict[str, Found]:
+    """What each folder overrides, or why that cannot be known. Blocking."""
+    overrides = Overrides(rule)
+    return {folder: _read(overrides, folder) for folder in folders}
+
+
+def _read(overrides: Overrides, folder: str) -> Found:
+    try:
+        return overrides.of(folder)
+    except (ConfigError, FileTrouble) as mistake:
+        return mistake
+
+
+def _reword_all(connection: Connection, rule_state: RuleState, found: dict[str, Found], now: float) -> None:
+    """Word those anew that are still to be; one whose folder was not read comes with the next page."""
+    for item in _page(connection, rule_state):
+        if not rule_state.matcher.matches(item.path):
+            drop_ready(connection, item.id, now)
+        elif _folder(item) in found:
+            _reword(connection, rule_state, item, found[_folder(item)], now)
+
+
+def _reword(connection: Connection, rule_state: RuleState, item: Item, found: Found, now: float) -> None:
+    if isinstance(found, Exception):
+        set_aside(connection, item.rule, item.path, item.stat, ItemState.WAITING, BAD_OVERRIDE, str(found), now)
+        return
+    anew = arrival(rule_state, item.path, item.stat, item.content or "", item.mime, found)
+    arrive_again(connection, item, anew, now)

@@ -1,0 +1,162 @@
+"""The sweep: a look at everything below a watched folder. It finds what events missed, and what is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from runflowd import files
+from runflowd.core.chains import makers
+from runflowd.errors import StoreError
+from runflowd.observability.incidents import IncidentReport, watch_scope
+from runflowd.pipeline import io_guard
+from runflowd.pipeline.intake.initial_import import InitialImport
+from runflowd.pipeline.intake.left_out import forget_left_out
+from runflowd.pipeline.intake.output_places import OUTPUT_INSIDE, outputs_of
+from runflowd.pipeline.intake.removal import remove_outputs
+from runflowd.pipeline.intake.roots import recognise, strangeness
+from runflowd.store.roots import roots_of
+
+if TYPE_CHECKING:
+    from runflowd.pipeline.context import Context
+    from runflowd.pipeline.intake.reconcile import FolderScanner
+    from runflowd.pipeline.intake.rule_state import RuleState
+
+log = structlog.get_logger()
+
+
+class Rescan:
+    """Sweeps one rule at a time or several beside each other; each shelf says when it is due."""
+
+    def __init__(self, context: Context, looking: FolderScanner) -> None:
+        self._context = context
+        self._looking = looking
+        self._first_sight = InitialImport(context, looking)
+
+    async def sweep(self, rule_state: RuleState) -> None:
+        """Look at the whole tree once, and say when to do so again."""
+        started = self._context.clock.now()
+        rule_state.overflowed = False
+        outputs = outputs_of(rule_state.rule, self._context.rules.values())
+        await rule_state.outputs.look(self._context.io.written(rule_state.rule), outputs, anew=True)
+        try:
+            if await self._recognised(rule_state):
+                await self._look(rule_state)
+            rule_state.swept = True
+        except StoreError as trouble:
+            self._context.log_throttle.error(str(trouble), action="store.failed", stage="intake")
+        finally:
+            rule_state.sweeping = False
+            now = self._context.clock.now()
+            # A folder that takes long to read is read less often: at most a tenth of the time.
+            unsure = rule_state.roots is None or rule_state.roots.strange
+            soon = unsure or rule_state.overflowed or rule_state.again or not rule_state.opened
+            pause = min(rule_state.interval, 5.0) if soon else rule_state.interval
+            rule_state.sweep_due = now + max(pause, 10 * (now - started))
+            rule_state.suspects.swept(now)
+            self._context.stage_events.intake.notify()
+
+    async def _look(self, rule_state: RuleState) -> None:
+        """Compare all that is there with what is on record."""
+        if not rule_state.opened:
+            # A rule that got another name has taken over by then who its folder was.
+            rule_state.opened = await self._first_sight.opens(rule_state) and await self._recognised(rule_state)
+            if not rule_state.opened:
+                return
+        rule_state.inside = {}
+        suspects = rule_state.suspects if rule_state.expects_events else None
+        seen = await self._looking.tree(rule_state, "", deep=True, since=rule_state.sweep_since, suspects=suspects)
+        if rule_state.roots is not None:
+            await self._tell_whether_whole(rule_state)
+            await self._looking.vanished(rule_state, seen)
+            await forget_left_out(self._context, rule_state, seen)
+        if rule_state.roots is not None:
+            await remove_outputs(self._context, rule_state.rule)
+
+    async def _recognised(self, rule_state: RuleState) -> bool:
+        """Whether the folder is there and the one that it was; if not, an incident says so."""
+        rule_state.unreadable, rule_state.unread = None, 0
+        try:
+            roots = await recognise(self._context, rule_state)
+        except files.Missing:
+            if await self._made_for_results(rule_state):
+                return await self._recognised(rule_state)
+            rule_state.lose()
+            await self._root_missing(rule_state)
+            return False
+        except files.FileTrouble as trouble:
+            rule_state.lose()
+            rule_state.unreadable, rule_state.unread = trouble, 1
+            await self._tell_whether_whole(rule_state)
+            return False
+        if "" in roots.strange:
+            rule_state.lose()
+            await self._tell(strangeness(rule_state.rule, roots))
+            return False
+        rule_state.roots = roots
+        return True
+
+    async def _made_for_results(self, rule_state: RuleState) -> bool:
+        """Make the folder of a rule that takes what another is still to make; never one that was there before."""
+        rule = rule_state.rule
+        if not makers(self._context.rules.values(), rule):
+            return False
+        if (await self._context.store.read(lambda connection: roots_of(connection, rule.name))).folders:
+            return False
+        try:
+            await rule_state.asking.ask(files.ensure_root, rule.watch)
+        except files.FileTrouble:
+            return False  # the incident of the missing folder says so
+        return True
+
+    async def _tell_whether_whole(self, rule_state: RuleState) -> None:
+        """After a whole sweep: a folder that was not read, or is another one, is an incident: its files wait unseen."""
+        scope, trouble = watch_scope(rule_state.rule.name), rule_state.unreadable
+        if rule_state.roots is not None and rule_state.roots.strange:
+            await self._tell(strangeness(rule_state.rule, rule_state.roots))
+            return
+        if rule_state.inside:
+            first = next(iter(rule_state.inside.values()))
+            others = f" (and {len(rule_state.inside) - 1} more folders)" if len(rule_state.inside) > 1 else ""
+            sentence = f"rule {rule_state.rule.name}: {first}{others}"
+            await self._tell(IncidentReport(scope, OUTPUT_INSIDE, sentence, first.advice, slowest=rule_state.interval))
+            return
+        if trouble is None:
+            await self._context.incidents.over(scope)
+            return
+        remedy = f"{trouble.advice or 'Mend the folder.'} Its files are taken up by themselves then"
+        others = f" (and {rule_state.unread - 1} more folders)" if rule_state.unread > 1 else ""
+        sentence = f"rule {rule_state.rule.name}: {trouble}{others}"
+        await self._tell(IncidentReport(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=rule_state.interval))
+
+    async def _root_missing(self, rule_state: RuleState) -> None:
+        rule = rule_state.rule
+        await self._tell(
+            IncidentReport(
+                watch_scope(rule.name),
+                "WATCH_MISSING",
+                f"rule {rule.name}: the watched folder {rule.watch} is not there",
+                "Create it or mount it; nothing that was in it counts as deleted",
+                slowest=rule_state.interval,
+            )
+        )
+
+    async def _tell(self, trouble: IncidentReport) -> None:
+        """Open an incident, or note that it lasts; another trouble with the same folder takes its place at once."""
+        incidents = self._context.incidents
+        same = all(each.code == trouble.code for each in incidents.snapshot() if each.scope == trouble.scope)
+        await (incidents.report if same else incidents.restate)(trouble)
+
+
+async def tell_silence(context: Context, rule_state: RuleState) -> None:
+    """A folder that does not answer is an incident of its rule; the other rules go on."""
+    rule, scope = rule_state.rule, watch_scope(rule_state.rule.name)
+    silent = rule_state.asking.silent_for(context.clock.now()) >= io_guard.SILENT_AFTER
+    if silent:
+        sentence = f"rule {rule.name}: the watched folder {rule.watch} does not answer"
+        remedy = "Mend the server or the network behind it; the rule goes on by itself then, the others do meanwhile"
+        await context.incidents.report(IncidentReport(scope, "WATCH_SILENT", sentence, remedy))
+    elif rule_state.asking.told:
+        await context.incidents.over(scope)
+    rule_state.asking.told = silent

@@ -1,0 +1,165 @@
+"""Calls into the folders of rules: each rule's run on threads of its own, so that a dead share holds up its own rule.
+
+A call to a share whose server hangs returns when the server does, be it in days. Nothing else may touch users'
+folders: no transaction, no event loop, no thread that rules share.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from runflowd.errors import RunflowdError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runflowd.core.model import Rule
+    from runflowd.system.clock import Clock
+
+T = TypeVar("T")
+
+SILENT_AFTER = 60.0
+"""Seconds without any answer after which a folder is said to be silent."""
+
+SLOW_AFTER = 5.0
+"""Seconds without any answer after which other rules' work goes first."""
+
+THREADS = 8
+"""Calls of a rule to a folder at a time; the others of that rule wait, and nobody else's."""
+
+
+class Role(StrEnum):
+    """What a rule does with a folder."""
+
+    WATCHED = "watched"
+    WRITTEN = "written"
+
+
+class Abandoned(RunflowdError):
+    """A call was not waited for, since the process ends."""
+
+    def __init__(self) -> None:
+        super().__init__("a folder did not answer before the end; the next start looks at what became of it")
+
+
+class FolderIo:
+    """The calls of one rule to one of its folders."""
+
+    def __init__(self, threads: int = THREADS) -> None:
+        self._threads = anyio.CapacityLimiter(threads)
+        self._open = 0
+        self._answers = 0
+        self._counted = -1
+        self._since = 0.0
+        self._writes: set[anyio.CancelScope] = set()
+        self._ending = False
+        self.told = False
+
+    def __repr__(self) -> str:
+        return f"<FolderIo, {self._open} calls open>"
+
+    async def ask(self, call: Callable[..., T], *given: object) -> T:
+        """Run a blocking call that only looks or reads: a cancelled one is left to itself and does no harm.
+
+        Its answer is no sign of life while a write is owed one: a share may read, be it from memory, and not write.
+        """
+        with self._owed(telling=not self._writes):
+            return await anyio.to_thread.run_sync(call, *given, abandon_on_cancel=True, limiter=self._threads)
+
+    async def write(self, call: Callable[..., T], *given: object) -> T:
+        """Run a blocking call that changes something: cancelled or not it is waited for, unless the process ends.
+
+        Raises `Abandoned` then: the same as a crash at that moment.
+        """
+        if self._ending:
+            await anyio.lowlevel.checkpoint()
+            raise Abandoned
+        with self._owed(), anyio.CancelScope(shield=True) as scope:
+            self._writes.add(scope)
+            try:
+                return await anyio.to_thread.run_sync(call, *given, abandon_on_cancel=True, limiter=self._threads)
+            finally:
+                self._writes.discard(scope)
+        await anyio.lowlevel.checkpoint()  # who is cancelled is not told more
+        raise Abandoned
+
+    @contextmanager
+    def _owed(self, *, telling: bool = True) -> Iterator[None]:
+        """An answer is owed; asking and answering are signs of life where they are `telling`."""
+        if telling:
+            self.heard()
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if telling:
+                self.heard()
+
+    def let_go(self) -> None:
+        """Wait no more for what changes something, and begin no more of it."""
+        self._ending = True
+        for scope in self._writes:
+            scope.cancel()
+
+    def heard(self) -> None:
+        """Note a sign of life, as after each of many files. May be called from any thread."""
+        self._answers += 1
+
+    @property
+    def signs(self) -> int:
+        """How many signs of life there were so far."""
+        return self._answers
+
+    def silent_for(self, now: float) -> float:
+        """Seconds without a sign of life while an answer is owed, as far as those who ask this have noticed."""
+        if not self._open or self._answers != self._counted:
+            self._counted, self._since = self._answers, now
+        return now - self._since
+
+
+class IoGuard:
+    """All calls into users' folders, by rule and folder. A rule whose folder is changed leaves what hangs behind."""
+
+    def __init__(self, clock: Clock, threads: int = THREADS) -> None:
+        self._clock = clock
+        self._size = threads
+        self._folders: dict[tuple[Role, str, str], FolderIo] = {}
+
+    def __repr__(self) -> str:
+        return f"<IoGuard of {len(self._folders)} folders>"
+
+    def watched(self, rule: Rule) -> FolderIo:
+        """The calls of a rule to the folder that it watches, and to those that it only reads."""
+        return self._of(Role.WATCHED, rule.name, rule.watch)
+
+    def written(self, rule: Rule) -> FolderIo:
+        """The calls of a rule's deliveries, to whatever folder."""
+        return self._of(Role.WRITTEN, rule.name, rule.output)
+
+    def slow(self, *roles: Role) -> set[str]:
+        """The rules that no work is begun for now, and whose work gives its place to the others'."""
+        return self._owed(SLOW_AFTER, roles)
+
+    def silent(self, *roles: Role) -> set[str]:
+        """The rules that an answer is owed to for a minute. To be asked every few seconds."""
+        return self._owed(SILENT_AFTER, roles)
+
+    def let_go(self) -> None:
+        """The process ends: nothing that hangs is waited for."""
+        for folder in self._folders.values():
+            folder.let_go()
+
+    def _of(self, role: Role, rule: str, folder: str) -> FolderIo:
+        return self._folders.setdefault((role, rule, folder), FolderIo(self._size))
+
+    def _owed(self, seconds: float, roles: tuple[Role, ...]) -> set[str]:
+        now, seconds = self._clock.now(), min(seconds, SILENT_AFTER)
+        folders = self._folders.items()
+        return {rule for (role, rule, _), each in folders if role in roles and each.silent_for(now) >= seconds}

@@ -1,0 +1,87 @@
+"""What an answer of the service means for the item it is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd.api.parse import is_partial
+from runflowd.api.values import Item as Answer
+from runflowd.api.values import Status
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.links import input_was_unreadable, was_too_old
+from runflowd.core.model import LOCAL
+from runflowd.core.outputs import PARTIAL_RESULT, extract, listed
+from runflowd.store.batches import Batch, set_result
+from runflowd.store.followers import fail_followers
+from runflowd.store.items import Item, move
+from runflowd.store.links import learn_from_batch, send_again
+
+if TYPE_CHECKING:
+    from runflowd.api.values import Run
+    from runflowd.store import Connection
+
+
+def record_answers(connection: Connection, batch: Batch, answers: list[tuple[Item, Answer]], now: float) -> int:
+    """Store how items ended; give how many are sent once more, because our upload of them could not be read."""
+    unreadable: list[tuple[Item, str]] = []
+    for item, answer in answers:
+        if was_unreadable(item, answer):
+            unreadable.append((item, failure_of(answer)[1]))
+        else:
+            record_answer(connection, batch, item, answer, now)
+    if any(was_unreadable(item, answer) and was_too_old(*failure_of(answer)) for item, answer in answers):
+        learn_from_batch(connection, batch, now)
+    return send_again(connection, batch, unreadable, now)
+
+
+def was_unreadable(item: Item, answer: Answer) -> bool:
+    """Whether an item failed, uncharged, because the service could not read what was uploaded for it."""
+    if answer.status is not Status.FAILED or answer.cost or answer.failure is None:
+        return False
+    return input_was_unreadable(item.input, answer.failure.code, answer.failure.message)
+
+
+def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answer, now: float) -> None:
+    """Store the end of one item of a batch: its output to be delivered, or why there is none. Raises `LeaseLost`."""
+    output = answer.output if answer.status is Status.SUCCEEDED else None
+    set_result(connection, batch, item, run_id=answer.run_id or None, output=output, cost=answer.cost)
+    if answer.status is Status.SUCCEEDED:
+        reason = missing_of(answer)
+        detail = f"run {answer.run_id or item.run_id} succeeded{_price(batch, answer)}{f'; {reason}' if reason else ''}"
+        words = {"code": PARTIAL_RESULT if reason else "", "reason": reason, "detail": detail}
+        move(connection, item.id, item.state, ItemState.DELIVERING, by=batch.claim, now=now, **words)
+        return
+    code, reason = failure_of(answer)
+    move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
+    fail_followers(connection, item.id, code, reason, now)
+
+
+def _price(batch: Batch, answer: Answer) -> str:
+    if answer.cost is None:
+        return ""
+    return f" (hosted, about ${answer.cost})" if batch.service == LOCAL else f" and cost ${answer.cost}"
+
+
+def answer_of(item: Item, run: Run) -> Answer:
+    """A single run, as if it were an item of a batch."""
+    return Answer(item.client_ref, run.id, None, run.status, run.word, run.output, run.cost, run.failure)
+
+
+def missing_of(answer: Answer) -> str:
+    """What a run that succeeded in part lacks, as far as the service says; "" for a whole result."""
+    if not is_partial(answer.word):
+        return ""
+    came, listed_ones = len(extract(answer.output)), listed(answer.output)
+    count = f"{came} of {listed_ones} outputs came" if came < listed_ones else "not all outputs came"
+    why = answer.failure.message or answer.failure.code if answer.failure else ""
+    return f"the service made it in part: {count}{f' ({why})' if why else ''}"
+
+
+def failure_of(answer: Answer) -> tuple[str, str]:
+    """Code and sentence for an item that did not succeed."""
+    failure = answer.failure
+    if answer.status is Status.CANCELLED:
+        return "CANCELLED", "cancelled at the service; it is not sent again by itself"
+    if failure is None or not (failure.code or failure.message):
+        return "FAILED", f"the service says {answer.word or 'failed'} and gives no reason"
+    return failure.code or "FAILED", failure.message or failure.code

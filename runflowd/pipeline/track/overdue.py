@@ -1,0 +1,60 @@
+"""Telling of batches that outlived their deadline: one incident for each rule, made from what is on record.
+
+So it comes back at once after a start or a reload, which forget incidents, and ends when the last such batch does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd.core.units import duration_text
+from runflowd.observability.incidents import IncidentReport, batch_scope
+from runflowd.store.overdue import overdue
+
+if TYPE_CHECKING:
+    from runflowd.pipeline.context import Context
+    from runflowd.store.overdue import Overdue
+
+CODE = "BATCH_OVERDUE"
+
+CHECK_INTERVAL = 10.0
+"""Seconds between two looks at what is overdue."""
+
+
+class Overdues:
+    """Keeps the incidents about overdue batches in step with the state file."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._due = 0.0
+
+    async def look(self) -> None:
+        """Open, renew and end incidents; does nothing when that was done just now."""
+        context = self._context
+        if context.clock.now() < self._due:
+            return
+        self._due = context.clock.now() + CHECK_INTERVAL
+        found = [trouble_of(each, context.clock.wall()) for each in await context.store.read(overdue)]
+        for trouble in found:
+            await context.incidents.report(trouble)
+        known = {trouble.scope for trouble in found}
+        open_ones = [each.scope for each in context.incidents.snapshot() if each.code == CODE]
+        await context.incidents.over(*(scope for scope in open_ones if scope not in known))
+
+
+def trouble_of(found: Overdue, now: float) -> IncidentReport:
+    """What is wrong with the overdue batches of a rule; it pauses nothing."""
+    one = found.batches == 1
+    batches = "1 batch is" if one else f"{found.batches} batches are"
+    files = "1 file waits" if found.files == 1 else f"{found.files} files wait"
+    age = duration_text(max(0, round((now - found.since) / 60) * 60))
+    message = (
+        f"rule {found.rule}: {batches} past the deadline,{'' if one else ' the oldest'} sent {age} ago "
+        f"({found.oldest}); {files} for {'it' if one else 'them'}"
+    )
+    remedy = (
+        "Nothing is bought again by itself, and what still comes is delivered. Ask the service about that batch; "
+        f"`runflowd list --rule {found.rule} --state submitted` names the files. If the model takes this long, say so "
+        "with `batch: {deadline: 6h}` in the rule"
+    )
+    return IncidentReport(batch_scope(found.rule), CODE, message, remedy)

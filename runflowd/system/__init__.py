@@ -1,0 +1,1 @@
+"""The machine: clocks, log, mounts, paths, systemd."""

@@ -1,7 +1,0 @@
-"""Stage three: waits for what was bought, and reads the results."""
-
-from __future__ import annotations
-
-from runflowd.track.stage import Track
-
-__all__ = ["Track"]

@@ -1,0 +1,46 @@
+"""Numbers as people read them on the page, and foreign text made fit to show."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from runflowd.core.printable import excerpt
+
+MAX_LENGTH = 600
+"""Characters of a reason or a name; the state file and `runflowd status --json` have the rest."""
+
+
+def shown(text: str) -> str:
+    """Foreign text on one line: no secrets, control characters as escapes, of bounded length."""
+    return excerpt(text, MAX_LENGTH)
+
+
+def age(seconds: float) -> str:
+    """`8 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    whole = max(0, round(seconds))
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def money(amount: Decimal) -> str:
+    """Dollars and cents; below a dollar, where one image may cost less than a cent, up to four digits."""
+    exact = amount.quantize(Decimal("0.0001"), ROUND_HALF_UP)
+    cents = exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return f"${cents if amount >= 1 or exact == cents else exact.normalize():f}"
+
+
+def number(count: int) -> str:
+    """Thousands set apart by a thin space that does not break."""
+    return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def plural(count: int, word: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number(count)} {word}" if count == 1 else f"{number(count)} {word}s"

@@ -1,0 +1,67 @@
+"""What the web listener is given to show and to do; the daemon makes one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from runflowd.observability.status import take_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runflowd.config import Config
+    from runflowd.observability.status import Status
+    from runflowd.pipeline.context import Context
+
+SHOWN = 20
+"""Failures, and waiting files, on the page."""
+
+STAGES = ("intake", "dispatch", "track", "deliver")
+
+
+@dataclass(frozen=True, slots=True)
+class WatchHealth:
+    """How often file events were lost since the start, for how many reasons none come now, and files none told of."""
+
+    overflows: int = 0
+    troubles: int = 0
+    missed: int = 0
+
+
+@dataclass(slots=True)
+class PageState:
+    """Views of the running daemon. `config` gives the configuration in force, `is_alive` whether all stages turn.
+
+    `token` is in every form of the page and in nobody else's; `config_taken` is epoch seconds.
+    """
+
+    context: Context
+    config: Callable[[], Config]
+    is_alive: Callable[[], bool]
+    watch: Callable[[], WatchHealth] = WatchHealth
+    stopping: bool = False
+    config_taken: float = 0.0
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+    def unready(self) -> list[str]:
+        """Why the daemon is not at its full work; empty when it is."""
+        reasons = ["it is stopping"] if self.stopping else []
+        reasons += [f"{stage} has not begun" for stage in STAGES if stage not in self.context.beats]
+        return reasons if reasons or self.is_alive() else ["a stage does not turn any more"]
+
+    async def status(self) -> Status:
+        """How things stand, from the state file."""
+        context, config, now = self.context, self.config(), self.context.clock.wall()
+        found = await context.store.read(
+            lambda connection: take_status(connection, context.store.path, config, now, SHOWN)
+        )
+        return replace(found, pid=os.getpid())
+
+
+def midnight(now: float) -> float:
+    """The start of the local day that `now` is in; both epoch seconds."""
+    return datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

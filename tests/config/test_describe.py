@@ -1,0 +1,192 @@
+"""The words of `check`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runflowd.config import Config, describe, load, warnings
+from runflowd.core.rules import DROPPINGS
+from runflowd.system import mounts
+from runflowd.system.mounts import Mount
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RULE = "rules:\n  one:\n    watch: in\n    output: out\n    model: a/b\n"
+
+
+def loaded(folder: Path, text: str) -> Config:
+    (folder / "runflowd.yaml").write_text(text)
+    (folder / "runflowd.yaml").chmod(0o600)
+
+    return load(folder / "runflowd.yaml")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("", "one: all files in {0}/in go through a/b."),
+        ('include: ["*.jpg"]\n    exclude: [x/]', "one: files that match *.jpg except x/ in {0}/in go through a/b."),
+        ("", "one: the result appears in {0}/out at the same relative path, named {{stem}}.{{ext}}."),
+        ("input: {a: '${file.url}', n: 3}", "one: the file goes in as a, with n 3."),
+        ("after: delete", "one: a source is DELETED once its result is safe."),
+        ("after: {move: done}", "one: a source moves to {0}/done once its result is safe."),
+        ("on_delete: remove", "one: when a source is deleted, its result is deleted too."),
+        ("overwrite: true", "one: files in the output folder are replaced even if runflowd did not write them."),
+        ("existing: skip", "one: files that are there when the rule first runs are left alone."),
+        ("select: r_*", "one: of several outputs, those named r_* are kept."),
+        ("overridable: [a]", "one: a _runflow.yaml in a folder may set a for the files beneath it."),
+        ("enabled: false", "Turned off: one."),
+    ],
+)
+def test_rule_is_told_in_plain_words(tmp_path: Path, lines: str, expected: str) -> None:
+    """Whoever wrote the rule can see whether it means what they meant."""
+    config = loaded(tmp_path, f"service: local\n{RULE}    {lines}\n")
+
+    assert expected.format(tmp_path) in describe(config)
+
+
+def test_every_dropping_is_listed(tmp_path: Path) -> None:
+    """What is ignored by default can be looked up."""
+    listed = describe(loaded(tmp_path, "service: local\nrules: {}\n"))[-1]
+
+    assert [line for line in DROPPINGS if line not in listed] == []
+
+
+def test_service_says_whether_it_bills(tmp_path: Path) -> None:
+    """Money and where images go come first."""
+    local = describe(loaded(tmp_path, "service: local\nrules: {}\n"))[0]
+    hosted = describe(loaded(tmp_path, "service: {}\nrules: {}\n"))[0]
+
+    assert local == "Images are processed on this machine; nothing is sent anywhere and nothing is billed."
+    assert hosted == "Images are sent to https://api.runflow.io, which bills for them; it is polled."
+
+
+def test_missing_folders_are_warnings(tmp_path: Path) -> None:
+    """A mount that is away must not keep the other rules from running."""
+    assert [
+        f"rules.one.watch: {tmp_path}/in is not there yet",
+        f"rules.one.output: {tmp_path}/out is not there yet",
+    ] == warnings(loaded(tmp_path, f"service: local\n{RULE}"))
+
+
+def test_a_file_in_the_place_of_a_folder_is_a_warning(tmp_path: Path) -> None:
+    """`not there yet` would make people wait for it."""
+    (tmp_path / "in").touch()
+
+    assert f"rules.one.watch: {tmp_path}/in is a file; name the folder it is in, or another" == next(
+        iter(warnings(loaded(tmp_path, f"service: local\n{RULE}")))
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_folder_without_permission_is_a_warning(tmp_path: Path) -> None:
+    """The sentence names the line of the unit that is usually missing."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir(mode=0o500)
+
+    assert any("ReadWritePaths=" in line for line in warnings(loaded(tmp_path, f"service: local\n{RULE}")))
+
+
+def test_folders_that_are_there_are_no_warning(tmp_path: Path) -> None:
+    """Silence means that all is well."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+
+    assert warnings(loaded(tmp_path, f"service: local\n{RULE}")) == []
+
+
+def test_a_state_file_on_a_share_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks and the write-ahead log of SQLite need one kernel that knows of everything (scenario 68)."""
+    monkeypatch.setattr(mounts, "mounts", lambda: (Mount("/", "ext4"), Mount(str(tmp_path), "nfs4")))
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    found = warnings(loaded(tmp_path, f"service: local\nstate: state.db\n{RULE}"))
+
+    assert [(f"state: {tmp_path}/state.db lies on a file system of type nfs4", True)] == [
+        (line.partition(",")[0], "name a place on a local disk" in line) for line in found
+    ]
+
+
+def test_missing_reference_file_is_a_warning(tmp_path: Path) -> None:
+    """It may be on the same mount as the images."""
+    lines = "    files: {logo: l.png}\n    input: {a: '${file.url}', l: '${files.logo.url}'}\n"
+
+    assert f"rules.one.files.logo: {tmp_path}/l.png is not there or cannot be read" in warnings(
+        loaded(tmp_path, f"service: local\n{RULE}{lines}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("service: local\nweb: {listen: '0.0.0.0:80'}\nrules: {}\n", "can be reached from other machines"),
+        ("service: {url: 'http://x.example', allow_http: true}\nrules: {}\n", "in the clear"),
+    ],
+)
+def test_open_doors_are_warnings(tmp_path: Path, text: str, expected: str) -> None:
+    """Allowed, but never by accident."""
+    assert expected in warnings(loaded(tmp_path, text))[0]
+
+
+@pytest.mark.parametrize(
+    ("notify", "expected"),
+    [
+        ("", "Nobody is told of trouble but those who look."),
+        (
+            "webhook: {url: https://hooks.test/a/SECRET?key=SECRET}",
+            (
+                "People are told by a message to hooks.test: of trouble wider than one file, when that is over, "
+                "when a purchase needs a decision."
+            ),
+        ),
+        (
+            "command: [/bin/tell, -v]\n  on: [budget, failures]\n  budget: {per_day: 20}\n  failures: {within: 2h}",
+            (
+                "People are told by the program /bin/tell: when 20 was spent in a day, which stops nothing, "
+                "when 10 files failed within 2h."
+            ),
+        ),
+        (
+            "command: [tell]\n  after: 5m",
+            "Trouble is told when it has lasted 5m, once however often it comes and goes.",
+        ),
+        ("heartbeat: {url: https://ping.test/SECRET}", "While every stage works, ping.test is called every 5m."),
+    ],
+)
+def test_who_is_told_of_what_is_told_in_plain_words(tmp_path: Path, notify: str, expected: str) -> None:
+    """Without the paths of the addresses, which are often secrets."""
+    section = f"notify:\n  {notify}\n" if notify else ""
+    said = describe(loaded(tmp_path, f"service: local\n{RULE}{section}"))
+
+    assert expected in said
+    assert "SECRET" not in "".join(said)
+
+
+@pytest.mark.parametrize(
+    ("notify", "expected"),
+    [
+        (
+            "command: [/no/such/program]",
+            "notify.command: /no/such/program is not there, or is no program that this user",
+        ),
+        (
+            "webhook: {url: 'https://a.test', secret_file: gone}",
+            "notify.webhook.secret_file: the webhook secret cannot be",
+        ),
+        (
+            "webhook: {url: 'https://a.test', secret_file: open}",
+            "the webhook secret in {0}/open can be read by everyone",
+        ),
+    ],
+)
+def test_who_cannot_be_told_is_warned_of(tmp_path: Path, notify: str, expected: str) -> None:
+    """Before there is trouble, when it can still be mended in peace."""
+    (tmp_path / "open").write_text("topsecret\n")
+    (tmp_path / "open").chmod(0o644)
+    found = warnings(loaded(tmp_path, f"service: local\n{RULE}notify:\n  {notify}\n"))
+
+    assert any(each.startswith(expected.format(tmp_path)) for each in found)

@@ -1,0 +1,175 @@
+"""What the commands show: bars on a terminal, tables, money; and which exit code an error means."""
+
+from __future__ import annotations
+
+import io
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from runflowd.api.errors import OutOfCredit, Place, Transient, Unauthorized
+from runflowd.app.sync_run import Progress
+from runflowd.commands.exit_codes import CommandError, Exit, exit_code, single
+from runflowd.commands.formatting import duration, money, short
+from runflowd.commands.progress import Bars, Lines, Tally
+from runflowd.commands.terminal import MAX_ROWS, finished_table, trouble_text
+from runflowd.config import Config, LocalService, Service
+from runflowd.core.lifecycle import ItemState
+from runflowd.errors import ConfigError, RunflowdError, StoreError
+from runflowd.files import Forbidden, NoSpace
+from runflowd.observability.incidents import IncidentReport
+from runflowd.store import Locked
+from runflowd.store.reports import Entry
+from runflowd.system.paths import state_path
+
+SILENT = IncidentReport("service", "UNREACHABLE", "nobody answers", "Wait")
+
+
+def entry(path: str = "mug.jpg", *, reason: str = "") -> Entry:
+    """One finished item."""
+    return Entry(1, "one", path, ItemState.DONE, "m", "batch_0123456789", 1.25, Decimal("0.35"), "", reason, "ref")
+
+
+def terminal() -> Console:
+    """A terminal to draw on and to read from."""
+    return Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+
+
+def drawn(console: Console) -> str:
+    """What was drawn."""
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_bars_tell_each_rule_and_each_incident_once() -> None:
+    """A bar says how many settle, upload, are processed, done and failed; an incident is told when it is new."""
+    console = terminal()
+    counts = {"one": {ItemState.BATCHED: 2, ItemState.SUBMITTED: 3, ItemState.DONE: 5, ItemState.FAILED: 1}}
+
+    with Bars(console, {"one": {ItemState.DONE: 4}}) as bars:
+        bars.show(Progress(counts, 7, (SILENT,)))
+        bars.show(Progress(counts, 7, (SILENT,)))
+
+    assert "7 settling, 2 uploading, 3 processing, 1 done, 1 failed" in drawn(console)
+    assert 1 == drawn(console).count("nobody answers")
+
+
+def test_lines_tell_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """What changed within the pause between two lines is told at the latest when the run is over."""
+    with Lines({}) as lines:
+        lines.show(Progress({"one": {ItemState.SUBMITTED: 1}}, 0, (SILENT,)))
+        lines.show(Progress({"one": {ItemState.DONE: 1}}, 0, (SILENT,)))
+
+    told = capsys.readouterr().err.splitlines()
+    assert ["one: 0 uploading, 1 processing, 0 done", "one: 0 uploading, 0 processing, 1 done"] == told[1:]
+
+
+def test_what_had_ended_before_is_not_counted() -> None:
+    """A failed file that is tried again takes nothing off this run's counts."""
+    before = {ItemState.DONE: 3, ItemState.FAILED: 2}
+
+    assert Tally.of({ItemState.DONE: 4, ItemState.FAILED: 1}, before) == Tally(0, 0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("0", "$0.00"),
+        ("0.018", "$0.018"),
+        ("4.512", "$4.512"),
+        ("12.5", "$12.50"),
+        ("0.00004", "$0.00"),
+        ("3", "$3.00"),
+    ],
+)
+def test_money_has_cents_and_what_is_below_them(amount: str, text: str) -> None:
+    """Two digits at least, four at most."""
+    assert text == money(Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.42, "0.4 s"), (59.6, "60 s"), (600.0, "10 min"), (7500.0, "2 h 5 min")]
+)
+def test_durations_are_as_exact_as_people_need(seconds: float, text: str) -> None:
+    """The longer, the coarser."""
+    assert text == duration(seconds)
+
+
+def test_ids_are_told_apart_by_their_end() -> None:
+    """Ids made one after the other begin alike."""
+    assert "23456789" == short("batch_0123456789")
+
+
+def test_a_long_list_is_cut_with_a_count() -> None:
+    """Nobody reads ten thousand rows."""
+    console = terminal()
+
+    console.print(finished_table([entry()] * (MAX_ROWS + 5), {}))
+
+    assert "and 5 more" in drawn(console)
+
+
+def test_hostile_names_and_reasons_stay_text() -> None:
+    """Neither markup nor escapes of a file name reach the terminal."""
+    console = terminal()
+
+    console.print(trouble_text(entry("[red]x[/red]\x1b[2J.jpg", reason="a\nb")), soft_wrap=True)
+
+    assert ("[red]x[/red]\\x1b[2J.jpg" in drawn(console), "a\\nb" in drawn(console)) == (True, True)
+
+
+PLACE = Place("create the batch", "api.example.com")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError(()), Exit.CONFIGURATION),
+        (Locked(Path("state.db"), "7"), Exit.TRY_AGAIN),
+        (StoreError("newer"), Exit.FAILED),
+        (Transient(PLACE), Exit.TRY_AGAIN),
+        (OutOfCredit(PLACE, status=402), Exit.TRY_AGAIN),
+        (Unauthorized(PLACE, status=401), Exit.NOT_ALLOWED),
+        (Forbidden("write", "/out"), Exit.NOT_ALLOWED),
+        (NoSpace("write", "/out"), Exit.TRY_AGAIN),
+        (PermissionError(13, "no"), Exit.NOT_ALLOWED),
+        (FileNotFoundError(2, "no"), Exit.FAILED),
+        (CommandError("no", Exit.TRY_AGAIN), Exit.TRY_AGAIN),
+        (ExceptionGroup("tasks", [RunflowdError("no")]), Exit.FAILED),
+    ],
+)
+def test_errors_have_their_exit_code(error: BaseException, code: Exit) -> None:
+    """What is raised on purpose ends a command with the code the manual promises."""
+    assert code == exit_code(error)
+
+
+def test_a_bug_has_no_exit_code_of_its_own() -> None:
+    """What nobody raised on purpose keeps its traceback, also beside what was."""
+    bug = ZeroDivisionError()
+
+    assert [None, None] == [exit_code(bug), exit_code(ExceptionGroup("tasks", [RunflowdError("no"), bug]))]
+
+
+def test_the_error_in_a_group_is_found() -> None:
+    """Task groups wrap what their tasks raise."""
+    error = RunflowdError("no")
+
+    assert error is single(ExceptionGroup("outer", [ExceptionGroup("inner", [error])]))
+
+
+@pytest.mark.parametrize(
+    ("state", "environment", "expected"),
+    [
+        ("/named.db", {"STATE_DIRECTORY": "/systemd"}, "/named.db"),
+        ("", {"STATE_DIRECTORY": "/systemd:/other", "XDG_STATE_HOME": "/xdg"}, "/systemd/state.db"),
+        ("", {"XDG_STATE_HOME": "/xdg", "HOME": "/home/me"}, "/xdg/runflowd/state.db"),
+        ("", {"HOME": "/home/me"}, "/home/me/.local/state/runflowd/state.db"),
+    ],
+)
+def test_the_state_file_has_its_place(state: str, environment: dict[str, str], expected: str) -> None:
+    """The configuration's word, then systemd's folder, then the user's."""
+    config = Config((), "", Service(local=LocalService()), (), state=state)
+
+    assert Path(expected) == state_path(config, environment)

@@ -1,0 +1,161 @@
+"""`runflowd run` and `local` as processes: signals, a second daemon, status while one works."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from command_line import WITH_KEY, Desk, desk_in
+from daemon_process import Service, picture, until
+
+from runflowd.store.lock_holder import holder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A folder with a configuration and an empty watched folder."""
+    for made in desk_in(tmp_path):
+        made.configure()
+        yield made
+
+
+def test_files_become_results_and_sigterm_ends_cleanly(desk: Desk) -> None:
+    """What is dropped while the daemon runs comes out; SIGTERM is exit 0."""
+    daemon = desk.start("run")
+    desk.wait_for("daemon.ready")
+    photo = picture()
+    (desk.input / "mug.jpg").write_bytes(photo)
+    desk.wait_for("item.done")
+
+    assert (0, {"mug.jpg": photo}) == (desk.stop(daemon), desk.outputs())
+
+
+def test_a_second_daemon_is_refused_with_the_first_ones_process(desk: Desk) -> None:
+    """75, since it will work once the other has ended; the message names it. `sync` is refused alike."""
+    daemon = desk.start("run")
+    desk.wait_for("daemon.ready")
+
+    refused = [desk.run("run"), desk.run("sync")]
+
+    assert [75, 75] == [said.code for said in refused]
+    assert [True, True] == [f"process {daemon.pid}" in said.err for said in refused]
+
+
+def test_a_batch_in_flight_is_resumed_by_the_next_start(desk: Desk, tmp_path: Path) -> None:
+    """SIGTERM does not wait for the service; the next daemon collects what was bought, and buys nothing."""
+    photo = picture()
+    with Service(tmp_path / "service") as service:
+        desk.configure({"url": service.url})
+        service.faults(runs=({"kind": "slow", "seconds": 2.0},))
+        first = desk.start("run", env=WITH_KEY)
+        desk.wait_for("daemon.ready")
+        (desk.input / "mug.jpg").write_bytes(photo)
+        until(lambda: _states(desk) == ["submitted"], "the batch is bought")
+        code, before = desk.stop(first), desk.outputs()
+
+        second = desk.start("run", env=WITH_KEY)
+        desk.wait_for("item.done")
+        ended = desk.stop(second)
+        bought = [charge["times"] for charge in service.ledger()["charges"]]
+
+    assert (0, {}) == (code, before)
+    assert (0, {"mug.jpg": photo}, [1]) == (ended, desk.outputs(), bought)
+
+
+def _states(desk: Desk) -> list[str]:
+    if not desk.state.exists():
+        return []
+    with closing(sqlite3.connect(desk.state, timeout=10)) as connection:
+        return [row[0] for row in connection.execute("SELECT state FROM item")]
+
+
+def test_status_tells_of_a_running_daemon(desk: Desk) -> None:
+    """It reads the state file beside the daemon: the process, counts, failures with remedy."""
+    daemon = desk.start("run")
+    desk.wait_for("daemon.ready")
+    (desk.input / "mug.jpg").write_bytes(picture())
+    (desk.input / "text.jpg").write_text("no photo")
+    until(lambda: sorted(_states(desk)) == ["done", "failed"], "both have ended")
+
+    status = desk.run("status", "--json").json
+
+    assert (True, daemon.pid, 0) == (status["running"], status["pid"], status["in_flight"])
+    assert {"done": 1, "failed": 1} == status["rules"][0]["counts"]
+    assert ("text.jpg", "Put an image in its place, or move it out of the folder.") == (
+        status["failures"][0]["file"],
+        status["failures"][0]["remedy"],
+    )
+
+
+def test_status_shows_a_batch_in_flight_and_the_incident_over_it(desk: Desk) -> None:
+    """A service that does not answer is an incident; the batch that waits for it has an age."""
+    desk.configure({"url": "http://127.0.0.1:9"})
+    (desk.input / "mug.jpg").write_bytes(picture())
+    desk.start("run", env=WITH_KEY)
+    desk.wait_for("incident.open")
+
+    said = desk.run("status")
+
+    assert set() == {word for word in ("sealed", "UNREACHABLE", "-> ", "Spent today: $0.00") if word not in said.out}
+
+
+def test_status_after_the_daemon_ended_says_so(desk: Desk) -> None:
+    """A state file that nobody holds names no process."""
+    daemon = desk.start("run")
+    desk.wait_for("daemon.ready")
+    desk.stop(daemon)
+
+    assert (None, True) == (holder(desk.state), "not running" in desk.run("status").out)
+
+
+def test_an_edit_is_taken_up_and_a_bad_one_is_refused(desk: Desk) -> None:
+    """The daemon goes on with the last good configuration and says what is wrong."""
+    daemon = desk.start("run")
+    desk.wait_for("daemon.ready")
+    good = desk.config.read_text()
+    desk.config.write_text(good.replace('"model"', '"modle"'))
+    desk.wait_for("config.refused")
+    (desk.input / "mug.jpg").write_bytes(picture())
+    desk.wait_for("item.done")
+
+    assert (0, True) == (desk.stop(daemon), "did you mean model?" in desk.log())
+
+
+def test_the_local_service_tells_its_address_and_ends_on_sigterm(desk: Desk) -> None:
+    """The first line of stdout is the URL; requests are answered there."""
+    process = desk.start("local", "--port", "0", "--folder", str(desk.folder / "service"))
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+
+    health = httpx.get(f"{url}/v1/models", headers={"Authorization": "Bearer any"})
+
+    assert (200, 0) == (health.status_code, desk.stop(process))
+
+
+def test_a_port_in_use_is_try_again(desk: Desk) -> None:
+    """The message says so without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = desk.run("local", "--port", str(taken.getsockname()[1]))
+
+    assert (75, True, False) == (said.code, "in use" in said.err, "Traceback" in said.err)
+
+
+def test_under_the_journal_the_log_is_json(desk: Desk) -> None:
+    """`log.format: json` gives one object a line, each with its action."""
+    whole = json.loads(desk.config.read_text())
+    desk.config.write_text(json.dumps({**whole, "log": {"format": "json"}}))
+    daemon = desk.start("run")
+    until(lambda: "daemon.ready" in desk.log(), "it is ready")
+    desk.stop(daemon)
+
+    events = [json.loads(line.partition(">")[2]) for line in desk.log().splitlines()]
+    assert "daemon.ready" in {event["action"] for event in events}

@@ -1,0 +1,321 @@
+"""Two processes over one state file: whoever lost a lease writes nothing any more, and is told so."""
+
+from __future__ import annotations
+
+import ast
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+import runflowd
+from runflowd.api.values import Item as Answer
+from runflowd.api.values import Status
+from runflowd.core.lifecycle import BatchState, ItemState, Outcome
+from runflowd.core.model import BatchLimits, Stat
+from runflowd.pipeline.track.answers import record_answer
+from runflowd.store import open_store
+from runflowd.store.arrivals import Arrival, arrive
+from runflowd.store.batches import (
+    Batch,
+    buy_run,
+    doubt_items,
+    end_batch,
+    move_batch,
+    place_items,
+    set_result,
+    set_run,
+    submit,
+)
+from runflowd.store.claims import LeaseLost, hold
+from runflowd.store.connection import STATEMENTS, Connection, connect
+from runflowd.store.deliveries import finish, note_written, release_item
+from runflowd.store.facts import forget_output, output_written, reserve_output
+from runflowd.store.items import Item, item_from, items_of_batch, move
+from runflowd.store.leases import Lease, claim_batches, release
+from runflowd.store.links import send_again
+from runflowd.store.purchases import (
+    about_to_send,
+    close_purchase,
+    close_unreceived,
+    doubt_purchase,
+    intend,
+    note_unreceived,
+    purchases_of_batch,
+)
+from runflowd.store.schema import create_if_missing
+from runflowd.store.sealing import save_snapshot, seal
+from runflowd.store.unbought import drop_from_batch, hold_for_folder, set_free, split_batch, take_back
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runflowd.store import Store
+
+    BatchWrite = Callable[[Connection, Batch, list[Item], str], object]
+    ItemWrite = Callable[[Connection, Item], object]
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_800_000_000.0
+LATER = NOW + 100
+
+ANSWER = Answer("", "run", None, Status.SUCCEEDED, "succeeded", {"url": "u"}, Decimal("0.01"), None)
+
+SEALED_WRITES: dict[str, BatchWrite] = {
+    "give it back": lambda c, batch, items, key: release(c, batch, due_at=LATER),
+    "write an intent": lambda c, batch, items, key: intend(c, batch, "guide", b"{}", LATER),
+    "settle an intent": lambda c, batch, items, key: close_purchase(c, batch, key, Outcome.REFUSED),
+    "note that an intent did not arrive": lambda c, batch, items, key: note_unreceived(c, batch, key),
+    "send an intent once more": lambda c, batch, items, key: about_to_send(c, batch, key),
+    "close an intent that did not arrive": lambda c, batch, items, key: close_unreceived(c, batch, key),
+    "send items again": lambda c, batch, items, key: send_again(c, batch, [(items[0], "unreadable")], LATER),
+    "doubt an intent": lambda c, batch, items, key: doubt_purchase(c, batch, key),
+    "place its items": lambda c, batch, items, key: place_items(c, batch, [(items[0], 1)]),
+    "buy a run": lambda c, batch, items, key: buy_run(c, batch, items[0], "run", NOW),
+    "take an item back": lambda c, batch, items, key: take_back(c, batch, items[0], NOW, "x"),
+    "hold an item for its folder": lambda c, batch, items, key: hold_for_folder(c, batch, items[0], "x", NOW, "x"),
+    "note a run": lambda c, batch, items, key: set_run(c, batch, items[0], "run"),
+    "take an item out": lambda c, batch, items, key: drop_from_batch(
+        c, batch, items[0], ItemState.FAILED, "NO", "no", LATER
+    ),
+    "set items free": lambda c, batch, items, key: set_free(c, batch, items, LATER, "refused"),
+    "doubt its items": lambda c, batch, items, key: doubt_items(c, batch, items, code="NO", reason="no", now=LATER),
+    "split it": lambda c, batch, items, key: split_batch(c, batch, items, LATER),
+    "submit it": lambda c, batch, items, key: submit(c, batch, items, "remote", "guide", LATER),
+    "refuse it": lambda c, batch, items, key: move_batch(c, batch, BatchState.REFUSED, now=LATER),
+    "ask whether it may post": lambda c, batch, items, key: hold(c, batch.claim),
+}
+"""All that the stages write about a batch that is to be bought."""
+
+SUBMITTED_WRITES: dict[str, BatchWrite] = {
+    "give it back": lambda c, batch, items, key: release(c, batch, due_at=LATER),
+    "keep a result": lambda c, batch, items, key: set_result(
+        c, batch, items[0], run_id="run", output={}, cost=Decimal(1)
+    ),
+    "record an answer": lambda c, batch, items, key: record_answer(c, batch, items[0], ANSWER, LATER),
+    "doubt its items": lambda c, batch, items, key: doubt_items(c, batch, items, code="NO", reason="no", now=LATER),
+    "end it": lambda c, batch, items, key: end_batch(c, batch, status="done", cost=None, now=LATER),
+    "disown it": lambda c, batch, items, key: move_batch(c, batch, BatchState.UNKNOWN, now=LATER),
+}
+"""All that the stages write about a batch that is waited for."""
+
+ITEM_WRITES: dict[str, ItemWrite] = {
+    "give it back": lambda c, item: release_item(c, item, due_at=LATER, attempts=1),
+    "reserve a name": lambda c, item: reserve_output(c, item, "/out/new.webp", 1, "hash", 5),
+    "say that a file stands": lambda c, item: output_written(c, item, "/out/a.webp", LATER),
+    "forget a name": lambda c, item: forget_output(c, "/out/a.webp", by=item.claim),
+    "close it": lambda c, item: finish(c, item, LATER, "done"),
+    "give it up": lambda c, item: move(
+        c, item.id, ItemState.DELIVERING, ItemState.UNKNOWN, by=item.claim, now=LATER, code="RESULT_LOST"
+    ),
+}
+"""All that the stages write about an item that is to be delivered."""
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[tuple[Connection, Connection]]:
+    """Two connections to one state file, as two processes have them."""
+    path = tmp_path / "state.db"
+    create_if_missing(path)
+    one, other = connect(path), connect(path)
+    yield one, other
+    one.raw.close()
+    other.raw.close()
+
+
+def sealed(connection: Connection, *paths: str) -> str:
+    """A batch of ready items."""
+    snapshot = save_snapshot(connection, "studio", "{}")
+    for path in paths:
+        arrive(connection, Arrival("studio", path, Stat(1, 2, 3), path, "image/jpeg", "r", {}, snapshot), NOW)
+    batch = seal(connection, snapshot=snapshot, rule="studio", model="m", service="s", limits=BatchLimits(), now=NOW)
+    assert batch is not None
+    return batch
+
+
+def claimed(connection: Connection, owner: str, now: float, state: BatchState = BatchState.SEALED) -> Batch:
+    """The one batch that is due."""
+    (batch,) = claim_batches(connection, state, "s", Lease(owner, now), 1)
+    return batch
+
+
+def delivery(connection: Connection, owner: str, now: float, statement: str = "claim_deliveries") -> Item:
+    """The one item that is to be delivered, or noted."""
+    values = {"owner": owner, "now": now, "until": now + 60, "rule": "studio", "paused": "[]", "limit": 1}
+    (row,) = connection.all(statement, **values)
+    return item_from(row)
+
+
+def tables(connection: Connection) -> list[str]:
+    """All there is."""
+    return list(connection.raw.iterdump())
+
+
+def tried(connection: Connection, work: Callable[[Connection], object]) -> None:
+    """A transaction that a lost lease undoes."""
+    connection.raw.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LeaseLost):
+        work(connection)
+    connection.raw.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("name", SEALED_WRITES)
+def test_a_batch_that_was_taken_over_is_not_written_about(two: tuple[Connection, Connection], name: str) -> None:
+    """The first was stopped while it bought, and another one bought the batch meanwhile."""
+    one, other = two
+    sealed(one, "a.jpg", "b.jpg")
+    stale = claimed(one, "one", NOW)
+    key = intend(one, stale, "guide", b"{}", NOW).key
+    claimed(other, "other", LATER)
+    before, items = tables(other), items_of_batch(one, stale.id)
+    tried(one, lambda connection: SEALED_WRITES[name](connection, stale, items, key))
+
+    assert before == tables(other)
+
+
+@pytest.mark.parametrize("name", SUBMITTED_WRITES)
+def test_a_batch_that_another_one_polls_is_not_written_about(two: tuple[Connection, Connection], name: str) -> None:
+    """The first was stopped between the answer and its record."""
+    one, other = two
+    number = sealed(one, "a.jpg", "b.jpg")
+    submit(one, claimed(one, "one", NOW), items_of_batch(one, number), "remote", "guide", NOW)
+    stale = claimed(one, "one", NOW, BatchState.SUBMITTED)
+    claimed(other, "other", LATER, BatchState.SUBMITTED)
+    before, items = tables(other), items_of_batch(one, stale.id)
+    tried(one, lambda connection: SUBMITTED_WRITES[name](connection, stale, items, ""))
+
+    assert before == tables(other)
+
+
+@pytest.mark.parametrize("name", ITEM_WRITES)
+def test_an_item_that_another_one_delivers_is_not_written_about(two: tuple[Connection, Connection], name: str) -> None:
+    """The first hung below a dead share until its lease ended."""
+    one, other = two
+    sealed(one, "a.jpg")
+    one.raw.execute("UPDATE item SET state = 'delivering'")
+    stale = delivery(one, "one", NOW)
+    reserve_output(one, stale, "/out/a.webp", 0, "hash", 5)
+    delivery(other, "other", LATER)
+    before = tables(other)
+    tried(one, lambda connection: ITEM_WRITES[name](connection, stale))
+
+    assert before == tables(other)
+
+
+@pytest.mark.parametrize("name", ITEM_WRITES)
+def test_a_row_that_was_only_read_is_not_written_about(two: tuple[Connection, Connection], name: str) -> None:
+    """A claim comes from claiming alone."""
+    one, _ = two
+    sealed(one, "a.jpg")
+    one.raw.execute("UPDATE item SET state = 'delivering'")
+    (item,) = (item_from(row) for row in one.raw.execute("SELECT * FROM item"))
+    before = tables(one)
+    tried(one, lambda connection: ITEM_WRITES[name](connection, item))
+
+    assert before == tables(one)
+
+
+def test_a_note_of_a_process_that_was_away_is_written_anew(two: tuple[Connection, Connection]) -> None:
+    """It has just put its own text over that of the other one; which is right, the next look decides."""
+    one, other = two
+    sealed(one, "a.jpg")
+    one.raw.execute("UPDATE item SET state = 'failed', batch = NULL")
+    stale = delivery(one, "one", NOW, "claim_notes")
+    fresh = delivery(other, "other", LATER, "claim_notes")
+    standing = (note_written(other, fresh, LATER), note_written(one, stale, LATER))
+
+    assert (True, True) == standing
+    assert [2] == [row["noted"] for row in one.raw.execute("SELECT noted FROM item")]
+
+
+def test_halves_are_made_once(two: tuple[Connection, Connection]) -> None:
+    """Two that both got the refusal: the second would have bought the halves a second time."""
+    one, other = two
+    number = sealed(one, "a.jpg", "b.jpg")
+    items = items_of_batch(one, number)
+    stale = claimed(one, "one", NOW)
+    split_batch(other, claimed(other, "other", LATER), items, LATER)
+    tried(one, lambda connection: split_batch(connection, stale, items, LATER))
+
+    assert 3 == len(one.raw.execute("SELECT id FROM batch").fetchall())
+
+
+def test_an_intent_of_one_that_went_away_is_doubtful(two: tuple[Connection, Connection]) -> None:
+    """Whether it was sent, only the service knows: it is looked for before it is sent again."""
+    one, other = two
+    sealed(one, "a.jpg")
+    stale = claimed(one, "one", NOW)
+    intend(one, stale, "guide", b"{}", NOW)
+    claimed(other, "other", LATER)
+
+    assert [True] == [purchase.ambiguous for purchase in purchases_of_batch(other, stale.id)]
+
+
+def test_a_delivery_goes_on_while_a_newer_content_takes_its_path(two: tuple[Connection, Connection]) -> None:
+    """It is the newer file that got a row; the old one is still this process's to deliver."""
+    one, _ = two
+    sealed(one, "a.jpg")
+    one.raw.execute("UPDATE item SET state = 'delivering'")
+    item = delivery(one, "one", NOW)
+    snapshot = save_snapshot(one, "studio", "{}")
+    arrive(one, Arrival("studio", "a.jpg", Stat(9, 9, 9), "newer", "image/jpeg", "r", {}, snapshot), LATER)
+    finish(one, item, LATER, "done")
+
+    assert ["done", "ready"] == [row["state"] for row in one.raw.execute("SELECT state FROM item ORDER BY id")]
+
+
+async def test_a_lost_lease_undoes_its_own_part_of_a_commit_alone(tmp_path: Path) -> None:
+    """The others that are committed with it know nothing of it."""
+    async with open_store(tmp_path / "state.db") as store:
+        await store.write(lambda connection: sealed(connection, "a.jpg", "b.jpg"))
+        stale = await store.write(lambda connection: claimed(connection, "one", NOW))
+        await store.write(lambda connection: claimed(connection, "other", LATER))
+        before = store.commits
+        lost: list[LeaseLost] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(_save, store, "first")
+            group.start_soon(_spoil, store, stale, lost)
+            group.start_soon(_save, store, "last")
+        found = await store.read(lambda connection: connection.raw.execute("SELECT subject FROM fact").fetchall())
+
+    assert (1, ["first", "last"]) == (len(lost), sorted(row["subject"] for row in found))
+    assert store.commits - before <= 2
+
+
+async def _save(store: Store, subject: str) -> None:
+    await store.write(lambda connection: connection.run("save_fact", service="", subject=subject, value="yes"))
+
+
+async def _spoil(store: Store, stale: Batch, lost: list[LeaseLost]) -> None:
+    def work(connection: Connection) -> None:
+        connection.run("save_fact", service="", subject="of a stale owner", value="no")
+        release(connection, stale, due_at=LATER)
+
+    try:
+        await store.write(work)
+    except LeaseLost as error:
+        lost.append(error)
+
+
+def test_the_stages_name_no_statement_about_a_claimed_row() -> None:
+    """They write through functions that ask for the claim, so that a forgotten one is a type error."""
+    claimable = {name for name, text in STATEMENTS.items() if re.search(_CHANGES, text)}
+    named = {
+        (file.name, node.args[0].value)
+        for stage in ("dispatch", "track", "deliver")
+        for file in (Path(runflowd.__file__).parent / stage).glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "run"
+        if node.args and isinstance(node.args[0], ast.Constant)
+    }
+
+    assert [] == [each for each in named if each[1] in claimable]
+
+
+_CHANGES = re.compile(
+    r"^\s*(UPDATE( OR \w+)?|INSERT( OR \w+)? INTO|DELETE FROM) (item|batch|purchase|output)\b", re.MULTILINE
+)

@@ -1,0 +1,228 @@
+"""The page as a pure function: whatever a file is called, the page is a page."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runflowd.api.statistics import Pace
+from runflowd.core.lifecycle import BatchState, ItemState
+from runflowd.observability.status import RuleStatus, Status
+from runflowd.store.batches import Batch
+from runflowd.store.facts import Incident
+from runflowd.store.reports import Entry
+from runflowd.store.spending import Spend
+from runflowd.web.app import clean
+from runflowd.web.formatting import MAX_LENGTH, age, money, number, shown
+from runflowd.web.page import render, view
+
+if TYPE_CHECKING:
+    from runflowd.web.view_models import Page
+
+NOW = 1_800_000_000.0
+
+
+def entry(path: str = "a.jpg", reason: str = "no", **changes: Any) -> Entry:
+    """A file that failed."""
+    facts: dict[str, Any] = {
+        "id": 1, "rule": "studio", "path": path, "state": ItemState.FAILED, "model": "", "batch": "", "seconds": None,
+        "cost": None, "code": "X", "reason": reason, "reference": "ref",
+    }  # fmt: skip
+    return Entry(**{**facts, **changes})
+
+
+def batch(**changes: Any) -> Batch:
+    """A batch that was sent 90 seconds ago."""
+    facts: dict[str, Any] = {
+        "id": "local", "rule": "studio", "snapshot": "", "service": "", "model": "m", "state": BatchState.SUBMITTED,
+        "items": 3, "shape": "", "remote_id": "remote", "status": "running", "cost": None, "failure_code": "",
+        "failure": "", "attempts": 0, "sealed_at": NOW - 90, "submitted_at": NOW - 80, "stalled_at": None,
+        "ended_at": None, "owner": None, "generation": 1,
+    }  # fmt: skip
+    return Batch(**{**facts, **changes})
+
+
+def status(counts: dict[ItemState, int] | None = None, **changes: Any) -> Status:
+    """One rule, and what the test is about."""
+    facts: dict[str, Any] = {
+        "state": "/state.db", "pid": 1, "now": NOW, "rules": (RuleStatus("studio", "/in", "/out", "m", counts or {}),),
+        "batches": (), "troubled": (), "waiting": (), "incidents": (), "spent_today": Spend(),
+    }  # fmt: skip
+    return Status(**{**facts, **changes})
+
+
+def page(found: Status, *unready: str, pace: Pace | None = None) -> Page:
+    """Its wording, with the one rule in force."""
+    return view(found, unready, {"studio"}, pace or Pace())
+
+
+@pytest.mark.parametrize(("rate", "words"), [(24.6, "about 25 requests/s"), (2.13, "about 2.1 requests/s")])
+def test_what_the_service_allows_is_shown_once_it_is_known(rate: float, words: str) -> None:
+    """Beside what is in flight, which it may explain (scenario 129)."""
+    notes = [page(status(), pace=pace).figures[0].note for pace in (Pace(), Pace(rate, 3, 8))]
+
+    assert ["0 open batches", f"0 open batches; the service allows {words}"] == notes
+
+
+class _Texts(HTMLParser):
+    """Collects what a browser would show, and which elements it would make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def parsed(html: str) -> _Texts:
+    """The document as a browser reads it."""
+    reader = _Texts()
+    reader.feed(html)
+    return reader
+
+
+USUAL_TAGS = parsed(render(page(status(troubled=(entry(),))), "t", "n")).tags
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_no_name_and_no_reason_becomes_markup(path: str, reason: str) -> None:
+    """The elements of the page are the same whatever a file is called; its name is text, on one line."""
+    found = parsed(render(page(status(troubled=(entry(path, reason),))), "t", "n"))
+
+    assert USUAL_TAGS == found.tags
+    assert shown(f"studio/{path}") in found.texts
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a\n\x1b[31m.jpg", "studio/a\\n\\x1b[31m.jpg"),
+        ("\u202egpj.exe", "studio/\\u202egpj.exe"),
+        ("\udcff.jpg", "studio/\\xff.jpg"),
+        ("<script>alert(1)</script>", "studio/<script>alert(1)</script>"),
+        ('" onclick="x', 'studio/" onclick="x'),
+    ],
+)
+def test_hostile_names_are_shown_as_they_are_written(name: str, expected: str) -> None:
+    """Control characters, direction marks and stray bytes as escapes; the rest as text."""
+    assert expected in parsed(render(page(status(troubled=(entry(name),))), "t", "n")).texts
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda text: {"troubled": (entry(reason=text),)},
+        lambda text: {"incidents": (Incident("s", "C", text, text, NOW, NOW, 1),)},
+        lambda text: {"batches": (batch(failure=text),)},
+    ],
+)
+def test_no_presigned_query_and_no_key_reaches_the_page(make: Any) -> None:
+    """Wherever the service put it into a message."""
+    text = "GET https://s3.test/a.jpg?X-Amz-Signature=abcdef said no to Bearer rf_live_0123456789abcdef"
+
+    html = render(page(status(**make(text))), "t", "n")
+
+    assert ("said no to" in html, "abcdef" in html) == (True, False)
+
+
+def test_status_json_is_cut_and_escaped_at_every_depth() -> None:
+    """What the page does not show, its JSON does not show."""
+    found = clean({"a": [{"b": "https://s3.test/x?sig=1"}, "c\x1b"], "d": 1, "e": None})
+
+    assert found == {"a": [{"b": "https://s3.test/x?..."}, "c\\x1b"], "d": 1, "e": None}
+
+
+def test_a_very_long_reason_is_cut() -> None:
+    """One answer of a broken service does not fill the page."""
+    assert len(shown("x" * 10_000)) == MAX_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("found", "unready", "expected"),
+    [
+        (status(), (), ("All done", "good")),
+        (status({ItemState.READY: 1, ItemState.FAILED: 1}), (), ("At work", "busy")),
+        (status({ItemState.DONE: 5, ItemState.FAILED: 1}), (), ("Done, 1 failed", "warn")),
+        (status({ItemState.UNKNOWN: 1}), (), ("Needs a decision", "warn")),
+        (status(incidents=(Incident("s", "C", "m", "r", NOW, NOW, 1),) * 2), (), ("2 incidents", "bad")),
+        (status(), ("intake has not begun",), ("Not ready", "warn")),
+    ],
+)
+def test_the_headline_says_the_worst(found: Status, unready: tuple[str, ...], expected: tuple[str, str]) -> None:
+    """One glance is enough."""
+    made = page(found, *unready)
+
+    assert expected == (made.headline, made.tone)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reference"),
+    [({}, "ref"), ({"state": ItemState.UNKNOWN}, ""), ({"rule": "removed"}, "")],
+)
+def test_only_failed_files_of_rules_in_force_can_be_retried(changes: dict[str, Any], reference: str) -> None:
+    """What may have been paid for is not bought again by a button."""
+    made = page(status(troubled=(entry(**changes),)))
+
+    assert reference == made.failures[0].reference
+
+
+def test_a_batch_shows_its_clock_and_what_it_waits_for() -> None:
+    """In the words of the service once it has the batch."""
+    found = (batch(), batch(state=BatchState.SEALED), batch(id="late", stalled_at=NOW))
+    rows = page(status(batches=found, left={"local": 3, "late": 1})).batches
+
+    assert [("running", "90 s"), ("uploading", "90 s"), ("overdue", "90 s")] == [(row.word, row.age) for row in rows]
+    assert ["0 of 3", "0 of 3", "2 of 3"] == [row.items for row in rows]
+
+
+def test_columns_come_only_when_they_have_something_to_show() -> None:
+    """The usual four always stand."""
+    assert ("Queued", "Processing", "Done", "Failed", "Waiting") == page(status({ItemState.WAITING: 1})).columns
+
+
+def test_the_bar_of_a_rule_is_full() -> None:
+    """Its parts touch and add up."""
+    parts = page(status({ItemState.DONE: 1, ItemState.READY: 1, ItemState.FAILED: 2})).rules[0].bar
+
+    assert [("done", 0, 25), ("busy", 25, 25), ("bad", 50, 50)] == [(p.tone, p.start, p.width) for p in parts]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "0 s"),
+        (0.4, "0 s"),
+        (99, "99 s"),
+        (100, "2 min"),
+        (5999, "1 h 40 min"),
+        (7200, "2 h 0 min"),
+        (190_000, "2 d 4 h"),
+    ],
+)
+def test_ages_read_well(seconds: float, text: str) -> None:
+    """The larger, the coarser."""
+    assert text == age(seconds)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("0", "$0.00"), ("0.012", "$0.012"), ("0.1", "$0.10"), ("41.8275", "$41.83"), ("1E+3", "$1000.00")],
+)
+def test_money_reads_well(amount: str, text: str) -> None:
+    """Fractions of a cent count below a dollar."""
+    assert text == money(Decimal(amount))
+
+
+def test_thousands_are_set_apart() -> None:
+    """By a space that does not break."""
+    assert number(1234567) == "1\u202f234\u202f567"
