@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from runflowd.config.merged_document import MergedDocument
     from runflowd.config.notify_section import NotifySection
     from runflowd.config.sections import CallbacksSection, ServiceSection, WebSection
+    from runflowd.config.yaml.events import Path
     from runflowd.core.model import Json
-    from runflowd.yamlevents import Path
 
 
 T = TypeVar("T")

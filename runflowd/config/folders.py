@@ -18,7 +18,7 @@ from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runflowd.yamlevents import Path
+    from runflowd.config.yaml.events import Path
 
 
 def absolute(text: str, base: str) -> str:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
+from runflowd.config.yaml.events import dotted
 from runflowd.config.yaml.source import MAX_BYTES, Source, load_bytes
 from runflowd.errors import ConfigError, Problem
-from runflowd.yamlevents import dotted
 
 if TYPE_CHECKING:
     from runflowd.config.validation_issues import ValidationIssue
+    from runflowd.config.yaml.events import Path
     from runflowd.core.model import Json
-    from runflowd.yamlevents import Path
 
 _SUFFIX = ".yaml"
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from runflowd.config.yaml.events import dotted
 from runflowd.config.yaml.source import load_text
 from runflowd.core.template import template_problems
 from runflowd.errors import ConfigError, Problem
-from runflowd.yamlevents import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runflowd.config.yaml.events import Path
     from runflowd.config.yaml.source import Source
     from runflowd.core.model import Json, Rule
-    from runflowd.yamlevents import Path
 
 MAX_OVERRIDE_BYTES = 64 * 1024
 

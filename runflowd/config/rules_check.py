@@ -17,7 +17,7 @@ from runflowd.core.template import FILE_URL, placeholders, references_in, sends_
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runflowd.yamlevents import Path
+    from runflowd.config.yaml.events import Path
 
 
 DEFAULT_INPUT = {"image_url": f"${{{FILE_URL}}}"}

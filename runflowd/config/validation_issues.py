@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-    from runflowd.yamlevents import Path
+    from runflowd.config.yaml.events import Path
 
 
 @dataclass(frozen=True, slots=True)

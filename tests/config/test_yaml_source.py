@@ -11,7 +11,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd import yamlevents
 from runflowd.config.yaml import source
 from runflowd.config.yaml.source import load_bytes, load_text
 from runflowd.errors import ConfigError, Problem
@@ -20,7 +19,7 @@ from runflowd.errors import ConfigError, Problem
 @pytest.fixture(autouse=True, params=[yaml.SafeLoader, yaml.CSafeLoader], ids=["python", "libyaml"])
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs on both parsers, since either may be the one installed."""
-    monkeypatch.setattr(yamlevents, "LOADER", request.param)
+    monkeypatch.setattr(events, "LOADER", request.param)
 
 
 def refused(text: str) -> tuple[Problem, ...]:

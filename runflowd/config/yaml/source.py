@@ -12,8 +12,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runflowd.config.yaml.events import Path, Position, Reader
 from runflowd.errors import ConfigError, Problem
-from runflowd.yamlevents import Path, Position, Reader
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json
