@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.config.yaml import source
+from runflowd.config.yaml import events, source
 from runflowd.config.yaml.source import load_bytes, load_text
 from runflowd.errors import ConfigError, Problem
 
