@@ -15,7 +15,7 @@ import anyio
 
 from runflowd import files
 from runflowd.api.client import Runflow
-from runflowd.api.values import Service
+from runflowd.api.settings import Service
 from runflowd.app.engine import by_name
 from runflowd.config import load
 from runflowd.core.lifecycle import ItemState

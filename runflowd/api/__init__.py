@@ -19,6 +19,7 @@ from runflowd.api.errors import (
     Unauthorized,
     Unsafe,
 )
+from runflowd.api.settings import Limits, SecretKey, Service
 from runflowd.api.statistics import Traffic
 from runflowd.api.transfers import Download
 from runflowd.api.values import (
@@ -31,13 +32,10 @@ from runflowd.api.values import (
     Failure,
     Identity,
     Item,
-    Limits,
     ModelDetail,
     ModelInput,
     Page,
     Run,
-    SecretKey,
-    Service,
     Status,
     Upload,
 )

@@ -20,9 +20,10 @@ from runflowd.api.connections import Connections
 from runflowd.api.errors import Conflict, NotFound, Permanent, Rejected, Scope, Transient, Unauthorized, Unsafe
 from runflowd.api.gates import Gates
 from runflowd.api.session import Call, Session, origin
+from runflowd.api.settings import Limits
 from runflowd.api.statistics import Pace
 from runflowd.api.transfers import BEHIND, Transfers
-from runflowd.api.values import Asset, Limits, Run
+from runflowd.api.values import Asset, Run
 from runflowd.core.links import REFERENCE, life_told
 
 if TYPE_CHECKING:
@@ -32,19 +33,10 @@ if TYPE_CHECKING:
     import httpx
 
     from runflowd.api.session import Before
+    from runflowd.api.settings import Service
     from runflowd.api.statistics import Traffic
     from runflowd.api.transfers import Download
-    from runflowd.api.values import (
-        Batch,
-        CallbackSecret,
-        Created,
-        Credit,
-        Identity,
-        ModelDetail,
-        Page,
-        Service,
-        Upload,
-    )
+    from runflowd.api.values import Batch, CallbackSecret, Created, Credit, Identity, ModelDetail, Page, Upload
     from runflowd.core.model import Json
 
 _UPLOAD = Call("start the upload", "POST", "asset-uploads", Scope.ITEM, behind=BEHIND)

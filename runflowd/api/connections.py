@@ -16,7 +16,7 @@ from runflowd.api.addresses import is_loopback_name
 from runflowd.api.sockets import DirectTransport
 
 if TYPE_CHECKING:
-    from runflowd.api.values import Limits
+    from runflowd.api.settings import Limits
 
 _KEEPALIVE = 20.0
 """Seconds an idle connection is kept, a little longer than the usual polling interval."""

@@ -11,7 +11,7 @@ from runflowd.api.statistics import Pace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runflowd.api.values import Limits
+    from runflowd.api.settings import Limits
 
 SERVICE, CREDIT, STORAGE = "service", "credit", "storage"
 """What can be closed; the same words as the scopes of incidents."""

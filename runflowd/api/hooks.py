@@ -9,8 +9,8 @@ import httpx
 from runflowd.api.connections import Connections
 from runflowd.api.errors import ApiError, Place, Scope
 from runflowd.api.session import USER_AGENT
+from runflowd.api.settings import Limits
 from runflowd.api.transport import FOREIGN, Transport
-from runflowd.api.values import Limits
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -9,8 +9,8 @@ import httpx
 from runflowd.api.connections import Connections
 from runflowd.api.errors import Permanent, Place, Scope
 from runflowd.api.session import USER_AGENT
+from runflowd.api.settings import Limits
 from runflowd.api.transport import Transport
-from runflowd.api.values import Limits
 
 _LIMITS = Limits(connect=5.0, idle=10.0, total=10.0, answer=64 * 1024)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from runflowd.api.connections import Connections
     from runflowd.api.gates import Gates
-    from runflowd.api.values import Limits, Service
+    from runflowd.api.settings import Limits, Service
     from runflowd.core.model import Json
 
     Before = Callable[[], Awaitable[object]]

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from runflowd.api.addresses import AddressPolicy
     from runflowd.api.connections import Connections
     from runflowd.api.gates import Gates
-    from runflowd.api.values import Limits, Upload
+    from runflowd.api.settings import Limits
+    from runflowd.api.values import Upload
 
 BEHIND = 10.0
 """Seconds by which others may overtake the start of an upload: what is bought already comes first."""

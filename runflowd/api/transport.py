@@ -22,7 +22,7 @@ from runflowd.api.statistics import Counters
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from runflowd.api.values import Limits
+    from runflowd.api.settings import Limits
 
 # OSError and UnicodeError: what the resolver and TLS let through beside httpx's own tree.
 FOREIGN = (

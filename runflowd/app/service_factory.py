@@ -13,7 +13,7 @@ import anyio
 
 from runflowd.api.callback_signature import address
 from runflowd.api.client import Runflow
-from runflowd.api.values import SecretKey, Service
+from runflowd.api.settings import SecretKey, Service
 from runflowd.config import service_key
 from runflowd.errors import ConfigError, Problem
 from runflowd.pipeline.context import ServiceClient

@@ -14,7 +14,7 @@ import click
 
 from runflowd.api.callback_signature import address
 from runflowd.api.client import Runflow
-from runflowd.api.values import SecretKey, Service
+from runflowd.api.settings import SecretKey, Service
 from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.options import config_option, find_config
 from runflowd.config import load, service_key

@@ -11,7 +11,7 @@ import anyio
 
 from runflowd.api.client import Runflow
 from runflowd.api.errors import ApiError, NotFound, Transient, Unauthorized
-from runflowd.api.values import Limits, SecretKey, Service
+from runflowd.api.settings import Limits, SecretKey, Service
 from runflowd.app.catalog_check import compare, compare_with
 from runflowd.config import CredentialError, ValidationIssue, locate, service_key
 from runflowd.core.units import duration_text

@@ -12,7 +12,7 @@ from virtual_clock import patient_clock
 
 from runflowd.api.errors import Place, RateLimited, Transient, Unauthorized
 from runflowd.api.gates import Gates
-from runflowd.api.values import Limits
+from runflowd.api.settings import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -16,7 +16,7 @@ from hostile_server import Behaviour, answer, drip, hang_up, hostile_server, sta
 
 from runflowd.api.errors import ApiError
 from runflowd.api.hooks import Hooks
-from runflowd.api.values import Limits
+from runflowd.api.settings import Limits
 from runflowd.config import Notify, Webhook
 from runflowd.config.snapshot import Heartbeat
 from runflowd.core.notices import Kind, Message

@@ -19,7 +19,7 @@ from stage_rig import EPOCH, PATIENT, running
 
 from runflowd.api.client import Runflow
 from runflowd.api.hooks import Hooks
-from runflowd.api.values import Service
+from runflowd.api.settings import Service
 from runflowd.app.reload import Reloading
 from runflowd.config import Notify, Webhook, load
 from runflowd.core.lifecycle import ItemState

@@ -12,7 +12,7 @@ from local_service import BASE
 from stage_rig import picture
 
 from runflowd.api.client import Runflow
-from runflowd.api.values import SecretKey, Service
+from runflowd.api.settings import SecretKey, Service
 from runflowd.observability.incidents import Incidents
 from runflowd.pipeline.context import Context, ServiceClient
 from runflowd.pipeline.intake import Intake

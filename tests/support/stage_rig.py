@@ -19,8 +19,8 @@ from pictures import encoded
 from PIL import Image
 
 from runflowd.api.client import Runflow
-from runflowd.api.values import Limits as ApiLimits
-from runflowd.api.values import SecretKey, Service
+from runflowd.api.settings import Limits as ApiLimits
+from runflowd.api.settings import SecretKey, Service
 from runflowd.app.engine import Engine, run_stages
 from runflowd.config import Config, Limits
 from runflowd.config import LocalService as LocalWanted

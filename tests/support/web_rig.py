@@ -12,8 +12,8 @@ import anyio
 import httpx
 
 from runflowd.api.client import Runflow
-from runflowd.api.values import SecretKey
-from runflowd.api.values import Service as ApiService
+from runflowd.api.settings import SecretKey
+from runflowd.api.settings import Service as ApiService
 from runflowd.config import Config
 from runflowd.config.snapshot import Callbacks, Listen, Service
 from runflowd.core.lifecycle import BatchState
