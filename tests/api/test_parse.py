@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runflowd.api import Failure, Status, catalog, parse
+from runflowd.api import Failure, Status, catalog, outcomes, parse
 from runflowd.api.envelopes import cursor
 from runflowd.api.scalars import Unreadable, count, decode, identifier, money, shallow
 
@@ -145,7 +145,7 @@ def test_a_partial_run_with_a_result_is_a_success(output: Any, expected: Status)
 @pytest.mark.parametrize("value", [None, "", 4.5, [], {}, True])
 def test_a_status_that_is_no_word_is_pending(value: Any) -> None:
     """Absent or absurd is not terminal."""
-    assert (Status.PENDING, "") == parse.status({"status_code": value})
+    assert (Status.PENDING, "") == outcomes.status({"status_code": value})
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runflowd.api.parse import is_partial
+from runflowd.api.outcomes import is_partial
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.core.lifecycle import ItemState

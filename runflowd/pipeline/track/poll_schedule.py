@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd.api.parse import is_documented
+from runflowd.api.outcomes import is_documented
 from runflowd.core.backoff import poll_delay
 from runflowd.core.units import duration_text
 from runflowd.store.facts import fact
