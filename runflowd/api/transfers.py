@@ -18,12 +18,13 @@ import anyio
 import httpx
 
 from runflowd.api.addresses import Refused
-from runflowd.api.errors import Place, Scope, Transient, Unsafe
+from runflowd.api.errors import Place, Scope, Unsafe
 from runflowd.api.redaction import redact
 from runflowd.api.refusals import storage_refusal
 from runflowd.api.scalars import count
 from runflowd.api.session import USER_AGENT, request_id
 from runflowd.api.transport import FOREIGN, Request, TooLarge, Transport
+from runflowd.api.upload_body import UploadBody
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -83,7 +84,7 @@ class Transfers:
     ) -> Exception | None:
         """Send the bytes; give the trouble that the caller's own iterator made, which is not the storage's."""
         place = Place("upload the file", target.host)
-        body = _Body(chunks, size, self._wire)
+        body = UploadBody(chunks, size, self._wire)
         headers = [
             ("Host", target.netloc.decode("ascii")),
             ("User-Agent", USER_AGENT),
@@ -204,47 +205,6 @@ class Transfers:
 
     def _patience(self, size: int) -> float:
         return self._limits.transfer + size / self._limits.least_rate
-
-
-class _Body(httpx.AsyncByteStream):
-    """A request body of exactly `size` bytes, read from the caller's iterator as the line takes it."""
-
-    def __init__(self, chunks: Callable[[], AsyncIterator[bytes]], size: int, wire: Transport) -> None:
-        self._make = chunks
-        self._source: AsyncIterator[bytes] | None = None
-        self._missing = size
-        self._wire = wire
-        self.trouble: Exception | None = None
-        """What the caller's iterator raised: theirs, to be passed on unmapped."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        self._source = self._source or self._make()
-        try:
-            chunk = await anext(self._source, None)
-        except Exception as error:
-            self.trouble = error
-            raise
-        self._missing -= len(chunk or b"")
-        if self._missing < 0 or (chunk is None and self._missing):
-            self.trouble = _changed()
-            raise self.trouble
-        if chunk is None:
-            raise StopAsyncIteration
-        self._wire.counters.sent(len(chunk))
-        return chunk
-
-    async def aclose(self) -> None:
-        close = getattr(self._source, "aclose", None)
-        if close is not None:
-            await close()
-
-
-def _changed() -> Transient:
-    place = Place("upload the file", "this machine")
-    return Transient(place, code="CHANGED", message="the file changed size while it was read", scope=Scope.ITEM)
 
 
 def _mime_type(response: httpx.Response) -> str:
