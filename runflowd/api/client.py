@@ -14,15 +14,16 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from runflowd.api import catalog, parse
+from runflowd.api import calls, catalog, parse
 from runflowd.api.addresses import AddressPolicy
 from runflowd.api.connections import Connections
 from runflowd.api.errors import Conflict, NotFound, Permanent, Rejected, Scope, Transient, Unauthorized, Unsafe
 from runflowd.api.gates import Gates
+from runflowd.api.search import find_runs
 from runflowd.api.session import Call, Session, origin
 from runflowd.api.settings import Limits
 from runflowd.api.statistics import Pace
-from runflowd.api.transfers import BEHIND, Transfers
+from runflowd.api.transfers import Transfers
 from runflowd.api.values import Asset, Run
 from runflowd.core.links import REFERENCE, life_told
 
@@ -39,26 +40,8 @@ if TYPE_CHECKING:
     from runflowd.api.values import Batch, CallbackSecret, Created, Credit, Identity, ModelDetail, Page, Upload
     from runflowd.core.model import Json
 
-_UPLOAD = Call("start the upload", "POST", "asset-uploads", Scope.ITEM, behind=BEHIND)
-_CONFIRM = Call("confirm the upload", "POST", "asset-uploads/{id}/confirmations", Scope.ITEM, behind=BEHIND / 2)
-_ASSET = Call("read the asset", "GET", "assets/{id}", Scope.ITEM)
-_CREATE_BATCH = Call("create the batch", "POST", "models/{model}/batches", effect=True)
-_CREATE_RUN = Call("create the run", "POST", "models/{model}/runs", Scope.ITEM, effect=True)
-_BATCH = Call("read the batch", "GET", "batches/{id}")
-_ITEMS = Call("read the batch's items", "GET", "batches/{id}/items")
-_RUN = Call("read the run", "GET", "runs/{id}", Scope.ITEM)
-_RUNS = Call("search the runs", "GET", "runs")
-_BALANCE = Call("read the balance", "GET", "billing/balance", Scope.SERVICE)
-_CREDIT = Call("read the balance", "GET", "credit-balances", Scope.SERVICE)
-_MODEL = Call("read the model", "GET", "models/{model}", Scope.RULE)
-_MODELS = Call("search the models", "GET", "models", Scope.SERVICE)
-_ME = Call("read the account", "GET", "auth/me", Scope.SERVICE)
-_SECRET = Call("create a callback secret", "POST", "callback-secrets", Scope.SERVICE, effect=True)
-
 _PAGE_SIZES = (100, 10, 1)
 """Items asked for at once. Results sent inline (`sync_mode`) can make a page of 100 too large to take."""
-
-_SEARCH_PAGES = 4
 
 _SIGNED = {"add_signature": "true"}
 
@@ -118,7 +101,7 @@ class Runflow:
         """Start an upload of `size` bytes, 1 to 52,428,800; the name is a label of at most 500 characters."""
         label = name.encode("utf-8", "replace").decode()[-500:] or "file"
         body = {"filename": label, "mime_type": mime_type, "size_bytes": size}
-        return await self._session.call(_UPLOAD, parse.upload, "asset-uploads", body=_json(body))
+        return await self._session.call(calls.UPLOAD, parse.upload, "asset-uploads", body=_json(body))
 
     async def put(self, upload: Upload, mime_type: str, size: int, chunks: Callable[[], AsyncIterator[bytes]]) -> None:
         """Send the bytes of an upload, streamed, without the API key.
@@ -133,7 +116,7 @@ class Runflow:
         """Finish an upload. A confirmation that was made before is as good as one made now."""
         path = ("asset-uploads", asset_id, "confirmations")
         try:
-            found = await self._session.call(_CONFIRM, parse.asset, *path, body=b"{}")
+            found = await self._session.call(calls.CONFIRM, parse.asset, *path, body=b"{}")
         except (Conflict, NotFound, Rejected) as refused:
             try:
                 return await self.asset(asset_id)
@@ -143,7 +126,7 @@ class Runflow:
 
     async def asset(self, asset_id: str) -> Asset:
         """Read an asset with a freshly signed URL; its `runflow://` reference when there is no URL."""
-        found = await self._session.call(_ASSET, parse.asset, "assets", asset_id)
+        found = await self._session.call(calls.ASSET, parse.asset, "assets", asset_id)
         return self._timed(found) if found.url else Asset(found.id, f"{REFERENCE}{found.id}")
 
     def _timed(self, asset: Asset) -> Asset:
@@ -157,11 +140,11 @@ class Runflow:
         `NotFound` and a 5xx concern the model, `Rejected` the body or a model that takes no batches.
         """
         path = ("models", *model.split("/"), "batches")
-        return await self._create(_CREATE_BATCH, path, body, key, before)
+        return await self._create(calls.CREATE_BATCH, path, body, key, before)
 
     async def create_run(self, model: str, body: bytes, key: str, before: Before | None = None) -> Created:
         """Buy one run, as `create_batch` does a batch; the service may ignore the key here."""
-        return await self._create(_CREATE_RUN, ("models", *model.split("/"), "runs"), body, key, before)
+        return await self._create(calls.CREATE_RUN, ("models", *model.split("/"), "runs"), body, key, before)
 
     async def _create(self, call: Call, path: tuple[str, ...], body: bytes, key: str, before: Before | None) -> Created:
         try:
@@ -173,14 +156,14 @@ class Runflow:
 
     async def batch(self, batch_id: str) -> Batch:
         """Read a batch and the states of its items; `NotFound` may mean another organization's key."""
-        return await self._session.call(_BATCH, parse.batch, "batches", batch_id)
+        return await self._session.call(calls.BATCH, parse.batch, "batches", batch_id)
 
     async def items(self, batch_id: str, cursor: str | None = None) -> Page:
         """Read one page of a batch's items in full, results included."""
         for size in _PAGE_SIZES:
             query = {"limit": str(size)} | ({"pq": cursor} if cursor else {})
             try:
-                page = await self._signed(_ITEMS, parse.page, "batches", batch_id, "items", query=query)
+                page = await self._signed(calls.ITEMS, parse.page, "batches", batch_id, "items", query=query)
             except Unsafe as refused:
                 if refused.code != "TOO_LARGE" or size == _PAGE_SIZES[-1]:
                     raise
@@ -206,37 +189,18 @@ class Runflow:
 
     async def run(self, run_id: str) -> Run:
         """Read one run."""
-        return await self._signed(_RUN, parse.run, "runs", run_id)
+        return await self._signed(calls.RUN, parse.run, "runs", run_id)
 
     async def find_runs(self, client_ref: str) -> tuple[Run, ...]:
-        """Return the runs created with exactly this `client_ref`, which holds neither quote nor space.
-
-        The filter is spelled as shipped clients do; where that is refused, as the concept page does.
-        """
-        assert not set("' ") & set(client_ref)
-        try:
-            return await self._find_runs(client_ref, f"client_ref.EQ:'{client_ref}'")
-        except Rejected:
-            return await self._find_runs(client_ref, f"client_ref:{client_ref}")
-
-    async def _find_runs(self, client_ref: str, filter_: str) -> tuple[Run, ...]:
-        found: list[Run] = []
-        query = {"q": filter_, "limit": "100"}
-        for _ in range(_SEARCH_PAGES):
-            runs, cursor = await self._session.call(_RUNS, parse.runs, "runs", query=query)
-            # A server that ignores the filter answers with everybody's runs.
-            found += [run for run in runs if run.client_ref == client_ref]
-            if cursor is None or cursor == query.get("pq"):
-                break
-            query["pq"] = cursor
-        return tuple(found)
+        """Return the runs created with exactly this `client_ref`, which holds neither quote nor space."""
+        return await find_runs(self._session, client_ref)
 
     async def credit(self) -> Credit | None:
         """Return the credit; None when the key may not read it or it makes no sense.
 
         Raises `Transient`, and `Unauthorized` for a key that is not accepted at all (401).
         """
-        for call, *path in ((_BALANCE, "billing", "balance"), (_CREDIT, "credit-balances")):
+        for call, *path in ((calls.BALANCE, "billing", "balance"), (calls.CREDIT, "credit-balances")):
             try:
                 found = await self._session.call(call, catalog.credit, *path)
             except (Permanent, Unauthorized) as refused:
@@ -249,21 +213,21 @@ class Runflow:
 
     async def model(self, model: str) -> ModelDetail:
         """Read one model by `owner/slug`, with the inputs it declares."""
-        return await self._session.call(_MODEL, catalog.model(model), "models", *model.split("/"))
+        return await self._session.call(calls.MODEL, catalog.model(model), "models", *model.split("/"))
 
     async def models(self, query: str = "") -> tuple[ModelDetail, ...]:
         """Search the catalog; `query` is a filter such as `slug.EQ:'background-removal'`."""
         asked = {"limit": "100"} | ({"q": query} if query else {})
-        return await self._session.call(_MODELS, catalog.models, "models", query=asked)
+        return await self._session.call(calls.MODELS, catalog.models, "models", query=asked)
 
     async def me(self) -> Identity:
         """Return whose key this is: the cheapest check that it works."""
-        return await self._session.call(_ME, catalog.identity, "auth", "me", query={"embed": "memberships"})
+        return await self._session.call(calls.ME, catalog.identity, "auth", "me", query={"embed": "memberships"})
 
     async def create_callback_secret(self, label: str) -> CallbackSecret:
         """Make a new signing secret for callbacks, shown this once."""
         body = _json({"label": label[:255]})
-        return await self._session.call(_SECRET, parse.callback_secret, "callback-secrets", body=body)
+        return await self._session.call(calls.SECRET, parse.callback_secret, "callback-secrets", body=body)
 
     def download(self, url: str, limit: int) -> AbstractAsyncContextManager[Download]:
         """Open a result for reading at most `limit` bytes, without the API key; inline data is decoded.
