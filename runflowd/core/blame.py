@@ -10,32 +10,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from runflowd.core.refusal import CLIENT_REF, OPTIONAL_FIELDS, Shape
+from runflowd.core.error_places import Blame, Path, blames_of
 from runflowd.core.template import FileFacts, placeholders, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Mapping, Sequence
 
     from runflowd.core.model import Json
-
-Path: TypeAlias = tuple[str | int, ...]
-
-_WRAPPERS = frozenset({"body", "request", "payload", "$", "#"})
-_ELSEWHERE = frozenset({"path", "query", "header", "headers", "cookie", "url"})
-_LISTS = frozenset({"items", "input", "inputs"})
-_ANY = "*"
-
-MODEL = "model"
-"""The key that stands for the model itself, which is named in the path of a request."""
-
-_NO_MODEL = re.compile(
-    r"model_(?:not_found|unknown)|unknown_model|(?:unknown|no such) model"
-    r"|model\b.{0,80}(?:not found|does not exist|is unknown)",
-    re.IGNORECASE,
-)
+    from runflowd.core.refusal import Shape
 
 _OF_THE_KEY = re.compile(
     r"\bfield['\"`]?:? (?:is )?(?:a )?(?:required|missing)|^(?:is )?(?:required|missing)\b|^missing (?:required )?field"
@@ -53,32 +37,6 @@ _OF_THE_KIND = re.compile(
     re.IGNORECASE,
 )
 """Words about the kind of a value, which no file has a part in."""
-
-_QUOTED = re.compile(
-    r"(?:unknown|unexpected|extra|unrecogni[sz]ed|unsupported|missing|required|no such)(?: \w+)?:? ?"
-    r"['\"`]([\w.-]{1,80})['\"`]"
-    r"|['\"`]([\w.-]{1,80})['\"`] (?:is (?:required|missing|unknown|not allowed|not permitted)|was unexpected)"
-    r"|(?:^|; )([\w.-]{1,80}): (?:field (?:is )?required|extra (?:inputs|fields) )",
-    re.IGNORECASE,
-)
-_STRANGER = re.compile(
-    r"\b(?:extra|additional|unexpected|unknown|unrecogni[sz]ed|unsupported|not (?:allowed|permitted|accepted))\b",
-    re.IGNORECASE,
-)
-_MOST_PROSE = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Blame:
-    """What one problem points at: an optional field of the body, or an item and the place in its input.
-
-    `item` is None where the error does not say which, `key` empty where it names the item as a whole.
-    """
-
-    field: str = ""
-    item: int | None = None
-    key: Path = ()
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +67,7 @@ def judge(
 ) -> Verdict:
     """Given what the service says about a body and the rule's `input` template, return whom it blames."""
     names = frozenset({*template, *(key for item in items for key in item.input)})
-    blames = [blame for loc, told in problems or [((), message)] for blame in _blames(loc, told, shape, names)]
+    blames = [blame for loc, told in problems or [((), message)] for blame in blames_of(loc, told, shape, names)]
     fields = frozenset(blame.field for blame in blames if blame.field)
     rule: Blame | None = None
     folders: dict[int, Blame] = {}
@@ -178,74 +136,3 @@ def _made_by_file(value: Json) -> bool:
     """Whether a value differs from file to file; reference files are the same for all."""
     names = placeholders(value)
     return any(name.startswith(("file.", "zip.")) and not name.startswith("zip.files.") for name in names)
-
-
-def _blames(loc: Path, message: str, shape: Shape, names: AbstractSet[str]) -> Iterator[Blame]:
-    """What one problem of an error points at; in prose it may be several things."""
-    parts = loc[1:] if loc and loc[0] in _WRAPPERS else loc
-    if not parts:
-        yield from _in_prose(message, shape, names)
-        return
-    head, *rest = parts
-    if head in _ELSEWHERE:
-        yield from [Blame(item=_only(shape), key=(MODEL,), message=message)] if head == "path" else ()
-        return
-    if head in OPTIONAL_FIELDS:
-        yield Blame(field=str(head), message=message)
-        if head in names:
-            yield Blame(item=_only(shape), key=parts, message=message)
-    elif head in _LISTS and (shape is not Shape.RUN or head == "input"):
-        yield from _in_items(tuple(rest), message, shape, names)
-    else:
-        yield Blame(item=_only(shape), key=parts, message=message)
-
-
-def _only(shape: Shape) -> int | None:
-    """A run has one item, so it is known which."""
-    return 0 if shape is Shape.RUN else None
-
-
-def _in_items(rest: Path, message: str, shape: Shape, names: AbstractSet[str]) -> Iterator[Blame]:
-    """What a place below the list of items points at; the list itself is no one's."""
-    item = _only(shape)
-    if shape is not Shape.RUN and rest and (isinstance(rest[0], int) or rest[0] == _ANY):
-        item, rest = (rest[0] if isinstance(rest[0], int) else None), rest[1:]
-    if shape is Shape.GUIDE and rest[:1] == ("input",):
-        rest = rest[1:]
-        yield from _of_item(item, rest, message, names)
-    elif rest[:1] == (CLIENT_REF,) and (shape is Shape.GUIDE or CLIENT_REF not in names):
-        yield Blame(field=CLIENT_REF, message=message)
-    elif item is not None or rest:
-        yield from _of_item(item, rest, message, names)
-
-
-def _of_item(item: int | None, key: Path, message: str, names: AbstractSet[str]) -> Iterator[Blame]:
-    told = () if key else next(iter(_keys_in(message, names)), ())
-    yield Blame(item=item, key=key or told, message=message)
-
-
-def _in_prose(message: str, shape: Shape, names: AbstractSet[str]) -> Iterator[Blame]:
-    text = message[:_MOST_PROSE]
-    if _NO_MODEL.search(text):
-        yield Blame(item=_only(shape), key=(MODEL,), message=text)
-    for name in sorted(OPTIONAL_FIELDS):
-        if re.search(rf"(?<!\w){name}(?!\w)", text) and (name != "metadata" or _is_told_of("metadata", text)):
-            yield Blame(field=name, message=text)
-    for key in _keys_in(text, names):
-        if key[0] not in OPTIONAL_FIELDS:
-            yield Blame(item=_only(shape), key=key, message=text)
-
-
-def _is_told_of(name: str, text: str) -> bool:
-    """Whether a plain word is meant as the name of a field."""
-    return bool(re.search(rf"['\"`.]{name}|{name}['\"`:]", text) or _STRANGER.search(text))
-
-
-def _keys_in(message: str, names: AbstractSet[str]) -> Iterable[Path]:
-    """Input keys that a sentence names: known ones that cannot be mistaken for words, and those it calls strangers."""
-    text = message[:_MOST_PROSE]
-    plain = (re.escape(name) for name in sorted(names))
-    known = [name for name in plain if re.search(rf"['\"`]{name}['\"`]|^{name}:", text)]
-    known += [name for name in names if "_" in name and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)]
-    quoted = [found[1] or found[2] or found[3] for found in _QUOTED.finditer(text)]
-    return [tuple(name.split(".")) for name in dict.fromkeys([*known, *quoted])]

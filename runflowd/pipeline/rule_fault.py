@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from runflowd.core.blame import MODEL
+from runflowd.core.error_places import MODEL
 from runflowd.core.printable import printable, scrubbed
 from runflowd.core.rules import OVERRIDE_NAME
 from runflowd.errors import RunflowdError
@@ -13,7 +13,7 @@ from runflowd.errors import RunflowdError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runflowd.core.blame import Blame
+    from runflowd.core.error_places import Blame
     from runflowd.core.model import Json, Rule
 
 GOES_ON = "nothing was bought, and all its files go on by themselves then"

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runflowd.api.errors import Rejected
-    from runflowd.core.blame import Blame, Verdict
+    from runflowd.core.blame import Verdict
+    from runflowd.core.error_places import Blame
     from runflowd.pipeline.context import Context
     from runflowd.store import Connection
     from runflowd.store.batches import Batch

@@ -13,7 +13,8 @@ from runflowd.pipeline.rule_fault import fault_of_folder
 from runflowd.store import unbought
 
 if TYPE_CHECKING:
-    from runflowd.core.blame import Blame, Verdict
+    from runflowd.core.blame import Verdict
+    from runflowd.core.error_places import Blame
     from runflowd.core.model import Rule
     from runflowd.store import Connection
     from runflowd.store.batches import Batch

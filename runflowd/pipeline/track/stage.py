@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from runflowd.api.values import Batch as SeenBatch
     from runflowd.api.values import Item as Answer
     from runflowd.api.values import Run
-    from runflowd.core.blame import Blame
+    from runflowd.core.error_places import Blame
     from runflowd.pipeline.context import Context
     from runflowd.store import Connection
 
