@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from runflowd.core.imagebytes import CutShortError, DamagedError, Size, Source, refuse_zero_tail, take
+from runflowd.core.media.image_bytes import CutShortError, DamagedError, Size, Source, refuse_zero_tail, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

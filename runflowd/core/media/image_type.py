@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
-from runflowd.core import imagejpeg
-from runflowd.core.imagebytes import CutShortError, DamagedError, Size
-from runflowd.core.imagebytes import Source as Source  # noqa: PLC0414  part of this module's interface
-from runflowd.core.media import image_boxes, image_walk
+from runflowd.core.media import image_boxes, image_jpeg, image_walk
+from runflowd.core.media.image_bytes import CutShortError, DamagedError, Size
+from runflowd.core.media.image_bytes import Source as Source  # noqa: PLC0414  part of this module's interface
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +174,7 @@ _MAGIC = (
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 
 _WALKERS: dict[ImageType, tuple[Callable[[Source], Size], Callable[[Source], None]]] = {
-    ImageType.JPEG: (imagejpeg.jpeg_size, imagejpeg.jpeg_end),
+    ImageType.JPEG: (image_jpeg.jpeg_size, image_jpeg.jpeg_end),
     ImageType.PNG: (image_walk.png_size, image_walk.png_end),
     ImageType.WEBP: (image_walk.webp_size, image_walk.webp_end),
     ImageType.GIF: (image_walk.gif_size, image_walk.gif_end),

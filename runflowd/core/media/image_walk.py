@@ -7,7 +7,7 @@ with a clause for people. Loops only move forward and are bounded, whatever the 
 
 from __future__ import annotations
 
-from runflowd.core.imagebytes import (
+from runflowd.core.media.image_bytes import (
     MOST_PARTS,
     PIECE,
     CutShortError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runflowd.core.imagebytes import (
+from runflowd.core.media.image_bytes import (
     MOST_PARTS,
     PIECE,
     CutShortError,
