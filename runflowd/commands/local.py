@@ -18,7 +18,7 @@ from runflowd.system import log
 from runflowd.system.paths import user_state
 
 if TYPE_CHECKING:
-    from runflowd.local.faults import Faults
+    from runflowd.local.faults.plan import Faults
     from runflowd.local.readings import Readings
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 
-from runflowd.local.faults import Faults
+from runflowd.local.faults.plan import Faults
 from runflowd.local.readings import Readings
 from runflowd.local.server import serve
 from runflowd.local.settings import LocalSettings

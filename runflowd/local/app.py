@@ -15,13 +15,13 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from runflowd.local import account, assets, batches, callbacks, catalog_routes, control, openapi, runs
-from runflowd.local.assets import add_asset
 from runflowd.local.context import Service
-from runflowd.local.deliveries import deliver, over_http
-from runflowd.local.errors import Refusal, respond
-from runflowd.local.front import Front
-from runflowd.local.worker import resume, work
+from runflowd.local.http import account, assets, batches, callbacks, catalog, control, openapi, runs
+from runflowd.local.http.assets import add_asset
+from runflowd.local.http.errors import Refusal, respond
+from runflowd.local.http.front import Front
+from runflowd.local.jobs.deliveries import deliver, over_http
+from runflowd.local.jobs.worker import resume, work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
     from starlette.types import Receive, Scope, Send
 
-    from runflowd.local.deliveries import Send as SendCallback
+    from runflowd.local.jobs.deliveries import Send as SendCallback
     from runflowd.local.settings import LocalSettings
 
 CHECKPOINT = 5.0
@@ -122,7 +122,7 @@ def _build(service: Service, owner: LocalService) -> Starlette:
         async with owner:
             yield
 
-    modules = (account, assets, batches, callbacks, runs, catalog_routes, openapi, control)
+    modules = (account, assets, batches, callbacks, runs, catalog, openapi, control)
     routes = [_counted(route) for module in modules for route in module.ROUTES]
     app = Starlette(
         routes=routes,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from runflowd.local.blobs import Blobs
-from runflowd.local.errors import not_found
-from runflowd.local.faults import FaultPlan
+from runflowd.local.faults.plan import FaultPlan
+from runflowd.local.http.errors import not_found
 from runflowd.local.identity import new_id, parse_id, to_micros
 from runflowd.local.models.bundled import BUNDLED, bundled
 from runflowd.local.models.catalog import catalog

@@ -10,8 +10,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from runflowd.local.http.shapes import TERMINAL
 from runflowd.local.identity import as_ulid
-from runflowd.local.shapes import TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runflowd.local.app import LocalService
-from runflowd.local.loopback import is_loopback
-from runflowd.local.trouble import ABORT
+from runflowd.local.faults.middleware import ABORT
+from runflowd.local.http.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

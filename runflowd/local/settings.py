@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from runflowd.local.faults import Faults
+from runflowd.local.faults.plan import Faults
 from runflowd.local.readings import Readings
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from local_service import BASE, JPEG, InProcess, ServiceProcess
 from runflowd.api import Expired, NotFound, Rejected, Runflow, SecretKey, Service, Status, Transient, Unauthorized
 from runflowd.core.outputs import extract
 from runflowd.local.app import LocalService
-from runflowd.local.control import until_idle
-from runflowd.local.faults import Faults, RequestFault, RunFault
+from runflowd.local.faults.plan import Faults, RequestFault, RunFault
+from runflowd.local.http.control import until_idle
 from runflowd.local.readings import Readings
 from runflowd.local.settings import LocalSettings
 

@@ -25,7 +25,7 @@ from runflowd.config import load
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import OnDelete
 from runflowd.files import Forbidden, Listing, scan, walk
-from runflowd.local.control import ledger
+from runflowd.local.http.control import ledger
 from runflowd.pipeline.context import MAX_IDLE, Context
 from runflowd.pipeline.intake import rule_state
 from runflowd.pipeline.intake.batch_sealer import BatchSealer

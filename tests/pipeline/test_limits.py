@@ -10,7 +10,7 @@ import structlog.testing
 from stage_rig import running
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.local.control import ledger
+from runflowd.local.http.control import ledger
 
 if TYPE_CHECKING:
     from pathlib import Path

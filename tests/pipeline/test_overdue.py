@@ -12,7 +12,7 @@ from stage_rig import EPOCH, rule, running
 from runflowd.config import Notify, Webhook
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.model import BatchLimits
-from runflowd.local.faults import Faults, RunFault
+from runflowd.local.faults.plan import Faults, RunFault
 from runflowd.pipeline.track.poll_schedule import usual_subject
 from runflowd.store.facts import fact
 

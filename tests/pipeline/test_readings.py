@@ -23,8 +23,8 @@ from stage_rig import Rig, picture, rule, running
 from runflowd.config import Config
 from runflowd.config.snapshot import Callbacks, Service
 from runflowd.core.lifecycle import IN_FLIGHT
-from runflowd.local.deliveries import Reply
-from runflowd.local.faults import CallbackKind, RequestKind
+from runflowd.local.faults.plan import CallbackKind, RequestKind
+from runflowd.local.jobs.deliveries import Reply
 from runflowd.local.readings import Readings
 from runflowd.store.pauses import pauses
 from runflowd.web.app import Application

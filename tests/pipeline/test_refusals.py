@@ -11,7 +11,7 @@ from stage_rig import EPOCH, Rig, rule, running
 
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.model import BatchLimits
-from runflowd.local.control import ledger
+from runflowd.local.http.control import ledger
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from local_service import InProcess
 from stage_rig import running
 
 from runflowd.core.lifecycle import BatchState, ItemState
-from runflowd.local.control import ledger
+from runflowd.local.http.control import ledger
 
 if TYPE_CHECKING:
     from pathlib import Path

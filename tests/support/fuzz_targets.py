@@ -33,7 +33,7 @@ from runflowd.core.media.image_type import SNIFF_BYTES, Whole, check, describe, 
 from runflowd.core.outputs import extract
 from runflowd.errors import ConfigError, Problem, RunflowdError
 from runflowd.local.app import LocalService
-from runflowd.local.control import until_idle
+from runflowd.local.http.control import until_idle
 from runflowd.local.settings import LocalSettings
 from runflowd.store import open_store
 from runflowd.store.connection import connect

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from runflowd.local.app import LocalService
-from runflowd.local.control import ledger, until_idle
-from runflowd.local.deliveries import Reply
+from runflowd.local.http.control import ledger, until_idle
+from runflowd.local.jobs.deliveries import Reply
 from runflowd.local.settings import LocalSettings
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from runflowd.control.registry import entry
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.model import BatchLimits, Rule
 from runflowd.local.app import LocalService
-from runflowd.local.control import Switches, apply, ledger
+from runflowd.local.http.control import Switches, apply, ledger
 from runflowd.local.settings import LocalSettings
 from runflowd.observability.incidents import Incidents
 from runflowd.pipeline.context import Context, ServiceClient
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from runflowd.local.deliveries import Send
+    from runflowd.local.jobs.deliveries import Send
     from runflowd.store import Connection, Store
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item

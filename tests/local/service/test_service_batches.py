@@ -10,7 +10,7 @@ import anyio
 import pytest
 from local_service import JPEG, PASS_THROUGH, Caller, local_service
 
-from runflowd.local.faults import Faults, RunFault
+from runflowd.local.faults.plan import Faults, RunFault
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from local_service import PASS_THROUGH, Caller, Inbox, local_service
 
-from runflowd.local.deliveries import over_http
-from runflowd.local.faults import CallbackFault, Faults, RequestFault
+from runflowd.local.faults.plan import CallbackFault, Faults, RequestFault
+from runflowd.local.jobs.deliveries import over_http
 
 if TYPE_CHECKING:
     from pathlib import Path

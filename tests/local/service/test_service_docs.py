@@ -9,8 +9,8 @@ from typing import get_args
 
 import pytest
 
-from runflowd.local.control import ROUTES
-from runflowd.local.faults import CallbackKind, Faults, RequestKind, RunKind
+from runflowd.local.faults.plan import CallbackKind, Faults, RequestKind, RunKind
+from runflowd.local.http.control import ROUTES
 from runflowd.local.readings import Readings
 
 PAGE = Path(__file__).parents[3].joinpath("docs", "local-service.md").read_text("utf-8")

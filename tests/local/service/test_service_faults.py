@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from local_service import JPEG, PASS_THROUGH, ServiceProcess
 
-from runflowd.local.faults import RANDOM, FaultPlan, Faults, RequestFault, RunFault
-from runflowd.local.trouble import KINDS
+from runflowd.local.faults.middleware import KINDS
+from runflowd.local.faults.plan import RANDOM, FaultPlan, Faults, RequestFault, RunFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

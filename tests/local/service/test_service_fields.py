@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from local_service import PASS_THROUGH, local_service
 
-from runflowd.local.faults import Faults, RunFault
+from runflowd.local.faults.plan import Faults, RunFault
 
 if TYPE_CHECKING:
     from pathlib import Path

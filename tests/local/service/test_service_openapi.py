@@ -16,8 +16,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from runflowd.local import account, assets, batches, callbacks, catalog_routes, runs
-from runflowd.local.openapi import document
+from runflowd.local.http import account, assets, batches, callbacks, catalog, runs
+from runflowd.local.http.openapi import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ def test_every_route_is_in_the_document() -> None:
     """And the document claims no route that is not there."""
     routes = {
         (route.path.replace(":path", ""), method.lower())
-        for module in (account, assets, batches, callbacks, runs, catalog_routes)
+        for module in (account, assets, batches, callbacks, runs, catalog)
         for route in module.ROUTES
         for method in route.methods or ()
         if method != "HEAD" and route.path.startswith("/v1/") and route.path != "/v1/credit-balances"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 from local_service import PASS_THROUGH, Caller, local_service
 
-from runflowd.local.faults import Faults, RequestFault, RunFault
+from runflowd.local.faults.plan import Faults, RequestFault, RunFault
 from runflowd.local.readings import Readings
 from runflowd.local.rewrites import rewrite, rules
 

@@ -11,10 +11,10 @@ from local_service import JPEG, PASS_THROUGH, ServiceProcess, local_service
 
 from runflowd.local.blobs import Blobs, NotOurFolder
 from runflowd.local.context import Service
-from runflowd.local.deliveries import _send
+from runflowd.local.jobs.deliveries import _send
+from runflowd.local.jobs.worker import resume
 from runflowd.local.settings import LocalSettings
 from runflowd.local.storage import NewerStorage, Storage
-from runflowd.local.worker import resume
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runflowd.local.errors import problem
+from runflowd.local.http.errors import problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import anyio
 from anyio import to_thread
 
-from runflowd.local.answers import encode
+from runflowd.local.http.answers import encode
+from runflowd.local.http.loopback import is_loopback
+from runflowd.local.http.shapes import TERMINAL, Shapes
 from runflowd.local.identity import timestamp
-from runflowd.local.loopback import is_loopback
 from runflowd.local.rewrites import rewrite, rules
-from runflowd.local.shapes import TERMINAL, Shapes
 
 if TYPE_CHECKING:
     import sqlite3

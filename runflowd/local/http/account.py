@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from runflowd.local.answers import answer, service_of
 from runflowd.local.context import ORGANISATION
-from runflowd.local.errors import Refusal, not_found
+from runflowd.local.http.answers import answer, service_of
+from runflowd.local.http.errors import Refusal, not_found
 from runflowd.local.identity import MICROS, dollars, timestamp
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runflowd.local.errors import Refusal, invalid, problem
+from runflowd.local.http.errors import Refusal, invalid, problem
 
 if TYPE_CHECKING:
     from starlette.requests import Request

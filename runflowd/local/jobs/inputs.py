@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runflowd.local.errors import problem
-from runflowd.local.references import Picture, Unresolved, resolve
+from runflowd.local.http.errors import problem
+from runflowd.local.jobs.references import Picture, Unresolved, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable

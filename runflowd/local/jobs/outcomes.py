@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runflowd.local.deliveries import announce
+from runflowd.local.jobs.deliveries import announce
 
 if TYPE_CHECKING:
     import sqlite3

@@ -9,9 +9,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from runflowd.local.errors import Refusal, respond
-from runflowd.local.loopback import names_this_machine
-from runflowd.local.trouble import KINDS, Call
+from runflowd.local.faults.middleware import KINDS, Call
+from runflowd.local.http.errors import Refusal, respond
+from runflowd.local.http.loopback import names_this_machine
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

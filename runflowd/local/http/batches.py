@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import Route
 
-from runflowd.local.admission import (
+from runflowd.local.http.admission import (
     MAX_CLIENT_REF,
     Admitted,
     Entry,
@@ -18,14 +18,14 @@ from runflowd.local.admission import (
     check_credit,
     run_row,
 )
-from runflowd.local.answers import answer, checked, created, read_body, service_of, shapes
-from runflowd.local.bodies import refused_fields
-from runflowd.local.deliveries import announce_early
-from runflowd.local.errors import Refusal, invalid, not_found, problem
-from runflowd.local.idempotency import once
+from runflowd.local.http.answers import answer, checked, created, read_body, service_of, shapes
+from runflowd.local.http.bodies import refused_fields
+from runflowd.local.http.errors import Refusal, invalid, not_found, problem
+from runflowd.local.http.idempotency import once
+from runflowd.local.http.paging import envelope, select
 from runflowd.local.identity import parse_id
-from runflowd.local.outcomes import close_batches
-from runflowd.local.paging import envelope, select
+from runflowd.local.jobs.deliveries import announce_early
+from runflowd.local.jobs.outcomes import close_batches
 
 if TYPE_CHECKING:
     import sqlite3

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import Route
 
-from runflowd.local.admission import MAX_CLIENT_REF, Entry, admit, check_callback_url, check_credit, run_row
-from runflowd.local.answers import answer, checked, created, read_body, service_of, shapes
-from runflowd.local.bodies import refused_fields
-from runflowd.local.errors import invalid, not_found, problem
-from runflowd.local.idempotency import once
+from runflowd.local.http.admission import MAX_CLIENT_REF, Entry, admit, check_callback_url, check_credit, run_row
+from runflowd.local.http.answers import answer, checked, created, read_body, service_of, shapes
+from runflowd.local.http.bodies import refused_fields
+from runflowd.local.http.errors import invalid, not_found, problem
+from runflowd.local.http.idempotency import once
+from runflowd.local.http.paging import envelope, select
+from runflowd.local.http.shapes import TERMINAL
 from runflowd.local.identity import parse_id, timestamp
-from runflowd.local.paging import envelope, select
-from runflowd.local.shapes import TERMINAL
 
 if TYPE_CHECKING:
     import sqlite3

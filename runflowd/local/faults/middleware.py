@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from runflowd.local.control import until_idle
-from runflowd.local.errors import Refusal, respond
+from runflowd.local.http.control import until_idle
+from runflowd.local.http.errors import Refusal, respond
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from runflowd.local.context import Service
-    from runflowd.local.faults import RequestFault
+    from runflowd.local.faults.plan import RequestFault
 
 ABORT = "runflowd.abort"
 """The ASGI extension under which the server hands down a way to cut the connection."""

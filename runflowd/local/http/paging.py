@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runflowd.local.answers import base_url, service_of
-from runflowd.local.errors import invalid, problem
+from runflowd.local.http.answers import base_url, service_of
+from runflowd.local.http.errors import invalid, problem
 
 if TYPE_CHECKING:
     import sqlite3

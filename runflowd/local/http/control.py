@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from runflowd.local.answers import checked, read_body, service_of
-from runflowd.local.errors import Refusal
-from runflowd.local.faults import Faults  # noqa: TC001 - pydantic reads it
+from runflowd.local.faults.plan import Faults  # noqa: TC001 - pydantic reads it
+from runflowd.local.http.answers import checked, read_body, service_of
+from runflowd.local.http.errors import Refusal
+from runflowd.local.http.loopback import is_loopback
 from runflowd.local.identity import dollars
-from runflowd.local.loopback import is_loopback
+from runflowd.local.jobs.worker import resume_stuck
 from runflowd.local.readings import Readings  # noqa: TC001 - pydantic reads it
-from runflowd.local.worker import resume_stuck
 
 if TYPE_CHECKING:
     from starlette.requests import Request

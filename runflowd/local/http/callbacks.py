@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, Field
 from starlette.routing import Route
 
-from runflowd.local.answers import answer, checked, created, read_body, service_of
 from runflowd.local.context import ORGANISATION
-from runflowd.local.deliveries import announce, is_final
-from runflowd.local.errors import Refusal, problem
+from runflowd.local.http.answers import answer, checked, created, read_body, service_of
+from runflowd.local.http.errors import Refusal, problem
 from runflowd.local.identity import timestamp
+from runflowd.local.jobs.deliveries import announce, is_final
 
 if TYPE_CHECKING:
     import sqlite3

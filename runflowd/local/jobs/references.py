@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from anyio import to_thread
 
-from runflowd.local.assets import add_asset
+from runflowd.local.http.assets import add_asset
 from runflowd.local.identity import parse_id
 from runflowd.local.settings import MAX_UPLOAD_BYTES
 

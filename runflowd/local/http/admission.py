@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from runflowd.local.errors import Refusal, invalid, problem
+from runflowd.local.http.errors import Refusal, invalid, problem
 from runflowd.local.identity import dollars, to_micros
-from runflowd.local.inputs import check, pictures, unknown
-from runflowd.local.references import SCHEME, Picture
+from runflowd.local.jobs.inputs import check, pictures, unknown
+from runflowd.local.jobs.references import SCHEME, Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

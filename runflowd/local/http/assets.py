@@ -10,12 +10,12 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from runflowd.local.answers import answer, base_url, checked, created, read_body, service_of
 from runflowd.local.blobs import PIECE, TooLong
-from runflowd.local.errors import Refusal, not_found
+from runflowd.local.http.answers import answer, base_url, checked, created, read_body, service_of
+from runflowd.local.http.errors import Refusal, not_found
+from runflowd.local.http.shapes import Shapes
 from runflowd.local.identity import parse_id
 from runflowd.local.settings import MAX_UPLOAD_BYTES
-from runflowd.local.shapes import Shapes
 
 if TYPE_CHECKING:
     import sqlite3

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from runflowd.local.admission import names_of
-from runflowd.local.inputs import unknown
+from runflowd.local.http.admission import names_of
+from runflowd.local.jobs.inputs import unknown
+from runflowd.local.jobs.outcomes import Failure, Outcome, Stored, record
+from runflowd.local.jobs.references import Picture
 from runflowd.local.models.bundled import ZIP, bundled
 from runflowd.local.models.contract import EncodedImage, ModelFailure
-from runflowd.local.outcomes import Failure, Outcome, Stored, record
-from runflowd.local.references import Picture
 
 if TYPE_CHECKING:
     from runflowd.local.context import Service
-    from runflowd.local.faults import RunFault
+    from runflowd.local.faults.plan import RunFault
 
 MAX_WORKERS = 32
 """Runs in one page at most."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from runflowd.local.answers import answer, service_of
 from runflowd.local.context import ORGANISATION, model_id
-from runflowd.local.errors import invalid, problem
+from runflowd.local.http.answers import answer, service_of
+from runflowd.local.http.errors import invalid, problem
+from runflowd.local.http.paging import envelope, wanted
 from runflowd.local.identity import dollars, timestamp, to_micros
-from runflowd.local.paging import envelope, wanted
-from runflowd.local.references import SCHEME
+from runflowd.local.jobs.references import SCHEME
 
 if TYPE_CHECKING:
     from starlette.requests import Request

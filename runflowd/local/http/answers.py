@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
-from runflowd.local.errors import Refusal, from_pydantic, invalid, problem
+from runflowd.local.http.errors import Refusal, from_pydantic, invalid, problem
+from runflowd.local.http.shapes import Shapes
 from runflowd.local.rewrites import rewrite, rules
 from runflowd.local.settings import MAX_JSON_BYTES
-from runflowd.local.shapes import Shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

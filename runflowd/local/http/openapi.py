@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from runflowd.local.assets import ConfirmationBody, UploadBody
-from runflowd.local.batches import BatchBody
-from runflowd.local.callbacks import SecretBody, SecretChange
-from runflowd.local.records import RECORDS, REQUIRED
-from runflowd.local.runs import RunBody
+from runflowd.local.http.assets import ConfirmationBody, UploadBody
+from runflowd.local.http.batches import BatchBody
+from runflowd.local.http.callbacks import SecretBody, SecretChange
+from runflowd.local.http.records import RECORDS, REQUIRED
+from runflowd.local.http.runs import RunBody
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -1,0 +1,1 @@
+"""The troubles the service can be asked to make."""

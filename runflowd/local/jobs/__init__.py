@@ -1,0 +1,1 @@
+"""What works behind the routes: runs, their results, callbacks on their way."""
