@@ -40,6 +40,9 @@ def command(place: Path | None, rules: tuple[str, ...], *, everything: bool, acc
         echo_json(answer)
         return
     click.echo(f"Resumed: {', '.join(name or 'every rule' for name in answer['resumed'])}.")
+    if count := answer["fetched"]:
+        what = "1 result that is paid for is" if count == 1 else f"{count} results that are paid for are"
+        click.echo(f"{what} fetched again, at no cost.")
     if answer["still"]:
         still = ", ".join(name or "every rule, by `pause --all`" for name in answer["still"])
         click.echo(f"Still paused: {still}.")

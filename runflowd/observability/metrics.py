@@ -228,7 +228,10 @@ def _paused(reading: Reading) -> Metric:
         known = [moment for moment in (since.get(rule), everything) if moment is not None]
         values[(rule,)] = int(min(known, default=0))
     return _gauge(
-        "runflowd_rule_paused_since_seconds", "When a person paused the rule, 0 if nobody did.", ("rule",), values
+        "runflowd_rule_paused_since_seconds",
+        "Since when nothing is bought for the rule, 0 if it is not paused.",
+        ("rule",),
+        values,
     )
 
 

@@ -1,4 +1,4 @@
-"""Rules for which nothing is bought until a person says so.
+"""Rules for which nothing is bought until a person says so, or until a result that is in doubt is known.
 
 A pause is a row, not a message: it holds whether a daemon runs or not, and survives every restart.
 What was bought before it is still waited for and delivered; files are still found.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runflowd.errors import RunflowdError
 from runflowd.store.notices import end_incident
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Pause:
     """What was bought when the rule was stopped because it could not be delivered; "" for what a person paused."""
     advice: str = ""
     """What the incident of a stop says is to be done."""
+    passing: bool = False
+    """Whether the rule is held only until it is known whether what it bought can be delivered."""
 
     @property
     def subject(self) -> str:
@@ -42,13 +45,31 @@ class Pause:
         """How it ends."""
         if self.advice:
             return self.advice
+        if self.passing:
+            return (
+                "it goes on by itself once a result of it can be delivered; if none comes, an incident says where it "
+                f"can be had. `runflowd resume {self.rule}` does not wait for that"
+            )
         edited = ", and so does an edit of its `model`, `input`, `select` or `files`" if self.recipe else ""
         return f"`runflowd resume {self.rule or '--all'}` lets it go on{edited}"
 
 
+class Paused(RunflowdError):
+    """A rule was paused since its batch was claimed: what is not bought yet waits."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(f"rule {rule} is paused")
+
+
 def pauses(connection: Connection) -> list[Pause]:
     """Everything that is paused."""
-    return [Pause(**dict(row)) for row in connection.all("pauses")]
+    return [Pause(**{**dict(row), "passing": bool(row["passing"])}) for row in connection.all("pauses")]
+
+
+def require_unpaused(connection: Connection, rule: str) -> None:
+    """Raise `Paused` for a rule of which nothing is to be bought."""
+    if connection.one("pause_of_rule", rule=rule) is not None:
+        raise Paused(rule)
 
 
 def pause(connection: Connection, rule: str, reason: str, now: float) -> None:
@@ -59,6 +80,21 @@ def pause(connection: Connection, rule: str, reason: str, now: float) -> None:
 def stop(connection: Connection, rule: str, reason: str, recipe: str, now: float) -> None:
     """Buy nothing more for a rule by this recipe: what it brings cannot be delivered."""
     connection.run("stop_rule", rule=rule, reason=reason, recipe=recipe, now=now)
+
+
+def hold_rule(connection: Connection, rule: str, reason: str, recipe: str, now: float) -> bool:
+    """Buy nothing by this recipe until it is known whether it can be delivered; give whether that is new.
+
+    Whoever is paused for another reason stays so.
+    """
+    is_new = connection.one("pause_of_rule", rule=rule) is None
+    connection.run("hold_rule", rule=rule, reason=reason, recipe=recipe, now=now)
+    return is_new
+
+
+def end_holds(connection: Connection, recipe: str) -> list[str]:
+    """A result of a recipe was delivered: give the rules that were held for it, and go on."""
+    return [row["rule"] for row in connection.all("end_holds", recipe=recipe)]
 
 
 def resume(connection: Connection, rule: str, now: float) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd.core.snapshot import from_text
+from runflowd.store.results import resumed_fact
 from runflowd.store.roots import roots_fact
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def rename(connection: Connection, before: str, after: str) -> bool:
         return False
     for name in ("rename_items", "rename_batches", "rename_pause"):
         connection.run(name, before=before, after=after)
-    for fact_of in (seen_fact, roots_fact):
+    for fact_of in (seen_fact, roots_fact, resumed_fact):
         connection.run("rename_fact", before=fact_of(before), after=fact_of(after))
     return True
 

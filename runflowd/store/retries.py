@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import BOUGHT, IN_FLIGHT, ItemState
 from runflowd.store.history import record
 from runflowd.store.items import item_by_id, move
+from runflowd.store.listing import Wanted, every
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection
@@ -51,6 +52,15 @@ def retry(connection: Connection, item: Item, now: float, *, buy_again: bool) ->
     _leave_doubt(connection, item, ItemState.READY, Retried.BUY, now)
     connection.run("buy_again", id=item.id, client_ref=uuid.uuid4().hex)
     return Retried.BUY
+
+
+def fetch_lost(connection: Connection, rule: str, now: float) -> int:
+    """Fetch again, at no cost, what a rule has paid for and could not get; give how many results that are."""
+    unknown = every(connection, Wanted(rule, ItemState.UNKNOWN))
+    lost = [item for item in unknown if item.failure_code == "RESULT_LOST"]
+    for item in lost:
+        retry(connection, item, now, buy_again=False)
+    return len(lost)
 
 
 def ask_again(connection: Connection, number: int, now: float) -> None:

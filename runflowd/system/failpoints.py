@@ -47,6 +47,7 @@ FAILPOINTS = (
     "output.removed",  # `on_delete: remove` carried out, the result is still on record
     "note.written",  # the note about a failure stands, its row does not say so
     "note.removed",  # the note is gone, its row says delivering
+    "result.doubted",  # what came is no result, and its rule is held: it is to be fetched again
     "result.lost",  # paid and not to be had: the row says unknown, nobody was told
     "source.copied",  # archived on another file system, and still in its place
     "source.aside",  # about to be removed, hidden from whoever writes a newer version

@@ -193,6 +193,7 @@ STORIES = {
         corrected, {"a.jpg": "a"}, rule={"model": "runflow/pass-thru"}, later={"model": "runflow/pass-through"}
     ),
     "batch.ended": Story(dropped, {"a.jpg": "a"}),
+    "result.doubted": Story(partial(failing, route=DOWNLOAD, kind="login"), {"a.jpg": "a"}),
     "result.lost": Story(partial(failing, route=DOWNLOAD, kind="status", status=404), NOTE),
     "note.written": Story(failed, NOTE, []),
     "note.removed": Story(failed_and_touched, {"a.jpg": "a"}),

@@ -8,6 +8,8 @@ from runflowd.control.command_context import flag, text, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.printable import printable, scrubbed
 from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
+from runflowd.store.results import note_resumed
+from runflowd.store.retries import fetch_lost
 from runflowd.store.roots import accept_folders as accept_strange
 
 if TYPE_CHECKING:
@@ -28,13 +30,21 @@ def pause_rules(desk: CommandContext, parameters: Parameters) -> Answer:
 
 
 def resume_rules(desk: CommandContext, parameters: Parameters) -> Answer:
-    """Let `rules` go on, or end what `everything` began."""
-    paused = {each.rule for each in pauses(desk.connection)}
-    names = _chosen(parameters, {rule.name for rule in desk.config.rules} | paused)
+    """Let `rules` go on, or end what `everything` began.
+
+    What a rule was stopped or held for is fetched again, and says nothing more about it; `fetched` is how many results.
+    """
+    paused = {each.rule: each for each in pauses(desk.connection)}
+    names = _chosen(parameters, {rule.name for rule in desk.config.rules} | paused.keys())
     resumed = [name for name in names if resume(desk.connection, name, desk.now)]
     if not resumed:
         raise CommandRefused("none of these is paused. `runflowd status` shows what is.")
-    return {"resumed": resumed, "still": [each.rule for each in pauses(desk.connection)]}
+    fetched = 0
+    for name in resumed:
+        if paused[name].recipe:
+            note_resumed(desk.connection, name, desk.now)
+            fetched += fetch_lost(desk.connection, name, desk.now)
+    return {"resumed": resumed, "still": [each.rule for each in pauses(desk.connection)], "fetched": fetched}
 
 
 def accept_folders(desk: CommandContext, parameters: Parameters) -> Answer:

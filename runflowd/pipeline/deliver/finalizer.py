@@ -56,14 +56,19 @@ class Finalizer:
             detail += waits if others else await self._dispose(item, rule)
         self._hint_takers(rule, placed)
 
-        def write(connection: Connection) -> None:
+        def write(connection: Connection) -> list[str]:
             self._stands(connection, item, rule, placed)
-            if item.batch is not None:
-                note_delivered(connection, self._context.remote.name, recipe_of(rule))
             finish(connection, item, self._context.clock.wall(), detail, remark)
+            if item.batch is None:
+                return []
+            return note_delivered(connection, self._context.remote.name, recipe_of(rule))
 
-        await self._context.store.write(write)
+        freed = await self._context.store.write(write)
         reach("output.recorded")
+        for name in freed:
+            log.info("its results can be delivered after all", action="rule.resumed", rule=name)
+            self._context.stage_events.intake.notify()
+            self._context.stage_events.dispatch.notify()
         if remark:
             log.warning(remark, action="item.partial", rule=item.rule, path=item.path, outputs=placed)
         else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from runflowd import files
-from runflowd.api.errors import Expired, Gone, Transient
+from runflowd.api.errors import ApiError, Expired, Gone, Transient
 from runflowd.core.outputs import OutputRef, extract, renewed
 from runflowd.errors import RunflowdError
 from runflowd.store.batches import batch_from
@@ -47,13 +47,21 @@ class ResultDownloader:
         self._output_io = output_io
 
     async def references(self, item: Item, rule: Rule) -> tuple[OutputRef, ...]:
-        """Where the results of an item are. Reads the service again when nothing is on record."""
+        """Where the results of an item are. Reads the service again when nothing is on record, or a try has failed."""
         output = item.output if item.output is not None else await self.read_again(item)
         found = extract(output, rule.select)
         if not found:
             what = f"none of them matches `select: {rule.select}`" if rule.select else "the service lists none"
             raise NoResult(f"there are no outputs to fetch: {what}")
-        return found
+        return await self._with_fresh_links(item, rule, found) if item.attempts and item.output is not None else found
+
+    async def _with_fresh_links(self, item: Item, rule: Rule, found: tuple[OutputRef, ...]) -> tuple[OutputRef, ...]:
+        """The same by links made just now, as far as the service gives any: the others may still lead somewhere."""
+        try:
+            again = extract(await self.read_again(item), rule.select)
+        except (NoResult, ApiError):
+            return found
+        return tuple(renewed(found, index, again) or one for index, one in enumerate(found))
 
     async def read_again(self, item: Item) -> Json:
         """The output of an item as the service shows it now, with freshly signed URLs."""

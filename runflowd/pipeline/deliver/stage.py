@@ -19,7 +19,15 @@ from runflowd.observability.incidents import SERVICE, STORAGE, IncidentReport, d
 from runflowd.pipeline.deliver.delivery import Delivery, Undelivered
 from runflowd.pipeline.deliver.finalizer import Finalizer
 from runflowd.pipeline.deliver.output_io import OutputIo, OutputTimeout
-from runflowd.pipeline.deliver.verdict import code_of, is_final, undeliverable, with_run
+from runflowd.pipeline.deliver.verdict import (
+    MAX_TRIES,
+    code_of,
+    in_doubt,
+    is_doubtful,
+    is_final,
+    undeliverable,
+    with_run,
+)
 from runflowd.pipeline.error_scopes import of_disk, of_service, unexpected
 from runflowd.pipeline.io_guard import Abandoned, Role
 from runflowd.pipeline.worker_loop import WorkerLoop
@@ -28,8 +36,8 @@ from runflowd.store.facts import Output, outputs_of
 from runflowd.store.history import record_try
 from runflowd.store.items import Item, item_from, move
 from runflowd.store.leases import Lease
-from runflowd.store.pauses import stop
-from runflowd.store.results import note_undeliverable
+from runflowd.store.pauses import hold_rule, stop
+from runflowd.store.results import note_doubt, note_undeliverable
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -39,10 +47,6 @@ if TYPE_CHECKING:
     from runflowd.store.connection import Row
 
 log = structlog.get_logger()
-
-MAX_TRIES = 8
-"""Tries of one download before a paid result counts as lost and a person is asked."""
-
 
 AHEAD = 16
 """Items claimed beyond those being worked on: each claim is a commit, and a commit is a sync of the disk."""
@@ -151,13 +155,18 @@ class Deliver:
         now = context.clock.wall()
         reason = item.failure if item.remark or item.state is not ItemState.DELIVERING else str(error)
         wider = trouble.code if trouble else ""
+        doubtful = trouble is None and is_doubtful(error) and item.state is ItemState.DELIVERING
 
-        def write(connection: Connection) -> None:
+        def write(connection: Connection) -> str:
             code = item.failure_code
             release_item(connection, item, due_at=now + pause, attempts=tries, code=code, reason=reason)
             record_try(connection, [item.id], now, tries=tries, error=error, wider=wider)
+            return self._hold_rule(connection, claimed, in_doubt(item, tries, str(raised)), now) if doubtful else ""
 
-        await context.store.write(write)
+        if held := await context.store.write(write):
+            log.warning(held, action="rule.held", rule=item.rule, path=item.path)
+        if doubtful:
+            reach("result.doubted")
 
     async def _give_up(self, claimed: Claimed, error: Exception, reason: str) -> None:
         """Paid, and not to be had: kept with its receipt, never bought again unless a person says so."""
@@ -190,19 +199,35 @@ class Deliver:
 
         Give what is to be told of that; None where nothing is, or where it is known.
         """
-        item, sealed, present = claimed.item, self._rule_of(claimed), self._context.rules.get(claimed.item.rule)
-        if item.batch is None or sealed is None:  # shares a result: what was paid for is another's
+        item, recipe = claimed.item, self._recipe_bought(claimed)
+        if not recipe or not note_undeliverable(connection, self._context.remote.name, recipe, item.id):
             return None
-        recipe = recipe_of(sealed)
-        if not note_undeliverable(connection, self._context.remote.name, recipe):
-            return None
-        if present is None or recipe_of(present) != recipe:
+        if not self._is_in_force(item, recipe):
             return None
         trouble = undeliverable(item, code, reason)
         known = connection.one("incident_of", scope=trouble.scope) is not None
         stop(connection, item.rule, trouble.message, recipe, now)
         self._context.incidents.record(connection, trouble)
         return None if known else trouble
+
+    def _hold_rule(self, connection: Connection, claimed: Claimed, reason: str, now: float) -> str:
+        """Buy no more before it is known whether this can be delivered, on the same terms; give the reason if new."""
+        item, recipe = claimed.item, self._recipe_bought(claimed)
+        if not recipe or not note_doubt(connection, self._context.remote.name, recipe, item.id):
+            return ""
+        if not self._is_in_force(item, recipe):
+            return ""
+        return reason if hold_rule(connection, item.rule, reason, recipe, now) else ""
+
+    def _recipe_bought(self, claimed: Claimed) -> str:
+        """The recipe that an item was paid for by; "" where it shares a result, which another was paid for."""
+        sealed = self._rule_of(claimed)
+        return recipe_of(sealed) if claimed.item.batch is not None and sealed is not None else ""
+
+    def _is_in_force(self, item: Item, recipe: str) -> bool:
+        """Whether the rule of an item still buys by this recipe."""
+        present = self._context.rules.get(item.rule)
+        return present is not None and recipe_of(present) == recipe
 
 
 @lru_cache(maxsize=256)

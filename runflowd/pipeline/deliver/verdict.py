@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runflowd.api.errors import Gone, NotFound, Unsafe
+from runflowd.api.errors import ApiError, Gone, NotFound, Unsafe
 from runflowd.observability.incidents import IncidentReport
-from runflowd.pipeline.deliver.output_writer import WrongKind
+from runflowd.pipeline.deliver.output_writer import BrokenResult, WrongKind
 from runflowd.pipeline.deliver.result_downloader import NoResult
 from runflowd.store.pauses import results_scope
 
@@ -14,9 +14,22 @@ if TYPE_CHECKING:
     from runflowd.store.items import Item
 
 
+MAX_TRIES = 8
+"""Tries of one download before a paid result counts as lost and a person is asked: about two minutes.
+
+A storage may show a page of its own for a minute, and a person who is woken for that is woken in vain. Waiting costs
+nothing more, since nothing is bought meanwhile.
+"""
+
+
 def is_final(error: Exception) -> bool:
     """Whether what could not be delivered can never be, as it is now: no try is made after this one."""
     return isinstance(error, NoResult | Gone | NotFound | Unsafe | WrongKind)
+
+
+def is_doubtful(error: Exception) -> bool:
+    """Whether what came in the place of a result cannot be one, where nothing wider than the item is to blame."""
+    return isinstance(error, BrokenResult | ApiError)
 
 
 def code_of(error: Exception) -> str:
@@ -28,10 +41,22 @@ def code_of(error: Exception) -> str:
     return "RESULT_TOO_LARGE" if isinstance(error, Unsafe) and error.code == "TOO_LARGE" else "RESULT_LOST"
 
 
+def in_doubt(item: Item, tries: int, reason: str) -> str:
+    """Why a rule is held: what it has paid for, and what came in its place so far."""
+    return (
+        f"the result of {item.path} ({_run_of(item)}) cannot be delivered yet, so nothing more is bought for the rule "
+        f"before it is known whether one can: {reason.removesuffix('.')}. It is fetched again by a fresh link; try "
+        f"{tries} of {MAX_TRIES} has failed"
+    )
+
+
 def with_run(reason: str, origin: Item) -> str:
     """Why a result could not be delivered, and the run that has it: that of the item `origin`, which was paid for."""
-    run = f"run {origin.run_id}" if origin.run_id else f"the run with the reference {origin.client_ref}"
-    return f"{reason.removesuffix('.')}. It may still be had at the service: {run}"
+    return f"{reason.removesuffix('.')}. It may still be had at the service: {_run_of(origin)}"
+
+
+def _run_of(item: Item) -> str:
+    return f"run {item.run_id}" if item.run_id else f"the run with the reference {item.client_ref}"
 
 
 def undeliverable(item: Item, code: str, reason: str) -> IncidentReport:
@@ -57,8 +82,8 @@ _REMEDIES = {
         "`runflowd resume {rule}` lets the rule go on"
     ),
     "RESULT_LOST": (
-        "Look that run up in the service's history: while it shows the result, `runflowd retry` fetches it at no cost, "
-        "and `runflowd resume {rule}` lets the rule go on"
+        "Look that run up in the service's history. `runflowd resume {rule}` lets the rule go on, and fetches the "
+        "result at no cost while the service shows it"
     ),
 }
 """What lets a rule go on, by the code of the result that stopped it."""

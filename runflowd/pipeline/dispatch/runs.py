@@ -14,6 +14,7 @@ from runflowd.pipeline.dispatch.submitter import conflict_is_final
 from runflowd.pipeline.rule_fault import RuleAtFault
 from runflowd.store.batches import submit
 from runflowd.store.items import items_of_batch
+from runflowd.store.pauses import Paused
 from runflowd.store.purchases import purchases_of_batch
 from runflowd.store.sealing import new_batch
 from runflowd.store.unbought import set_free
@@ -63,11 +64,11 @@ class SingleRuns:
         """Buy what is not bought yet; give all that is. A repeated turn buys only what is missing.
 
         What was bought, or may have been, needs its file no more. Raises `RuleAtFault` for a rule that the service
-        refuses, and `AskAgain` for what is to be tried once more.
+        refuses, `Paused` once it is to buy nothing more, and `AskAgain` for what is to be tried once more.
         """
         try:
             return await self._buy(batch, snapshot, items, past)
-        except (OutOfCredit, NotFound, RuleAtFault, AskAgain):
+        except (OutOfCredit, NotFound, RuleAtFault, Paused, AskAgain):
             await self._context.store.write(partial(part, batch=batch, now=self._context.clock.wall()))
             self._context.stage_events.track.notify()
             raise

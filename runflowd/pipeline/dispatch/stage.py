@@ -29,6 +29,7 @@ from runflowd.store.batches import move_batch, submit
 from runflowd.store.history import items_held, record_try
 from runflowd.store.items import items_of_batch
 from runflowd.store.leases import Lease, claim_batches, next_due, release
+from runflowd.store.pauses import Paused
 from runflowd.store.purchases import close_unreceived, purchases_of_batch
 from runflowd.store.unbought import put_back, split_batch
 from runflowd.system.failpoints import reach
@@ -295,6 +296,9 @@ class Dispatch:
         now = context.clock.wall()
         if isinstance(error, AskAgain):
             await self._release(batch, due_at=now + error.seconds)
+            return
+        if isinstance(error, Paused):
+            await self._release(batch, due_at=now)  # it is claimed again when the pause is over
             return
         trouble: IncidentReport | None
         if isinstance(error, RuleAtFault):

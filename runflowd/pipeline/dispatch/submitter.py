@@ -34,6 +34,7 @@ from runflowd.store.batches import buy_run, place_items, set_run, submit
 from runflowd.store.claims import hold
 from runflowd.store.history import record
 from runflowd.store.links import link_life, references_subject
+from runflowd.store.pauses import require_unpaused
 from runflowd.store.purchases import (
     about_to_send,
     close_purchase,
@@ -94,13 +95,14 @@ class Submitter:
     async def intend(
         self, batch: Batch, wording: BodyFormat, prepared: list[Prepared], only: Item | None = None
     ) -> Purchase:
-        """Store key and bytes for a purchase of what is prepared."""
+        """Store key and bytes for a purchase of what is prepared. Raises `Paused`."""
         metadata = {"source": "runflowd", "rule": batch.rule, "batch": batch.id}
         named = [BatchItem(one.item.client_ref, one.input) for one in prepared]
         body = body_of(wording, named, metadata, self._context.remote.callback_url)
         now, links_at = self._context.clock.wall(), oldest_link(prepared)
 
         def write(connection: Connection) -> Purchase:
+            require_unpaused(connection, batch.rule)
             if only is None:
                 place_items(connection, batch, [(one.item, position) for position, one in enumerate(prepared)])
             return intend(connection, batch, str(wording), body, now, only.id if only else None, links_at)
