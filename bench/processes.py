@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 ROOT = Path(__file__).parent.parent
+KEY = "bench"
 LOOK = 0.05
 """Seconds between two looks at how far a process is."""
 
@@ -102,22 +103,23 @@ class Service(Program):
         folder.mkdir(parents=True)
         super().__init__(
             folder / "service.log",
-            *("-m", "runflowd.local", "--folder", str(folder / "data"), "--balance", "1000000"),
+            *("-m", "runflowd.local", "--folder", str(folder / "data"), "--balance", "1000000", "--api-key", KEY),
         )
         self.database = folder / "data" / "local.db"
         self.url: str = self.line()["url"]
 
     def control(self, **switches: Any) -> dict[str, Any]:
         """Switch readings and faults; give how things stand. Never refused, and counted nowhere."""
-        body, headers = json.dumps(switches).encode(), {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/_control", body, headers)  # noqa: S310  our own address
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
-            found: dict[str, Any] = json.load(answer)
-        return found
+        return self._asked("/_control", json.dumps(switches).encode())
 
     def ledger(self) -> dict[str, Any]:
         """What was bought, and how many requests came on each route."""
-        with urllib.request.urlopen(f"{self.url}/_control/ledger") as answer:  # noqa: S310  our own address
+        return self._asked("/_control/ledger")
+
+    def _asked(self, path: str, body: bytes | None = None) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
+        request = urllib.request.Request(self.url + path, body, headers)  # noqa: S310  our own address
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
             found: dict[str, Any] = json.load(answer)
         return found
 
@@ -127,6 +129,6 @@ def daemon(folder: Path, config: str) -> Program:
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "config.yaml"
     source.write_text(config, "utf-8")
-    environment = {"RUNFLOW_API_KEY": "bench", "STATE_DIRECTORY": str(folder / "state"), "HOME": str(folder)}
+    environment = {"RUNFLOW_API_KEY": KEY, "STATE_DIRECTORY": str(folder / "state"), "HOME": str(folder)}
     command = ("bench.launch", str(source)) if "BENCH_PROFILE" in os.environ else ("runflowd", "run", "-c", str(source))
     return Program(folder / "daemon.log", "-m", *command, environment=environment)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -38,11 +36,11 @@ async def open_remote(config: Config, state: Path) -> AsyncIterator[ServiceClien
     Raise `CredentialError` without a key, `ConfigError` for readings or faults that the local service has not.
     """
     if config.service.local is not None:
-        key = secrets.token_urlsafe(32)
-        async with _embedded(config, config.service.local, state.parent / "local", key) as url:
-            service = Service(url, api_key=SecretKey(key))
-            async with Runflow(service, patient=True) as api:
-                yield ServiceClient(config.service.name, api, poll=LOCAL_POLL)
+        async with (
+            _embedded(config, config.service.local, state.parent / "local") as service,
+            Runflow(service, patient=True) as api,
+        ):
+            yield ServiceClient(config.service.name, api, poll=LOCAL_POLL)
         return
     secret = SecretKey(lambda: _secret(config))
     service = Service(config.service.url, config.service.organization, secret)
@@ -65,18 +63,11 @@ def _secret(config: Config) -> str:
     return credential.secret if credential else ""
 
 
-def _tell_key(place: Path, key: str) -> None:
-    """Write down the key of this start, for other programs of the same user that call the service."""
-    place.unlink(missing_ok=True)
-    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"{key}\n")
-
-
 @asynccontextmanager
-async def _embedded(config: Config, local: LocalService, default: Path, key: str) -> AsyncIterator[str]:
-    """Run the local service beside the stages, for whoever has this key of one start; give its URL."""
+async def _embedded(config: Config, local: LocalService, default: Path) -> AsyncIterator[Service]:
+    """Run the local service beside the stages, for whoever has the key of this start."""
     # Imported here: a daemon of the hosted service has no use for a web framework and image models.
+    from runflowd.local.keyfile import NAME, new_key, write_key  # noqa: PLC0415
     from runflowd.local.server import serve  # noqa: PLC0415
     from runflowd.local.settings import BadSwitch, LocalSettings, switches  # noqa: PLC0415
 
@@ -84,6 +75,7 @@ async def _embedded(config: Config, local: LocalService, default: Path, key: str
         readings, faults = switches(local.readings, local.faults)
     except BadSwitch as bad:
         raise ConfigError((Problem(config.files[0], 0, 0, f"service.local.{bad.where}", str(bad)),)) from None
+    key = new_key()
     settings = LocalSettings(
         folder=Path(local.folder) if local.folder else default,
         api_keys=frozenset({key}),
@@ -99,7 +91,7 @@ async def _embedded(config: Config, local: LocalService, default: Path, key: str
 
     def started(url: str) -> None:
         if local.listen:
-            _tell_key(settings.folder / "api-key", key)
+            write_key(settings.folder / NAME, key)
         found.append(url)
         ready.set()
 
@@ -109,5 +101,5 @@ async def _embedded(config: Config, local: LocalService, default: Path, key: str
     async with anyio.create_task_group() as group:
         group.start_soon(run)
         await ready.wait()
-        yield found[0]
+        yield Service(found[0], api_key=SecretKey(key))
         group.cancel_scope.cancel()

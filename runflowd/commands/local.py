@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
+from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.readiness import missing
+from runflowd.core.printable import printable
+from runflowd.local.keyfile import NAME, UnusableKey, key_in
 from runflowd.local.server import serve
 from runflowd.local.settings import BadSwitch, LocalSettings, switches
 from runflowd.system import log
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; it asks for no key.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8788, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where it keeps its files.")
 @click.option("--weights", type=click.Path(path_type=Path), help="The network's file; the cache has it by default.")
@@ -33,19 +36,32 @@ if TYPE_CHECKING:
 def command(
     host: str, port: int, folder: Path | None, weights: Path | None, *, readings: str, faults: str, control: bool
 ) -> None:
-    """Serve the Runflow API with the local image models until SIGTERM; the first line is its URL."""
+    """Serve the Runflow API with the local image models until SIGTERM; the first line is its URL.
+
+    Whoever calls it needs the key in `api-key` in its folder, which only its user can read: name that file in
+    `api_key_file`, or copy the key. It is made at the first start and stays the same.
+    """
     log.configure()
     for sentence in missing(weights):
         click.echo(f"{click.style('warning:', fg='yellow')} {sentence}", err=True)
     chosen, troubles = _switches(readings, faults)
+    place = folder or user_state() / "local-service"
     settings = LocalSettings(
-        folder=folder or user_state() / "local-service",
+        folder=place,
+        api_keys=frozenset({_key(place)}),
         weights=weights,
         control=control,
         readings=chosen,
         faults=troubles,
     )
     anyio.run(_until_signal, settings, host, port)
+
+
+def _key(folder: Path) -> str:
+    try:
+        return key_in(folder)
+    except UnusableKey as bad:
+        raise CommandError(str(bad), Exit.NOT_ALLOWED) from bad
 
 
 def _switches(readings: str, faults: str) -> tuple[Readings, Faults]:
@@ -57,10 +73,15 @@ def _switches(readings: str, faults: str) -> tuple[Readings, Faults]:
         raise click.UsageError(f"--readings and --faults are JSON: {error}") from None
 
 
+def _tell(folder: Path, url: str) -> None:
+    click.echo(url)
+    click.echo(f"Its key is in {printable(str((folder / NAME).absolute()))}; name that in `api_key_file`.", err=True)
+
+
 async def _until_signal(settings: LocalSettings, host: str, port: int) -> None:
     async with anyio.create_task_group() as group:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            group.start_soon(partial(serve, settings, host=host, port=port, started=click.echo))
+            group.start_soon(partial(serve, settings, host=host, port=port, started=partial(_tell, settings.folder)))
             async for _ in signals:
                 group.cancel_scope.cancel()
                 return

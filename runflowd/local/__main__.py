@@ -1,4 +1,7 @@
-"""`python -m runflowd.local`: the local service alone; the first line on stdout is `{"url": ...}`."""
+"""`python -m runflowd.local`: the local service alone; the first line on stdout is `{"url": ..., "key_file": ...}`.
+
+`key_file` names the file with the key that it takes, null when keys were given as options.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pathlib import Path
 import anyio
 
 from runflowd.local.faults.plan import Faults
+from runflowd.local.keyfile import NAME, key_in
 from runflowd.local.readings import Readings
 from runflowd.local.server import serve
 from runflowd.local.settings import LocalSettings
@@ -23,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, required=True, help="where everything is kept")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
-    parser.add_argument("--api-key", action="append", default=[], help="accepted key; none accepts any")
+    parser.add_argument("--api-key", action="append", default=[], help="a key, for all to see; else the folder's")
     parser.add_argument("--balance", type=Decimal, default=Decimal(1000), help="credit in dollars")
     parser.add_argument("--weights", type=Path, help="the network's file")
     parser.add_argument("--public-url", default="", help="base of signed URLs")
@@ -39,7 +43,7 @@ def _settings(options: argparse.Namespace) -> LocalSettings:
     waits = tuple(float(part) for part in options.callback_backoff.split(",") if part)
     return LocalSettings(
         folder=options.folder,
-        api_keys=frozenset(options.api_key),
+        api_keys=frozenset(options.api_key or [key_in(options.folder)]),
         balance=options.balance,
         weights=options.weights,
         public_url=options.public_url,
@@ -51,14 +55,16 @@ def _settings(options: argparse.Namespace) -> LocalSettings:
     )
 
 
-def _print_url(url: str) -> None:
-    print(json.dumps({"url": url}), flush=True)  # noqa: T201 - the promise of this command
+def _print_url(key_file: Path | None, url: str) -> None:
+    told = {"url": url, "key_file": None if key_file is None else str(key_file.absolute())}
+    print(json.dumps(told), flush=True)  # noqa: T201 - the promise of this command
 
 
 async def _until_signal(options: argparse.Namespace) -> None:
     async with anyio.create_task_group() as group:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            run = partial(serve, _settings(options), host=options.host, port=options.port, started=_print_url)
+            started = partial(_print_url, None if options.api_key else options.folder / NAME)
+            run = partial(serve, _settings(options), host=options.host, port=options.port, started=started)
             group.start_soon(run)
             async for _ in signals:
                 group.cancel_scope.cancel()

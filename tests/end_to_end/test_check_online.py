@@ -42,7 +42,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A service as a process of its own that knows one key."""
-    with ServiceProcess(tmp_path_factory.mktemp("service"), "--api-key", WITH_KEY["RUNFLOW_API_KEY"]) as process:
+    with ServiceProcess(tmp_path_factory.mktemp("service")) as process:
         yield process
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
+import stat
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -131,14 +132,35 @@ def test_an_edit_is_taken_up_and_a_bad_one_is_refused(desk: Desk) -> None:
 
 
 def test_the_local_service_tells_its_address_and_ends_on_sigterm(desk: Desk) -> None:
-    """The first line of stdout is the URL; requests are answered there."""
-    process = desk.start("local", "--port", "0", "--folder", str(desk.folder / "service"))
+    """The first line of stdout is the URL; who has the key is answered there, and nobody else (scenario 149)."""
+    key_file, answers = desk.folder / "service" / "api-key", []
+    for _ in range(2):
+        process = desk.start("local", "--port", "0", "--folder", str(key_file.parent))
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        keys = [{"Authorization": f"Bearer {key}"} for key in (key_file.read_text().strip(), "any")]
+        answers += [httpx.get(f"{url}/v1/models", headers=key).status_code for key in keys]
+        assert 0 == desk.stop(process)
+
+    assert ([200, 401] * 2, 0o600) == (answers, stat.S_IMODE(key_file.stat().st_mode))
+    assert f"Its key is in {key_file}; name that in `api_key_file`." in desk.log()
+
+
+def test_a_local_service_with_a_key_that_others_read_does_not_start(desk: Desk) -> None:
+    """It says what to do, and that works."""
+    key_file = desk.folder / "service" / "api-key"
+    key_file.parent.mkdir()
+    key_file.write_text("known to all\n")
+    key_file.chmod(0o644)
+    words = ("local", "--port", "0", "--folder", str(key_file.parent))
+    said = desk.run(*words)
+    key_file.unlink()
+    process = desk.start(*words)
     assert process.stdout is not None
-    url = process.stdout.readline().strip()
+    url = process.stdout.readline()
 
-    health = httpx.get(f"{url}/v1/models", headers={"Authorization": "Bearer any"})
-
-    assert (200, 0) == (health.status_code, desk.stop(process))
+    assert (77, True, True) == (said.code, f"{key_file} is no plain file of this user" in said.err, "http" in url)
+    assert 0 == desk.stop(process)
 
 
 def test_a_port_in_use_is_try_again(desk: Desk) -> None:

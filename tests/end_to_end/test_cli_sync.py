@@ -224,10 +224,10 @@ def test_a_key_that_may_not_be_read_is_not_allowed(desk: Desk) -> None:
 def test_a_refused_key_is_not_allowed(desk: Desk, tmp_path: Path) -> None:
     """401 ends the run with 77; nothing was bought, nothing has failed."""
     (desk.input / "mug.jpg").write_bytes(picture())
-    with Service(tmp_path / "service", "--api-key", "another") as service:
+    with Service(tmp_path / "service") as service:
         desk.configure({"url": service.url})
 
-        said = desk.run("sync", env=WITH_KEY)
+        said = desk.run("sync", env={"RUNFLOW_API_KEY": "another"})
 
     assert (77, True, {}) == (said.code, "Check the API key" in said.out, desk.outputs())
 

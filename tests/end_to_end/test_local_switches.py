@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
-from urllib.request import urlopen
 
+import httpx
 import pytest
 from command_line import Desk, desk_in
 from pictures import encoded
@@ -55,12 +54,21 @@ def test_a_switch_that_does_not_exist_is_wrong_usage(desk: Desk, option: str, va
 
 
 def test_the_command_plays_what_it_is_told(desk: Desk) -> None:
-    """`runflowd local` with a reading, open for control."""
-    process = desk.start("local", "--port", "0", "--readings", '{"health": "ok"}', "--control")
+    """`runflowd local` with a reading, open for control to whoever has its key."""
+    process = desk.start("local", "--port", "0", "--folder", "own", "--readings", '{"health": "ok"}', "--control")
     assert process.stdout is not None
     url = process.stdout.readline().strip()
-    with urlopen(f"{url}/v1/health") as health, urlopen(f"{url}/_control") as control:
-        told = json.load(health), json.load(control)["readings"]["health"]
+    key = {"Authorization": f"Bearer {(desk.folder / 'own/api-key').read_text().strip()}"}
+    health, control, stranger = (
+        httpx.get(f"{url}/v1/health"),
+        httpx.get(f"{url}/_control", headers=key),
+        httpx.get(f"{url}/_control", headers={"Authorization": "Bearer any"}),
+    )
     ended = desk.stop(process)
 
-    assert ({"ok": True}, "ok", 0) == (*told, ended)
+    assert ({"ok": True}, "ok", 401, 0) == (
+        health.json(),
+        control.json()["readings"]["health"],
+        stranger.status_code,
+        ended,
+    )

@@ -9,11 +9,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import httpx
-from daemon_process import FRESH, Installation, picture, until
+import pytest
+from daemon_process import FRESH, Installation, Service, picture, until
 
 if TYPE_CHECKING:
-    import pytest
-    from daemon_process import Service
+    from collections.abc import Iterator
+    from pathlib import Path
 
 API_KEY = "rf_live_5ecre7ap1keyvalue"
 CALLBACK_SECRET = "whsec_5ecre7callbackvalue"
@@ -42,6 +43,13 @@ def told_by_the_web(port: int) -> bytes:
     """The page, the status and the metrics."""
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=FRESH) as web:
         return b"".join(web.get(path).raise_for_status().content for path in ("/", "/status.json", "/metrics"))
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """One that knows a key which stands in nothing else."""
+    with Service(tmp_path / "service", "--api-key", API_KEY) as made:
+        yield made
 
 
 def test_no_secret_is_ever_told(installation: Installation, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ LOOK = 0.02
 """Seconds between two looks at a fact."""
 
 PASS_THROUGH = "runflow/pass-through"
-KEY = {"Authorization": "Bearer rf_live_test"}
+KEY = "rf_live_test"
 FRESH = httpx.Limits(max_keepalive_connections=0)
 """A connection for each request: one kept open may be closed by the service just when it is used again."""
 
@@ -102,9 +102,9 @@ class Service:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
-        self._options = options
+        self._options = ("--api-key", KEY, *options)
         self._port = 0
-        self._http = httpx.Client(headers=KEY, timeout=30.0, limits=FRESH)
+        self._http = httpx.Client(headers={"Authorization": f"Bearer {KEY}"}, timeout=30.0, limits=FRESH)
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "service.log"
         self.start()
@@ -320,7 +320,7 @@ class Installation:
     def start(self, failpoint: str = "", *, ready: bool = True, **more: str) -> Daemon:
         """Start the daemon, to die by itself at `failpoint` if one is named; `more` goes into its environment."""
         assert self.daemon is None or self.daemon.process.poll() is not None, "it already runs"
-        environment = {**os.environ, "RUNFLOW_API_KEY": "rf_live_test", "RUNFLOWD_FAILPOINT": failpoint, **more}
+        environment = {**os.environ, "RUNFLOW_API_KEY": KEY, "RUNFLOWD_FAILPOINT": failpoint, **more}
         self.daemon = Daemon(self.config, self.log, environment, self.enter)
         if ready:
             self.daemon.hear("READY=1")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from runflowd.local.context import Service
 
 BASE = "http://local.test"
-KEY = {"Authorization": "Bearer rf_live_test"}
+TOKEN = "rf_live_test"
+KEY = {"Authorization": f"Bearer {TOKEN}"}
 FRESH = httpx.Limits(max_keepalive_connections=0)
 """A connection for each request: one kept open may be closed by the service just when it is used again."""
 JPEG = b"\xff\xd8\xff\xe0 a photo that nobody decodes \xff\xd9"
@@ -124,8 +125,8 @@ class ServiceProcess:
     """`python -m runflowd.local` with its own interpreter, to be killed at will."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "runflowd.local", "--folder", str(folder), *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "runflowd.local", "--folder", str(folder), "--api-key", TOKEN]
+        self.process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.url: str = json.loads(self.process.stdout.readline())["url"]
         self.http = httpx.Client(base_url=self.url, headers=KEY, timeout=10.0, limits=FRESH)

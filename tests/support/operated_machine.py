@@ -42,7 +42,7 @@ sed -i '/^runflowd:/d' /etc/passwd /etc/shadow /etc/group /etc/gshadow
 mount -o remount,bind,ro /
 """
 
-_SERVE = 'mkdir /run/api && exec "$0" -m runflowd.local --folder /run/api --port 8000'
+_SERVE = 'mkdir /run/api && exec "$0" -m runflowd.local --folder /run/api --port 8000 --api-key rf_live_test'
 
 
 class Operated:

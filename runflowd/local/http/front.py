@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 OPEN = frozenset({"/v1/health", "/v1/readiness"})
 """Routes under /v1/ that need no key."""
 
+CONTROL = "/_control"
+"""Where the routes begin that are no part of the API: they meet no fault."""
+
 
 class Front:
     """The outermost layer of the app."""
@@ -47,10 +50,7 @@ class Front:
             await misdirected(scope, receive, send_with_id)
             return
         path = scope["path"]
-        if path.startswith("/_control"):
-            await self.app(scope, receive, send_with_id)
-            return
-        fault = self.service.plan.for_request(scope["method"], path)
+        fault = None if path.startswith(CONTROL) else self.service.plan.for_request(scope["method"], path)
         if fault is None:
             await self._admit(scope, receive, send_with_id)
         else:
@@ -66,7 +66,7 @@ class Front:
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         path = scope["path"]
-        if not path.startswith("/v1/") or path in OPEN:
+        if not path.startswith(("/v1/", CONTROL)) or path in OPEN:
             return None
         kind, _, key = Request(scope).headers.get("authorization", "").partition(" ")
         keys = self.service.settings.api_keys
