@@ -14,6 +14,7 @@ COVERAGE ?= 90
 ROUNDS ?= 10
 MINUTES ?= 1
 SEED ?=
+PART ?=
 TARGET ?= yaml
 
 .DEFAULT_GOAL := help
@@ -25,12 +26,17 @@ help: ## Say what there is
 demo: $(VENV)/runtime-$(STAMP) weights ## Process eight sample photos on this machine and show them
 	$(BIN)/runflowd demo --folder demo-run
 
+ifeq ($(PART),)
 test: $(TEST_VENV)/stamp-$(STAMP) ## Build the wheel, install it, and test the installed wheel
 	rm -rf build/wheel
 	$(TEST_BIN)/python -m pip wheel $(PIP_OPTIONS) --no-deps --no-build-isolation --wheel-dir build/wheel .
 	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --force-reinstall build/wheel/*.whl
 	$(TEST_BIN)/python -P -m runflowd.local.weights
 	$(TEST_WHEEL) --numprocesses 3 --dist loadfile --cov --cov-fail-under $(COVERAGE)
+else
+test: $(VENV)/tools-$(STAMP) weights ## With PART=core or PART="core api/test_client.py": a part, against the checkout, no wheel built
+	$(BIN)/pytest -p no:randomly --quiet $(PART:%=tests/%)
+endif
 
 again: ## Ask once more, one by one, what failed in the last `make test`; never what is about money, kills or the store
 	$(TEST_WHEEL) --last-failed --last-failed-no-failures none --collect-only --quiet -m promise; test $$? -eq 5

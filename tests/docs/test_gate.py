@@ -55,12 +55,31 @@ def test_what_fails_is_asked_once_more(
     (tmp_path / "Makefile").write_text(GATE.format(python=sys.executable, again=rule))
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\nmarkers = ['waits', 'promise']\n")
     (tmp_path / "test_it.py").write_text(SECOND_TIME_LUCKY.format(marker=marker, holds=holds))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "MAKE", "COV"))}
 
     ended = subprocess.run(
-        ["bash", ".ci/run"], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False, timeout=120
+        ["bash", ".ci/run"], cwd=tmp_path, env=_clean(), capture_output=True, text=True, check=False, timeout=120
     )
 
     told = ended.stdout + ended.stderr
     assert "These failed:\ntest_it.py::test_shaky\n" in told
     assert verdict == (ended.returncode == 0, "FLAKY" in told), told
+
+
+def test_a_part_is_tested_in_the_checkout() -> None:
+    """No wheel is built for it; without a part one is."""
+    part, whole = (_planned(*arguments) for arguments in (["PART=core files/test_races.py"], []))
+
+    assert "/pytest -p no:randomly --quiet tests/core tests/files/test_races.py\n" in part
+    assert (False, True) == ("pip wheel" in part, "pip wheel" in whole)
+
+
+def _planned(*arguments: str) -> str:
+    """What `make test` would do."""
+    command = ["make", "--dry-run", "test", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=_clean(), capture_output=True, text=True, check=True).stdout
+
+
+def _clean() -> dict[str, str]:
+    """The environment without what the `make` and the pytest around this test say."""
+    said = ("PYTEST", "MAKE", "COV", "PART")
+    return {name: value for name, value in os.environ.items() if not name.startswith(said)}
