@@ -25,10 +25,14 @@ from typing import ClassVar, Self, TypeAlias
 
 from runflowd.api.redaction import redact
 from runflowd.core.backoff import ErrorClass
+from runflowd.core.printable import shortened
 from runflowd.errors import RunflowdError
 
-MESSAGE_LIMIT = 500
+MESSAGE_LIMIT = 2000
 """Characters of the server's own words that an error keeps."""
+
+SHOWN_LIMIT = 300
+"""Characters of them that its sentence shows."""
 
 CODE_LIMIT = 80
 
@@ -105,12 +109,27 @@ class ApiError(RunflowdError):
         """Who said what: the host, the status, and the code and words that came with it."""
         said = f"{self.host} answered {self.status}" if self.status else self.host
         said += f" ({self.code})" if self.code else ""
-        return said + (f": {self.message}" if self.message else "")
+        return said + (f": {shortened(self.message, SHOWN_LIMIT)}" if self.message else "")
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the server said more than the sentence shows; `message` has it."""
+        return len(self.message) > SHOWN_LIMIT
+
+    @property
+    def in_full(self) -> str:
+        """The sentence with all that the server said, for a place that has room."""
+        return str(self).replace(shortened(self.message, SHOWN_LIMIT), self.message) if self.is_cut else str(self)
 
     @property
     def reference(self) -> str:
         """The request's id at the service, as the end of a sentence."""
         return f" [request {self.request_id}]" if self.request_id else ""
+
+    @property
+    def plain(self) -> str:
+        """The sentence without a remedy, for whoever gives one that fits the place better."""
+        return f"cannot {self.action}: {self.answer}".removesuffix(".") + self.reference
 
     def _sentence(self) -> str:
         sentence = f"cannot {self.action}: {self.answer}".removesuffix(".")
@@ -227,7 +246,7 @@ class Unauthorized(ApiError):
     """401 or 403: the key is missing, revoked, or lacks a scope. Nothing works until a person acts."""
 
     trouble = ErrorClass.UNAUTHORIZED
-    remedy = "Check the API key, its scopes and its organization, then reload"
+    remedy = "Check the API key, its scopes and its organization"
 
 
 class OutOfCredit(ApiError):

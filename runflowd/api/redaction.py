@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from runflowd.core.printable import scrubbed
+from runflowd.core.printable import scrubbed, shortened
 
 _REPLACEMENTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(data:[\w/+.-]*)[;,][^\s\"'<>]{16,}"), r"\1..."),
@@ -37,4 +37,4 @@ def redact(text: str, limit: int) -> str:
     for pattern, replacement in _REPLACEMENTS:
         line = pattern.sub(replacement, line)
     line = " ".join(line.split())
-    return line if len(line) <= limit else line[: limit - 3] + "..."
+    return shortened(line, limit)

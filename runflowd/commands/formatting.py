@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 import click
 
-from runflowd.core.printable import printable
+from runflowd.core.printable import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
+
+
+MAX_REASON_LENGTH = 300
+"""Letters of one file's reason where many files are told of."""
 
 
 def money(amount: Decimal | None) -> str:
@@ -43,6 +48,12 @@ def duration(seconds: float | None) -> str:
 def short(identifier: str) -> str:
     """The end of an id: ids that are made one after the other begin alike."""
     return identifier[-8:]
+
+
+def reason_of(reason: str, path: str) -> str:
+    """Why the file at `path` is where it is; of a long reason a part, and where all of it is."""
+    told = shortened(reason, MAX_REASON_LENGTH)
+    return told if told == reason else f"{told} (all of it: `runflowd logs {shlex.quote(path)}`)"
 
 
 def advice(subject: str, message: str, remedy: str) -> str:

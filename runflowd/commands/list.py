@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import price, short, table
+from runflowd.commands.formatting import MAX_REASON_LENGTH, price, short, table
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.printable import printable
+from runflowd.core.printable import printable, shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,7 @@ def _lines(items: list[dict[str, Any]]) -> list[str]:
             item["state"],
             short(item["batch"] or ""),
             price(*(Decimal(item[name]) if item[name] is not None else None for name in ("cost", "hosted"))),
-            item["why"],
+            shortened(item["why"], MAX_REASON_LENGTH),
         ]
         for item in items
     ]

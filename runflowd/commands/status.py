@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import ask
-from runflowd.commands.formatting import advice, duration, money, price, short, table
+from runflowd.commands.formatting import advice, duration, money, price, reason_of, short, table
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.core.printable import printable
 
@@ -117,7 +117,7 @@ def _pause(pause: dict[str, Any], now: float) -> str:
 
 
 def _trouble(entry: dict[str, Any]) -> str:
-    why = entry["reason"] or entry["code"] or "no reason was given"
+    why = reason_of(entry["reason"] or entry["code"] or "no reason was given", entry["file"])
     return advice(f"{entry['file']} (rule {entry['rule']})", why, entry["remedy"])
 
 

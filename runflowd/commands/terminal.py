@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runflowd.commands.formatting import price, short
+from runflowd.commands.formatting import price, reason_of, short
 from runflowd.core.printable import printable
 from runflowd.core.remedies import remedy_for
 
@@ -53,7 +53,7 @@ def advice(subject: str, message: str, remedy: str, style: str = "bold") -> Text
 
 def trouble_text(entry: Entry, style: str = "bold") -> Text:
     """A file that failed, is unknown or waits: why, and the remedy."""
-    why = entry.reason or entry.code or "no reason was given"
+    why = reason_of(entry.reason or entry.code or "no reason was given", entry.path)
     return advice(f"{entry.path} (rule {entry.rule})", why, remedy_for(entry.state, entry.code), style)
 
 

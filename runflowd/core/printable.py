@@ -41,8 +41,19 @@ def _bare(address: re.Match[str]) -> str:
     return address[1] + address[3] + ("?..." if address[4] else "")
 
 
+def shortened(text: str, most: int) -> str:
+    """At most `most` letters of a text; one that is longer ends at a word, with an ellipsis."""
+    return text if len(text) <= most else _cut(text, most)
+
+
+def _cut(text: str, most: int) -> str:
+    head = text[: most - 1]
+    end = head.rfind(" ") if text[most - 1 : most] not in {"", " "} else len(head)
+    return head[: end if end > most // 2 else len(head)].rstrip(" ,;:") + "…"
+
+
 def excerpt(text: str, most: int) -> str:
     """At most `most` letters of foreign text, on one line and without secrets; what is cut off is never looked at."""
     # A secret that begins before the cut is seen as long as twice that is read.
     found = printable(scrubbed(text[: 2 * most]))
-    return found if len(found) <= most and len(text) <= 2 * most else found[: most - 1] + "…"
+    return found if len(found) <= most and len(text) <= 2 * most else _cut(found, most)

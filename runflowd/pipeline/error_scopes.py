@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import structlog
+
 from runflowd.api.breaker import KEY_PROBE
 from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Scope, Transient, Unauthorized
 from runflowd.errors import RunflowdError
 from runflowd.files import NoSpace
 from runflowd.observability.incidents import CREDIT, SERVICE, IncidentReport, rule_scope
-from runflowd.pipeline.rule_fault import GOES_ON
+from runflowd.pipeline.rule_fault import GOES_ON, RuleAtFault
 
+log = structlog.get_logger()
+
+_KEY = (
+    "Correct the API key, its scopes or its organization: that is noticed by itself within five minutes, and with "
+    "`runflowd reload` at once. A key from the environment or systemd's credentials, and `service.organization`, need "
+    "a restart"
+)
 _PASSES = "Nothing to do if it passes: work resumes by itself. If not, check the network and `service.url`"
 
 
@@ -17,11 +26,11 @@ def of_service(error: ApiError) -> IncidentReport | None:
 
     A request that failed while others go through is its own trouble, however it failed.
     """
-    message, closed = str(error), error.closed
+    message, closed = error.plain, error.closed
     wait = closed.seconds if closed else None
     match error:
         case Unauthorized():
-            return IncidentReport(SERVICE, "UNAUTHORIZED", message, error.remedy, slowest=KEY_PROBE, wait=wait)
+            return IncidentReport(SERVICE, "UNAUTHORIZED", message, _KEY, slowest=KEY_PROBE, wait=wait)
         case OutOfCredit():
             return IncidentReport(CREDIT, "OUT_OF_CREDIT", message, error.remedy, wait=wait)
         case Transient() if closed is not None:
@@ -54,18 +63,28 @@ def of_rule(rule: str, model: str, place: str, error: ApiError) -> IncidentRepor
     return None
 
 
-def of_refusal(rule: str, sentence: str, remedy: str) -> IncidentReport:
+def of_refusal(rule: str, fault: RuleAtFault) -> IncidentReport:
     """The trouble of a rule whose requests are refused: it waits to be corrected, and is tried now and then."""
-    return IncidentReport(rule_scope(rule), "RULE_REFUSED", sentence, remedy, slowest=KEY_PROBE)
+    _tell_all(rule, fault)
+    return IncidentReport(rule_scope(rule), "RULE_REFUSED", str(fault), fault.remedy, slowest=KEY_PROBE)
 
 
 ITEMS_PROBE = 3600.0
 """Seconds between the probes of a rule whose purchases are taken and then fail item by item."""
 
 
-def of_failed_items(rule: str, sentence: str, remedy: str) -> IncidentReport:
+def of_failed_items(rule: str, fault: RuleAtFault) -> IncidentReport:
     """The same of a rule whose purchases are taken, and of which each item is refused by itself."""
-    return IncidentReport(rule_scope(rule), "RULE_REFUSED", sentence, remedy, wait=ITEMS_PROBE, until_result=True)
+    _tell_all(rule, fault)
+    return IncidentReport(
+        rule_scope(rule), "RULE_REFUSED", str(fault), fault.remedy, wait=ITEMS_PROBE, until_result=True
+    )
+
+
+def _tell_all(rule: str, fault: RuleAtFault) -> None:
+    """Log what the service said where a message has room for a part of it."""
+    if fault.answer:
+        log.info("the service's answer in full", action="service.refused", rule=rule, answer=fault.answer)
 
 
 REFUSALS = frozenset({"MODEL_UNAVAILABLE", "MODEL_NOT_FOUND", "RULE_REFUSED"})
@@ -77,6 +96,11 @@ def of_disk(rule: str, error: Exception) -> IncidentReport | None:
     if not isinstance(error, NoSpace):
         return None
     return IncidentReport(rule_scope(rule), "NO_SPACE", str(error), "Free space there; the rule goes on by itself then")
+
+
+def kept_reason(error: Exception, trouble: IncidentReport | None) -> str:
+    """What is kept with work that a try did not bring on: of `trouble` wider than that its code, where it is told."""
+    return f"held up by {trouble.code}" if trouble else str(error)
 
 
 def unexpected(error: Exception) -> Exception | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from runflowd.core.error_places import MODEL
-from runflowd.core.printable import printable, scrubbed
+from runflowd.core.printable import printable, scrubbed, shortened
 from runflowd.core.rules import OVERRIDE_NAME
 from runflowd.errors import RunflowdError
 
@@ -18,17 +19,29 @@ if TYPE_CHECKING:
 
 GOES_ON = "nothing was bought, and all its files go on by themselves then"
 
+IN_LOG = "all of it is in the log, under `service.refused`"
+
 _SHOWN = 80
 """Characters of a refused value that are shown."""
+
+_TOLD = 300
+"""Characters of the service's words that are shown."""
+
+_ALIKE = 0.6
+"""How much a key must be like a missing one to be taken for its misspelling; 1 is the same."""
 
 _SECRET_NAMES = ("key", "token", "secret", "password", "credential", "auth")
 
 
 class RuleAtFault(RunflowdError):
-    """The service refuses what a rule says; nothing was bought, and its files wait."""
+    """The service refuses what a rule says; nothing was bought, and its files wait.
 
-    def __init__(self, sentence: str, remedy: str) -> None:
+    `answer` is all that the service said, for the log, where the sentence has a part of it.
+    """
+
+    def __init__(self, sentence: str, remedy: str, answer: str = "") -> None:
         self.remedy = remedy
+        self.answer = answer
         super().__init__(sentence)
 
 
@@ -36,9 +49,17 @@ def fault_of_rule(rule: Rule, places: Mapping[tuple[str | int, ...], str], blame
     """The rule, whose keys stand at `places`, says something that the service does not take, and it names it."""
     key = ("model",) if blame.key == (MODEL,) and MODEL not in rule.input else ("input", *blame.key)
     place = place_of(places, key)
-    named = f"`{_shown(rule, key)}`{f' ({place})' if place else ''}"
-    sentence = f"rule {rule.name}: the service refuses {named}: {blame.message or told}. Nothing was bought"
-    return RuleAtFault(printable(scrubbed(sentence)), f"Correct it in {place or f'rule {rule.name}'}; {GOES_ON}")
+    words = blame.message or told
+    said = shortened(words, _TOLD)
+    more = "" if said == words else f" ({IN_LOG})"
+    meant = _meant_by(rule, key)
+    if meant:
+        place = place_of(places, meant) or place
+        more += f". `{meant[-1]}`{_at(place)} stands in the rule and may be meant"
+    named = f"`{_shown(rule, key)}`{_at(place_of(places, key))}"
+    sentence = f"rule {rule.name}: the service refuses {named}: {said.removesuffix('.')}{more}. Nothing was bought"
+    remedy = f"Correct it in {place or f'rule {rule.name}'}; {GOES_ON}"
+    return RuleAtFault(printable(scrubbed(sentence)), remedy, "" if said == words else words)
 
 
 def fault_of_folder(rule: Rule, path: str, blame: Blame, told: str) -> str:
@@ -52,6 +73,21 @@ def fault_of_folder(rule: Rule, path: str, blame: Blame, told: str) -> str:
 def place_of(places: Mapping[tuple[str | int, ...], str], key: tuple[str | int, ...]) -> str:
     """`file:line` of a key of a rule, or of the nearest one above it; "" where that is not known."""
     return next((places[key[:n]] for n in range(len(key), -1, -1) if key[:n] in places), "")
+
+
+def _at(place: str) -> str:
+    return f" ({place})" if place else ""
+
+
+def _meant_by(rule: Rule, key: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The key that stands in a rule in the place of a missing one, if one looks like it; else empty."""
+    beside: Json = {"input": rule.input}
+    for part in key[:-1]:
+        beside = beside.get(str(part)) if isinstance(beside, dict) else None
+    if not isinstance(beside, dict) or key[-1] in beside:
+        return ()
+    near = get_close_matches(str(key[-1]), beside, n=1, cutoff=_ALIKE)
+    return (*key[:-1], near[0]) if near else ()
 
 
 def _shown(rule: Rule, key: tuple[str | int, ...]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.core.printable import excerpt, printable, scrubbed
+from runflowd.core.printable import excerpt, printable, scrubbed, shortened
 from runflowd.core.template import placeholders, symbols
 
 if TYPE_CHECKING:
@@ -63,6 +63,28 @@ def test_an_excerpt_is_one_bounded_printable_line(text: str, most: int) -> None:
 
     assert found.isprintable()
     assert len(found) <= most
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("short enough", "short enough"),
+        ("the prompt is too long", "the prompt is…"),
+        ("the prompt is: too long", "the prompt is…"),
+        ("a_word_that_never_ends", "a_word_that_nev…"),
+        ("of which_that_never_ends", "of which_that_n…"),
+    ],
+)
+def test_a_text_is_cut_at_a_word(text: str, shown: str) -> None:
+    """Half a word reads as another one; only one that is as long as half of the text is cut itself."""
+    assert shown == shortened(text, 16)
+
+
+@given(st.text(), st.integers(1, 40))
+def test_a_shortened_text_is_never_longer_than_it_may_be(text: str, most: int) -> None:
+    """And one that fits is left alone."""
+    assert len(shortened(text, most)) <= most
+    assert text == shortened(text, max(1, len(text)))
 
 
 def test_an_excerpt_knows_a_secret_that_begins_before_its_cut() -> None:

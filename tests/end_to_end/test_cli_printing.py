@@ -12,7 +12,7 @@ from rich.console import Console
 from runflowd.api.errors import OutOfCredit, Place, Transient, Unauthorized
 from runflowd.app.sync_run import Progress
 from runflowd.commands.exit_codes import CommandError, Exit, exit_code, single
-from runflowd.commands.formatting import duration, money, short
+from runflowd.commands.formatting import duration, money, reason_of, short
 from runflowd.commands.progress import Bars, Lines, Tally
 from runflowd.commands.terminal import MAX_ROWS, finished_table, trouble_text
 from runflowd.config import Config, LocalService, Service
@@ -30,6 +30,16 @@ SILENT = IncidentReport("service", "UNREACHABLE", "nobody answers", "Wait")
 def entry(path: str = "mug.jpg", *, reason: str = "") -> Entry:
     """One finished item."""
     return Entry(1, "one", path, ItemState.DONE, "m", "batch_0123456789", 1.25, Decimal("0.35"), "", reason, "ref")
+
+
+def test_a_long_reason_is_cut_at_a_word_and_says_where_all_of_it_is() -> None:
+    """`runflowd logs` is for one file, and has room."""
+    long = " ".join(["letters"] * 100)
+
+    assert "short" == reason_of("short", "x/a.jpg")
+    assert reason_of(long, "x/a b.jpg").endswith("letters… (all of it: `runflowd logs 'x/a b.jpg'`)")
+    assert len(reason_of(long, "a.jpg")) < 400
+    assert "runflowd logs mug.jpg" in trouble_text(entry(reason=long)).plain
 
 
 def terminal() -> Console:

@@ -6,8 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx
 import pytest
+from local_service import InProcess
 from stage_rig import EPOCH, Rig, rule, running
+from structlog.testing import capture_logs
 
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.model import BatchLimits
@@ -305,6 +308,61 @@ async def test_an_unknown_model_is_told_once_with_its_place(tmp_path: Path) -> N
     words = "local.test answered 404 (MODEL_NOT_FOUND): There is no model 'runflow/pass-thru'."
     assert f"{named}: {words}" == told.message.partition(" [request")[0]
     assert "Correct it in /etc/runflowd/rules.yaml:7" in told.remedy
+
+
+async def test_a_misspelt_key_is_told_beside_the_one_that_is_missing(tmp_path: Path) -> None:
+    """The service knows the one only, the rule the other only (scenario 133)."""
+    async with running(tmp_path, rule(tmp_path, input={"image_ulr": "${file.url}"})) as rig:
+        places = {("input",): "/etc/runflowd/rules.yaml:8", ("input", "image_ulr"): "/etc/runflowd/rules.yaml:9"}
+        rig.engine.context.places = {"studio": places}
+        rig.drop("a.jpg")
+        told = await first_told(rig)
+
+    assert "refuses `input.image_url` (/etc/runflowd/rules.yaml:8)" in told.message
+    assert "`image_ulr` (/etc/runflowd/rules.yaml:9) stands in the rule and may be meant" in told.message
+    assert "Correct it in /etc/runflowd/rules.yaml:9" in told.remedy
+
+
+WALL = " ".join(f"word{number}" for number in range(300))
+
+
+class Talkative(InProcess):
+    """The local service, which refuses every purchase at length and names nothing."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST" and "/models/" in request.url.path:
+            return httpx.Response(422, json={"code": "BAD", "message": WALL}, request=request)
+        return await super().handle_async_request(request)
+
+
+@pytest.mark.parametrize("runs", [False, True], ids=["batches", "runs"])
+async def test_a_long_refusal_is_cut_at_a_word_and_all_of_it_is_in_the_log(tmp_path: Path, runs: bool) -> None:
+    """The incident says where the rest is (scenario 133)."""
+    with capture_logs() as lines:
+        async with running(tmp_path, wire=Talkative) as rig:
+            if runs:
+                rig.take_no_batches()
+            drop_all(rig)
+            told = await first_told(rig)
+
+    shown = told.message.partition("…")[0]
+    assert (True, True) == (len(told.message) < 700, f"{shown.rpartition(' ')[2]} " in WALL)
+    assert "in the log, under `service.refused`" in told.message
+    assert [] != [line for line in lines if line["action"] == "service.refused" and "word150" in line["answer"]]
+
+
+async def test_the_story_of_a_file_that_is_refused_has_all_that_the_service_said(tmp_path: Path) -> None:
+    """The note beside it has it as well (scenario 133)."""
+    async with running(tmp_path) as rig:
+        fault = {"match": "bad.jpg", "kind": "invalid", "count": None, "message": WALL}
+        rig.switch(faults={"runs": [fault]})
+        rig.drop("a.jpg")
+        rig.drop("bad.jpg")
+        await rig.settled(2)
+        story = await rig.ask("logs", path="bad.jpg", absolute="", rule=None)
+
+    assert "word150" in " ".join(story["versions"][0]["now"])
+    assert "word150" in (tmp_path / "out/bad.jpg.failed.txt").read_text()
 
 
 async def test_the_value_of_a_secret_is_not_told(tmp_path: Path) -> None:

@@ -89,6 +89,34 @@ async def test_a_refused_key_pauses_the_service_and_ends_by_itself(tmp_path: Pat
         assert (rig.outputs(), rig.charged()) == ({"a.jpg"}, [1])
 
 
+@pytest.mark.parametrize("fault", [{"kind": "status", "status": 500}, {"kind": "cut"}], ids=["5xx", "cut"])
+async def test_a_single_fault_that_is_repeated_by_itself_is_no_error(tmp_path: Path, fault: dict[str, Any]) -> None:
+    """Nobody has to look at what went well the second time."""
+    with structlog.testing.capture_logs() as lines:
+        async with running(tmp_path) as rig:
+            rig.switch(faults={"requests": [{"route": CREATE, **fault}, {"route": BATCH, **fault}]})
+            rig.drop("a.jpg")
+            await rig.settled(1)
+
+    assert {"a.jpg"} == rig.outputs()
+    assert [] == [line for line in lines if line["log_level"] == "error"]
+
+
+@pytest.mark.parametrize(("status", "remedy"), [(401, "reload"), (402, "Top up")])
+async def test_what_to_do_about_the_service_is_said_once(tmp_path: Path, status: int, remedy: str) -> None:
+    """With the incident, and neither in its message nor with each batch that it holds up."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults=strike("* /v1/*", status, None))
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await anyio.sleep(60)
+        shown = await rig.ask("status", limit=20)
+
+    (incident,), (batch,) = shown["incidents"], shown["batches"]
+    assert (1, 1) == (json.dumps(shown).count(remedy), incident["remedy"].count(remedy))
+    assert f"held up by {incident['code']}" == batch["trouble"]
+
+
 async def test_an_unknown_model_pauses_its_rule_only(tmp_path: Path) -> None:
     """The other rule goes on; the incident names the model (scenario 83)."""
     lost = rule(tmp_path / "lost", name="lost", model="runflow/no-such-model")

@@ -28,7 +28,7 @@ from runflowd.pipeline.deliver.verdict import (
     undeliverable,
     with_run,
 )
-from runflowd.pipeline.error_scopes import of_disk, of_service, unexpected
+from runflowd.pipeline.error_scopes import kept_reason, of_disk, of_service, unexpected
 from runflowd.pipeline.io_guard import Abandoned, Role
 from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.deliveries import release_item
@@ -153,7 +153,7 @@ class Deliver:
                 exc_info=unexpected(error),
             )
         now = context.clock.wall()
-        reason = item.failure if item.remark or item.state is not ItemState.DELIVERING else str(error)
+        reason = item.failure if item.remark or item.state is not ItemState.DELIVERING else kept_reason(error, trouble)
         wider = trouble.code if trouble else ""
         doubtful = trouble is None and is_doubtful(error) and item.state is ItemState.DELIVERING
 

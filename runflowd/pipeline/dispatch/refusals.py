@@ -16,7 +16,7 @@ from runflowd.core.snapshot import from_text
 from runflowd.core.suspicion import Cause, Suspicion
 from runflowd.errors import RunflowdError
 from runflowd.pipeline.dispatch.habits import learn, learn_omitted
-from runflowd.pipeline.rule_fault import GOES_ON, RuleAtFault, fault_of_folder, fault_of_rule, place_of
+from runflowd.pipeline.rule_fault import GOES_ON, IN_LOG, RuleAtFault, fault_of_folder, fault_of_rule, place_of
 from runflowd.store.facts import fact
 from runflowd.store.unbought import drop_from_batch
 from runflowd.system.failpoints import reach
@@ -85,9 +85,11 @@ class Refusals:
         """Different files of a rule are refused alike, and the service does not say for what."""
         place = place_of(self._context.places.get(rule, {}), ("input",))
         where = f"rule {rule}{f' ({place})' if place else ''}"
-        sentence = f"{where}: the service refuses different files alike and does not say what is wrong: {refusal}"
+        more = f" ({IN_LOG})" if refusal.is_cut else ""
+        sentence = f"{where}: the service refuses different files alike and names no field: {refusal}{more}"
         remedy = f"Compare `model` and `input` with what `runflowd check --online` says and correct them; {GOES_ON}"
-        return RuleAtFault(sentence, f"{remedy}. If it is the files, take them out of the folder")
+        remedy += ". If it is the files, take them out of the folder"
+        return RuleAtFault(sentence, remedy, refusal.message if refusal.is_cut else "")
 
     async def hold_for_folder(self, batch: Batch, item: Item, snapshot: str, blame: Blame, refusal: Rejected) -> None:
         """The value comes from a `_runflow.yaml`: its file waits until that says something else."""

@@ -156,7 +156,7 @@ class SingleRuns:
             if purchase.wording != bare and habits.takes_batches != "no":
                 return bare
             await self._judge_unnamed(batch, item, refusal)
-        await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", str(refusal))
+        await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", refusal.in_full)
         return None
 
     async def _judge_unnamed(self, batch: Batch, item: Item, refusal: Rejected) -> None:

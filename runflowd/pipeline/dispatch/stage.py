@@ -21,7 +21,7 @@ from runflowd.pipeline.dispatch.runs import SingleRuns, part
 from runflowd.pipeline.dispatch.submitter import Submitter, conflict_is_final
 from runflowd.pipeline.dispatch.uploader import Uploader
 from runflowd.pipeline.dispatch.zip_payload import of_packing
-from runflowd.pipeline.error_scopes import REFUSALS, of_disk, of_refusal, of_rule, of_service, unexpected
+from runflowd.pipeline.error_scopes import REFUSALS, kept_reason, of_disk, of_refusal, of_rule, of_service, unexpected
 from runflowd.pipeline.io_guard import Role
 from runflowd.pipeline.rule_fault import RuleAtFault, place_of
 from runflowd.pipeline.worker_loop import WorkerLoop
@@ -256,7 +256,7 @@ class Dispatch:
         """Those that are blamed fail, or wait for their folder; the others go on without them."""
         for index, item in enumerate(items):
             if index in verdict.files:
-                await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", str(refusal))
+                await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", refusal.in_full)
             elif index in verdict.folders:
                 await self._refusals.hold_for_folder(batch, item, snapshot, verdict.folders[index], refusal)
 
@@ -302,7 +302,7 @@ class Dispatch:
             return
         trouble: IncidentReport | None
         if isinstance(error, RuleAtFault):
-            trouble = of_refusal(batch.rule, str(error), error.remedy)
+            trouble = of_refusal(batch.rule, error)
         elif isinstance(error, ApiError):
             trouble = of_service(error) or self._of_model(batch, error)
         else:
@@ -317,13 +317,12 @@ class Dispatch:
             shortest, failures = (0.0, self._failures.get(batch.id, 1)) if single else (5.0, tries)
             pause = max(shortest, delay(failures, cap=300.0, jitter=context.clock.jitter()))
             code, raised = type(error).__name__, unexpected(error)
-            context.log_throttle.error(
-                str(error), action="batch.trouble", rule=batch.rule, code=code, batch=batch.id, exc_info=raised
-            )
+            say = context.log_throttle.warning if single else context.log_throttle.error
+            say(str(error), action="batch.trouble", rule=batch.rule, code=code, batch=batch.id, exc_info=raised)
         wider = trouble.code if trouble else ""
 
         def write(connection: Connection) -> None:
-            release(connection, batch, due_at=now + pause, attempts=tries, reason=str(error))
+            release(connection, batch, due_at=now + pause, attempts=tries, reason=kept_reason(error, trouble))
             told = self._failures.get(batch.id, tries)
             record_try(connection, items_held(connection, batch.id), now, tries=told, error=error, wider=wider)
 

@@ -130,7 +130,7 @@ class Uploader:
     ) -> None:
         """A refused upload ends its item; any other trouble ends the turn, and what was uploaded stays so."""
         if isinstance(trouble, Rejected):
-            await self.fail(batch, item, "UPLOAD_REFUSED", str(trouble))
+            await self.fail(batch, item, "UPLOAD_REFUSED", trouble.in_full)
         else:
             troubles.append(trouble)
 

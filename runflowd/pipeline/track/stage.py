@@ -13,7 +13,7 @@ from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.refusal import Shape
 from runflowd.core.snapshot import sends_the_same
 from runflowd.observability.incidents import SERVICE, rule_scope
-from runflowd.pipeline.error_scopes import of_failed_items, of_service, unexpected
+from runflowd.pipeline.error_scopes import kept_reason, of_failed_items, of_service, unexpected
 from runflowd.pipeline.rule_fault import fault_of_rule
 from runflowd.pipeline.track.answers import answer_of, record_answers, was_unreadable
 from runflowd.pipeline.track.invalid import take_back, was_invalid
@@ -194,7 +194,7 @@ class Track:
             return  # that was the rule before an edit
         if blame:
             fault = fault_of_rule(rule, context.places.get(rule.name, {}), blame, "")
-            await context.incidents.report(of_failed_items(rule.name, str(fault), fault.remedy))
+            await context.incidents.report(of_failed_items(rule.name, fault))
         else:
             await context.incidents.over(scope)
             context.stage_events.dispatch.notify()
@@ -244,7 +244,8 @@ class Track:
 
         def write(connection: Connection) -> None:
             stalled = batch.stalled_at
-            release(connection, batch, due_at=now + pause, attempts=looks, reason=str(error), stalled_at=stalled)
+            reason = kept_reason(error, trouble)
+            release(connection, batch, due_at=now + pause, attempts=looks, reason=reason, stalled_at=stalled)
             record_try(
                 connection, items_held(connection, batch.id), now, tries=batch.attempts + 1, error=error, wider=wider
             )
