@@ -176,7 +176,7 @@ def test_an_unknown_model_holds_its_rule_up(desk: Desk) -> None:
 
     assert (75, ["cup.jpg"], []) == (said.code, [entry["file"] for entry in said.json["done"]], said.json["failed"])
     assert [("rule:one", "MODEL_NOT_FOUND")] == [(each["scope"], each["code"]) for each in said.json["incidents"]]
-    assert "Correct `model:`" in said.json["incidents"][0]["remedy"]
+    assert "Correct it in runflowd.yaml:" in said.json["incidents"][0]["remedy"]
 
 
 def _weights() -> str:
