@@ -229,7 +229,7 @@ def test_a_refused_key_is_not_allowed(desk: Desk, tmp_path: Path) -> None:
 
         said = desk.run("sync", env={"RUNFLOW_API_KEY": "another"})
 
-    assert (77, True, {}) == (said.code, "Check the API key" in said.out, desk.outputs())
+    assert (77, True, {}) == (said.code, "Correct the API key" in said.out, desk.outputs())
 
 
 def test_a_damaged_state_file_is_refused(desk: Desk) -> None:
