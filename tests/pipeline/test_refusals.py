@@ -313,7 +313,10 @@ async def test_an_unknown_model_is_told_once_with_its_place(tmp_path: Path) -> N
 async def test_a_misspelt_key_is_told_beside_the_one_that_is_missing(tmp_path: Path) -> None:
     """The service knows the one only, the rule the other only (scenario 133)."""
     async with running(tmp_path, rule(tmp_path, input={"image_ulr": "${file.url}"})) as rig:
-        places = {("input",): "/etc/runflowd/rules.yaml:8", ("input", "image_ulr"): "/etc/runflowd/rules.yaml:9"}
+        places: dict[tuple[str | int, ...], str] = {
+            ("input",): "/etc/runflowd/rules.yaml:8",
+            ("input", "image_ulr"): "/etc/runflowd/rules.yaml:9",
+        }
         rig.engine.context.places = {"studio": places}
         rig.drop("a.jpg")
         told = await first_told(rig)
