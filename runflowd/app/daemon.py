@@ -78,7 +78,7 @@ async def _wait_for_end(engine: Engine, group: TaskGroup) -> None:
     with anyio.move_on_after(GRACE):
         await anyio.sleep_forever()
     group.cancel_scope.cancel()
-    engine.let_go()
+    engine.detach()
 
 
 async def _serve(engine: Engine, group: TaskGroup) -> None:

@@ -60,16 +60,18 @@ class Engine:
         """Take nothing more in and claim nothing more; what is in hand is finished."""
         self.intake.stop()
         for stage in (self.dispatch, self.track, self.deliver):
-            stage.conveyor.stop()
+            stage.worker_loop.stop()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Wait for no folder any more that does not answer, whatever was asked of it; the process ends now."""
-        self.context.io.let_go()
+        self.context.io.detach()
 
     def is_alive(self, now: float) -> bool:
         """Whether every stage turned its loop lately; `now` is monotonic seconds."""
-        beats = self.context.beats
-        return all(now - beats.get(stage, now) < 4 * MAX_IDLE for stage in ("intake", "dispatch", "track", "deliver"))
+        heartbeats = self.context.heartbeats
+        return all(
+            now - heartbeats.get(stage, now) < 4 * MAX_IDLE for stage in ("intake", "dispatch", "track", "deliver")
+        )
 
 
 @asynccontextmanager
@@ -118,7 +120,7 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
         async with anyio.create_task_group() as stages:
             stages.start_soon(lambda: engine.intake.run(watch=watch))
             for stage in (engine.dispatch, engine.track, engine.deliver):
-                stages.start_soon(stage.conveyor.run)
+                stages.start_soon(stage.worker_loop.run)
         group.cancel_scope.cancel()
 
 

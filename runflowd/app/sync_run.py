@@ -56,9 +56,9 @@ async def run_once(config: Config, show: Callable[[Progress], None]) -> Outcome:
         async def follow() -> None:
             outcome.append(await _follow(engine, show))
             engine.stop()
-            if engine.context.io.silent(Role.WRITTEN):
+            if engine.context.io.unresponsive(Role.WRITTEN):
                 group.cancel_scope.cancel()  # what is in hand waits for a folder that does not answer
-                engine.let_go()
+                engine.detach()
 
         group.start_soon(follow)
         await run_stages(engine, watch=False)

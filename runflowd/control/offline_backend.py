@@ -47,7 +47,7 @@ class OfflineBackend:
 
 def _whole(found: Answer | Outside) -> Answer:
     """An answer with what folders say, asked when the state file is closed. Raises `NoAnswer`."""
-    return within(deadline.ANSWER_WITHIN, found.folder, found.look) if isinstance(found, Outside) else found
+    return within(deadline.ANSWER_TIMEOUT, found.folder, found.look) if isinstance(found, Outside) else found
 
 
 def _write(path: Path, config: Config, handler: Handler, parameters: Parameters) -> Answer | Outside:

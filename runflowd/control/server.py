@@ -113,7 +113,7 @@ class Control:
         reach("command.recorded")
         log.info("asked for over the control socket", action=f"control.{name}", **_told(parameters))
         for row in await context.store.read(lambda connection: connection.all("to_look_at", limit=MAX_READS)):
-            context.looks.add(ScanHint(row["rule"], os.fsdecode(row["folder"])))
+            context.hints.add(ScanHint(row["rule"], os.fsdecode(row["folder"])))
         context.stage_events.notify_all()
         return answer
 
@@ -123,8 +123,8 @@ class Control:
             return found
         guard = self._context.io
         folder = guard.watched(found.rule) if found.role is Role.WATCHED else guard.written(found.rule)
-        with anyio.move_on_after(deadline.ANSWER_WITHIN):
-            return await folder.ask(found.look)
+        with anyio.move_on_after(deadline.ANSWER_TIMEOUT):
+            return await folder.read(found.look)
         raise NoAnswer(found.folder)
 
     async def _reload(self) -> Answer:

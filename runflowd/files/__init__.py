@@ -32,7 +32,7 @@ from runflowd.files.folders import ensure_root, free_space, require_space, root_
 from runflowd.files.identity import identify, mark_folder
 from runflowd.files.placing import copy, move, remove, remove_note, respell, write_note
 from runflowd.files.read import FileSource, hash_file, image_source, read_chunks, stat
-from runflowd.files.scan import Listing, Skipped, nobody, scan_directory, scan_with_identity, walk
+from runflowd.files.scan import Listing, Skipped, ignore_progress, scan_directory, scan_with_identity, walk
 from runflowd.files.shared_scan import SharedScans
 from runflowd.files.write_probe import try_writing
 from runflowd.files.xattr import mark_of, set_mark
@@ -67,11 +67,11 @@ __all__ = [
     "free_space",
     "hash_file",
     "identify",
+    "ignore_progress",
     "image_source",
     "mark_folder",
     "mark_of",
     "move",
-    "nobody",
     "read_chunks",
     "remove",
     "remove_note",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.files.errors import Changed, Escapes, Missing, NotAFile, explained
 from runflowd.files.folders import joined, opened_file, opened_folder, parts_of
-from runflowd.files.scan import nobody, stat_of
+from runflowd.files.scan import ignore_progress, stat_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -42,12 +42,12 @@ def stat(root: str, relative: str) -> Stat | None:
     return stat_of(found) if modes.S_ISREG(found.st_mode) else None
 
 
-def hash_file(root: str, relative: str, expected: Stat, *, heard: Callable[[], None] = nobody) -> str:
-    """SHA-256 of a file in hex, each piece told to `heard`. Raises Changed unless it is `expected` before and after."""
+def hash_file(root: str, relative: str, expected: Stat, *, on_progress: Callable[[], None] = ignore_progress) -> str:
+    """SHA-256 of a file in hex, each piece reported to `on_progress`. Raises Changed unless it stays `expected`."""
     digest = hashlib.sha256()
     for piece in read_chunks(root, relative, expected):
         digest.update(piece)
-        heard()
+        on_progress()
     return digest.hexdigest()
 
 

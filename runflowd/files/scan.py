@@ -24,7 +24,7 @@ MAX_NAMES = 250_000
 """Names in one folder, which are compared all at once: about 100 MB."""
 
 
-def nobody() -> None:
+def ignore_progress() -> None:
     """Nobody waits for a sign of life."""
 
 
@@ -63,14 +63,14 @@ def stat_of(found: os.stat_result) -> Stat:
 
 def scan_directory(root: str, relative: str = "") -> Listing:
     """List one folder. An unreadable or missing folder is a listing with `trouble`, not an exception."""
-    return _scan(root, relative, nobody)[0]
+    return _scan(root, relative, ignore_progress)[0]
 
 
 def scan_with_identity(
-    root: str, relative: str, *, heard: Callable[[], None] = nobody
+    root: str, relative: str, *, on_progress: Callable[[], None] = ignore_progress
 ) -> tuple[Listing, tuple[int, int] | None]:
-    """The same, and the device and inode of the folder, None if it could not be opened; each name tells `heard`."""
-    return _scan(root, relative, heard)
+    """The same, and the device and inode of the folder, or None. Each name is reported to `on_progress`."""
+    return _scan(root, relative, on_progress)
 
 
 def walk(
@@ -113,7 +113,7 @@ def _above(relative: str) -> Iterator[str]:
     yield from ("/".join(parts[:depth]) for depth in range(len(parts)))
 
 
-def _scan(root: str, relative: str, heard: Callable[[], None]) -> tuple[Listing, tuple[int, int] | None]:
+def _scan(root: str, relative: str, on_progress: Callable[[], None]) -> tuple[Listing, tuple[int, int] | None]:
     files: dict[str, Stat] = {}
     folders: list[str] = []
     skipped: list[Skipped] = []
@@ -126,7 +126,7 @@ def _scan(root: str, relative: str, heard: Callable[[], None]) -> tuple[Listing,
         with opened_folder("list", root, relative) as folder, explained("list", path):
             found = os.fstat(folder)
             identity = found.st_dev, found.st_ino
-            _sort_entries(folder, path, root, files, folders, skipped, heard)
+            _sort_entries(folder, path, root, files, folders, skipped, on_progress)
     except FileTrouble as error:
         trouble = error
     return Listing(relative, files, tuple(sorted(folders)), tuple(skipped), trouble), identity
@@ -139,11 +139,11 @@ def _sort_entries(
     files: dict[str, Stat],
     folders: list[str],
     skipped: list[Skipped],
-    heard: Callable[[], None],
+    on_progress: Callable[[], None],
 ) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
-            heard()
+            on_progress()
             try:
                 found = entry.stat(follow_symlinks=False)
             except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What every stage is given: the store, the bells, the clock, and the configuration of the moment."""
+"""What every stage is given: the store, the wake events, the clock, and the configuration of the moment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_IDLE = 15.0
 """Seconds between two turns of an idle loop; short enough for a watchdog to notice a stuck one."""
 
-SHORTEST_NAP = 0.02
+MIN_IDLE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class Context:
     rules: dict[str, Rule]
     limits: Limits = field(default_factory=Limits)
     stage_events: StageEvents = field(default_factory=StageEvents)
-    looks: HintQueue = field(default_factory=HintQueue)
+    hints: HintQueue = field(default_factory=HintQueue)
     places: Mapping[str, Mapping[tuple[str | int, ...], str]] = field(default_factory=dict)
-    beats: dict[str, float] = field(default_factory=dict)
+    heartbeats: dict[str, float] = field(default_factory=dict)
     log_throttle: LogThrottle = field(init=False)
     io: IoGuard = field(init=False)
 
@@ -74,9 +74,9 @@ class Context:
         self.log_throttle = LogThrottle(self.clock)
         self.io = IoGuard(self.clock, max(THREADS, self.limits.downloads))
 
-    def look(self, rule: str, path: str) -> None:
-        """Hint that the folder of `path` deserves a look: what was known of that file is out of date."""
-        self.looks.add(ScanHint(rule, path.rpartition("/")[0]))
+    def hint(self, rule: str, path: str) -> None:
+        """Hint that the folder of `path` is to be scanned: what was known of that file is out of date."""
+        self.hints.add(ScanHint(rule, path.rpartition("/")[0]))
         self.stage_events.intake.notify()
 
     async def got_through(self, *scopes: str) -> None:
@@ -91,8 +91,8 @@ class Context:
         probe = self.incidents.next_probe()
         until_due = MAX_IDLE if due_at is None else due_at - self.clock.wall()
         closed = self.incidents.closed_for(*scopes)
-        return min(MAX_IDLE, max(closed, min(until_due, MAX_IDLE if probe is None else probe), SHORTEST_NAP))
+        return min(MAX_IDLE, max(closed, min(until_due, MAX_IDLE if probe is None else probe), MIN_IDLE))
 
     def heartbeat(self, stage: str) -> None:
         """Note that a stage turned its loop; the service watchdog is fed only while all of them do."""
-        self.beats[stage] = self.clock.now()
+        self.heartbeats[stage] = self.clock.now()

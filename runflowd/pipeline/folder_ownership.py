@@ -62,7 +62,7 @@ async def _mark(context: Context, rule: Rule, under_way: set[str]) -> None:
     try:
         identity = await context.store.write(_identity)
         us = Owner(identity, socket.gethostname(), str(context.store.path.resolve()))
-        await _tell(context, rule, await context.io.written(rule).ask(_other, rule.output, us))
+        await _tell(context, rule, await context.io.written(rule).read(_other, rule.output, us))
     except StoreError as trouble:
         context.log_throttle.error(str(trouble), action="store.failed", stage="owners")
     finally:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SILENT_AFTER = 60.0
-"""Seconds without any answer after which a folder is said to be silent."""
+RESPONSE_TIMEOUT = 60.0
+"""Seconds without any answer after which a folder counts as unresponsive."""
 
 SLOW_AFTER = 5.0
 """Seconds without any answer after which other rules' work goes first."""
@@ -54,22 +54,22 @@ class FolderIo:
     def __init__(self, threads: int = THREADS) -> None:
         self._threads = anyio.CapacityLimiter(threads)
         self._open = 0
-        self._answers = 0
+        self._progress = 0
         self._counted = -1
         self._since = 0.0
         self._writes: set[anyio.CancelScope] = set()
         self._ending = False
-        self.told = False
+        self.timeout_reported = False
 
     def __repr__(self) -> str:
         return f"<FolderIo, {self._open} calls open>"
 
-    async def ask(self, call: Callable[..., T], *given: object) -> T:
+    async def read(self, call: Callable[..., T], *given: object) -> T:
         """Run a blocking call that only looks or reads: a cancelled one is left to itself and does no harm.
 
-        Its answer is no sign of life while a write is owed one: a share may read, be it from memory, and not write.
+        Its answer is no sign of life while a write is pending: a share may read, be it from memory, and not write.
         """
-        with self._owed(telling=not self._writes):
+        with self._pending(counts_as_progress=not self._writes):
             return await anyio.to_thread.run_sync(call, *given, abandon_on_cancel=True, limiter=self._threads)
 
     async def write(self, call: Callable[..., T], *given: object) -> T:
@@ -80,47 +80,47 @@ class FolderIo:
         if self._ending:
             await anyio.lowlevel.checkpoint()
             raise Abandoned
-        with self._owed(), anyio.CancelScope(shield=True) as scope:
+        with self._pending(), anyio.CancelScope(shield=True) as scope:
             self._writes.add(scope)
             try:
                 return await anyio.to_thread.run_sync(call, *given, abandon_on_cancel=True, limiter=self._threads)
             finally:
                 self._writes.discard(scope)
-        await anyio.lowlevel.checkpoint()  # who is cancelled is not told more
+        await anyio.lowlevel.checkpoint()  # a cancelled caller gets no error
         raise Abandoned
 
     @contextmanager
-    def _owed(self, *, telling: bool = True) -> Iterator[None]:
-        """An answer is owed; asking and answering are signs of life where they are `telling`."""
-        if telling:
-            self.heard()
+    def _pending(self, *, counts_as_progress: bool = True) -> Iterator[None]:
+        """A call is pending; its start and its end are signs of life where they are `counts_as_progress`."""
+        if counts_as_progress:
+            self.note_progress()
         self._open += 1
         try:
             yield
         finally:
             self._open -= 1
-            if telling:
-                self.heard()
+            if counts_as_progress:
+                self.note_progress()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Wait no more for what changes something, and begin no more of it."""
         self._ending = True
         for scope in self._writes:
             scope.cancel()
 
-    def heard(self) -> None:
+    def note_progress(self) -> None:
         """Note a sign of life, as after each of many files. May be called from any thread."""
-        self._answers += 1
+        self._progress += 1
 
     @property
-    def signs(self) -> int:
+    def progress(self) -> int:
         """How many signs of life there were so far."""
-        return self._answers
+        return self._progress
 
-    def silent_for(self, now: float) -> float:
-        """Seconds without a sign of life while an answer is owed, as far as those who ask this have noticed."""
-        if not self._open or self._answers != self._counted:
-            self._counted, self._since = self._answers, now
+    def unresponsive_for(self, now: float) -> float:
+        """Seconds without a sign of life while a call is pending, as far as those who ask this have noticed."""
+        if not self._open or self._progress != self._counted:
+            self._counted, self._since = self._progress, now
         return now - self._since
 
 
@@ -145,21 +145,21 @@ class IoGuard:
 
     def slow(self, *roles: Role) -> set[str]:
         """The rules that no work is begun for now, and whose work gives its place to the others'."""
-        return self._owed(SLOW_AFTER, roles)
+        return self._stalled(SLOW_AFTER, roles)
 
-    def silent(self, *roles: Role) -> set[str]:
-        """The rules that an answer is owed to for a minute. To be asked every few seconds."""
-        return self._owed(SILENT_AFTER, roles)
+    def unresponsive(self, *roles: Role) -> set[str]:
+        """The rules with a call that has been pending for a minute without progress. To be called every few seconds."""
+        return self._stalled(RESPONSE_TIMEOUT, roles)
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """The process ends: nothing that hangs is waited for."""
         for folder in self._folders.values():
-            folder.let_go()
+            folder.detach()
 
     def _of(self, role: Role, rule: str, folder: str) -> FolderIo:
         return self._folders.setdefault((role, rule, folder), FolderIo(self._size))
 
-    def _owed(self, seconds: float, roles: tuple[Role, ...]) -> set[str]:
-        now, seconds = self._clock.now(), min(seconds, SILENT_AFTER)
+    def _stalled(self, seconds: float, roles: tuple[Role, ...]) -> set[str]:
+        now, seconds = self._clock.now(), min(seconds, RESPONSE_TIMEOUT)
         folders = self._folders.items()
-        return {rule for (role, rule, _), each in folders if role in roles and each.silent_for(now) >= seconds}
+        return {rule for (role, rule, _), each in folders if role in roles and each.unresponsive_for(now) >= seconds}

@@ -1,6 +1,6 @@
-"""Hints between stages: a bell says "look now" and carries no fact.
+"""Wake-ups between stages: an event says "check the store now" and carries no data.
 
-A ring may be lost, doubled or late without harm, since every waiter looks at the store anyway
+A notification may be lost, doubled or late without harm, since every waiter checks the store anyway
 when its deadline comes.
 """
 
@@ -12,7 +12,7 @@ import anyio
 
 
 class WakeEvent:
-    """Wakes one loop. Rings that come while the loop works are kept as one."""
+    """Wakes one loop. Notifications that come while the loop works count as one."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
@@ -22,17 +22,17 @@ class WakeEvent:
         self._event.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for a ring, at most `seconds`; say whether one came."""
+        """Wait for a notification, at most `seconds`; say whether one came."""
         with anyio.move_on_after(max(0.0, seconds)):
             await self._event.wait()
-        rung = self._event.is_set()
+        notified = self._event.is_set()
         self._event = anyio.Event()
-        return rung
+        return notified
 
 
 @dataclass(frozen=True, slots=True)
 class StageEvents:
-    """One bell per stage; the only thing that stages share besides the store."""
+    """One wake event per stage; the only thing that stages share besides the store."""
 
     intake: WakeEvent = field(default_factory=WakeEvent)
     dispatch: WakeEvent = field(default_factory=WakeEvent)
@@ -40,6 +40,6 @@ class StageEvents:
     deliver: WakeEvent = field(default_factory=WakeEvent)
 
     def notify_all(self) -> None:
-        """Let every stage look at the facts, after a reload or a long gap."""
-        for bell in (self.intake, self.dispatch, self.track, self.deliver):
-            bell.notify()
+        """Let every stage check the store, after a reload or a long gap."""
+        for wake_event in (self.intake, self.dispatch, self.track, self.deliver):
+            wake_event.notify()

@@ -21,7 +21,7 @@ T = TypeVar("T")
 LOOK_TIMEOUT = 2.0
 """Seconds that a look at a folder may take while a configuration is read; a disk that sleeps answers later."""
 
-ANSWER_WITHIN = 30.0
+ANSWER_TIMEOUT = 30.0
 """Seconds that a command waits for a folder."""
 
 _hanging: dict[str, threading.Thread] = {}
@@ -40,22 +40,22 @@ class NoAnswer(RunflowdError):
         )
 
 
-def within(seconds: float, path: str, call: Callable[..., T], *given: object, signs: Callable[[], int] = int) -> T:
+def within(seconds: float, path: str, call: Callable[..., T], *given: object, progress: Callable[[], int] = int) -> T:
     """What a blocking call about a path answers. Raises what it raises, and `NoAnswer` when it takes too long.
 
-    `signs` counts the signs of life that it gives; after each the time begins anew.
+    `progress` counts the signs of life that it gives; after each the time begins anew.
     """
     if any(thread.is_alive() and _covers(place, path) for place, thread in list(_hanging.items())):
         raise NoAnswer(path)
     answers: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
-    thread = threading.Thread(target=_run, args=(answers, call, given), name=f"asking {path}", daemon=True)
+    thread = threading.Thread(target=_run, args=(answers, call, given), name=f"probing {path}", daemon=True)
     thread.start()
     while True:
-        seen = signs()
+        seen = progress()
         try:
             answer = answers.get(timeout=seconds)
         except queue.Empty:
-            if signs() == seen:
+            if progress() == seen:
                 _hanging[share_of(path) or path] = thread
                 raise NoAnswer(path) from None
         else:

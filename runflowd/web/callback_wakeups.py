@@ -45,7 +45,7 @@ class CallbackPoller:
         self._context = context
         self._count = count
         self._turn = turn
-        self._bell = WakeEvent()
+        self._wake_event = WakeEvent()
         self._pending: dict[Hint, int] = {}
         self._polled: dict[str, float] = {}
         """By batch, when callbacks last had it polled or will have it polled next; epoch seconds."""
@@ -58,7 +58,7 @@ class CallbackPoller:
         if hint in self._pending or len(self._pending) >= MAX_PENDING:
             return False
         self._pending[hint] = 0
-        self._bell.notify()
+        self._wake_event.notify()
         return True
 
     async def run(self) -> None:
@@ -66,7 +66,7 @@ class CallbackPoller:
         while True:
             waiting = any(tries == 0 for tries in self._pending.values())
             if not waiting:
-                await self._bell.wait(AGAIN if self._pending else IDLE)
+                await self._wake_event.wait(AGAIN if self._pending else IDLE)
             self._turn()
             if self._pending:
                 await self._wake()

@@ -50,7 +50,7 @@ class PageState:
     def unready(self) -> list[str]:
         """Why the daemon is not at its full work; empty when it is."""
         reasons = ["it is stopping"] if self.stopping else []
-        reasons += [f"{stage} has not begun" for stage in STAGES if stage not in self.context.beats]
+        reasons += [f"{stage} has not begun" for stage in STAGES if stage not in self.context.heartbeats]
         return reasons if reasons or self.is_alive() else ["a stage does not turn any more"]
 
     async def status(self) -> Status:

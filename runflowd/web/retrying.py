@@ -29,5 +29,5 @@ async def retry(context: Context, reference: str) -> Item | None:
 
     item = await context.store.write(write)
     if item is not None:
-        context.look(item.rule, item.path)
+        context.hint(item.rule, item.path)
     return item

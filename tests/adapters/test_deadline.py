@@ -18,13 +18,13 @@ def test_a_slow_call_is_waited_for_while_it_gives_signs_of_life(tmp_path: Path) 
     """A folder of many names on a slow share is no dead one."""
     slow, numbers = threading.Event(), count()
 
-    def signs() -> int:
+    def progress() -> int:
         found = next(numbers)
         if found == 5:
             slow.set()
         return found
 
-    assert within(0.01, str(tmp_path), slow.wait, signs=signs)
+    assert within(0.01, str(tmp_path), slow.wait, progress=progress)
 
 
 def test_a_call_without_a_sign_of_life_is_given_up(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from runflowd.app import daemon
 from runflowd.system import deadline
 from runflowd.pipeline import io_guard
 from runflowd.cli import program
-daemon.GRACE, deadline.ANSWER_WITHIN, deadline.LOOK_WITHIN, io_guard.SILENT_AFTER = 2.0, 1.0, 0.5, 3.0
+daemon.GRACE, deadline.ANSWER_TIMEOUT, deadline.LOOK_TIMEOUT, io_guard.RESPONSE_TIMEOUT = 2.0, 1.0, 0.5, 3.0
 sys.exit(program())
 """
 """`runflowd` that waits seconds where it waits half a minute otherwise."""

@@ -301,10 +301,10 @@ async def test_trouble_that_lasts_is_one_line_and_a_count(
     """A folder that may not be entered is met by a hundred sweeps (scenario 78)."""
     look = scan._scan
 
-    def refused(root: str, relative: str, heard: Any) -> tuple[Listing, tuple[int, int] | None]:
+    def refused(root: str, relative: str, on_progress: Any) -> tuple[Listing, tuple[int, int] | None]:
         if relative == "closed":
             return Listing(relative, trouble=Forbidden("list", f"{root}/closed")), None
-        return look(root, relative, heard)
+        return look(root, relative, on_progress)
 
     monkeypatch.setattr(scan, "_scan", refused)
     (tmp_path / "in/closed").mkdir(parents=True)

@@ -80,15 +80,15 @@ def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Counter[str]:
     counted: Counter[str] = Counter()
     list_folder, hash_file = scan._scan, files.hash_file
 
-    def listed(root: str, relative: str, heard: Any) -> Any:
+    def listed(root: str, relative: str, on_progress: Any) -> Any:
         if root == str(tmp_path / "in"):
             counted[f"{relative}/"] += 1
-        return list_folder(root, relative, heard)
+        return list_folder(root, relative, on_progress)
 
-    def hashed(root: str, relative: str, expected: Any, **heard: Any) -> str:
+    def hashed(root: str, relative: str, expected: Any, **on_progress: Any) -> str:
         if root == str(tmp_path / "in"):
             counted[relative] += 1
-        return hash_file(root, relative, expected, **heard)
+        return hash_file(root, relative, expected, **on_progress)
 
     monkeypatch.setattr(scan, "_scan", listed)
     monkeypatch.setattr(files, "hash_file", hashed)

@@ -94,9 +94,9 @@ async def test_at_the_start(tmp_path: Path, mounted: SilentShare, disk: Rule, ro
         async with running(tmp_path, rule, disk, watch=True) as rig:
             await other_delivers(tmp_path)
             await until(lambda: bool(told(rig) & {"WATCH_SILENT", "OUTPUT_SILENT"}))
-            turned = dict(rig.engine.context.beats)
+            turned = dict(rig.engine.context.heartbeats)
             await other_delivers(tmp_path)
-            await until(lambda: all(rig.engine.context.beats[stage] > turned[stage] for stage in turned))
+            await until(lambda: all(rig.engine.context.heartbeats[stage] > turned[stage] for stage in turned))
             mounted.go_on()
             await until(lambda: results(mounted.behind / "out") + results(tmp_path / "share/out") == 1)
             await until(lambda: not told(rig))
@@ -269,7 +269,7 @@ async def test_a_stop_waits_for_no_delivery_that_hangs(
         async with running(tmp_path, over(tmp_path, mounted, output=True)) as rig:
             drop(tmp_path / "share/in")
             await until(begun.is_set)
-            rig.engine.let_go()
+            rig.engine.detach()
     finally:
         mounted.go_on()
 

@@ -17,15 +17,15 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_one_stage_that_does_not_turn_is_enough(tmp_path: Path) -> None:
-    """Idle stages turn by themselves; each of them alone, standing still for four naps, ends the feeding."""
+    """Idle stages turn by themselves; each of them alone, standing still for four idle timeouts, ends the feeding."""
     async with running(tmp_path) as rig:
         await anyio.sleep(600)
-        now, beats = rig.engine.context.clock.now(), rig.engine.context.beats
+        now, heartbeats = rig.engine.context.clock.now(), rig.engine.context.heartbeats
         idle = rig.engine.is_alive(now)
         stuck = {}
-        for stage in sorted(beats):
-            kept, beats[stage] = beats[stage], now - 4 * MAX_IDLE
+        for stage in sorted(heartbeats):
+            kept, heartbeats[stage] = heartbeats[stage], now - 4 * MAX_IDLE
             stuck[stage] = rig.engine.is_alive(now)
-            beats[stage] = kept
+            heartbeats[stage] = kept
 
     assert (True, dict.fromkeys(("deliver", "dispatch", "intake", "track"), False)) == (idle, stuck)

@@ -98,12 +98,12 @@ async def test_more_hints_than_are_kept_mean_a_sweep(tmp_path: Path, source: str
                 hear(rig, Changes(folders=frozenset(f"{tmp_path}/in/{folder}" for folder in some)))
         else:
             for folder in folders:
-                rig.engine.context.look("studio", f"{folder}/a.jpg")
+                rig.engine.context.hint("studio", f"{folder}/a.jpg")
         await rig.settled(2, seconds=300)
         await anyio.sleep(120)
 
         assert 0 == rig.engine.intake.missed
-        assert not rig.engine.context.looks
+        assert not rig.engine.context.hints
 
 
 @pytest.mark.usefixtures("_deaf")

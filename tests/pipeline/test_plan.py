@@ -226,7 +226,7 @@ def test_a_share_that_dies_in_the_middle_ends_the_plan_of_its_rule_alone(
 
     def die() -> None:
         share.stop()
-        monkeypatch.setattr("runflowd.system.deadline.ANSWER_WITHIN", 0.1)
+        monkeypatch.setattr("runflowd.system.deadline.ANSWER_TIMEOUT", 0.1)
 
     with required(tmp_path / "mnt") as share, open_for_plan(tmp_path / "state.db") as connection:
         (share.behind / "below").mkdir()

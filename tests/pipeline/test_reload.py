@@ -118,15 +118,15 @@ async def test_without_rules_nothing_turns(tmp_path: Path, monkeypatch: pytest.M
     """A configuration of no rules costs a look now and then, no processor."""
     turns: list[float] = []
     async with running(tmp_path) as rig:
-        bell = rig.engine.context.stage_events.intake
+        wake_event = rig.engine.context.stage_events.intake
         await anyio.sleep(60)
 
         async def counted(seconds: float) -> bool:
             turns.append(seconds)
             assert len(turns) < 100, "it turns without a pause"
-            return await WakeEvent.wait(bell, seconds)
+            return await WakeEvent.wait(wake_event, seconds)
 
-        monkeypatch.setattr(bell, "wait", counted)
+        monkeypatch.setattr(wake_event, "wait", counted)
         rig.engine.context.rules = {}
         rig.engine.context.stage_events.notify_all()
         await anyio.sleep(600)

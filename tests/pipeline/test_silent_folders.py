@@ -61,7 +61,7 @@ async def test_a_folder_that_does_not_answer_holds_up_its_own_rule_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told, the others go on, and it goes on itself when its server does (scenario 36)."""
-    monkeypatch.setattr("runflowd.pipeline.io_guard.SILENT_AFTER", 0.5)
+    monkeypatch.setattr("runflowd.pipeline.io_guard.RESPONSE_TIMEOUT", 0.5)
     share, disk = quick(tmp_path, "share"), quick(tmp_path, "disk")
     async with intake_over(tmp_path, share, disk) as (context, intake), anyio.create_task_group() as group:
         with hanging(share.watch, monkeypatch) as answer:
@@ -70,8 +70,8 @@ async def test_a_folder_that_does_not_answer_holds_up_its_own_rule_only(
                 (tmp_path / each.name / "in/a.jpg").write_bytes(picture(each.name))
             await until_taken(context, "disk")
             await until(lambda: any(trouble.code == "WATCH_SILENT" for trouble in context.incidents.snapshot()))
-            turned = context.beats["intake"]
-            await until(lambda: context.beats["intake"] > turned)
+            turned = context.heartbeats["intake"]
+            await until(lambda: context.heartbeats["intake"] > turned)
             answer()
             await until_taken(context, "disk", "share")
         await until(lambda: not context.incidents.snapshot())

@@ -29,7 +29,7 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is noticed within seconds."""
-    monkeypatch.setattr("runflowd.pipeline.io_guard.SILENT_AFTER", 1.0)
+    monkeypatch.setattr("runflowd.pipeline.io_guard.RESPONSE_TIMEOUT", 1.0)
     monkeypatch.setattr("runflowd.pipeline.worker_loop.MAX_IDLE", 0.1)
 
 

@@ -99,7 +99,7 @@ def _kind() -> str:
     thread = threading.current_thread()
     if thread is threading.main_thread():
         return MAIN
-    if thread.name.startswith("asking "):
+    if thread.name.startswith("probing "):
         return DEADLINE
     return WATCHER if type(thread).__module__.startswith("watchdog.") else OTHER
 

@@ -134,7 +134,7 @@ class Web:
 
         return next(each for each in await self.context.store.write(claim) if each.id == batch)
 
-    async def let_go(self, batch: Batch) -> None:
+    async def release(self, batch: Batch) -> None:
         """End that poll: nothing new, look again much later."""
         await self.context.store.write(lambda connection: release(connection, batch, due_at=LATER))
 

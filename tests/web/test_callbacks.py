@@ -133,16 +133,16 @@ async def test_a_callback_rings_the_bell_of_the_polls(tmp_path: Path) -> None:
     """The loop that polls is woken; it does not find the due batch by chance later."""
     async with web(tmp_path) as rig:
         await rig.batch("b-1")
-        rung = []
+        notified = []
 
         async def wait() -> None:
-            rung.append(await rig.context.stage_events.track.wait(20))
+            notified.append(await rig.context.stage_events.track.wait(20))
 
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await rig.callback(told(batch_id="b-1"))
 
-        assert rung == [True]
+        assert notified == [True]
 
 
 async def test_a_callback_during_a_poll_is_kept_until_the_poll_ends(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ async def test_a_callback_during_a_poll_is_kept_until_the_poll_ends(tmp_path: Pa
         for _ in range(3):
             await rig.context.store.write(lambda _: None)
 
-        await rig.let_go(held)
+        await rig.release(held)
         await rig.until_due(batch)
 
         assert await rig.metric("runflowd_callbacks_total", outcome="woken") == 1

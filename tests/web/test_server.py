@@ -166,7 +166,7 @@ async def test_a_retry_looks_at_the_file_again(rig: Web) -> None:
     answer = await press_retry(rig, *await failed_file(rig, "shoes/a.jpg"), SAME)
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/#failures")
-    assert [(look.rule, look.folder) for look in rig.context.looks] == [("studio", "shoes")]
+    assert [(look.rule, look.folder) for look in rig.context.hints] == [("studio", "shoes")]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ async def test_a_foreign_page_cannot_press_the_button(rig: Web, headers: dict[st
     """Not even one that has the token."""
     answer = await press_retry(rig, *await failed_file(rig), headers)
 
-    assert (answer.status_code, list(rig.context.looks)) == (403, [])
+    assert (answer.status_code, list(rig.context.hints)) == (403, [])
 
 
 @pytest.mark.parametrize("token", ["", "x" * 32, "\ud800"])
@@ -194,7 +194,7 @@ async def test_a_form_without_the_pages_token_is_refused(rig: Web, token: str) -
 
     answer = await press_retry(rig, token.encode("utf-8", "replace").decode(), reference, SAME)
 
-    assert (answer.status_code, list(rig.context.looks)) == (403, [])
+    assert (answer.status_code, list(rig.context.hints)) == (403, [])
 
 
 async def test_a_program_that_has_the_token_may_retry(rig: Web) -> None:
@@ -239,7 +239,7 @@ async def test_healthy_and_ready_while_all_stages_turn(rig: Web) -> None:
 
 async def test_not_ready_before_the_first_sweep(rig: Web) -> None:
     """The reason is in the answer, and on the page."""
-    del rig.context.beats["intake"]
+    del rig.context.heartbeats["intake"]
 
     ready, page = await rig.http.get("/readyz"), await rig.http.get("/")
 

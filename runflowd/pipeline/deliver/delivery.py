@@ -69,7 +69,7 @@ class Delivery:
                     await self._clear(item, holder, rule, placed)
             return placed
         placed = await self._share(item, rule, done)
-        await self._let_go(item, done)
+        await self._forget_outdated(item, done)
         return placed
 
     async def origin(self, item: Item) -> Item:
@@ -78,7 +78,7 @@ class Delivery:
             return await self._fetching.paid_before(item)
         return item
 
-    async def _let_go(self, item: Item, done: list[Output]) -> None:
+    async def _forget_outdated(self, item: Item, done: list[Output]) -> None:
         """What lies where `output` was before an edit is nobody's any more, now that it stands in the new place."""
         for output in filter(_lies_elsewhere, done):
             await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
@@ -97,11 +97,11 @@ class Delivery:
         now = self._context.clock.now()
         if now - self._checked.get(rule.output, -SPACE_LOOK) >= SPACE_LOOK:
             self._checked.pop(rule.output, None)
-            await self._output_io.ask(rule, _check_space, rule, self._context.limits.free_space)
+            await self._output_io.run(rule, _check_space, rule, self._context.limits.free_space)
             self._checked[rule.output] = now
 
     async def _all_intact(self, rule: Rule, outputs: list[Output]) -> bool:
-        return all([await self._output_io.ask(rule, intact, output) for output in outputs])
+        return all([await self._output_io.run(rule, intact, output) for output in outputs])
 
     async def _share(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
         """Take the result of an item with the same content and recipe: copied, or fetched anew, never bought."""
@@ -110,7 +110,7 @@ class Delivery:
             return await self._copies(item, rule, done, before)
         for holder in await self._holders(item):
             undone = await self._became(holder, item, rule)
-            if undone and not await self._output_io.ask(rule, _is_gone, rule, holder, item):
+            if undone and not await self._output_io.run(rule, _is_gone, rule, holder, item):
                 return []  # a rename that was undone meanwhile: the result is where it belongs
             theirs = await self._context.store.read(partial(outputs_of, item=holder.id))
             if not await self._all_intact(rule, theirs):
@@ -124,7 +124,7 @@ class Delivery:
 
     async def _became(self, item: Item, other: Item, rule: Rule) -> bool:
         """Whether the file of `other` is that of `item` now, under a new name."""
-        return _may_be_renamed(item, other, rule) and await self._output_io.ask(rule, _is_gone, rule, other, item)
+        return _may_be_renamed(item, other, rule) and await self._output_io.run(rule, _is_gone, rule, other, item)
 
     async def _copies(
         self, item: Item, rule: Rule, done: list[Output], theirs: list[Output], heir: int | None = None
@@ -137,7 +137,7 @@ class Delivery:
 
     async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int, heir: int | None) -> str:
         async with self._draft(item, rule) as draft:
-            await self._output_io.ask(rule, _copy_into, output, draft)
+            await self._output_io.run(rule, _copy_into, output, draft)
             return await self._placing.place(item, rule, draft, index, count, heir)
 
     async def _clear(self, item: Item, twin: Item, rule: Rule, placed: list[str]) -> None:
@@ -153,7 +153,7 @@ class Delivery:
         reach("output.shared")
         for output in await self._context.store.read(partial(outputs_of, item=twin.id)):
             with suppress(files.Changed, files.Missing):  # somebody edits or removes it: it is theirs
-                await self._output_io.ask(rule, _remove, rule, output, placed)
+                await self._output_io.run(rule, _remove, rule, output, placed)
             reach("output.cleared")
             await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
 
@@ -184,7 +184,7 @@ class Delivery:
         # Only the folder matters here; the draft's own name is temporary.
         folder = output_path(rule, mirrored(item), "png").rpartition("/")[0]
         start = partial(files.start_draft, limit=self._context.limits.download_size)
-        draft = await self._output_io.ask(rule, start, rule.output, folder)
+        draft = await self._output_io.run(rule, start, rule.output, folder)
         try:
             yield draft
         finally:
@@ -194,7 +194,7 @@ class Delivery:
     async def _already_there(self, done: list[Output], index: int, rule: Rule) -> str | None:
         """The path of an output that a crash kept from being recorded, if it is whole."""
         for output in done:
-            if output.position == index and await self._output_io.ask(rule, intact, output):
+            if output.position == index and await self._output_io.run(rule, intact, output):
                 return output.path.removeprefix(f"{rule.output}/")
         return None
 

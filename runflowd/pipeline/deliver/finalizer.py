@@ -47,7 +47,7 @@ class Finalizer:
             now = self._context.clock.wall()
             await self._note(rule, replace(item, failure_code=PARTIAL_RESULT, failure=remark, ended_at=now))
         elif item.noted:
-            await self._output_io.ask(rule, files.remove_note, rule.output, failure_note(item.path))
+            await self._output_io.run(rule, files.remove_note, rule.output, failure_note(item.path))
             reach("note.removed")
         detail = f"result: {', '.join(placed)}{f'; {remark}' if remark else ''}"
         if rule.after.kind is not AfterKind.KEEP and item.current and not remark:
@@ -97,7 +97,7 @@ class Finalizer:
         for taker in takers(self._context.rules.values(), rule):
             for path in (f"{rule.output}/{relative}" for relative in placed):
                 if is_within(path, taker.watch):
-                    self._context.look(taker.name, path[len(taker.watch) + 1 :])
+                    self._context.hint(taker.name, path[len(taker.watch) + 1 :])
 
     def _stands(self, connection: Connection, item: Item, rule: Rule, placed: list[str]) -> None:
         """The result is there: whoever follows may take it, however long the source cannot be disposed of."""
@@ -115,10 +115,10 @@ class Finalizer:
         told = ""
         try:
             if rule.after.kind is AfterKind.DELETE:
-                await self._output_io.ask(rule, files.remove, rule.watch, item.path, item.stat)
+                await self._output_io.run(rule, files.remove, rule.watch, item.path, item.stat)
                 told = "; the source was deleted"
             else:
-                told = f"; the source was moved to {await self._output_io.ask(rule, _archive, rule, item)}"
+                told = f"; the source was moved to {await self._output_io.run(rule, _archive, rule, item)}"
         except (files.Changed, files.Missing):
             pass  # gone already, as after a crash, or a newer version that is work of its own
         except files.Taken as trouble:
@@ -137,11 +137,11 @@ class Finalizer:
         now = self._context.clock.wall()
         wanted = await self._context.store.write(lambda connection: note_written(connection, item, now))
         if rule is not None and not wanted:
-            await self._output_io.ask(rule, files.remove_note, rule.output, failure_note(item.path))
+            await self._output_io.run(rule, files.remove_note, rule.output, failure_note(item.path))
 
     async def _note(self, rule: Rule, item: Item) -> None:
         try:
-            await self._output_io.ask(rule, _write_note, rule, item)
+            await self._output_io.run(rule, _write_note, rule, item)
         except files.Taken as trouble:
             self._context.log_throttle.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
         reach("note.written")

@@ -36,19 +36,19 @@ class OutputTimeout(RunflowdError):
 
 
 class OutputIo:
-    """What the deliveries of each rule still wait for."""
+    """Calls that the deliveries of each rule make to its folders."""
 
     def __init__(self, guard: IoGuard, clock: Clock) -> None:
         self._guard = guard
         self._clock = clock
 
     def __repr__(self) -> str:
-        return f"<Outlets of {self._guard}>"
+        return f"<OutputIo of {self._guard}>"
 
-    async def ask(self, rule: Rule, call: Callable[..., T], *given: object) -> T:
-        """Run a blocking call of a rule's delivery. Raises `OutputTimeout` instead while earlier ones get no answer."""
+    async def run(self, rule: Rule, call: Callable[..., T], *given: object) -> T:
+        """Run a blocking call of a rule's delivery. Raises `OutputTimeout` instead while earlier ones hang."""
         folder = self._guard.written(rule)
-        if folder.silent_for(self._clock.now()) >= io_guard.SILENT_AFTER:
+        if folder.unresponsive_for(self._clock.now()) >= io_guard.RESPONSE_TIMEOUT:
             raise OutputTimeout(rule.name)
         return await folder.write(call, *given)
 

@@ -67,7 +67,7 @@ class OutputWriter:
 
         The names of the item `heir`, whose file has become this one, are free to take.
         """
-        mime, written, free = await self._output_io.ask(rule, _finished, item, rule, draft, index, count)
+        mime, written, free = await self._output_io.run(rule, _finished, item, rule, draft, index, count)
         refused: set[str] = set()
         while True:
             relative = output_path(
@@ -83,7 +83,7 @@ class OutputWriter:
                 refused.add(relative)
                 continue
             try:
-                await self._output_io.ask(rule, self._commit, item, draft, spot)
+                await self._output_io.run(rule, self._commit, item, draft, spot)
             except files.Taken:
                 path = f"{rule.output}/{relative}"
                 await self._context.store.write(partial(forget_output, path=path, by=item.claim))
@@ -95,7 +95,7 @@ class OutputWriter:
         """Whether the name may be used; None when it belongs to somebody else."""
         path = f"{rule.output}/{relative}"
         recorded = await self._context.store.read(lambda connection: output_at(connection, path))
-        return await self._output_io.ask(rule, _judge, item, rule, relative, content, recorded, heir)
+        return await self._output_io.run(rule, _judge, item, rule, relative, content, recorded, heir)
 
     async def _reserve(
         self, item: Item, rule: Rule, relative: str, index: int, written: files.Written, heir: int | None

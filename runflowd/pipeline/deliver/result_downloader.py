@@ -127,7 +127,7 @@ class ResultDownloader:
 
         async def write() -> None:
             try:
-                await self._output_io.ask(rule, draft.write, piece)
+                await self._output_io.run(rule, draft.write, piece)
             except Exception as error:  # noqa: BLE001  raised by who waits for it
                 trouble.append(error)
             done.set()

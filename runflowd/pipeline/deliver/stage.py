@@ -69,7 +69,7 @@ class Deliver:
         self._output_io = OutputIo(context.io, context.clock)
         self._delivery = Delivery(context, self._output_io)
         self._closing = Finalizer(context, self._output_io)
-        self.conveyor: WorkerLoop[Claimed] = WorkerLoop(
+        self.worker_loop: WorkerLoop[Claimed] = WorkerLoop(
             "deliver",
             context,
             context.stage_events.deliver,
@@ -88,7 +88,7 @@ class Deliver:
         lease = Lease(context.store.owner, context.clock.wall())
         values = {"owner": lease.owner, "now": lease.now, "until": lease.until}
         paused = self._left_alone()
-        for rule in context.io.silent(Role.WRITTEN):
+        for rule in context.io.unresponsive(Role.WRITTEN):
             await context.incidents.report(_silence(OutputTimeout(rule), rule))
 
         def take(connection: Connection) -> list[Claimed]:

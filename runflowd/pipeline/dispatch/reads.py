@@ -28,8 +28,8 @@ class Reads:
         self._folder = folder
         self._seconds = seconds
 
-    async def ask(self, call: Callable[..., T], *given: object) -> T:
+    async def read(self, call: Callable[..., T], *given: object) -> T:
         """Run a blocking call to the folder. Raises `Stalled`."""
         with anyio.move_on_after(self._seconds):
-            return await self._folder.ask(call, *given)
+            return await self._folder.read(call, *given)
         raise Stalled

@@ -65,7 +65,7 @@ class Dispatch:
             context, self._preparing, self._purchasing, self._look_up, self._resending, self._refusals
         )
         self._probes: set[str] = set()
-        self.conveyor: WorkerLoop[Batch] = WorkerLoop(
+        self.worker_loop: WorkerLoop[Batch] = WorkerLoop(
             "dispatch",
             context,
             context.stage_events.dispatch,
@@ -110,7 +110,7 @@ class Dispatch:
     async def _require_space(self, snapshot: str) -> None:
         """Raise NoSpace when results could not be kept. Other trouble with the folder is delivery's to tell."""
         rule = from_text(snapshot)
-        await self._context.io.written(rule).ask(_require_space, rule.output, self._context.limits.free_space)
+        await self._context.io.written(rule).read(_require_space, rule.output, self._context.limits.free_space)
 
     async def _work(self, batch: Batch) -> None:
         items, purchases, snapshot = await self._context.store.read(lambda connection: _load(connection, batch))
@@ -160,8 +160,8 @@ class Dispatch:
         await self._context.store.write(write)
         reach("batch.put_back")
         log.info("its rule was edited", action="batch.reworded", rule=batch.rule, batch=batch.id)
-        for bell in (self._context.stage_events.intake, self._context.stage_events.track):
-            bell.notify()
+        for wake_event in (self._context.stage_events.intake, self._context.stage_events.track):
+            wake_event.notify()
 
     async def _is_settled(self, batch: Batch, intent: Purchase, items: list[Item]) -> bool:
         """Whether an intent found open needs no POST: the service has the batch, or nobody can tell.

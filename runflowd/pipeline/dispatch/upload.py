@@ -130,14 +130,14 @@ class Uploads:
     async def _from_disk(self, content: Content, folder: FolderIo) -> Asset:
         """Upload what a disk gives. While it does not answer it is waited for without a place and without a request."""
         for late in count():
-            await folder.ask(content.look)
+            await folder.read(content.look)
             with suppress(Stalled):
                 async with self._room:
                     return await self._persistently(content, Reads(folder, READ_WITHIN * 2**late))
         raise AssertionError("it goes on until the disk answers")
 
     async def _persistently(self, content: Content, reads: Reads) -> Asset:
-        async with content.opened(reads.ask) as body:
+        async with content.opened(reads.read) as body:
             for pause in _PAUSES:
                 try:
                     return await self._upload(content, body)

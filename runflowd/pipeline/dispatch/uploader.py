@@ -169,7 +169,7 @@ class Uploader:
             lambda connection: drop_from_batch(connection, batch, item, state, code, str(trouble), now)
         )
         reach("item.dropped")
-        self._context.look(item.rule, item.path)
+        self._context.hint(item.rule, item.path)
 
     async def fail(self, batch: Batch, item: Item, code: str, reason: str) -> None:
         """An item that can never be sent ends; the rest of its batch goes on."""

@@ -53,8 +53,14 @@ class Acceptor:
 
         async def read(rested: dict[str, Stat]) -> None:
             limit = self._context.limits.upload_size
-            for path, found in await rule_state.asking.ask(
-                read_all, rule_state.rule, rested, limit, rule_state.matcher.promises, known, rule_state.asking.heard
+            for path, found in await rule_state.folder_io.read(
+                read_all,
+                rule_state.rule,
+                rested,
+                limit,
+                rule_state.matcher.promises,
+                known,
+                rule_state.folder_io.note_progress,
             ):
                 match self._judged(rule_state, path, rested[path], found):
                     case Good() as whole:
@@ -70,14 +76,16 @@ class Acceptor:
         async with anyio.create_task_group() as group:
             for share in _shares(rested, READERS):
                 group.start_soon(read, share)
-        if not await rule_state.asking.ask(stands, rule_state.rule.watch, rule_state.roots):
+        if not await rule_state.folder_io.read(stands, rule_state.rule.watch, rule_state.roots):
             rule_state.lose()  # what was read may be another folder's
             return 0
         return await self._record(rule_state, good, refused)
 
     async def _at_rest(self, rule_state: RuleState, paths: list[str], refused: dict[str, Refused]) -> dict[str, Stat]:
         """Those that a fresh look confirms to rest; what never rests is added to `refused` once."""
-        seen = await rule_state.asking.ask(look_at, rule_state.rule.watch, paths, rule_state.asking.heard)
+        seen = await rule_state.folder_io.read(
+            look_at, rule_state.rule.watch, paths, rule_state.folder_io.note_progress
+        )
         now = self._context.clock.now()
         rested: dict[str, Stat] = {}
         for path, stat in seen.items():
@@ -144,7 +152,7 @@ class Acceptor:
             return [path for path, item in items.items() if item is not None and item.noted]
 
         if paths and (stale := await self._context.store.read(noted)):
-            await rule_state.asking.ask(remove_notes, rule_state.rule.output, stale)
+            await rule_state.folder_io.read(remove_notes, rule_state.rule.output, stale)
 
     def _hint(self, decisions: list[Decision], failures: bool) -> int:
         fresh = [decision for decision in decisions if not decision.touch]

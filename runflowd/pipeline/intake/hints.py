@@ -52,7 +52,7 @@ class HintDispatcher:
                         if rule_state.swept:
                             rule_state.hints_lost()
                     elif path == root or path.startswith(f"{root}/"):
-                        self._context.looks.add(ScanHint(name, path[len(root) + 1 :], deep))
+                        self._context.hints.add(ScanHint(name, path[len(root) + 1 :], deep))
 
     async def deal(self, rule_states: Mapping[str, RuleState]) -> None:
         """Give each rule the folders that it should look at."""
@@ -60,27 +60,27 @@ class HintDispatcher:
         if now >= self._facts_due:
             self._facts_due = now + FACTS
             for row in await self._context.store.read(lambda connection: connection.all("to_look_at", limit=100)):
-                self._context.looks.add(ScanHint(row["rule"], os.fsdecode(row["folder"])))
+                self._context.hints.add(ScanHint(row["rule"], os.fsdecode(row["folder"])))
         ready = [look for due, look in self._second_looks if due <= now]
         self._second_looks = [entry for entry in self._second_looks if entry[0] > now]
-        hints, lost = self._context.looks.take()
+        hints, lost = self._context.hints.take()
         for looks, again in ((ready, False), (hints, True)):
             for look in looks:
                 if (rule_state := rule_states.get(look.rule)) is not None and rule_state.opened:
-                    rule_state.looks.setdefault(look, again)
+                    rule_state.hints.setdefault(look, again)
         for name, rule_state in rule_states.items():
-            if name in lost or len(rule_state.looks) > MAX_HINTS:
+            if name in lost or len(rule_state.hints) > MAX_HINTS:
                 rule_state.hints_lost()
 
     async def follow(self, rule_state: RuleState) -> None:
         """Look where hints of one rule point, at so many folders as a turn has time for."""
-        for look, again in list(rule_state.looks.items())[:SCANS_PER_TURN]:
-            if rule_state.looks.pop(look, None) is None:
+        for look, again in list(rule_state.hints.items())[:SCANS_PER_TURN]:
+            if rule_state.hints.pop(look, None) is None:
                 return  # all of them were given up meanwhile for a sweep, as when the root is another folder now
             if rule_state.matcher.prunes(look.folder):
                 continue
             rule_state.suspects.heard(look.folder, deep=look.deep)
-            await self._looking.tree(rule_state, look.folder, deep=look.deep, since=rule_state.look_since)
+            await self._looking.tree(rule_state, look.folder, deep=look.deep, since=rule_state.hints_since)
             if look.deep and again and len(self._second_looks) < MAX_HINTS:
                 self._second_looks.append((self._context.clock.now() + SECOND_LOOK, look))
             elif look.deep and again:

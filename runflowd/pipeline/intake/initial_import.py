@@ -76,7 +76,7 @@ class InitialImport:
         answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
         if answer is None and await self._took_over(rule_state):
             answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
-        seen = await rule_state.asking.ask(judge, rule_state, answer, paused, self._context.limits.unasked)
+        seen = await rule_state.folder_io.read(judge, rule_state, answer, paused, self._context.limits.unasked)
         if seen.verdict is ImportDecision.ASK:
             if seen.reason:
                 await self._ask(name, seen.reason)
@@ -95,7 +95,7 @@ class InitialImport:
         before = await store.read(lambda connection: earlier_name(connection, rule_state.rule, self._context.rules))
         if not before:
             return False
-        while not await store.write(lambda connection: rename(connection, before, after)):  # noqa: ASYNC110  a row rings no bell
+        while not await store.write(lambda connection: rename(connection, before, after)):  # noqa: ASYNC110  a row sends no event
             await anyio.sleep(HELD)
         await self._context.incidents.over(*scopes_of(before))
         rule_state.inputs_stale = True
@@ -157,13 +157,13 @@ def _holds_more_than(rule_state: RuleState, count: int) -> bool:
 
 def _all_of(rule_state: RuleState) -> Iterator[files.Listing]:
     """The folders that a rule may take something from."""
-    scan = partial(files.scan_with_identity, heard=rule_state.asking.heard)
+    scan = partial(files.scan_with_identity, on_progress=rule_state.folder_io.note_progress)
     return files.walk(rule_state.rule.watch, enter=lambda path: not rule_state.matcher.prunes(path), scan=scan)
 
 
 def _earlier_result(rule_state: RuleState) -> str:
     """A result in the output folder that belongs to a file in the watched one; "" when there is none. Blocking."""
-    scan = partial(files.scan_with_identity, heard=rule_state.asking.heard)
+    scan = partial(files.scan_with_identity, on_progress=rule_state.folder_io.note_progress)
     for listing in islice(_all_of(rule_state), FOLDERS):
         standing = scan(rule_state.rule.output, listing.relative)[0].files
         for path in (listing.path_of(name) for name in listing.files if standing):

@@ -58,13 +58,15 @@ _NOTHING: Mapping[str, tuple[str, str]] = MappingProxyType({})
 Finding: TypeAlias = Good | Unfinished | Refused | None
 
 
-def look_at(root: str, paths: list[str], heard: Callable[[], None] = files.nobody) -> dict[str, Stat | None]:
-    """A fresh look at each file, each told to `heard`; those that cannot be looked at are left out. Blocking."""
+def look_at(
+    root: str, paths: list[str], on_progress: Callable[[], None] = files.ignore_progress
+) -> dict[str, Stat | None]:
+    """A fresh look at each file, each reported to `on_progress`; unreadable ones are left out. Blocking."""
     seen: dict[str, Stat | None] = {}
     for path in paths:
         with suppress(files.FileTrouble):
             seen[path] = files.stat(root, path)
-        heard()
+        on_progress()
     return seen
 
 
@@ -74,18 +76,19 @@ def read_all(
     limit: int,
     promises: Callable[[str], bool],
     known: Mapping[str, tuple[str, str]] = _NOTHING,
-    heard: Callable[[], None] = files.nobody,
+    on_progress: Callable[[], None] = files.ignore_progress,
 ) -> list[tuple[str, Finding]]:
-    """What each file is, each piece of it told to `heard`. `promises` says which were said to be images. Blocking.
+    """What each file is, each piece of it reported to `on_progress`. Blocking.
 
+    `promises` says which were announced as images.
     `known` are the content and type of files that were read before and are as they were then.
     """
     overrides = Overrides(rule)
     found: list[tuple[str, Finding]] = []
     for path, stat in rested.items():
         other = None if path in known or promises(path) else _other_media(rule.watch, path, stat)
-        found.append((path, other or _read(rule.watch, path, stat, limit, overrides, known.get(path), heard)))
-        heard()
+        found.append((path, other or _read(rule.watch, path, stat, limit, overrides, known.get(path), on_progress)))
+        on_progress()
     return found
 
 
@@ -116,14 +119,14 @@ def _read(
     limit: int,
     overrides: Overrides,
     known: tuple[str, str] | None,
-    heard: Callable[[], None],
+    on_progress: Callable[[], None],
 ) -> Finding:
     """What a file at rest is, told by its bytes. Blocking."""
     if stat.size > limit:
         reason = f"the file has {stat.size:,} bytes; the service takes at most {limit:,}"
         return Refused(stat, ItemState.FAILED, "TOO_LARGE", reason)
     try:
-        return _read_whole(root, path, stat, overrides, known, heard)
+        return _read_whole(root, path, stat, overrides, known, on_progress)
     except ConfigError as mistake:
         return Refused(stat, ItemState.WAITING, BAD_OVERRIDE, str(mistake))
     except (files.Changed, files.Missing):
@@ -140,7 +143,7 @@ def _read_whole(
     stat: Stat,
     overrides: Overrides,
     known: tuple[str, str] | None,
-    heard: Callable[[], None],
+    on_progress: Callable[[], None],
 ) -> Finding:
     if known:
         return Good(stat, *known, _overridden(path, overrides))
@@ -151,7 +154,7 @@ def _read_whole(
     if isinstance(found, NotAnImage):
         return Refused(stat, ItemState.FAILED, "NOT_AN_IMAGE", found.reason)
     settings = _overridden(path, overrides)
-    return Good(stat, files.hash_file(root, path, stat, heard=heard), found.type.mime, settings)
+    return Good(stat, files.hash_file(root, path, stat, on_progress=on_progress), found.type.mime, settings)
 
 
 def _overridden(path: str, overrides: Overrides) -> dict[str, Json]:

@@ -74,7 +74,7 @@ async def _drop_rows(
             connection.run("delete_unbought", id=left[path])
 
     if paths := await context.store.read(unsent):
-        await rule_state.asking.ask(remove_notes, rule_state.rule.output, paths)
+        await rule_state.folder_io.read(remove_notes, rule_state.rule.output, paths)
         await context.store.write(partial(drop, paths=paths))
 
 

@@ -33,22 +33,22 @@ class OutputPlaces:
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, int]] = {}
-        self._asking = False
+        self._refreshing = False
 
-    async def look(self, folder: FolderIo, folders: frozenset[str], *, anew: bool = False) -> None:
-        """Ask for those that were not there so far, or `anew` for all, unless the last question is still open."""
-        if self._asking or not (anew or folders - self._seen.keys()):
+    async def update(self, folder: FolderIo, folders: frozenset[str], *, anew: bool = False) -> None:
+        """Look up those that were not there so far, or `anew` all, unless the last look-up has not ended yet."""
+        if self._refreshing or not (anew or folders - self._seen.keys()):
             return
         with anyio.move_on_after(WAIT):
-            await folder.ask(self.ask, folders)
+            await folder.read(self.refresh, folders)
 
-    def ask(self, folders: frozenset[str]) -> None:
-        """Ask anew. Blocking; not for two threads at once."""
-        self._asking = True
+    def refresh(self, folders: frozenset[str]) -> None:
+        """Look all of them up. Blocking; not for two threads at once."""
+        self._refreshing = True
         try:
             found = {folder: files.root_identity(folder) for folder in folders}
         finally:
-            self._asking = False
+            self._refreshing = False
         self._seen = {folder: place for folder, place in found.items() if place is not None}
 
     def __contains__(self, place: object) -> bool:

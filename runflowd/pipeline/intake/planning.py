@@ -91,10 +91,10 @@ class Planning:
         rule = rule_state.rule
         try:
             for folder in (rule.watch, rule.output):
-                within(deadline.ANSWER_WITHIN, folder, os.path.lexists, folder)
+                within(deadline.ANSWER_TIMEOUT, folder, os.path.lexists, folder)
             rule_state.roots = self._roots(rule_state)
             with suppress(NoAnswer):  # somebody else's output; nothing of it is met here then
-                within(deadline.ANSWER_WITHIN, rule.output, rule_state.outputs.ask, outputs_of(rule, self._rules))
+                within(deadline.ANSWER_TIMEOUT, rule.output, rule_state.outputs.refresh, outputs_of(rule, self._rules))
         except files.FileTrouble:
             if makers(self._rules, rule) and not roots_of(self._connection, rule.name).folders:
                 return  # it is made for the first result of another rule
@@ -108,7 +108,7 @@ class Planning:
                 return
         try:
             for name, path in rule.files.items():
-                rule_state.references |= within(deadline.ANSWER_WITHIN, path, read_references, {name: path}, {})
+                rule_state.references |= within(deadline.ANSWER_TIMEOUT, path, read_references, {name: path}, {})
         except files.FileTrouble as trouble:
             yield Planned("/", Fate.WAIT, 0, "REFERENCE_UNUSABLE", f"a file named under `files` is missing: {trouble}")
             return
@@ -161,7 +161,7 @@ class Planning:
         while (deadline := rule_state.settling.next_deadline()) is not None:
             self._rest(max(0.0, deadline - self._now()))
             paths = rule_state.settling.due(self._now(), PAGE)
-            seen = _ask(rule_state, look_at, rule_state.rule.watch, paths, rule_state.asking.heard)
+            seen = _ask(rule_state, look_at, rule_state.rule.watch, paths, rule_state.folder_io.note_progress)
             rested: dict[str, Stat] = {}
             for path in paths:
                 if path not in seen:
@@ -179,7 +179,7 @@ class Planning:
                 rule_state.settling.forget(path)
             limit, promises = self._limits.upload_size, rule_state.matcher.promises
             for path, finding in _ask(
-                rule_state, read_all, rule_state.rule, rested, limit, promises, {}, rule_state.asking.heard
+                rule_state, read_all, rule_state.rule, rested, limit, promises, {}, rule_state.folder_io.note_progress
             ):
                 yield self._found(rule_state, path, rested[path], finding)
 
@@ -245,7 +245,9 @@ class Planning:
 
 def _ask(rule_state: RuleState, call: Callable[..., T], *given: object) -> T:
     """What a blocking call to the watched folder of a rule answers. Raises `NoAnswer` once it gives no sign of life."""
-    return within(deadline.ANSWER_WITHIN, rule_state.rule.watch, call, *given, signs=lambda: rule_state.asking.signs)
+    return within(
+        deadline.ANSWER_TIMEOUT, rule_state.rule.watch, call, *given, progress=lambda: rule_state.folder_io.progress
+    )
 
 
 def _listings(rule_state: RuleState) -> Iterator[Listing]:

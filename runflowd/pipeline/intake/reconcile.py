@@ -66,7 +66,7 @@ class FolderScanner:
         seen: set[str] = set()
         if rule_state.roots is None or rule_state.roots.is_strange(start):
             return seen
-        await rule_state.outputs.look(
+        await rule_state.outputs.update(
             self._context.io.written(rule_state.rule), outputs_of(rule_state.rule, self._context.rules.values())
         )
         scan = None if rule_state.scans is None else rule_state.scans.since(since)
@@ -79,7 +79,7 @@ class FolderScanner:
 
     async def _next_page(self, rule_state: RuleState, walking: Iterator[Listing]) -> list[Listing]:
         """The next folders, read while the root was the one that was recognised; none when it is another."""
-        page = await rule_state.asking.ask(_read_page, rule_state.rule.watch, rule_state.roots, walking)
+        page = await rule_state.folder_io.read(_read_page, rule_state.rule.watch, rule_state.roots, walking)
         if page is None:
             rule_state.lose()
         return page or []
@@ -131,13 +131,13 @@ class FolderScanner:
     async def vanished(self, rule_state: RuleState, seen: set[str]) -> None:
         """After a whole sweep: note files whose folder is gone. An empty root proves nothing."""
         rule, after = rule_state.rule.name, b""
-        if len(seen) <= 1 and await rule_state.asking.ask(_is_empty, rule_state.rule.watch):
+        if len(seen) <= 1 and await rule_state.folder_io.read(_is_empty, rule_state.rule.watch):
             return
         while rule_state.roots is not None:
             rows = await self._context.store.read(partial(_folders_below, rule=rule, after=after))
             folders = [row["folder"].decode("utf-8", "surrogateescape") for row in rows]
             unseen = [each for each in folders if each not in seen and not rule_state.roots.is_strange(each)]
-            missing = await rule_state.asking.ask(_missing_among, rule_state.rule.watch, rule_state.roots, unseen)
+            missing = await rule_state.folder_io.read(_missing_among, rule_state.rule.watch, rule_state.roots, unseen)
             if missing is None:
                 rule_state.lose()
                 return
@@ -200,7 +200,7 @@ def folders_of(
     rule_state: RuleState, start: str = "", *, deep: bool = True, scan: Scan | None = None
 ) -> Iterator[Listing]:
     """The folders of a rule, read one by one: none where the rule takes nothing, no disk that is another one."""
-    scan = scan or partial(files.scan_with_identity, heard=rule_state.asking.heard)
+    scan = scan or partial(files.scan_with_identity, on_progress=rule_state.folder_io.note_progress)
 
     def enters(path: str) -> bool:
         strange = rule_state.roots is None or path in rule_state.roots.strange

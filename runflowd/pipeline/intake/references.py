@@ -27,7 +27,7 @@ async def follow_references(context: Context, rule_state: RuleState) -> bool:
     """
     rule = rule_state.rule
     try:
-        found = await rule_state.asking.ask(read_references, rule.files, rule_state.references)
+        found = await rule_state.folder_io.read(read_references, rule.files, rule_state.references)
     except files.FileTrouble as trouble:
         message = f"rule {rule.name}: a file named under `files` cannot be used: {trouble}"
         remedy = "Put the file there or correct the rule; what was dropped waits"

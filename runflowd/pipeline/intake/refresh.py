@@ -34,7 +34,7 @@ async def refresh_ready(context: Context, rule_state: RuleState) -> None:
     """
     while items := await context.store.read(lambda connection: _page(connection, rule_state)):
         folders = {_folder(item) for item in items if rule_state.matcher.matches(item.path)}
-        found = await rule_state.asking.ask(_overrides, rule_state.rule, folders)
+        found = await rule_state.folder_io.read(_overrides, rule_state.rule, folders)
         await context.store.write(partial(_reword_all, rule_state=rule_state, found=found, now=context.clock.wall()))
     await _retry_refused(context, rule_state)
 
@@ -44,7 +44,7 @@ async def _retry_refused(context: Context, rule_state: RuleState) -> None:
     after = 0
     while rows := await context.store.read(partial(_refused, rule_state=rule_state, after=after)):
         folders = {_folder(item) for item, _ in rows if rule_state.matcher.matches(item.path)}
-        found = await rule_state.asking.ask(_overrides, rule_state.rule, folders)
+        found = await rule_state.folder_io.read(_overrides, rule_state.rule, folders)
         now = context.clock.wall()
         await context.store.write(partial(_retry_all, rule_state=rule_state, after=after, found=found, now=now))
         after = rows[-1][0].id

@@ -39,7 +39,7 @@ class Rescan:
         started = self._context.clock.now()
         rule_state.overflowed = False
         outputs = outputs_of(rule_state.rule, self._context.rules.values())
-        await rule_state.outputs.look(self._context.io.written(rule_state.rule), outputs, anew=True)
+        await rule_state.outputs.update(self._context.io.written(rule_state.rule), outputs, anew=True)
         try:
             if await self._recognised(rule_state):
                 await self._look(rule_state)
@@ -105,7 +105,7 @@ class Rescan:
         if (await self._context.store.read(lambda connection: roots_of(connection, rule.name))).folders:
             return False
         try:
-            await rule_state.asking.ask(files.ensure_root, rule.watch)
+            await rule_state.folder_io.read(files.ensure_root, rule.watch)
         except files.FileTrouble:
             return False  # the incident of the missing folder says so
         return True
@@ -152,11 +152,11 @@ class Rescan:
 async def tell_silence(context: Context, rule_state: RuleState) -> None:
     """A folder that does not answer is an incident of its rule; the other rules go on."""
     rule, scope = rule_state.rule, watch_scope(rule_state.rule.name)
-    silent = rule_state.asking.silent_for(context.clock.now()) >= io_guard.SILENT_AFTER
+    silent = rule_state.folder_io.unresponsive_for(context.clock.now()) >= io_guard.RESPONSE_TIMEOUT
     if silent:
         sentence = f"rule {rule.name}: the watched folder {rule.watch} does not answer"
         remedy = "Mend the server or the network behind it; the rule goes on by itself then, the others do meanwhile"
         await context.incidents.report(IncidentReport(scope, "WATCH_SILENT", sentence, remedy))
-    elif rule_state.asking.told:
+    elif rule_state.folder_io.timeout_reported:
         await context.incidents.over(scope)
-    rule_state.asking.told = silent
+    rule_state.folder_io.timeout_reported = silent

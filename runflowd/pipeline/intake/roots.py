@@ -46,12 +46,12 @@ async def recognise(context: Context, rule_state: RuleState) -> Roots:
     known, others = await context.store.read(
         lambda connection: (roots_of(connection, rule.name), roots_of_others(connection, rule.name))
     )
-    found = await rule_state.asking.ask(survey, rule_state, known)
+    found = await rule_state.folder_io.read(survey, rule_state, known)
     doubts = doubtful(known, found)
     samples = await context.store.read(partial(samples_of, rule=rule.name, folders=doubts)) if doubts else {}
-    roots = await rule_state.asking.ask(judged, rule, known, found, samples)
+    roots = await rule_state.folder_io.read(judged, rule, known, found, samples)
     if "" not in roots.strange:
-        roots = await rule_state.asking.ask(_marked, rule, known, roots, others)
+        roots = await rule_state.folder_io.read(_marked, rule, known, roots, others)
     if roots != known:
         await context.store.write(partial(save_roots, rule=rule.name, roots=roots))
         _tell_unmarked(rule, known, roots)

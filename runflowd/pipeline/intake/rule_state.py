@@ -42,14 +42,14 @@ class RuleState:
     with the first of them. `events_lost` says that events are known to have been lost since then, `again` that the
     next sweep must make up for it soon, `expects_events` that they should have told
     of all that the present sweep finds.
-    `looks` are the folders that hints point at, and whether each deserves a second look. It is `processing` while
+    `hints` are the folders that hints point at, and whether each deserves a second look. It is `processing` while
     those are followed and what rests is taken, `late` when the others go on without it, and `more` says that
     there was more to do than fits into a turn. `scans` are shared with the other rules over the same folder, if there
-    are any; listings begun after `sweep_since` and `look_since` are new enough for the present sweep and looks.
+    are any; listings begun after `sweep_since` and `hints_since` are new enough for the present sweep and looks.
     """
 
     rule: Rule
-    asking: FolderIo
+    folder_io: FolderIo
     matcher: Matcher
     settling: StabilityTracker
     suspects: MissedEventDetector
@@ -72,34 +72,34 @@ class RuleState:
     events_lost: bool = False
     again: bool = False
     expects_events: bool = False
-    looks: dict[ScanHint, bool] = field(default_factory=dict)
+    hints: dict[ScanHint, bool] = field(default_factory=dict)
     processing: bool = False
     late: bool = False
     more: bool = False
     scans: SharedScans | None = None
     sweep_since: int = 0
-    look_since: int = 0
+    hints_since: int = 0
 
     @classmethod
-    def of(cls, rule: Rule, asking: FolderIo) -> Self:
-        """The shelf of a rule that was just loaded; `asking` is how its folder is spoken to."""
-        return cls(rule, asking, Matcher(rule), _settling(rule), MissedEventDetector(rule.settle))
+    def of(cls, rule: Rule, folder_io: FolderIo) -> Self:
+        """The shelf of a rule that was just loaded; `folder_io` is how its folder is spoken to."""
+        return cls(rule, folder_io, Matcher(rule), _settling(rule), MissedEventDetector(rule.settle))
 
     def lose(self) -> None:
         """The folder is not the one that it was: what was seen in it is forgotten, and a sweep asks who it is."""
         self.roots, self.sweep_due = None, 0.0
         self.settling = _settling(self.rule)
-        self.looks.clear()
+        self.hints.clear()
 
     @property
     def idle(self) -> bool:
         """Whether all of it was swept and nothing of it waits for rest or a look."""
-        busy = self.sweeping or self.again or self.processing or self.overflowed or self.looks or len(self.settling)
+        busy = self.sweeping or self.again or self.processing or self.overflowed or self.hints or len(self.settling)
         return self.swept and not busy
 
     def hints_lost(self) -> None:
         """Too many hints came to be kept: only a sweep finds what they pointed at, and no event was missed."""
-        self.looks.clear()
+        self.hints.clear()
         self.suspects.excuse()
         self.sweep_due, self.events_lost, self.again = 0.0, True, True
 

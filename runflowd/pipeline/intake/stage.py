@@ -79,8 +79,10 @@ class Intake:
         """Whether every folder that answers was swept and no file is waiting for rest; for `sync`."""
         return (
             self._rules is self._context.rules
-            and not self._context.looks
-            and all(rule_state.idle or rule_state.asking.told for rule_state in self._rule_states.values())
+            and not self._context.hints
+            and all(
+                rule_state.idle or rule_state.folder_io.timeout_reported for rule_state in self._rule_states.values()
+            )
         )
 
     @property
@@ -128,18 +130,18 @@ class Intake:
         more = await self._attend_all(group)
         self._tell_missed(now, group)
         await self._sealing.turn(list(self._rule_states.values()))
-        return 0.0 if more else self._nap()
+        return 0.0 if more else self._idle_timeout()
 
     async def _attend_all(self, group: TaskGroup) -> bool:
         """Let every rule take what rests, beside each other; say whether there is more to do at once.
 
-        A rule whose folder is slow or silent is not waited for. It rings when it is done.
+        A rule whose folder is slow or silent is not waited for. It notifies the wake event when it is done.
         """
         begun = [rule_state for rule_state in self._rule_states.values() if not rule_state.processing]
         together: dict[str, list[RuleState]] = {}
         for rule_state in begun:
             rule_state.processing = True
-            rule_state.look_since = rule_state.scans.begun if rule_state.scans else 0
+            rule_state.hints_since = rule_state.scans.begun if rule_state.scans else 0
             together.setdefault(rule_state.rule.watch, []).append(rule_state)
         for rule_states in together.values():
             group.start_soon(self._attend_together, rule_states)
@@ -161,7 +163,7 @@ class Intake:
         try:
             await self._hints.follow(rule_state)
             ready = await self._accept(rule_state)
-            rule_state.more = bool(ready or rule_state.looks)
+            rule_state.more = bool(ready or rule_state.hints)
         except StoreError as trouble:
             self._context.log_throttle.error(str(trouble), action="store.failed", stage="intake")
             await anyio.sleep(STORE_PAUSE)
@@ -184,10 +186,10 @@ class Intake:
 
     def _tell_missed(self, now: float, group: TaskGroup) -> None:
         """Count the files that no event told of, and start the watcher anew: it may be deaf without knowing."""
-        if self._context.looks:
+        if self._context.hints:
             return  # what is still to be looked at may be what an event told of
         for rule_state in self._rule_states.values():
-            if rule_state.looks or not (count := rule_state.suspects.judge(now)):
+            if rule_state.hints or not (count := rule_state.suspects.judge(now)):
                 continue
             self.missed += count
             log.warning(
@@ -200,8 +202,8 @@ class Intake:
                 self._rebuild_due = now + REBUILD_PAUSE
                 group.start_soon(self.watcher.rebuild)
 
-    def _nap(self) -> float:
-        """Seconds until something is due by itself. Whoever is late rings when done."""
+    def _idle_timeout(self) -> float:
+        """Seconds until something is due by itself. A rule that is overdue notifies when it is done."""
         deadlines = [rule_state.sweep_due for rule_state in self._rule_states.values() if not rule_state.sweeping]
         for rule_state in self._rule_states.values():
             rested = None if rule_state.late else rule_state.settling.next_deadline()
@@ -251,7 +253,7 @@ class Intake:
 
     async def _place(self, rule_state: RuleState) -> None:
         """Find out whether events tell of changes in a rule's folder; until it answers, it is swept."""
-        rule_state.by_events = await rule_state.asking.ask(follows_events, rule_state.rule)
+        rule_state.by_events = await rule_state.folder_io.read(follows_events, rule_state.rule)
         rule_state.placed = True
         self._placed.notify()
         self._armed.notify()

@@ -58,7 +58,7 @@ class Track:
         self._context = context
         self._patience = PollSchedule(context)
         self._overdue = Overdues(context)
-        self.conveyor: WorkerLoop[Batch] = WorkerLoop(
+        self.worker_loop: WorkerLoop[Batch] = WorkerLoop(
             "track",
             context,
             context.stage_events.track,
