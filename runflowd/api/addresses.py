@@ -6,7 +6,7 @@ URL from an answer has to be https and public, with two exceptions that the oper
 by naming the service: the service's own host, and, for a service on loopback, loopback.
 
 A name may resolve to anything at any time, so the decision that counts is `admits`, asked about the
-address actually connected to, before a single byte is sent.
+address actually connected to, before a single byte is sent; through a proxy, about those that the name has here.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _LONGEST_URL = 16_384
 _IPAddress: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+"""A last part of a host by which all of it is an address, in one of the old spellings (inet_aton(3))."""
+
+_HOUSES = frozenset({"internal", "local"})
+"""Endings of names that no public resolver answers for (RFC 6762, and what ICANN set aside for private use)."""
+
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -55,8 +61,11 @@ class AddressPolicy:
         address = _address(target.host)
         if address is not None and not self.admits(target.host, target.host):
             raise Refused(f"{target.host} is not a public address")
-        if address is None and is_loopback_name(target.host) and not self._at_home(target.host):
-            raise Refused(f"{target.host} is this machine")
+        if address is None and not self._at_home(target.host):
+            if is_loopback_name(target.host):
+                raise Refused(f"{target.host} is this machine")
+            if _is_name_of_a_house(target.host):
+                raise Refused(f"{target.host} is a name inside of a network")
         return target
 
     def admits(self, host: str, peer: str) -> bool:
@@ -68,25 +77,18 @@ class AddressPolicy:
             return False
         return _is_public(address) or (self._loopback and address.is_loopback)
 
-    def guard(self, target: httpx.URL) -> Callable[[str, dict[str, Json]], Awaitable[None]]:
-        """Return a trace hook for httpx that closes a connection which reached a forbidden peer.
-
-        Through a proxy the peer is the proxy, which the operator chose; the check is then the proxy's.
-        """
-        host = target.raw_host.decode("ascii")
-        direct = True
+    def guard(self, host: str) -> Callable[[str, dict[str, Json]], Awaitable[None]]:
+        """Return a trace hook for httpx that closes a direct connection for `host` which reached a forbidden peer."""
 
         async def hook(event: str, info: dict[str, Json]) -> None:
-            nonlocal direct
-            if event == "connection.connect_tcp.started":
-                direct = info["host"] == host
-            elif event == "connection.connect_tcp.complete" and direct:
-                stream = info["return_value"]
-                peer = stream.get_extra_info("server_addr")
-                reached = str(peer[0]) if isinstance(peer, tuple) else ""
-                if not self.admits(target.host, reached):
-                    await stream.aclose()
-                    raise Refused(f"{target.host} leads to {reached or 'nowhere known'}, which is not public")
+            if event != "connection.connect_tcp.complete":
+                return
+            stream = info["return_value"]
+            peer = stream.get_extra_info("server_addr")
+            reached = str(peer[0]) if isinstance(peer, tuple) else ""
+            if not self.admits(host, reached):
+                await stream.aclose()
+                raise Refused(f"{host} leads to {reached or 'nowhere known'}, which is not public")
 
         return hook
 
@@ -106,7 +108,13 @@ def _parsed(url: str) -> httpx.URL:
 def _is_plausible_host(host: str) -> bool:
     # Longer labels make the resolver raise UnicodeError instead of failing like any other name.
     shaped = _NAME.fullmatch(host) and len(host) <= 253 and all(len(part) <= 63 for part in host.split("."))
-    return bool(shaped) or _address(host) is not None
+    return _address(host) is not None or (bool(shaped) and not _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]))
+
+
+def _is_name_of_a_house(host: str) -> bool:
+    """Whether a name means something else in each network, such as `metadata.google.internal`."""
+    labels = host.rstrip(".").lower().split(".")
+    return len(labels) == 1 or labels[-1] in _HOUSES or labels[-2:] == ["home", "arpa"]
 
 
 def is_loopback_name(host: str) -> bool:
@@ -118,7 +126,7 @@ def is_loopback_name(host: str) -> bool:
 
 def _address(text: str) -> _IPAddress | None:
     try:
-        address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+        address = ipaddress.ip_address(text.strip("[]").partition("%")[0].rstrip("."))
     except ValueError:
         return None
     return _embedded(address) or address

@@ -40,6 +40,10 @@ class Connections:
         """Return the transport for uploads to and downloads from `url`."""
         return self._given or self._pool("storage", url, self._limits.transfers)
 
+    def proxied(self, url: httpx.URL) -> bool:
+        """Whether a proxy connects to `url` in our place."""
+        return bool(self._proxy(url))
+
     async def aclose(self) -> None:
         """Close every connection; the transport that was given belongs to whoever gave it."""
         made, self._made = self._made, {}

@@ -23,6 +23,7 @@ from runflowd.api.redaction import redact
 from runflowd.api.refusals import storage_refusal
 from runflowd.api.scalars import count
 from runflowd.api.session import USER_AGENT, request_id
+from runflowd.api.storage_transport import StorageTransport
 from runflowd.api.transport import FOREIGN, Request, TooLarge, Transport
 from runflowd.api.upload_body import UploadBody
 
@@ -64,7 +65,7 @@ class Transfers:
     ) -> None:
         self._wire = wire
         self._limits = limits
-        self._routes = routes
+        self._storage = StorageTransport(routes, borders)
         self._borders = borders
         self._gates = gates
 
@@ -92,12 +93,12 @@ class Transfers:
             ("Content-Type", mime_type),
             ("Content-Length", str(size)),
         ]
-        request = httpx.Request("PUT", target, headers=headers, stream=body, extensions=self._extensions(target))
+        request = httpx.Request("PUT", target, headers=headers, stream=body, extensions=self._wire.extensions())
         async with self._wire.exchange(
             place, "PUT upload", seconds=self._patience(size), scope=Scope.SERVICE
         ) as running:
             try:
-                answer = await self._wire.answer(running, self._routes.storage(target), request, _ERROR_BODY)
+                answer = await self._wire.answer(running, self._storage, request, _ERROR_BODY)
             except Exception:
                 if body.trouble is not None:
                     return body.trouble
@@ -135,7 +136,7 @@ class Transfers:
     async def _exchange(self, target: httpx.URL, limit: int) -> AsyncGenerator[Download]:
         place = Place("download the result", target.host)
         headers = [("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
-        request = httpx.Request("GET", target, headers=headers, extensions=self._extensions(target))
+        request = httpx.Request("GET", target, headers=headers, extensions=self._wire.extensions())
         async with self._wire.exchange(
             place, "GET download", seconds=self._limits.transfer, scope=Scope.ITEM
         ) as running:
@@ -150,7 +151,7 @@ class Transfers:
 
     async def _open(self, running: Request, request: httpx.Request) -> httpx.Response:
         try:
-            response = await self._routes.storage(request.url).handle_async_request(request)
+            response = await self._storage.handle_async_request(request)
         except Refused as reason:
             raise running.refused(reason) from None
         except FOREIGN as error:
@@ -199,9 +200,6 @@ class Transfers:
         except Refused as reason:
             place = Place(action, "the address the service named")
             raise Unsafe(place, code="ADDRESS", message=f"refused: {reason}", scope=scope) from None
-
-    def _extensions(self, target: httpx.URL) -> dict[str, object]:
-        return self._wire.extensions() | {"trace": self._borders.guard(target)}
 
     def _patience(self, size: int) -> float:
         return self._limits.transfer + size / self._limits.least_rate
