@@ -18,7 +18,7 @@ import httpx
 
 MODEL = "runflow/pass-through"
 BATCH = 100
-UPLOADS, DOWNLOADS, SUBMITTING, POLLING = 8, 8, 4, 8
+UPLOADS, DOWNLOADS, SUBMITTING = 8, 8, 4
 """The daemon's own limits."""
 
 POLL = 0.25

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from runflowd.app.sync_run import Progress as Snapshot
     from runflowd.observability.incidents import IncidentReport
 
-Counts = dict[ItemState, int]
-
 LINE_PAUSE = 1.0
 """Seconds between two lines at least."""
 

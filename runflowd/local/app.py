@@ -111,11 +111,6 @@ def _make_stage(service: Service) -> None:
         service.storage.set_meta("stage_asset", made)
 
 
-def create_app(settings: LocalSettings, *, clock: Callable[[], float] = time.time) -> Starlette:
-    """The app alone; a server that runs ASGI lifespans starts the background tasks with it."""
-    return LocalService(settings, clock=clock).app
-
-
 def _build(service: Service, owner: LocalService) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

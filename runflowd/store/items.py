@@ -61,7 +61,6 @@ class Item:
     attempts: int
     resent: int
     due_at: float
-    ready_at: float | None
     ended_at: float | None
     owner: str | None
     generation: int
@@ -117,7 +116,6 @@ def item_from(row: Row) -> Item:
         attempts=row["attempts"],
         resent=row["resent"],
         due_at=row["due_at"],
-        ready_at=row["ready_at"],
         ended_at=row["ended_at"],
         owner=row["owner"],
         generation=row["generation"],

@@ -1,6 +1,6 @@
 """The two containers that are trees of pointers: TIFF directories, and the boxes of HEIC and AVIF.
 
-Same contract as `imagewalk`: `*_size` and `*_end`, bounded, raising `CutShortError` or `DamagedError`.
+As in `image_walk`: bounded, raising `CutShortError` or `DamagedError`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from runflowd.core.media.image_bytes import CutShortError, DamagedError, Size, Source, refuse_zero_tail, take
+from runflowd.core.media.image_bytes import CutShortError, DamagedError, Source, refuse_zero_tail, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,17 +54,12 @@ class _Field:
         return _TYPE_BYTES.get(self.type, 1)
 
 
-def tiff_size(source: Source) -> Size:
-    tiff = _open_tiff(source)
-    fields = next(_directories(tiff))
-    if _DNG_VERSION in fields or source.read(8, 2) == b"CR":
-        raise DamagedError("this is a camera raw file")
-    return _first(tiff, fields, _WIDTH), _first(tiff, fields, _HEIGHT)
-
-
 def tiff_end(source: Source) -> None:
-    tiff_size(source)
     tiff = _open_tiff(source)
+    first = next(_directories(tiff))
+    if _DNG_VERSION in first or source.read(8, 2) == b"CR":
+        raise DamagedError("this is a camera raw file")
+    _refuse_unknown_size(tiff, first)
     for fields in _directories(tiff):
         for field in fields.values():
             if field.offset + field.width * field.count > source.size:
@@ -117,11 +112,11 @@ def _field(tiff: _Tiff, entry: bytes, offset: int) -> _Field:
     return _Field(kind, count, int.from_bytes(entry[inline:], tiff.order))
 
 
-def _first(tiff: _Tiff, fields: dict[int, _Field], tag: int) -> int:
-    field = fields.get(tag)
-    if field is None or not field.count:
-        raise DamagedError("the TIFF does not say how large its image is")
-    return tiff.number(field.offset, field.width)
+def _refuse_unknown_size(tiff: _Tiff, fields: dict[int, _Field]) -> None:
+    for tag in (_WIDTH, _HEIGHT):
+        if tag not in fields or not fields[tag].count:
+            raise DamagedError("the TIFF does not say how large its image is")
+        take(tiff.source, fields[tag].offset, fields[tag].width)
 
 
 def _refuse_missing_data(tiff: _Tiff, fields: dict[int, _Field], starts: int, lengths: int) -> None:
@@ -143,18 +138,7 @@ def _beyond(label: str, source: Source) -> CutShortError:
     return CutShortError(f"the {label} refers to data behind the file's {source.size} bytes")
 
 
-# HEIC and AVIF: ISO/IEC 14496-12 section 4.2 (boxes), 23008-12 section 6.5.3 (ispe).
-
-
-def box_size(source: Source) -> Size:
-    """The largest `ispe` in meta/iprp/ipco: tiles and thumbnails have smaller ones."""
-    sizes = [
-        (int.from_bytes(payload[4:8], "big"), int.from_bytes(payload[8:12], "big"))
-        for payload in (take(source, start, 12) for start, _ in _inside(source, b"meta", b"iprp", b"ipco", b"ispe"))
-    ]
-    if not sizes:
-        raise DamagedError("the file does not say how large its image is")
-    return max(sizes, key=lambda size: size[0] * size[1])
+# HEIC and AVIF: ISO/IEC 14496-12 section 4.2 (boxes).
 
 
 def box_end(source: Source) -> None:
@@ -162,20 +146,6 @@ def box_end(source: Source) -> None:
     if not kinds & {b"meta", b"moov"}:
         raise CutShortError("the part that describes the image is missing")
     refuse_zero_tail(source, "image")
-
-
-def _inside(source: Source, *path: bytes) -> Iterator[tuple[int, int]]:
-    """Start and end of the payload of every box at `path`."""
-    ranges = [(0, source.size)]
-    for wanted in path:
-        ranges = [
-            # `meta` is a full box: four bytes of version and flags come before its children.
-            (start + 4 if kind == b"meta" else start, end)
-            for outer_start, outer_end in ranges
-            for kind, start, end in _boxes(source, outer_start, outer_end)
-            if kind == wanted
-        ]
-    yield from ranges
 
 
 def _boxes(source: Source, offset: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
-
-Size: TypeAlias = tuple[int, int]
-"""Width and height in pixels."""
+from typing import Protocol
 
 PIECE = 256 * 1024
 """Bytes read in one go."""

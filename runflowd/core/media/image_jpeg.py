@@ -1,4 +1,4 @@
-"""JPEG from header to end marker (ITU-T T.81 annex B); as `imagewalk` has it: `jpeg_size` and `jpeg_end`."""
+"""JPEG from header to end marker (ITU-T T.81 annex B); raising as the walkers of `image_walk` do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from runflowd.core.media.image_bytes import (
     PIECE,
     CutShortError,
     DamagedError,
-    Size,
     Source,
     take,
     unwritten_or_damaged,
@@ -24,15 +23,6 @@ _ZEROS_MEAN_UNWRITTEN = 64 * 1024
 """Cameras pad a finished JPEG to a block; more zeros than this is space reserved, not yet written."""
 
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-
-
-def jpeg_size(source: Source) -> Size:
-    for marker, offset, length in _jpeg_segments(source):
-        if marker in _FRAMES and length >= 7:
-            frame = take(source, offset, 5)
-            return int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")
-    raise DamagedError("the JPEG has no frame header")
 
 
 def jpeg_end(source: Source) -> None:

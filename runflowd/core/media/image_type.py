@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd.core.media import image_boxes, image_jpeg, image_walk
-from runflowd.core.media.image_bytes import CutShortError, DamagedError, Size
+from runflowd.core.media.image_bytes import CutShortError, DamagedError
 from runflowd.core.media.image_bytes import Source as Source  # noqa: PLC0414  part of this module's interface
 
 if TYPE_CHECKING:
@@ -71,20 +71,12 @@ def check(source: Source) -> Check:
     if kind is None:
         return _no_image(head)
     try:
-        _WALKERS[kind][1](source)
+        _WALKERS[kind](source)
     except CutShortError as error:
         return Partial(str(error))
     except DamagedError as error:
         return NotAnImage(str(error))
     return Whole(kind)
-
-
-def dimensions(source: Source, kind: ImageType) -> Size | None:
-    """Width and height in pixels as the header states them; None if it does not."""
-    try:
-        return _WALKERS[kind][0](source)
-    except (CutShortError, DamagedError):
-        return None
 
 
 def _no_image(head: bytes) -> Check:
@@ -173,15 +165,15 @@ _MAGIC = (
 
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 
-_WALKERS: dict[ImageType, tuple[Callable[[Source], Size], Callable[[Source], None]]] = {
-    ImageType.JPEG: (image_jpeg.jpeg_size, image_jpeg.jpeg_end),
-    ImageType.PNG: (image_walk.png_size, image_walk.png_end),
-    ImageType.WEBP: (image_walk.webp_size, image_walk.webp_end),
-    ImageType.GIF: (image_walk.gif_size, image_walk.gif_end),
-    ImageType.TIFF: (image_boxes.tiff_size, image_boxes.tiff_end),
-    ImageType.BMP: (image_walk.bmp_size, image_walk.bmp_end),
-    ImageType.HEIC: (image_boxes.box_size, image_boxes.box_end),
-    ImageType.AVIF: (image_boxes.box_size, image_boxes.box_end),
+_WALKERS: dict[ImageType, Callable[[Source], None]] = {
+    ImageType.JPEG: image_jpeg.jpeg_end,
+    ImageType.PNG: image_walk.png_end,
+    ImageType.WEBP: image_walk.webp_end,
+    ImageType.GIF: image_walk.gif_end,
+    ImageType.TIFF: image_boxes.tiff_end,
+    ImageType.BMP: image_walk.bmp_end,
+    ImageType.HEIC: image_boxes.box_end,
+    ImageType.AVIF: image_boxes.box_end,
 }
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"})

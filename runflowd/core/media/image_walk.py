@@ -1,8 +1,8 @@
 """From header to end marker of an image container, one walker for each: PNG, WebP, GIF, BMP.
 
-For each format a `*_size` function reads width and height from the header and a `*_end` function
-returns if the last byte the container needs is there. Both raise `CutShortError` or `DamagedError`
-with a clause for people. Loops only move forward and are bounded, whatever the bytes say.
+For each format a function returns if the last byte the container needs is there. Otherwise it raises
+`CutShortError` or `DamagedError` with a clause for people. Loops only move forward and are bounded,
+whatever the bytes say.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from runflowd.core.media.image_bytes import (
     PIECE,
     CutShortError,
     DamagedError,
-    Size,
     Source,
     refuse_zero_tail,
     take,
@@ -22,15 +21,9 @@ from runflowd.core.media.image_bytes import (
 # PNG: W3C Portable Network Graphics, section 5.
 
 
-def png_size(source: Source) -> Size:
-    header = take(source, 8, 16)
-    if header[4:8] != b"IHDR":
-        raise unwritten_or_damaged(source, 8, "PNG")
-    return int.from_bytes(header[8:12], "big"), int.from_bytes(header[12:16], "big")
-
-
 def png_end(source: Source) -> None:
-    png_size(source)
+    if take(source, 8, 16)[4:8] != b"IHDR":
+        raise unwritten_or_damaged(source, 8, "PNG")
     offset = 8
     for _ in range(MOST_PARTS):
         head = take(source, offset, 8)
@@ -47,23 +40,12 @@ def png_end(source: Source) -> None:
 # WebP: RFC 9649.
 
 
-def webp_size(source: Source) -> Size:
-    head = take(source, 12, 18)
-    if head[:4] == b"VP8X":
-        return int.from_bytes(head[12:15], "little") + 1, int.from_bytes(head[15:18], "little") + 1
-    if head[:4] == b"VP8L":
-        bits = int.from_bytes(head[9:13], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if head[:4] == b"VP8 ":
-        return int.from_bytes(head[14:16], "little") & 0x3FFF, int.from_bytes(head[16:18], "little") & 0x3FFF
-    raise unwritten_or_damaged(source, 12, "WebP")
-
-
 def webp_end(source: Source) -> None:
     end = int.from_bytes(take(source, 4, 4), "little") + 8
     if end > source.size:
         raise CutShortError(f"the WebP should have {end} bytes and has {source.size}")
-    webp_size(source)
+    if take(source, 12, 18)[:4] not in {b"VP8 ", b"VP8L", b"VP8X"}:
+        raise unwritten_or_damaged(source, 12, "WebP")
     offset = 12
     for _ in range(MOST_PARTS):
         if offset + 8 > end:
@@ -77,11 +59,6 @@ def webp_end(source: Source) -> None:
 
 
 # GIF: GIF89a specification.
-
-
-def gif_size(source: Source) -> Size:
-    head = take(source, 6, 4)
-    return int.from_bytes(head[:2], "little"), int.from_bytes(head[2:], "little")
 
 
 def gif_end(source: Source) -> None:
@@ -125,20 +102,9 @@ class _Window:
 # BMP: the BITMAPFILEHEADER and BITMAPINFOHEADER structures of the Windows GDI.
 
 
-def bmp_size(source: Source) -> Size:
-    head = take(source, 14, 12)
-    if int.from_bytes(head[:4], "little") == 12:
-        return int.from_bytes(head[4:6], "little"), int.from_bytes(head[6:8], "little")
-    # A negative height means rows from top to bottom.
-    return (
-        abs(int.from_bytes(head[4:8], "little", signed=True)),
-        abs(int.from_bytes(head[8:12], "little", signed=True)),
-    )
-
-
 def bmp_end(source: Source) -> None:
     head = take(source, 0, 14)
     end = max(int.from_bytes(head[2:6], "little"), int.from_bytes(head[10:14], "little"))
     if end > source.size:
         raise CutShortError(f"the BMP should have {end} bytes and has {source.size}")
-    bmp_size(source)
+    take(source, 14, 12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runflowd.local.jobs.deliveries import announce
@@ -46,7 +46,6 @@ class Outcome:
     failure: Failure | None = None
     cancelled: bool = False
     missing: Failure | None = None
-    started_at: float = field(default=0.0)
 
     @property
     def status(self) -> str:
