@@ -18,7 +18,7 @@ PART ?=
 TARGET ?= yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test again check lint types imports schema format bench soak fuzz weights clean distclean
+.PHONY: help demo test again check lint types imports dead schema format bench soak fuzz weights clean distclean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,7 +42,7 @@ again: ## Ask once more, one by one, what failed in the last `make test`; never 
 	$(TEST_WHEEL) --last-failed --last-failed-no-failures none --collect-only --quiet -m promise; test $$? -eq 5
 	$(TEST_WHEEL) --last-failed --last-failed-no-failures none
 
-check: lint types imports schema test ## Everything that must hold before a change goes in
+check: lint types imports dead schema test ## Everything that must hold before a change goes in
 
 lint: $(VENV)/tools-$(STAMP) ## Style and format
 	$(BIN)/ruff check .
@@ -53,6 +53,9 @@ types: $(VENV)/tools-$(STAMP) ## Types, strictly, of the source and the tests
 
 imports: $(VENV)/tools-$(STAMP) ## The borders of docs/architecture.md
 	$(BIN)/lint-imports
+
+dead: $(VENV)/tools-$(STAMP) ## Nothing is there that nobody uses
+	$(BIN)/vulture
 
 schema: $(VENV)/tools-$(STAMP) ## The stored JSON Schema is that of the code
 	$(BIN)/runflowd schema --check
