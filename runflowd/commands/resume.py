@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runflowd.commands.command_client import ask
+from runflowd.commands.command_client import CommandClient, ask
 from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--accept-folder",
     "accept",
     is_flag=True,
-    help="What stands at the watched folder now is right: files that are not in it count as deleted.",
+    help="What stands at the watched folder now is right; the results of files that are not in it stay.",
 )
 @click.argument("rules", nargs=-1, shell_complete=rule_names)
 def command(place: Path | None, rules: tuple[str, ...], *, everything: bool, accept: bool, as_json: bool) -> None:
@@ -51,8 +51,27 @@ def command(place: Path | None, rules: tuple[str, ...], *, everything: bool, acc
 def _accept(place: Path | None, rules: tuple[str, ...], *, everything: bool, as_json: bool) -> None:
     if everything:
         raise CommandError("--accept-folder is about the folder of one rule: name it instead of --all", Exit.USAGE)
-    answer = ask(place, "accept-folder", rules=rules)
-    if as_json:
-        echo_json(answer)
-    else:
+    asking = CommandClient(place)
+    answer = asking.ask("accept-folder", rules=rules)
+    if not as_json:
         click.echo(f"The folder is accepted: {', '.join(answer['accepted'])}.")
+    left = {rule: count for rule in answer["accepted"] if (count := _left_behind(asking, rule))}
+    if as_json:
+        echo_json({**answer, "left_behind": left})
+        return
+    for rule, count in left.items():
+        what = "1 result of a file" if count == 1 else f"{count} results of files"
+        verb = "that is not in the folder stays" if count == 1 else "that are not in the folder stay"
+        click.echo(
+            f"rule {rule}: {what} {verb}: `on_delete: remove` is about files that are deleted from now on. Remove by "
+            "hand what is not wanted."
+        )
+
+
+def _left_behind(asking: CommandClient, rule: str) -> int:
+    """How many results stay without their files, where others would go with them."""
+    found, after = 0, 0
+    while after is not None:
+        page = asking.ask("left-behind", rule=rule, after=after)
+        found, after = found + page["results"], page["next"]
+    return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runflowd.control.refusal import CommandRefused
+from runflowd.core.printable import printable
 from runflowd.pipeline.io_guard import Role
 
 if TYPE_CHECKING:
@@ -58,6 +59,15 @@ class Outside:
     def folder(self) -> str:
         """The folder that is asked."""
         return self.rule.watch if self.role is Role.WATCHED else self.rule.output
+
+
+def rule_named(desk: CommandContext, name: str) -> Rule:
+    """The rule of that name. Raises CommandRefused."""
+    found = next((rule for rule in desk.config.rules if rule.name == name), None)
+    if found is None:
+        there = ", ".join(sorted(rule.name for rule in desk.config.rules))
+        raise CommandRefused(f"there is no rule {printable(name)!r}. There are: {there}.", 2)
+    return found
 
 
 def text(parameters: Parameters, name: str) -> str | None:

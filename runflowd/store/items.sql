@@ -151,7 +151,9 @@ UPDATE item SET noted = 1, owner = NULL WHERE id = :id AND owner = :owner AND ge
 UPDATE item SET noted = 2 WHERE id = :id
 
 -- name: absent_done
-SELECT * FROM item WHERE rule = :rule AND absent_at IS NOT NULL AND state = 'done' AND current = 1 AND absent_at < :before
+-- Not those that were left behind: nobody deleted them.
+SELECT * FROM item WHERE rule = :rule AND absent_at IS NOT NULL AND state = 'done' AND current = 1
+  AND absent_at > 0 AND absent_at < :before
   AND id > :after
   AND EXISTS (SELECT 1 FROM output WHERE output.item = item.id)
 ORDER BY id LIMIT :limit

@@ -18,6 +18,10 @@ SAMPLE = 64
 """Files whose presence is evidence; stat calls, made only where a mark does not settle it."""
 
 
+LEFT_BEHIND = 0.0
+"""Since when a file is not there that was known in a folder before another was accepted: nobody deleted it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Roots:
     """Folders by their path below the root, "" for itself: those recognised, and those that are `strange`.
@@ -58,13 +62,18 @@ def save_roots(connection: Connection, rule: str, roots: Roots) -> None:
 
 
 def accept_folders(connection: Connection, rule: str) -> bool:
-    """Take what is strange for what belongs there, as a person said; False when nothing is."""
+    """Take what is strange for what belongs there, as a person said; False when nothing is.
+
+    What was bought for the files known there does not depend on them any more, unless they are found again.
+    """
     roots = roots_of(connection, rule)
     if not roots.strange:
         return False
     kept = {path: known for path, known in roots.folders.items() if not roots.is_strange(path)}
     taken = {path: met for path, met in roots.strange.items() if met is not None}
     save_roots(connection, rule, Roots({**kept, **taken}))
+    for path in roots.strange:
+        connection.run("leave_behind", rule=rule, absent_at=LEFT_BEHIND, **_below(path))
     return True
 
 
@@ -76,12 +85,21 @@ def roots_of_others(connection: Connection, rule: str) -> list[Identity]:
 
 
 def sample_of(connection: Connection, rule: str, folder: str) -> Sample:
-    """The latest files that should lie below a folder."""
-    path = os.fsencode(folder)
-    bounds = {"folder": path, "below": path + b"/", "beyond": path + b"0"}  # 0 comes after /
-    rows = connection.all("sample_of_folder", rule=rule, limit=SAMPLE, **bounds)
+    """The latest files that should lie below a folder.
+
+    As long as none is known of a folder that was accepted, those of the one before tell the two apart from a third.
+    """
+    wanted = {"rule": rule, "limit": SAMPLE, **_below(folder)}
+    rows = connection.all("sample_of_folder", absent_at=None, **wanted)
+    rows = rows or connection.all("sample_of_folder", absent_at=LEFT_BEHIND, **wanted)
     files = tuple((path_of(row), row["size"], row["mtime_ns"]) for row in rows)
     return Sample(bool(files) or connection.one("has_worked", rule=rule) is not None, files)
+
+
+def _below(folder: str) -> dict[str, bytes]:
+    """A folder, and the bounds of all that lie below it."""
+    path = os.fsencode(folder)
+    return {"folder": path, "below": path + b"/", "beyond": path + b"0"}  # 0 comes after /
 
 
 def _parsed(value: str) -> Roots:

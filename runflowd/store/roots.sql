@@ -7,6 +7,17 @@ SELECT 1 FROM item WHERE rule = :rule LIMIT 1
 -- name: sample_of_folder
 -- The latest first: a folder that was put back from a copy lacks these.
 SELECT folder, name, size, mtime_ns FROM item
-WHERE rule = :rule AND current = 1 AND absent_at IS NULL
+WHERE rule = :rule AND current = 1 AND absent_at IS :absent_at
   AND (:folder = x'' OR folder = :folder OR (folder >= :below AND folder < :beyond))
 ORDER BY found_at DESC LIMIT :limit
+
+-- name: leave_behind
+-- Of what is paid for: nobody deleted these files, another folder was accepted in the place of theirs.
+UPDATE item SET absent_at = :absent_at
+WHERE rule = :rule AND current = 1 AND absent_at IS NULL AND state IN ('batched', 'submitted', 'delivering', 'done', 'unknown')
+  AND (:folder = x'' OR folder = :folder OR (folder >= :below AND folder < :beyond))
+
+-- name: left_behind
+SELECT id, folder, name, (SELECT count(*) FROM output WHERE output.item = item.id) AS outputs FROM item
+WHERE rule = :rule AND state = 'done' AND current = 1 AND absent_at = 0 AND id > :after
+ORDER BY id LIMIT :limit

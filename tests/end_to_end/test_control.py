@@ -272,6 +272,28 @@ def test_sync_does_not_wait_for_a_paused_rule(desk: Desk) -> None:
     assert ("ready" in listed, "Paused: rule one" in listed) == (True, True)
 
 
+@pytest.mark.parametrize("running", [True, False], ids=["with a daemon", "without"])
+def test_an_accepted_folder_is_told_with_the_results_that_stay(desk: Desk, running: bool) -> None:
+    """Whoever set `on_delete: remove` would expect them to go; with `keep` there is nothing to say (scenario 135)."""
+    removing = desk.rule(on_delete="remove", sweep="1s")
+    desk.configure(rules={"one": removing, "two": desk.rule(output="kept", sweep="1s")})
+    with ExitStack() as stack:
+        daemon = stack.enter_context(working(desk))
+        for name in ("cup.jpg", "mug.jpg"):
+            (desk.input / name).write_bytes(picture())
+        desk.wait_for("item.done", 4)
+        desk.input.rename(desk.folder / "away")
+        desk.input.mkdir()
+        desk.wait_for("incident.open code=WATCH_CHANGED", 2)
+        if not running:
+            desk.stop(daemon)
+        said, silent = desk.call("resume", "one", "--accept-folder"), desk.call("resume", "two", "--accept-folder")
+
+    assert (0, 0) == (said.code, silent.code)
+    assert "rule one: 2 results of files that are not in the folder stay" in said.out
+    assert "The folder is accepted: two.\n" == silent.out
+
+
 def test_under_a_service_manager_without_operators_the_daemon_obeys_its_user_alone(desk: Desk) -> None:
     """The socket lies in the runtime directory, closed to every group, and a command finds it there."""
     runtime = desk.folder / "run"

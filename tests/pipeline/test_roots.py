@@ -107,7 +107,7 @@ async def test_a_folder_that_was_replaced_while_nobody_looked_is_not_the_old_one
 
 
 async def test_a_person_accepts_the_new_folder(tmp_path: Path) -> None:
-    """From then on what is in it is new, and what is not is deleted (scenario 135)."""
+    """From then on what is in it is new, and what is not is there no more; its result stays (scenario 135)."""
     async with running(tmp_path, removing(tmp_path)) as rig:
         rig.drop("a.jpg")
         await rig.settled(1)
@@ -121,7 +121,71 @@ async def test_a_person_accepts_the_new_folder(tmp_path: Path) -> None:
         await anyio.sleep(200)
 
         assert {"accepted": ["studio"]} == answer
-        assert ({"stray.jpg"}, {"stray.jpg"}) == (rig.outputs(), await present(rig))
+        assert ({"a.jpg", "stray.jpg"}, {"stray.jpg"}) == (rig.outputs(), await present(rig))
+
+
+async def left_behind(rig: Rig, page: int = 1) -> int:
+    """How many results stay without their files, asked in pages as the command does."""
+    found, after = 0, 0
+    while after is not None:
+        answer = await rig.ask("left-behind", rule="studio", after=after, limit=page)
+        found, after = found + answer["results"], answer["next"]
+    return found
+
+
+@pytest.mark.parametrize("names", [(), ("stray.jpg",), ("a.jpg",)], ids=["empty", "strange files", "one of them"])
+async def test_no_result_is_removed_because_another_folder_is_accepted(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Not while the new folder is empty, and not once files are in it; how many stay is told (scenario 135)."""
+    async with running(tmp_path, removing(tmp_path)) as rig:
+        for name in ("a.jpg", "b.jpg", "deep/c.jpg"):
+            rig.drop(name)
+        await rig.settled(3)
+        swap(tmp_path, *names)
+        await until_told(rig, "WATCH_CHANGED")
+        await rig.ask("accept-folder", rules=["studio"])
+        told = await left_behind(rig)
+        await until_told(rig)
+        await anyio.sleep(300)
+        rig.drop("new.jpg")
+        await rig.until(lambda states: states.get("new.jpg") is DONE)
+        await anyio.sleep(600)
+
+        assert 3 - names.count("a.jpg") == told
+        assert {"a.jpg", "b.jpg", "deep/c.jpg"} <= rig.outputs()
+
+
+async def test_what_was_under_way_when_another_folder_was_accepted_stays_as_well(tmp_path: Path) -> None:
+    """Its result comes later, and is paid for (scenario 135)."""
+    async with running(tmp_path, removing(tmp_path)) as rig:
+        rig.switch(faults={"runs": [{"kind": "slow", "seconds": 300}]})
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.SUBMITTED)
+        swap(tmp_path, "stray.jpg")
+        await until_told(rig, "WATCH_CHANGED")
+        await rig.ask("accept-folder", rules=["studio"])
+        await rig.settled(2)
+        await anyio.sleep(600)
+
+        assert {"a.jpg", "stray.jpg"} == rig.outputs()
+
+
+async def test_a_file_that_comes_back_after_an_acceptance_is_deleted_like_any_other(tmp_path: Path) -> None:
+    """It costs nothing, and from then on its result goes with it (scenario 135)."""
+    async with running(tmp_path, removing(tmp_path)) as rig:
+        path = rig.drop("a.jpg")
+        await rig.settled(1)
+        swap(tmp_path, "stray.jpg")
+        await until_told(rig, "WATCH_CHANGED")
+        await rig.ask("accept-folder", rules=["studio"])
+        await rig.settled(2)
+        shutil.copy2(tmp_path / "aside/a.jpg", path)
+        await anyio.sleep(60)
+        back = (await present(rig), rig.charged(), await left_behind(rig))
+        path.unlink()
+        await anyio.sleep(200)
+
+        assert ({"a.jpg", "stray.jpg"}, [1, 1], 0) == back
+        assert {"stray.jpg"} == rig.outputs()
 
 
 async def test_only_the_folder_that_was_seen_is_accepted(tmp_path: Path) -> None:
@@ -363,7 +427,7 @@ async def test_a_disk_below_the_folder_that_is_not_mounted_keeps_its_files(
 
 
 async def test_a_disk_that_was_taken_away_for_good_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was on it is deleted then, and its mount point is an ordinary folder (scenario 135)."""
+    """What was on it is there no more, its mount point is an ordinary folder, its results stay (scenario 135)."""
     monkeypatch.setattr(roots, "mounts_below", lambda _root: ("disk",))
     async with running(tmp_path, removing(tmp_path)) as rig:
         rig.drop("disk/a.jpg")
@@ -375,4 +439,4 @@ async def test_a_disk_that_was_taken_away_for_good_is_accepted(tmp_path: Path, m
         await rig.ask("accept-folder", rules=["studio"])
         await until_told(rig)
         await anyio.sleep(300)
-        assert {"b.jpg"} == rig.outputs()
+        assert ({"b.jpg", "disk/a.jpg"}, {"b.jpg"}) == (rig.outputs(), await present(rig))

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from runflowd import files
-from runflowd.control.command_context import MAX_NUMBER, Outside, count, flag, is_count, text, texts
+from runflowd.control.command_context import MAX_NUMBER, Outside, count, flag, is_count, rule_named, text, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.printable import printable
 from runflowd.errors import ConfigError
@@ -42,7 +42,7 @@ def choose(desk: CommandContext, parameters: Parameters) -> Outside:
 
     With `missing` it is about results that are not there any more, else about recipes that changed.
     """
-    rule = _rule(desk, text(parameters, "rule") or "")
+    rule = rule_named(desk, text(parameters, "rule") or "")
     patterns, missing = texts(parameters, "patterns"), flag(parameters, "missing")
     span = {"after": count(parameters, "after", 0), "until": MAX_NUMBER, "limit": PAGE}
     rows = desk.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
@@ -74,14 +74,6 @@ def run_again(desk: CommandContext, parameters: Parameters) -> Answer:
             case _:
                 raise CommandRefused("items must be a list of ids and references", 2)
     return {"marked": marked}
-
-
-def _rule(desk: CommandContext, name: str) -> Rule:
-    found = next((rule for rule in desk.config.rules if rule.name == name), None)
-    if found is None:
-        there = ", ".join(sorted(rule.name for rule in desk.config.rules))
-        raise CommandRefused(f"there is no rule {printable(name)!r}. There are: {there}.", 2)
-    return found
 
 
 def _deliver_here(desk: CommandContext, number: int) -> None:

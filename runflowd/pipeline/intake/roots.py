@@ -126,7 +126,7 @@ def strangeness(rule: Rule, roots: Roots) -> IncidentReport:
         f"rule {rule.name}: {where}{more} is not the folder that it was: a disk is not mounted, another one is, or "
         "the folder was replaced. Nothing in it counts as new or as deleted",
         f"Mount it or put it back; the rule goes on by itself then. If what is there now is right: `runflowd resume "
-        f"{rule.name} --accept-folder`; files that are not in it count as deleted then",
+        f"{rule.name} --accept-folder`; the results of files that are not in it stay",
         slowest=60.0,
     )
 
