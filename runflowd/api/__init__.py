@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runflowd.api.client import Runflow
+from runflowd.api.download import Download
 from runflowd.api.errors import (
     ApiError,
     Conflict,
@@ -21,7 +22,6 @@ from runflowd.api.errors import (
 )
 from runflowd.api.settings import Limits, SecretKey, Service
 from runflowd.api.statistics import Traffic
-from runflowd.api.transfers import Download
 from runflowd.api.values import (
     Asset,
     Batch,

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from runflowd.api.download import Download
     from runflowd.api.session import Before
     from runflowd.api.settings import Service
     from runflowd.api.statistics import Traffic
-    from runflowd.api.transfers import Download
     from runflowd.api.values import Batch, CallbackSecret, Created, Credit, Identity, ModelDetail, Page, Upload
     from runflowd.core.model import Json
 
@@ -229,11 +229,16 @@ class Runflow:
         body = _json({"label": label[:255]})
         return await self._session.call(calls.SECRET, parse.callback_secret, "callback-secrets", body=body)
 
-    def download(self, url: str, limit: int) -> AbstractAsyncContextManager[Download]:
+    def download(
+        self, url: str, limit: int, start: int = 0, validator: str = ""
+    ) -> AbstractAsyncContextManager[Download]:
         """Open a result for reading at most `limit` bytes, without the API key; inline data is decoded.
+
+        With the `validator` of a download that was cut short, only what follows the first `start` bytes is sent, by a
+        storage that can do so; `Download.start` says where it begins.
 
         The time allowed grows with the size and runs while the caller uses the bytes, too. Raises
         `Unsafe` for an address that is not public https (unless the service itself is local), a
         redirect or a file too large; `Expired` when the link must be fetched anew; `Gone` when nothing is at it.
         """
-        return self._transfers.download(url, limit)
+        return self._transfers.download(url, limit, start, validator)

@@ -5,20 +5,17 @@ Neither carries the API key: the permission is in the URL, which for the same re
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
 import anyio
 import httpx
 
 from runflowd.api.addresses import Refused
-from runflowd.api.errors import Place, Scope, Unsafe
+from runflowd.api.download import Download, inline_download
+from runflowd.api.errors import Place, Scope, Transient, Unsafe
 from runflowd.api.redaction import redact
 from runflowd.api.refusals import storage_refusal
 from runflowd.api.scalars import count
@@ -41,20 +38,8 @@ BEHIND = 10.0
 """Seconds by which others may overtake the start of an upload: what is bought already comes first."""
 
 _ERROR_BODY = 64 * 1024
-_DATA = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A download under way. `length` is the promised size in bytes, None when the server named none.
-
-    `mime_type` is what the server claims, empty when it claims nothing. Iterate `chunks` once; it
-    raises `Transient` when the body is cut short and `Unsafe` when it outgrows the limit.
-    """
-
-    length: int | None
-    mime_type: str
-    chunks: AsyncIterator[bytes] = field(repr=False)
+_RANGE = re.compile(r"bytes (\d{1,18})-")
+_TAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 
 
 class Transfers:
@@ -111,13 +96,13 @@ class Transfers:
         return None
 
     @asynccontextmanager
-    async def download(self, url: str, limit: int) -> AsyncGenerator[Download]:
-        """Open `url` for reading at most `limit` bytes; see `Runflow.download`."""
+    async def download(self, url: str, limit: int, start: int = 0, validator: str = "") -> AsyncGenerator[Download]:
+        """Open `url` for reading at most `limit` bytes in all; see `Runflow.download`."""
         if url[:5].lower() == "data:":
-            yield _inline(url, limit)
+            yield inline_download(url, limit)
             return
         target = self._target("download the result", url, Scope.ITEM)
-        send = partial(self._entered, target, limit)
+        send = partial(self._entered, target, limit, start, validator)
         async with AsyncExitStack() as stack:
             if self._gates is None:
                 exchange, found = await send()
@@ -127,25 +112,33 @@ class Transfers:
             stack.push_async_exit(exchange)
             yield found
 
-    async def _entered(self, target: httpx.URL, limit: int) -> tuple[AbstractAsyncContextManager[Download], Download]:
+    async def _entered(
+        self, target: httpx.URL, limit: int, start: int, validator: str
+    ) -> tuple[AbstractAsyncContextManager[Download], Download]:
         """A download whose headers have come; whoever asked for it leaves its context."""
-        exchange = self._exchange(target, limit)
+        exchange = self._exchange(target, limit, start, validator)
         return exchange, await exchange.__aenter__()
 
     @asynccontextmanager
-    async def _exchange(self, target: httpx.URL, limit: int) -> AsyncGenerator[Download]:
+    async def _exchange(self, target: httpx.URL, limit: int, start: int, validator: str) -> AsyncGenerator[Download]:
         place = Place("download the result", target.host)
         headers = [("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
+        if start and validator:  # the rest, if it is still the rest of the same (RFC 9110 sections 13.1.5 and 14.2)
+            headers += [("Range", f"bytes={start}-"), ("If-Range", validator)]
         request = httpx.Request("GET", target, headers=headers, extensions=self._wire.extensions())
         async with self._wire.exchange(
             place, "GET download", seconds=self._limits.transfer, scope=Scope.ITEM
         ) as running:
             response = await self._open(running, request)
             try:
-                length = await self._vetted(running, response, limit)
+                begins = _start(response)
+                length = await self._vetted(running, response, limit - begins)
+                if begins not in (0, start):
+                    told = f"bytes from {start} on were asked for, and those from {begins} on came"
+                    raise Transient(running.place, code="RANGE", message=told, scope=Scope.ITEM)
                 running.deadline.deadline = anyio.current_time() + self._patience(length or limit)
-                async with aclosing(self._chunks(running, response, limit)) as chunks:
-                    yield Download(length, _mime_type(response), chunks)
+                async with aclosing(self._chunks(running, response, limit - begins)) as chunks:
+                    yield Download(length, _mime_type(response), chunks, begins, _validator(response))
             finally:
                 await response.aclose()
 
@@ -161,7 +154,7 @@ class Transfers:
 
     async def _vetted(self, running: Request, response: httpx.Response, limit: int) -> int | None:
         """Return the promised length. Raises `ApiError` unless the answer is a file of fair size."""
-        if response.status_code != 200:
+        if response.status_code not in (200, 206):
             place = Place(running.place.action, running.place.host, request_id(response))
             body = await self._error_body(running, response)
             raise storage_refusal(place, response, body, scope=Scope.ITEM)
@@ -210,23 +203,13 @@ def _mime_type(response: httpx.Response) -> str:
     return redact(told.partition(";")[0].strip().lower(), 100)
 
 
-def _inline(url: str, limit: int) -> Download:
-    """Decode a `data:` URI (RFC 2397), as models with `sync_mode` return it."""
-    place = Place("read the inline result", "the service's answer")
-    head = _DATA.match(url[:1000])
-    if head is None:
-        raise Unsafe(place, code="ADDRESS", message="it is no data URI")
-    if (len(url) - head.end()) * (3 if head[3] else 1) > limit * 4 + 1024:
-        raise Unsafe(place, code="TOO_LARGE", message=f"more than {limit} bytes")
-    try:
-        data = unquote_to_bytes(url[head.end() :])
-        plain = base64.b64decode(data, validate=True) if head[3] else data
-    except (binascii.Error, ValueError):
-        raise Unsafe(place, code="ADDRESS", message="its base64 is damaged") from None
-    if len(plain) > limit:
-        raise Unsafe(place, code="TOO_LARGE", message=f"more than {limit} bytes")
-    return Download(len(plain), (head[1] or "text/plain").lower(), _once(plain))
+def _start(response: httpx.Response) -> int:
+    """The place of the first byte in what is downloaded: that of a partial answer, else 0."""
+    found = _RANGE.match(response.headers.get("content-range", "")) if response.status_code == 206 else None
+    return int(found[1]) if found else 0
 
 
-async def _once(data: bytes) -> AsyncGenerator[bytes]:
-    yield data
+def _validator(response: httpx.Response) -> str:
+    """What names this content for `If-Range`: a strong entity tag (RFC 9110 section 8.8.3)."""
+    tag = response.headers.get("etag", "")
+    return tag if _TAG.fullmatch(tag) else ""

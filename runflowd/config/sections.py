@@ -175,7 +175,7 @@ class LimitsSection(Section):
         default=MAX_UPLOAD_BYTES,
     )
     download_size: Annotated[int, size(_MIB, 16 * _GIB)] = described(
-        "The largest result that is accepted; 256MiB by default.", "256MiB", default=256 * _MIB
+        "The largest result that is accepted; 2GiB by default.", "2GiB", default=2 * _GIB
     )
     unasked: int = described(
         "Most files that a new rule may find in its folder and buy without asking; 1000 by default. With more, the "

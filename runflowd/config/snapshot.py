@@ -99,7 +99,7 @@ class Limits:
     batches: int = 4
     free_space: int = 256 * 1024 * 1024
     upload_size: int = MAX_UPLOAD_BYTES
-    download_size: int = 256 * 1024 * 1024
+    download_size: int = 2 * 1024**3
     unasked: int | None = 1000
 
 

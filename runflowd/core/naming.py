@@ -44,14 +44,33 @@ EXTENSIONS = MappingProxyType(
         "image/heic": "heic",
         "image/jxl": "jxl",
         "image/svg+xml": "svg",
+        "video/mp4": "mp4",
+        "video/quicktime": "mov",
+        "video/webm": "webm",
+        "video/x-matroska": "mkv",
+        "video/x-msvideo": "avi",
+        "audio/mpeg": "mp3",
+        "audio/wav": "wav",
+        "audio/flac": "flac",
+        "audio/ogg": "ogg",
+        "audio/opus": "opus",
+        "audio/mp4": "m4a",
+        "audio/aac": "aac",
+        "model/gltf-binary": "glb",
+        "model/gltf+json": "gltf",
+        "model/obj": "obj",
+        "model/stl": "stl",
+        "model/ply": "ply",
+        "model/vnd.usdz+zip": "usdz",
         "application/pdf": "pdf",
         "application/zip": "zip",
-        "video/mp4": "mp4",
-        "video/webm": "webm",
-        "model/gltf-binary": "glb",
+        "application/json": "json",
+        "application/xml": "xml",
+        "text/plain": "txt",
+        "application/octet-stream": "bin",
     }
 )
-"""The extension of each type that a result's own bytes can show it to be; nothing else is written."""
+"""The extension of each type that a result may have (`core.media.result_kind`); nothing else is written."""
 
 NAMING_FIELDS = ("stem", "ext", "index", "dir", "rule")
 """What a rule's `name` pattern may hold in braces."""

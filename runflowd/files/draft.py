@@ -97,6 +97,15 @@ class Draft:
                 rest = rest[os.write(self._file, rest) :]
         self.size += len(data)
 
+    def restart(self) -> None:
+        """Begin anew: what was written so far belongs to something else."""
+        with explained("write", self._path):
+            os.ftruncate(self._file, 0)
+            os.lseek(self._file, 0, os.SEEK_SET)
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._flushed = None
+
     def source(self) -> FileSource:
         """What was written so far, for checking it; valid until commit or discard."""
         return FileSource(self._path, self.size, self._file)

@@ -12,7 +12,7 @@ from runflowd.api.errors import ApiError, Scope
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import collision_key, output_path
 from runflowd.errors import RunflowdError
-from runflowd.pipeline.deliver.output_writer import BrokenResult, OutputWriter, mirrored
+from runflowd.pipeline.deliver.output_writer import BrokenResult, Label, OutputWriter, mirrored
 from runflowd.pipeline.deliver.result_downloader import NoResult, ResultDownloader, intact
 from runflowd.pipeline.deliver.verdict import is_final
 from runflowd.store.facts import Output, forget_output, output_written, outputs_of
@@ -138,7 +138,7 @@ class Delivery:
     async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int, heir: int | None) -> str:
         async with self._draft(item, rule) as draft:
             await self._output_io.run(rule, _copy_into, output, draft)
-            return await self._placing.place(item, rule, draft, index, count, heir)
+            return await self._placing.place(item, rule, draft, Label(name=output.path), index, count, heir)
 
     async def _clear(self, item: Item, twin: Item, rule: Rule, placed: list[str]) -> None:
         """The source was renamed, so its result moves along: the new one stands, the old place is cleared."""
@@ -167,8 +167,9 @@ class Delivery:
                 standing = await self._already_there(done, index, rule)
                 if standing is None:
                     async with self._draft(item, rule) as draft:
-                        await self._fetching.download(origin, rule, references, index, draft)
-                        standing = await self._placing.place(item, rule, draft, index, len(references))
+                        mime_type = await self._fetching.download(origin, rule, references, index, draft)
+                        label = Label(mime_type, references[index].name_hint)
+                        standing = await self._placing.place(item, rule, draft, label, index, len(references))
                 placed.append(standing)
             except (BrokenResult, ApiError) as trouble:  # the others of this item are paid for as well
                 if isinstance(trouble, ApiError) and trouble.scope is not Scope.ITEM:

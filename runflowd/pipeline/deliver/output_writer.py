@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import anyio.from_thread
+import structlog
 
 from runflowd import files
-from runflowd.core.media.image_type import SNIFF_BYTES, NotAnImage, Partial, check, is_of_another_kind
+from runflowd.core.media.result_kind import UNKNOWN, Unfit, kind_of
 from runflowd.core.naming import EXTENSIONS, marked, output_path
 from runflowd.errors import RunflowdError
 from runflowd.store.claims import hold
@@ -30,19 +31,22 @@ if TYPE_CHECKING:
     from runflowd.store.items import Item
 
 
-class BrokenResult(RunflowdError):
-    """What was downloaded is not a whole image. The sentence is shown beside its file."""
+log = structlog.get_logger()
 
-    meaning: ClassVar[str] = "the service sent a broken result"
+
+class BrokenResult(RunflowdError):
+    """What was downloaded cannot be a result, or not all of it. The sentence is shown beside its file."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"{self.meaning}: {why}")
+        super().__init__(f"the service sent a broken result: {why}")
 
 
-class WrongKind(BrokenResult):
-    """What was downloaded is something else than an image, and will be so again."""
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What who gives a result says of it: a MIME type, and a file name whose extension counts. Both may be empty."""
 
-    meaning = "the result is no image, and this version delivers images only"
+    mime_type: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,16 @@ class OutputWriter:
     def __init__(self, context: Context, output_io: OutputIo) -> None:
         self._context = context
         self._output_io = output_io
+        self._unknown: set[str] = set()
 
-    async def place(self, item: Item, rule: Rule, draft: Draft, index: int, count: int, heir: int | None = None) -> str:
+    async def place(
+        self, item: Item, rule: Rule, draft: Draft, label: Label, index: int, count: int, heir: int | None = None
+    ) -> str:
         """Check, name, record and rename one output; give its path below the output folder.
 
         The names of the item `heir`, whose file has become this one, are free to take.
         """
-        mime, written, free = await self._output_io.run(rule, _finished, item, rule, draft, index, count)
+        mime, written, free = await self._output_io.run(rule, _finished, item, rule, draft, label, index, count)
         refused: set[str] = set()
         while True:
             relative = output_path(
@@ -89,7 +96,14 @@ class OutputWriter:
                 await self._context.store.write(partial(forget_output, path=path, by=item.claim))
                 refused.add(relative)
                 continue
+            self._say_unknown(rule, mime, relative)
             return relative
+
+    def _say_unknown(self, rule: Rule, mime: str, relative: str) -> None:
+        if mime == UNKNOWN and rule.name not in self._unknown:
+            self._unknown.add(rule.name)
+            told = "the kind of a result is not known, so it is delivered as .bin; others of the rule will be, too"
+            log.warning(told, action="output.unknown_kind", rule=rule.name, output=relative)
 
     async def _look(self, item: Item, rule: Rule, relative: str, content: str, heir: int | None) -> TargetName | None:
         """Whether the name may be used; None when it belongs to somebody else."""
@@ -126,9 +140,11 @@ def mirrored(item: Item) -> str:
     return item.path if item.current else marked(item.path, (item.content or "")[:8])
 
 
-def _finished(item: Item, rule: Rule, draft: Draft, index: int, count: int) -> tuple[str, files.Written, str]:
+def _finished(
+    item: Item, rule: Rule, draft: Draft, label: Label, index: int, count: int
+) -> tuple[str, files.Written, str]:
     """Check and sync a draft; give its type, its facts, and its first name if no file stands there, else ""."""
-    mime = _checked_type(draft)
+    mime = _checked_type(draft, label)
     written = draft.flush()
     relative = output_path(rule, mirrored(item), EXTENSIONS[mime], index, count)
     return mime, written, "" if files.stat(rule.output, relative) else relative
@@ -143,14 +159,12 @@ def _may_have(item: Item, path: str, recorded: Output | None, heir: int | None) 
     )
 
 
-def _checked_type(draft: Draft) -> str:
-    match check(draft.source()):
-        case NotAnImage(reason) if is_of_another_kind(draft.source().read(0, SNIFF_BYTES)):
-            raise WrongKind(reason)
-        case NotAnImage(reason) | Partial(reason):
+def _checked_type(draft: Draft, label: Label) -> str:
+    match kind_of(draft.source(), label.mime_type, label.name):
+        case Unfit(reason):
             raise BrokenResult(reason)
-        case whole:
-            return whole.type.mime
+        case kind:
+            return kind.mime
 
 
 def _judge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,22 @@ PIECE = 256 * 1024
 """Bytes gathered before a thread writes and hashes them; they arrive in pieces of a few kilobytes."""
 
 
+MAX_CUTS = 32
+"""Times that a download goes on after a cut, as long as each brought something."""
+
+
 class NoResult(RunflowdError):
     """The service says the item succeeded, and there is nothing to fetch. The sentence is shown beside its file."""
+
+
+@dataclass(slots=True)
+class _Fetched:
+    """What is known of a download over all its tries."""
+
+    url: str
+    renewed: bool = False
+    mime_type: str = ""
+    validator: str = ""
 
 
 class ResultDownloader:
@@ -84,50 +99,76 @@ class ResultDownloader:
 
     async def download(
         self, item: Item, rule: Rule, references: tuple[OutputRef, ...], index: int, draft: Draft
-    ) -> None:
-        """Write one of an item's results into a draft; a link that expired, or leads nowhere, is renewed once."""
-        url = references[index].url
-        try:
-            await self._stream(url, rule, draft)
-        except (Expired, Gone, Transient):
-            # The embedded service listens elsewhere after a restart, and hosted storage may move as well.
-            again = renewed(references, index, extract(await self.read_again(item), rule.select))
-            if again is None or again.url == url or draft.size:
-                raise
-            await self._stream(again.url, rule, draft)
+    ) -> str:
+        """Write one of an item's results into a draft; give the MIME type that the service declares for it.
 
-    async def _stream(self, url: str, rule: Rule, draft: Draft) -> None:
+        A link that expired, or leads nowhere, is renewed once. After a cut only the rest is fetched, where the storage
+        can tell that it is the rest of the same.
+        """
+        fetched = _Fetched(references[index].url)
+        cuts = 0
+        while True:
+            before = draft.size
+            try:
+                await self._stream(fetched, rule, draft)
+            except (Expired, Gone, Transient):
+                if draft.size > before and fetched.validator and cuts < MAX_CUTS:
+                    cuts += 1
+                elif not await self._renew(fetched, item, rule, references, index, draft):
+                    raise
+            else:
+                return fetched.mime_type
+
+    async def _renew(
+        self, fetched: _Fetched, item: Item, rule: Rule, references: tuple[OutputRef, ...], index: int, draft: Draft
+    ) -> bool:
+        """Whether there is another link to try. The embedded service listens elsewhere after a restart."""
+        if fetched.renewed or (draft.size and not fetched.validator):
+            return False
+        again = renewed(references, index, extract(await self.read_again(item), rule.select))
+        if again is None or again.url == fetched.url:
+            return False
+        fetched.url, fetched.renewed = again.url, True
+        return True
+
+    async def _stream(self, fetched: _Fetched, rule: Rule, draft: Draft) -> None:
         """Download into a draft. A write that hangs is waited for here, and not while a download is open for it."""
         trouble: list[Exception] = []
         async with anyio.create_task_group() as writing:
             try:
-                await self._receive(url, draft, partial(self._written, writing, rule, draft))
+                await self._receive(fetched, draft, partial(self._written, writing, rule))
             except Exception as error:  # noqa: BLE001  raised below: a task group would wrap it
                 trouble.append(error)
         if trouble:
             raise trouble[0]
 
-    async def _receive(self, url: str, draft: Draft, write: Callable[[bytes], Awaitable[None]]) -> None:
-        async with self._context.remote.api.download(url, draft.limit) as body:
+    async def _receive(
+        self, fetched: _Fetched, draft: Draft, write: Callable[[Callable[[], None]], Awaitable[None]]
+    ) -> None:
+        start = draft.size
+        async with self._context.remote.api.download(fetched.url, draft.limit, start, fetched.validator) as body:
+            if body.start != start:
+                await write(draft.restart)
+            fetched.mime_type, fetched.validator = body.mime_type, body.validator
             held: list[bytes] = []
             size = 0
             async for chunk in body.chunks:
                 held.append(chunk)
                 size += len(chunk)
                 if size >= PIECE:
-                    await write(b"".join(held))
+                    await write(partial(draft.write, b"".join(held)))
                     held, size = [], 0
             if held:
-                await write(b"".join(held))
+                await write(partial(draft.write, b"".join(held)))
 
-    async def _written(self, writing: TaskGroup, rule: Rule, draft: Draft, piece: bytes) -> None:
-        """Have a piece written; raise what the disk says, or Busy when it says nothing for too long."""
+    async def _written(self, writing: TaskGroup, rule: Rule, change: Callable[[], None]) -> None:
+        """Have a draft changed; raise what the disk says, or Busy when it says nothing for too long."""
         done = anyio.Event()
         trouble: list[Exception] = []
 
         async def write() -> None:
             try:
-                await self._output_io.run(rule, draft.write, piece)
+                await self._output_io.run(rule, change)
             except Exception as error:  # noqa: BLE001  raised by who waits for it
                 trouble.append(error)
             done.set()
