@@ -26,7 +26,6 @@ _REMEDIES = {
 }
 
 _PAID = {
-    "RESULT_REFUSED": "It is paid for, and not bought again. Take it from its run at the service, named above.",
     "RESULT_TOO_LARGE": "It is paid for. Raise `limits.download_size` and restart; `runflowd retry` fetches it then.",
     "RESULT_LOST": (
         "It is paid for, and not bought again by itself. Look its run up in the service's history; while that shows "

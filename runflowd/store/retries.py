@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runflowd.store.connection import Connection
     from runflowd.store.items import Item
 
-_NOT_FETCHED = frozenset({"RESULT_LOST", "NO_RESULT", "RESULT_REFUSED", "RESULT_TOO_LARGE"})
+_NOT_FETCHED = frozenset({"RESULT_LOST", "NO_RESULT", "RESULT_TOO_LARGE"})
 """Bought, and the result could not be had: it is fetched again."""
 
 _NOT_SHOWN = frozenset({"NOT_FOUND"})

@@ -292,3 +292,55 @@ async def test_transfers_are_counted() -> None:
 
     assert (3, 2000) == (traffic.sent, traffic.received)
     assert {("PUT upload", 200): 1, ("GET download", 200): 1} == traffic.requests
+
+
+REST = b'HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 4-9/10\r\nETag: "v1"\r\nContent-Length: 6\r\n\r\n456789'
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "body"),
+    [
+        (REST, 4, b"456789"),
+        (b'HTTP/1.1 200 OK\r\nETag: "v1"\r\nContent-Length: 10\r\n\r\n0123456789', 0, b"0123456789"),
+        (b'HTTP/1.1 200 OK\r\nETag: "v2"\r\nContent-Length: 3\r\n\r\nnew', 0, b"new"),
+    ],
+    ids=["the rest", "no ranges here", "another content"],
+)
+async def test_the_rest_of_a_download_is_asked_for_by_range(given: bytes, start: int, body: bytes) -> None:
+    """Whether it is the rest that comes is the storage's to say (RFC 9110 section 13.1.5)."""
+    async with (
+        facing(raw(given)) as (client, server),
+        client.download(server.url + "/x", 100, 4, '"v1"') as download,
+    ):
+        found = b"".join([chunk async for chunk in download.chunks])
+
+    asked = server.seen[0].headers
+    assert ("bytes=4-", '"v1"', start, body) == (asked["range"], asked["if-range"], download.start, found)
+
+
+async def test_another_part_than_was_asked_for_is_no_download() -> None:
+    """Bytes in the wrong place would make a file that is whole and wrong."""
+    async with facing(raw(REST.replace(b"4-9", b"3-8"))) as (client, server):
+        with pytest.raises(Transient, match="from 3 on came"):
+            async with client.download(server.url + "/x", 100, 4, '"v1"'):
+                pass
+
+
+@pytest.mark.parametrize("limit", [9, 3])
+async def test_the_limit_counts_what_came_before(limit: int) -> None:
+    """Parts add up."""
+    async with facing(raw(REST)) as (client, server):
+        with pytest.raises(Unsafe, match="exceed"):
+            async with client.download(server.url + "/x", limit, 4, '"v1"'):
+                pass
+
+
+@pytest.mark.parametrize(("tag", "validator"), [(b'"v1"', '"v1"'), (b'W/"v1"', ""), (b"", ""), (b'"a" , "b"', "")])
+async def test_only_a_strong_tag_names_a_content(tag: bytes, validator: str) -> None:
+    """A weak one may stand for other bytes (RFC 9110 section 8.8.3)."""
+    given = b"HTTP/1.1 200 OK\r\nETag: " + tag + b"\r\nContent-Length: 1\r\n\r\nx"
+    async with (
+        facing(raw(given)) as (client, server),
+        client.download(server.url + "/x", 100) as download,
+    ):
+        assert validator == download.validator

@@ -84,7 +84,7 @@ def test_an_edit_of_what_is_bought_is_another_try(change: dict[str, Any], same: 
     assert same is (recipe_of(RULE) == recipe_of(replace(RULE, **change)))
 
 
-@pytest.mark.parametrize("code", ["RESULT_REFUSED", "RESULT_TOO_LARGE", "RESULT_LOST", "NO_RESULT"])
+@pytest.mark.parametrize("code", ["RESULT_TOO_LARGE", "RESULT_LOST", "NO_RESULT"])
 def test_no_remedy_leads_to_a_second_payment(code: str) -> None:
     """It says that it is paid for, and never to touch or to replace the file."""
     remedy = remedy_for(ItemState.UNKNOWN, code)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 DOWNLOAD = "GET /storage/*"
-VIDEO = {"requests": [{"route": DOWNLOAD, "kind": "video", "count": None}]}
 GONE = {"requests": [{"route": DOWNLOAD, "kind": "status", "status": 404, "count": None}]}
 
 
@@ -64,21 +63,16 @@ def edit(rig: Rig, **changes: Any) -> Rule:
 UNDELIVERABLE = ("results:studio", "RESULT_UNDELIVERABLE")
 
 
-@pytest.mark.parametrize(
-    ("faults", "code"), [(VIDEO, "RESULT_REFUSED"), (GONE, "RESULT_LOST")], ids=["refused", "gone"]
-)
-async def test_the_first_paid_result_that_cannot_be_delivered_stops_its_rule(
-    tmp_path: Path, faults: dict[str, Any], code: str
-) -> None:
+async def test_the_first_paid_result_that_cannot_be_delivered_stops_its_rule(tmp_path: Path) -> None:
     """It is asked for once, nothing more is bought, and an incident says where it can still be had (scenario 116)."""
     async with running(tmp_path) as rig:
-        rig.switch(faults=faults)
+        rig.switch(faults=GONE)
         rig.drop("a.jpg")
         await rig.settled(1)
         (item,) = await rig.items()
         (incident,) = await rig.store.read(incidents)
 
-        assert (ItemState.UNKNOWN, code, 1) == (item.state, item.failure_code, rig.local.service.plan.struck)
+        assert (ItemState.UNKNOWN, "RESULT_LOST", 1) == (item.state, item.failure_code, rig.local.service.plan.struck)
         assert ([UNDELIVERABLE], ["studio"]) == (await told(rig), await stopped(rig))
         assert f"at the service: run {item.run_id}" in incident.message
         assert await stays_unbought(rig, "b.jpg")
@@ -90,7 +84,7 @@ async def test_the_first_paid_result_that_cannot_be_delivered_stops_its_rule(
 async def test_a_stop_outlives_a_restart_with_its_incident(tmp_path: Path) -> None:
     """Nothing is bought because the daemon was started again, or its configuration read anew."""
     async with running(tmp_path) as rig:
-        rig.switch(faults=VIDEO)
+        rig.switch(faults=GONE)
         rig.drop("a.jpg")
         await rig.settled(1)
     async with running(tmp_path, began=EPOCH + 3_600) as rig:
@@ -104,7 +98,7 @@ async def test_a_stop_outlives_a_restart_with_its_incident(tmp_path: Path) -> No
 async def test_a_person_lets_a_stopped_rule_go_on(tmp_path: Path) -> None:
     """The incident ends with the pause; should it happen again, one more file is bought and no second."""
     async with running(tmp_path) as rig:
-        rig.switch(faults=VIDEO)
+        rig.switch(faults=GONE)
         rig.drop("a.jpg")
         await rig.settled(1)
         rig.drop("b.jpg")
@@ -120,7 +114,7 @@ async def test_a_person_lets_a_stopped_rule_go_on(tmp_path: Path) -> None:
 async def test_an_edit_of_what_is_bought_lets_a_stopped_rule_go_on(tmp_path: Path) -> None:
     """One of other settings does not; what was found meanwhile is bought as the rule says now."""
     async with running(tmp_path) as rig:
-        rig.switch(faults=VIDEO)
+        rig.switch(faults=GONE)
         rig.drop("a.jpg")
         await rig.settled(1)
         edit(rig, sweep=11.0)
@@ -136,7 +130,7 @@ async def test_an_edit_of_what_is_bought_lets_a_stopped_rule_go_on(tmp_path: Pat
 async def test_what_was_sealed_before_the_edit_is_not_bought_as_it_was(tmp_path: Path) -> None:
     """It would be paid for and be no more use: it is worded anew as well."""
     async with running(tmp_path) as rig:
-        rig.switch(faults=VIDEO)
+        rig.switch(faults=GONE)
         rig.drop("a.jpg")
         await rig.settled(1)
         rig.drop("b.jpg")
@@ -164,7 +158,7 @@ async def test_what_was_sealed_before_the_edit_is_not_bought_as_it_was(tmp_path:
 async def test_a_pause_of_a_person_is_ended_by_no_edit(tmp_path: Path) -> None:
     """Theirs came after ours and counts."""
     async with running(tmp_path) as rig:
-        rig.switch(faults=VIDEO)
+        rig.switch(faults=GONE)
         rig.drop("a.jpg")
         await rig.settled(1)
         await rig.ask("pause", rules=["studio"], everything=False, reason="stock-taking")
@@ -179,7 +173,7 @@ async def test_after_a_success_three_in_a_row_stop_a_rule(tmp_path: Path) -> Non
     async with running(tmp_path) as rig:
         rig.drop("good.jpg")
         await rig.settled(1)
-        rig.switch(faults=VIDEO)
+        rig.switch(faults=GONE)
         seen = []
         for number in range(IN_A_ROW):
             rig.drop(f"{number}.jpg")
@@ -194,7 +188,7 @@ async def test_what_was_bought_before_the_stop_is_delivered(tmp_path: Path) -> N
     """It is paid for: the other file of the batch, and one that was under way."""
     async with running(tmp_path) as rig:
         slow = {"kind": "slow", "seconds": 60, "match": "*slow.jpg"}
-        rig.switch(faults={"requests": [{"route": DOWNLOAD, "kind": "video"}], "runs": [slow]})
+        rig.switch(faults={"requests": [{"route": DOWNLOAD, "kind": "status", "status": 404}], "runs": [slow]})
         rig.drop("slow.jpg")
         await rig.until(lambda states: states.get("slow.jpg") is ItemState.SUBMITTED)
         for name in ("a.jpg", "b.jpg"):
@@ -214,7 +208,7 @@ async def test_a_refused_output_does_not_hold_back_its_siblings(tmp_path: Path) 
     (scenario 116).
     """
     async with running(tmp_path) as rig:
-        refused = {"route": "GET /storage/*bg_remover*", "kind": "video", "count": None}
+        refused = {"route": "GET /storage/*bg_remover*", "kind": "status", "status": 404, "count": None}
         rig.switch(readings={"stages": True}, faults={"requests": [refused]})
         rig.drop("a.jpg")
         await rig.settled(1)
@@ -257,41 +251,17 @@ async def test_a_page_in_the_place_of_an_image_is_no_reason_to_stop_at_once(tmp_
         assert ({"a.jpg"}, []) == (rig.outputs(), await stopped(rig))
 
 
-@pytest.mark.parametrize(
-    ("faults", "advised"),
-    [
-        (VIDEO, "Take it from its run"),
-        (GONE, "in the service's history"),
-    ],
-    ids=["refused", "gone"],
-)
-async def test_a_note_names_the_run_that_has_the_result(tmp_path: Path, faults: dict[str, Any], advised: str) -> None:
+async def test_a_note_names_the_run_that_has_the_result(tmp_path: Path) -> None:
     """Who reads it has no `runflowd logs`; and what is said of a model's name helps nobody with a result."""
     async with running(tmp_path) as rig:
-        rig.switch(faults=faults)
+        rig.switch(faults=GONE)
         rig.drop("a.jpg")
         await rig.settled(1)
         (item,) = await rig.items()
         note = (tmp_path / "out/a.jpg.failed.txt").read_text()
 
-        assert (True, True) == (f"run {item.run_id}" in note, advised in note)
+        assert (True, True) == (f"run {item.run_id}" in note, "in the service's history" in note)
         assert "Check the name" not in note
-
-
-async def test_a_kind_of_result_that_is_not_delivered_is_called_that(tmp_path: Path) -> None:
-    """A video is not broken; and the file is named once, by whoever shows the reason."""
-    async with running(tmp_path) as rig:
-        rig.switch(faults=VIDEO)
-        rig.drop("a.jpg")
-        await rig.settled(1)
-        (item,) = await rig.items()
-        (incident,) = await rig.store.read(incidents)
-
-        assert (True, False) == (
-            "is no image, and this version delivers images" in item.failure,
-            "broken" in item.failure,
-        )
-        assert (0, 1) == (item.failure.count("a.jpg"), incident.message.count("a.jpg"))
 
 
 async def test_a_result_that_is_gone_is_asked_for_where_it_may_still_be(tmp_path: Path) -> None:
@@ -328,7 +298,7 @@ async def test_a_stop_is_told_once(tmp_path: Path) -> None:
     told_at = []
     with capture_logs() as lines:
         async with running(tmp_path) as rig:
-            rig.switch(faults=VIDEO)
+            rig.switch(faults=GONE)
             for name in ("a.jpg", "b.jpg", "c.jpg"):
                 rig.drop(name)
             await rig.settled(3)

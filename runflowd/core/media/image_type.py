@@ -114,16 +114,6 @@ def describe(head: bytes) -> str:
     return f"this is {_text_kind(head)}" if _is_text(head) else "the content is no known image format"
 
 
-def is_of_another_kind(head: bytes) -> bool:
-    """Whether these first bytes are of something whole that is no image: what is sent again will be no image either.
-
-    A page of text may stand in the place of an image for a while, as a proxy's or a login's does.
-    """
-    if not head or sniff(head) is not None:
-        return False
-    return not _is_text(head) or b"<svg" in head.lower()
-
-
 def _by_brand(head: bytes) -> ImageType | None:
     """HEIC or AVIF by the brands of an ISO base media file (ISO/IEC 14496-12 section 4.3)."""
     length = min(int.from_bytes(head[:4], "big"), len(head))

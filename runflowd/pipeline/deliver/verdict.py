@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.api.errors import ApiError, Gone, NotFound, Unsafe
 from runflowd.observability.incidents import IncidentReport
-from runflowd.pipeline.deliver.output_writer import BrokenResult, WrongKind
+from runflowd.pipeline.deliver.output_writer import BrokenResult
 from runflowd.pipeline.deliver.result_downloader import NoResult
 from runflowd.store.pauses import results_scope
 
@@ -24,7 +24,7 @@ nothing more, since nothing is bought meanwhile.
 
 def is_final(error: Exception) -> bool:
     """Whether what could not be delivered can never be, as it is now: no try is made after this one."""
-    return isinstance(error, NoResult | Gone | NotFound | Unsafe | WrongKind)
+    return isinstance(error, NoResult | Gone | NotFound | Unsafe)
 
 
 def is_doubtful(error: Exception) -> bool:
@@ -36,8 +36,6 @@ def code_of(error: Exception) -> str:
     """The code of an item whose result cannot be delivered."""
     if isinstance(error, NoResult):
         return "NO_RESULT"
-    if isinstance(error, WrongKind):
-        return "RESULT_REFUSED"
     return "RESULT_TOO_LARGE" if isinstance(error, Unsafe) and error.code == "TOO_LARGE" else "RESULT_LOST"
 
 
@@ -75,7 +73,6 @@ _EDIT = (
     "`runflowd resume {{rule}}` to go on as it is"
 )
 _REMEDIES = {
-    "RESULT_REFUSED": _EDIT.format(wanted="images"),
     "NO_RESULT": _EDIT.format(wanted="outputs"),
     "RESULT_TOO_LARGE": (
         "Raise `limits.download_size` and restart, then `runflowd retry` fetches it at no cost and "
