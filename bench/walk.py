@@ -46,16 +46,16 @@ async def main(source: Path) -> None:
         clock = Clock()
         remote = ServiceClient("bench", Runflow(Service("http://127.0.0.1:1")))
         context = Context(store, clock, Incidents(store, clock), remote, by_name(config))
-        rule_state, looking = RuleState.of(rule, FolderIo()), FolderScanner(context)
+        rule_state, scanner = RuleState.for_rule(rule, FolderIo()), FolderScanner(context)
         taken: list[float] = []
         for _ in range(ROUNDS):
             began = time.perf_counter()
             rule_state.roots = await recognise(context, rule_state)
-            seen = await looking.tree(rule_state, "", deep=True)
-            await looking.vanished(rule_state, seen)
+            seen = await scanner.scan(rule_state, "", deep=True)
+            await scanner.forget_vanished(rule_state, seen)
             taken.append(time.perf_counter() - began)
             assert len(seen) == folders, "every folder was read"
-        assert not len(rule_state.settling), "every file is known"
+        assert not len(rule_state.stability), "every file is known"
     sys.stdout.write(json.dumps({"files": known, "seconds": taken}) + "\n")
 
 

@@ -29,7 +29,7 @@ CHECK_INTERVAL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many items of each rule are in each state, how many files wait for rest, and what is wrong."""
+    """How many items of each rule are in each state, how many files wait to become stable, and what is wrong."""
 
     counts: dict[str, dict[ItemState, int]]
     settling: int

@@ -121,7 +121,7 @@ def _show(connection: Connection, config: Config, rules: list[Rule], limit: int)
     tallies: list[Tally] = []
     for rule in rules:
         tally = _tally(connection, config, rule)
-        for planned in planning.of(rule):
+        for planned in planning.plan(rule):
             tally.add(planned, limit)
             onward.follow(rule, planned)
         onward.end(rule)
@@ -203,7 +203,7 @@ def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
     click.echo('{"files": [', nl=False)
     for rule in rules:
         tally = _tally(connection, config, rule)
-        for planned in planning.of(rule):
+        for planned in planning.plan(rule):
             tally.add(planned, 0)
             entry = {
                 "then": onward.follow(rule, planned),

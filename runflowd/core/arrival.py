@@ -1,4 +1,4 @@
-"""What becomes of a file that came to rest: buy, share somebody's result, try again, or nothing.
+"""What becomes of a file that became stable: buy, share somebody's result, try again, or nothing.
 
 This is where "nothing is paid for twice" is decided; the store runs it inside one transaction.
 """

@@ -11,7 +11,7 @@ class ItemState(StrEnum):
     WAITING = "waiting"
     """Seen, cannot be taken yet; the row says why. Looked at again by the sweep."""
     READY = "ready"
-    """At rest and hashed; waits for its batch."""
+    """Stable and hashed; waits for its batch."""
     FOLLOWING = "following"
     """The same content under the same recipe is on its way; takes that result, buys nothing."""
     BATCHED = "batched"

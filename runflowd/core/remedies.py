@@ -22,7 +22,7 @@ _REMEDIES = {
     "DEPENDENCY_MISSING": "Install the local models with `pip install 'runflowd[local]'`, then touch the file.",
     "UNREADABLE": "Make the file readable for the user that runs runflowd; it is taken up by itself then.",
     "BUSY": "Close it in the program that holds it; it is taken up by itself then.",
-    "STILL_CHANGING": "Find out what keeps writing to it; it is taken up by itself once it rests.",
+    "STILL_CHANGING": "Find out what keeps writing to it; it is taken up by itself once it is stable.",
 }
 
 _PAID = {

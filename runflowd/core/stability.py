@@ -1,15 +1,12 @@
 """Which files have stopped changing.
 
-A file has come to rest when size, mtime_ns and inode stood still for `settle` seconds and it holds
-at least one byte. Each difference restarts the wait; an event that changed nothing does not, so
-that a chatty network share cannot hold a file back. A file that does not rest within `cap` seconds
-is reported once and from then on looked at only every `cap` seconds.
+A file is stable when size, mtime_ns and inode stood still for `settle` seconds and it holds at least one byte.
 
-The tracker never touches a file. Its caller looks, and tells what it saw:
+The tracker never touches a file. Its caller looks, and reports what it saw:
 
     tracker.see(path, stat, now)          from an event or a sweep
     for path in tracker.due(now, 100):    these stood still long enough, as far as is known
-        tracker.confirm(path, look_again(path), now)
+        tracker.confirm(path, stat_of(path), now)
 
 `now` is monotonic seconds. Nothing here depends on a file's age: mtimes lie.
 """
@@ -28,8 +25,8 @@ _SHORTEST_PAUSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """The file is at rest. It stays tracked until `forget` (taken over) or `hold` (not good yet)."""
+class Stable:
+    """The file is stable. It stays tracked until `forget` (taken over) or `hold` (not good yet)."""
 
     path: str
     stat: Stat
@@ -48,12 +45,12 @@ class StillChanging:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The file vanished before it came to rest, and is forgotten."""
+    """The file vanished before it became stable, and is forgotten."""
 
     path: str
 
 
-Verdict: TypeAlias = Settled | StillChanging | Gone
+Verdict: TypeAlias = Stable | StillChanging | Gone
 
 
 @dataclass(slots=True)
@@ -74,11 +71,27 @@ class _Waiting:
 
 
 class StabilityTracker:
-    """Tracks up to `limit` files until they rest; all operations are O(log n) or better.
+    """Tracks up to `limit` files until they are stable; all operations are O(log n) or better.
+
+    The cases it handles:
+
+    - Written in one go: stable `settle` seconds after the last change of size, mtime_ns or inode.
+    - Written slowly, in bursts, or with a preallocated size: each difference restarts the wait.
+    - Replaced by a rename, or given an older mtime by a copier: a difference like any other.
+    - Touched by events that changed nothing, as on a chatty network share: the wait goes on and is not restarted.
+    - Changed after its last event: the fresh stat that `confirm` is given decides, not the one an event brought.
+    - Empty: not stable, however long it stands still; reported once after `cap` seconds.
+    - Stable but not good yet, such as half an image whose writer pauses: `hold` waits in growing pauses, up to `cap`.
+    - Never stable, such as a live log: reported once after `cap` seconds and from then on checked every `cap` seconds;
+      it is taken if it becomes stable at last.
+    - Deleted before it was stable: forgotten.
+    - Changed while it was being recorded: `forget(path, taken)` keeps tracking the newer version.
+    - Handed out by `due` and never confirmed, as when the caller failed: handed out again.
+    - More than `limit` files at once: turned away, for a later sweep to find.
 
     Args:
-        settle: Seconds without any change after which a file counts as at rest.
-        cap: Seconds after which a restless file is reported and looked at slowly.
+        settle: Seconds without any change after which a file counts as stable.
+        cap: Seconds after which an unstable file is reported and checked rarely.
         limit: Most files tracked at once. Further ones are not taken: sweep again later.
     """
 
@@ -97,7 +110,7 @@ class StabilityTracker:
         return path in self._files
 
     def __repr__(self) -> str:
-        return f"<Settling {len(self._files)} of {self.limit} files, settle={self.settle:g}s>"
+        return f"<StabilityTracker {len(self._files)} of {self.limit} files, settle={self.settle:g}s>"
 
     @property
     def full(self) -> bool:
@@ -132,19 +145,19 @@ class StabilityTracker:
         return paths
 
     def confirm(self, path: str, stat: Stat | None, now: float) -> Verdict:
-        """Judge `path` by a fresh look at it; `stat` is None when there is no such file any more."""
+        """Decide about `path` by a fresh look at it; `stat` is None when there is no such file any more."""
         waiting = self._files.get(path)
         if stat is None or waiting is None:
             self.forget(path)
             return Gone(path)
         self.see(path, stat, now)
-        rested = now >= waiting.still_since + self.settle
-        if rested and stat.size > 0:
-            return Settled(path, stat, now - waiting.first_seen)
-        return self._wait(path, waiting, "the file is empty" if rested else "the file keeps changing", now)
+        stable = now >= waiting.still_since + self.settle
+        if stable and stat.size > 0:
+            return Stable(path, stat, now - waiting.first_seen)
+        return self._wait(path, waiting, "the file is empty" if stable else "the file keeps changing", now)
 
     def hold(self, path: str, reason: str, now: float) -> StillChanging:
-        """Keep a file waiting that rests but is not good yet, such as half an image.
+        """Keep a file waiting that is stable but not good yet, such as half an image.
 
         The pauses grow with the time waited, up to `cap`. The caller decides what `report` means:
         for half an image that its writer has left, a failure.
@@ -188,11 +201,11 @@ class StabilityTracker:
         return StillChanging(path, reason, waited, report)
 
     def _pause(self, waiting: _Waiting, now: float) -> float:
-        """Seconds to the next look: the rest of the wait, or growing pauses for one at rest already."""
-        rest = waiting.still_since + self.settle - now
-        if rest <= 0:
-            rest = max(self.settle, (now - waiting.first_seen) / 2)
-        return min(rest, waiting.first_seen + self.cap - now)
+        """Seconds to the next look: the rest of the wait, or growing pauses for one that is stable already."""
+        remaining = waiting.still_since + self.settle - now
+        if remaining <= 0:
+            remaining = max(self.settle, (now - waiting.first_seen) / 2)
+        return min(remaining, waiting.first_seen + self.cap - now)
 
     def _look_at(self, path: str, waiting: _Waiting, deadline: float) -> None:
         waiting.deadline = deadline

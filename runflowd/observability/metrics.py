@@ -70,14 +70,14 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self._pick_up = Histogram(
             "runflowd_pickup_seconds",
-            "From a file at rest to its purchase.",
+            "From a stable file to its purchase.",
             ["rule"],
             buckets=SECONDS,
             registry=self._registry,
         )
         self._turn_around = Histogram(
             "runflowd_turnaround_seconds",
-            "From a file at rest to its result in place.",
+            "From a stable file to its result in place.",
             ["rule"],
             buckets=SECONDS,
             registry=self._registry,

@@ -1,4 +1,4 @@
-"""Files on their way into the store: recorded when they rest, set aside with a reason, forgotten when gone."""
+"""Files on their way into the store: recorded when they are stable, set aside with a reason, forgotten when gone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RERUN = -2
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A file that came to rest: its facts, and what it would be sent as."""
+    """A file that became stable: its facts, and what it would be sent as."""
 
     rule: str
     path: str
@@ -41,7 +41,7 @@ class Arrival:
 
 
 def foresee(connection: Connection, arrival: Arrival, *, disposed: bool = False) -> tuple[Item | None, Decision]:
-    """The item at the path of a file at rest, and what is to become of the file; reads only.
+    """The item at the path of a stable file, and what is to become of the file; reads only.
 
     `disposed` is that of `decide`.
     """
@@ -66,7 +66,7 @@ def _is_refused(existing: Item, arrival: Arrival) -> bool:
 
 
 def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bool = False) -> Decision:
-    """Record a file that came to rest and say what was decided about it; `disposed` is that of `decide`.
+    """Record a file that became stable and say what was decided about it; `disposed` is that of `decide`.
 
     The decision and the row are one transaction, so two equal files can never both be bought.
     """
@@ -131,8 +131,8 @@ def _write_beside(
 
 
 def _told(connection: Connection, arrival: Arrival, decision: Decision) -> str:
-    """What became of a file at rest, in words."""
-    found = f"at rest, {arrival.stat.size:,} bytes, {arrival.mime}, content {arrival.content[:12]}"
+    """What became of a stable file, in words."""
+    found = f"stable, {arrival.stat.size:,} bytes, {arrival.mime}, content {arrival.content[:12]}"
     twin = connection.one("item_by_id", id=decision.twin) if decision.twin is not None else None
     if twin is None:
         return found

@@ -20,7 +20,7 @@ OWN_RESULT = "OWN_RESULT"
 
 
 def own_result(connection: Connection, arrival: Arrival, makers: Iterable[str]) -> str:
-    """Why a file at rest is not taken: its content is a result of one of `makers`; "" when it is none.
+    """Why a stable file is not taken: its content is a result of one of `makers`; "" when it is none.
 
     A person who retried it knows.
     """

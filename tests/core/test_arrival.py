@@ -1,4 +1,4 @@
-"""What becomes of a file that came to rest."""
+"""What becomes of a file that became stable."""
 
 from __future__ import annotations
 

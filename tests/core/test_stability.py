@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from runflowd.core.model import Stat
-from runflowd.core.stability import Gone, Settled, StabilityTracker, StillChanging
+from runflowd.core.stability import Gone, StabilityTracker, Stable, StillChanging
 
 STAT = Stat(size=10, mtime_ns=1, inode=1)
 
 
 def test_a_file_that_stands_still_settles() -> None:
-    """Equal looks `settle` seconds apart are rest."""
+    """Equal looks `settle` seconds apart make it stable."""
     tracker = StabilityTracker(settle=2, cap=60, limit=10)
     tracker.see("a.jpg", STAT, 0)
 
     due = tracker.due(2, 10)
     verdict = tracker.confirm("a.jpg", STAT, 2)
 
-    assert (["a.jpg"], Settled("a.jpg", STAT, 2)) == (due, verdict)
+    assert (["a.jpg"], Stable("a.jpg", STAT, 2)) == (due, verdict)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_vanished_file_is_forgotten() -> None:
     assert (Gone("a.jpg"), 0) == (verdict, len(tracker))
 
 
-def test_a_restless_file_is_reported_once_and_then_looked_at_slowly() -> None:
+def test_an_unstable_file_is_reported_once_and_then_looked_at_slowly() -> None:
     """A live log is named after the cap and does not keep the daemon busy (scenario 3)."""
     tracker = StabilityTracker(settle=2, cap=60, limit=10)
     tracker.see("log", STAT, 0)
@@ -83,7 +83,7 @@ def test_a_restless_file_is_reported_once_and_then_looked_at_slowly() -> None:
     assert (looks, reports) == (10, 1)
 
 
-def test_a_restless_file_that_rests_at_last_settles() -> None:
+def test_an_unstable_file_that_stands_still_at_last_is_stable() -> None:
     """The report is no verdict."""
     tracker = StabilityTracker(settle=2, cap=10, limit=10)
     tracker.see("a.jpg", STAT, 0)
@@ -96,7 +96,7 @@ def test_a_restless_file_that_rests_at_last_settles() -> None:
     tracker.due(deadline, 1)
     verdict = tracker.confirm("a.jpg", STAT._replace(size=40), max(deadline, 32))
 
-    assert isinstance(verdict, Settled)
+    assert isinstance(verdict, Stable)
 
 
 def test_an_empty_file_waits_until_the_cap() -> None:
@@ -249,7 +249,7 @@ class SettlingAgainstModel(RuleBasedStateMachine):
             return
         file = self.note(path, stat)
         if self.now - file.still_since >= SETTLE and stat.size:
-            assert Settled(path, stat, self.now - file.first_seen) == verdict
+            assert Stable(path, stat, self.now - file.first_seen) == verdict
         else:
             assert isinstance(verdict, StillChanging)
             assert self.expected_report(file) == verdict.report

@@ -126,7 +126,7 @@ async def test_the_first_are_bought_while_a_sweep_still_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A big folder need not be looked through to its end before anything is done (scenario 25)."""
-    listing = FolderScanner.tree
+    listing = FolderScanner.scan
     ended: list[float] = []
 
     async def slow(self: FolderScanner, rule_state: RuleState, start: str, *, deep: bool, **rest: Any) -> set[str]:
@@ -135,7 +135,7 @@ async def test_the_first_are_bought_while_a_sweep_still_goes_on(
         ended.append(anyio.current_time())
         return seen
 
-    monkeypatch.setattr(FolderScanner, "tree", slow)
+    monkeypatch.setattr(FolderScanner, "scan", slow)
     async with running(tmp_path) as rig:
         rig.drop("a.jpg")
         await rig.until(lambda states: states == {"a.jpg": ItemState.DONE}, 400)
@@ -154,7 +154,7 @@ async def test_a_folder_that_takes_long_to_look_through_is_looked_through_less_o
         await anyio.sleep(100)
         return set()
 
-    monkeypatch.setattr(FolderScanner, "tree", slow)
+    monkeypatch.setattr(FolderScanner, "scan", slow)
     async with running(tmp_path, rule(tmp_path, sweep=1.0)):
         await anyio.sleep(1500)
 
@@ -209,7 +209,7 @@ async def test_a_loop_with_nothing_to_do_sleeps(tmp_path: Path, monkeypatch: pyt
         return set()
 
     turns: list[str] = []
-    monkeypatch.setattr(FolderScanner, "tree", endless)
+    monkeypatch.setattr(FolderScanner, "scan", endless)
     monkeypatch.setattr(Context, "heartbeat", lambda _self, stage: turns.append(stage))
     async with running(tmp_path):
         await anyio.sleep(10 * MAX_IDLE)

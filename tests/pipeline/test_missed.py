@@ -34,7 +34,7 @@ def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
 def hear(rig: Rig, changes: Changes) -> None:
     """Let the intake stage hear of changes as from its watcher."""
     intake = rig.engine.intake
-    intake._hints.note(changes, intake._rule_states)
+    intake._hint_dispatcher.note(changes, intake._rule_states)
 
 
 @pytest.mark.usefixtures("_deaf")
@@ -111,17 +111,17 @@ async def test_hints_that_are_given_up_while_one_is_followed_end_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sweep takes their place, as when the root turns out to be another folder (scenarios 135, 138)."""
-    tree = FolderScanner.tree
+    scan = FolderScanner.scan
 
     async def given_up(self: FolderScanner, rule_state: RuleState, *given: Any, **more: Any) -> set[str]:
         if not rule_state.sweeping:
             rule_state.hints_lost()
-        return await tree(self, rule_state, *given, **more)
+        return await scan(self, rule_state, *given, **more)
 
     async with running(tmp_path, rule(tmp_path, sweep=3600.0), watch=True) as rig:
         rig.drop("before.jpg")
         await rig.settled(1)
-        monkeypatch.setattr(FolderScanner, "tree", given_up)
+        monkeypatch.setattr(FolderScanner, "scan", given_up)
         for name in ("a", "b", "c"):
             rig.drop(f"{name}/{name}.jpg")
         hear(rig, Changes(folders=frozenset(f"{tmp_path}/in/{name}" for name in ("a", "b", "c"))))

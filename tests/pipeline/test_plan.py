@@ -46,7 +46,7 @@ def plan(folder: Path, planned: Rule | None = None, meanwhile: Callable[[], None
 
     with open_for_plan(folder / "state.db") as connection:
         planning = Planning(connection, Limits(upload_size=10_000), lambda: moment[0], rest)
-        return {each.path: each for each in planning.of(planned or rule(folder))}
+        return {each.path: each for each in planning.plan(planned or rule(folder))}
 
 
 def fates(found: dict[str, Planned]) -> dict[str, Fate]:
@@ -233,14 +233,14 @@ def test_a_share_that_dies_in_the_middle_ends_the_plan_of_its_rule_alone(
         for name in ("no picture.txt", "below/b.jpg"):
             (share.behind / name).write_bytes(picture(name))
         planning = Planning(connection, Limits(), lambda: time[0], rest)
-        planned = planning.of(rule(tmp_path, watch=str(share.folder), exclude=("*.txt",)))
+        planned = planning.plan(rule(tmp_path, watch=str(share.folder), exclude=("*.txt",)))
         told: list[Planned] = []
         first = next(planned)
         if moment == "walk":
             die()
         told += planned
         monkeypatch.undo()
-        other = list(planning.of(rule(tmp_path)))
+        other = list(planning.plan(rule(tmp_path)))
 
     assert ("no picture.txt", [("/", Fate.WAIT, "WATCH_SILENT")]) == (
         first.path,

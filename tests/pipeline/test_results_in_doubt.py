@@ -170,7 +170,7 @@ def why_planned(rig: Rig, path: str) -> str:
     chosen = rig.engine.context.rules["studio"]
     with open_for_plan(rig.folder / "state.db") as connection:
         planning = Planning(connection, Limits(), lambda: 0.0, lambda _: None)
-        return next(each.why for each in planning.of(chosen) if each.path == path)
+        return next(each.why for each in planning.plan(chosen) if each.path == path)
 
 
 async def test_a_hold_outlives_a_restart(tmp_path: Path) -> None:

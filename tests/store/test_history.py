@@ -54,7 +54,7 @@ def opened() -> Connection:
 
 
 def arrival(connection: Connection, path: str, content: str, recipe: str = "r") -> Arrival:
-    """A file at rest."""
+    """A stable file."""
     snapshot = save_snapshot(connection, "studio", "{}")
     return Arrival("studio", path, Stat(10, 20, 30), content, "image/jpeg", recipe, {}, snapshot)
 

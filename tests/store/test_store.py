@@ -40,7 +40,7 @@ STAT = Stat(10, 20, 30)
 
 
 def arrival(path: str, content: str = "c", recipe: str = "r") -> Arrival:
-    """A file at rest under the rule `studio`."""
+    """A stable file under the rule `studio`."""
     return Arrival("studio", path, STAT, content, "image/jpeg", recipe, {"image_url": "${file.url}"}, "snap")
 
 

@@ -108,7 +108,7 @@ class PlainStore:
         return [item for item in self.within(FOLLOWING) if item.source == number]
 
     def arrive(self, path: str, content: str, recipe: str) -> None:
-        """A file came to rest."""
+        """A file became stable."""
         old = self.at(path)
         if old and old.content == content and old.state not in {WAITING, FAILED, SKIPPED}:
             old.present = True

@@ -76,7 +76,7 @@ def test_a_rule_over_a_silent_file_system_is_swept_every_few_seconds(
     """Shares, and what WSL and desktop containers bind; the rule's own word counts more (scenarios 34, 35)."""
     monkeypatch.setattr(mounts, "mounts", lambda: (Mount("/", kind),))
     rule = Rule(name="r", watch="/in", output="/out", model="a/b", input={}, mode=mode, sweep=300.0)
-    rule_state = RuleState.of(rule, FolderIo())
+    rule_state = RuleState.for_rule(rule, FolderIo())
     rule_state.by_events = mounts.follows_events(rule)
 
     assert expected == (rule_state.by_events, rule_state.interval)

@@ -98,7 +98,7 @@ def _under(rule: Rule, row: Row, overrides: Overrides, references: dict[str, Ref
     if row["absent_at"] is not None or files.stat(rule.watch, path) is None:
         return GONE
     try:
-        settings = overrides.of(path.rpartition("/")[0])
+        settings = overrides.for_folder(path.rpartition("/")[0])
     except (ConfigError, files.FileTrouble) as trouble:
         raise CommandRefused(str(trouble)) from trouble
     return SAME if present_recipe(rule, path, settings, references)[1] == row["recipe"] else BUY

@@ -1,4 +1,4 @@
-"""Stage one: notices files, waits until they rest, and seals them into batches."""
+"""Stage one: notices files, waits until they are stable, and seals them into batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files at rest are read, and what became of them is recorded."""
+"""Stable files are read, and what became of them is recorded."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from runflowd.core.chains import beside, downstream
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.recipe import recipe_hash
-from runflowd.core.stability import Settled, StillChanging
+from runflowd.core.stability import Stable, StillChanging
 from runflowd.core.template import FileFacts, resolve
-from runflowd.pipeline.intake.inspect import Good, Refused, Unfinished, look_at, read_all, restless
+from runflowd.pipeline.intake.inspect import Good, Refused, Unfinished, look_at, read_all, unstable
 from runflowd.pipeline.intake.left_out import remove_notes
-from runflowd.pipeline.intake.roots import stands
+from runflowd.pipeline.intake.roots import still_recognised
 from runflowd.store.arrivals import Arrival, arrive, set_aside
 from runflowd.store.items import item_at, known_contents
 from runflowd.store.own_results import OWN_RESULT, own_result
@@ -38,31 +38,31 @@ READERS = 4
 
 
 class Acceptor:
-    """Turns files at rest into rows."""
+    """Turns stable files into rows."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     async def due(self, rule_state: RuleState) -> int:
-        """Take the next page of files that seem to rest; give how many became ready."""
-        paths = rule_state.settling.due(self._context.clock.now(), PAGE)
+        """Take the next page of files that seem stable; give how many became ready."""
+        paths = rule_state.stability.due(self._context.clock.now(), PAGE)
         if not paths or rule_state.roots is None:
             return 0
         good: list[Arrival] = []
         refused: dict[str, Refused] = {}
 
-        async def read(rested: dict[str, Stat]) -> None:
+        async def read(stable: dict[str, Stat]) -> None:
             limit = self._context.limits.upload_size
             for path, found in await rule_state.folder_io.read(
                 read_all,
                 rule_state.rule,
-                rested,
+                stable,
                 limit,
                 rule_state.matcher.promises,
                 known,
                 rule_state.folder_io.note_progress,
             ):
-                match self._judged(rule_state, path, rested[path], found):
+                match self._judged(rule_state, path, stable[path], found):
                     case Good() as whole:
                         good.append(_arrival(rule_state, path, whole))
                     case Refused() as refusal:
@@ -70,38 +70,38 @@ class Acceptor:
                     case _:
                         pass
 
-        rested = await self._at_rest(rule_state, paths, refused)
+        stable = await self._stable(rule_state, paths, refused)
         others = [each.name for each in beside(self._context.rules.values(), rule_state.rule)]
-        known = await self._context.store.read(partial(known_contents, rules=others, rested=rested)) if others else {}
+        known = await self._context.store.read(partial(known_contents, rules=others, rested=stable)) if others else {}
         async with anyio.create_task_group() as group:
-            for share in _shares(rested, READERS):
+            for share in _shares(stable, READERS):
                 group.start_soon(read, share)
-        if not await rule_state.folder_io.read(stands, rule_state.rule.watch, rule_state.roots):
-            rule_state.lose()  # what was read may be another folder's
+        if not await rule_state.folder_io.read(still_recognised, rule_state.rule.watch, rule_state.roots):
+            rule_state.reset()  # what was read may be another folder's
             return 0
         return await self._record(rule_state, good, refused)
 
-    async def _at_rest(self, rule_state: RuleState, paths: list[str], refused: dict[str, Refused]) -> dict[str, Stat]:
-        """Those that a fresh look confirms to rest; what never rests is added to `refused` once."""
+    async def _stable(self, rule_state: RuleState, paths: list[str], refused: dict[str, Refused]) -> dict[str, Stat]:
+        """Those that a fresh stat confirms to be stable; what never becomes stable is added to `refused` once."""
         seen = await rule_state.folder_io.read(
             look_at, rule_state.rule.watch, paths, rule_state.folder_io.note_progress
         )
         now = self._context.clock.now()
-        rested: dict[str, Stat] = {}
+        stable: dict[str, Stat] = {}
         for path, stat in seen.items():
-            match rule_state.settling.confirm(path, stat, now):
-                case Settled() as verdict:
-                    rested[path] = verdict.stat
+            match rule_state.stability.confirm(path, stat, now):
+                case Stable() as verdict:
+                    stable[path] = verdict.stat
                 case StillChanging(report=True) as verdict if stat:
-                    refused[path] = restless(verdict, stat, promised=rule_state.matcher.promises(path))
+                    refused[path] = unstable(verdict, stat, promised=rule_state.matcher.promises(path))
                 case _:
                     pass
-        return rested
+        return stable
 
     def _judged(self, rule_state: RuleState, path: str, stat: Stat, found: Finding) -> Finding:
         if not isinstance(found, Unfinished):
             return found
-        held = rule_state.settling.hold(path, found.reason, self._context.clock.now())
+        held = rule_state.stability.hold(path, found.reason, self._context.clock.now())
         return Refused(stat, found.state, found.code, found.reason) if held.report else None
 
     async def _record(self, rule_state: RuleState, good: list[Arrival], refused: dict[str, Refused]) -> int:
@@ -122,26 +122,26 @@ class Acceptor:
                     refused[arrival.path] = Refused(arrival.stat, ItemState.SKIPPED, OWN_RESULT, why)
             taken = [arrival for arrival in good if arrival.path not in refused]
             decisions = [arrive(connection, arrival, now, disposed=disposed) for arrival in taken]
-            news = [
+            changed = [
                 path
                 for path, why in refused.items()
                 if set_aside(connection, rule, path, why.stat, why.state, why.code, why.reason, now)
             ]
-            return decisions, news
+            return decisions, changed
 
-        decisions, news = await self._context.store.write(write)
+        decisions, changed = await self._context.store.write(write)
         reach("item.recorded")
         for path, why in refused.items():
-            rule_state.settling.forget(path, why.stat)
+            rule_state.stability.forget(path, why.stat)
         for arrival in good:
-            rule_state.settling.forget(arrival.path, arrival.stat)
-        for path in news:
+            rule_state.stability.forget(arrival.path, arrival.stat)
+        for path in changed:
             if (why := refused[path]).state is ItemState.SKIPPED:
-                continue  # on record, and no news to anybody
+                continue  # on record, and nobody needs to know
             self._context.log_throttle.warning(
                 why.reason, action=f"item.{why.state}", rule=rule, code=why.code, path=path
             )
-        return self._hint(decisions, bool(news))
+        return self._hint(decisions, bool(changed))
 
     async def _withdraw_notes(self, rule_state: RuleState, paths: list[str]) -> None:
         """What is left out now may have failed before, and a note says so; it goes first, as no row recalls it then."""
@@ -161,9 +161,9 @@ class Acceptor:
         return sum(decision.state is ItemState.READY for decision in fresh)
 
 
-def _shares(rested: dict[str, Stat], readers: int) -> list[dict[str, Stat]]:
-    """The files dealt out to the readers; one thread reads many: a hop costs more than a small file."""
-    dealt = [dict(islice(rested.items(), start, None, readers)) for start in range(readers)]
+def _shares(stable: dict[str, Stat], readers: int) -> list[dict[str, Stat]]:
+    """The files divided among the readers; one thread reads many: a hop costs more than a small file."""
+    dealt = [dict(islice(stable.items(), start, None, readers)) for start in range(readers)]
     return [share for share in dealt if share]
 
 
@@ -174,7 +174,7 @@ def _arrival(rule_state: RuleState, path: str, found: Good) -> Arrival:
 def arrival(
     rule_state: RuleState, path: str, stat: Stat, content: str, mime: str, overrides: dict[str, Json]
 ) -> Arrival:
-    """What a content at a path would be sent as under the rule of a shelf."""
+    """What a content at a path would be sent as under a rule."""
     symbolic, recipe = present_recipe(rule_state.rule, path, overrides, rule_state.references)
     return Arrival(rule_state.rule.name, path, stat, content, mime, recipe, symbolic, rule_state.snapshot)
 

@@ -47,7 +47,7 @@ class BatchSealer:
         return sealed
 
     async def _groups(self, present: dict[str, RuleState], rule_states: Collection[RuleState]) -> list[Group]:
-        """The groups that may be sealed. Items left under an older text of a rule are marked for rewording."""
+        """The groups that may be sealed. Items left under an older text of a rule are marked to be rebuilt."""
         rows = await self._context.store.read(lambda connection: connection.all("ready_groups"))
         now = self._context.clock.now()
         groups: list[Group] = []

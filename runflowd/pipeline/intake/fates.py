@@ -20,7 +20,7 @@ class Fate(StrEnum):
     FAIL = "fail"
     """It would fail, and nothing would be sent."""
     ASK = "ask"
-    """It failed before, or its purchase is in doubt: a person decides."""
+    """It failed before, or its purchase is in doubt: an operator decides."""
     UNDER_WAY = "under_way"
     """It was sent, or is about to be."""
     DONE = "done"

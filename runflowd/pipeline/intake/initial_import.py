@@ -2,7 +2,7 @@
 
 If the rule only got another name, it takes along what it did. Else, under `existing: skip`, what lies there is
 recorded and left alone. Otherwise it is new work, unless its results lie in the output folder, as when the state
-file was lost, or it is more than anybody may have meant: then a person decides before money moves.
+file was lost, or it is more than anybody may have meant: then an operator decides before money moves.
 """
 
 from __future__ import annotations
@@ -52,40 +52,40 @@ class ImportDecision(StrEnum):
     SKIP = "skip"
     """They are left alone, since the rule is new and says so."""
     ASK = "ask"
-    """Nothing is touched until a person has decided."""
+    """Nothing is touched until an operator has decided."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A verdict, and for `ASK` why; "" when the question was put before."""
+class ImportVerdict:
+    """A decision, and for `ASK` why; "" when the question was put before."""
 
     verdict: ImportDecision
     reason: str = ""
 
 
 class InitialImport:
-    """Decides once for each rule whether what lies there may be taken."""
+    """Decides once for each rule whether what lies there is imported."""
 
-    def __init__(self, context: Context, looking: FolderScanner) -> None:
+    def __init__(self, context: Context, scanner: FolderScanner) -> None:
         self._context = context
-        self._looking = looking
+        self._scanner = scanner
 
-    async def opens(self, rule_state: RuleState) -> bool:
-        """Whether the rule's folder may be looked at; False while a person is asked."""
+    async def admits(self, rule_state: RuleState) -> bool:
+        """Whether the rule's folder may be scanned; False while the operator has to decide."""
         name = rule_state.rule.name
         answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
         if answer is None and await self._took_over(rule_state):
             answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
-        seen = await rule_state.folder_io.read(judge, rule_state, answer, paused, self._context.limits.unasked)
+        seen = await rule_state.folder_io.read(decide, rule_state, answer, paused, self._context.limits.unasked)
         if seen.verdict is ImportDecision.ASK:
             if seen.reason:
                 await self._ask(name, seen.reason)
             return False
         if seen.verdict is ImportDecision.SKIP:
-            await self._looking.skip_all(rule_state)
+            await self._scanner.skip_all(rule_state)
         if answer != SEEN:
             now = self._context.clock.wall()
-            await self._context.store.write(partial(_open, rule=name, was_asked=bool(answer), now=now))
+            await self._context.store.write(partial(_admit, rule=name, was_asked=bool(answer), now=now))
             reach("rule.opened")
         return True
 
@@ -111,17 +111,17 @@ class InitialImport:
         log.error(reason, action="rule.paused", rule=rule)
 
 
-def judge(rule_state: RuleState, answer: str | None, paused: bool, unasked: int | None) -> Seen:
+def decide(rule_state: RuleState, answer: str | None, paused: bool, unasked: int | None) -> ImportVerdict:
     """What is to be done about what lies there, by what `recorded` gives. Changes nothing. Blocking."""
     if answer == SEEN:
-        return Seen(ImportDecision.OPEN)
+        return ImportVerdict(ImportDecision.OPEN)
     if rule_state.rule.existing is Existing.SKIP:
-        return Seen(ImportDecision.SKIP)
+        return ImportVerdict(ImportDecision.SKIP)
     if answer == ASKED:
-        return Seen(ImportDecision.ASK if paused else ImportDecision.OPEN)
+        return ImportVerdict(ImportDecision.ASK if paused else ImportDecision.OPEN)
     if reason := _reason_to_ask(rule_state, unasked):
-        return Seen(ImportDecision.ASK, reason)
-    return Seen(ImportDecision.OPEN)
+        return ImportVerdict(ImportDecision.ASK, reason)
+    return ImportVerdict(ImportDecision.OPEN)
 
 
 def recorded(connection: Connection, rule: str) -> tuple[str | None, bool]:
@@ -129,14 +129,14 @@ def recorded(connection: Connection, rule: str) -> tuple[str | None, bool]:
     return fact(connection, "", seen_fact(rule)), any(each.rule == rule for each in pauses(connection))
 
 
-def _open(connection: Connection, rule: str, *, was_asked: bool, now: float) -> None:
+def _admit(connection: Connection, rule: str, *, was_asked: bool, now: float) -> None:
     connection.run("save_fact", service="", subject=seen_fact(rule), value=SEEN)
     if was_asked:
         resume(connection, rule, now)
 
 
 def _reason_to_ask(rule_state: RuleState, unasked: int | None) -> str:
-    """Why a person must decide about what lies there, and how; "" when there is no doubt. Blocking."""
+    """Why an operator must decide about what lies there, and how; "" when there is no doubt. Blocking."""
     if found := _earlier_result(rule_state):
         return (
             f"this state file does not know the rule, but {rule_state.rule.output} has results for it already, such as "

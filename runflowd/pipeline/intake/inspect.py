@@ -1,4 +1,4 @@
-"""What a file at rest is, told by its bytes: a whole image, half of one, or nothing that is sent."""
+"""What a stable file is, told by its bytes: a whole image, half of one, or nothing that is sent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Good:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """It rests, but cannot be taken yet. `state` and `code` are what it becomes if that lasts."""
+    """It is stable, but cannot be taken yet. `state` and `code` are what it becomes if that lasts."""
 
     reason: str
     state: ItemState = ItemState.FAILED
@@ -72,7 +72,7 @@ def look_at(
 
 def read_all(
     rule: Rule,
-    rested: dict[str, Stat],
+    stable: dict[str, Stat],
     limit: int,
     promises: Callable[[str], bool],
     known: Mapping[str, tuple[str, str]] = _NOTHING,
@@ -85,14 +85,14 @@ def read_all(
     """
     overrides = Overrides(rule)
     found: list[tuple[str, Finding]] = []
-    for path, stat in rested.items():
+    for path, stat in stable.items():
         other = None if path in known or promises(path) else _other_media(rule.watch, path, stat)
         found.append((path, other or _read(rule.watch, path, stat, limit, overrides, known.get(path), on_progress)))
         on_progress()
     return found
 
 
-def restless(verdict: StillChanging, stat: Stat, *, promised: bool) -> Refused:
+def unstable(verdict: StillChanging, stat: Stat, *, promised: bool) -> Refused:
     if stat.size == 0 and promised:
         return Refused(stat, ItemState.FAILED, "EMPTY", "the file is empty (0 bytes)")
     if stat.size == 0:
@@ -121,7 +121,7 @@ def _read(
     known: tuple[str, str] | None,
     on_progress: Callable[[], None],
 ) -> Finding:
-    """What a file at rest is, told by its bytes. Blocking."""
+    """What a stable file is, told by its bytes. Blocking."""
     if stat.size > limit:
         reason = f"the file has {stat.size:,} bytes; the service takes at most {limit:,}"
         return Refused(stat, ItemState.FAILED, "TOO_LARGE", reason)
@@ -158,4 +158,4 @@ def _read_whole(
 
 
 def _overridden(path: str, overrides: Overrides) -> dict[str, Json]:
-    return overrides.of(path.rpartition("/")[0])
+    return overrides.for_folder(path.rpartition("/")[0])

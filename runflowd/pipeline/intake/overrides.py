@@ -23,7 +23,7 @@ class Overrides:
         self._rule = rule
         self._found: dict[str, dict[str, Json]] = {}
 
-    def of(self, folder: str) -> dict[str, Json]:
+    def for_folder(self, folder: str) -> dict[str, Json]:
         """The input keys set for files in a folder, the nearest `_runflow.yaml` winning.
 
         Raises `ConfigError` with every mistake in one of them, `FileTrouble` when one cannot be read.

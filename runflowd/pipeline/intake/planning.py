@@ -1,6 +1,6 @@
 """What would become of every file of a rule if the work began now; nothing is written and nothing is sent.
 
-It goes the way of a sweep and of accepting, with the same matcher, tracker, reading and decisions, but
+It goes the way of a sweep and of accepting, with the same matcher, tracker, inspection and decisions, but
 records nothing. Memory does not grow with the number of files.
 """
 
@@ -17,15 +17,15 @@ from runflowd.core.chains import downstream, makers
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.rules import BAD_OVERRIDE
-from runflowd.core.stability import Gone, Settled
+from runflowd.core.stability import Gone, Stable
 from runflowd.errors import ConfigError
 from runflowd.pipeline.intake.acceptor import PAGE, arrival
 from runflowd.pipeline.intake.fates import FATES, REFUSED, Fate, Planned
-from runflowd.pipeline.intake.initial_import import ImportDecision, judge, recorded
+from runflowd.pipeline.intake.initial_import import ImportDecision, decide, recorded
 from runflowd.pipeline.intake.inspect import Good, Refused, Unfinished, look_at, read_all
 from runflowd.pipeline.intake.output_places import OUTPUT_INSIDE, outputs_of
 from runflowd.pipeline.intake.overrides import Overrides
-from runflowd.pipeline.intake.reconcile import LEFT_OUT, folders_of, is_news, page_of
+from runflowd.pipeline.intake.reconcile import LEFT_OUT, folders_of, is_changed, page_of
 from runflowd.pipeline.intake.references import read_references
 from runflowd.pipeline.intake.roots import doubtful, judged, samples_of, strangeness, survey
 from runflowd.pipeline.intake.rule_state import RuleState
@@ -62,7 +62,7 @@ class Planning:
         connection: The state file as `open_for_plan` gives it.
         limits: How large a file may be, and how many a new rule may find before it asks.
         now: Monotonic seconds.
-        rest: Sleeps for so many seconds: a file must stand still before it counts as at rest.
+        sleep: Sleeps for so many seconds: a file must stand still before it counts as stable.
         rules: All rules of the configuration: what those further down the chain made is not taken.
     """
 
@@ -71,19 +71,19 @@ class Planning:
         connection: Connection,
         limits: Limits,
         now: Callable[[], float],
-        rest: Callable[[float], None],
+        sleep: Callable[[float], None],
         rules: Collection[Rule] = (),
     ) -> None:
         self._connection = connection
         self._limits = limits
         self._now = now
-        self._rest = rest
+        self._sleep = sleep
         self._rules = rules
 
-    def of(self, rule: Rule) -> Iterator[Planned]:
+    def plan(self, rule: Rule) -> Iterator[Planned]:
         """Every file below the watched folder of a rule."""
         try:
-            yield from self._of(RuleState.of(rule, FolderIo()))
+            yield from self._of(RuleState.for_rule(rule, FolderIo()))
         except NoAnswer as silence:  # be it in the middle: what else lies there is not known
             yield Planned("/", Fate.WAIT, 0, "WATCH_SILENT", str(silence))
 
@@ -132,56 +132,56 @@ class Planning:
 
     def _walk(self, rule_state: RuleState, held: str) -> Iterator[Planned]:
         rule = rule_state.rule
-        sight = _ask(rule_state, judge, rule_state, *recorded(self._connection, rule.name), self._limits.unasked)
+        initial = _ask(rule_state, decide, rule_state, *recorded(self._connection, rule.name), self._limits.unasked)
         for listing in _listings(rule_state):
-            yield from _beside(rule_state, listing)
+            yield from _other_entries(rule_state, listing)
             known = known_in_folder(self._connection, rule.name, listing.relative)
-            overrides = cache(partial(_ask, rule_state, Overrides(rule).of))
+            overrides = cache(partial(_ask, rule_state, Overrides(rule).for_folder))
             for name, stat in listing.files.items():
                 path, before = listing.path_of(name), known.get(name)
-                if before is not None and not is_news(before, stat):
+                if before is not None and not is_changed(before, stat):
                     yield self._standing(rule_state, path, before, overrides)
                 elif reason := rule_state.matcher.why_not(path):
                     yield Planned(path, Fate.LEFT_OUT, stat.size, "EXCLUDED", reason)
-                elif sight.verdict is ImportDecision.SKIP:
+                elif initial.verdict is ImportDecision.SKIP:
                     yield Planned(path, Fate.LEFT_OUT, stat.size, *LEFT_OUT)
-                elif sight.verdict is ImportDecision.ASK:
-                    yield Planned(path, Fate.WAIT, stat.size, "EXISTING", sight.reason or held)
+                elif initial.verdict is ImportDecision.ASK:
+                    yield Planned(path, Fate.WAIT, stat.size, "EXISTING", initial.reason or held)
                 else:
                     yield from self._track(rule_state, path, stat)
-        yield from self._rested(rule_state)
+        yield from self._stable(rule_state)
 
     def _track(self, rule_state: RuleState, path: str, stat: Stat) -> Iterator[Planned]:
-        if not rule_state.settling.see(path, stat, self._now()):
-            yield from self._rested(rule_state)
-            rule_state.settling.see(path, stat, self._now())
+        if not rule_state.stability.see(path, stat, self._now()):
+            yield from self._stable(rule_state)
+            rule_state.stability.see(path, stat, self._now())
 
-    def _rested(self, rule_state: RuleState) -> Iterator[Planned]:
-        """What becomes of the tracked files, each looked at once more when it should be at rest."""
-        while (deadline := rule_state.settling.next_deadline()) is not None:
-            self._rest(max(0.0, deadline - self._now()))
-            paths = rule_state.settling.due(self._now(), PAGE)
+    def _stable(self, rule_state: RuleState) -> Iterator[Planned]:
+        """What becomes of the tracked files, each checked once more when it should be stable."""
+        while (deadline := rule_state.stability.next_deadline()) is not None:
+            self._sleep(max(0.0, deadline - self._now()))
+            paths = rule_state.stability.due(self._now(), PAGE)
             seen = _ask(rule_state, look_at, rule_state.rule.watch, paths, rule_state.folder_io.note_progress)
-            rested: dict[str, Stat] = {}
+            stable: dict[str, Stat] = {}
             for path in paths:
                 if path not in seen:
                     yield Planned(path, Fate.WAIT, 0, "UNREADABLE", "it cannot be looked at")
-                    rule_state.settling.forget(path)
+                    rule_state.stability.forget(path)
                     continue
-                match rule_state.settling.confirm(path, seen[path], self._now()):
-                    case Settled(stat=stat):
-                        rested[path] = stat
+                match rule_state.stability.confirm(path, seen[path], self._now()):
+                    case Stable(stat=stat):
+                        stable[path] = stat
                     case Gone():
                         pass
-                    case restless:
+                    case unstable:
                         size = (seen[path] or (0,))[0]
-                        yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", restless.reason)
-                rule_state.settling.forget(path)
+                        yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", unstable.reason)
+                rule_state.stability.forget(path)
             limit, promises = self._limits.upload_size, rule_state.matcher.promises
             for path, finding in _ask(
-                rule_state, read_all, rule_state.rule, rested, limit, promises, {}, rule_state.folder_io.note_progress
+                rule_state, read_all, rule_state.rule, stable, limit, promises, {}, rule_state.folder_io.note_progress
             ):
-                yield self._found(rule_state, path, rested[path], finding)
+                yield self._found(rule_state, path, stable[path], finding)
 
     def _found(self, rule_state: RuleState, path: str, stat: Stat, finding: Finding) -> Planned:
         match finding:
@@ -213,12 +213,12 @@ class Planning:
             if other is None:
                 return Planned(path, Fate.BUY, size)
             return Planned(path, Fate.TAKE, size, "", f"the same content as {other}, which would be bought")
-        twin = item_by_id(self._connection, decision.twin) if decision.twin is not None else None
+        original = item_by_id(self._connection, decision.twin) if decision.twin is not None else None
         if decision.state is ItemState.UNKNOWN:
             why = "the same content as another file, and whether that was bought is not known"
             return Planned(path, Fate.ASK, size, "TWIN_UNKNOWN", why)
         return Planned(
-            path, Fate.TAKE, size, "", f"the same content as {twin.path}" if twin else "it was bought before"
+            path, Fate.TAKE, size, "", f"the same content as {original.path}" if original else "it was bought before"
         )
 
     def _standing(
@@ -257,7 +257,7 @@ def _listings(rule_state: RuleState) -> Iterator[Listing]:
         yield from page
 
 
-def _beside(rule_state: RuleState, listing: Listing) -> Iterator[Planned]:
+def _other_entries(rule_state: RuleState, listing: Listing) -> Iterator[Planned]:
     """What a folder holds beside its files."""
     if listing.trouble is not None:
         code = OUTPUT_INSIDE if isinstance(listing.trouble, files.OwnOutput) else "FOLDER_UNREADABLE"

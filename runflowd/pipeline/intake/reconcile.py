@@ -1,4 +1,4 @@
-"""One look at folders: what lies there, against what the store knows."""
+"""One scan of folders: what lies there, against what the store knows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.pipeline.intake.left_out import leave_out, remove_notes
 from runflowd.pipeline.intake.output_places import outputs_of
-from runflowd.pipeline.intake.roots import stands
+from runflowd.pipeline.intake.roots import still_recognised
 from runflowd.store.arrivals import forget_absent, set_aside
 from runflowd.store.history import record
 from runflowd.store.items import bring_back, known_in_folder
@@ -48,20 +48,20 @@ class FolderScanner:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def tree(
+    async def scan(
         self,
         rule_state: RuleState,
         start: str,
         *,
         deep: bool,
         since: int = 0,
-        suspects: MissedEventDetector | None = None,
+        missed_events: MissedEventDetector | None = None,
     ) -> set[str]:
-        """Look at a folder, and with `deep` at all beneath it; give the folders that were read whole.
+        """Scan a folder, and with `deep` all beneath it; give the folders that were read whole.
 
         Where other rules watch the same folder, listings that were begun later than `since` are shared with them.
-        With `suspects`, events should have told of whatever is new. A root that is not the one that was recognised
-        makes the shelf `lose` it, and what was read then does not count.
+        With `missed_events`, events should have announced whatever is new. Another root than the one recognised
+        resets the rule's state, and what was read then does not count.
         """
         seen: set[str] = set()
         if rule_state.roots is None or rule_state.roots.is_strange(start):
@@ -72,7 +72,7 @@ class FolderScanner:
         scan = None if rule_state.scans is None else rule_state.scans.since(since)
         walking = folders_of(rule_state, start, deep=deep, scan=scan)
         while page := await self._next_page(rule_state, walking):
-            await self._compare(rule_state, page, suspects)
+            await self._compare(rule_state, page, missed_events)
             seen.update(listing.relative for listing in page if listing.trouble is None)
             _note_unreadable(rule_state, page)
         return seen
@@ -81,10 +81,12 @@ class FolderScanner:
         """The next folders, read while the root was the one that was recognised; none when it is another."""
         page = await rule_state.folder_io.read(_read_page, rule_state.rule.watch, rule_state.roots, walking)
         if page is None:
-            rule_state.lose()
+            rule_state.reset()
         return page or []
 
-    async def _compare(self, rule_state: RuleState, page: list[Listing], suspects: MissedEventDetector | None) -> None:
+    async def _compare(
+        self, rule_state: RuleState, page: list[Listing], missed_events: MissedEventDetector | None
+    ) -> None:
         rule = rule_state.rule.name
         known = await self._context.store.read(
             lambda connection: [known_in_folder(connection, rule, listing.relative) for listing in page]
@@ -95,12 +97,12 @@ class FolderScanner:
         for listing, remembered in zip(page, known, strict=True):
             for name, stat in listing.files.items():
                 before = remembered.get(name)
-                if before and not is_news(before, stat):
+                if before and not is_changed(before, stat):
                     back += [] if before.present else [before.id]
                 elif (path := listing.path_of(name)) and rule_state.matcher.matches(path):
-                    if suspects and before is None and path not in rule_state.settling:
-                        suspects.found(listing.relative)
-                    rule_state.overflowed |= not rule_state.settling.see(path, stat, now)
+                    if missed_events and before is None and path not in rule_state.stability:
+                        missed_events.found(listing.relative)
+                    rule_state.overflowed |= not rule_state.stability.see(path, stat, now)
             if listing.trouble is None and (listing.files or listing.folders or listing.relative):
                 gone |= {
                     listing.path_of(name): entry
@@ -128,7 +130,7 @@ class FolderScanner:
             await self._context.io.written(rule_state.rule).write(remove_notes, rule_state.rule.output, failed)
         await self._context.store.write(write)
 
-    async def vanished(self, rule_state: RuleState, seen: set[str]) -> None:
+    async def forget_vanished(self, rule_state: RuleState, seen: set[str]) -> None:
         """After a whole sweep: note files whose folder is gone. An empty root proves nothing."""
         rule, after = rule_state.rule.name, b""
         if len(seen) <= 1 and await rule_state.folder_io.read(_is_empty, rule_state.rule.watch):
@@ -139,7 +141,7 @@ class FolderScanner:
             unseen = [each for each in folders if each not in seen and not rule_state.roots.is_strange(each)]
             missing = await rule_state.folder_io.read(_missing_among, rule_state.rule.watch, rule_state.roots, unseen)
             if missing is None:
-                rule_state.lose()
+                rule_state.reset()
                 return
             for folder in missing:
                 await self._forget_folder(rule_state, folder)
@@ -172,14 +174,14 @@ def _note_unreadable(rule_state: RuleState, page: list[Listing]) -> None:
     """Keep what the sweep will tell of all folders together."""
     for listing in page:
         if isinstance(listing.trouble, files.OwnOutput):
-            rule_state.inside[listing.relative] = listing.trouble
+            rule_state.outputs_inside[listing.relative] = listing.trouble
         elif listing.trouble is not None and not isinstance(listing.trouble, files.Missing):
             rule_state.unreadable = rule_state.unreadable or listing.trouble
-            rule_state.unread += 1
+            rule_state.unreadable_count += 1
 
 
-def is_news(before: Known, stat: Stat) -> bool:
-    """Whether a file is to be looked at more closely; one that waits always is."""
+def is_changed(before: Known, stat: Stat) -> bool:
+    """Whether a file is to be examined; one that waits always is."""
     return before.stat != stat or before.state is ItemState.WAITING
 
 
@@ -211,10 +213,10 @@ def folders_of(
 
 def _read_page(root: str, roots: Roots | None, walking: Iterator[Listing]) -> list[Listing] | None:
     """The next folders; None unless the same root stood there before and after they were read."""
-    if not stands(root, roots):
+    if not still_recognised(root, roots):
         return None
     page = page_of(walking)
-    return page if stands(root, roots) else None
+    return page if still_recognised(root, roots) else None
 
 
 def page_of(walking: Iterator[Listing]) -> list[Listing]:
@@ -231,10 +233,10 @@ def page_of(walking: Iterator[Listing]) -> list[Listing]:
 
 def _missing_among(root: str, roots: Roots, folders: list[str]) -> list[str] | None:
     """Those that are not there; None unless the same root stood there before and after they were looked for."""
-    if not stands(root, roots):
+    if not still_recognised(root, roots):
         return None
     missing = [folder for folder in folders if _is_missing(root, folder)]
-    return missing if stands(root, roots) else None
+    return missing if still_recognised(root, roots) else None
 
 
 def _is_empty(root: str) -> bool:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
 
 
-async def follow_references(context: Context, rule_state: RuleState) -> bool:
-    """Bring a shelf's references, and the rule text that names them, up to date; False when one is unusable.
+async def update_references(context: Context, rule_state: RuleState) -> bool:
+    """Bring a rule's references, and the rule text that names them, up to date; False when one is unusable.
 
     Without its references nothing of the rule is accepted: files wait, and the incident says for what.
     """

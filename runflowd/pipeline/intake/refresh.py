@@ -27,15 +27,15 @@ PAGE = 500
 
 
 async def refresh_ready(context: Context, rule_state: RuleState) -> None:
-    """Word every unsealed item of the rule anew; dispatch puts those back that were sealed and not bought.
+    """Rebuild the input of every unsealed item of the rule; dispatch puts those back that were sealed and not bought.
 
-    An item reworded may set free another that followed it, so this goes on until none is left. What folders
+    An item rebuilt may set free a duplicate that waited for it, so this goes on until none is left. What folders
     override is read beforehand: no transaction waits for a share.
     """
     while items := await context.store.read(lambda connection: _page(connection, rule_state)):
         folders = {_folder(item) for item in items if rule_state.matcher.matches(item.path)}
         found = await rule_state.folder_io.read(_overrides, rule_state.rule, folders)
-        await context.store.write(partial(_reword_all, rule_state=rule_state, found=found, now=context.clock.wall()))
+        await context.store.write(partial(_rebuild_all, rule_state=rule_state, found=found, now=context.clock.wall()))
     await _retry_refused(context, rule_state)
 
 
@@ -84,21 +84,21 @@ def _overrides(rule: Rule, folders: set[str]) -> dict[str, Found]:
 
 def _read(overrides: Overrides, folder: str) -> Found:
     try:
-        return overrides.of(folder)
+        return overrides.for_folder(folder)
     except (ConfigError, FileTrouble) as mistake:
         return mistake
 
 
-def _reword_all(connection: Connection, rule_state: RuleState, found: dict[str, Found], now: float) -> None:
-    """Word those anew that are still to be; one whose folder was not read comes with the next page."""
+def _rebuild_all(connection: Connection, rule_state: RuleState, found: dict[str, Found], now: float) -> None:
+    """Rebuild those that are still to be; one whose folder was not read comes with the next page."""
     for item in _page(connection, rule_state):
         if not rule_state.matcher.matches(item.path):
             drop_ready(connection, item.id, now)
         elif _folder(item) in found:
-            _reword(connection, rule_state, item, found[_folder(item)], now)
+            _rebuild(connection, rule_state, item, found[_folder(item)], now)
 
 
-def _reword(connection: Connection, rule_state: RuleState, item: Item, found: Found, now: float) -> None:
+def _rebuild(connection: Connection, rule_state: RuleState, item: Item, found: Found, now: float) -> None:
     if isinstance(found, Exception):
         set_aside(connection, item.rule, item.path, item.stat, ItemState.WAITING, BAD_OVERRIDE, str(found), now)
         return

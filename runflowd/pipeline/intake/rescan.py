@@ -27,12 +27,12 @@ log = structlog.get_logger()
 
 
 class Rescan:
-    """Sweeps one rule at a time or several beside each other; each shelf says when it is due."""
+    """Sweeps one rule at a time or several beside each other; each rule's state says when it is due."""
 
-    def __init__(self, context: Context, looking: FolderScanner) -> None:
+    def __init__(self, context: Context, scanner: FolderScanner) -> None:
         self._context = context
-        self._looking = looking
-        self._first_sight = InitialImport(context, looking)
+        self._scanner = scanner
+        self._initial_import = InitialImport(context, scanner)
 
     async def sweep(self, rule_state: RuleState) -> None:
         """Look at the whole tree once, and say when to do so again."""
@@ -51,47 +51,49 @@ class Rescan:
             now = self._context.clock.now()
             # A folder that takes long to read is read less often: at most a tenth of the time.
             unsure = rule_state.roots is None or rule_state.roots.strange
-            soon = unsure or rule_state.overflowed or rule_state.again or not rule_state.opened
+            soon = unsure or rule_state.overflowed or rule_state.rescan_again or not rule_state.admitted
             pause = min(rule_state.interval, 5.0) if soon else rule_state.interval
             rule_state.sweep_due = now + max(pause, 10 * (now - started))
-            rule_state.suspects.swept(now)
+            rule_state.missed_events.swept(now)
             self._context.stage_events.intake.notify()
 
     async def _look(self, rule_state: RuleState) -> None:
         """Compare all that is there with what is on record."""
-        if not rule_state.opened:
+        if not rule_state.admitted:
             # A rule that got another name has taken over by then who its folder was.
-            rule_state.opened = await self._first_sight.opens(rule_state) and await self._recognised(rule_state)
-            if not rule_state.opened:
+            rule_state.admitted = await self._initial_import.admits(rule_state) and await self._recognised(rule_state)
+            if not rule_state.admitted:
                 return
-        rule_state.inside = {}
-        suspects = rule_state.suspects if rule_state.expects_events else None
-        seen = await self._looking.tree(rule_state, "", deep=True, since=rule_state.sweep_since, suspects=suspects)
+        rule_state.outputs_inside = {}
+        missed_events = rule_state.missed_events if rule_state.expects_events else None
+        seen = await self._scanner.scan(
+            rule_state, "", deep=True, since=rule_state.sweep_since, missed_events=missed_events
+        )
         if rule_state.roots is not None:
             await self._tell_whether_whole(rule_state)
-            await self._looking.vanished(rule_state, seen)
+            await self._scanner.forget_vanished(rule_state, seen)
             await forget_left_out(self._context, rule_state, seen)
         if rule_state.roots is not None:
             await remove_outputs(self._context, rule_state.rule)
 
     async def _recognised(self, rule_state: RuleState) -> bool:
         """Whether the folder is there and the one that it was; if not, an incident says so."""
-        rule_state.unreadable, rule_state.unread = None, 0
+        rule_state.unreadable, rule_state.unreadable_count = None, 0
         try:
             roots = await recognise(self._context, rule_state)
         except files.Missing:
             if await self._made_for_results(rule_state):
                 return await self._recognised(rule_state)
-            rule_state.lose()
+            rule_state.reset()
             await self._root_missing(rule_state)
             return False
         except files.FileTrouble as trouble:
-            rule_state.lose()
-            rule_state.unreadable, rule_state.unread = trouble, 1
+            rule_state.reset()
+            rule_state.unreadable, rule_state.unreadable_count = trouble, 1
             await self._tell_whether_whole(rule_state)
             return False
         if "" in roots.strange:
-            rule_state.lose()
+            rule_state.reset()
             await self._tell(strangeness(rule_state.rule, roots))
             return False
         rule_state.roots = roots
@@ -116,9 +118,13 @@ class Rescan:
         if rule_state.roots is not None and rule_state.roots.strange:
             await self._tell(strangeness(rule_state.rule, rule_state.roots))
             return
-        if rule_state.inside:
-            first = next(iter(rule_state.inside.values()))
-            others = f" (and {len(rule_state.inside) - 1} more folders)" if len(rule_state.inside) > 1 else ""
+        if rule_state.outputs_inside:
+            first = next(iter(rule_state.outputs_inside.values()))
+            others = (
+                f" (and {len(rule_state.outputs_inside) - 1} more folders)"
+                if len(rule_state.outputs_inside) > 1
+                else ""
+            )
             sentence = f"rule {rule_state.rule.name}: {first}{others}"
             await self._tell(IncidentReport(scope, OUTPUT_INSIDE, sentence, first.advice, slowest=rule_state.interval))
             return
@@ -126,7 +132,7 @@ class Rescan:
             await self._context.incidents.over(scope)
             return
         remedy = f"{trouble.advice or 'Mend the folder.'} Its files are taken up by themselves then"
-        others = f" (and {rule_state.unread - 1} more folders)" if rule_state.unread > 1 else ""
+        others = f" (and {rule_state.unreadable_count - 1} more folders)" if rule_state.unreadable_count > 1 else ""
         sentence = f"rule {rule_state.rule.name}: {trouble}{others}"
         await self._tell(IncidentReport(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=rule_state.interval))
 
@@ -149,7 +155,7 @@ class Rescan:
         await (incidents.report if same else incidents.restate)(trouble)
 
 
-async def tell_silence(context: Context, rule_state: RuleState) -> None:
+async def report_timeout(context: Context, rule_state: RuleState) -> None:
     """A folder that does not answer is an incident of its rule; the other rules go on."""
     rule, scope = rule_state.rule, watch_scope(rule_state.rule.name)
     silent = rule_state.folder_io.unresponsive_for(context.clock.now()) >= io_guard.RESPONSE_TIMEOUT

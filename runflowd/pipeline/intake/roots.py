@@ -103,7 +103,7 @@ def judged(rule: Rule, known: Roots, found: Survey, samples: dict[str, Sample]) 
     return roots
 
 
-def stands(root: str, roots: Roots | None) -> bool:
+def still_recognised(root: str, roots: Roots | None) -> bool:
     """Whether all that was recognised still stands there. Blocking."""
     try:
         return roots is not None and all(

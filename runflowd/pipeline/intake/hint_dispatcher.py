@@ -1,6 +1,6 @@
-"""Hints that a folder deserves a look: from events, from other stages, and from rows to be looked at anew.
+"""Hints that a folder is to be scanned: from events, from other stages, and from rows to be checked again.
 
-A hint is never a fact. What it leads to is decided by the look, and a hint that is lost costs a sweep's time.
+A hint is never a fact. What it leads to is decided by the scan, and a lost hint costs the time to the next sweep.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ SECOND_LOOK = 2.0
 
 
 class HintDispatcher:
-    """Collects hints, deals them to the rules that they concern, and follows them."""
+    """Collects hints, dispatches them to the rules that they concern, and drains each rule's hints by scanning."""
 
-    def __init__(self, context: Context, looking: FolderScanner) -> None:
+    def __init__(self, context: Context, scanner: FolderScanner) -> None:
         self._context = context
-        self._looking = looking
+        self._scanner = scanner
         self._second_looks: list[tuple[float, ScanHint]] = []
         self._facts_due = 0.0
 
@@ -54,36 +54,36 @@ class HintDispatcher:
                     elif path == root or path.startswith(f"{root}/"):
                         self._context.hints.add(ScanHint(name, path[len(root) + 1 :], deep))
 
-    async def deal(self, rule_states: Mapping[str, RuleState]) -> None:
-        """Give each rule the folders that it should look at."""
+    async def dispatch(self, rule_states: Mapping[str, RuleState]) -> None:
+        """Give each rule the folders that it should scan."""
         now = self._context.clock.now()
         if now >= self._facts_due:
             self._facts_due = now + FACTS
             for row in await self._context.store.read(lambda connection: connection.all("to_look_at", limit=100)):
                 self._context.hints.add(ScanHint(row["rule"], os.fsdecode(row["folder"])))
-        ready = [look for due, look in self._second_looks if due <= now]
+        ready = [hint for due, hint in self._second_looks if due <= now]
         self._second_looks = [entry for entry in self._second_looks if entry[0] > now]
         hints, lost = self._context.hints.take()
-        for looks, again in ((ready, False), (hints, True)):
-            for look in looks:
-                if (rule_state := rule_states.get(look.rule)) is not None and rule_state.opened:
-                    rule_state.hints.setdefault(look, again)
+        for group, again in ((ready, False), (hints, True)):
+            for hint in group:
+                if (rule_state := rule_states.get(hint.rule)) is not None and rule_state.admitted:
+                    rule_state.hints.setdefault(hint, again)
         for name, rule_state in rule_states.items():
             if name in lost or len(rule_state.hints) > MAX_HINTS:
                 rule_state.hints_lost()
 
-    async def follow(self, rule_state: RuleState) -> None:
-        """Look where hints of one rule point, at so many folders as a turn has time for."""
-        for look, again in list(rule_state.hints.items())[:SCANS_PER_TURN]:
-            if rule_state.hints.pop(look, None) is None:
+    async def drain(self, rule_state: RuleState) -> None:
+        """Scan the folders that hints of one rule point at, as many as a turn has time for."""
+        for hint, again in list(rule_state.hints.items())[:SCANS_PER_TURN]:
+            if rule_state.hints.pop(hint, None) is None:
                 return  # all of them were given up meanwhile for a sweep, as when the root is another folder now
-            if rule_state.matcher.prunes(look.folder):
+            if rule_state.matcher.prunes(hint.folder):
                 continue
-            rule_state.suspects.heard(look.folder, deep=look.deep)
-            await self._looking.tree(rule_state, look.folder, deep=look.deep, since=rule_state.hints_since)
-            if look.deep and again and len(self._second_looks) < MAX_HINTS:
-                self._second_looks.append((self._context.clock.now() + SECOND_LOOK, look))
-            elif look.deep and again:
+            rule_state.missed_events.clear(hint.folder, deep=hint.deep)
+            await self._scanner.scan(rule_state, hint.folder, deep=hint.deep, since=rule_state.hints_since)
+            if hint.deep and again and len(self._second_looks) < MAX_HINTS:
+                self._second_looks.append((self._context.clock.now() + SECOND_LOOK, hint))
+            elif hint.deep and again:
                 rule_state.hints_lost()
 
     def deadlines(self) -> list[float]:
