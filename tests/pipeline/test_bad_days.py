@@ -109,7 +109,7 @@ async def test_more_files_than_may_be_watched_at_once_are_all_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory is bounded: what found no room is found again by the next sweep, long before `sweep` (scenario 25)."""
-    monkeypatch.setattr(rule_state, "TRACKED", 20)
+    monkeypatch.setattr(rule_state, "MAX_TRACKED", 20)
     watched: set[int] = set()
     async with running(tmp_path, rule(tmp_path, sweep=3600.0)) as rig:
         for number in range(50):

@@ -193,7 +193,7 @@ def test_a_rule_that_is_new_over_old_results_buys_nothing(tmp_path: Path, existi
 
 def test_more_files_than_are_tracked_at_once_are_planned_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded, the plan is not."""
-    monkeypatch.setattr("runflowd.pipeline.intake.rule_state.TRACKED", 2)
+    monkeypatch.setattr("runflowd.pipeline.intake.rule_state.MAX_TRACKED", 2)
     for number in range(7):
         drop(tmp_path, f"{number}.jpg", str(number))
 
