@@ -11,13 +11,25 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import crowd, latency, limited, load, standing, statements, sweep, throughput
+from bench import crowd, latency, limited, load, path, standing, statements, sweep, throughput
 from bench.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PARTS = ("throughput", "latency", "sweep", "memory", "nested", "rules", "status", "statements", "limited", "flaky")
+PARTS = (
+    "throughput",
+    "latency",
+    "sweep",
+    "memory",
+    "nested",
+    "rules",
+    "status",
+    "statements",
+    "limited",
+    "flaky",
+    "path",
+)
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "KIB": 2**10, "MIB": 2**20}
 
 
@@ -77,6 +89,7 @@ def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str
         "flaky": lambda: limited.flaky(
             report, folder / "flaky", files=150, rounds=options.rounds or (1 if quick else 5)
         ),
+        "path": lambda: path.measure(report, folder / "path"),
         "memory": lambda: load.measure(report, folder / "load", files=options.load or (1000 if quick else 20_000)),
     }
 
