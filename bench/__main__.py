@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import crowd, latency, limited, load, path, standing, statements, sweep, throughput
+from bench import crowd, latency, limited, load, path, rescan, standing, statements, throughput
 from bench.report import Report
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PARTS = (
     "throughput",
     "latency",
-    "sweep",
+    "rescan",
     "memory",
     "nested",
     "rules",
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=_bytes, default=_bytes("200KB"), help="of each of them; 200KB")
     parser.add_argument("--rounds", type=int, help="throughput runs of floor and daemon each; 3")
     parser.add_argument("--drops", type=int, help="single files of the latency run; 50")
-    parser.add_argument("--known", type=int, help="files of the sweep; 100000")
+    parser.add_argument("--known", type=int, help="files of the rescan; 100000")
     parser.add_argument(
         "--rows", type=int, help="items in the state file of the status and statements runs; 100000, 200000"
     )
@@ -70,8 +70,8 @@ def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str
             report, folder / "throughput", files=files, size=options.size, rounds=rounds
         ),
         "latency": lambda: latency.measure(report, folder / "latency", drops=options.drops or (10 if quick else 50)),
-        "sweep": lambda: sweep.measure(
-            report, folder / "sweep", files=options.known or (10_000 if quick else 100_000), rounds=3
+        "rescan": lambda: rescan.measure(
+            report, folder / "rescan", files=options.known or (10_000 if quick else 100_000), rounds=3
         ),
         "status": lambda: standing.measure(
             report, folder / "status", rows=options.rows or (10_000 if quick else 100_000), rounds=5 if quick else 20

@@ -90,7 +90,7 @@ def _run(
         config = configuration(service.url, rules, rest="200ms")
         with daemon(folder / "daemon", config) as running:
             running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 60)
-            time.sleep(1.0)  # the first sweep and the arming of watches belong to the start
+            time.sleep(1.0)  # the first rescan and the arming of watches belong to the start
             began = time.monotonic()
             drop()
             running.until(lambda: not _missing(folder / "out", wanted), max(300, len(wanted) / 5))

@@ -29,7 +29,7 @@ def measure(report: Report, folder: Path, *, drops: int) -> None:
         config = configuration(service.url, {"bench": (source, target)}, rest=f"{REST * 1000:.0f}ms")
         with daemon(folder / "daemon", config) as running:
             running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 30)
-            time.sleep(1.0)  # the first sweep and the arming of watches belong to the start
+            time.sleep(1.0)  # the first rescan and the arming of watches belong to the start
             closed: list[float] = []
             for number in range(drops):
                 closed.append(_drop(source / f"photo-{number:03}.jpg"))

@@ -1,6 +1,6 @@
-"""`python -m bench.walk CONFIG`: sweep a rule's folder whose files are all known, as intake does.
+"""`python -m bench.walk CONFIG`: rescan a rule's folder whose files are all known, as intake does.
 
-Prints one JSON line: files, seconds of each sweep. Everything before the first sweep is preparation.
+Prints one JSON line: files, seconds of each rescan. Everything before the first rescan is preparation.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ROUNDS = 3
 
 
 async def main(source: Path) -> None:
-    """Make every file of the first rule known, then sweep several times."""
+    """Make every file of the first rule known, then rescan several times."""
     config = load(source)
     rule = config.rules[0]
     async with open_store(state_path(config)) as store:
@@ -60,7 +60,7 @@ async def main(source: Path) -> None:
 
 
 async def _learn(store: Store, rule: Rule) -> tuple[int, int]:
-    """Record all that lies there as skipped: the cheapest row that a sweep compares. Gives files and folders."""
+    """Record all that lies there as skipped: the cheapest row that a rescan compares. Gives files and folders."""
     known = folders = 0
     for listing in files.walk(rule.watch):
 

@@ -168,7 +168,7 @@ def _rule(name: str, rule: RuleSection, shared: SharedSection, base: str) -> Rul
         after=_after(rule.after if rule.after is not None else shared.after, base),
         existing=Existing(_first(rule.existing, usual.existing)),
         settle=_first(rule.settle, shared.settle, usual.settle),
-        sweep=_first(rule.sweep, shared.sweep, usual.sweep),
+        rescan=_first(rule.rescan, shared.rescan, usual.rescan),
         mode=WatchMode(_first(rule.mode, shared.mode, usual.mode)),
         links=InputLinks(_first(rule.input_links, shared.input_links, usual.links)),
         batch=_batch(rule.batch, shared.batch),

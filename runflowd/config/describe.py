@@ -140,13 +140,13 @@ def _input(rule: Rule) -> str:
 
 def _timing(rule: Rule) -> str:
     how = {
-        WatchMode.AUTO: "changes are noticed by events, or by sweeps on network shares",
+        WatchMode.AUTO: "changes are noticed by events, or by rescans on network shares",
         WatchMode.EVENTS: "changes are noticed by events",
-        WatchMode.SWEEP: "changes are noticed by sweeps only",
+        WatchMode.RESCAN: "changes are noticed by rescans only",
     }[rule.mode]
 
     return (
-        f"{how}; the whole folder is looked through every {duration_text(rule.sweep)}; "
+        f"{how}; the whole folder is looked through every {duration_text(rule.rescan)}; "
         f"a file counts as complete when it has not changed for {duration_text(rule.settle)}."
     )
 

@@ -67,14 +67,14 @@ class SharedSection(Section):
     settle: Annotated[float, duration(0.1, _HOUR)] | None = described(
         "How long a file must stand still before it counts as complete; 2s by default.", "2s", "30s"
     )
-    sweep: Annotated[float, duration(1, _DAY)] | None = described(
+    rescan: Annotated[float, duration(1, _DAY)] | None = described(
         "How often the whole folder is looked through, whatever events say; 5m by default.", "5m", "10s"
     )
     mode: WatchMode | None = described(
-        "How changes are noticed: events of the kernel, sweep only, or auto, which sweeps network "
+        "How changes are noticed: events of the kernel, rescan only, or auto, which rescans network "
         "shares every few seconds and uses events elsewhere; auto by default.",
         "auto",
-        "sweep",
+        "rescan",
         strict=False,
     )
     batch: BatchSection | None = described(

@@ -9,7 +9,7 @@ class ItemState(StrEnum):
     """Where one file content under one recipe stands."""
 
     WAITING = "waiting"
-    """Seen, cannot be taken yet; the row says why. Looked at again by the sweep."""
+    """Seen, cannot be taken yet; the row says why. Looked at again by the rescan."""
     READY = "ready"
     """Stable and hashed; waits for its batch."""
     FOLLOWING = "following"

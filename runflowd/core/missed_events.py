@@ -1,4 +1,4 @@
-"""Which files did no event announce? Those that a sweep found first, and for whose folder no event came afterwards.
+"""Which files did no event announce? Those that a rescan found first, and for whose folder no event came afterwards.
 
 An event may be a little late, so the verdict waits for a timeout; a file's own times are not
 looked at, since copiers set them as they like.
@@ -7,14 +7,14 @@ looked at, since copiers set them as they like.
 from __future__ import annotations
 
 EVENT_TIMEOUT = 30.0
-"""Seconds after a sweep for which an event may be late, as behind a burst of others."""
+"""Seconds after a rescan for which an event may be late, as behind a burst of others."""
 
 SETTLES = 3
 """The same in settle times, where that is longer."""
 
 
 class MissedEventDetector:
-    """The files of one rule that sweeps found first, counted by folder. Times are monotonic seconds."""
+    """The files of one rule that rescans found first, counted by folder. Times are monotonic seconds."""
 
     def __init__(self, settle: float) -> None:
         self._timeout = max(EVENT_TIMEOUT, SETTLES * settle)
@@ -23,7 +23,7 @@ class MissedEventDetector:
         self._excused = False
 
     def __repr__(self) -> str:
-        return f"<MissedEventDetector of {len(self._waiting)} sweeps, due {self.due}>"
+        return f"<MissedEventDetector of {len(self._waiting)} rescans, due {self.due}>"
 
     @property
     def due(self) -> float | None:
@@ -31,15 +31,15 @@ class MissedEventDetector:
         return next((due for due, folders in self._waiting if folders), None)
 
     def found(self, folder: str) -> None:
-        """The sweep found a file that nobody knew."""
+        """The rescan found a file that nobody knew."""
         self._found[folder] = self._found.get(folder, 0) + 1
 
     def excuse(self) -> None:
-        """Hints were thrown away: whatever this sweep or an earlier one found, an event may have announced it."""
+        """Hints were thrown away: whatever this rescan or an earlier one found, an event may have announced it."""
         self._found, self._waiting, self._excused = {}, [], True
 
-    def swept(self, now: float) -> None:
-        """The sweep is over; what it found expires when every event that is on its way has come."""
+    def rescanned(self, now: float) -> None:
+        """The rescan is over; what it found expires when every event that is on its way has come."""
         if self._excused:
             self._found, self._excused = {}, False
         if self._found:

@@ -25,7 +25,7 @@ class WatchMode(StrEnum):
 
     AUTO = "auto"
     EVENTS = "events"
-    SWEEP = "sweep"
+    RESCAN = "rescan"
 
 
 LOCAL = "local"
@@ -107,7 +107,7 @@ class Rule:
     after: After = After()
     existing: Existing = Existing.PROCESS
     settle: float = 2.0
-    sweep: float = 300.0
+    rescan: float = 300.0
     mode: WatchMode = WatchMode.AUTO
     links: InputLinks = InputLinks.SIGNED
     batch: BatchLimits = BatchLimits()
@@ -116,7 +116,7 @@ class Rule:
 class Stat(NamedTuple):
     """The facts by which a file counts as unchanged; never the inode alone, inodes are reused.
 
-    A tuple, since a sweep makes and compares two of them for each file it passes.
+    A tuple, since a rescan makes and compares two of them for each file it passes.
     """
 
     size: int

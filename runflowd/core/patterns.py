@@ -3,7 +3,7 @@
 They are read without regard to case because cameras write `IMG_1.JPG`. A pattern without a slash
 matches a file or folder of that name at any depth.
 
-One sweep asks about every file of a tree, so the common shapes (`**/*`, `*.jpg`, `name`, `.*`) are
+One rescan asks about every file of a tree, so the common shapes (`**/*`, `*.jpg`, `name`, `.*`) are
 answered by string comparison and only the rest by regular expression.
 """
 

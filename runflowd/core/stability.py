@@ -4,7 +4,7 @@ A file is stable when size, mtime_ns and inode stood still for `settle` seconds 
 
 The tracker never touches a file. Its caller looks, and reports what it saw:
 
-    tracker.see(path, stat, now)          from an event or a sweep
+    tracker.see(path, stat, now)          from an event or a rescan
     for path in tracker.due(now, 100):    these stood still long enough, as far as is known
         tracker.confirm(path, stat_of(path), now)
 
@@ -87,12 +87,12 @@ class StabilityTracker:
     - Deleted before it was stable: forgotten.
     - Changed while it was being recorded: `forget(path, taken)` keeps tracking the newer version.
     - Handed out by `due` and never confirmed, as when the caller failed: handed out again.
-    - More than `limit` files at once: turned away, for a later sweep to find.
+    - More than `limit` files at once: turned away, for a later rescan to find.
 
     Args:
         settle: Seconds without any change after which a file counts as stable.
         cap: Seconds after which an unstable file is reported and checked rarely.
-        limit: Most files tracked at once. Further ones are not taken: sweep again later.
+        limit: Most files tracked at once. Further ones are not taken: rescan again later.
     """
 
     def __init__(self, settle: float, cap: float, limit: int) -> None:

@@ -13,7 +13,7 @@ from runflowd.core.units import duration_text, size_text
 from runflowd.doctor.access import PERMISSIONS, Block, judge_way, way_to
 from runflowd.doctor.findings import Finding, good, note, problem, warning
 from runflowd.files import FileTrouble, NoSpace, ReadOnly
-from runflowd.pipeline.intake.rule_state import NETWORK_SWEEP
+from runflowd.pipeline.intake.rule_state import NETWORK_RESCAN
 from runflowd.system.mounts import file_system_of, shared_with_others
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ def judge_watched_system(rule: Rule, kind: str, *, silent: bool) -> list[Finding
     if silent and rule.mode is WatchMode.EVENTS:
         message = (
             f"{rule.watch} is on {kind}, where changes by other machines make no events: with `mode: events` they are "
-            f"seen every {duration_text(rule.sweep)} only"
+            f"seen every {duration_text(rule.rescan)} only"
         )
         return [warning(SYSTEMS, subject, message, "write `mode: auto`, or leave that setting out")]
-    if silent or rule.mode is WatchMode.SWEEP:
-        every = min(rule.sweep, NETWORK_SWEEP)
-        return [note(SYSTEMS, subject, f"{rule.watch} ({kind or 'unknown'}) is swept every {duration_text(every)}")]
+    if silent or rule.mode is WatchMode.RESCAN:
+        every = min(rule.rescan, NETWORK_RESCAN)
+        return [note(SYSTEMS, subject, f"{rule.watch} ({kind or 'unknown'}) is rescanned every {duration_text(every)}")]
     return [good(SYSTEMS, subject, f"{rule.watch} is on {kind or 'an unknown type'}: changes are noticed at once")]
 
 

@@ -96,7 +96,7 @@ def judge_watches(needed: int, limit: Limit, *, used_up: bool | None) -> Finding
     told = f"the watched folders have {needed} {'directory' if needed == 1 else 'directories'}"
     wanted = max(524_288, 2 * needed)
     remedy = f"sysctl {limit.name}={wanted}; to keep it, put that setting into a file in /etc/sysctl.d"
-    late = "folders without a watch are found by the sweep only, later"
+    late = "folders without a watch are found by the rescan only, later"
     if limit.most is not None and needed > limit.most:
         return warning(INOTIFY, limit.name, f"{told}, and the limit is {limit.most}: {late}", remedy)
     if used_up:
@@ -113,7 +113,7 @@ def judge_watches(needed: int, limit: Limit, *, used_up: bool | None) -> Finding
 def judge_instances(limit: Limit, *, refused: bool) -> Finding:
     """The daemon needs one instance; `refused` says that the kernel would not give one just now."""
     if refused:
-        message = "the kernel gives no inotify instance (the limit is used up): all folders would be swept instead"
+        message = "the kernel gives no inotify instance (the limit is used up): all folders would be rescanned instead"
         return warning(INOTIFY, limit.name, message, f"sysctl {limit.name}={2 * (limit.most or 512)}")
     if limit.most is None:
         return good(INOTIFY, limit.name, "an instance could be had; the limit cannot be read here")

@@ -60,7 +60,7 @@ class Draft:
         self._file = -1
         with explained("write", self._path):
             self._file = os.open(self._name, _CREATE, 0o666, dir_fd=descriptor)
-            # Held while the draft lives, so that another daemon's sweep leaves it alone.
+            # Held while the draft lives, so that another daemon leaves it alone when it clears up.
             with suppress(OSError):
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

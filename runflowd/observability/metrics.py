@@ -144,8 +144,8 @@ def families(reading: Reading) -> Iterator[Metric]:
     )
     yield _incidents(reading)
     yield _paused(reading)
-    yield _counter("runflowd_watch_overflows", "Times that file events were lost; a sweep followed.", reading.overflows)
-    yield _counter("runflowd_watch_missed", "Files that no event told of; the sweep found them.", reading.missed)
+    yield _counter("runflowd_watch_overflows", "Times that file events were lost; a rescan follows.", reading.overflows)
+    yield _counter("runflowd_watch_missed", "Files that no event told of; the rescan found them.", reading.missed)
     yield _value("runflowd_watch_troubles", "Reasons why file events do not come, now.", reading.unwatched)
 
 

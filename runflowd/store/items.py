@@ -125,7 +125,7 @@ def item_from(row: Row) -> Item:
 def known_in_folder(connection: Connection, rule: str, folder: str) -> dict[str, Known]:
     """Every remembered file directly in a folder, by name."""
     rows = connection.all("known_in_folder", rule=rule, folder=os.fsencode(folder))
-    # Rows are taken by place and states by table: a sweep does this for every file there is.
+    # Rows are taken by place and states by table: a rescan does this for every file there is.
     return {
         os.fsdecode(name): Known(number, Stat(size, mtime_ns, inode), _STATES[state], bool(present))
         for number, name, size, mtime_ns, inode, state, present in rows

@@ -1,6 +1,6 @@
 """What kind of file system a path lies on, and what the kernel's inotify still gives.
 
-Network and FUSE file systems never report what other machines change, so folders there are swept
+Network and FUSE file systems never report what other machines change, so folders there are rescanned
 instead (proc_pid_mountinfo(5), inotify(7)).
 """
 
@@ -93,14 +93,14 @@ def shared_with_others(kind: str) -> bool:
     return kind in _SILENT_TYPES or kind.startswith("fuse.")
 
 
-def wants_sweep(path: str, among: tuple[Mount, ...] | None = None) -> bool:
-    """Whether changes at `path` can happen without an event, so that it must be swept every few seconds."""
+def needs_rescan(path: str, among: tuple[Mount, ...] | None = None) -> bool:
+    """Whether changes at `path` can happen without an event, so that it must be rescanned every few seconds."""
     return shared_with_others(file_system_of(path, among))
 
 
 def follows_events(rule: Rule) -> bool:
-    """Whether the kernel's events are to tell of changes in a rule's watched folder, beside the sweep."""
-    return rule.mode is WatchMode.EVENTS or (rule.mode is WatchMode.AUTO and not wants_sweep(rule.watch))
+    """Whether the kernel's events are to tell of changes in a rule's watched folder, beside the rescan."""
+    return rule.mode is WatchMode.EVENTS or (rule.mode is WatchMode.AUTO and not needs_rescan(rule.watch))
 
 
 def inotify_limits(folder: str = _LIMITS) -> InotifyLimits:

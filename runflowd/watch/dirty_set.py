@@ -11,7 +11,7 @@ class Changes:
     """Where to look, as absolute paths.
 
     `folders`: list these. `trees`: list these and everything beneath (a folder was pasted or moved
-    in, or its root was armed anew). `everything`: hints were lost, sweep all roots.
+    in, or its root was armed anew). `everything`: hints were lost, rescan all roots.
     """
 
     folders: frozenset[str] = frozenset()
@@ -23,7 +23,7 @@ class Changes:
 
 
 class Dirty:
-    """Collects hints from any thread. More than `limit` of them become "sweep everything"."""
+    """Collects hints from any thread. More than `limit` of them become "rescan everything"."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

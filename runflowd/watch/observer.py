@@ -42,7 +42,7 @@ class Handler(events.FileSystemEventHandler):
         """Note where to look after one event."""
         try:
             first = self._note(event)
-        except Exception:  # noqa: BLE001  whatever it was, a sweep is the answer
+        except Exception:  # noqa: BLE001  whatever it was, a rescan is the answer
             first = self._dirty.add_everything()
         if first:
             self._wake()

@@ -23,7 +23,7 @@ class ProblemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WatchProblem:
-    """Something that keeps events from coming; sweeping goes on regardless.
+    """Something that keeps events from coming; rescanning goes on regardless.
 
     `message` says what happened and what to do. `path` is the root concerned, "" for all.
     """
@@ -41,7 +41,7 @@ def limit_message(roots: frozenset[str]) -> str:
     wanted = max(524_288, 2 * needed, 2 * (limit or 0))
     return (
         f"the kernel grants no more inotify watches: the watched folders hold {needed} directories, {allowed}. "
-        f"Folders without a watch are found by the sweep only. Remedy: sysctl fs.inotify.max_user_watches={wanted}"
+        f"Folders without a watch are found by the rescan only. Remedy: sysctl fs.inotify.max_user_watches={wanted}"
         " (to keep it, put that setting into a file in /etc/sysctl.d)"
     )
 
@@ -50,7 +50,7 @@ def instances_message() -> str:
     """What it means that there is no inotify instance to be had."""
     limit = inotify_limits().instances
     return (
-        "the kernel grants no inotify instance (or no file descriptor is left); all folders are swept instead. "
+        "the kernel grants no inotify instance (or no file descriptor is left); all folders are rescanned instead. "
         f"Remedy: sysctl fs.inotify.max_user_instances={2 * (limit or 512)}"
     )
 
@@ -59,6 +59,6 @@ def overflow_message() -> str:
     """What it means that the kernel threw events away."""
     limit = inotify_limits().queued_events
     return (
-        "more changed at once than the kernel's queue holds and events were lost; everything is swept. "
+        "more changed at once than the kernel's queue holds and events were lost; everything is rescanned. "
         f"If this happens often: sysctl fs.inotify.max_queued_events={4 * (limit or 16_384)}"
     )

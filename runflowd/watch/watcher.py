@@ -46,7 +46,7 @@ class Watcher:
     """Watches root folders with everything beneath. Use with `async with`, on any anyio backend.
 
     Args:
-        limit: Most hints kept between two waits; more become "sweep everything".
+        limit: Most hints kept between two waits; more become "rescan everything".
         deep: Whether what is beneath the roots is watched, too.
     """
 
@@ -88,7 +88,7 @@ class Watcher:
 
     @property
     def watched(self) -> frozenset[str]:
-        """The roots that events come from; the others must be swept often."""
+        """The roots that events come from; the others must be rescanned often."""
         return frozenset(self._armed)
 
     @property
@@ -220,7 +220,7 @@ class Watcher:
             return self._limit_trouble()
         if code == errno.EMFILE:
             return WatchProblem(ProblemKind.INSTANCE_LIMIT, "", instances_message())
-        message = f"{printable(root)} cannot be watched ({error}); it is swept instead"
+        message = f"{printable(root)} cannot be watched ({error}); it is rescanned instead"
         return WatchProblem(ProblemKind.UNWATCHED, root, message)
 
     def _limit_trouble(self) -> WatchProblem:

@@ -89,7 +89,7 @@ class Application:
         return PlainTextResponse("a stage does not turn any more\n", 503)
 
     async def ready(self, _: Request) -> Response:
-        """GET /readyz: 200 once recovery is done and the first sweep has begun, until the end begins."""
+        """GET /readyz: 200 once recovery is done and the first rescan has begun, until the end begins."""
         if reasons := self._site.unready():
             return PlainTextResponse("".join(f"{reason}\n" for reason in reasons), 503)
         return PlainTextResponse("ready\n")

@@ -69,7 +69,7 @@ def test_left_out_settings_have_their_defaults(tmp_path: Path) -> None:
     assert BatchLimits() == made.batch
     assert (2.0, 300.0, WatchMode.AUTO, After(), OnDelete.KEEP, Existing.PROCESS) == (
         made.settle,
-        made.sweep,
+        made.rescan,
         made.mode,
         made.after,
         made.on_delete,
@@ -92,25 +92,25 @@ overwrite: true
 on_delete: remove
 existing: skip
 settle: 500ms
-sweep: 10s
-mode: sweep
+rescan: 10s
+mode: rescan
 batch: {quiet: 1m, max_bytes: 20MiB}""",
     ).rules[0]
 
     assert str(tmp_path / "brand/logo.png") == made.files["logo"]
     assert (made.include, made.exclude, made.overridable) == (("*.jpg",), ("drafts/",), ("n",))
     assert (made.naming, made.select, made.overwrite) == ("{stem}-x.{ext}", "result_*", True)
-    assert (made.on_delete, made.existing, made.mode) == (OnDelete.REMOVE, Existing.SKIP, WatchMode.SWEEP)
-    assert (made.settle, made.sweep) == (0.5, 10.0)
+    assert (made.on_delete, made.existing, made.mode) == (OnDelete.REMOVE, Existing.SKIP, WatchMode.RESCAN)
+    assert (made.settle, made.rescan) == (0.5, 10.0)
     assert BatchLimits(quiet=60.0, max_bytes=20 * 2**20) == made.batch
 
 
 def test_rule_goes_before_defaults_and_adds_to_exclude(tmp_path: Path) -> None:
     """Each key of batch counts by itself; patterns add up."""
-    before = "defaults: {settle: 9s, mode: sweep, exclude: [a/], batch: {quiet: 9s, max_items: 9}}"
+    before = "defaults: {settle: 9s, mode: rescan, exclude: [a/], batch: {quiet: 9s, max_items: 9}}"
     made = rule(tmp_path, "settle: 1s\nexclude: [b/]\nbatch: {quiet: 1s}", before).rules[0]
 
-    assert (made.settle, made.mode, made.exclude) == (1.0, WatchMode.SWEEP, ("a/", "b/"))
+    assert (made.settle, made.mode, made.exclude) == (1.0, WatchMode.RESCAN, ("a/", "b/"))
     assert (made.batch.quiet, made.batch.max_items, made.batch.max_wait) == (1.0, 9, 60.0)
 
 
@@ -262,7 +262,7 @@ rles: 3
         ("batch: {max_bytes: 9}", "rules.one.batch.max_bytes: needs a number and a unit, such as 20MiB"),
         ("batch: fast", "rules.one.batch: must be a section with keys of its own"),
         ("overwrite: yes", "rules.one.overwrite: must be true or false"),
-        ("mode: evnts", "rules.one.mode: must be auto, events or sweep"),
+        ("mode: evnts", "rules.one.mode: must be auto, events or rescan"),
         ("include: []", "rules.one.include: must not be empty"),
         ("include: '*.jpg'", "rules.one.include: must be a list, such as [a, b]"),
         ("exclude: [5]", "rules.one.exclude[0]: must be text; put it in quotes"),

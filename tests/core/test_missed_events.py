@@ -8,11 +8,11 @@ from runflowd.core.missed_events import EVENT_TIMEOUT, MissedEventDetector
 
 
 def found_by_rescan(*folders: str, settle: float = 2.0) -> MissedEventDetector:
-    """What a sweep that ended at 0 found first."""
+    """What a rescan that ended at 0 found first."""
     made = MissedEventDetector(settle)
     for folder in folders:
         made.found(folder)
-    made.swept(0.0)
+    made.rescanned(0.0)
     return made
 
 
@@ -36,17 +36,17 @@ def test_a_file_expires_after_late_events_had_their_time(settle: float, at: floa
     assert [0, 3, 0] == [made.expire(at - 0.1), made.expire(at), made.expire(at + 1)]
 
 
-def test_a_sweep_that_finds_nothing_new_has_no_deadline() -> None:
+def test_a_rescan_that_finds_nothing_new_has_no_deadline() -> None:
     """An idle daemon is not woken for it."""
     assert found_by_rescan().due is None
 
 
-def test_each_sweep_expires_at_its_own_time() -> None:
-    """Sweeps may follow each other faster than the timeout."""
+def test_each_rescan_expires_at_its_own_time() -> None:
+    """Rescans may follow each other faster than the timeout."""
     made = found_by_rescan("a")
     made.found("b")
     made.found("b")
-    made.swept(10.0)
+    made.rescanned(10.0)
 
     assert (EVENT_TIMEOUT, 1, EVENT_TIMEOUT + 10, 2) == (
         made.due,
@@ -57,13 +57,13 @@ def test_each_sweep_expires_at_its_own_time() -> None:
 
 
 def test_nothing_is_missed_where_hints_were_thrown_away() -> None:
-    """What the sweep under way found, and will find yet, events may have told of (scenario 138)."""
+    """What the rescan under way found, and will find yet, events may have told of (scenario 138)."""
     made = found_by_rescan("a")
     made.found("b")
     made.excuse()
     made.found("c")
-    made.swept(1.0)
+    made.rescanned(1.0)
     made.found("d")
-    made.swept(2.0)
+    made.rescanned(2.0)
 
     assert 1 == made.expire(EVENT_TIMEOUT + 2)

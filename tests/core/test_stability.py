@@ -128,7 +128,7 @@ def test_half_an_image_waits_again() -> None:
 
 
 def test_a_full_tracker_turns_new_files_away_and_keeps_the_old() -> None:
-    """Bounded memory: the caller sweeps again later (scenario 25)."""
+    """Bounded memory: the caller rescans again later (scenario 25)."""
     tracker = StabilityTracker(settle=2, cap=60, limit=1)
 
     taken = [tracker.see(path, STAT, 0) for path in ("a", "b", "a")]
@@ -188,7 +188,7 @@ def test_forgotten_files_leave_the_heap() -> None:
 
 
 def test_a_file_that_changed_while_it_was_taken_over_stays() -> None:
-    """A sweep saw the next version while the first was written down; nobody else would look at it again."""
+    """A rescan saw the next version while the first was written down; nobody else would look at it again."""
     tracker = StabilityTracker(settle=2, cap=60, limit=10)
     tracker.see("a.jpg", STAT, 0)
     tracker.see("a.jpg", STAT._replace(size=7), 3)

@@ -271,12 +271,12 @@ def test_a_watched_folder_must_be_written_to_where_sources_leave_it(
     [
         (WatchMode.AUTO, "ext4", False, OK, "noticed at once"),
         (WatchMode.AUTO, "", False, OK, "an unknown type"),
-        (WatchMode.AUTO, "nfs4", True, NOTE, "swept every 10s"),
-        (WatchMode.SWEEP, "ext4", False, NOTE, "swept every 10s"),
+        (WatchMode.AUTO, "nfs4", True, NOTE, "rescanned every 10s"),
+        (WatchMode.RESCAN, "ext4", False, NOTE, "rescanned every 10s"),
         (WatchMode.EVENTS, "cifs", True, WARNING, "every 5m only"),
     ],
 )
-def test_shares_are_swept_unless_a_rule_insists_on_events(
+def test_shares_are_rescanned_unless_a_rule_insists_on_events(
     mode: WatchMode, kind: str, level: Level, named: str, *, silent: bool
 ) -> None:
     """With the interval (scenarios 34 and 35)."""

@@ -32,7 +32,7 @@ def hear(installation: Installation, ill: str) -> None:
 
 def test_an_overflow_of_the_kernels_queue_is_made_up_for(installation: Installation) -> None:
     """Events are lost while the daemon stands still; it looks at everything instead (scenario 27)."""
-    installation.configure(sweep="1h")
+    installation.configure(rescan="1h")
     first = drop(installation, "first.jpg")
     daemon = installation.start()
     installation.wait("done", *first)
@@ -51,11 +51,11 @@ def test_an_overflow_of_the_kernels_queue_is_made_up_for(installation: Installat
     assert promised({**first, **lost}) == installation.books()
 
 
-def test_folders_beyond_the_limit_of_watches_are_swept(installation: Installation, namespace: Namespace) -> None:
+def test_folders_beyond_the_limit_of_watches_are_rescanned(installation: Installation, namespace: Namespace) -> None:
     """The remedy is told with its number, and what has no watch is found all the same (scenario 28)."""
     namespace.limit("max_inotify_watches", 12)
     installation.enter = namespace.enter
-    installation.configure(sweep="1s")
+    installation.configure(rescan="1s")
     for number in range(30):
         (installation.input / f"{number:02}").mkdir()
     installation.start()
@@ -67,11 +67,11 @@ def test_folders_beyond_the_limit_of_watches_are_swept(installation: Installatio
     assert "hold 31 directories" in installation.log.read_text()
 
 
-def test_without_any_watcher_everything_is_swept(installation: Installation, namespace: Namespace) -> None:
+def test_without_any_watcher_everything_is_rescanned(installation: Installation, namespace: Namespace) -> None:
     """No inotify instance is granted at all; the daemon says so and works (scenario 29)."""
     namespace.limit("max_inotify_instances", 0)
     installation.enter = namespace.enter
-    installation.configure(sweep="1s")
+    installation.configure(rescan="1s")
     installation.start()
     hear(installation, "instance-limit")
     dropped = drop(installation, "a.jpg", "deep/b.jpg")
@@ -81,9 +81,9 @@ def test_without_any_watcher_everything_is_swept(installation: Installation, nam
 
 
 def test_a_disk_that_goes_and_comes_back_is_no_deletion(installation: Installation, namespace: Namespace) -> None:
-    """Covered by an empty disk while the daemon runs, swept then by the next life, and uncovered (scenarios 32, 33)."""
+    """Covered by an empty disk while the daemon runs, scanned then by the next life, uncovered (scenarios 32, 33)."""
     installation.enter = namespace.enter
-    installation.configure(on_delete="remove", sweep="1s")
+    installation.configure(on_delete="remove", rescan="1s")
     folder, installation.input = installation.input, namespace.mount(installation.input)
     dropped = drop(installation, "a.jpg", "deep/b.jpg")
     daemon = installation.start()
@@ -92,7 +92,7 @@ def test_a_disk_that_goes_and_comes_back_is_no_deletion(installation: Installati
     hear(installation, "root-replaced")
     daemon.kill()
     once = " ".join(("RUNFLOW_API_KEY=rf_live_test", *SYNC, str(installation.config)))
-    namespace.run("sh", "-c", f"{once}; test $? = 3")  # sweeps once, says what is wrong, and ends
+    namespace.run("sh", "-c", f"{once}; test $? = 3")  # rescans once, says what is wrong, and ends
     namespace.unmount(folder)
     installation.start()
     late = drop(installation, "late.jpg")
@@ -106,7 +106,7 @@ def test_a_mount_point_with_files_of_its_own_is_another_folder(
 ) -> None:
     """Bare while the daemon runs and at its next start; covered by another disk; accepted at last (scenario 135)."""
     installation.enter = namespace.enter
-    installation.configure(on_delete="remove", sweep="1s")
+    installation.configure(on_delete="remove", rescan="1s")
     point = installation.input
     installation.write("stray.jpg", stray := picture())
     installation.input = namespace.mount(point)
@@ -140,7 +140,7 @@ def test_a_disk_that_is_mounted_below_the_folder_keeps_its_files_when_it_goes(
 ) -> None:
     """A disk, and a folder that is bound there; the rest of the folder goes on (scenario 135)."""
     installation.enter = namespace.enter
-    installation.configure(on_delete="remove", sweep="1s")
+    installation.configure(on_delete="remove", rescan="1s")
     folder = installation.input
     installation.input = namespace.mount(folder)
     bound = installation.folder / "bound"

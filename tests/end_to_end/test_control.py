@@ -275,8 +275,8 @@ def test_sync_does_not_wait_for_a_paused_rule(desk: Desk) -> None:
 @pytest.mark.parametrize("running", [True, False], ids=["with a daemon", "without"])
 def test_an_accepted_folder_is_told_with_the_results_that_stay(desk: Desk, running: bool) -> None:
     """Whoever set `on_delete: remove` would expect them to go; with `keep` there is nothing to say (scenario 135)."""
-    removing = desk.rule(on_delete="remove", sweep="1s")
-    desk.configure(rules={"one": removing, "two": desk.rule(output="kept", sweep="1s")})
+    removing = desk.rule(on_delete="remove", rescan="1s")
+    desk.configure(rules={"one": removing, "two": desk.rule(output="kept", rescan="1s")})
     with ExitStack() as stack:
         daemon = stack.enter_context(working(desk))
         for name in ("cup.jpg", "mug.jpg"):

@@ -55,7 +55,7 @@ def desk(tmp_path: Path, share: SilentShare, monkeypatch: pytest.MonkeyPatch) ->
 
 def configure(desk: Desk, share: SilentShare, **changes: Any) -> None:
     """Write the configuration."""
-    on_share = desk.rule(watch=str(share.folder / "in"), output=str(share.folder / "out"), sweep="1s")
+    on_share = desk.rule(watch=str(share.folder / "in"), output=str(share.folder / "out"), rescan="1s")
     desk.configure(rules={"one": desk.rule(**changes), "share": on_share})
 
 

@@ -249,7 +249,7 @@ def test_an_unusable_output_folder_waits_for_its_mending(installation: Installat
 
 def test_a_watched_folder_that_vanishes_means_no_deletions(installation: Installation) -> None:
     """Unmounted and mounted again: known files are known (scenarios 30, 32)."""
-    installation.configure(on_delete="remove", sweep="1s")
+    installation.configure(on_delete="remove", rescan="1s")
     dropped = drop(installation)
     installation.start()
     installation.wait_for_rest(*dropped)

@@ -19,7 +19,7 @@ RULES: dict[str, dict[str, Any]] = {
     "": {},
     "-delete": {"after": "delete"},
     "-move": {"after": {"move": "archive"}},
-    "-remove": {"on_delete": "remove", "sweep": "1s"},
+    "-remove": {"on_delete": "remove", "rescan": "1s"},
     "-late": {"batch": {"quiet": "1s", "max_wait": "5s"}},
     "-jpeg": UPSCALE,
 }

@@ -20,7 +20,7 @@ def test_an_output_that_gets_into_the_input_by_a_mount_is_left_out(
 ) -> None:
     """While the daemon runs: its results are not taken, and it is told; the rest goes on (scenario 139)."""
     installation.enter = namespace.enter
-    installation.configure(sweep="1s")
+    installation.configure(rescan="1s")
     installation.write("a.jpg", first := picture())
     installation.start()
     installation.wait_for_rest("a.jpg")

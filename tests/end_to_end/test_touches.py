@@ -79,9 +79,9 @@ def configure(desk: Desk, users: Users, **changes: object) -> None:
     moved = {"after": {"move": place("archive")}, "files": {"logo": place("brand/logo.png")}, "input": wanted}
     ours = {"overridable": ["prompt"], "on_delete": "remove", **changes}
     rules = {
-        "one": desk.rule(watch=place("in"), output=place("out"), sweep="1s", **ours),
-        "moved": desk.rule(watch=place("in moved"), output=place("out moved"), sweep="1s", **moved),
-        "further": desk.rule(watch=place("out"), output=place("out further"), sweep="1s"),
+        "one": desk.rule(watch=place("in"), output=place("out"), rescan="1s", **ours),
+        "moved": desk.rule(watch=place("in moved"), output=place("out moved"), rescan="1s", **moved),
+        "further": desk.rule(watch=place("out"), output=place("out further"), rescan="1s"),
     }
     (users.folder / "in moved").mkdir(exist_ok=True)
     desk.configure(rules=rules)

@@ -605,7 +605,7 @@ class TestDraft:
         assert (2, True, 3) == (restored, "sub/a.png" in tree(output), len(tree(output)))
         assert not [path for path in tree(output) if "aside" in path]
 
-    def test_abandoned_drafts_are_swept(self, output: str) -> None:
+    def test_abandoned_drafts_are_cleared(self, output: str) -> None:
         """After kill -9 the next start removes our hidden files and no others (scenario 75)."""
         code = (
             "import os, sys, signal\nfrom runflowd import files\n"
@@ -621,7 +621,7 @@ class TestDraft:
         assert (-signal.SIGKILL, 2, 1) == (done.returncode, left, removed)
         assert ["sub/.runflowd-notes.txt"] == list(tree(output))
 
-    def test_a_living_draft_is_not_swept(self, output: str) -> None:
+    def test_a_living_draft_is_not_cleared(self, output: str) -> None:
         """A second daemon on the same output leaves our work alone."""
         with files.start_draft(output, "", limit=9) as draft:
             draft.write(b"x")

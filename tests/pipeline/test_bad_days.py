@@ -60,8 +60,8 @@ def held(path: Path) -> Iterator[None]:
 
 
 async def test_a_file_that_another_program_holds_is_taken_once_it_is_let_go(tmp_path: Path) -> None:
-    """Asked for again and again before the next sweep, and never failed (scenario 24)."""
-    async with running(tmp_path, rule(tmp_path, sweep=100_000.0)) as rig:
+    """Asked for again and again before the next rescan, and never failed (scenario 24)."""
+    async with running(tmp_path, rule(tmp_path, rescan=100_000.0)) as rig:
         path = rig.drop("a.jpg")
         with held(path):
             await anyio.sleep(20)
@@ -108,10 +108,10 @@ async def test_a_file_that_may_not_be_read_is_taken_once_it_may(
 async def test_more_files_than_may_be_watched_at_once_are_all_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Memory is bounded: what found no room is found again by the next sweep, long before `sweep` (scenario 25)."""
+    """Memory is bounded: what found no room is found again by the next rescan, long before `rescan` (scenario 25)."""
     monkeypatch.setattr(rule_state, "MAX_TRACKED", 20)
     watched: set[int] = set()
-    async with running(tmp_path, rule(tmp_path, sweep=3600.0)) as rig:
+    async with running(tmp_path, rule(tmp_path, rescan=3600.0)) as rig:
         for number in range(50):
             rig.drop(f"{number}.jpg")
         with anyio.fail_after(600):
@@ -122,7 +122,7 @@ async def test_more_files_than_may_be_watched_at_once_are_all_taken(
         assert (20, [1] * 50) == (max(watched), rig.charged())
 
 
-async def test_the_first_are_bought_while_a_sweep_still_goes_on(
+async def test_the_first_are_bought_while_a_rescan_still_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A big folder need not be looked through to its end before anything is done (scenario 25)."""
@@ -146,7 +146,7 @@ async def test_the_first_are_bought_while_a_sweep_still_goes_on(
 async def test_a_folder_that_takes_long_to_look_through_is_looked_through_less_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A big share is busy with our sweeps for a tenth of the time at most, whatever `sweep` says (scenario 42)."""
+    """A big share is busy with our rescans for a tenth of the time at most, whatever `rescan` says (scenario 42)."""
     begun: list[float] = []
 
     async def slow(self: FolderScanner, rule_state: RuleState, start: str, *, deep: bool, **rest: Any) -> set[str]:
@@ -155,7 +155,7 @@ async def test_a_folder_that_takes_long_to_look_through_is_looked_through_less_o
         return set()
 
     monkeypatch.setattr(FolderScanner, "scan", slow)
-    async with running(tmp_path, rule(tmp_path, sweep=1.0)):
+    async with running(tmp_path, rule(tmp_path, rescan=1.0)):
         await anyio.sleep(1500)
 
     pauses = [later - earlier for earlier, later in pairwise(begun)]
@@ -202,7 +202,7 @@ async def test_clearing_up_after_one_rule_leaves_the_others_alone(tmp_path: Path
 
 
 async def test_a_loop_with_nothing_to_do_sleeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the only rule is being swept nothing else is due, and turning all the same would burn a processor."""
+    """While the only rule is being rescanned nothing else is due, and turning all the same would burn a processor."""
 
     async def endless(self: FolderScanner, rule_state: RuleState, start: str, *, deep: bool, **rest: Any) -> set[str]:
         await anyio.sleep_forever()
@@ -298,7 +298,7 @@ async def test_a_file_that_is_done_leaves_little_in_the_state_file(tmp_path: Pat
 async def test_trouble_that_lasts_is_one_line_and_a_count(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder that may not be entered is met by a hundred sweeps (scenario 78)."""
+    """A folder that may not be entered is met by a hundred rescans (scenario 78)."""
     look = scan._scan
 
     def refused(root: str, relative: str, on_progress: Any) -> tuple[Listing, tuple[int, int] | None]:

@@ -112,10 +112,10 @@ async def test_one_scan_one_hash_and_one_upload_serve_all(tmp_path: Path, work: 
         hashes = {path: times for path, times in work.items() if not path.endswith("/")}
         before = work["x/"]
         await anyio.sleep(100)
-        sweeps = work["x/"] - before
+        rescans = work["x/"] - before
 
     assert ({f"x/{number}.jpg": 1 for number in range(20)}, 20) == (hashes, uploads)
-    assert 8 <= sweeps <= 11  # one for each interval of ten seconds
+    assert 8 <= rescans <= 11  # one for each interval of ten seconds
 
 
 async def test_removal_and_rename_are_each_rules_own(tmp_path: Path) -> None:
@@ -189,9 +189,9 @@ async def test_what_one_rule_makes_another_takes(tmp_path: Path) -> None:
 
 
 async def test_a_chain_follows_within_seconds_without_events(tmp_path: Path) -> None:
-    """The hand-over is told, not found by the next sweep (scenario 143)."""
+    """The hand-over is told, not found by the next rescan (scenario 143)."""
     (tmp_path / "one").mkdir()
-    async with running(tmp_path, one(tmp_path), after(tmp_path, sweep=86_400.0)) as rig:
+    async with running(tmp_path, one(tmp_path), after(tmp_path, rescan=86_400.0)) as rig:
         await anyio.sleep(60)
         rig.drop("a.jpg")
         await rested(rig, 2, seconds=60)

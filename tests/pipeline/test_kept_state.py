@@ -12,6 +12,7 @@ import pytest
 from kept_state import KEPT, unpack
 from stage_rig import running
 
+from runflowd.core.snapshot import from_text
 from runflowd.store import open_store
 from runflowd.store.schema import migrations
 
@@ -62,7 +63,7 @@ def test_a_kept_state_file_holds_rows_in_every_state(tmp_path: Path, version: in
 async def test_a_kept_state_file_is_finished_without_buying_anything_twice(tmp_path: Path, version: int) -> None:
     """What it had in flight is delivered, what it had done stays done (scenario 69)."""
     unpack(version, tmp_path)
-    async with running(tmp_path, *kept_state.rules(tmp_path, sweep=200.0)) as rig:
+    async with running(tmp_path, *kept_state.rules(tmp_path, rescan=200.0)) as rig:
         await anyio.sleep(2_000)
 
         found = {item.path.rpartition("/")[2]: str(item.state) for item in await rig.items()}
@@ -72,7 +73,7 @@ async def test_a_kept_state_file_is_finished_without_buying_anything_twice(tmp_p
 async def test_what_a_kept_state_file_promised_is_delivered_whole(tmp_path: Path, version: int) -> None:
     """Every file whose row says done has its result, byte for byte (scenario 69)."""
     unpack(version, tmp_path)
-    async with running(tmp_path, *kept_state.rules(tmp_path, sweep=200.0)) as rig:
+    async with running(tmp_path, *kept_state.rules(tmp_path, rescan=200.0)) as rig:
         await anyio.sleep(2_000)
         done = [item for item in await rig.items() if item.state == "done"]
 
@@ -101,6 +102,19 @@ async def test_an_upgraded_state_file_has_the_tables_of_a_new_one(tmp_path: Path
             pass
 
     assert rows(tmp_path / "new.db", shape) == rows(tmp_path / "state.db", shape)
+
+
+async def test_an_upgraded_rule_keeps_its_id_and_its_settings(tmp_path: Path, version: int) -> None:
+    """What was sealed under a rule as it was is sent and delivered under just that (scenario 69)."""
+    unpack(version, tmp_path)
+    before = rows(tmp_path / "state.db", "SELECT id FROM snapshot ORDER BY id")
+    async with open_store(tmp_path / "state.db"):
+        pass
+
+    after = rows(tmp_path / "state.db", "SELECT id, text FROM snapshot ORDER BY id")
+    found = {rule.name: rule for rule in (from_text(str(text)) for _, text in after)}
+    kept = {rule.name: rule for rule in kept_state.rules(tmp_path) if rule.name in found}
+    assert (before, kept) == ([(number,) for number, _ in after], found)
 
 
 def test_there_is_a_kept_state_file_for_every_schema() -> None:

@@ -66,7 +66,7 @@ async def test_hundreds_of_files_that_wait_are_two_lines(tmp_path: Path, lines: 
 async def test_a_folder_full_of_unreadable_folders_is_one_incident(
     tmp_path: Path, lines: list[EventDict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many they are and however often they are swept: one line, with their number (scenarios 37, 78)."""
+    """However many they are and however often they are rescanned: one line, with their number (scenarios 37, 78)."""
     listed = files.walk
 
     def refused(root: str, start: str = "", **more: object) -> Iterator[files.Listing]:

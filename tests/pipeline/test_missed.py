@@ -1,4 +1,4 @@
-"""Files that no event told of: found by the sweep all the same, counted, and a reason to start the watcher anew."""
+"""Files that no event told of: found by the rescan all the same, counted, and a reason to start the watcher anew."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_files_that_no_event_told_of_are_counted_once(tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("_deaf")
 async def test_a_late_event_is_not_a_missed_one(tmp_path: Path) -> None:
-    """The sweep may come first."""
+    """The rescan may come first."""
     async with running(tmp_path, rule(tmp_path), watch=True) as rig:
         rig.drop("before.jpg")
         await rig.settled(1)
@@ -72,8 +72,8 @@ async def test_a_late_event_is_not_a_missed_one(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_deaf")
 async def test_what_is_known_to_be_lost_is_not_missed(tmp_path: Path) -> None:
-    """An overflow was told and counted already; the sweep after it is its answer."""
-    async with running(tmp_path, rule(tmp_path, sweep=3600.0), watch=True) as rig:
+    """An overflow was told and counted already; the rescan after it is its answer."""
+    async with running(tmp_path, rule(tmp_path, rescan=3600.0), watch=True) as rig:
         rig.drop("before.jpg")
         await rig.settled(1)
         rig.drop("lost.jpg")
@@ -86,9 +86,9 @@ async def test_what_is_known_to_be_lost_is_not_missed(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_deaf")
 @pytest.mark.parametrize("source", ["events", "stages"])
-async def test_more_hints_than_are_kept_mean_a_sweep(tmp_path: Path, source: str) -> None:
+async def test_more_hints_than_are_kept_mean_a_rescan(tmp_path: Path, source: str) -> None:
     """It comes at once, finds what they pointed at, and nobody calls the watcher deaf for it (scenario 138)."""
-    async with running(tmp_path, rule(tmp_path, sweep=3600.0), watch=True) as rig:
+    async with running(tmp_path, rule(tmp_path, rescan=3600.0), watch=True) as rig:
         rig.drop("before.jpg")
         await rig.settled(1)
         folders = ["lost", *(f"full/{number}" for number in range(10_000))]
@@ -110,15 +110,15 @@ async def test_more_hints_than_are_kept_mean_a_sweep(tmp_path: Path, source: str
 async def test_hints_that_are_given_up_while_one_is_followed_end_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sweep takes their place, as when the root turns out to be another folder (scenarios 135, 138)."""
+    """A rescan takes their place, as when the root turns out to be another folder (scenarios 135, 138)."""
     scan = FolderScanner.scan
 
     async def given_up(self: FolderScanner, rule_state: RuleState, *given: Any, **more: Any) -> set[str]:
-        if not rule_state.sweeping:
+        if not rule_state.rescanning:
             rule_state.hints_lost()
         return await scan(self, rule_state, *given, **more)
 
-    async with running(tmp_path, rule(tmp_path, sweep=3600.0), watch=True) as rig:
+    async with running(tmp_path, rule(tmp_path, rescan=3600.0), watch=True) as rig:
         rig.drop("before.jpg")
         await rig.settled(1)
         monkeypatch.setattr(FolderScanner, "scan", given_up)
@@ -128,7 +128,7 @@ async def test_hints_that_are_given_up_while_one_is_followed_end_nothing(
         await rig.settled(4)
 
 
-async def test_hints_of_one_rule_do_not_make_another_one_sweep(tmp_path: Path) -> None:
+async def test_hints_of_one_rule_do_not_make_another_one_rescan(tmp_path: Path) -> None:
     """Each rule has room of its own (scenario 138)."""
     looks = HintQueue(limit=3)
     for folder in "abcde":

@@ -117,7 +117,7 @@ async def test_an_edit_of_what_is_bought_lets_a_stopped_rule_go_on(tmp_path: Pat
         rig.switch(faults=GONE)
         rig.drop("a.jpg")
         await rig.settled(1)
-        edit(rig, sweep=11.0)
+        edit(rig, rescan=11.0)
         before = await stays_unbought(rig, "b.jpg")
         rig.switch(faults={})
         edit(rig, input={"image_url": "${file.url}", "prompt": "an image, please"})

@@ -92,7 +92,7 @@ class People:
                     output=f"out-{rule}",
                     on_delete="remove" if rule == "left" else "keep",
                     **({"model": self._wrong[rule]} if rule in self._wrong else {}),
-                    sweep="5s",
+                    rescan="5s",
                     input={"image_url": "${file.url}", "prompt": f"{rule} {self._versions[rule]}"},
                 )
                 for rule in RULES

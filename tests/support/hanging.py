@@ -57,7 +57,7 @@ def hanging(folder: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
 
 def quick(folder: Path, name: str) -> Rule:
     """A rule over folders of its own, without long waits."""
-    return rule(folder / name, name=name, settle=0.05, sweep=0.2, batch=BatchLimits(quiet=0.1, max_wait=0.5))
+    return rule(folder / name, name=name, settle=0.05, rescan=0.2, batch=BatchLimits(quiet=0.1, max_wait=0.5))
 
 
 async def until(fact: Callable[[], bool]) -> None:

@@ -42,14 +42,14 @@ WORTH_KEEPING = (
 """The rows without which a kept installation shows little."""
 
 
-def rules(folder: Path, sweep: float = 10.0) -> tuple[Rule, ...]:
-    """The rules of a kept installation, each over folders of its own, looked at every `sweep` seconds."""
+def rules(folder: Path, rescan: float = 10.0) -> tuple[Rule, ...]:
+    """The rules of a kept installation, each over folders of its own, looked at every `rescan` seconds."""
     made = [
         rule(
             folder / name,
             name=name,
             batch=BatchLimits(quiet=600 if name == "late" else 5, max_wait=900),
-            sweep=sweep,
+            rescan=rescan,
         )
         for name in NAMES
         if name != "old"

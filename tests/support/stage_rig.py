@@ -164,7 +164,7 @@ def rule(folder: Path, **changes: Any) -> Rule:
         "model": "runflow/pass-through",
         "input": {"image_url": "${file.url}"},
         "batch": BatchLimits(quiet=5, max_wait=60),
-        "sweep": 10.0,
+        "rescan": 10.0,
     }
     return Rule(**{**facts, **changes})
 

@@ -56,9 +56,9 @@ def test_the_innermost_and_latest_mount_counts(among: tuple[Mount, ...], path: s
         *((kind, False) for kind in ("ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "fuseblk", "")),
     ],
 )
-def test_silent_file_systems_want_sweeping(kind: str, expected: bool) -> None:
+def test_silent_file_systems_need_rescans(kind: str, expected: bool) -> None:
     """Changes made elsewhere never become events there (scenarios 34 and 35)."""
-    assert expected == mounts.wants_sweep("/x", (Mount("/", kind),))
+    assert expected == mounts.needs_rescan("/x", (Mount("/", kind),))
 
 
 @pytest.mark.parametrize(
@@ -66,16 +66,16 @@ def test_silent_file_systems_want_sweeping(kind: str, expected: bool) -> None:
     [
         *((kind, WatchMode.AUTO, (False, 10.0)) for kind in ("nfs4", "smb3", "9p", "virtiofs", "fuse.grpcfuse")),
         ("ext4", WatchMode.AUTO, (True, 300.0)),
-        ("ext4", WatchMode.SWEEP, (False, 10.0)),
+        ("ext4", WatchMode.RESCAN, (False, 10.0)),
         ("nfs4", WatchMode.EVENTS, (True, 300.0)),
     ],
 )
-def test_a_rule_over_a_silent_file_system_is_swept_every_few_seconds(
+def test_a_rule_over_a_silent_file_system_is_rescanned_every_few_seconds(
     monkeypatch: pytest.MonkeyPatch, kind: str, mode: WatchMode, expected: tuple[bool, float]
 ) -> None:
     """Shares, and what WSL and desktop containers bind; the rule's own word counts more (scenarios 34, 35)."""
     monkeypatch.setattr(mounts, "mounts", lambda: (Mount("/", kind),))
-    rule = Rule(name="r", watch="/in", output="/out", model="a/b", input={}, mode=mode, sweep=300.0)
+    rule = Rule(name="r", watch="/in", output="/out", model="a/b", input={}, mode=mode, rescan=300.0)
     rule_state = RuleState.for_rule(rule, FolderIo())
     rule_state.by_events = mounts.follows_events(rule)
 

@@ -413,7 +413,7 @@ def test_the_watch_limit_is_told_with_its_remedy(tmp_path: Path) -> None:
 
 
 def test_a_handler_never_raises() -> None:
-    """An exception would end the library's thread; a sweep is the answer instead (scenario 41)."""
+    """An exception would end the library's thread; a rescan is the answer instead (scenario 41)."""
 
     class Broken(Dirty):
         def add_folder(self, path: str) -> bool:

@@ -237,7 +237,7 @@ async def test_healthy_and_ready_while_all_stages_turn(rig: Web) -> None:
     assert [(200, "ok\n"), (200, "ready\n")] == [(each.status_code, each.text) for each in answers]
 
 
-async def test_not_ready_before_the_first_sweep(rig: Web) -> None:
+async def test_not_ready_before_the_first_rescan(rig: Web) -> None:
     """The reason is in the answer, and on the page."""
     del rig.context.heartbeats["intake"]
 

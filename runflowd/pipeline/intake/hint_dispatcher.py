@@ -1,6 +1,6 @@
 """Hints that a folder is to be scanned: from events, from other stages, and from rows to be checked again.
 
-A hint is never a fact. What it leads to is decided by the scan, and a lost hint costs the time to the next sweep.
+A hint is never a fact. What it leads to is decided by the scan, and a lost hint costs the time to the next rescan.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class HintDispatcher:
         self._facts_due = 0.0
 
     def note(self, changes: Changes, rule_states: Mapping[str, RuleState]) -> None:
-        """Turn what the watcher noticed into hints; where it may have missed something, let a sweep be due."""
+        """Turn what the watcher noticed into hints; where it may have missed something, let a rescan be due."""
         if changes.everything:
             for rule_state in rule_states.values():
                 rule_state.hints_lost()
@@ -47,9 +47,9 @@ class HintDispatcher:
                 for name, rule_state in rule_states.items():
                     root = rule_state.rule.watch
                     if path == root and deep:
-                        # A root armed anew. Before its first sweep there is nothing to catch up with.
+                        # A root armed anew. Before its first rescan there is nothing to catch up with.
                         rule_state.events_lost = True
-                        if rule_state.swept:
+                        if rule_state.rescanned:
                             rule_state.hints_lost()
                     elif path == root or path.startswith(f"{root}/"):
                         self._context.hints.add(ScanHint(name, path[len(root) + 1 :], deep))
@@ -76,7 +76,7 @@ class HintDispatcher:
         """Scan the folders that hints of one rule point at, as many as a turn has time for."""
         for hint, again in list(rule_state.hints.items())[:SCANS_PER_TURN]:
             if rule_state.hints.pop(hint, None) is None:
-                return  # all of them were given up meanwhile for a sweep, as when the root is another folder now
+                return  # all of them were given up meanwhile for a rescan, as when the root is another folder now
             if rule_state.matcher.prunes(hint.folder):
                 continue
             rule_state.missed_events.clear(hint.folder, deep=hint.deep)

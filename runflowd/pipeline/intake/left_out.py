@@ -86,7 +86,7 @@ def remove_notes(output: str, paths: list[str]) -> None:
 
 
 async def forget_left_out(context: Context, rule_state: RuleState, seen: Container[str]) -> None:
-    """After a whole sweep: what is on record of folders that were not seen is of folders that are gone."""
+    """After a whole rescan: what is on record of folders that were not seen is of folders that are gone."""
     rule, after = rule_state.rule.name, ""
     while folders := await context.store.read(partial(left_out_folders, rule=rule, after=after, limit=FOLDERS)):
         if gone := {folder: dict[str, Count]() for folder in folders if folder not in seen}:

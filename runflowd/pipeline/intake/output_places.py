@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OUTPUT_INSIDE = "OUTPUT_INSIDE"
 
 WAIT = 2.0
-"""Seconds that a sweep waits to learn where an output folder is; one that hangs holds up its deliveries alone."""
+"""Seconds that a rescan waits to learn where an output folder is; one that hangs holds up its deliveries alone."""
 
 
 def outputs_of(rule: Rule, rules: Collection[Rule]) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """What would become of every file of a rule if the work began now; nothing is written and nothing is sent.
 
-It goes the way of a sweep and of accepting, with the same matcher, tracker, inspection and decisions, but
+It goes the way of a rescan and of accepting, with the same matcher, tracker, inspection and decisions, but
 records nothing. Memory does not grow with the number of files.
 """
 
@@ -118,7 +118,7 @@ class Planning:
             yield replace(planned, fate=Fate.WAIT, code="PAUSED", why=held) if stopped else planned
 
     def _roots(self, rule_state: RuleState) -> Roots:
-        """Who the watched folder is, as a sweep would judge it. Raises FileTrouble."""
+        """Who the watched folder is, as a rescan would judge it. Raises FileTrouble."""
         name = rule_state.rule.name
         known = roots_of(self._connection, name)
         found = _ask(rule_state, survey, rule_state, known)

@@ -131,7 +131,7 @@ class FolderScanner:
         await self._context.store.write(write)
 
     async def forget_vanished(self, rule_state: RuleState, seen: set[str]) -> None:
-        """After a whole sweep: note files whose folder is gone. An empty root proves nothing."""
+        """After a whole rescan: note files whose folder is gone. An empty root proves nothing."""
         rule, after = rule_state.rule.name, b""
         if len(seen) <= 1 and await rule_state.folder_io.read(_is_empty, rule_state.rule.watch):
             return
@@ -171,7 +171,7 @@ class FolderScanner:
 
 
 def _note_unreadable(rule_state: RuleState, page: list[Listing]) -> None:
-    """Keep what the sweep will tell of all folders together."""
+    """Keep what the rescan will tell of all folders together."""
     for listing in page:
         if isinstance(listing.trouble, files.OwnOutput):
             rule_state.outputs_inside[listing.relative] = listing.trouble

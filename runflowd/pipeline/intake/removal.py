@@ -51,7 +51,7 @@ async def _remove_of(context: Context, rule: Rule, items: list[Item]) -> None:
                 removed = await context.io.written(rule).write(_remove, output)
             except files.FileTrouble as trouble:
                 log.warning(str(trouble), action="output.stuck", rule=rule.name)
-                continue  # it stays on record, and the next sweep tries again
+                continue  # it stays on record, and the next rescan tries again
             reach("output.removed")
             await context.store.write(partial(_forget, output=output, removed=removed, now=context.clock.wall()))
             log.info("removed" if removed else "kept", action="output.removed", rule=rule.name, path=output.path)

@@ -1,4 +1,4 @@
-"""The sweep: a look at everything below a watched folder. It finds what events missed, and what is gone."""
+"""The rescan: a look at everything below a watched folder. It finds what events missed, and what is gone."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ log = structlog.get_logger()
 
 
 class Rescan:
-    """Sweeps one rule at a time or several beside each other; each rule's state says when it is due."""
+    """Rescans one rule at a time or several beside each other; each rule's state says when it is due."""
 
     def __init__(self, context: Context, scanner: FolderScanner) -> None:
         self._context = context
         self._scanner = scanner
         self._initial_import = InitialImport(context, scanner)
 
-    async def sweep(self, rule_state: RuleState) -> None:
+    async def run(self, rule_state: RuleState) -> None:
         """Look at the whole tree once, and say when to do so again."""
         started = self._context.clock.now()
         rule_state.overflowed = False
@@ -43,18 +43,18 @@ class Rescan:
         try:
             if await self._recognised(rule_state):
                 await self._look(rule_state)
-            rule_state.swept = True
+            rule_state.rescanned = True
         except StoreError as trouble:
             self._context.log_throttle.error(str(trouble), action="store.failed", stage="intake")
         finally:
-            rule_state.sweeping = False
+            rule_state.rescanning = False
             now = self._context.clock.now()
             # A folder that takes long to read is read less often: at most a tenth of the time.
             unsure = rule_state.roots is None or rule_state.roots.strange
             soon = unsure or rule_state.overflowed or rule_state.rescan_again or not rule_state.admitted
             pause = min(rule_state.interval, 5.0) if soon else rule_state.interval
-            rule_state.sweep_due = now + max(pause, 10 * (now - started))
-            rule_state.missed_events.swept(now)
+            rule_state.rescan_due = now + max(pause, 10 * (now - started))
+            rule_state.missed_events.rescanned(now)
             self._context.stage_events.intake.notify()
 
     async def _look(self, rule_state: RuleState) -> None:
@@ -67,7 +67,7 @@ class Rescan:
         rule_state.outputs_inside = {}
         missed_events = rule_state.missed_events if rule_state.expects_events else None
         seen = await self._scanner.scan(
-            rule_state, "", deep=True, since=rule_state.sweep_since, missed_events=missed_events
+            rule_state, "", deep=True, since=rule_state.rescan_since, missed_events=missed_events
         )
         if rule_state.roots is not None:
             await self._tell_whether_whole(rule_state)
@@ -113,7 +113,7 @@ class Rescan:
         return True
 
     async def _tell_whether_whole(self, rule_state: RuleState) -> None:
-        """After a whole sweep: a folder that was not read, or is another one, is an incident: its files wait unseen."""
+        """After a whole rescan: a folder that was not read, or is another one, is an incident; its files wait."""
         scope, trouble = watch_scope(rule_state.rule.name), rule_state.unreadable
         if rule_state.roots is not None and rule_state.roots.strange:
             await self._tell(strangeness(rule_state.rule, rule_state.roots))

@@ -1,4 +1,4 @@
-"""What intake keeps in memory for one rule: what may be forgotten, since a sweep finds it again."""
+"""What intake keeps in memory for one rule: what may be forgotten, since a rescan finds it again."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from runflowd.store.roots import Roots
 
 MAX_TRACKED = 20_000
-"""Files of one rule that may be tracked at once; the others are found by a later sweep."""
+"""Files of one rule that may be tracked at once; the others are found by a later rescan."""
 
-NETWORK_SWEEP = 10.0
-"""Seconds between two sweeps where the kernel tells nothing of what others write."""
+NETWORK_RESCAN = 10.0
+"""Seconds between two rescans where the kernel tells nothing of what others write."""
 
 UNSTABLE_AFTER = 30
 """Times `settle` after which a file that never becomes stable, is empty or is incomplete is reported."""
@@ -31,21 +31,21 @@ UNSTABLE_AFTER = 30
 
 @dataclass(slots=True)
 class RuleState:
-    """One rule's matcher, its stability tracker, and when its folder is swept next.
+    """One rule's matcher, its stability tracker, and when its folder is rescanned next.
 
     `by_events` says whether the kernel announces changes, once `events_known`.
     `snapshot` names the rule text, references included, that items are accepted under; `inputs_stale` says that it
     changed and that the inputs of what waits must be rebuilt. `references_ready` is False while a reference is missing.
     Nothing is scanned before the rule is `admitted`: first it is decided whether what lies there is imported; nor
-    without `roots`, the folders recognised by the last sweep. Folders that the last sweep found to be one of `outputs`
+    without `roots`, the folders recognised by the last rescan. Folders that the last rescan found to be one of `outputs`
     stand in `outputs_inside`, each with its error. `unreadable_count` counts folders that could not be read since the
-    last sweep began; `unreadable` is the error of the first of them.
-    `events_lost` says that events are known to have been lost since then, `rescan_again` that the next sweep must make
-    up for it soon, `expects_events` that events should have announced all that the present sweep finds.
+    last rescan began; `unreadable` is the error of the first of them.
+    `events_lost` says that events are known to have been lost since then, `rescan_again` that the next rescan must make
+    up for it soon, `expects_events` that events should have announced all that the present rescan finds.
     `hints` are the folders to scan, and whether each deserves a second scan. The rule is `processing` while those are
     drained and stable files are taken, `overdue` when the others go on without it, and `has_backlog` when there was
     more to do than fits into a turn. `scans` are shared with the other rules over the same folder, if there are any;
-    listings begun after `sweep_since` and `hints_since` are new enough for the present sweep and hints.
+    listings begun after `rescan_since` and `hints_since` are new enough for the present rescan and hints.
     """
 
     rule: Rule
@@ -55,9 +55,9 @@ class RuleState:
     missed_events: MissedEventDetector
     by_events: bool = False
     events_known: bool = False
-    sweep_due: float = 0.0
-    sweeping: bool = False
-    swept: bool = False
+    rescan_due: float = 0.0
+    rescanning: bool = False
+    rescanned: bool = False
     admitted: bool = False
     roots: Roots | None = None
     outputs: OutputPlaces = field(default_factory=OutputPlaces)
@@ -77,7 +77,7 @@ class RuleState:
     overdue: bool = False
     has_backlog: bool = False
     scans: SharedScans | None = None
-    sweep_since: int = 0
+    rescan_since: int = 0
     hints_since: int = 0
 
     @classmethod
@@ -86,34 +86,34 @@ class RuleState:
         return cls(rule, folder_io, Matcher(rule), _tracker(rule), MissedEventDetector(rule.settle))
 
     def reset(self) -> None:
-        """The folder is not the one that it was: what was seen in it is forgotten, and a sweep identifies it."""
-        self.roots, self.sweep_due = None, 0.0
+        """The folder is not the one that it was: what was seen in it is forgotten, and a rescan identifies it."""
+        self.roots, self.rescan_due = None, 0.0
         self.stability = _tracker(self.rule)
         self.hints.clear()
 
     @property
     def idle(self) -> bool:
-        """Whether all of it was swept and nothing of it waits to become stable or to be scanned."""
+        """Whether all of it was rescanned and nothing of it waits to become stable or to be scanned."""
         busy = (
-            self.sweeping
+            self.rescanning
             or self.rescan_again
             or self.processing
             or self.overflowed
             or self.hints
             or len(self.stability)
         )
-        return self.swept and not busy
+        return self.rescanned and not busy
 
     def hints_lost(self) -> None:
-        """Too many hints came to be kept: only a sweep finds what they pointed at, and no event was missed."""
+        """Too many hints came to be kept: only a rescan finds what they pointed at, and no event was missed."""
         self.hints.clear()
         self.missed_events.excuse()
-        self.sweep_due, self.events_lost, self.rescan_again = 0.0, True, True
+        self.rescan_due, self.events_lost, self.rescan_again = 0.0, True, True
 
     @property
     def interval(self) -> float:
-        """Seconds between two sweeps."""
-        return self.rule.sweep if self.by_events else min(self.rule.sweep, NETWORK_SWEEP)
+        """Seconds between two rescans."""
+        return self.rule.rescan if self.by_events else min(self.rule.rescan, NETWORK_RESCAN)
 
 
 def _tracker(rule: Rule) -> StabilityTracker:

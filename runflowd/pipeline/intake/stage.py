@@ -48,7 +48,7 @@ REBUILD_PAUSE = 3600.0
 
 
 class Intake:
-    """Stage one. What it holds in memory is found again by the next sweep."""
+    """Stage one. What it holds in memory is found again by the next rescan."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -76,7 +76,7 @@ class Intake:
 
     @property
     def idle(self) -> bool:
-        """Whether every folder that answers was swept and no file is waiting to become stable; for `sync`."""
+        """Whether every folder that answers was rescanned and no file is waiting to become stable; for `sync`."""
         return (
             self._rules is self._context.rules
             and not self._context.hints
@@ -91,7 +91,7 @@ class Intake:
         return sum(len(rule_state.stability) for rule_state in self._rule_states.values())
 
     async def run(self, *, watch: bool = True) -> None:
-        """Turn until `stop`; with `watch` off, sweeps alone find files."""
+        """Turn until `stop`; with `watch` off, rescans alone find files."""
         async with Watcher() as watcher, anyio.create_task_group() as group:
             if watch:
                 self.watcher = watcher
@@ -115,18 +115,18 @@ class Intake:
         due = {
             rule_state.rule.watch
             for rule_state in self._rule_states.values()
-            if not rule_state.sweeping and rule_state.sweep_due <= now
+            if not rule_state.rescanning and rule_state.rescan_due <= now
         }
         for rule_state in self._rule_states.values():
-            if not rule_state.sweeping and rule_state.rule.watch in due:
-                rule_state.sweeping = True
-                rule_state.sweep_since = rule_state.scans.begun if rule_state.scans else 0
+            if not rule_state.rescanning and rule_state.rule.watch in due:
+                rule_state.rescanning = True
+                rule_state.rescan_since = rule_state.scans.begun if rule_state.scans else 0
                 rule_state.expects_events, rule_state.events_lost, rule_state.rescan_again = (
                     self._expects_events(rule_state),
                     False,
                     False,
                 )
-                group.start_soon(self._rescan.sweep, rule_state)
+                group.start_soon(self._rescan.run, rule_state)
         has_backlog = await self._process_all(group)
         self._report_missed_events(now, group)
         await self._sealer.turn(list(self._rule_states.values()))
@@ -173,12 +173,12 @@ class Intake:
             self._context.stage_events.intake.notify()
 
     def _expects_events(self, rule_state: RuleState) -> bool:
-        """Whether events tell of every new file of a rule, so that a sweep should find none."""
+        """Whether events tell of every new file of a rule, so that a rescan should find none."""
         watcher = self.watcher
         return (
             watcher is not None
             and rule_state.by_events
-            and rule_state.swept
+            and rule_state.rescanned
             and not (rule_state.events_lost or rule_state.overflowed)
             and rule_state.rule.watch in watcher.watched
             and not any(trouble.path in {"", rule_state.rule.watch} for trouble in watcher.troubles)
@@ -193,7 +193,7 @@ class Intake:
                 continue
             self.missed += count
             log.warning(
-                "the sweep found files that no event told of; events are only hints, but these should come",
+                "the rescan found files that no event told of; events are only hints, but these should come",
                 action="watch.missed",
                 rule=rule_state.rule.name,
                 count=count,
@@ -204,7 +204,7 @@ class Intake:
 
     def _idle_timeout(self) -> float:
         """Seconds until something is due by itself. A rule that is overdue notifies when it is done."""
-        deadlines = [rule_state.sweep_due for rule_state in self._rule_states.values() if not rule_state.sweeping]
+        deadlines = [rule_state.rescan_due for rule_state in self._rule_states.values() if not rule_state.rescanning]
         for rule_state in self._rule_states.values():
             stable_at = None if rule_state.overdue else rule_state.stability.next_deadline()
             if stable_at is not None:
@@ -250,7 +250,7 @@ class Intake:
         return frozenset(rule_state.rule.watch for rule_state in self._rule_states.values() if rule_state.by_events)
 
     async def _detect_events(self, rule_state: RuleState) -> None:
-        """Find out whether events tell of changes in a rule's folder; until it answers, it is swept."""
+        """Find out whether events tell of changes in a rule's folder; until it answers, it is rescanned."""
         rule_state.by_events = await rule_state.folder_io.read(follows_events, rule_state.rule)
         rule_state.events_known = True
         self._roots_changed.notify()

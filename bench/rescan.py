@@ -24,7 +24,7 @@ FOLDER = 100
 
 
 def measure(report: Report, folder: Path, *, files: int, rounds: int) -> None:
-    """Sweep `files` files, all of them known; then weigh a daemon that knows few, and one that knows all."""
+    """Rescan `files` files, all of them known; then weigh a daemon that knows few, and one that knows all."""
     weights = {}
     for known in (FEW, files):
         here = folder / f"known-{known}"
@@ -33,10 +33,10 @@ def measure(report: Report, folder: Path, *, files: int, rounds: int) -> None:
         weights[known] = _weigh(here)
     found = [_find(folder / f"known-{files}" / "in") for _ in range(rounds)]
     report.add(
-        f"sweep: {files:,} known files in {files // FOLDER:,} folders",
-        middle("sweep", [files / seconds for seconds in taken], "files/s"),
+        f"rescan: {files:,} known files in {files // FOLDER:,} folders",
+        middle("rescan", [files / seconds for seconds in taken], "files/s"),
         middle("find -printf", [files / seconds for seconds in found], "files/s"),
-        Figure("sweep / find", min(found) / min(taken), ""),
+        Figure("rescan / find", min(found) / min(taken), ""),
         Figure(f"peak memory, {FEW:,} known", weights[FEW] / MIB, "MiB"),
         Figure(f"peak memory, {files:,} known", weights[files] / MIB, "MiB", "flat"),
     )
@@ -64,7 +64,7 @@ def _walk(here: Path) -> list[float]:
 
 
 def _weigh(here: Path) -> int:
-    """Peak memory of a daemon that has swept once: it rests when it uses no more CPU."""
+    """Peak memory of a daemon that has rescanned once: it rests when it uses no more CPU."""
     with daemon(here, _config(here)) as running:
         running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 60)
         before = -1.0
