@@ -117,7 +117,7 @@ class Reloading:
             except ConfigError as error:
                 await self._refuse(error)
                 return
-            await self._context.incidents.over(SCOPE)
+            await self._context.incidents.resolve(SCOPE)
             self._refused, self.problems = "", ()
             if config.digest == self._config.digest and not announce:
                 return
@@ -127,7 +127,7 @@ class Reloading:
     async def _tell_of_restart(self) -> None:
         """Say which changes wait for a restart, each set of them once; nothing when they were taken back."""
         if not (changed := self._waiting_for_restart()):
-            await self._context.incidents.over(RESTART_SCOPE)
+            await self._context.incidents.resolve(RESTART_SCOPE)
             return
         sentence = f"{changed} changed; that needs a restart, the rules are in force already"
         await self._context.incidents.restate(
@@ -151,7 +151,7 @@ class Reloading:
         names = ", ".join(sorted(self._context.rules))
         for warning in config.warnings:
             log.warning(str(warning), action="config.warning")
-        log.info("configuration taken", action="config.taken", rules=names, digest=config.digest[:12])
+        log.info("configuration applied", action="config.applied", rules=names, digest=config.digest[:12])
 
     async def _refuse(self, error: ConfigError) -> None:
         if str(error) == self._refused:

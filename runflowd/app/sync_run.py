@@ -79,7 +79,7 @@ async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
 
 _FOR_A_PERSON = frozenset(
     {"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "RULE_REFUSED", "OUTPUT_UNUSABLE", "PAUSED"}
-    | {"WATCH_SILENT", "OUTPUT_SILENT"}
+    | {"WATCH_TIMEOUT", "OUTPUT_TIMEOUT"}
 )
 """Incidents that only a person can end."""
 

@@ -79,8 +79,8 @@ def _told(notify: Notify) -> Iterator[str]:
     """What people are told of, in the order in which it is documented."""
     if Kind.INCIDENT in notify.on:
         yield "of trouble wider than one file"
-    if Kind.OVER in notify.on:
-        yield "when that is over"
+    if Kind.RESOLVED in notify.on:
+        yield "when that is resolved"
     if Kind.BUDGET in notify.on and notify.budget is not None:
         yield f"when {notify.budget} was spent in a day, which stops nothing"
     if Kind.FAILURES in notify.on and notify.failures:

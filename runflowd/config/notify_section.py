@@ -71,8 +71,8 @@ class NotifySection(Section):
         min_length=1,
         max_length=64,
     )
-    on: list[Literal["incident", "over", "budget", "failures", "unknown"]] | None = described(
-        "What to tell: incident, over, budget, failures, unknown (a purchase needs a decision); all by default.",
+    on: list[Literal["incident", "resolved", "budget", "failures", "unknown"]] | None = described(
+        "What to tell: incident, resolved, budget, failures, unknown (a purchase needs a decision); all by default.",
         ["incident", "unknown"],
         min_length=1,
     )

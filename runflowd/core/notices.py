@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
     INCIDENT = "incident"
     """Trouble wider than one file began, or turned into another trouble."""
-    OVER = "over"
+    RESOLVED = "resolved"
     BUDGET = "budget"
     """More was spent today than `budget` says."""
     FAILURES = "failures"
@@ -91,7 +91,7 @@ def over_message(scope: str, story: IncidentRecord, since: float, until: float) 
     often = f", {story.count} times" if story.count > 1 else ""
     codes = ", ".join(story.codes)
     sentence = f"{scope} is well again after {lasted} ({codes}{often})"
-    return Message(Kind.OVER, scope, story.codes[-1], sentence, "", story.count, since)
+    return Message(Kind.RESOLVED, scope, story.codes[-1], sentence, "", story.count, since)
 
 
 def budget_mark(spent: Decimal, limit: Decimal | None, day: str) -> str | None:
@@ -134,6 +134,6 @@ def unknown_message(count: int, newest: float) -> Message:
 
 def sentence_of(message: Message, host: str) -> str:
     """A message in one line, for whoever shows nothing else."""
-    words = {Kind.INCIDENT: "trouble", Kind.OVER: "over"}.get(message.kind, str(message.kind))
+    words = {Kind.INCIDENT: "trouble", Kind.RESOLVED: "resolved"}.get(message.kind, str(message.kind))
     remedy = f" {message.remedy.rstrip('.')}." if message.remedy else ""
     return f"runflowd on {host}: {words}: {message.message.rstrip('.')}.{remedy}"

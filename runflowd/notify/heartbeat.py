@@ -51,5 +51,5 @@ class Heartbeats:
             self._failing = True
             return
         if self._failing:
-            log.info("the sign of life gets through again", action="heartbeat.over")
+            log.info("the sign of life gets through again", action="heartbeat.resolved")
         self._failing = False

@@ -65,7 +65,7 @@ class NotificationSender:
                 except StoreError as trouble:
                     self._context.log_throttle.error(str(trouble), action="store.failed", stage="notify")
                 except Exception as trouble:
-                    self._context.log_throttle.error(str(trouble), action="notice.trouble", exc_info=trouble)
+                    self._context.log_throttle.error(str(trouble), action="notify.failed", exc_info=trouble)
                 await anyio.sleep(CHECK_INTERVAL)
 
     async def _turn(self) -> None:
@@ -105,7 +105,7 @@ class NotificationSender:
             await self._postpone(notice, trouble)
             return False
         await self._context.store.write(partial(delivered, notice=notice))
-        await self._context.incidents.over(channel_scope(channel))
+        await self._context.incidents.resolve(channel_scope(channel))
         log.info("told", action="notice.sent", channel=channel, kind=notice.message.kind, scope=notice.message.scope)
         return True
 
@@ -144,7 +144,7 @@ def _undelivered(channel: str, count: int, trouble: Exception) -> IncidentReport
     what = "1 message" if count == 1 else f"{count} messages"
     return IncidentReport(
         channel_scope(channel),
-        "NOT_TOLD",
+        "NOTIFY_FAILED",
         f"{what} could not be delivered by notify.{channel}: {trouble}",
         f"Correct `notify.{channel}`, or what it leads to; the messages follow by themselves for a day",
         slowest=MAX_PAUSE,

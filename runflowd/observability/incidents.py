@@ -171,11 +171,11 @@ class Incidents:
         self._open.pop(trouble.scope, None)
         await self.report(trouble)
 
-    async def over(self, *scopes: str) -> None:
+    async def resolve(self, *scopes: str) -> None:
         """A call got through: whatever was open for these scopes has ended."""
         for scope in scopes:
             if self._open.pop(scope, None):
-                log.info("over", action="incident.over", scope=scope)
+                log.info("resolved", action="incident.resolved", scope=scope)
                 mine = {"scope": scope, "owner": self._store.owner}
                 await self._store.write(partial(_clear, rows=[mine], now=self._clock.wall()))
 

@@ -81,7 +81,7 @@ class Context:
 
     async def got_through(self, *scopes: str) -> None:
         """A call got through: what was open for these scopes has ended, unless the client knows that others do not."""
-        await self.incidents.over(*(scope for scope in scopes if self.remote.api.takes(scope)))
+        await self.incidents.resolve(*(scope for scope in scopes if self.remote.api.takes(scope)))
 
     def idle_timeout(self, due_at: float | None, *scopes: str) -> float:
         """Seconds an idle loop may sleep: until `due_at` (epoch seconds), and no shorter than its scopes are closed.

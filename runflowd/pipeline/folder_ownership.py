@@ -95,7 +95,7 @@ def _other(folder: str, us: Owner) -> Owner | None:
 
 async def _tell(context: Context, rule: Rule, them: Owner | None) -> None:
     if them is None:
-        await context.incidents.over(owner_scope(rule.name))
+        await context.incidents.resolve(owner_scope(rule.name))
         return
     await context.incidents.report(
         IncidentReport(

@@ -47,7 +47,7 @@ def begin_incident(connection: Connection, message: Message, audience: Audience,
 
     It is told after `patience` seconds, unless it is away then.
     """
-    channels = audience(Kind.INCIDENT, message.scope) or audience(Kind.OVER, message.scope)
+    channels = audience(Kind.INCIDENT, message.scope) or audience(Kind.RESOLVED, message.scope)
     row = connection.one("story", kind=Kind.INCIDENT, scope=message.scope)
     if row is None and not channels:
         return

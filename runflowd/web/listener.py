@@ -72,7 +72,7 @@ class ListenerManager:
             self._site.config_taken = context.clock.wall()
         wanted = _PASSED if config.web and self._passed else config.web
         if wanted == self._listen:
-            await context.incidents.over(SCOPE)
+            await context.incidents.resolve(SCOPE)
         elif context.incidents.closed_for(SCOPE) <= 0:
             await self._change(group, wanted)
 

@@ -139,7 +139,7 @@ def test_open_doors_are_warnings(tmp_path: Path, text: str, expected: str) -> No
         (
             "webhook: {url: https://hooks.test/a/SECRET?key=SECRET}",
             (
-                "People are told by a message to hooks.test: of trouble wider than one file, when that is over, "
+                "People are told by a message to hooks.test: of trouble wider than one file, when that is resolved, "
                 "when a purchase needs a decision."
             ),
         ),

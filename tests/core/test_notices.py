@@ -94,7 +94,7 @@ def test_items_in_doubt_are_told_together(
     ("kind", "remedy", "expected"),
     [
         (Kind.INCIDENT, "Call them.", "runflowd on studio-1: trouble: It is gone. Call them."),
-        (Kind.OVER, "", "runflowd on studio-1: over: It is gone."),
+        (Kind.RESOLVED, "", "runflowd on studio-1: resolved: It is gone."),
         (Kind.BUDGET, "Look", "runflowd on studio-1: budget: It is gone. Look."),
     ],
 )

@@ -98,7 +98,7 @@ def test_no_remedy_leads_to_a_second_payment(code: str) -> None:
     [
         ("OUTCOME_UNKNOWN", "`runflowd retry --buy-again`"),
         ("KEY_CONFLICT", "`runflowd retry --buy-again`"),
-        ("NOT_LISTED", "`runflowd retry --buy-again`"),
+        ("RESULT_MISSING", "`runflowd retry --buy-again`"),
         ("TWIN_UNKNOWN", "`runflowd retry --buy-again`"),
         ("NOT_FOUND", "`runflowd retry`"),
     ],

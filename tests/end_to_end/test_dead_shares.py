@@ -137,7 +137,7 @@ def test_commands_without_a_daemon_do_not_wait_for_a_dead_share(desk: Desk, shar
         }
         assert (75, [0] * 4) == (rerun.code, [each.code for each in fine])
         assert (3, {"a.jpg", "b.jpg"}) == (synced.code, set(desk.outputs()))
-        assert "WATCH_SILENT" in synced.out
+        assert "WATCH_TIMEOUT" in synced.out
 
 
 def test_a_stop_in_the_middle_of_deliveries_that_hang(desk: Desk, share: SilentShare) -> None:

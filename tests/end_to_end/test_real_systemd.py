@@ -149,9 +149,9 @@ def test_it_is_ready_only_when_the_state_file_is_its_own(machine: Booted) -> Non
 def test_a_reload_is_a_reload(running: Booted) -> None:
     """The same process takes its configuration again, and systemd sees it through."""
     before = running.facts("MainPID", "NRestarts")
-    taken = running.log().count("config.taken")
+    taken = running.log().count("config.applied")
     running.systemctl("reload", UNIT)
-    until(lambda: running.log().count("config.taken") > taken, "the configuration is taken again")
+    until(lambda: running.log().count("config.applied") > taken, "the configuration is taken again")
     running.wait("ActiveState", "active")
 
     assert before == running.facts("MainPID", "NRestarts")

@@ -178,4 +178,4 @@ async def test_the_sign_of_life_is_given_only_while_every_stage_works(tmp_path: 
 
     assert 5 == len(server.seen)
     assert {("GET", "/ping")} == {(each.method, each.target) for each in server.seen}
-    assert ["heartbeat.failed", "heartbeat.over"] == [line["action"] for line in lines]
+    assert ["heartbeat.failed", "heartbeat.resolved"] == [line["action"] for line in lines]

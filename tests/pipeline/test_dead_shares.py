@@ -93,7 +93,7 @@ async def test_at_the_start(tmp_path: Path, mounted: SilentShare, disk: Rule, ro
     with mounted.silence():
         async with running(tmp_path, rule, disk, watch=True) as rig:
             await other_delivers(tmp_path)
-            await until(lambda: bool(told(rig) & {"WATCH_SILENT", "OUTPUT_SILENT"}))
+            await until(lambda: bool(told(rig) & {"WATCH_TIMEOUT", "OUTPUT_TIMEOUT"}))
             turned = dict(rig.engine.context.heartbeats)
             await other_delivers(tmp_path)
             await until(lambda: all(rig.engine.context.heartbeats[stage] > turned[stage] for stage in turned))
@@ -141,7 +141,7 @@ async def test_while_a_rule_is_worded_anew(tmp_path: Path, mounted: SilentShare,
             edited = replace(rule, input=wish("after"), batch=disk.batch)
             rig.engine.context.rules = {"share": edited, "disk": disk}
             rig.engine.context.stage_events.notify_all()
-            await until(lambda: "WATCH_SILENT" in told(rig))
+            await until(lambda: "WATCH_TIMEOUT" in told(rig))
             await other_delivers(tmp_path)
         await until(lambda: results(tmp_path / "share/out") == 3)
         said = {str(item.input) for item in await rig.items() if item.rule == "share"}
@@ -200,7 +200,7 @@ async def test_in_the_middle_of_its_deliveries(tmp_path: Path, mounted: SilentSh
         await until(lambda: results(mounted.behind / "out") == 1)
         with mounted.silence():
             drop(tmp_path / "share/in", 40, start=1)
-            await until(lambda: "OUTPUT_SILENT" in told(rig))
+            await until(lambda: "OUTPUT_TIMEOUT" in told(rig))
             await other_delivers(tmp_path, 3)
         await until(lambda: results(mounted.behind / "out") == 41)
         await until(lambda: not told(rig))
@@ -246,7 +246,7 @@ async def test_while_results_of_deleted_inputs_are_removed(
         await until(lambda: results(mounted.behind / "out") == 2)
         with mounted.silence():
             (tmp_path / "share/in/0.jpg").unlink()
-            await until(lambda: "OUTPUT_SILENT" in told(rig))
+            await until(lambda: "OUTPUT_TIMEOUT" in told(rig))
             await other_delivers(tmp_path)
         await until(lambda: results(mounted.behind / "out") == 1)
 

@@ -145,7 +145,7 @@ async def test_an_archive_for_which_there_is_no_room_is_made_later(
 
             assert ({"a.jpg", "b.jpg"}, [1, 1]) == (rig.outputs(), rig.charged())
     loud = [(line["action"], line["code"]) for line in told if line["log_level"] in {"warning", "error"}]
-    assert [("incident.open", "NOT_PACKED")] == loud
+    assert [("incident.open", "ZIP_FAILED")] == loud
 
 
 async def test_a_folder_may_set_what_its_rule_allows(tmp_path: Path) -> None:

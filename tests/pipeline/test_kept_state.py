@@ -119,4 +119,4 @@ async def test_an_upgraded_rule_keeps_its_id_and_its_settings(tmp_path: Path, ve
 
 def test_there_is_a_kept_state_file_for_every_schema() -> None:
     """Before a schema is changed, one of the old is put by: `python -m kept_state` in `tests/support` makes it."""
-    assert [f"schema-{number}.tar.gz" for number in SCHEMAS] == sorted(path.name for path in KEPT.iterdir())
+    assert {f"schema-{number}.tar.gz" for number in SCHEMAS} == {path.name for path in KEPT.iterdir()}

@@ -152,7 +152,7 @@ async def test_an_outage_is_told_once_though_deliveries_go_on(tmp_path: Path) ->
             await rig.until(lambda states: list(states.values()).count(ItemState.DONE) == 60)
 
     told = [line["code"] for line in lines if line["action"] == "incident.open"]
-    assert (["UNREACHABLE"], []) == (told, [line for line in lines if line["action"] == "incident.over"])
+    assert (["UNREACHABLE"], []) == (told, [line for line in lines if line["action"] == "incident.resolved"])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -181,4 +181,4 @@ async def test_one_500_of_an_upload_is_not_the_models_trouble(tmp_path: Path) ->
             drop(rig, 2)
             await rig.settled(2)
 
-    assert {"incident.open", "batch.trouble"}.isdisjoint(line["action"] for line in lines)
+    assert {"incident.open", "batch.failed"}.isdisjoint(line["action"] for line in lines)

@@ -113,7 +113,7 @@ async def test_batches_that_cannot_be_looked_at_are_few_lines(tmp_path: Path, li
         for number in range(20):
             rig.drop(f"{number}.jpg")
         await anyio.sleep(300)
-        told = troubles(lines, "batch.trouble")
+        told = troubles(lines, "batch.failed")
         counted = sum(line.get("count", 1) for line in told)
 
         assert (True, True) == (len(told) <= 6, counted >= 40), (len(told), counted)

@@ -119,10 +119,10 @@ async def test_trouble_that_lasts_is_one_message(tmp_path: Path) -> None:
     async with desk.life() as context:
         await lasting(context, GONE, 600)
         before = list(desk.ear.kinds)
-        await context.incidents.over("service")
+        await context.incidents.resolve("service")
         await anyio.sleep(400)
 
-    assert (["incident"], ["incident", "over"]) == (before, desk.ear.kinds)
+    assert (["incident"], ["incident", "resolved"]) == (before, desk.ear.kinds)
     assert "service is well again after 10m (UNREACHABLE)" == desk.ear.heard[1]["message"]
 
 
@@ -131,7 +131,7 @@ async def test_a_hiccup_is_not_told(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     async with desk.life() as context:
         await lasting(context, GONE, 30)
-        await context.incidents.over("service")
+        await context.incidents.resolve("service")
         await anyio.sleep(600)
 
     assert [] == desk.ear.kinds
@@ -143,11 +143,11 @@ async def test_trouble_that_comes_and_goes_is_one_incident(tmp_path: Path) -> No
     async with desk.life() as context:
         for _ in range(10):
             await lasting(context, GONE, 50)
-            await context.incidents.over("service")
+            await context.incidents.resolve("service")
             await anyio.sleep(40)
         await anyio.sleep(400)
 
-    assert ["incident", "over"] == desk.ear.kinds
+    assert ["incident", "resolved"] == desk.ear.kinds
     assert 10 == desk.ear.heard[1]["count"]
 
 
@@ -182,7 +182,7 @@ async def test_trouble_that_does_not_come_back_after_a_restart_is_over(tmp_path:
     async with desk.life():
         await anyio.sleep(400)
 
-    assert ["incident", "over"] == desk.ear.kinds
+    assert ["incident", "resolved"] == desk.ear.kinds
 
 
 async def test_trouble_just_before_a_crash_that_does_not_come_back_is_not_told(tmp_path: Path) -> None:
@@ -256,12 +256,12 @@ async def test_a_message_that_is_a_day_old_is_given_up(tmp_path: Path) -> None:
 async def test_only_what_is_asked_for_is_told(tmp_path: Path) -> None:
     """`on` leaves kinds out."""
     desk = Desk(tmp_path)
-    async with desk.life(replace(NOTIFY, on=frozenset({Kind.OVER}))) as context:
+    async with desk.life(replace(NOTIFY, on=frozenset({Kind.RESOLVED}))) as context:
         await lasting(context, GONE, 100)
-        await context.incidents.over("service")
+        await context.incidents.resolve("service")
         await anyio.sleep(400)
 
-    assert ["over"] == desk.ear.kinds
+    assert ["resolved"] == desk.ear.kinds
 
 
 async def test_a_channel_that_is_no_more_is_not_waited_for(tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ def test_a_share_that_dies_in_the_middle_ends_the_plan_of_its_rule_alone(
         monkeypatch.undo()
         other = list(planning.plan(rule(tmp_path)))
 
-    assert ("no picture.txt", [("/", Fate.WAIT, "WATCH_SILENT")]) == (
+    assert ("no picture.txt", [("/", Fate.WAIT, "WATCH_TIMEOUT")]) == (
         first.path,
         [(each.path, each.fate, each.code) for each in told],
     )

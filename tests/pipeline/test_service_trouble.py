@@ -227,7 +227,7 @@ async def test_a_status_that_goes_back_is_only_the_next_fact(tmp_path: Path) -> 
     with structlog.testing.capture_logs() as lines:
         await _waver(tmp_path)
 
-    assert 1 == sum(line["action"] == "batch.strange_status" and "'hibernating'" in line["event"] for line in lines)
+    assert 1 == sum(line["action"] == "batch.unknown_status" and "'hibernating'" in line["event"] for line in lines)
 
 
 async def _waver(tmp_path: Path) -> None:

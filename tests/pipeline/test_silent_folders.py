@@ -69,7 +69,7 @@ async def test_a_folder_that_does_not_answer_holds_up_its_own_rule_only(
             for each in (share, disk):
                 (tmp_path / each.name / "in/a.jpg").write_bytes(picture(each.name))
             await until_taken(context, "disk")
-            await until(lambda: any(trouble.code == "WATCH_SILENT" for trouble in context.incidents.snapshot()))
+            await until(lambda: any(trouble.code == "WATCH_TIMEOUT" for trouble in context.incidents.snapshot()))
             turned = context.heartbeats["intake"]
             await until(lambda: context.heartbeats["intake"] > turned)
             answer()

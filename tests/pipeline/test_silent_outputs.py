@@ -50,7 +50,7 @@ async def test_an_output_folder_that_does_not_answer_holds_up_its_own_rule_only(
         await until(lambda: delivered(tmp_path, share) == 1)
         with hanging(share.output, monkeypatch) as answer:
             drop(share, MANY, start=1)
-            await until(lambda: told(rig) == {("output:share", "OUTPUT_SILENT")})
+            await until(lambda: told(rig) == {("output:share", "OUTPUT_TIMEOUT")})
             drop(disk, 3)
             await until(lambda: delivered(tmp_path, disk) == 3)
             assert 1 == delivered(tmp_path, share)
@@ -82,7 +82,7 @@ async def test_clearing_away_half_a_result_does_not_stop_the_daemon(
         drop(share, 1)
         await until(begun.is_set)
         with hanging(share.output, monkeypatch) as answer:
-            await until(lambda: told(rig) == {("output:share", "OUTPUT_SILENT")})
+            await until(lambda: told(rig) == {("output:share", "OUTPUT_TIMEOUT")})
             drop(disk, 1)
             await until(lambda: delivered(tmp_path, disk) == 1)
             assert 0 == delivered(tmp_path, share)
@@ -106,7 +106,7 @@ async def test_a_share_that_reads_and_does_not_write_is_told(tmp_path: Path, mon
     monkeypatch.setattr(Draft, "flush", hangs)
     async with running(tmp_path, share, disk) as rig:
         drop(share, 1)
-        await until(lambda: told(rig) == {("output:share", "OUTPUT_SILENT")})
+        await until(lambda: told(rig) == {("output:share", "OUTPUT_TIMEOUT")})
         drop(disk, 1)
         await until(lambda: delivered(tmp_path, disk) == 1)
         answered.set()

@@ -70,6 +70,31 @@ async def test_a_kill_in_the_middle_of_an_upgrade_is_survived(tmp_path: Path, po
     assert (-signal.SIGKILL, before, len(migrations())) == (code, rows(path), schema(path))
 
 
+async def test_an_upgrade_knows_the_codes_that_have_new_names(tmp_path: Path) -> None:
+    """Otherwise what was open would be told as another incident, and what failed would have no remedy (scenario 69)."""
+    unpack(9, tmp_path)
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM incident")
+        connection.execute("INSERT INTO incident VALUES ('watch:a', 'WATCH_SILENT', '', '', 0, 0, 1, '')")
+        connection.execute("UPDATE item SET failure_code = 'NOT_LISTED' WHERE state = 'failed'")
+        for kind, body in (("incident", '{"codes": ["WATCH_SILENT"]}'), ("over", '{"kind": "over"}')):
+            connection.execute("INSERT INTO notice VALUES (NULL, ?, 'watch:a', 0, ?, '', 0, 0)", (kind, body))
+    await opened(path)
+
+    with closing(sqlite3.connect(path)) as connection:
+        found = [
+            connection.execute(sql).fetchall()
+            for sql in (
+                "SELECT code FROM incident",
+                "SELECT DISTINCT failure_code FROM item WHERE state = 'failed'",
+                "SELECT kind, body FROM notice WHERE scope = 'watch:a' ORDER BY id",
+            )
+        ]
+    notices = [("incident", '{"codes": ["WATCH_TIMEOUT"]}'), ("resolved", '{"kind": "resolved"}')]
+    assert [[("WATCH_TIMEOUT",)], [("RESULT_MISSING",)], notices] == found
+
+
 async def test_a_kill_while_the_first_state_file_is_made_leaves_none(tmp_path: Path) -> None:
     """It is made under another name, so that there is never an empty one (scenarios 63, 75)."""
     path = tmp_path / "state.db"

@@ -122,7 +122,7 @@ class Finalizer:
         except (files.Changed, files.Missing):
             pass  # gone already, as after a crash, or a newer version that is work of its own
         except files.Taken as trouble:
-            self._context.log_throttle.warning(str(trouble), action="source.kept", rule=item.rule, path=item.path)
+            self._context.log_throttle.warning(str(trouble), action="source.retained", rule=item.rule, path=item.path)
             told = f"; the source was kept: {trouble}"
         reach("source.disposed")
         return told

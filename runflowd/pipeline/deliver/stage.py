@@ -121,7 +121,7 @@ class Deliver:
             await self._context.got_through(SERVICE, download_scope(item.rule))
         incidents = self._context.incidents
         purchases = {trouble.scope for trouble in incidents.snapshot() if trouble.until_result}
-        await incidents.over(*({output_scope(item.rule), rule_scope(item.rule)} - purchases))
+        await incidents.resolve(*({output_scope(item.rule), rule_scope(item.rule)} - purchases))
 
     def _rule_of(self, claimed: Claimed) -> Rule | None:
         """The rule as it was when the item was accepted; the present one for a file never accepted."""
@@ -145,7 +145,7 @@ class Deliver:
                 return
             context.log_throttle.warning(
                 str(error),
-                action="delivery.trouble",
+                action="delivery.failed",
                 rule=item.rule,
                 code=type(error).__name__,
                 path=item.path,
@@ -241,7 +241,7 @@ def _claimed(connection: Connection, item: Item) -> Claimed:
 
 
 def _silence(error: OutputTimeout, rule: str) -> IncidentReport:
-    return IncidentReport(output_scope(rule), "OUTPUT_SILENT", str(error), error.remedy)
+    return IncidentReport(output_scope(rule), "OUTPUT_TIMEOUT", str(error), error.remedy)
 
 
 def _wider_trouble(item: Item, error: Exception) -> IncidentReport | None:

@@ -279,7 +279,7 @@ class Dispatch:
             if trouble.scope == scope and trouble.until_result:
                 await incidents.report(trouble)  # that it was taken tells nothing: the next probe is as far away again
             elif trouble.scope == scope and trouble.code in REFUSALS:
-                await incidents.over(scope)
+                await incidents.resolve(scope)
         self._context.stage_events.track.notify()
 
     async def _submit_runs(self, batch: Batch, snapshot: str, items: list[Item], past: list[Purchase]) -> None:
@@ -318,7 +318,7 @@ class Dispatch:
             pause = max(shortest, delay(failures, cap=300.0, jitter=context.clock.jitter()))
             code, raised = type(error).__name__, unexpected(error)
             say = context.log_throttle.warning if single else context.log_throttle.error
-            say(str(error), action="batch.trouble", rule=batch.rule, code=code, batch=batch.id, exc_info=raised)
+            say(str(error), action="batch.failed", rule=batch.rule, code=code, batch=batch.id, exc_info=raised)
         wider = trouble.code if trouble else ""
 
         def write(connection: Connection) -> None:

@@ -61,7 +61,7 @@ def of_packing(rule: str, error: Exception) -> IncidentReport | None:
     if not isinstance(error, ZipError):
         return None
     remedy = "Free or mend that folder, which $TMPDIR names (/tmp by default); the rule goes on by itself then"
-    return IncidentReport(rule_scope(rule), "NOT_PACKED", f"rule {rule}: {error}", remedy)
+    return IncidentReport(rule_scope(rule), "ZIP_FAILED", f"rule {rule}: {error}", remedy)
 
 
 @asynccontextmanager

@@ -97,7 +97,7 @@ class InitialImport:
             return False
         while not await store.write(lambda connection: rename(connection, before, after)):  # noqa: ASYNC110  a row sends no event
             await anyio.sleep(HELD)
-        await self._context.incidents.over(*scopes_of(before))
+        await self._context.incidents.resolve(*scopes_of(before))
         rule_state.inputs_stale = True
         log.info("a rule got another name", action="rule.renamed", rule=after, before=before)
         return True

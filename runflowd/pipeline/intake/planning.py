@@ -85,7 +85,7 @@ class Planning:
         try:
             yield from self._of(RuleState.for_rule(rule, FolderIo()))
         except NoAnswer as silence:  # be it in the middle: what else lies there is not known
-            yield Planned("/", Fate.WAIT, 0, "WATCH_SILENT", str(silence))
+            yield Planned("/", Fate.WAIT, 0, "WATCH_TIMEOUT", str(silence))
 
     def _of(self, rule_state: RuleState) -> Iterator[Planned]:
         rule = rule_state.rule

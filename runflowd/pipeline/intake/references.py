@@ -33,12 +33,12 @@ async def update_references(context: Context, rule_state: RuleState) -> bool:
         remedy = "Put the file there or correct the rule; what was dropped waits"
         await context.incidents.report(IncidentReport(files_scope(rule.name), "REFERENCE_UNUSABLE", message, remedy))
         return False
-    await context.incidents.over(files_scope(rule.name))
+    await context.incidents.resolve(files_scope(rule.name))
     if found != rule_state.references or not rule_state.snapshot:
         rule_state.references = found
         text = to_text(rule, found)
         rule_state.snapshot = await context.store.write(lambda connection: _renew(connection, rule.name, text))
-        await context.incidents.over(rule_scope(rule.name))  # what was wrong with the rule as it was
+        await context.incidents.resolve(rule_scope(rule.name))  # what was wrong with the rule as it was
         context.stage_events.dispatch.notify()
         reach("rule.worded")
         rule_state.inputs_stale = True

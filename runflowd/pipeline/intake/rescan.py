@@ -129,7 +129,7 @@ class Rescan:
             await self._tell(IncidentReport(scope, OUTPUT_INSIDE, sentence, first.advice, slowest=rule_state.interval))
             return
         if trouble is None:
-            await self._context.incidents.over(scope)
+            await self._context.incidents.resolve(scope)
             return
         remedy = f"{trouble.advice or 'Mend the folder.'} Its files are taken up by themselves then"
         others = f" (and {rule_state.unreadable_count - 1} more folders)" if rule_state.unreadable_count > 1 else ""
@@ -162,7 +162,7 @@ async def report_timeout(context: Context, rule_state: RuleState) -> None:
     if silent:
         sentence = f"rule {rule.name}: the watched folder {rule.watch} does not answer"
         remedy = "Mend the server or the network behind it; the rule goes on by itself then, the others do meanwhile"
-        await context.incidents.report(IncidentReport(scope, "WATCH_SILENT", sentence, remedy))
+        await context.incidents.report(IncidentReport(scope, "WATCH_TIMEOUT", sentence, remedy))
     elif rule_state.folder_io.timeout_reported:
-        await context.incidents.over(scope)
+        await context.incidents.resolve(scope)
     rule_state.folder_io.timeout_reported = silent

@@ -294,7 +294,7 @@ class Intake:
     async def _audit(self, watcher: Watcher) -> None:
         """Problems of the watcher are logged. A root that does not answer is waited for here, and by no hint."""
         for trouble in await watcher.audit():
-            log.warning(trouble.message, action="watch.trouble", ill=trouble.ill, path=trouble.path)
+            log.warning(trouble.message, action="watch.failed", ill=trouble.ill, path=trouble.path)
         self._auditing = False
         self._context.stage_events.intake.notify()
 

@@ -39,7 +39,7 @@ class Overdues:
             await context.incidents.report(trouble)
         known = {trouble.scope for trouble in found}
         open_ones = [each.scope for each in context.incidents.snapshot() if each.code == CODE]
-        await context.incidents.over(*(scope for scope in open_ones if scope not in known))
+        await context.incidents.resolve(*(scope for scope in open_ones if scope not in known))
 
 
 def trouble_of(found: Overdue, now: float) -> IncidentReport:

@@ -49,7 +49,7 @@ class PollSchedule:
         stalled = (batch.stalled_at or now) if age > deadline else None
         if word and word != batch.status and not is_documented(word):
             sentence = f"its status is {word!r}, a word that nobody documented; it counts as not yet"
-            log.warning(sentence, action="batch.strange_status", rule=batch.rule, batch=batch.id)
+            log.warning(sentence, action="batch.unknown_status", rule=batch.rule, batch=batch.id)
         if stalled and batch.stalled_at is None:
             waited, allowed = duration_text(round(age)), duration_text(round(deadline))
             sentence = (

@@ -111,7 +111,7 @@ class Track:
             await self._patience.wait_more(batch, seen.word, yielding=len(left) < len(items))
         else:
             if matched.strange:
-                log.warning("unknown items", action="batch.strange", batch=batch.id, count=len(matched.strange))
+                log.warning("unknown items", action="batch.unknown_items", batch=batch.id, count=len(matched.strange))
             await self._look_for_missing(batch, seen, [item for item in matched.missing if item in left], left)
 
     async def _look_for_missing(self, batch: Batch, seen: SeenBatch, silent: list[Item], left: list[Item]) -> None:
@@ -196,7 +196,7 @@ class Track:
             fault = fault_of_rule(rule, context.places.get(rule.name, {}), blame, "")
             await context.incidents.report(of_failed_items(rule.name, fault))
         else:
-            await context.incidents.over(scope)
+            await context.incidents.resolve(scope)
             context.stage_events.dispatch.notify()
 
     async def _end(self, batch: Batch, word: str, cost: Decimal | None, silent: list[Item]) -> None:
@@ -206,7 +206,7 @@ class Track:
 
         def write(connection: Connection) -> None:
             reason = "the service does not list this item of its batch, though the batch has ended"
-            doubt_items(connection, batch, silent, code="NOT_LISTED", reason=reason, now=now)
+            doubt_items(connection, batch, silent, code="RESULT_MISSING", reason=reason, now=now)
             end_batch(connection, batch, status=word, cost=cost, now=now)
             if learnt is not None:
                 subject, value = usual_subject(batch.model), f"{learnt:.3f}"
@@ -238,7 +238,7 @@ class Track:
                 pause = poll_delay(age, None, base, jitter=context.clock.jitter())
             code, raised = type(error).__name__, unexpected(error)
             context.log_throttle.warning(
-                str(error), action="batch.trouble", rule=batch.rule, code=code, batch=batch.id, exc_info=raised
+                str(error), action="batch.failed", rule=batch.rule, code=code, batch=batch.id, exc_info=raised
             )
         now, wider = context.clock.wall(), trouble.code if trouble else ""
 
