@@ -37,7 +37,7 @@ class RuleState:
     `snapshot` names the rule text, references included, that items are accepted under; `inputs_stale` says that it
     changed and that the inputs of what waits must be rebuilt. `references_ready` is False while a reference is missing.
     Nothing is scanned before the rule is `admitted`: first it is decided whether what lies there is imported; nor
-    without `roots`, the folders recognised by the last rescan. Folders that the last rescan found to be one of `outputs`
+    without `roots`, the folders recognised by the last rescan. Folders that it found to be one of `outputs`
     stand in `outputs_inside`, each with its error. `unreadable_count` counts folders that could not be read since the
     last rescan began; `unreadable` is the error of the first of them.
     `events_lost` says that events are known to have been lost since then, `rescan_again` that the next rescan must make
