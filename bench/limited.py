@@ -36,7 +36,7 @@ def measure(report: Report, folder: Path, *, seconds: float) -> None:
 def _run(folder: Path, rate: int, files: int, reading: str) -> list[Figure]:
     fill(folder / "in", files, SIZE)
     with Service(folder / "service") as service:
-        service.control(faults={"allowed": {"rate": rate, "burst": BURST}}, readings={"retry_after": reading})
+        service.control(faults={"allowed": {"rate": rate, "burst": BURST}}, api_variants={"retry_after": reading})
         config = configuration(service.url, {"bench": (folder / "in", folder / "out")}, rest="100ms")
         began = time.monotonic()
         with daemon(folder / "daemon", config) as running:

@@ -109,7 +109,7 @@ class Service(Program):
         self.url: str = self.line()["url"]
 
     def control(self, **switches: Any) -> dict[str, Any]:
-        """Switch readings and faults; give how things stand. Never refused, and counted nowhere."""
+        """Switch API variants and faults; give how things stand. Never refused, and counted nowhere."""
         return self._asked("/_control", json.dumps(switches).encode())
 
     def ledger(self) -> dict[str, Any]:

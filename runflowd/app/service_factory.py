@@ -33,7 +33,7 @@ CALLBACK_POLL = 10.0
 async def open_remote(config: Config, state: Path) -> AsyncIterator[ServiceClient]:
     """The service of a configuration, closed again at the end.
 
-    Raise `CredentialError` without a key, `ConfigError` for readings or faults that the local service has not.
+    Raise `CredentialError` without a key, `ConfigError` for API variants or faults that the local service has not.
     """
     if config.service.local is not None:
         async with (
@@ -72,7 +72,7 @@ async def _embedded(config: Config, local: LocalService, default: Path) -> Async
     from runflowd.local.settings import BadSwitch, LocalSettings, switches  # noqa: PLC0415
 
     try:
-        readings, faults = switches(local.readings, local.faults)
+        api_variants, faults = switches(local.api_variants, local.faults)
     except BadSwitch as bad:
         raise ConfigError((Problem(config.files[0], 0, 0, f"service.local.{bad.where}", str(bad)),)) from None
     key = new_key()
@@ -81,7 +81,7 @@ async def _embedded(config: Config, local: LocalService, default: Path) -> Async
         api_keys=frozenset({key}),
         weights=Path(local.weights) if local.weights else None,
         control=False,
-        readings=readings,
+        api_variants=api_variants,
         faults=faults,
     )
     host = local.listen.host if local.listen else "127.0.0.1"

@@ -21,8 +21,8 @@ from runflowd.system import log
 from runflowd.system.paths import user_state
 
 if TYPE_CHECKING:
+    from runflowd.local.api_variants import ApiVariants
     from runflowd.local.faults.plan import Faults
-    from runflowd.local.readings import Readings
 
 
 @click.command()
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 @click.option("--port", default=8788, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where it keeps its files.")
 @click.option("--weights", type=click.Path(path_type=Path), help="The network's file; the cache has it by default.")
-@click.option("--readings", default="{}", help="JSON: how to read the API's documentation (docs/local-service.md).")
+@click.option("--api-variants", default="{}", help="JSON: how to read the API's documentation (docs/local-service.md).")
 @click.option("--faults", default="{}", help="JSON: troubles to make (docs/local-service.md).")
 @click.option("--control", is_flag=True, help="Let programs of this machine change both, at /_control.")
 def command(
-    host: str, port: int, folder: Path | None, weights: Path | None, *, readings: str, faults: str, control: bool
+    host: str, port: int, folder: Path | None, weights: Path | None, *, api_variants: str, faults: str, control: bool
 ) -> None:
     """Serve the Runflow API with the local image models until SIGTERM; the first line is its URL.
 
@@ -44,14 +44,14 @@ def command(
     log.configure()
     for sentence in missing(weights):
         click.echo(f"{click.style('warning:', fg='yellow')} {sentence}", err=True)
-    chosen, troubles = _switches(readings, faults)
+    chosen, troubles = _switches(api_variants, faults)
     place = folder or user_state() / "local-service"
     settings = LocalSettings(
         folder=place,
         api_keys=frozenset({_key(place)}),
         weights=weights,
         control=control,
-        readings=chosen,
+        api_variants=chosen,
         faults=troubles,
     )
     anyio.run(_until_signal, settings, host, port)
@@ -64,13 +64,13 @@ def _key(folder: Path) -> str:
         raise CommandError(str(bad), Exit.NOT_ALLOWED) from bad
 
 
-def _switches(readings: str, faults: str) -> tuple[Readings, Faults]:
+def _switches(api_variants: str, faults: str) -> tuple[ApiVariants, Faults]:
     try:
-        return switches(json.loads(readings), json.loads(faults))
+        return switches(json.loads(api_variants), json.loads(faults))
     except BadSwitch as bad:
         raise click.UsageError(f"{bad.where}: {bad}") from None
     except ValueError as error:
-        raise click.UsageError(f"--readings and --faults are JSON: {error}") from None
+        raise click.UsageError(f"--api-variants and --faults are JSON: {error}") from None
 
 
 def _tell(folder: Path, url: str) -> None:

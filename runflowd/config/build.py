@@ -98,7 +98,7 @@ def _service(section: ServiceSection, base: str) -> Service:
                 _optional(local.folder, base),
                 _optional(local.weights, base),
                 listen(local.listen),
-                local.readings or {},
+                local.api_variants or {},
                 local.faults or {},
             )
         )

@@ -71,7 +71,7 @@ class LocalSection(Section):
         "is in `api-key` in the folder of the local service.",
         "127.0.0.1:8788",
     )
-    readings: dict[str, Any] | None = described(
+    api_variants: dict[str, Any] | None = described(
         "For trials: behave as another reading of the API's documentation has it (docs/local-service.md).",
         {"batch_body": "reference"},
     )

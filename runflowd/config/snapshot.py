@@ -52,13 +52,13 @@ class Callbacks:
 class LocalService:
     """The service on this machine. An empty `folder` or `weights` means the default place; no `listen`, no port.
 
-    `readings` and `faults` are as they were written; only the local service knows what they mean.
+    `api_variants` and `faults` are as they were written; only the local service knows what they mean.
     """
 
     folder: str = ""
     weights: str = ""
     listen: Listen | None = None
-    readings: dict[str, Json] = field(default_factory=dict)
+    api_variants: dict[str, Json] = field(default_factory=dict)
     faults: dict[str, Json] = field(default_factory=dict)
 
 

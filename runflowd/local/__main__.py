@@ -15,9 +15,9 @@ from pathlib import Path
 
 import anyio
 
+from runflowd.local.api_variants import ApiVariants
 from runflowd.local.faults.plan import Faults
 from runflowd.local.keyfile import NAME, key_in
-from runflowd.local.readings import Readings
 from runflowd.local.server import serve
 from runflowd.local.settings import LocalSettings
 
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--url-lifetime", type=float, default=3600.0, help="seconds")
     parser.add_argument("--model-workers", type=int, default=1)
     parser.add_argument("--callback-backoff", default="1,2,4,8,16", help="seconds after each failed delivery")
-    parser.add_argument("--readings", type=Readings.model_validate_json, default=Readings(), help="JSON")
+    parser.add_argument("--api-variants", type=ApiVariants.model_validate_json, default=ApiVariants(), help="JSON")
     parser.add_argument("--faults", type=Faults.model_validate_json, default=Faults(), help="JSON")
     return parser
 
@@ -51,7 +51,7 @@ def _settings(options: argparse.Namespace) -> LocalSettings:
         model_workers=options.model_workers,
         callback_backoff=waits,
         faults=options.faults,
-        readings=options.readings,
+        api_variants=options.api_variants,
     )
 
 

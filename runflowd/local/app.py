@@ -145,13 +145,13 @@ def _counted(route: Route) -> Route:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return respond(request.app.state.service.readings, error, request.state.request_id)
+    return respond(request.app.state.service.api_variants, error, request.state.request_id)
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     refusal = Refusal(error.status_code, error.detail, headers=dict(error.headers or {}))
-    return respond(request.app.state.service.readings, refusal, request.state.request_id)
+    return respond(request.app.state.service.api_variants, refusal, request.state.request_id)
 
 
 async def _gone(_: Request, __: Exception) -> Response:

@@ -58,7 +58,7 @@ class Service:
         self.blobs = Blobs(settings.folder)
         self.signer = Signer(self.storage.meta("signing_key", secrets.token_hex(32)), clock)
         self.models: dict[str, Model] = catalog(settings.weights)
-        self.readings = settings.readings
+        self.api_variants = settings.api_variants
         self.plan = FaultPlan(settings.faults, clock)
         self.requests: Counter[str] = Counter()
         self.loopback_only = False
@@ -91,7 +91,7 @@ class Service:
         )
         if found is None:
             raise not_found("model", name)
-        return bundled(found) if self.readings.replace_inputs == "zip" and found.id in BUNDLED else found
+        return bundled(found) if self.api_variants.replace_inputs == "zip" and found.id in BUNDLED else found
 
     def find(self, table: str, what: str, identity: str) -> sqlite3.Row:
         """The row with this id in any spelling. Raises 404."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from runflowd.local.api_variants import ApiVariants
 from runflowd.local.faults.plan import Faults
-from runflowd.local.readings import Readings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ class LocalSettings:
     callback_timeout: float = 5.0
     control: bool = True
     faults: Faults = field(default_factory=Faults)
-    readings: Readings = field(default_factory=Readings)
+    api_variants: ApiVariants = field(default_factory=ApiVariants)
 
 
 class BadSwitch(ValueError):
@@ -59,9 +59,9 @@ class BadSwitch(ValueError):
         super().__init__(message)
 
 
-def switches(readings: Mapping[str, Any], faults: Mapping[str, Any]) -> tuple[Readings, Faults]:
-    """Readings and faults as they stand in a configuration. Raises BadSwitch."""
-    return _checked(Readings, "readings", readings), _checked(Faults, "faults", faults)
+def switches(api_variants: Mapping[str, Any], faults: Mapping[str, Any]) -> tuple[ApiVariants, Faults]:
+    """API variants and faults as they stand in a configuration. Raises BadSwitch."""
+    return _checked(ApiVariants, "api_variants", api_variants), _checked(Faults, "faults", faults)
 
 
 def _checked(section: type[Section], name: str, values: Mapping[str, Any]) -> Section:

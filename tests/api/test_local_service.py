@@ -1,4 +1,4 @@
-"""The client and the local service, which is the API as its documents describe it, in all their readings."""
+"""The client and the local service, which is the API as its documents describe it, in all their API variants."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from local_service import BASE, JPEG, InProcess, ServiceProcess
 
 from runflowd.api import Expired, NotFound, Rejected, Runflow, SecretKey, Service, Status, Transient, Unauthorized
 from runflowd.core.outputs import extract
+from runflowd.local.api_variants import ApiVariants
 from runflowd.local.app import LocalService
 from runflowd.local.faults.plan import Faults, RequestFault, RunFault
 from runflowd.local.http.control import until_idle
-from runflowd.local.readings import Readings
 from runflowd.local.settings import LocalSettings
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ STAGED = {
     ("batch_body", "reference_strict"),
     ("refused_field", "client_ref"),
 }
-READINGS = [
+API_VARIANTS = [
     {name: choice}
-    for name, described in Readings.model_fields.items()
+    for name, described in ApiVariants.model_fields.items()
     for choice in ((True,) if described.annotation is bool else get_args(described.annotation))
     if choice != described.default and (name, choice) not in STAGED
 ]
@@ -112,13 +112,13 @@ async def journey(client: Runflow, idle: Callable[[], Awaitable[object]]) -> tup
 
 @pytest.mark.parametrize(
     ("anyio_backend", "reading"),
-    [("trio", {}), *(("asyncio", one) for one in ({}, *READINGS))],
+    [("trio", {}), *(("asyncio", one) for one in ({}, *API_VARIANTS))],
     indirect=["anyio_backend"],
     ids=str,
 )
 async def test_results_come_back_under_every_reading(tmp_path: Path, reading: dict[str, Any]) -> None:
     """Whichever source is right, the first try brings the bytes back to the right reference."""
-    async with local(tmp_path, readings=Readings(**reading)) as (client, service):
+    async with local(tmp_path, api_variants=ApiVariants(**reading)) as (client, service):
         items, results = await journey(client, lambda: until_idle(service.service, 10))
 
     wanted = {"one"} if reading.get("items") == "missing" else {"one", "two"}
@@ -127,11 +127,11 @@ async def test_results_come_back_under_every_reading(tmp_path: Path, reading: di
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
-@pytest.mark.parametrize("reading", [{}, *READINGS], ids=str)
+@pytest.mark.parametrize("reading", [{}, *API_VARIANTS], ids=str)
 async def test_failures_tell_their_reason_under_every_reading(tmp_path: Path, reading: dict[str, Any]) -> None:
     """A failed item says why, wherever the service put it; its neighbour is not touched."""
     faults = Faults(runs=(RunFault(match="bad", kind="fail", message="no subject found"),))
-    async with local(tmp_path, readings=Readings(**reading), faults=faults) as (client, service):
+    async with local(tmp_path, api_variants=ApiVariants(**reading), faults=faults) as (client, service):
         url = await upload(client)
         form = "input" if reading.get("batch_body") == "reference" else "items"
         batch_id = await buy(client, url, "bad", "good", form=form)
@@ -177,10 +177,10 @@ async def test_a_lost_answer_is_recovered_under_the_same_key(tmp_path: Path) -> 
     assert [batch_id] == [run.batch_id for run in found]
 
 
-@pytest.mark.parametrize("spelling", get_args(Readings.model_fields["filter"].annotation))
+@pytest.mark.parametrize("spelling", get_args(ApiVariants.model_fields["filter"].annotation))
 async def test_a_run_is_found_however_filters_are_spelled(tmp_path: Path, spelling: Any) -> None:
     """The clients' spelling, the concept page's, either, or a filter nobody reads."""
-    async with local(tmp_path, readings=Readings(filter=spelling, page_size="small")) as (client, _):
+    async with local(tmp_path, api_variants=ApiVariants(filter=spelling, page_size="small")) as (client, _):
         url = await upload(client)
         await buy(client, url, "one", "two", "three")
         found = await client.find_runs("one")

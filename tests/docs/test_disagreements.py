@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from runflowd.local.readings import Readings
+from runflowd.local.api_variants import ApiVariants
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "disagreements.md").read_text("utf-8")
@@ -32,8 +32,8 @@ def test_every_switch_is_explained() -> None:
     named = {name for row in ROWS for name in re.findall(r"`(\w+)`", row[5]) if name != "cancel"}
     below = set(re.findall(r"`(\w+)`", PAGE.partition("## Where the sources are silent")[2]))
 
-    assert set() == Readings.model_fields.keys() - named - below
-    assert set() == named - Readings.model_fields.keys()
+    assert set() == ApiVariants.model_fields.keys() - named - below
+    assert set() == named - ApiVariants.model_fields.keys()
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -50,7 +50,7 @@ def test_every_named_test_exists(node: str) -> None:
 
 def choices() -> set[str]:
     """Every choice that is not a default, as the ids of the tests have it."""
-    fields = Readings.model_fields.items()
+    fields = ApiVariants.model_fields.items()
     return {
         f"{name}={choice}"
         for name, field in fields

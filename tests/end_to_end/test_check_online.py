@@ -95,7 +95,7 @@ def test_rules_that_fit_are_said_to_fit(desk: Desk) -> None:
 def test_it_says_where_uploads_can_be_named_without_a_link(desk: Desk, links: str, takes: str, sentence: str) -> None:
     """By what the model declares, and once there were purchases by what became of them (scenario 134)."""
     rule = desk.rule(model="runflow/background-color", input=FITTING, input_links=links)
-    desk.configure(service={"local": {"readings": {"asset_ref": takes}}}, rules={"white": rule})
+    desk.configure(service={"local": {"api_variants": {"asset_ref": takes}}}, rules={"white": rule})
 
     said = desk.run("check", "--online")
 

@@ -67,7 +67,7 @@ def test_random_faults_delay_and_cost_nothing(installation: Installation, seed: 
 
 
 @pytest.mark.parametrize(
-    "readings",
+    "api_variants",
     [
         {"batch_body": "guide", "status_field": "status", "words": "novel", "list_envelope": "concept"},
         {"batch_body": "reference", "items": "shuffled", "sequence_base": 1, "ids": "prefixed"},
@@ -76,9 +76,9 @@ def test_random_faults_delay_and_cost_nothing(installation: Installation, seed: 
     ],
     ids=["guide", "reference", "hostile", "odd"],
 )
-def test_every_reading_of_the_documentation_is_understood(installation: Installation, readings: dict[str, Any]) -> None:
+def test_every_reading_of_the_documents_is_understood(installation: Installation, api_variants: dict[str, Any]) -> None:
     """Several points of disagreement at a time (scenarios 43, 94, 95, 98)."""
-    installation.service.control(readings=readings)
+    installation.service.control(api_variants=api_variants)
     dropped = drop(installation)
     installation.start()
     installation.wait_for_rest(*dropped)
@@ -90,7 +90,7 @@ def test_every_reading_of_the_documentation_is_understood(installation: Installa
 def test_one_refused_item_does_not_hold_up_the_others(installation: Installation, pointer: str) -> None:
     """Whether the service names it or not (scenario 84)."""
     service = installation.service
-    service.control(readings={"pointer": pointer})
+    service.control(api_variants={"pointer": pointer})
     dropped = drop(installation, 5)
     bad = sha256(dropped["2.jpg"])
     service.faults(HOLD, runs=({"kind": "invalid", "match": bad, "count": None, "message": "is not to our taste"},))
@@ -226,7 +226,7 @@ def test_callbacks_are_hints(eager: Installation, kind: str) -> None:
 def test_results_that_a_rule_does_not_select_are_left_at_the_service(installation: Installation) -> None:
     """Intermediate pictures stay where they are (scenario 52)."""
     installation.configure(select="result_*")
-    installation.service.control(readings={"stages": True})
+    installation.service.control(api_variants={"stages": True})
     dropped = drop(installation)
     installation.start()
     installation.wait_for_rest(*dropped)
@@ -288,7 +288,7 @@ def test_a_misspelt_input_is_one_incident_with_its_place_and_a_remedy_that_works
     installation: Installation, pointer: str
 ) -> None:
     """The file, the line and the key; corrected there, every file goes on by itself (scenario 133)."""
-    installation.service.control(readings={"unknown_inputs": "refused", "pointer": pointer})
+    installation.service.control(api_variants={"unknown_inputs": "refused", "pointer": pointer})
     misspelt = {"image_url": "${file.url}", "propmt": "white studio"}
     installation.configure(input=misspelt, batch={"max_items": 2, "quiet": "1s"})
     lines = installation.config.read_text().splitlines()

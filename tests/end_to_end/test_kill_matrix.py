@@ -128,7 +128,7 @@ def test_single_runs_are_bought_once_through_a_kill(installation: Installation, 
     dropped = files()
     drop(installation, dropped)
     service = installation.service
-    service.control(readings={"idempotency": idempotency})
+    service.control(api_variants={"idempotency": idempotency})
     service.faults(NO_BATCHES, HOLD)
 
     code = dies_and_recovers(installation, f"{point}:3", *dropped)
@@ -141,7 +141,7 @@ def test_a_batch_is_bought_once_where_keys_are_forgotten(installation: Installat
     """What the service already has is found by its references before anything is sent again (scenario 60)."""
     dropped = files()
     drop(installation, dropped)
-    installation.service.control(readings={"idempotency": "ignored"})
+    installation.service.control(api_variants={"idempotency": "ignored"})
 
     code = dies_and_recovers(installation, point, *dropped)
 

@@ -1,4 +1,4 @@
-"""Readings and faults of the local service as people set them: in the configuration and on the command line."""
+"""API variants and faults of the local service as people set them: in the configuration and on the command line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_a_configuration_may_play_a_reading_and_a_fault(desk: Desk) -> None:
     """The reference's body alone is taken, and the one picture fails as it says."""
     faults = {"runs": [{"kind": "fail", "message": "No subject found"}]}
-    desk.configure({"local": {"readings": {"batch_body": "reference"}, "faults": faults}})
+    desk.configure({"local": {"api_variants": {"batch_body": "reference"}, "faults": faults}})
     (desk.input / "a.jpg").write_bytes(encoded(Image.new("RGB", (8, 8)), "JPEG"))
 
     said = desk.run("sync", "--json")
@@ -44,7 +44,7 @@ def test_a_switch_that_does_not_exist_is_a_mistake_in_the_configuration(desk: De
 
 @pytest.mark.parametrize(
     ("option", "value", "told"),
-    [("--readings", '{"batch_body": "x"}', "readings.batch_body"), ("--faults", "{", "are JSON")],
+    [("--api-variants", '{"batch_body": "x"}', "api_variants.batch_body"), ("--faults", "{", "are JSON")],
 )
 def test_a_switch_that_does_not_exist_is_wrong_usage(desk: Desk, option: str, value: str, told: str) -> None:
     """Exit 2, before anything is started."""
@@ -55,7 +55,7 @@ def test_a_switch_that_does_not_exist_is_wrong_usage(desk: Desk, option: str, va
 
 def test_the_command_plays_what_it_is_told(desk: Desk) -> None:
     """`runflowd local` with a reading, open for control to whoever has its key."""
-    process = desk.start("local", "--port", "0", "--folder", "own", "--readings", '{"health": "ok"}', "--control")
+    process = desk.start("local", "--port", "0", "--folder", "own", "--api-variants", '{"health": "ok"}', "--control")
     assert process.stdout is not None
     url = process.stdout.readline().strip()
     key = {"Authorization": f"Bearer {(desk.folder / 'own/api-key').read_text().strip()}"}
@@ -68,7 +68,7 @@ def test_the_command_plays_what_it_is_told(desk: Desk) -> None:
 
     assert ({"ok": True}, "ok", 401, 0) == (
         health.json(),
-        control.json()["readings"]["health"],
+        control.json()["api_variants"]["health"],
         stranger.status_code,
         ended,
     )

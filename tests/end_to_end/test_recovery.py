@@ -94,7 +94,7 @@ def test_a_stop_in_the_middle_ends_well_and_the_next_start_goes_on(installation:
 def test_a_lost_answer_is_one_purchase(installation: Installation, shape: str, idempotency: str) -> None:
     """By the key, or by looking for what was bought before it is sent again (scenarios 60, 61)."""
     service = installation.service
-    service.control(readings={"idempotency": idempotency})
+    service.control(api_variants={"idempotency": idempotency})
     route, refusal = (CREATE, ()) if shape == "batch" else (CREATE_RUN, (NO_BATCHES,))
     service.faults(*refusal, {"route": route, "kind": "lose", "count": 2}, HOLD)
     dropped = drop(installation)
@@ -107,7 +107,7 @@ def test_a_lost_answer_is_one_purchase(installation: Installation, shape: str, i
 def test_a_kill_after_a_lost_answer_is_one_purchase(installation: Installation) -> None:
     """Two misfortunes at once, with a service that knows no keys."""
     service = installation.service
-    service.control(readings={"idempotency": "ignored"})
+    service.control(api_variants={"idempotency": "ignored"})
     service.faults(
         {"route": CREATE, "kind": "lose"}, {"route": "GET /v1/runs", "kind": "status", "status": 503, "count": 2}, HOLD
     )

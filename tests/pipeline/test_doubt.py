@@ -85,11 +85,11 @@ async def test_a_retry_of_either_brings_both(tmp_path: Path, name: str) -> None:
 async def test_both_bought_again_are_bought_once(tmp_path: Path) -> None:
     """`retry --buy-again` for everything: one purchase for one content."""
     async with running(tmp_path) as rig:
-        rig.switch(readings={"items": "missing"})
+        rig.switch(api_variants={"items": "missing"})
         rig.drop("a.jpg", seed=1)
         rig.drop("copy.jpg", seed=1)
         await rig.settled(2)
-        rig.switch(readings={})
+        rig.switch(api_variants={})
         for item in await rig.items():
             await rig.store.write(partial(retry, item=item, now=EPOCH, buy_again=True))
         rig.engine.context.stage_events.notify_all()

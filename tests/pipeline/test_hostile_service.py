@@ -69,7 +69,7 @@ async def test_nothing_a_service_says_becomes_a_path_or_a_line(
     base = tmp_path / "base"
     async with running(base, rule(base), wire=Hostile) as rig:
         rig.switch(
-            readings={"file_names": "hostile"},
+            api_variants={"file_names": "hostile"},
             faults={"runs": [{"match": "*bad.jpg", "kind": "fail", "message": "no subject"}]},
         )
         for name in ("a.jpg", "x/b.jpg", "bad.jpg"):

@@ -78,7 +78,7 @@ async def replaced_before_its_upload(rig: Rig) -> None:
 async def refused_without_a_word(rig: Rig) -> None:
     """One of three files spoils the batch, and the service does not say which."""
     rig.switch(
-        readings={"pointer": "none"},
+        api_variants={"pointer": "none"},
         faults={"runs": [{"match": "*bad.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}]},
     )
     for name in ("a.jpg", "b.jpg", "bad.jpg"):
@@ -88,13 +88,13 @@ async def refused_without_a_word(rig: Rig) -> None:
 
 async def refused_body(rig: Rig) -> None:
     """The service takes the other form of a batch."""
-    rig.switch(readings={"batch_body": "reference"})
+    rig.switch(api_variants={"batch_body": "reference"})
     await dropped(rig)
 
 
 async def refused_field(rig: Rig) -> None:
     """The service refuses a field of the body."""
-    rig.switch(readings={"refused_field": "metadata"})
+    rig.switch(api_variants={"refused_field": "metadata"})
     await dropped(rig)
 
 

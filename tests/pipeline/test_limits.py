@@ -57,7 +57,7 @@ async def test_work_goes_on_at_the_rate_that_the_service_allows(
     """
     with structlog.testing.capture_logs() as lines:
         async with running(tmp_path) as rig:
-            rig.switch(faults={"allowed": {"rate": rate, "burst": 10}}, readings={"retry_after": retry_after})
+            rig.switch(faults={"allowed": {"rate": rate, "burst": 10}}, api_variants={"retry_after": retry_after})
             requests, seconds = await shared(rig, files)
 
             assert {ItemState.DONE} == set((await rig.states()).values())
@@ -79,7 +79,7 @@ async def test_one_429_slows_all_calls_down_for_as_long_as_the_service_says(tmp_
     """There is one limiter for all rules and stages, and `Retry-After` holds for all of them (scenario 80)."""
     async with running(tmp_path) as rig:
         refusal = {"route": "POST /v1/asset-uploads", "kind": "status", "status": 429, "seconds": 30}
-        rig.switch(faults={"requests": [refusal]}, readings={"retry_after": "seconds"})
+        rig.switch(faults={"requests": [refusal]}, api_variants={"retry_after": "seconds"})
         drop(rig, 3)
         with anyio.fail_after(60):
             while not rig.local.service.plan.struck:

@@ -83,7 +83,7 @@ async def test_an_intent_that_never_left_is_prepared_anew_once_its_links_are_old
     """After an outage the purchase goes out with fresh links under another key, and harms no file (scenario 134)."""
     async with running(tmp_path, service=SHORT, wire=away(200)) as rig:
         await single(rig, runs=runs)
-        rig.switch(readings=AT_ITS_TURN)
+        rig.switch(api_variants=AT_ITS_TURN)
         rig.drop("a.jpg")
         rig.drop("b.jpg")
         await rig.settled(2, 2 * HOUR)
@@ -123,7 +123,7 @@ async def test_a_request_that_may_have_been_received_is_never_replaced(tmp_path:
     lost = [{"route": CREATE, "kind": "cut"}, {"route": CREATE, "kind": "status", "status": 503, "count": 7}]
     async with running(tmp_path, service=SHORT) as rig:
         await single(rig, runs=runs)
-        rig.switch(readings={"input_read": read}, faults={"requests": lost})
+        rig.switch(api_variants={"input_read": read}, faults={"requests": lost})
         rig.drop("a.jpg")
         await rig.settled(1, 2 * HOUR)
         first = await asked(rig, "SELECT ambiguous, unreceived FROM purchase ORDER BY intended_at LIMIT 1")
@@ -200,7 +200,7 @@ async def test_links_that_end_before_they_say_so_are_learnt_about(tmp_path: Path
     """
     other = rule(tmp_path / "other", name="other", input={"image_url": "${file.url}", "prompt": "other"})
     async with running(tmp_path, rule(tmp_path), other) as rig:
-        rig.switch(readings={"asset_links": "early"})
+        rig.switch(api_variants={"asset_links": "early"})
         rig.drop("a.jpg", seed=1)
         await rig.until(lambda states: states.get("a.jpg") is ItemState.DONE)
         await anyio.sleep(120)
@@ -216,7 +216,7 @@ async def test_the_first_link_of_a_slow_batch_is_renewed_before_it_is_sent(tmp_p
     """A batch takes longer to upload than one of its links may be used (scenario 134)."""
     async with running(tmp_path, service=SHORT) as rig:
         slow = {"route": "POST /v1/asset-uploads", "kind": "slow", "seconds": 90, "skip": 1}
-        rig.switch(readings=AT_ITS_TURN, faults={"requests": [slow]})
+        rig.switch(api_variants=AT_ITS_TURN, faults={"requests": [slow]})
         rig.drop("a.jpg")
         rig.drop("b.jpg")
         await rig.settled(2)
@@ -227,7 +227,7 @@ async def test_the_first_link_of_a_slow_batch_is_renewed_before_it_is_sent(tmp_p
 async def test_uploads_can_be_named_without_a_link(tmp_path: Path) -> None:
     """`input_links: asset`: such a name is as good after hours as at first (scenario 134)."""
     async with running(tmp_path, rule(tmp_path, links=InputLinks.ASSET), service=SHORT, wire=away(400)) as rig:
-        rig.switch(readings=AT_ITS_TURN)
+        rig.switch(api_variants=AT_ITS_TURN)
         rig.drop("a.jpg")
         await rig.settled(1, 3 * HOUR)
         remembered = await told(rig, references_subject(MODEL))
@@ -240,7 +240,7 @@ async def test_where_names_are_refused_links_are_sent(tmp_path: Path, runs: bool
     """No file fails for it, and the next one is sent with a link at once (scenario 134)."""
     async with running(tmp_path, rule(tmp_path, links=InputLinks.ASSET)) as rig:
         await single(rig, runs=runs)
-        rig.switch(readings={"asset_ref": "refused"})
+        rig.switch(api_variants={"asset_ref": "refused"})
         rig.drop("a.jpg")
         await rig.settled(1)
         first = await outcomes(rig)
@@ -280,7 +280,7 @@ async def test_halves_are_prepared_anew_as_well(tmp_path: Path) -> None:
     """A batch was refused whole, and before its halves could be sent the service was out of reach (scenario 134)."""
     bad = {"match": "*bad.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}
     async with running(tmp_path, service=SHORT, wire=away(200, passed=2)) as rig:
-        rig.switch(readings={"pointer": "none", **AT_ITS_TURN}, faults={"runs": [bad]})
+        rig.switch(api_variants={"pointer": "none", **AT_ITS_TURN}, faults={"runs": [bad]})
         for name in ("a.jpg", "b.jpg", "bad.jpg"):
             rig.drop(name)
         await rig.settled(3)

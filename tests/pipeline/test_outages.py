@@ -82,7 +82,7 @@ async def test_a_model_that_ceases_to_take_batches_gets_runs(tmp_path: Path) -> 
     async with running(tmp_path) as rig:
         rig.drop("a.jpg")
         await rig.settled(1)
-        rig.switch(readings={"batch_models": "none"})
+        rig.switch(api_variants={"batch_models": "none"})
         for name in ("b.jpg", "c.jpg", "d.jpg"):
             rig.drop(name)
         await rig.settled(4)

@@ -26,7 +26,7 @@ async def test_what_came_is_delivered_and_what_is_missing_is_told(tmp_path: Path
     async with running(tmp_path) as rig:
         if not batches:
             rig.take_no_batches()
-        rig.switch(faults=PARTIAL, readings={"output": "outputs"})
+        rig.switch(faults=PARTIAL, api_variants={"output": "outputs"})
         source = rig.drop("a.jpg")
         rig.drop("b.jpg")
         await rig.settled(2)
@@ -56,7 +56,7 @@ async def test_the_remark_outlives_trouble_with_the_download_and_goes_with_a_who
     """It is kept while the download is tried again; a new content ends it (scenario 93)."""
     async with running(tmp_path) as rig:
         strike = {"route": "GET /storage/*", "kind": "status", "status": 503, "count": 3}
-        rig.switch(faults={**PARTIAL, "requests": [strike]}, readings={"output": "outputs"})
+        rig.switch(faults={**PARTIAL, "requests": [strike]}, api_variants={"output": "outputs"})
         rig.drop("a.jpg")
         await rig.settled(1)
         assert "the second view was not made" in (tmp_path / "out" / NOTE).read_text()
@@ -73,7 +73,7 @@ async def test_whoever_shares_a_partial_result_is_told_too_and_keeps_the_source(
     """Equal files share what was paid for; no source is deleted for half a result (scenarios 44, 93)."""
     deleting = rule(tmp_path, after=After(AfterKind.DELETE))
     async with running(tmp_path, deleting) as rig:
-        rig.switch(faults={"runs": [{**PARTIAL["runs"][0], "match": "*[ay].jpg"}]}, readings={"output": "outputs"})
+        rig.switch(faults={"runs": [{**PARTIAL["runs"][0], "match": "*[ay].jpg"}]}, api_variants={"output": "outputs"})
         rig.drop("a.jpg", seed=1)
         rig.drop("copy.jpg", seed=1)
         rig.drop("whole.jpg")

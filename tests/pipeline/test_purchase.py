@@ -39,7 +39,7 @@ def strikes(*requests: dict[str, Any], **more: Any) -> dict[str, Any]:
 async def test_either_batch_body_is_found_out(tmp_path: Path, body: str) -> None:
     """Whichever source is right about the body, the files are processed (section 10, row 1)."""
     async with running(tmp_path) as rig:
-        rig.switch(readings={"batch_body": body})
+        rig.switch(api_variants={"batch_body": body})
         rig.drop("a.jpg")
         rig.drop("b.jpg")
         await rig.settled(2)
@@ -50,7 +50,7 @@ async def test_either_batch_body_is_found_out(tmp_path: Path, body: str) -> None
 async def test_the_body_that_worked_is_remembered(tmp_path: Path) -> None:
     """The second batch costs one request, not two."""
     async with running(tmp_path) as rig:
-        rig.switch(readings={"batch_body": "reference"})
+        rig.switch(api_variants={"batch_body": "reference"})
         rig.drop("a.jpg")
         await rig.settled(1)
         rig.drop("b.jpg")
@@ -118,7 +118,7 @@ async def test_a_lost_answer_to_a_run_is_looked_up_first(tmp_path: Path) -> None
     """A service may ignore the key on runs: the reference finds what was bought."""
     async with running(tmp_path) as rig:
         rig.take_no_batches()
-        rig.switch(readings={"idempotency": "ignored"}, faults=strikes({"route": RUN, "kind": "lose"}))
+        rig.switch(api_variants={"idempotency": "ignored"}, faults=strikes({"route": RUN, "kind": "lose"}))
         rig.drop("a.jpg")
         await rig.settled(1)
 
@@ -130,7 +130,7 @@ async def test_one_refused_item_does_not_hold_up_the_others(tmp_path: Path, poin
     """By the error's pointer, else by halving (scenario 84)."""
     async with running(tmp_path) as rig:
         rig.switch(
-            readings={"pointer": pointer},
+            api_variants={"pointer": pointer},
             faults={
                 "runs": [{"match": "*bad.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}]
             },
@@ -173,10 +173,10 @@ async def test_an_edited_prompt_applies_to_what_is_not_sealed(tmp_path: Path) ->
 async def test_a_service_may_change_the_body_it_takes(tmp_path: Path) -> None:
     """What worked once is doubted when the service blames it; it takes one refused request to learn anew."""
     async with running(tmp_path) as rig:
-        rig.switch(readings={"batch_body": "guide"})
+        rig.switch(api_variants={"batch_body": "guide"})
         rig.drop("a.jpg")
         await rig.settled(1)
-        rig.switch(readings={"batch_body": "reference"})
+        rig.switch(api_variants={"batch_body": "reference"})
         rig.drop("b.jpg")
         await rig.settled(2)
         shapes = await rig.store.read(

@@ -71,7 +71,7 @@ def take(rig: Rig, *rules: Rule) -> None:
 
 
 @pytest.mark.parametrize(
-    ("readings", "expected"),
+    ("api_variants", "expected"),
     [
         ({"batch_body": "guide_strict"}, ["guide", LITERAL]),
         ({"batch_body": "guide_strict", "errors": "first"}, ["guide", "guide-metadata", LITERAL]),
@@ -92,11 +92,11 @@ def take(rig: Rig, *rules: Rule) -> None:
     ids=str,
 )
 async def test_a_refused_field_is_left_out_and_that_is_learnt_once(
-    tmp_path: Path, readings: dict[str, Any], expected: list[str]
+    tmp_path: Path, api_variants: dict[str, Any], expected: list[str]
 ) -> None:
     """Nothing is split and nothing bought run by run; the next batch begins with what worked (scenario 131)."""
     async with running(tmp_path) as rig:
-        rig.switch(readings=readings)
+        rig.switch(api_variants=api_variants)
         drop_all(rig)
         await rig.settled(4)
         first = await formats(rig)
@@ -113,11 +113,11 @@ async def test_a_callback_address_that_is_refused_is_left_out_until_it_is_anothe
     async with running(tmp_path) as rig:
         context = rig.engine.context
         context.remote = replace(context.remote, callback_url="https://hooks.test/1")
-        rig.switch(readings={"refused_field": "callback_url"})
+        rig.switch(api_variants={"refused_field": "callback_url"})
         rig.drop("a.jpg")
         await rig.settled(1)
         context.remote = replace(context.remote, callback_url="https://hooks.test/2")
-        rig.switch(readings={})
+        rig.switch(api_variants={})
         rig.drop("b.jpg")
         await rig.settled(2)
 
@@ -128,7 +128,7 @@ async def test_runs_do_without_a_field_that_nobody_names(tmp_path: Path) -> None
     """The barest run is tried before anybody is blamed (scenario 131)."""
     async with running(tmp_path) as rig:
         rig.take_no_batches()
-        rig.switch(readings={"refused_field": "metadata", "pointer": "none"})
+        rig.switch(api_variants={"refused_field": "metadata", "pointer": "none"})
         rig.drop("a.jpg")
         rig.drop("b.jpg")
         await rig.settled(2)
@@ -141,7 +141,7 @@ async def test_runs_do_without_a_refused_field_too(tmp_path: Path, field: str) -
     """Each run has its own try of the same item, and the next one knows (scenario 131)."""
     async with running(tmp_path) as rig:
         rig.take_no_batches()
-        rig.switch(readings={"refused_field": field})
+        rig.switch(api_variants={"refused_field": field})
         rig.drop("a.jpg")
         rig.drop("b.jpg")
         await rig.settled(2)
@@ -155,7 +155,7 @@ async def test_runs_do_without_a_refused_field_too(tmp_path: Path, field: str) -
 async def test_results_find_their_files_without_references(tmp_path: Path, items: str, base: int) -> None:
     """By the run ids of the answer, in its order (scenario 131)."""
     async with running(tmp_path) as rig:
-        rig.switch(readings={"refused_field": "client_ref", "items": items, "sequence_base": base})
+        rig.switch(api_variants={"refused_field": "client_ref", "items": items, "sequence_base": base})
         sources = {name: rig.drop(name).read_bytes() for name in NAMES}
         await rig.settled(4)
 
@@ -166,7 +166,7 @@ async def test_a_lost_answer_without_references_is_repeated_under_its_key(tmp_pa
     """There is nothing to look for; the service knows the key (scenario 131)."""
     async with running(tmp_path) as rig:
         lost = {"route": CREATE, "kind": "lose", "skip": 1}
-        rig.switch(readings={"refused_field": "client_ref"}, faults={"requests": [lost]})
+        rig.switch(api_variants={"refused_field": "client_ref"}, faults={"requests": [lost]})
         rig.drop("a.jpg")
         await rig.settled(1)
 
@@ -176,11 +176,11 @@ async def test_a_lost_answer_without_references_is_repeated_under_its_key(tmp_pa
 async def test_an_old_intent_without_references_is_unknown_and_not_looked_for(tmp_path: Path) -> None:
     """That nothing is found by a reference that was never sent proves nothing (scenario 131)."""
     async with running(tmp_path) as rig:
-        rig.switch(readings={"refused_field": "client_ref"})
+        rig.switch(api_variants={"refused_field": "client_ref"})
         rig.drop("first.jpg")
         await rig.settled(1)
         outage = [{"route": CREATE, "kind": "lose"}, {"route": CREATE, "kind": "status", "status": 503, "count": None}]
-        rig.switch(readings={"refused_field": "client_ref"}, faults={"requests": outage})
+        rig.switch(api_variants={"refused_field": "client_ref"}, faults={"requests": outage})
         rig.drop("a.jpg")
         await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
         await anyio.sleep(3)
@@ -196,7 +196,9 @@ async def test_a_run_without_reference_whose_answer_was_lost_is_unknown(tmp_path
     async with running(tmp_path) as rig:
         rig.take_no_batches()
         lost = {"route": RUN, "kind": "lose", "skip": 1}
-        rig.switch(readings={"refused_field": "client_ref", "idempotency": remembering}, faults={"requests": [lost]})
+        rig.switch(
+            api_variants={"refused_field": "client_ref", "idempotency": remembering}, faults={"requests": [lost]}
+        )
         rig.drop("a.jpg")
         await rig.settled(1)
 
@@ -232,10 +234,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 async def test_a_mistake_in_a_rule_is_one_incident_and_its_files_wait(tmp_path: Path, mistake: str, runs: bool) -> None:
     """Old batches and new ones go on by themselves once the rule is right (scenario 133)."""
-    changes, readings = MISTAKES[mistake]
+    changes, api_variants = MISTAKES[mistake]
     quick = {"batch": BatchLimits(quiet=1, max_wait=5, max_items=2)}
     async with running(tmp_path, rule(tmp_path, **changes, **quick)) as rig:
-        rig.switch(readings=readings)
+        rig.switch(api_variants=api_variants)
         if runs:
             rig.take_no_batches()
         drop_all(rig)
@@ -274,12 +276,12 @@ async def test_an_unchanged_rule_is_probed_slowly_by_one_batch(tmp_path: Path, r
 async def test_a_service_that_comes_to_terms_with_a_rule_ends_the_incident(tmp_path: Path) -> None:
     """The rule stays as it is: its probe gets through one day, and all of it goes on (scenario 133)."""
     async with running(tmp_path, rule(tmp_path, input={"image_url": "${file.url}", "style": "x"})) as rig:
-        rig.switch(readings={"unknown_inputs": "refused"})
+        rig.switch(api_variants={"unknown_inputs": "refused"})
         drop_all(rig)
         await rig.until(lambda states: len(states) == 4 and set(states.values()) == {ItemState.BATCHED})
         await anyio.sleep(60)
         told = open_codes(rig)
-        rig.switch(readings={})
+        rig.switch(api_variants={})
         await rig.settled(4)
 
         assert ({"rule:studio": "RULE_REFUSED"}, DONE, {}) == (told, await rig.states(), open_codes(rig))
@@ -372,7 +374,7 @@ async def test_the_value_of_a_secret_is_not_told(tmp_path: Path) -> None:
     """Neither in the incident nor in the state file (scenario 133)."""
     guarded = rule(tmp_path, input={"image_url": "${file.url}", "api_key": "hunter2"})
     async with running(tmp_path, guarded) as rig:
-        rig.switch(readings={"unknown_inputs": "refused"})
+        rig.switch(api_variants={"unknown_inputs": "refused"})
         rig.drop("a.jpg")
         told = await first_told(rig)
 
@@ -384,7 +386,7 @@ async def test_bad_files_fail_alone_and_hold_up_nobody(tmp_path: Path, pointer: 
     """Two of them, in either half, whether or not the service names them (scenario 133)."""
     async with running(tmp_path) as rig:
         fault = {"match": "bad*.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}
-        rig.switch(readings={"pointer": pointer}, faults={"runs": [fault]})
+        rig.switch(api_variants={"pointer": pointer}, faults={"runs": [fault]})
         for name in ("a.jpg", "bad1.jpg", "c.jpg", "d.jpg", "bad2.jpg", "f.jpg"):
             rig.drop(name)
         await rig.settled(6)
@@ -492,7 +494,7 @@ async def test_items_refused_by_themselves_for_a_mistake_in_their_rule_wait_for_
     wrong = {"image_url": "${file.url}", "propmt": "x"} if key == "propmt" else {"image": "${file.url}"}
     names = {f"{number}.jpg" for number in range(20)}
     async with running(tmp_path, rule(tmp_path, input=wrong)) as rig:
-        rig.switch(readings=ALONE)
+        rig.switch(api_variants=ALONE)
         for name in names:
             rig.drop(name)
         await rig.until(lambda states: len(states) == 20)
@@ -517,7 +519,7 @@ async def test_a_rule_whose_items_are_refused_is_probed_by_one_purchase_an_hour(
     wrong = {"image_url": "${file.url}", "propmt": "x"}
     few = BatchLimits(quiet=1, max_wait=5, max_items=2)
     async with running(tmp_path, rule(tmp_path, input=wrong, batch=few)) as rig:
-        rig.switch(readings=ALONE)
+        rig.switch(api_variants=ALONE)
         rig.drop("first.jpg")
         with anyio.fail_after(300):
             while not open_codes(rig):
@@ -527,7 +529,7 @@ async def test_a_rule_whose_items_are_refused_is_probed_by_one_purchase_an_hour(
 
         assert (True, {"rule:studio": "RULE_REFUSED"}) == (2 <= posts(rig) <= 4, open_codes(rig))
 
-        rig.switch(readings={})
+        rig.switch(api_variants={})
         await rig.settled(5, 4000)
 
         assert ([1] * 5, {}) == (rig.charged(), open_codes(rig))
@@ -537,7 +539,7 @@ async def test_a_file_that_is_refused_by_itself_fails_alone(tmp_path: Path) -> N
     """Its own value: the others have their results, and the rule goes on (scenario 133)."""
     async with running(tmp_path) as rig:
         fault = {"match": "bad.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}
-        rig.switch(readings=ALONE, faults={"runs": [fault]})
+        rig.switch(api_variants=ALONE, faults={"runs": [fault]})
         for name in (*NAMES, "bad.jpg"):
             rig.drop(name)
         await rig.settled(5)
@@ -549,7 +551,7 @@ async def test_a_file_that_is_refused_by_itself_fails_alone(tmp_path: Path) -> N
 async def test_items_refused_by_themselves_for_a_value_of_their_folder_wait_for_it(tmp_path: Path) -> None:
     """The others go on; nothing is bought again before the `_runflow.yaml` is another (scenario 133)."""
     async with running(tmp_path, enlarging(tmp_path, overridable=("upscale_factor",))) as rig:
-        rig.switch(readings=ALONE)
+        rig.switch(api_variants=ALONE)
         (tmp_path / "in/x").mkdir()
         (tmp_path / "in/x/_runflow.yaml").write_text("upscale_factor: 99\n")
         rig.drop("x/a.jpg")
@@ -573,11 +575,11 @@ async def test_items_that_failed_by_themselves_go_again_under_another_recipe(tmp
     """Nothing was charged for them (scenario 133)."""
     async with running(tmp_path) as rig:
         fault = {"match": "*.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}
-        rig.switch(readings={"invalid_item": "item"}, faults={"runs": [fault]})
+        rig.switch(api_variants={"invalid_item": "item"}, faults={"runs": [fault]})
         rig.drop("a.jpg")
         await rig.settled(1)
         failed = await rig.states()
-        rig.switch(readings={"invalid_item": "item"}, faults={})
+        rig.switch(api_variants={"invalid_item": "item"}, faults={})
         await anyio.sleep(5)
         take(rig, rule(tmp_path, input={"image_url": "${file.url}", "prompt": "other"}))
         await rig.until(lambda states: states == {"a.jpg": ItemState.DONE})

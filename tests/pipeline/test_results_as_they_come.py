@@ -42,7 +42,7 @@ def drop_beside_stuck(rig: Rig, count: int) -> set[str]:
 async def test_one_stuck_run_holds_back_no_other(tmp_path: Path, detail: str) -> None:
     """However little the service tells of a running batch; at last the stuck one comes, too (scenarios 92, 132)."""
     async with running(tmp_path) as rig:
-        rig.switch(faults=STUCK, readings={"detail": detail})
+        rig.switch(faults=STUCK, api_variants={"detail": detail})
         names = drop_beside_stuck(rig, 3)
         taken = await rig.until(lambda states: list(states.values()).count(ItemState.DONE) == 3, seconds=600)
 
@@ -102,7 +102,7 @@ async def test_pages_that_were_read_count_though_the_next_one_fails(tmp_path: Pa
     """What is known is delivered; the rest is read when the service answers again (scenario 132)."""
     async with running(tmp_path) as rig:
         strike = {"route": "GET /v1/batches/*/items", "kind": "status", "status": 404, "skip": 1, "count": 1}
-        rig.switch(faults={"requests": [strike]}, readings={"page_size": "small"})
+        rig.switch(faults={"requests": [strike]}, api_variants={"page_size": "small"})
         for number in range(4):
             rig.drop(f"{number}.jpg")
         await rig.until(lambda states: len(states) == 4 and ItemState.DONE in states.values())

@@ -66,11 +66,11 @@ async def test_a_batch_the_service_did_not_know_is_asked_for_again(tmp_path: Pat
 async def test_what_may_have_been_bought_is_bought_again_only_when_told_so(tmp_path: Path) -> None:
     """An unlisted item: the first request refuses, the second buys."""
     async with running(tmp_path) as rig:
-        rig.switch(readings={"items": "missing"})
+        rig.switch(api_variants={"items": "missing"})
         rig.drop("a.jpg")
         rig.drop("b.jpg")
         await rig.until(lambda states: ItemState.UNKNOWN in states.values())
-        rig.switch(readings={})
+        rig.switch(api_variants={})
         refused = await ask(rig)
         bought = await ask(rig, buy_again=True)
         await rig.settled(2)

@@ -146,7 +146,7 @@ async def test_a_stuck_batch_is_stalled_and_never_bought_again(tmp_path: Path) -
 async def test_items_in_any_order_find_their_files(tmp_path: Path, items: str) -> None:
     """Each file gets its own result (scenario 94)."""
     async with running(tmp_path) as rig:
-        rig.switch(readings={"items": items})
+        rig.switch(api_variants={"items": items})
         names = [f"{n}.jpg" for n in range(6)]
         sources = {name: rig.drop(name).read_bytes() for name in names}
         await rig.settled(6)
@@ -157,7 +157,7 @@ async def test_items_in_any_order_find_their_files(tmp_path: Path, items: str) -
 async def test_an_item_the_service_does_not_list_is_unknown(tmp_path: Path) -> None:
     """Paid or not, nobody can tell: not failed, not bought again (scenario 95)."""
     async with running(tmp_path) as rig:
-        rig.switch(readings={"items": "missing"})
+        rig.switch(api_variants={"items": "missing"})
         for name in ("a.jpg", "b.jpg", "c.jpg"):
             rig.drop(name)
         await rig.settled(3)

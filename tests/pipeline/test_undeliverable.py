@@ -209,12 +209,12 @@ async def test_a_refused_output_does_not_hold_back_its_siblings(tmp_path: Path) 
     """
     async with running(tmp_path) as rig:
         refused = {"route": "GET /storage/*bg_remover*", "kind": "status", "status": 404, "count": None}
-        rig.switch(readings={"stages": True}, faults={"requests": [refused]})
+        rig.switch(api_variants={"stages": True}, faults={"requests": [refused]})
         rig.drop("a.jpg")
         await rig.settled(1)
         (item,) = await rig.items()
         first = rig.outputs() - {"a.jpg.failed.txt"}
-        rig.switch(readings={"stages": True}, faults={})
+        rig.switch(api_variants={"stages": True}, faults={})
         await rig.ask("retry", rule=None, patterns=[], buy_again=False)
         rig.engine.context.stage_events.notify_all()
         await rig.settled(1)

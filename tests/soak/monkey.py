@@ -51,7 +51,7 @@ class Monkey:
         """The share that a watched folder is, if one is."""
         self._random = random
         self._counts: Counter[str] = Counter()
-        self._readings: dict[str, str] = {}
+        self._api_variants: dict[str, str] = {}
         self.complaints: list[str] = []
 
     def tally(self) -> str:
@@ -60,14 +60,14 @@ class Monkey:
 
     def begin(self) -> None:
         """A round begins: some of the service's habits change."""
-        self._readings = {
+        self._api_variants = {
             "batch_models": self._random.choice(["declared", "declared", "none"]),
             "idempotency": self._random.choice(["honoured", "ignored"]),
             "items": self._random.choice(["ordered", "shuffled", "doubled"]),
             "asset_links": self._random.choice(["honest", "early"]),
             "input_read": self._random.choice(["creation", "run"]),
         }
-        self._installation.service.control(readings=self._readings)
+        self._installation.service.control(api_variants=self._api_variants)
         self._disturb()
         self._start()
 
@@ -93,7 +93,7 @@ class Monkey:
 
     def calm(self) -> None:
         """No more trouble; a daemon that is to die is replaced by one that is not."""
-        self._installation.service.control(readings={}, faults={})
+        self._installation.service.control(api_variants={}, faults={})
         daemon = self._installation.daemon
         if daemon is not None and daemon.process.poll() is None:
             daemon.kill()
@@ -148,7 +148,7 @@ class Monkey:
         self._counts["service kills"] += 1
         self._installation.service.kill()
         self._installation.service.start()
-        self._installation.service.control(readings=self._readings)
+        self._installation.service.control(api_variants=self._api_variants)
 
     def _disturb(self) -> None:
         rate = self._random.choice([0.0, 0.05, 0.2])

@@ -140,7 +140,7 @@ class Service:
             self.process.stdout.close()
 
     def control(self, **switches: Any) -> dict[str, Any]:
-        """Switch readings, faults or the balance."""
+        """Switch API variants, faults or the balance."""
         answer = self._http.post(f"{self.url}/_control", json=switches)
         return dict(answer.raise_for_status().json())
 
@@ -150,7 +150,7 @@ class Service:
 
     def calm(self) -> None:
         """Honest again, quick, and with credit."""
-        self.control(readings={}, faults={"requests": [HOLD]}, balance="1000")
+        self.control(api_variants={}, faults={"requests": [HOLD]}, balance="1000")
 
     def struck(self) -> int:
         """How many troubles were dealt out since the last switch of faults."""

@@ -141,7 +141,7 @@ class ServiceProcess:
         return dict(confirmed.raise_for_status().json())
 
     def control(self, **switches: Any) -> dict[str, Any]:
-        """Switch readings, faults or the balance."""
+        """Switch API variants, faults or the balance."""
         return dict(self.http.post("/_control", json=switches).raise_for_status().json())
 
     def idle(self) -> None:

@@ -85,7 +85,7 @@ class Rig:
         self.jumped.append(seconds)
 
     def switch(self, **switches: Any) -> None:
-        """Change the local service's readings, faults or balance."""
+        """Change the local service's API variants, faults or balance."""
         apply(self.local.service, Switches.model_validate(switches))
 
     def take_no_batches(self) -> None:

@@ -76,15 +76,15 @@ class Call:
 
 
 async def _status(call: Call) -> None:
-    fault, readings = call.fault, call.service.readings
+    fault, variants = call.fault, call.service.api_variants
     headers = {}
-    if fault.status in {429, 503} and readings.retry_after != "absent":
+    if fault.status in {429, 503} and variants.retry_after != "absent":
         seconds = max(ceil(fault.seconds), 1)
         moment = datetime.fromtimestamp(call.service.clock() + seconds, UTC)
         late = format_datetime(moment, usegmt=True)
-        headers["Retry-After"] = {"seconds": str(seconds), "date": late, "absurd": "999999999"}[readings.retry_after]
+        headers["Retry-After"] = {"seconds": str(seconds), "date": late, "absurd": "999999999"}[variants.retry_after]
     refusal = Refusal(fault.status, "The local service plays this error.", code=fault.code, headers=headers)
-    await call.answer(respond(readings, refusal, call.scope["state"]["request_id"]))
+    await call.answer(respond(variants, refusal, call.scope["state"]["request_id"]))
 
 
 async def _botch(call: Call) -> None:

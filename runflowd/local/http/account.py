@@ -72,20 +72,20 @@ BALANCES: dict[str, Callable[[Service], dict[str, Any]]] = {
 async def balance(request: Request) -> Response:
     """GET /v1/billing/balance."""
     service = service_of(request)
-    return answer(request, BALANCES[service.readings.balance](service))
+    return answer(request, BALANCES[service.api_variants.balance](service))
 
 
 async def credit_balances(request: Request) -> Response:
     """GET /v1/credit-balances, which one first-party script calls; there only under `balance: list`."""
     service = service_of(request)
-    if service.readings.balance != "list":
+    if service.api_variants.balance != "list":
         raise not_found("route", request.url.path)
     return answer(request, _list(service))
 
 
 async def health(request: Request) -> Response:
     """GET /v1/health, for anyone."""
-    shape = service_of(request).readings.health
+    shape = service_of(request).api_variants.health
     return answer(request, {"ok": True} if shape == "ok" else {"status": "ok"})
 
 

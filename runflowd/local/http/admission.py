@@ -41,17 +41,17 @@ class Admitted:
 
 
 async def admit(service: Service, model: Model, entries: Sequence[Entry]) -> list[Admitted]:
-    """Check all entries. Raises 422 naming every problem, unless the readings let items fail by themselves."""
+    """Check all entries. Raises 422 naming every problem, unless the API variants let items fail by themselves."""
     admitted = [await _admit_one(service, model, entry) for entry in entries]
     problems = [found for one in admitted for found in one.problems]
-    if problems and service.readings.invalid_item == "batch":
+    if problems and service.api_variants.invalid_item == "batch":
         raise invalid(problems)
     return admitted
 
 
 async def _admit_one(service: Service, model: Model, entry: Entry) -> Admitted:
     problems = check(model, entry.given, entry.loc)
-    if service.readings.unknown_inputs == "refused":
+    if service.api_variants.unknown_inputs == "refused":
         names = unknown(model, entry.given)
         problems += [problem((*entry.loc, name), "Extra inputs are not permitted", "extra_forbidden") for name in names]
     images: dict[str, Picture] = {}

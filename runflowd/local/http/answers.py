@@ -1,4 +1,4 @@
-"""Reading requests and writing answers: JSON in with limits, JSON out under the chosen readings."""
+"""Reading requests and writing answers: JSON in with limits, JSON out under the chosen API variants."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from runflowd.local.http.errors import Refusal, from_pydantic, invalid, problem
 from runflowd.local.http.shapes import Shapes
-from runflowd.local.rewrites import rewrite, rules
 from runflowd.local.settings import MAX_JSON_BYTES
+from runflowd.local.variant_transforms import rewrite, rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +41,10 @@ def base_url(request: Request) -> str:
 def shapes(request: Request, *, listed: bool = False) -> Shapes:
     """Shows records to this request; `listed` in a list of items. Raises 422 under `add_signature: refused`."""
     service = service_of(request)
-    reading, asked = service.readings.add_signature, request.query_params.get("add_signature")
+    reading, asked = service.api_variants.add_signature, request.query_params.get("add_signature")
     if reading == "refused" and asked is not None:
         raise invalid([problem(("query", "add_signature"), "Extra inputs are not permitted")])
-    fresh = not (listed and service.readings.output_urls == "expired")
+    fresh = not (listed and service.api_variants.output_urls == "expired")
     return Shapes(service, base_url(request), signed=reading != "needed" or asked == "true", fresh=fresh)
 
 
@@ -54,19 +54,19 @@ def encode(document: Any) -> bytes:
 
 
 def answer(request: Request, document: Any, status: int = 200) -> Response:
-    """The document under the readings in force."""
+    """The document under the API variants in force."""
     service = service_of(request)
-    applied = rules(service.readings)
+    applied = rules(service.api_variants)
     shown = rewrite(document, applied) if applied else document
     return Response(encode(shown), status, media_type="application/json")
 
 
 def created(request: Request, document: dict[str, Any]) -> Response:
-    """A creation's answer: 201, or what the readings make of it."""
-    readings = service_of(request).readings
-    if readings.create_id == "run_id" and "nodes_total" in document:
+    """A creation's answer: 201, or what the API variants make of it."""
+    api_variants = service_of(request).api_variants
+    if api_variants.create_id == "run_id" and "nodes_total" in document:
         document = {"run_id" if key == "id" else key: value for key, value in document.items()}
-    return answer(request, document, readings.create_status)
+    return answer(request, document, api_variants.create_status)
 
 
 async def read_body(request: Request) -> bytes:

@@ -65,9 +65,9 @@ async def create_batch(request: Request) -> Response:
     stored = one_time.replay()
     if stored is None:
         model = service.model("{owner}/{slug}".format(**request.path_params))
-        if not model.takes_batches or service.readings.batch_models == "none":
+        if not model.takes_batches or service.api_variants.batch_models == "none":
             raise Refusal(422, f"{model.id} does not take batches; create one run for each item.")
-        body = checked(raw, BatchBody, refused=partial(refused_fields, service.readings, batch=True))
+        body = checked(raw, BatchBody, refused=partial(refused_fields, service.api_variants, batch=True))
         check_callback_url(body.callback_url)
         admitted = await admit(service, model, _entries(service, body))
         with service.storage.transaction():
@@ -82,7 +82,7 @@ async def create_batch(request: Request) -> Response:
 
 
 def _entries(service: Service, body: BatchBody) -> list[Entry]:
-    reading = service.readings.batch_body.removesuffix("_strict")
+    reading = service.api_variants.batch_body.removesuffix("_strict")
     if (body.items is None) == (body.input is None):
         wanted = "items" if reading == "guide" else "input"
         message = "Field required" if body.input is None else "Send either input or items, not both"

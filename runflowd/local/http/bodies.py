@@ -1,4 +1,4 @@
-"""Which fields of a body are taken: the documented ones, or fewer, as the readings say."""
+"""Which fields of a body are taken: the documented ones, or fewer, as the API variants say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runflowd.local.http.errors import problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runflowd.local.readings import Readings
+    from runflowd.local.api_variants import ApiVariants
 
 SHOWN = {
     "guide_strict": ("items", frozenset({"items", "callback_url"}), frozenset({"input"})),
@@ -18,13 +18,13 @@ SHOWN = {
 """Reading -> the list of items, the fields beside it, and the fields of an item (None: the model's own)."""
 
 
-def refused_fields(readings: Readings, body: Any, *, batch: bool) -> list[dict[str, Any]]:
+def refused_fields(api_variants: ApiVariants, body: Any, *, batch: bool) -> list[dict[str, Any]]:
     """Given a decoded body, return a problem for each field that is there and is not taken."""
     if not isinstance(body, dict):
         return []
-    found = list(_named(readings.refused_field, body))
-    if batch and readings.batch_body in SHOWN:
-        found += _beyond(*SHOWN[readings.batch_body], body)
+    found = list(_named(api_variants.refused_field, body))
+    if batch and api_variants.batch_body in SHOWN:
+        found += _beyond(*SHOWN[api_variants.batch_body], body)
     told = ("Extra inputs are not permitted", "extra_forbidden")
     return [problem(("body", *loc), *told) for loc in dict.fromkeys(found)]
 

@@ -112,7 +112,7 @@ def _input(service: Service, model: Model, spec: InputSpec, order: int) -> dict[
 
 
 def _described(service: Service, spec: InputSpec) -> str:
-    named = spec.type in {"image", "file", "image_list"} and service.readings.asset_ref == "accepted"
+    named = spec.type in {"image", "file", "image_list"} and service.api_variants.asset_ref == "accepted"
     return f"{spec.description} By link, or as {SCHEME}ID." if named else spec.description
 
 

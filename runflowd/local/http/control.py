@@ -1,4 +1,4 @@
-"""`/_control`: switch readings and faults while the service runs, and read its ledger. No part of the API.
+"""`/_control`: switch API variants and faults while the service runs, and read its ledger. No part of the API.
 
 Only for callers on this machine, and only as JSON, which a foreign web page cannot send unasked.
 """
@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from runflowd.local.api_variants import ApiVariants  # noqa: TC001 - pydantic reads it
 from runflowd.local.faults.plan import Faults  # noqa: TC001 - pydantic reads it
 from runflowd.local.http.answers import checked, read_body, service_of
 from runflowd.local.http.errors import Refusal
 from runflowd.local.http.loopback import is_loopback
 from runflowd.local.identity import dollars
 from runflowd.local.jobs.worker import resume_stuck
-from runflowd.local.readings import Readings  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -34,7 +34,7 @@ class Switches(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    readings: Readings | None = None
+    api_variants: ApiVariants | None = None
     faults: Faults | None = None
     balance: Decimal | None = Field(None, ge=0, allow_inf_nan=False, max_digits=15, decimal_places=6)
 
@@ -52,7 +52,7 @@ def _guarded(request: Request) -> Service:
 
 def _state(service: Service) -> dict[str, Any]:
     return {
-        "readings": service.readings.model_dump(),
+        "api_variants": service.api_variants.model_dump(),
         "faults": service.plan.faults.model_dump(),
         "faults_struck": service.plan.struck,
         "balance": dollars(service.balance()),
@@ -66,7 +66,7 @@ async def show(request: Request) -> Response:
 
 
 async def switch(request: Request) -> Response:
-    """POST /_control: new readings (others go back to default), new faults (counts start afresh), a balance."""
+    """POST /_control: new API variants (others go back to default), new faults (counts start afresh), a balance."""
     service = _guarded(request)
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
         raise Refusal(415, "Send application/json.", code="UNSUPPORTED_MEDIA_TYPE")
@@ -76,8 +76,8 @@ async def switch(request: Request) -> Response:
 
 def apply(service: Service, switches: Switches) -> None:
     """Change what the switches name, at once."""
-    if switches.readings is not None:
-        service.readings = switches.readings
+    if switches.api_variants is not None:
+        service.api_variants = switches.api_variants
     if switches.faults is not None:
         service.plan.switch(switches.faults)
         resume_stuck(service)

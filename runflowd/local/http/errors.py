@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
 
-    from runflowd.local.readings import Readings
+    from runflowd.local.api_variants import ApiVariants
 
 CODES = {
     400: "BAD_REQUEST",
@@ -110,17 +110,17 @@ ENVELOPES: dict[str, Callable[[Refusal, str], Response]] = {
 }
 
 
-def respond(readings: Readings, refusal: Refusal, request_id: str) -> Response:
+def respond(api_variants: ApiVariants, refusal: Refusal, request_id: str) -> Response:
     """The refusal as the chosen reading words it."""
     if refusal.status == 402:
-        refusal.code = readings.credit_code
-    if readings.errors == "first" and refusal.errors:
+        refusal.code = api_variants.credit_code
+    if api_variants.errors == "first" and refusal.errors:
         refusal.errors = refusal.errors[:1]
         refusal.message = _said(refusal.errors)
-    if readings.pointer == "none":
+    if api_variants.pointer == "none":
         refusal.errors = None
         if refusal.status == 422:
             refusal.message = "The request is not valid."
-    response = ENVELOPES[readings.error_envelope](refusal, request_id)
+    response = ENVELOPES[api_variants.error_envelope](refusal, request_id)
     response.headers.update(refusal.headers)
     return response

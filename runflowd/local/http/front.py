@@ -62,7 +62,7 @@ class Front:
         if refusal is None:
             await self.app(scope, receive, send)
         else:
-            await respond(self.service.readings, refusal, scope["state"]["request_id"])(scope, receive, send)
+            await respond(self.service.api_variants, refusal, scope["state"]["request_id"])(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         path = scope["path"]

@@ -49,11 +49,11 @@ class Once:
 
 
 def once(request: Request, service: Service, body: bytes, *, batch: bool) -> Once:
-    """The request's key under the readings in force. Raises 422 for a key over 255 characters."""
+    """The request's key under the API variants in force. Raises 422 for a key over 255 characters."""
     key = request.headers.get(HEADER, "")
     if len(key) > 255:
         raise invalid([problem(("header", "Idempotency-Key"), "String should have at most 255 characters")])
-    reading = service.readings.idempotency
+    reading = service.api_variants.idempotency
     counts = reading == "honoured" or (reading == "batches" and batch)
     head = f"{request.method}\n{request.url.path}\n".encode()
     return Once(service, key if counts else "", hashlib.sha256(head + body).hexdigest())

@@ -1,6 +1,6 @@
 """The service's own OpenAPI document: exactly the routes it claims, with their fields and answers.
 
-Fields are those of the default readings. Records inside lists have no required fields, because `fields=`
+Fields are those of the default API variants. Records inside lists have no required fields, because `fields=`
 may leave out any of them.
 """
 

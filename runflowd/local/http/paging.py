@@ -43,7 +43,7 @@ def wanted(request: Request) -> Page:
     if query.get("pq") and cursor is None:
         raise invalid([problem(("query", "pq"), "This is no cursor that this service gave out")])
     backwards = (cursor is not None and cursor[1] == "before") or query.get("from_prev") == "true"
-    most = SMALL if service_of(request).readings.page_size == "small" else int(limit)
+    most = SMALL if service_of(request).api_variants.page_size == "small" else int(limit)
     return Page(min(int(limit), most), int(cursor[2]) if cursor else None, backwards)
 
 
@@ -75,7 +75,7 @@ def envelope(request: Request, items: list[dict[str, Any]], cursors: dict[str, s
     """The list in the envelope of the reading in force, each item cut down to `fields=` if asked."""
     fields = {name.strip() for name in request.query_params.get("fields", "").split(",")} - {""}
     shown = [{key: value for key, value in item.items() if key in fields} for item in items] if fields else items
-    return {"items": shown, **ENVELOPES[service_of(request).readings.list_envelope](request, cursors)}
+    return {"items": shown, **ENVELOPES[service_of(request).api_variants.list_envelope](request, cursors)}
 
 
 def _reference(request: Request, cursors: dict[str, str | None]) -> dict[str, Any]:  # noqa: ARG001 - see ENVELOPES

@@ -1,4 +1,4 @@
-"""JSON Schemas of the records in the service's answers, under the default readings."""
+"""JSON Schemas of the records in the service's answers, under the default API variants."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ async def create_run(request: Request) -> Response:
     stored = one_time.replay()
     if stored is None:
         model = service.model("{owner}/{slug}".format(**request.path_params))
-        body = checked(raw, RunBody, refused=partial(refused_fields, service.readings, batch=False))
+        body = checked(raw, RunBody, refused=partial(refused_fields, service.api_variants, batch=False))
         check_callback_url(body.callback_url)
         (admitted,) = await admit(service, model, [Entry(("body", "input"), body.input, body.client_ref)])
         if admitted.problems:
@@ -89,7 +89,7 @@ async def read_run(request: Request) -> Response:
 async def search_runs(request: Request) -> Response:
     """GET /v1/runs, newest first unless `sort_by=created_at:asc`."""
     service = service_of(request)
-    conditions, values = _conditions(request.query_params.get("q", ""), service.readings.filter)
+    conditions, values = _conditions(request.query_params.get("q", ""), service.api_variants.filter)
     where = " AND ".join(["number > 0", *conditions])
     descending = request.query_params.get("sort_by") != "created_at:asc"
     sql = f"SELECT * FROM runs WHERE {where}"  # noqa: S608 - columns come from COLUMNS

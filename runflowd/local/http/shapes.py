@@ -20,7 +20,7 @@ HOSTILE_NAME = "../../../../tmp/escaped\x00\n;rm -rf $HOME'\"<b>\u202egnp.exe"
 class Shapes:
     """Turns rows into records whose URLs start with `base`, each URL signed afresh.
 
-    `signed` and `fresh` are about output URLs alone, for the readings that doubt them.
+    `signed` and `fresh` are about output URLs alone, for the API variants that doubt them.
     """
 
     def __init__(self, service: Service, base: str, *, signed: bool = True, fresh: bool = True) -> None:
@@ -63,11 +63,11 @@ class Shapes:
         return values
 
     def output(self, row: sqlite3.Row) -> Any:
-        """A run's output in its model's shape, or in the one the readings ask for; None before success."""
+        """A run's output in its model's shape, or in the one the API variants ask for; None before success."""
         if row["output"] is None:
             return None
         pictures = self._pictures(json.loads(row["output"]))
-        chosen = self.service.readings.output
+        chosen = self.service.api_variants.output
         model = self.service.models.get(row["model"])
         shape = (model.output_shape if model else "outputs") if chosen == "model" else chosen
         shown = OUTPUTS[shape](pictures)
@@ -76,19 +76,19 @@ class Shapes:
         return shown
 
     def _pictures(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        readings = self.service.readings
+        api_variants = self.service.api_variants
         shown = []
         for image in images:
-            if readings.stages:
+            if api_variants.stages:
                 stage = {**image, "asset_id": self.service.storage.meta("stage_asset", "")}
                 shown.append((stage, "bg_remover_00001_.png"))
             name = image["name"] if image["name"].startswith("result_") else f"result_{image['name']}"
-            shown.append((image, HOSTILE_NAME if readings.file_names == "hostile" else name))
+            shown.append((image, HOSTILE_NAME if api_variants.file_names == "hostile" else name))
         return [self._picture(image, name) for image, name in shown]
 
     def _picture(self, image: dict[str, Any], name: str) -> dict[str, Any]:
         url = self._output_url(image["asset_id"], name)
-        if self.service.readings.output == "data":
+        if self.service.api_variants.output == "data":
             url = self._data_uri(image)
         size = {key: image[key] for key in ("width", "height") if image[key]}
         return {"url": url, "type": "image", "content_type": image["mime_type"], "file_name": name, **size}

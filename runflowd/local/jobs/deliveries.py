@@ -19,7 +19,7 @@ from runflowd.local.http.answers import encode
 from runflowd.local.http.loopback import is_loopback
 from runflowd.local.http.shapes import TERMINAL, Shapes
 from runflowd.local.identity import timestamp
-from runflowd.local.rewrites import rewrite, rules
+from runflowd.local.variant_transforms import rewrite, rules
 
 if TYPE_CHECKING:
     import sqlite3
@@ -63,7 +63,7 @@ def _signing_secret(service: Service) -> sqlite3.Row | None:
     """The current secret; under the reading `previous` the newest of the others, if there is one."""
     current = "SELECT id FROM secrets WHERE is_current ORDER BY number DESC LIMIT 1"
     previous = "SELECT id FROM secrets ORDER BY is_current, number DESC LIMIT 1"
-    chosen = current if service.readings.signing_secret == "current" else previous  # noqa: S105 - a choice's name
+    chosen = current if service.api_variants.signing_secret == "current" else previous  # noqa: S105 - a choice's name
     return service.storage.one(chosen)
 
 
@@ -75,7 +75,7 @@ def announce_early(service: Service, batch_id: str) -> None:
 
 
 def payload(service: Service, kind: str, row: sqlite3.Row) -> bytes:
-    """The callback's body (concepts/callbacks), under the readings in force."""
+    """The callback's body (concepts/callbacks), under the API variants in force."""
     shapes = Shapes(service, service.base)
     shown: dict[str, Any] = {
         "event": event(service, kind, row["status"]),
@@ -89,13 +89,13 @@ def payload(service: Service, kind: str, row: sqlite3.Row) -> bytes:
         "completed_at": timestamp(row["completed_at"]),
         "metadata": json.loads(row["metadata"] or "null"),
     }
-    return encode(rewrite(shown, rules(service.readings)))
+    return encode(rewrite(shown, rules(service.api_variants)))
 
 
 def event(service: Service, kind: str, status: str) -> str:
     """The event's name; a good run is `completed`, a good batch `succeeded`."""
     if status == "succeeded":
-        return service.readings.batch_event if kind == "batch" else service.readings.run_event
+        return service.api_variants.batch_event if kind == "batch" else service.api_variants.run_event
     return f"{kind}.{status}"
 
 
@@ -103,7 +103,7 @@ def _output(service: Service, shapes: Shapes, kind: str, row: sqlite3.Row) -> An
     if kind == "batch":
         runs = service.storage.all("SELECT * FROM runs WHERE batch_id = ? ORDER BY sequence_index", row["id"])
         return shapes.batch_output(row, runs)
-    if row["status"] == "failed" and service.readings.callback_failure == "envelope":
+    if row["status"] == "failed" and service.api_variants.callback_failure == "envelope":
         return {"error": {"code": row["failure_code"], "message": row["failure_message"]}}
     return shapes.output(row)
 

@@ -47,7 +47,7 @@ async def resolve(service: Service, reference: str) -> Picture:
     if reference.startswith("data:"):
         return await _from_data(service, reference)
     if reference.startswith(SCHEME):
-        if service.readings.asset_ref == "refused":
+        if service.api_variants.asset_ref == "refused":
             raise Unresolved("media URL must use HTTP(S) or data URI, got 'runflow'")
         asset_id = parse_id(reference.removeprefix(SCHEME))
         if asset_id is None:
@@ -57,8 +57,8 @@ async def resolve(service: Service, reference: str) -> Picture:
     if signed is None:
         raise Unresolved(_foreign(reference))
     asset_id, expires = signed
-    ends_at = min(expires, expires - service.settings.url_lifetime + service.readings.link_seconds)
-    if service.readings.input_read == "creation" and ends_at <= service.clock():
+    ends_at = min(expires, expires - service.settings.url_lifetime + service.api_variants.link_seconds)
+    if service.api_variants.input_read == "creation" and ends_at <= service.clock():
         raise Unresolved(_foreign(reference))
     return replace(_from_asset(service, asset_id), ends_at=ends_at)
 

@@ -172,7 +172,7 @@ def _fault(service: Service, run: sqlite3.Row) -> RunFault | None:
 
 def _links_ended(service: Service, run: sqlite3.Row) -> bool:
     """Whether a link to an input ended before its turn came."""
-    if service.readings.input_read != "run":
+    if service.api_variants.input_read != "run":
         return False
     ends = (image.get("ends_at") for image in json.loads(run["images"]).values())
     return any(end is not None and end <= service.clock() for end in ends)
@@ -198,7 +198,7 @@ def _process(service: Service, run: sqlite3.Row) -> Outcome:
     if model is None:
         raise ModelFailure("MODEL_UNAVAILABLE", f"{run['model']} is no longer part of this service.", "dispatch")
     given, images = json.loads(run["input"]), json.loads(run["images"])
-    model = bundled(model) if ZIP.name in images else model  # whatever the readings say by now
+    model = bundled(model) if ZIP.name in images else model  # whatever the API variants say by now
     contents = {name: service.blobs.read(image["sha256"]) for name, image in images.items()}
     values = {spec.name: spec.default for spec in model.inputs if spec.default is not None}
     values |= {name: value for name, value in given.items() if value is not None}

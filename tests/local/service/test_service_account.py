@@ -128,7 +128,7 @@ async def test_a_model_without_batches_says_so(tmp_path: Path) -> None:
     assert (answer.status_code, "create one run for each item" in answer.json()["message"]) == (422, True)
 
 
-@pytest.mark.parametrize("content", [{"readings": {"x": 1}}, {"faults": {"rate": 2}}, {"balance": -1}, {"y": 0}])
+@pytest.mark.parametrize("content", [{"api_variants": {"x": 1}}, {"faults": {"rate": 2}}, {"balance": -1}, {"y": 0}])
 async def test_a_control_request_that_makes_no_sense_changes_nothing(tmp_path: Path, content: Any) -> None:
     """422."""
     async with local_service(tmp_path) as caller:

@@ -9,9 +9,9 @@ from typing import get_args
 
 import pytest
 
+from runflowd.local.api_variants import ApiVariants
 from runflowd.local.faults.plan import CallbackKind, Faults, RequestKind, RunKind
 from runflowd.local.http.control import ROUTES
-from runflowd.local.readings import Readings
 
 PAGE = Path(__file__).parents[3].joinpath("docs", "local-service.md").read_text("utf-8")
 
@@ -26,12 +26,12 @@ def _table(heading: str) -> list[list[str]]:
 def test_every_reading_stands_in_the_page_with_its_choices_and_meaning() -> None:
     """In the order of the code, the default first, in the code's own words."""
     expected = []
-    for name, field in Readings.model_fields.items():
+    for name, field in ApiVariants.model_fields.items():
         choices = ("false", "true") if field.annotation is bool else get_args(field.annotation)
         shown = ", ".join(f"`{choice}`" for choice in choices)
         expected.append([f"`{name}`", shown, field.description])
 
-    assert expected == _table("Readings")
+    assert expected == _table("API variants")
 
 
 @pytest.mark.parametrize(

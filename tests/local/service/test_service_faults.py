@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]
 @pytest.fixture
 def asset(server: ServiceProcess) -> dict[str, Any]:
     """An uploaded picture."""
-    server.control(faults={}, readings={})
+    server.control(faults={}, api_variants={})
     return server.upload(JPEG * 100)
 
 
@@ -162,10 +162,10 @@ def test_an_answer_can_be_absurd(server: ServiceProcess, kind: str, size: int) -
 @pytest.mark.parametrize("reading", ["seconds", "date"])
 def test_a_refusal_can_say_when_to_come_back(server: ServiceProcess, reading: str) -> None:
     """As seconds or as an HTTP date."""
-    server.control(readings={"retry_after": reading})
+    server.control(api_variants={"retry_after": reading})
     _strike(server, "status", status=429, seconds=7.0)
     answer = server.http.get("/v1/health")
-    server.control(readings={})
+    server.control(api_variants={})
 
     assert (429, "RATE_LIMITED", reading == "seconds") == (
         answer.status_code,

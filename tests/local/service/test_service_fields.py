@@ -1,4 +1,4 @@
-"""Every record has every field that the API reference gives it, under the default readings."""
+"""Every record has every field that the API reference gives it, under the default API variants."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From the reference's JSON to another reading of it, as small functions over one mapping at a time.
 
-`rewrite` walks a document from the inside out and hands each mapping to the rules that the readings ask
-for. What a client sent (`metadata`, `input`) is echoed untouched. With the default readings there are no
+`rewrite` walks a document from the inside out and hands each mapping to the rules that the API variants ask
+for. What a client sent (`metadata`, `input`) is echoed untouched. With the default API variants there are no
 rules and no walk.
 """
 
@@ -16,7 +16,7 @@ from runflowd.local.identity import as_ulid
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runflowd.local.readings import Readings
+    from runflowd.local.api_variants import ApiVariants
 
 Mapping: TypeAlias = dict[str, Any]
 ECHOED = frozenset({"metadata", "input"})
@@ -193,9 +193,9 @@ RULES: dict[str, dict[Any, Callable[[Mapping], Mapping]]] = {
 """Reading, choice -> rule, in the order in which they are applied."""
 
 
-def rules(readings: Readings) -> list[Callable[[Mapping], Mapping]]:
-    """The rules that these readings ask for; none for the defaults."""
-    chosen = ((choices, getattr(readings, name)) for name, choices in RULES.items())
+def rules(api_variants: ApiVariants) -> list[Callable[[Mapping], Mapping]]:
+    """The rules that these API variants ask for; none for the defaults."""
+    chosen = ((choices, getattr(api_variants, name)) for name, choices in RULES.items())
     return [choices[choice] for choices, choice in chosen if choice in choices]
 
 

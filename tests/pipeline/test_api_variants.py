@@ -1,8 +1,8 @@
-"""The same day's work under every reading of the API, two readings at a time, and every trouble on every route.
+"""The same day's work under every reading of the API, two API variants at a time, and every trouble on every route.
 
 Each test drops the same files: two equal ones, one in a subfolder, one the model fails on, one the service
 refuses. Whatever the service is like, each result stands at its place with the right bytes, each content is
-paid for once, and the two that cannot succeed have a note that says so. The few readings under which the
+paid for once, and the two that cannot succeed have a note that says so. The few API variants under which the
 right outcome is another one are in `unlisted` and `unnamed`.
 """
 
@@ -23,9 +23,9 @@ from stage_rig import Rig, picture, rule, running
 from runflowd.config import Config
 from runflowd.config.snapshot import Callbacks, Service
 from runflowd.core.lifecycle import IN_FLIGHT
+from runflowd.local.api_variants import ApiVariants
 from runflowd.local.faults.plan import CallbackKind, RequestKind
 from runflowd.local.jobs.deliveries import Reply
-from runflowd.local.readings import Readings
 from runflowd.store.pauses import pauses
 from runflowd.web.app import Application
 from runflowd.web.page_state import PageState
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.anyio
 HOOK = "https://hooks.test/callbacks/runflow"
 SWITCHES: dict[str, tuple[Any, ...]] = {
     name: (False, True) if each.annotation is bool else get_args(each.annotation)
-    for name, each in Readings.model_fields.items()
+    for name, each in ApiVariants.model_fields.items()
 }
 PLAYED = {
     **SWITCHES,
@@ -58,7 +58,7 @@ HINDRANCES = (
     {"route": "POST /v1/models/*", "kind": "status", "status": 402},
     {"route": "GET /v1/*", "kind": "status", "status": 503},
 )
-"""Ordinary answers that every day's work meets, so that the readings about errors are read at all."""
+"""Ordinary answers that every day's work meets, so that the API variants about errors are read at all."""
 
 BAD = {"match": "bad.jpg", "kind": "fail", "count": None, "message": "No subject found"}
 ODD = {"match": "odd.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}
@@ -88,39 +88,41 @@ USUAL = Told(
 )
 
 
-def unlisted(readings: Mapping[str, Any]) -> bool:
+def unlisted(api_variants: Mapping[str, Any]) -> bool:
     """The last item of each page is left out: bought, and nobody can tell how it ended. Runs are asked one by one."""
-    return readings.get("items") == "missing" and readings.get("batch_models") != "none"
+    return api_variants.get("items") == "missing" and api_variants.get("batch_models") != "none"
 
 
-def unnamed(readings: Mapping[str, Any]) -> bool:
+def unnamed(api_variants: Mapping[str, Any]) -> bool:
     """`select: result_*` finds nothing among names that are lies. It was paid for, so a person is asked.
 
     Nor is more bought by that rule until they say so; whether that is before the last purchase is chance.
     """
-    hostile = readings.get("stages") and readings.get("file_names") == "hostile"
+    hostile = api_variants.get("stages") and api_variants.get("file_names") == "hostile"
     return bool(hostile)
 
 
-def unexplained(readings: Mapping[str, Any]) -> bool:
+def unexplained(api_variants: Mapping[str, Any]) -> bool:
     """The refusal of an item comes without a reason: in a page, a word, nothing, or without its errors."""
-    alone = readings.get("invalid_item") == "item" and readings.get("batch_models") != "none"
-    speechless = readings.get("error_envelope") in {"html", "text", "empty"} or readings.get("pointer") == "none"
+    alone = api_variants.get("invalid_item") == "item" and api_variants.get("batch_models") != "none"
+    speechless = (
+        api_variants.get("error_envelope") in {"html", "text", "empty"} or api_variants.get("pointer") == "none"
+    )
     return speechless and not alone
 
 
-def expected(readings: Mapping[str, Any], told: Told) -> Told:
-    """How the day has to end under these readings; `told` says which items the service left out."""
+def expected(api_variants: Mapping[str, Any], told: Told) -> Told:
+    """How the day has to end under these API variants; `told` says which items the service left out."""
     unknown = set()
-    if unlisted(readings):
+    if unlisted(api_variants):
         unknown = {name for name, state in told.states.items() if state == "unknown"}
         assert unknown
-    if unnamed(readings):
+    if unnamed(api_variants):
         unknown |= {name for name, state in USUAL.states.items() if state == "done"}
     states = {name: "unknown" if name in unknown else state for name, state in USUAL.states.items()}
     outputs = {name: content for name, content in USUAL.outputs.items() if name not in unknown}
     outputs |= {f"{name}.failed.txt": "note" for name in unknown}
-    if unexplained(readings):
+    if unexplained(api_variants):
         outputs["odd.jpg.failed.txt"] = "note"
     return Told(states, outputs, USUAL.charged)
 
@@ -141,12 +143,12 @@ class Hook:
 
 
 @asynccontextmanager
-async def day(folder: Path, readings: Mapping[str, Any], **faults: Any) -> AsyncIterator[tuple[Rig, Hook]]:
-    """A running pipeline whose service has these readings and faults and reports to its callback receiver."""
+async def day(folder: Path, api_variants: Mapping[str, Any], **faults: Any) -> AsyncIterator[tuple[Rig, Hook]]:
+    """A running pipeline whose service has these API variants and faults and reports to its callback receiver."""
     hook = Hook()
-    chosen = rule(folder, select="result_*" if readings.get("stages") else "")
+    chosen = rule(folder, select="result_*" if api_variants.get("stages") else "")
     async with running(folder, chosen, send=hook.send) as rig, anyio.create_task_group() as group:
-        rig.switch(readings=readings)
+        rig.switch(api_variants=api_variants)
         context = rig.engine.context
         for name in ("previous", "current"):
             made = await context.remote.api.create_callback_secret(name)
@@ -196,27 +198,27 @@ def _gist(note: str) -> str:
     return next((f"note: {fault['message']}" for fault in (BAD, ODD) if str(fault["message"]) in note), "note")
 
 
-async def played(folder: Path, readings: Mapping[str, Any]) -> tuple[Told, list[int]]:
-    """A day's work under these readings, and the answers that callbacks got."""
-    async with day(folder, readings, requests=HINDRANCES, runs=(BAD, ODD)) as (rig, hook):
-        return await work(rig, NAMES, resuming=unnamed(readings)), hook.answers
+async def played(folder: Path, api_variants: Mapping[str, Any]) -> tuple[Told, list[int]]:
+    """A day's work under these API variants, and the answers that callbacks got."""
+    async with day(folder, api_variants, requests=HINDRANCES, runs=(BAD, ODD)) as (rig, hook):
+        return await work(rig, NAMES, resuming=unnamed(api_variants)), hook.answers
 
 
-@pytest.mark.parametrize("readings", SINGLES, ids=lambda one: "-".join(f"{k}={v}" for k, v in one.items()))
-async def test_every_reading_ends_well(tmp_path: Path, readings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("api_variants", SINGLES, ids=lambda one: "-".join(f"{k}={v}" for k, v in one.items()))
+async def test_every_reading_ends_well(tmp_path: Path, api_variants: dict[str, Any]) -> None:
     """One reading of one point of disagreement, all others as they are by default."""
-    told, answers = await played(tmp_path, readings)
+    told, answers = await played(tmp_path, api_variants)
 
-    assert (expected(readings, told), {204}) == (told, set(answers))
+    assert (expected(api_variants, told), {204}) == (told, set(answers))
 
 
 @pytest.mark.parametrize("row", range(len(COMBINATIONS)))
-async def test_every_two_readings_together_end_well(tmp_path: Path, row: int) -> None:
+async def test_every_two_api_variants_together_end_well(tmp_path: Path, row: int) -> None:
     """Each row chooses every switch; all rows together hold every pair of choices."""
-    readings = COMBINATIONS[row]
-    told, answers = await played(tmp_path, readings)
+    api_variants = COMBINATIONS[row]
+    told, answers = await played(tmp_path, api_variants)
 
-    assert (expected(readings, told), {204}) == (told, set(answers)), readings
+    assert (expected(api_variants, told), {204}) == (told, set(answers)), api_variants
 
 
 def test_the_rows_hold_every_pair_of_choices() -> None:
@@ -263,8 +265,8 @@ def without_odd(told: Told) -> Told:
 @pytest.mark.parametrize(("kind", "route"), STRIKES)
 async def test_trouble_that_strikes_twice_costs_time_only(tmp_path: Path, kind: str, route: str) -> None:
     """Whatever happens to a request, twice over: nothing is lost, doubled or false (scenarios 86, 90)."""
-    readings = {"batch_models": "none"} if route in SINGLE_RUNS else {}
-    async with day(tmp_path, readings, requests=[fault(kind, route, 2)], runs=[BAD]) as (rig, _):
+    api_variants = {"batch_models": "none"} if route in SINGLE_RUNS else {}
+    async with day(tmp_path, api_variants, requests=[fault(kind, route, 2)], runs=[BAD]) as (rig, _):
         told = await work(rig, FEWER)
 
         assert (without_odd(USUAL), True) == (told, rig.local.service.plan.struck > 1)  # one is the bad file's
@@ -294,19 +296,19 @@ UNHEARD = ("lose", "truncate", "short", "garbage", "login", "huge")
 """Troubles after which nobody on this side can tell whether a purchase was made."""
 
 
-@pytest.mark.parametrize("filtering", get_args(Readings.model_fields["filter"].annotation))
-@pytest.mark.parametrize("remembering", get_args(Readings.model_fields["idempotency"].annotation))
+@pytest.mark.parametrize("filtering", get_args(ApiVariants.model_fields["filter"].annotation))
+@pytest.mark.parametrize("remembering", get_args(ApiVariants.model_fields["idempotency"].annotation))
 @pytest.mark.parametrize("route", ["batch", "run"])
 async def test_a_lost_answer_costs_nothing_twice(tmp_path: Path, route: str, remembering: str, filtering: str) -> None:
     """Whether keys count or not and however runs are searched: what was bought is found before it is bought again."""
-    readings = {
+    api_variants = {
         "batch_models": "none" if route == "run" else "declared",
         "idempotency": remembering,
         "filter": filtering,
         "page_size": "small",
     }
     requests = [fault(kind, route, 1) for kind in UNHEARD]
-    async with day(tmp_path, readings, requests=requests, runs=[BAD]) as (rig, _):
+    async with day(tmp_path, api_variants, requests=requests, runs=[BAD]) as (rig, _):
         told = await work(rig, FEWER)
 
     assert without_odd(USUAL) == told
@@ -329,7 +331,7 @@ async def test_a_model_that_takes_an_archive_gets_one(tmp_path: Path) -> None:
     """Its page says `zip_url` and names inside it, the guide says addresses: the rule says what the model takes."""
     zipped = rule(tmp_path, input={"zip_url": "${zip.url}", "file_image": "${zip.file}"})
     async with running(tmp_path, zipped) as rig:
-        rig.switch(readings={"replace_inputs": "zip"})
+        rig.switch(api_variants={"replace_inputs": "zip"})
         told = await work(rig, {"a.jpg": 1, "copy.jpg": 1, "x/b.jpg": 2})
 
     outputs = {name: content for name, content in USUAL.outputs.items() if not name.endswith(".txt")}

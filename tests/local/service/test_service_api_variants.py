@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 from local_service import PASS_THROUGH, Caller, local_service
 
+from runflowd.local.api_variants import ApiVariants
 from runflowd.local.faults.plan import Faults, RequestFault, RunFault
-from runflowd.local.readings import Readings
-from runflowd.local.rewrites import rewrite, rules
+from runflowd.local.variant_transforms import rewrite, rules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +28,11 @@ RUNS = f"{PASS_THROUGH}/runs"
 BATCHES = f"{PASS_THROUGH}/batches"
 HOOK = "http://hook.example/"
 _DEFAULT: dict[str, str] = {}
-"""The conversation under the default readings, held once for all."""
+"""The conversation under the default API variants, held once for all."""
 
 
 def _choices(name: str) -> tuple[Any, ...]:
-    annotation = Readings.model_fields[name].annotation
+    annotation = ApiVariants.model_fields[name].annotation
     return (False, True) if annotation is bool else get_args(annotation)
 
 
@@ -108,44 +108,44 @@ def _output_urls(listed: httpx.Response | None) -> list[str]:
     return [output["url"] for one in shown if isinstance(one, dict) for output in one.get("outputs", ())]
 
 
-async def _told(folder: Path, readings: Readings) -> str:
-    async with local_service(folder, readings=readings, faults=FAULTS) as caller:
+async def _told(folder: Path, api_variants: ApiVariants) -> str:
+    async with local_service(folder, api_variants=api_variants, faults=FAULTS) as caller:
         caller.service.plan.switch(
             FAULTS.model_copy(update={"runs": tuple(f.model_copy(update={"count": None}) for f in FAULTS.runs)})
         )
         return await _transcript(caller)
 
 
-async def test_the_same_readings_tell_the_same_story(tmp_path: Path) -> None:
+async def test_the_same_api_variants_tell_the_same_story(tmp_path: Path) -> None:
     """Or the next test would tell apart what is equal."""
-    told = [await _told(tmp_path / str(i), Readings()) for i in range(4)]
+    told = [await _told(tmp_path / str(i), ApiVariants()) for i in range(4)]
 
     assert [told[0]] * 4 == told
 
 
-@pytest.mark.parametrize("name", list(Readings.model_fields))
+@pytest.mark.parametrize("name", list(ApiVariants.model_fields))
 async def test_every_choice_of_a_reading_can_be_told_from_the_others(tmp_path: Path, name: str) -> None:
     """No switch is dead, and no two choices are the same."""
     choices = [choice for choice in _choices(name)[1:] if (name, choice) != ("output", "outputs")]  # as the model's
-    told = [await _told(tmp_path / str(i), Readings(**{name: choice})) for i, choice in enumerate(choices)]
-    told.append(_DEFAULT.get("told") or await _told(tmp_path / "default", Readings()))
+    told = [await _told(tmp_path / str(i), ApiVariants(**{name: choice})) for i, choice in enumerate(choices)]
+    told.append(_DEFAULT.get("told") or await _told(tmp_path / "default", ApiVariants()))
     _DEFAULT["told"] = told[-1]
 
     assert len(told) == len(set(told))
 
 
-@pytest.mark.parametrize("name", list(Readings.model_fields))
+@pytest.mark.parametrize("name", list(ApiVariants.model_fields))
 def test_the_first_choice_is_the_default(name: str) -> None:
     """As the module promises."""
-    assert _choices(name)[0] == getattr(Readings(), name)
+    assert _choices(name)[0] == getattr(ApiVariants(), name)
 
 
 def test_what_the_client_sent_is_echoed_untouched() -> None:
     """No rule reaches into metadata or input."""
     sent = {"status_code": "cancelled", "id": "018f0000-0000-7000-8000-000000000001", "cost": "1"}
-    readings = Readings(words="canceled", status_field="status", ids="ulid", cost="number", fields="extra")
+    api_variants = ApiVariants(words="canceled", status_field="status", ids="ulid", cost="number", fields="extra")
 
-    shown = rewrite({"metadata": sent, "input": sent}, rules(readings))
+    shown = rewrite({"metadata": sent, "input": sent}, rules(api_variants))
 
     assert {"metadata": sent, "input": sent} == shown
 
@@ -153,7 +153,7 @@ def test_what_the_client_sent_is_echoed_untouched() -> None:
 @pytest.mark.parametrize("ids", ["ulid", "prefixed"])
 async def test_odd_ids_work_wherever_an_id_is_asked_for(tmp_path: Path, ids: Any) -> None:
     """Whatever the service hands out it takes back."""
-    async with local_service(tmp_path, readings=Readings(ids=ids)) as caller:
+    async with local_service(tmp_path, api_variants=ApiVariants(ids=ids)) as caller:
         asset = await caller.upload()
         made = await caller.batch({"image_url": f"runflow://assets/{asset['id']}"})
         await caller.idle()
@@ -166,7 +166,7 @@ async def test_odd_ids_work_wherever_an_id_is_asked_for(tmp_path: Path, ids: Any
 
 async def test_the_result_stands_last_behind_its_stages(tmp_path: Path) -> None:
     """The first URL is an intermediate, another picture than the one whose name starts with result_."""
-    async with local_service(tmp_path, readings=Readings(stages=True)) as caller:
+    async with local_service(tmp_path, api_variants=ApiVariants(stages=True)) as caller:
         made = await caller.batch({"image_url": "data:,x"})
         await caller.idle()
         outputs = (await caller.get(f"/v1/runs/{made['items'][0]['run_id']}"))["output"]["outputs"]
@@ -180,7 +180,7 @@ async def test_the_result_stands_last_behind_its_stages(tmp_path: Path) -> None:
 
 async def test_a_hostile_name_still_leads_to_the_picture(tmp_path: Path) -> None:
     """The URL works; the name in it would be `../../..` to whoever believes it."""
-    async with local_service(tmp_path, readings=Readings(file_names="hostile")) as caller:
+    async with local_service(tmp_path, api_variants=ApiVariants(file_names="hostile")) as caller:
         made = await caller.batch({"image_url": "data:,x"})
         await caller.idle()
         (output,) = (await caller.get(f"/v1/runs/{made['items'][0]['run_id']}"))["output"]["outputs"]

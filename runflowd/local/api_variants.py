@@ -15,7 +15,7 @@ EARLY = 60.0
 """Seconds after which links to uploads end early."""
 
 
-class Readings(BaseModel):
+class ApiVariants(BaseModel):
     """One choice for every point of disagreement."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
