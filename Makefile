@@ -8,6 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_VENV := build/test-venv
 TEST_BIN := $(TEST_VENV)/bin
+LOWEST_VENV := build/lowest-venv
+# What the tests of a part need. Not the whole group dev: schemathesis asks for newer libraries than the program does.
+TEST_TOOLS := 'coverage[toml]' hypothesis jsonschema pytest pytest-cov pytest-randomly pytest-timeout pytest-xdist trio
 TEST_WHEEL := PYTHONSAFEPATH=1 RUNFLOWD_TEST_INSTALLED=1 $(TEST_BIN)/pytest -p no:randomly
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-input --constraint .ci/constraints.txt
 COVERAGE ?= 90
@@ -15,10 +18,11 @@ ROUNDS ?= 10
 MINUTES ?= 1
 SEED ?=
 PART ?=
+QUICK_PARTS = $(or $(PART),core api config store)
 TARGET ?= yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test again check lint types imports dead schema format bench soak fuzz weights clean distclean
+.PHONY: help demo test lowest again check lint types imports dead schema format bench soak fuzz weights clean distclean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +41,9 @@ else
 test: $(VENV)/tools-$(STAMP) weights ## With PART=core or PART="core api/test_client.py": a part, against the checkout, no wheel built
 	$(BIN)/pytest -p no:randomly --quiet $(PART:%=tests/%)
 endif
+
+lowest: $(LOWEST_VENV)/stamp-$(STAMP) ## Test a part with the lowest versions of the libraries that pyproject.toml allows
+	$(LOWEST_VENV)/bin/pytest -p no:randomly --quiet $(QUICK_PARTS:%=tests/%)
 
 again: ## Ask once more, one by one, what failed in the last `make test`; never what is about money, kills or the store
 	$(TEST_WHEEL) --last-failed --last-failed-no-failures none --collect-only --quiet -m promise; test $$? -eq 5
@@ -91,6 +98,13 @@ $(TEST_VENV)/stamp-$(STAMP): | need-python
 	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) --upgrade pip
 	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) hatchling '.[local]' --group dev
 	rm -f $(TEST_VENV)/stamp-* && touch $@
+
+$(LOWEST_VENV)/stamp-$(STAMP): .ci/lowest.py | need-python
+	test -x $(LOWEST_VENV)/bin/python || $(PYTHON) -m venv $(LOWEST_VENV)
+	$(LOWEST_VENV)/bin/python .ci/lowest.py > $(LOWEST_VENV)/constraints.txt
+	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+		--constraint $(LOWEST_VENV)/constraints.txt --editable '.[local]' $(TEST_TOOLS)
+	rm -f $(LOWEST_VENV)/stamp-* && touch $@
 
 .PHONY: need-python
 need-python:
