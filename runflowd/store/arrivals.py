@@ -91,14 +91,14 @@ def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bo
 
 
 def arrive_again(connection: Connection, item: Item, arrival: Arrival, now: float) -> None:
-    """Word a ready item anew, after its rule was edited; a twin under the new recipe is not bought twice."""
+    """Word an unsent item anew, after its rule was edited; a twin under the new recipe is not bought twice."""
     decision = foresee_again(connection, item, arrival)
     detail = f"worded anew after an edit of its rule: {_told(connection, arrival, decision)}"
     _write_over(connection, item, _arrival_values(arrival, decision, now), now, detail)
 
 
 def foresee_again(connection: Connection, item: Item, arrival: Arrival) -> Decision:
-    """What becomes of a ready item that is worded anew; reads only."""
+    """What becomes of an unsent item that is worded anew; reads only."""
     return decide(ItemState.WAITING, same_content=True, twin=_twin(connection, arrival, item.id))
 
 
@@ -106,7 +106,9 @@ def _write_over(connection: Connection, existing: Item, values: dict[str, Any], 
     """Give the row of a content that was not bought to the content that took its place."""
     if values["state"] is not existing.state:
         check_item(existing.state, values["state"])
-    promote_follower(connection, existing.id, now)
+    same = (values["content"], values["recipe"]) == (existing.content, existing.recipe)
+    if not (same and values["state"] is ItemState.READY):  # else who follows it still does
+        promote_follower(connection, existing.id, now)
     connection.run("replace_item", id=existing.id, **values)
     record(connection, existing.id, now, detail, values["failure_code"])
 
@@ -222,10 +224,10 @@ def forget_absent(connection: Connection, known: Known, now: float) -> None:
         record(connection, known.id, now, "the file is not in the watched folder any more")
 
 
-def drop_ready(connection: Connection, number: int, now: float) -> None:
+def drop_unsent(connection: Connection, item: Item, now: float) -> None:
     """The rule takes this file no more, and it was not sent: found anew if the rule takes it again."""
-    promote_follower(connection, number, now)
+    promote_follower(connection, item.id, now)
     reason = "left out since the rule was edited"
-    move(connection, number, ItemState.READY, ItemState.SKIPPED, by=None, now=now, code="EXCLUDED", reason=reason)
-    if not connection.run("delete_unbought", id=number):
-        connection.run("look_again", id=number)
+    move(connection, item.id, item.state, ItemState.SKIPPED, by=None, now=now, code="EXCLUDED", reason=reason)
+    if not connection.run("delete_unbought", id=item.id):
+        connection.run("look_again", id=item.id)

@@ -13,17 +13,23 @@ if TYPE_CHECKING:
 
 
 def promote_follower(connection: Connection, number: int, now: float) -> None:
-    """An item will have no result: its first follower becomes ready, the others follow that one."""
+    """An item will have no result: its last follower becomes ready, the others follow that one.
+
+    The last, since equal files go and change one after the other, mostly in their order: one whose own turn is next
+    would soon hand all the others on again. Where another one is on its way already, they all follow that.
+    """
     followers = [row["id"] for row in connection.all("followers", id=number)]
     if not followers:
         return
-    first, *others = followers
-    why = f"item {number}, whose result it was to take, will have none"
-    move(connection, first, ItemState.FOLLOWING, ItemState.READY, by=None, now=now, detail=why)
-    connection.run("follow", id=first, source_item=None)
-    for other in others:
-        connection.run("follow", id=other, source_item=first)
-        record(connection, other, now, f"follows item {first} now")
+    other = connection.one("another_on_its_way", id=followers[-1], besides=number)
+    leader = other["id"] if other else followers.pop()
+    if other is None:
+        why = f"item {number}, whose result it was to take, will have none"
+        move(connection, leader, ItemState.FOLLOWING, ItemState.READY, by=None, now=now, detail=why)
+        connection.run("follow", id=leader, source_item=None)
+    for follower in followers:
+        connection.run("follow", id=follower, source_item=leader)
+        record(connection, follower, now, f"follows item {leader} now")
 
 
 def release_followers(connection: Connection, number: int, now: float) -> int:

@@ -45,6 +45,7 @@ class Item:
     stat: Stat
     state: ItemState
     content: str | None
+    recipe: str | None
     mime: str
     input: Json
     snapshot: str | None
@@ -100,6 +101,7 @@ def item_from(row: Row) -> Item:
         stat=Stat(row["size"], row["mtime_ns"], row["inode"]),
         state=ItemState(row["state"]),
         content=row["content"],
+        recipe=row["recipe"],
         mime=row["mime"],
         input=json.loads(row["input"]) if row["input"] else None,
         snapshot=row["snapshot"],

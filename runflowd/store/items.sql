@@ -82,6 +82,11 @@ SELECT id, size FROM item WHERE state = 'ready' AND snapshot = :snapshot ORDER B
 -- name: ready_of_rule
 SELECT * FROM item WHERE rule = :rule AND state = 'ready' AND snapshot != :snapshot ORDER BY id LIMIT :limit
 
+-- name: followers_of_ready
+SELECT item.* FROM item JOIN item AS leader ON leader.id = item.source_item
+WHERE item.rule = :rule AND item.state = 'following' AND item.snapshot != :snapshot AND leader.state = 'ready'
+ORDER BY item.id LIMIT :limit
+
 -- name: refused_of_rule
 -- Refused by the service, whole or by itself and at no cost: of what was bought, the batch or the run is known, and of what follows another, that one.
 SELECT * FROM item WHERE rule = :rule AND state = 'failed' AND current = 1 AND absent_at IS NULL AND content IS NOT NULL
@@ -184,6 +189,12 @@ UPDATE item SET due_at = 0 WHERE state IN ('failed', 'unknown', 'waiting') AND n
 
 -- name: followers
 SELECT id FROM item WHERE state = 'following' AND source_item = :id ORDER BY id
+
+-- name: another_on_its_way
+SELECT other.id FROM item JOIN item AS other
+  ON other.rule = item.rule AND other.content = item.content AND other.recipe = item.recipe
+WHERE item.id = :id AND other.id != :besides AND other.state IN ('ready', 'batched', 'submitted', 'delivering')
+ORDER BY other.id LIMIT 1
 
 -- name: follow
 UPDATE item SET source_item = :source_item WHERE id = :id

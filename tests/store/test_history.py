@@ -20,7 +20,7 @@ from runflowd.control.handlers.history import logs
 from runflowd.core.lifecycle import ITEM_MOVES, BatchState, ItemState
 from runflowd.core.model import BatchLimits, Stat
 from runflowd.store import open_store
-from runflowd.store.arrivals import Arrival, arrive, arrive_again, drop_ready, forget_absent, set_aside
+from runflowd.store.arrivals import Arrival, arrive, arrive_again, drop_unsent, forget_absent, set_aside
 from runflowd.store.batches import batch_from
 from runflowd.store.connection import Connection
 from runflowd.store.followers import release_followers
@@ -148,10 +148,10 @@ class Lives(RuleBasedStateMachine):
     @rule(path=paths, dropped=st.booleans())
     def a_rule_is_edited(self, path: str, dropped: bool) -> None:
         item = item_at(self.connection, "studio", path)
-        if item is None or item.state is not ItemState.READY:
+        if item is None or item.state not in {ItemState.READY, ItemState.FOLLOWING}:
             return
         if dropped:
-            drop_ready(self.connection, item.id, self.now)
+            drop_unsent(self.connection, item, self.now)
         else:
             anew = arrival(self.connection, path, item.content or "", "r2")
             arrive_again(self.connection, item, anew, self.now)

@@ -265,7 +265,20 @@ def test_when_the_first_one_goes_the_next_one_is_bought(connection: Connection) 
     forget_absent(connection, known_in_folder(connection, "studio", "")["a.jpg"], NOW)
     states = {name: known.state for name, known in known_in_folder(connection, "studio", "").items()}
 
-    assert (ItemState.READY, ItemState.FOLLOWING) == (states["b.jpg"], states["c.jpg"])
+    assert [ItemState.FOLLOWING, ItemState.READY] == sorted(states.values())
+
+
+def test_many_equal_files_that_go_one_by_one_cost_the_same_each(connection: Connection) -> None:
+    """Whoever is promoted takes over all that follow, so it is one whose own turn comes late (scenario 137)."""
+    costs: list[float] = []
+    for count in (20, 200):
+        prepare(connection, *(f"{count}/{number:03}.jpg" for number in range(count)), content=f"{count}")
+        before = connection.raw.total_changes
+        for known in known_in_folder(connection, "studio", f"{count}").values():
+            forget_absent(connection, known, NOW)
+        costs.append((connection.raw.total_changes - before) / count)
+
+    assert costs[1] < 2 * costs[0], costs
 
 
 def test_followers_fail_with_their_first(connection: Connection) -> None:

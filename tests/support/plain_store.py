@@ -144,12 +144,20 @@ class PlainStore:
         self.items[new.number] = new
 
     def promote(self, number: int) -> None:
-        """That item will have no result: the next one in line is bought."""
+        """That item will have no result: the last one in line is bought, unless another is on its way."""
         line = self.followers(number)
+        if not line:
+            return
+        last = line[-1]
+        on_its_way = [
+            item.number
+            for item in self.within(READY, BATCHED, SUBMITTED, DELIVERING)
+            if (item.content, item.recipe) == (last.content, last.recipe) and item.number != number
+        ]
         for other in line:
-            other.source = line[0].number
-        if line:
-            line[0].state, line[0].source, line[0].code = READY, None, ""
+            other.source = min(on_its_way, default=last.number)
+        if not on_its_way:
+            last.state, last.source, last.code = READY, None, ""
 
     def forget(self, path: str) -> None:
         """The file is gone."""

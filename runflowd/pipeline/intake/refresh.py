@@ -11,7 +11,7 @@ from runflowd.errors import ConfigError
 from runflowd.files import FileTrouble
 from runflowd.pipeline.intake.acceptor import arrival
 from runflowd.pipeline.intake.overrides import Overrides
-from runflowd.store.arrivals import arrive_again, drop_ready, set_aside
+from runflowd.store.arrivals import arrive_again, drop_unsent, set_aside
 from runflowd.store.items import item_from
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ PAGE = 500
 async def refresh_ready(context: Context, rule_state: RuleState) -> None:
     """Rebuild the input of every unsealed item of the rule; dispatch puts those back that were sealed and not bought.
 
-    An item rebuilt may set free a duplicate that waited for it, so this goes on until none is left. What folders
-    override is read beforehand: no transaction waits for a share.
+    One rebuilt may set free duplicates that waited for it, so those come first, and this goes on until none is left.
+    What folders override is read beforehand: no transaction waits for a share.
     """
     while items := await context.store.read(lambda connection: _page(connection, rule_state)):
         folders = {_folder(item) for item in items if rule_state.matcher.matches(item.path)}
@@ -43,32 +43,33 @@ async def _retry_refused(context: Context, rule_state: RuleState) -> None:
     """Buy what the service refused as the rule was, and never sold, as the rule is now, where that differs."""
     after = 0
     while rows := await context.store.read(partial(_refused, rule_state=rule_state, after=after)):
-        folders = {_folder(item) for item, _ in rows if rule_state.matcher.matches(item.path)}
+        folders = {_folder(item) for item in rows if rule_state.matcher.matches(item.path)}
         found = await rule_state.folder_io.read(_overrides, rule_state.rule, folders)
         now = context.clock.wall()
         await context.store.write(partial(_retry_all, rule_state=rule_state, after=after, found=found, now=now))
-        after = rows[-1][0].id
+        after = rows[-1].id
 
 
-def _refused(connection: Connection, rule_state: RuleState, after: int) -> list[tuple[Item, str]]:
+def _refused(connection: Connection, rule_state: RuleState, after: int) -> list[Item]:
     rows = connection.all(
         "refused_of_rule", rule=rule_state.rule.name, snapshot=rule_state.snapshot, after=after, limit=PAGE
     )
-    return [(item_from(row), row["recipe"]) for row in rows]
+    return [item_from(row) for row in rows]
 
 
 def _retry_all(connection: Connection, rule_state: RuleState, after: int, found: dict[str, Found], now: float) -> None:
-    for item, recipe in _refused(connection, rule_state, after):
+    for item in _refused(connection, rule_state, after):
         overrides = found.get(_folder(item))
         if not isinstance(overrides, dict) or not rule_state.matcher.matches(item.path):
             continue
         anew = arrival(rule_state, item.path, item.stat, item.content or "", item.mime, overrides)
-        if anew.recipe != recipe:
+        if anew.recipe != item.recipe:
             arrive_again(connection, item, anew, now)
 
 
 def _page(connection: Connection, rule_state: RuleState) -> list[Item]:
-    rows = connection.all("ready_of_rule", rule=rule_state.rule.name, snapshot=rule_state.snapshot, limit=PAGE)
+    named = {"rule": rule_state.rule.name, "snapshot": rule_state.snapshot, "limit": PAGE}
+    rows = connection.all("followers_of_ready", **named) or connection.all("ready_of_rule", **named)
     return [item_from(row) for row in rows]
 
 
@@ -93,7 +94,7 @@ def _rebuild_all(connection: Connection, rule_state: RuleState, found: dict[str,
     """Rebuild those that are still to be; one whose folder was not read comes with the next page."""
     for item in _page(connection, rule_state):
         if not rule_state.matcher.matches(item.path):
-            drop_ready(connection, item.id, now)
+            drop_unsent(connection, item, now)
         elif _folder(item) in found:
             _rebuild(connection, rule_state, item, found[_folder(item)], now)
 
