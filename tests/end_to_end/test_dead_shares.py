@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_line import Desk, desk_in
+from command_line import PATIENCE, Desk, desk_in
 from daemon_process import picture, until
-from silent_share import required
+from silent_share import AT_RENAME, required
 
 if TYPE_CHECKING:
     import subprocess
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from silent_share import SilentShare
+
+pytestmark = pytest.mark.timeout(900)
+"""Many processes, one after the other; LONGEST of silent_share is shorter."""
 
 IMPATIENT = """
 import sys
@@ -31,8 +34,8 @@ sys.exit(program())
 """`runflowd` that waits seconds where it waits half a minute otherwise."""
 
 
-MANY = 60
-"""More deliveries than are made before the share can be stopped."""
+MANY = 20
+"""More deliveries than are made at a time."""
 
 
 @pytest.fixture
@@ -81,9 +84,12 @@ def results(share: SilentShare) -> int:
 
 
 def ended(daemon: subprocess.Popen[str]) -> int:
-    """SIGTERM, and how it ends within the half minute that is promised."""
+    """SIGTERM, and how it ends, long before the share answers again.
+
+    That this takes half a minute at most is a matter of GRACE, which counts in here with two seconds.
+    """
     daemon.send_signal(signal.SIGTERM)
-    return daemon.wait(30)
+    return daemon.wait(PATIENCE)
 
 
 def test_a_daemon_starts_works_reloads_and_stops_beside_a_dead_share(desk: Desk, share: SilentShare) -> None:
@@ -142,15 +148,16 @@ def test_commands_without_a_daemon_do_not_wait_for_a_dead_share(desk: Desk, shar
 
 def test_a_stop_in_the_middle_of_deliveries_that_hang(desk: Desk, share: SilentShare) -> None:
     """Waits in the kernel that can be killed end with the process; the next start delivers (scenarios 74, 136)."""
-    for number in range(MANY):
-        (share.behind / f"in/{number}.jpg").write_bytes(picture())
+    (share.behind / "in/first.jpg").write_bytes(picture())
     with working(desk) as daemon:
-        until(lambda: results(share), "the first result on the share")
-        with share.silence():
-            left = MANY - results(share)
+        until(lambda: results(share) == 1, "the first result on the share")
+        for number in range(MANY):
+            (share.behind / f"in/{number}.jpg").write_bytes(picture())
+        with share.silence(AT_RENAME):
+            left = MANY + 1 - results(share)
             code = ended(daemon)
     with working(desk) as again:
-        until(lambda: results(share) == MANY, "all results on the share")
+        until(lambda: results(share) == MANY + 1, "all results on the share")
         assert 0 == ended(again)
 
-    assert (0, True) == (code, left > 0)
+    assert (0, MANY - 1) == (code, left)

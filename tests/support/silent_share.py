@@ -1,7 +1,8 @@
 """A network share whose server stops answering: FUSE over the raw device, served by a process that can be stopped.
 
 The server passes everything on to an ordinary folder (fuse(4), linux/fuse.h). Stopped, it leaves whoever asks
-waiting in the kernel, as a dead NFS or SMB server does; killed, it lets them all go with an error.
+waiting in the kernel, as a dead NFS or SMB server does; killed, it lets them all go with an error. It stops between two
+requests: one that it had taken and not answered would hold its thread beyond SIGKILL, which no program can help.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import select
 import signal
 import stat as modes
 import struct
@@ -28,10 +30,13 @@ DEVICE = "/dev/fuse"
 MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
 
-LONGEST = 120.0
+LONGEST = 800.0
 """Seconds after which a stopped server goes on by itself: a test that waits for it fails, and does not hang."""
 
 MOST_WRITE = 1 << 17
+STOP, AT_RENAME = b".", b"r"
+"""When the server is to stop, told on its standard input."""
+
 DIRECT_IO = 1
 """Let nothing stay in the page cache: every read asks the server."""
 
@@ -42,34 +47,43 @@ class SilentShare:
     def __init__(self, folder: Path, behind: Path) -> None:
         self.folder, self.behind = folder, behind
         self._revival: threading.Timer | None = None
+        self._turn = threading.Lock()
         for each in (folder, behind):
             each.mkdir(parents=True, exist_ok=True)
         device = os.open(DEVICE, os.O_RDWR)
         try:
             _mount(device, folder)
+            os.set_blocking(device, False)
             command = [sys.executable, __file__, str(device), str(behind)]
-            self._server = subprocess.Popen(command, pass_fds=[device])
+            self._server = subprocess.Popen(command, pass_fds=[device], stdin=subprocess.PIPE)
         finally:
             os.close(device)  # the server's is the only one: with it the connection ends
 
-    def stop(self) -> None:
-        """From now on nobody gets an answer."""
-        self._server.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self._server.pid, os.WSTOPPED | os.WNOWAIT)
-        self._revival = threading.Timer(LONGEST, self.go_on)
-        self._revival.daemon = True
-        self._revival.start()
+    def stop(self, when: bytes = STOP) -> None:
+        """From now on nobody gets an answer; with AT_RENAME, once the next rename was answered. Waits for that."""
+        with self._turn:  # several threads may be told to do it
+            if self._revival is not None:
+                return
+            assert self._server.stdin is not None
+            self._server.stdin.write(when)
+            self._server.stdin.flush()
+            os.waitid(os.P_PID, self._server.pid, os.WSTOPPED | os.WNOWAIT)
+            self._revival = threading.Timer(LONGEST, self.go_on)
+            self._revival.daemon = True
+            self._revival.start()
 
     def go_on(self) -> None:
         """Answer again, and all that was asked meanwhile."""
-        if self._revival is not None:
-            self._revival.cancel()
-        self._server.send_signal(signal.SIGCONT)
+        with self._turn:
+            if self._revival is not None:
+                self._revival.cancel()
+                self._revival = None
+            self._server.send_signal(signal.SIGCONT)
 
     @contextmanager
-    def silence(self) -> Iterator[None]:
-        """Nobody gets an answer while this is entered."""
-        self.stop()
+    def silence(self, when: bytes = STOP) -> Iterator[None]:
+        """Nobody gets an answer while this is entered; see `stop`."""
+        self.stop(when)
         try:
             yield
         finally:
@@ -80,7 +94,7 @@ class SilentShare:
         if self._revival is not None:
             self._revival.cancel()
         self._server.kill()
-        self._server.wait()
+        self._server.communicate()
         _libc().umount2(os.fsencode(self.folder), MNT_DETACH)
 
 
@@ -141,6 +155,10 @@ _IN = struct.Struct("<IIQQIIIHH")
 _OUT = struct.Struct("<IiQ")
 _NO_REPLY = {2, 36, 42}
 """FORGET, INTERRUPT, BATCH_FORGET."""
+_RENAMES = frozenset({12, 45})
+"""RENAME, RENAME2."""
+_ANY = frozenset({0})
+"""No call has this number: what stops at once waits for none."""
 
 
 class _Server:
@@ -151,6 +169,7 @@ class _Server:
         self._behind = behind
         self._paths = {1: ""}
         self._nodes = {"": 1}
+        self._stop_at: frozenset[int] | None = frozenset()
         self._calls: dict[int, Callable[[int, bytes], bytes]] = {
             1: lambda node, body: self._entry(self._below(node, body[:-1])),
             3: lambda node, _: self._attributes(self._place(node)),
@@ -175,20 +194,38 @@ class _Server:
         }
 
     def serve(self) -> None:
-        """Answer until the share is taken away."""
+        """Answer until the share is taken away, and stop when that is asked for."""
+        orders = sys.stdin.fileno()
         while True:
+            ready, _, _ = select.select([self._device, orders], [], [])
+            if orders in ready:
+                self._stop_at = {STOP: _ANY, AT_RENAME: _RENAMES, b"": None}[os.read(orders, 1)]
+                if self._stop_at is None:
+                    return
+                if self._stop_at == _ANY:
+                    self._stop()
+                continue
             try:
                 asked = os.read(self._device, MOST_WRITE + 4096)
             except OSError as error:
                 if error.errno in {errno.EINTR, errno.ENOENT, errno.EAGAIN}:
                     continue
                 return
-            _, call, number, node, *_ = _IN.unpack_from(asked)
-            if call in _NO_REPLY:
-                continue
-            code, answer = self._answer(call, node, asked[_IN.size :])
-            with suppress(OSError):  # whoever asked was killed meanwhile
-                os.write(self._device, _OUT.pack(_OUT.size + len(answer), -code, number) + answer)
+            self._serve(asked)
+
+    def _serve(self, asked: bytes) -> None:
+        _, call, number, node, *_ = _IN.unpack_from(asked)
+        if call in _NO_REPLY:
+            return
+        code, answer = self._answer(call, node, asked[_IN.size :])
+        with suppress(OSError):  # whoever asked was killed meanwhile
+            os.write(self._device, _OUT.pack(_OUT.size + len(answer), -code, number) + answer)
+        if self._stop_at and call in self._stop_at:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._stop_at = frozenset()
+        os.kill(os.getpid(), signal.SIGSTOP)
 
     def _answer(self, call: int, node: int, body: bytes) -> tuple[int, bytes]:
         if call not in self._calls:
