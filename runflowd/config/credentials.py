@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runflowd.core.printable import named
 from runflowd.errors import RunflowdError
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ KEY_VARIABLE = "RUNFLOW_API_KEY"
 _KEY_CREDENTIAL = "api-key"
 _SECRET_CREDENTIAL = "callback-secret"  # noqa: S105  # the name of a file, not its content
 _LONGEST = 4096
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,11 @@ def _from_file(path: str, what: str) -> Credential:
 
     warning = f"{what} in {path} can be read by everyone on this machine; run chmod 600 {path}"
 
-    return Credential(_usable(content.decode("latin-1"), what, path), path, warning if mode & stat.S_IROTH else "")
+    if content.startswith(_UTF16_MARKS):
+        raise CredentialError(what, f"in {path} is no key: it is UTF-16 text", "save the file as UTF-8")
+    text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+
+    return Credential(_usable(text, what, path), path, warning if mode & stat.S_IROTH else "")
 
 
 def _usable(text: str, what: str, source: str) -> str:
@@ -125,7 +132,18 @@ def _usable(text: str, what: str, source: str) -> str:
     secret = text.strip()
     if not secret:
         raise CredentialError(what, f"in {source} is empty", "write the key there, on one line", may_come=True)
-    if len(secret) > _LONGEST or not all("!" <= char <= "~" for char in secret):
-        raise CredentialError(what, f"in {source} is no key", "it must be one line of plain letters and signs")
+    if len(secret) > _LONGEST:
+        raise CredentialError(what, f"in {source} is no key: it is too long", f"it has at most {_LONGEST} letters")
+    for place, character in enumerate(secret, start=1):
+        if not "!" <= character <= "~":
+            reason = f"in {source} is no key: character {place} is {_odd(character)}"
+            raise CredentialError(what, reason, "it must be one line of plain letters and signs")
 
     return secret
+
+
+def _odd(character: str) -> str:
+    """What stands in a key that has no place there; nothing of the key itself."""
+    if character in "\r\n":
+        return "the end of a line"
+    return "no text" if "\udc80" <= character <= "\udcff" else named(character)

@@ -9,6 +9,7 @@ same letters.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _ADDRESS = re.compile(r"""(://)([^\s/?#@"'<>]+@)?([^\s?#"'<>]*)([?#][^\s"'<>]*)?""")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
@@ -28,6 +29,12 @@ def _escaped(letter: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
     return letter.encode("unicode_escape").decode("ascii")
+
+
+def named(character: str) -> str:
+    """A character that cannot be seen, or looks like another one, as `U+00A0 NO-BREAK SPACE`."""
+    name = unicodedata.name(character, "")
+    return f"U+{ord(character):04X}{f' {name}' if name else ''}"
 
 
 def scrubbed(text: str) -> str:

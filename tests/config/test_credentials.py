@@ -105,6 +105,37 @@ def test_unusable_key_is_refused_without_being_quoted(tmp_path: Path, content: s
     assert "sk-" not in str(caught.value)
 
 
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n", b" \n\n"], ids=repr)
+@pytest.mark.parametrize("beginning", [b"", b"\xef\xbb\xbf"], ids=repr)
+def test_what_editors_add_to_a_key_is_passed_over(tmp_path: Path, beginning: bytes, ending: bytes) -> None:
+    """A byte-order mark and the end of the line, as Windows writes them too."""
+    (tmp_path / "key").write_bytes(beginning + b"sk-1" + ending)
+    found = service_key(loaded(tmp_path, SERVICE), {})
+
+    assert found is not None
+    assert "sk-1" == found.secret
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"sk-1\nsk-2\n", "character 5 is the end of a line"),
+        (b"sk 1", "character 3 is U+0020 SPACE"),
+        (b"sk-1\xc2\xa0x", "character 5 is U+00A0 NO-BREAK SPACE"),
+        (b"sk-\xff1", "character 4 is no text"),
+        ("sk-1".encode("utf-16"), "it is UTF-16 text"),
+    ],
+    ids=repr,
+)
+def test_what_keeps_a_key_from_being_one_is_named(tmp_path: Path, content: bytes, named: str) -> None:
+    """By its place; the key itself is not shown."""
+    (tmp_path / "key").write_bytes(content)
+    with pytest.raises(CredentialError) as caught:
+        service_key(loaded(tmp_path, SERVICE), {})
+
+    assert (True, False) == (named in str(caught.value), "sk" in str(caught.value).replace(str(tmp_path), ""))
+
+
 def test_key_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     """A named file is meant: the environment does not stand in for it."""
     with pytest.raises(CredentialError, match=r"cannot be read from .*key: No such file"):

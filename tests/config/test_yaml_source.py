@@ -123,6 +123,55 @@ def test_trouble_is_told_with_its_place(text: str, place: tuple[int, int], sente
     assert sentence in problem.message
 
 
+NBSP, ZERO_WIDTH = "U+00A0 NO-BREAK SPACE in column {}", "U+200B ZERO WIDTH SPACE in column {}"
+LEFT, SINGLE = "U+201C LEFT DOUBLE QUOTATION MARK in column {}", "U+2018 LEFT SINGLE QUOTATION MARK in column {}"
+SPACE, QUOTES = "is no space to YAML; write a plain one", "is no quote to YAML; write plain quotes"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "named", "remedy"),
+    [
+        ("a:\n\u00a0 b: 1\n", (2, 1), NBSP.format(1), SPACE),
+        ("a:\n  b: 1\n \u00a0c: 2\n", (3, 2), NBSP.format(2), SPACE),
+        ("a: 1\n\u00a0\nb: 2\n", (2, 1), NBSP.format(1), SPACE),
+        ("a: text\n  \u00a0b: 1\n", (2, 3), NBSP.format(3), SPACE),
+        ("a:\u00a0/srv/in\n", (1, 3), NBSP.format(3), SPACE),
+        ("a: 1\nb:\u00a0/srv/in\n", (2, 3), NBSP.format(3), SPACE),
+        ("a:\n  -\u00a0b\n", (2, 4), NBSP.format(4), SPACE),
+        ("a: \u200b5s\n", (1, 4), ZERO_WIDTH.format(4), SPACE),
+        ("a: “white: plain”\n", (1, 4), LEFT.format(4), QUOTES),
+        ("a: “white”\n", (1, 4), LEFT.format(4), QUOTES),
+        ("a: [b, \u2018*.jpg\u2019]\n", (1, 8), SINGLE.format(8), QUOTES),
+        ("“a”: 1\n", (1, 1), LEFT.format(1), QUOTES),
+    ],
+)
+def test_characters_that_look_like_those_of_yaml_are_named(
+    text: str, place: tuple[int, int], named: str, remedy: str
+) -> None:
+    """An editor shows no difference, so the message names the character, the column and what to write."""
+    (problem,) = refused(text)
+
+    assert place == (problem.line, problem.column)
+    assert f"{named} {remedy}" in problem.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 12\u00a0cm",
+        'a: "“white”"',
+        "a: soft “white” light",
+        "a: '\u00a0'",
+        "a: |\n  “white”",
+        "a: it\u2019s",
+        "a: “a” or “b” c",
+    ],
+)
+def test_such_characters_within_a_text_are_text(text: str) -> None:
+    """A prompt may say what it likes."""
+    assert load_text(text, "f.yaml").data
+
+
 @pytest.mark.parametrize("text", ['a: "\\ud800"', '"\\ud800": a'])
 def test_half_a_character_is_refused(text: str) -> None:
     """An escape may not smuggle in what could not be sent as JSON."""

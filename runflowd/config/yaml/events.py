@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
-from runflowd.config.yaml.messages import syntax_message
+from runflowd.config.yaml.lookalikes import in_key, in_value
+from runflowd.config.yaml.messages import explained
 from runflowd.core.scalars import NotANumberError, plain_value
 from runflowd.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from runflowd.config.yaml.lookalikes import Lookalike
     from runflowd.core.model import Json
 
 MAX_NODES = 100_000
@@ -135,6 +137,7 @@ class Reader:
                 continue
             if event.value in own:
                 self._problem(event, at, f"is given twice, first on line {self.keys[at][0]}; keep one of them")
+            self._look_over(event, at, in_key)
             self.keys.setdefault(at, _start(event))
             own[event.value] = self._value(next(self._events), at)
 
@@ -172,11 +175,19 @@ class Reader:
             self._problem(event, path, "holds half a character; write it out, or as \\U and eight digits")
         if not event.implicit[0] or event.tag:
             return event.value
+        self._look_over(event, path, in_value)
         try:
             return plain_value(event.value)
         except NotANumberError as error:
             self._problem(event, path, str(error))
             return None
+
+    def _look_over(self, event: Any, path: Path, finder: Callable[[str], Lookalike | None]) -> None:
+        """Refuse plain text for a character that was taken for a space or a quote."""
+        if event.implicit[0] and (found := finder(event.value)):
+            line, column = _start(event)
+            column += found.index
+            self.problems.append(Problem(self._file, line, column, dotted(path), found.told(column)))
 
     def _count(self, event: Any, path: Path, nodes: int) -> None:
         self._nodes += nodes
@@ -189,9 +200,8 @@ class Reader:
         self.problems.append(Problem(self._file, line, column, dotted(path), message))
 
     def _syntax_problem(self, error: yaml.MarkedYAMLError) -> None:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        self.problems.append(Problem(self._file, line, column, "", syntax_message(error, self._text, line, column)))
+        line, column, message = explained(error, self._text)
+        self.problems.append(Problem(self._file, line, column, "", message))
 
 
 def dotted(path: Path) -> str:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runflowd.config.yaml.lookalikes import in_line
+
 if TYPE_CHECKING:
     import yaml
 
 
-def syntax_message(error: yaml.MarkedYAMLError, text: str, line: int, column: int) -> str:
-    """PyYAML's sentence and, for the usual slips, what to write instead."""
-    lines = text.split("\n")
-    written = lines[line - 1] if 0 < line <= len(lines) else ""
+def explained(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, str]:
+    """Line and column of a syntax error, PyYAML's sentence and, for the usual slips, what to write instead.
+
+    The place is where it was noticed, or that of the very character that is to be another one. (0, 0) is the whole.
+    """
+    mark = error.problem_mark or error.context_mark
     said = ": ".join(part for part in (error.context, error.problem) if part)
-    opened = f"opened on line {error.context_mark.line + 1}" if error.context_mark else "opened above"
-    remedy = next((remedy for slipped, remedy in _slips(said, written, column, opened) if slipped), "")
-    return f"{said}; {remedy}" if remedy else said
+    if mark is None:
+        return 0, 0, said
+    lines = text.split("\n")
+    began = error.context_mark.line if error.context_mark else mark.line
+    for number in range(min(mark.line, len(lines) - 1), began - 1, -1):
+        if found := in_line(lines[number]):
+            return number + 1, found.index + 1, f"{said}; {found.told(found.index + 1)}"
+    written = lines[mark.line] if mark.line < len(lines) else ""
+    opened = f"opened on line {began + 1}" if error.context_mark else "opened above"
+    remedy = next((remedy for slipped, remedy in _slips(said, written, mark.column + 1, opened) if slipped), "")
+    return mark.line + 1, mark.column + 1, f"{said}; {remedy}" if remedy else said
 
 
 def _slips(said: str, written: str, column: int, opened: str) -> list[tuple[bool, str]]:

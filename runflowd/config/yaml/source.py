@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.config.yaml.events import Path, Position, Reader
+from runflowd.core.printable import named
 from runflowd.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def load_text(text: str, file: str) -> Source:
     if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
         raise _refused(file, (0, 0), f"is larger than {MAX_BYTES} bytes")
     if unusable := _UNUSABLE.search(text):
-        raise _refused(file, _place(text, unusable.start()), f"holds the character U+{ord(unusable[0]):04X}")
+        raise _refused(file, _place(text, unusable.start()), f"holds the character {named(unusable[0])}; remove it")
 
     reader = Reader(text, file)
     data = reader.document()
