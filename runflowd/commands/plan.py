@@ -23,6 +23,7 @@ from runflowd.observability.incidents import CREDIT, SERVICE, rule_scope
 from runflowd.pipeline.intake.fates import Fate, Planned
 from runflowd.pipeline.intake.onward import Onward
 from runflowd.pipeline.intake.planning import Planning
+from runflowd.store.configuration import ensure_own
 from runflowd.store.elsewhere import results_elsewhere, told_elsewhere
 from runflowd.store.facts import incidents
 from runflowd.store.plans import open_for_plan
@@ -108,7 +109,9 @@ def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) 
     if not rules:
         there = ", ".join(sorted(rule.name for rule in config.rules))
         raise CommandError(f"there is no rule {printable(only or '')!r}. There are: {there}.", Exit.USAGE)
-    with open_for_plan(state_path(config)) as connection:
+    state = state_path(config)
+    with open_for_plan(state) as connection:
+        ensure_own(connection, state, config.source)
         if as_json:
             _stream(connection, config, rules)
         else:

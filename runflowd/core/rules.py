@@ -166,9 +166,9 @@ class Matcher:
         if self.matches(path):
             return None
 
-        for entry, name in _entries(path.lower()):
+        for place, (entry, name) in enumerate(_entries(path.lower())):
             if reserved := self._reserved.deciding(entry, name):
-                return f"runflowd's own file ({reserved.line})"
+                return _reserved_reason(reserved, path.split("/")[place])
             if found := self._exclude.deciding(entry, name):
                 return f"excluded by {found.line}"
             if dropped := self._dropped(entry, name):
@@ -224,6 +224,13 @@ class Matcher:
 # A leading # needs its escape to be a pattern, but people are told the plain form.
 _DROPPING_PATTERNS = tuple(replace(pattern(re.sub("^#", r"\#", line)), line=line) for line in DROPPINGS)
 _MANY_FOLDERS = 20_000
+
+
+def _reserved_reason(reserved: Pattern, name: str) -> str:
+    """Why a file of this name is left out; patterns know no case, so the name is told as it is written."""
+    if name != OVERRIDE_NAME and reserved.line in {OVERRIDE_NAME, *NEARLY_OVERRIDE_NAMES}:
+        return f"settings under another name than {OVERRIDE_NAME}, which are not read ({name})"
+    return f"runflowd's own file ({reserved.line})"
 
 
 def _remember(folders: dict[str, _Folder], path: str, found: _Folder) -> None:

@@ -209,7 +209,10 @@ def test_include_follows_gitignore(include: str, path: str, *, expected: bool) -
         ("drafts/a.jpg", "excluded by drafts/"),
         ("x/.a.jpg", "ignored by default: .*, hidden files and folders"),
         ("#recycle/a.jpg", "ignored by default: #recycle, Synology recycle bin"),
-        ("_runflow.yaml", "runflowd's own file (_runflow.yaml)"),
+        ("x/_runflow.yaml", "runflowd's own file (_runflow.yaml)"),
+        ("_Runflow.YAML", "settings under another name than _runflow.yaml, which are not read (_Runflow.YAML)"),
+        ("x/_runflow.yml", "settings under another name than _runflow.yaml, which are not read (_runflow.yml)"),
+        ("a.jpg.failed.txt", "runflowd's own file (*.failed.txt)"),
     ],
 )
 def test_refusal_says_why(path: str, expected: str | None) -> None:
