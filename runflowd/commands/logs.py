@@ -46,7 +46,7 @@ def command(place: Path | None, rule: str | None, path: str, *, as_json: bool) -
     versions += _onward(asking, versions)
     if not versions:
         sentence = (
-            f"nothing is on record of {printable(path)}. `runflowd list --path` finds files by pattern; "
+            f"nothing is on record of {printable(path)}. `runflowd list --path PATTERN` finds files; "
             "`runflowd plan` says why a file is not taken."
         )
         raise CommandError(sentence)

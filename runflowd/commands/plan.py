@@ -18,6 +18,7 @@ from runflowd.commands.shell_complete import rule_names
 from runflowd.config import load
 from runflowd.core.chains import in_order, takers
 from runflowd.core.printable import printable
+from runflowd.core.suggestion import unknown_rule
 from runflowd.core.units import size_text
 from runflowd.observability.incidents import CREDIT, SERVICE, rule_scope
 from runflowd.pipeline.intake.fates import Fate, Planned
@@ -44,7 +45,7 @@ TITLES = {
     Fate.TAKE: "would take a result along, at no cost",
     Fate.WAIT: "would wait",
     Fate.FAIL: "would fail",
-    Fate.ASK: "failed or in doubt before: `runflowd retry` tries them again",
+    Fate.ASK: "failed or in doubt before: `runflowd retry PATH` tries one again",
 }
 """Fates whose files are named; of the others their number is enough."""
 
@@ -106,9 +107,8 @@ def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) 
     """
     config = load(find_config(place))
     rules = [rule for rule in in_order(config.rules) if only in {None, rule.name}]
-    if not rules:
-        there = ", ".join(sorted(rule.name for rule in config.rules))
-        raise CommandError(f"there is no rule {printable(only or '')!r}. There are: {there}.", Exit.USAGE)
+    if only is not None and not rules:
+        raise CommandError(unknown_rule(only, [rule.name for rule in config.rules]), Exit.USAGE)
     state = state_path(config)
     with open_for_plan(state) as connection:
         ensure_own(connection, state, config.source)

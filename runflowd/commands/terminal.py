@@ -54,7 +54,8 @@ def advice(subject: str, message: str, remedy: str, style: str = "bold") -> Text
 def trouble_text(entry: Entry, style: str = "bold") -> Text:
     """A file that failed, is unknown or waits: why, and the remedy."""
     why = reason_of(entry.reason or entry.code or "no reason was given", entry.path)
-    return advice(f"{entry.path} (rule {entry.rule})", why, remedy_for(entry.state, entry.code), style)
+    remedy = remedy_for(entry.state, entry.code, entry.rule, entry.path)
+    return advice(f"{entry.path} (rule {entry.rule})", why, remedy, style)
 
 
 def finished_table(entries: Sequence[Entry], models: dict[str, str]) -> Table:

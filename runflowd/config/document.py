@@ -150,7 +150,7 @@ class RuleSection(SharedSection):
     existing: Existing | None = described(
         "What to do with the files that are there when the rule first runs: process or skip; process by default. "
         "Where results for them lie in the output folder already, process asks first: the rule is paused until "
-        "`runflowd resume`.",
+        "`runflowd resume RULE`.",
         "skip",
         strict=False,
     )

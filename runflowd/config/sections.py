@@ -179,7 +179,7 @@ class LimitsSection(Section):
     )
     unasked: int = described(
         "Most files that a new rule may find in its folder and buy without asking; 1000 by default. With more, the "
-        "rule is paused until `runflowd resume`. A local service never asks.",
+        "rule is paused until `runflowd resume RULE`. A local service never asks.",
         1000,
         50_000,
         default=1000,

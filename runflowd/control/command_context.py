@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runflowd.control.refusal import CommandRefused
-from runflowd.core.printable import printable
+from runflowd.core.suggestion import unknown_rule
 from runflowd.pipeline.io_guard import Role
+from runflowd.store.listing import rules_with_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,9 +66,20 @@ def rule_named(desk: CommandContext, name: str) -> Rule:
     """The rule of that name. Raises CommandRefused."""
     found = next((rule for rule in desk.config.rules if rule.name == name), None)
     if found is None:
-        there = ", ".join(sorted(rule.name for rule in desk.config.rules))
-        raise CommandRefused(f"there is no rule {printable(name)!r}. There are: {there}.", 2)
+        raise CommandRefused(unknown_rule(name, [rule.name for rule in desk.config.rules]), 2)
     return found
+
+
+def rule_asked_for(desk: CommandContext, parameters: Parameters) -> str | None:
+    """The parameter `rule`, None where it is not given. Raises CommandRefused for a rule that nobody knows.
+
+    One that is configured no more is known for its files.
+    """
+    name = text(parameters, "rule")
+    configured = {rule.name for rule in desk.config.rules}
+    if name is not None and name not in configured and name not in rules_with_items(desk.connection):
+        raise CommandRefused(unknown_rule(name, configured), 2)
+    return name
 
 
 def text(parameters: Parameters, name: str) -> str | None:

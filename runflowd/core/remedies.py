@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.outputs import PARTIAL_RESULT
+from runflowd.core.printable import printable
 
 _REMEDIES = {
     "EMPTY": "Save the file again; it holds no bytes.",
@@ -16,7 +20,7 @@ _REMEDIES = {
         "be paid for in full; ask the operator first."
     ),
     "CANCELLED": "It was cancelled at the service. Touch the file to send it again.",
-    "UPLOAD_UNREADABLE": "The file is not at fault and was not charged. `runflowd retry` sends it once more.",
+    "UPLOAD_UNREADABLE": "The file is not at fault and was not charged. `runflowd retry {path}` sends it once more.",
     "NO_SUBJECT_FOUND": "Use a photo with one clear subject, then save it again.",
     "WEIGHTS_MISSING": "Run `python -m runflowd.local.weights` as the user that runs runflowd, then touch the file.",
     "DEPENDENCY_MISSING": "Install the local models with `pip install 'runflowd[local]'`, then touch the file.",
@@ -26,24 +30,38 @@ _REMEDIES = {
 }
 
 _PAID = {
-    "RESULT_TOO_LARGE": "It is paid for. Raise `limits.download_size` and restart; `runflowd retry` fetches it then.",
+    "RESULT_TOO_LARGE": (
+        "It is paid for. Raise `limits.download_size` and restart; `runflowd retry {path}` fetches it then at no cost."
+    ),
     "RESULT_LOST": (
         "It is paid for, and not bought again by itself. Look its run up in the service's history; while that shows "
-        "the result, `runflowd retry` fetches it at no cost."
+        "the result, `runflowd retry {path}` fetches it at no cost."
     ),
-    "NOT_FOUND": "It was bought, and is not bought again by itself. `runflowd retry` asks for it again at no cost.",
-    "NO_RESULT": "It is paid for, and not bought again by itself. `runflowd retry` looks for its result at no cost.",
+    "NOT_FOUND": (
+        "It was bought, and is not bought again by itself. `runflowd retry {path}` asks for it again at no cost."
+    ),
+    "NO_RESULT": (
+        "It is paid for, and not bought again by itself. `runflowd retry {path}` looks for its result at no cost."
+    ),
 }
 """Of what was certainly bought: nothing here leads to a second payment."""
 
 _UNKNOWN = (
     "It may have been paid for already, so it is not sent again by itself. The operator can look for it at the "
-    "service; if it is not there, `runflowd retry --buy-again` buys it."
+    "service; if it is not there, `runflowd retry --buy-again --rule {rule} {path}` buys it."
 )
 
 
-def remedy_for(state: ItemState, code: str) -> str:
-    """One or two sentences that say what to do about an item that failed, is unknown, or waits."""
+def remedy_for(state: ItemState, code: str, rule: str, path: str) -> str:
+    """One or two sentences that say what to do about the item at `path` that failed, is unknown, or waits."""
     if state is ItemState.UNKNOWN:
-        return _PAID.get(code, _UNKNOWN)
-    return _REMEDIES.get(code, "Touch or replace the file to try again, or ask the operator.")
+        sentence = _PAID.get(code, _UNKNOWN)
+    else:
+        sentence = _REMEDIES.get(code, "Touch or replace the file to try again, or ask the operator.")
+    return sentence.format(rule=rule, path=as_pattern(path))
+
+
+def as_pattern(path: str) -> str:
+    """A path as an argument that a command takes for a pattern: no option, and nothing in it stands for anything."""
+    literal = re.sub(r"([*?[])", r"[\1]", printable(path))
+    return f"{'-- ' if path.startswith('-') else ''}{shlex.quote(literal)}"

@@ -72,7 +72,7 @@ def judge_absent(path: Path, missing: str) -> Finding:
 def judge_error(path: Path, error: StoreError) -> Finding:
     """A file that cannot be relied on; it is never replaced by itself."""
     remedy = (
-        "stop the daemon, keep the file aside, and put back the newest copy made by `runflowd backup`"
+        "stop the daemon, keep the file aside, and put back the newest copy made by `runflowd backup FILE`"
         if isinstance(error, Damaged)
         else "let this user read the file and write to its folder"
     )

@@ -172,6 +172,12 @@ def _batch_json(status: Status, batch: Batch) -> dict[str, Any]:
     }
 
 
+def _remedy(entry: Entry) -> str:
+    if entry.state is ItemState.DONE and not entry.code:
+        return ""
+    return remedy_for(entry.state, entry.code, entry.rule, entry.path)
+
+
 def entry_json(entry: Entry) -> dict[str, Any]:
     """One item for programs; `remedy` is empty when nothing is wrong with it."""
     return {
@@ -185,6 +191,6 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "hosted": None if entry.hosted is None else str(entry.hosted),
         "code": entry.code,
         "reason": entry.reason,
-        "remedy": "" if entry.state is ItemState.DONE and not entry.code else remedy_for(entry.state, entry.code),
+        "remedy": _remedy(entry),
         "reference": entry.reference,
     }

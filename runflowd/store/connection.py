@@ -49,7 +49,7 @@ class Damaged(StoreError):
     def __init__(self, path: Path, finding: str) -> None:
         super().__init__(
             f"{path}: is damaged ({' '.join(finding.split())}). It holds what was paid for, so it is never replaced "
-            "silently. Restore a copy made by `runflowd backup`, or move it away and start with an empty state: "
+            "silently. Restore a copy made by `runflowd backup FILE`, or move it away and start with an empty state: "
             "rules whose results are there already then ask before they buy."
         )
 

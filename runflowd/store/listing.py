@@ -95,7 +95,7 @@ def _candidates(connection: Connection, wanted: Wanted, after: int, limit: int) 
     if wanted.rule is None and wanted.state is None:
         rows = connection.all("list_items", **values)
     else:
-        rules = [wanted.rule] if wanted.rule is not None else _rules(connection)
+        rules = [wanted.rule] if wanted.rule is not None else rules_with_items(connection)
         states = [wanted.state] if wanted.state is not None else list(ItemState)
         kinds = [
             connection.all("list_of_state", rule=rule, state=state, **values) for rule, state in product(rules, states)
@@ -112,12 +112,13 @@ def _few_below(connection: Connection, wanted: Wanted, after: int) -> list[Row] 
     # A slash is followed by 0: between a folder and itself with that behind it lies all that is below it.
     values = {"first": wanted.folder, "end": wanted.folder + b"0", "after": after, "limit": FEW + 1}
     rows: list[Row] = []
-    for rule in [wanted.rule] if wanted.rule is not None else _rules(connection):
+    for rule in [wanted.rule] if wanted.rule is not None else rules_with_items(connection):
         rows += connection.all("list_below", rule=rule, **values)
         if len(rows) > FEW:
             return None
     return sorted(rows, key=lambda row: row["id"])
 
 
-def _rules(connection: Connection) -> list[str]:
+def rules_with_items(connection: Connection) -> list[str]:
+    """The rules of which files are on record, also those that are configured no more."""
     return [row["rule"] for row in connection.all("rules_with_items")]

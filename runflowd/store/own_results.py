@@ -32,5 +32,5 @@ def own_result(connection: Connection, arrival: Arrival, makers: Iterable[str]) 
         return ""
     return (
         f"its content is a result of rule {found['rule']}, {os.fsdecode(found['path'])}; to have it taken as an input "
-        "all the same, name it to `runflowd retry`"
+        "all the same: `runflowd retry PATH`"
     )

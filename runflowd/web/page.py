@@ -171,7 +171,7 @@ def _failure(entry: Entry, rules: Collection[str]) -> TroubleRow:
     return TroubleRow(
         title=shown(f"{entry.rule}/{entry.path}"),
         detail=shown(entry.reason or "no reason was given"),
-        remedy=remedy_for(entry.state, entry.code),
+        remedy=remedy_for(entry.state, entry.code, entry.rule, entry.path),
         tag=shown(entry.code),
         reference=entry.reference if again else "",
     )
@@ -181,7 +181,7 @@ def _advised(entry: Entry) -> TroubleRow:
     return TroubleRow(
         title=shown(f"{entry.rule}/{entry.path}"),
         detail=shown(entry.reason),
-        remedy=remedy_for(entry.state, entry.code),
+        remedy=remedy_for(entry.state, entry.code, entry.rule, entry.path),
         tag=shown(entry.code),
     )
 

@@ -87,7 +87,7 @@ def test_an_edit_of_what_is_bought_is_another_try(change: dict[str, Any], same: 
 @pytest.mark.parametrize("code", ["RESULT_TOO_LARGE", "RESULT_LOST", "NO_RESULT"])
 def test_no_remedy_leads_to_a_second_payment(code: str) -> None:
     """It says that it is paid for, and never to touch or to replace the file."""
-    remedy = remedy_for(ItemState.UNKNOWN, code)
+    remedy = remedy_for(ItemState.UNKNOWN, code, "one", "x/a.jpg")
 
     assert remedy.startswith("It is paid for")
     assert not {"ouch", "replace", "buy"} & set(remedy.replace("rerun", "buy").split())
@@ -96,13 +96,13 @@ def test_no_remedy_leads_to_a_second_payment(code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "command"),
     [
-        ("OUTCOME_UNKNOWN", "`runflowd retry --buy-again`"),
-        ("KEY_CONFLICT", "`runflowd retry --buy-again`"),
-        ("RESULT_MISSING", "`runflowd retry --buy-again`"),
-        ("TWIN_UNKNOWN", "`runflowd retry --buy-again`"),
-        ("NOT_FOUND", "`runflowd retry`"),
+        ("OUTCOME_UNKNOWN", "`runflowd retry --buy-again --rule one 'x/a b.jpg'`"),
+        ("KEY_CONFLICT", "`runflowd retry --buy-again --rule one 'x/a b.jpg'`"),
+        ("RESULT_MISSING", "`runflowd retry --buy-again --rule one 'x/a b.jpg'`"),
+        ("TWIN_UNKNOWN", "`runflowd retry --buy-again --rule one 'x/a b.jpg'`"),
+        ("NOT_FOUND", "`runflowd retry 'x/a b.jpg'`"),
     ],
 )
 def test_an_unknown_outcome_names_the_command_that_ends_it(code: str, command: str) -> None:
     """A plain `retry` asks for what was bought, and refuses what may have been."""
-    assert command in remedy_for(ItemState.UNKNOWN, code)
+    assert command in remedy_for(ItemState.UNKNOWN, code, "one", "x/a b.jpg")

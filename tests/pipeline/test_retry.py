@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ import anyio
 import pytest
 from stage_rig import EPOCH, rule, running
 
+from runflowd.commands import retry as retrying
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits
 from runflowd.store.retries import Retried, retry
@@ -37,6 +40,21 @@ async def test_a_failed_item_is_tried_again(tmp_path: Path) -> None:
         await rig.until(lambda states: states["a.jpg"] is ItemState.DONE)
 
         assert ([Retried.LOOK], {"a.jpg"}) == (done, rig.outputs())
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "it's a [1] b*.jpg", "-x/--all.jpg"])
+async def test_the_command_that_a_note_advises_is_about_its_file_alone(tmp_path: Path, name: str) -> None:
+    """Typed as it stands there, whatever the file is called."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults={"requests": [{"route": "GET /storage/*", "kind": "status", "status": 404, "count": None}]})
+        for each in (name, "it's a 1 bc.jpg"):
+            rig.drop(each)
+        await rig.settled(2)
+        advised = re.findall(r"`runflowd retry ([^`]+)`", (tmp_path / f"out/{name}.failed.txt").read_text())
+        given = retrying.command.make_context("retry", shlex.split(advised[0])).params
+        answer = await rig.ask("retry", **{key: given[key] for key in ("rule", "patterns", "buy_again")})
+
+    assert [name] == [each["path"] for each in answer["items"]]
 
 
 async def test_a_lost_result_is_fetched_again_at_no_cost(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from runflowd.control.command_context import count, text
+from runflowd.control.command_context import count, rule_asked_for, text
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.chains import is_within
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
@@ -44,7 +44,7 @@ def logs(desk: CommandContext, parameters: Parameters) -> Answer:
         return {"versions": [_version(desk, row)] if row else [], "next": None}
     after = count(parameters, "after", 0)
     until = after + SPAN
-    rule = text(parameters, "rule")
+    rule = rule_asked_for(desk, parameters)
     places = _places(desk, text(parameters, "path") or "", text(parameters, "absolute") or "", rule)
     found = {
         row["id"]: row
@@ -168,7 +168,7 @@ def _now(desk: CommandContext, item: Item, row: Row, batch: Batch | None) -> Ite
         yield "it is looked at anew as soon as a daemon or `runflowd sync` runs"
     if item.remark or item.state in {ItemState.WAITING, ItemState.FAILED, ItemState.UNKNOWN}:
         yield item.failure or item.failure_code or "no reason was given"
-        yield remedy_for(item.state, item.failure_code)
+        yield remedy_for(item.state, item.failure_code, item.rule, item.path)
     if item.state in IN_FLIGHT:
         yield from _held_up(desk, item)
         yield from _own_trouble(item, batch)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runflowd.control.command_context import flag, text, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.printable import printable, scrubbed
+from runflowd.core.suggestion import unknown_rule
 from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
 from runflowd.store.results import note_resumed
 from runflowd.store.retries import fetch_lost
@@ -65,6 +66,5 @@ def _chosen(parameters: Parameters, known: Collection[str]) -> list[str]:
         raise CommandRefused("name the rules, or say --all", 2)
     for name in named:
         if name not in known:
-            there = ", ".join(sorted(filter(None, known)))
-            raise CommandRefused(f"there is no rule {printable(name)!r}. There are: {there}.", 2)
+            raise CommandRefused(unknown_rule(name, [each for each in known if each != EVERY_RULE]), 2)
     return [EVERY_RULE] if everything else list(dict.fromkeys(named))

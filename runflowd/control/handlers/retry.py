@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from runflowd.control.command_context import flag, text, texts
+from runflowd.control.command_context import flag, rule_asked_for, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
@@ -22,7 +22,7 @@ def retry_items(desk: CommandContext, parameters: Parameters) -> Answer:
 
     A result that was skipped as an input is tried only if it is named.
     """
-    rule, patterns = text(parameters, "rule"), texts(parameters, "patterns")
+    rule, patterns = rule_asked_for(desk, parameters), texts(parameters, "patterns")
     chosen = [
         item
         for state in (ItemState.FAILED, ItemState.UNKNOWN, *([ItemState.SKIPPED] if patterns else []))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from runflowd.control.command_context import count, text
+from runflowd.control.command_context import count, rule_asked_for, text
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.core.rules import DROPPINGS
@@ -43,7 +43,7 @@ def list_items(desk: CommandContext, parameters: Parameters) -> Answer:
     """
     batch, after = text(parameters, "batch"), count(parameters, "after", 0)
     wanted = Wanted(
-        text(parameters, "rule"),
+        rule_asked_for(desk, parameters),
         text(parameters, "state"),
         _own_id(desk, batch) if batch else None,
         text(parameters, "pattern"),

@@ -18,7 +18,7 @@ def note_for(item: Item) -> str:
         f"File:    {item.path}",
         f"Why:     {item.failure or item.failure_code or 'no reason was given'}",
         f"When:    {moment}",
-        f"What to do: {remedy_for(item.state, item.failure_code)}",
+        f"What to do: {remedy_for(item.state, item.failure_code, item.rule, item.path)}",
         "",
         f"(rule {item.rule}, code {item.failure_code or 'none'}, reference {item.client_ref})",
         "This note disappears when the file has been processed.",

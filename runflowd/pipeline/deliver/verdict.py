@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd.api.errors import ApiError, Gone, NotFound, Unsafe
+from runflowd.core.remedies import as_pattern
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.deliver.output_writer import BrokenResult
 from runflowd.pipeline.deliver.result_downloader import NoResult
@@ -63,9 +64,8 @@ def undeliverable(item: Item, code: str, reason: str) -> IncidentReport:
         f"rule {item.rule}: a result that is paid for cannot be delivered, so nothing more is bought for the rule. "
         f"{item.path}: {reason}"
     )
-    return IncidentReport(
-        results_scope(item.rule), "RESULT_UNDELIVERABLE", message, _REMEDIES[code].format(rule=item.rule)
-    )
+    remedy = _REMEDIES[code].format(rule=item.rule, path=as_pattern(item.path))
+    return IncidentReport(results_scope(item.rule), "RESULT_UNDELIVERABLE", message, remedy)
 
 
 _EDIT = (
@@ -75,7 +75,7 @@ _EDIT = (
 _REMEDIES = {
     "NO_RESULT": _EDIT.format(wanted="outputs"),
     "RESULT_TOO_LARGE": (
-        "Raise `limits.download_size` and restart, then `runflowd retry` fetches it at no cost and "
+        "Raise `limits.download_size` and restart, then `runflowd retry {path}` fetches it at no cost and "
         "`runflowd resume {rule}` lets the rule go on"
     ),
     "RESULT_LOST": (

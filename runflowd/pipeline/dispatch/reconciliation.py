@@ -25,18 +25,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_ASK = (
-    "It may have been bought and it may not; runflowd never buys it a second time by itself. "
-    "Look for it at the service; if it is not there, `runflowd retry --buy-again` buys it"
-)
+_NEVER = "It may have been bought and it may not; runflowd never buys it a second time by itself"
 
 
 def _unanswered(purchase: Purchase) -> str:
-    """Why nobody can tell what became of a purchase, and what to do."""
+    """Why nobody can tell what became of a purchase."""
     if purchase.wording.can_be_searched:
-        return f"no answer came for this purchase in time. {_ASK}."
+        return f"no answer came for this purchase in time. {_NEVER}."
     refused = "it cannot be looked for either, since the service refuses references (`client_ref`)"
-    return f"no answer came for this purchase, and {refused}. {_ASK}."
+    return f"no answer came for this purchase, and {refused}. {_NEVER}."
 
 
 class Reconciliation:
@@ -100,7 +97,7 @@ class Reconciliation:
 
     async def conflict_of_one(self, batch: Batch, purchase: Purchase, item: Item, error: ApiError) -> None:
         """As `conflict`, for a single run; the other items of the batch go on."""
-        await self._stop_one(batch, purchase, item, "KEY_CONFLICT", f"{error}. {_ASK}.")
+        await self._stop_one(batch, purchase, item, "KEY_CONFLICT", f"{error}. {_NEVER}.")
 
     async def _stop_one(self, batch: Batch, purchase: Purchase, item: Item, code: str, reason: str) -> None:
         now = self._context.clock.wall()
@@ -116,7 +113,7 @@ class Reconciliation:
     async def conflict(self, batch: Batch, error: ApiError) -> None:
         """Our own key is in use with other bytes: a fault that no new key may paper over."""
         items = await self._context.store.read(lambda connection: items_of_batch(connection, batch.id))
-        await self._stop(batch, items, "KEY_CONFLICT", f"{error}. {_ASK}.")
+        await self._stop(batch, items, "KEY_CONFLICT", f"{error}. {_NEVER}.")
 
     async def _stop(self, batch: Batch, items: list[Item], code: str, reason: str) -> None:
         now = self._context.clock.wall()

@@ -255,7 +255,7 @@ class Track:
     async def _disown(self, batch: Batch, trouble: str) -> None:
         """The service does not know what it sold: purged, or another organization's key. Stop and ask."""
         now = self._context.clock.wall()
-        reason = f"{trouble}. It was bought, so it is never bought again by itself; `runflowd retry` looks again"
+        reason = f"{trouble}. It was bought, so it is never bought again by itself"
 
         def write(connection: Connection) -> None:
             items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.SUBMITTED]
