@@ -18,8 +18,8 @@ from runflowd.core.declared import Declared, misfits
 from runflowd.core.links import REFERENCE
 from runflowd.core.model import InputLinks
 from runflowd.errors import StoreError
-from runflowd.store.facts import fact
-from runflowd.store.links import references_subject
+from runflowd.store.facts import stored_value
+from runflowd.store.links import references_key
 from runflowd.store.store import reading
 from runflowd.system.paths import state_path
 
@@ -82,7 +82,7 @@ def _taken(config: Config) -> dict[str, str]:
         return {}
     try:
         with reading(path) as connection:
-            found = {rule.model: fact(connection, service, references_subject(rule.model)) for rule in config.rules}
+            found = {rule.model: stored_value(connection, service, references_key(rule.model)) for rule in config.rules}
     except StoreError:  # of another schema, or damaged: `doctor` says so
         return {}
     return {model: answer for model, answer in found.items() if answer}

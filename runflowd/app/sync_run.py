@@ -83,7 +83,7 @@ _FOR_A_PERSON = frozenset(
 )
 """Incidents that only a person can end."""
 
-_UNSENT = frozenset({ItemState.READY, ItemState.FOLLOWING, ItemState.BATCHED})
+_UNSENT = frozenset({ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED})
 
 
 def _held(progress: Progress) -> bool:

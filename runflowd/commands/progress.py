@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LINE_PAUSE = 1.0
 """Seconds between two lines at least."""
 
-_ENDED = frozenset({ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN})
+_ENDED = frozenset({ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class Tally:
             return max(0, sum(counts.get(state, 0) for state in states) - earlier)
 
         return cls(
-            now(ItemState.READY, ItemState.FOLLOWING, ItemState.BATCHED),
-            now(ItemState.SUBMITTED, ItemState.DELIVERING),
+            now(ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED),
+            now(ItemState.SUBMITTED, ItemState.DOWNLOADING),
             now(ItemState.DONE),
-            now(ItemState.FAILED, ItemState.UNKNOWN),
+            now(ItemState.FAILED, ItemState.OUTCOME_UNKNOWN),
         )
 
     @property

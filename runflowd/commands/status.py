@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLUMNS = {
-    "queued": ("ready", "following"),
-    "uploading": ("batched",),
+    "queued": ("ready", "duplicate"),
+    "uploading": ("queued",),
     "processing": ("submitted",),
-    "saving": ("delivering",),
+    "saving": ("downloading",),
     "done": ("done",),
     "failed": ("failed",),
-    "unknown": ("unknown",),
+    "unknown": ("outcome_unknown",),
     "waiting": ("waiting",),
     "skipped": ("skipped",),
 }

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from runflowd.core.lifecycle import ItemState
 
-UNBOUGHT = frozenset({ItemState.WAITING, ItemState.READY, ItemState.FOLLOWING, ItemState.FAILED, ItemState.SKIPPED})
+UNBOUGHT = frozenset({ItemState.WAITING, ItemState.READY, ItemState.DUPLICATE, ItemState.FAILED, ItemState.SKIPPED})
 """States of a row that may be written over: no money has moved for it."""
 
 _RETRIED = frozenset({ItemState.WAITING, ItemState.FAILED, ItemState.SKIPPED})
 """Touching a file in one of these asks for another try."""
 
-_BESIDE = {ItemState.DONE: ItemState.DELIVERING, ItemState.UNKNOWN: ItemState.UNKNOWN}
+_BESIDE = {ItemState.DONE: ItemState.DOWNLOADING, ItemState.OUTCOME_UNKNOWN: ItemState.OUTCOME_UNKNOWN}
 """What an item becomes beside a twin in such a state; beside any other it follows."""
 
 
@@ -49,8 +49,8 @@ def decide(existing: ItemState | None, *, same_content: bool, twin: Twin | None,
     """
     if existing is not None and same_content and existing not in _RETRIED:
         again = disposed and existing is ItemState.DONE
-        return Decision(ItemState.DELIVERING if again else existing, touch=True)
+        return Decision(ItemState.DOWNLOADING if again else existing, touch=True)
     supersede = existing is not None and existing not in UNBOUGHT
     if twin is None:
         return Decision(ItemState.READY, supersede=supersede)
-    return Decision(_BESIDE.get(twin.state, ItemState.FOLLOWING), supersede=supersede, twin=twin.id)
+    return Decision(_BESIDE.get(twin.state, ItemState.DUPLICATE), supersede=supersede, twin=twin.id)

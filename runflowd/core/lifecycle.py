@@ -12,18 +12,18 @@ class ItemState(StrEnum):
     """Seen, cannot be taken yet; the row says why. Looked at again by the rescan."""
     READY = "ready"
     """Stable and hashed; waits for its batch."""
-    FOLLOWING = "following"
+    DUPLICATE = "duplicate"
     """The same content under the same recipe is on its way; takes that result, buys nothing."""
-    BATCHED = "batched"
+    QUEUED = "queued"
     """Sealed in a batch: being uploaded or bought."""
     SUBMITTED = "submitted"
     """Bought; the service works on it."""
-    DELIVERING = "delivering"
+    DOWNLOADING = "downloading"
     """The result exists at the service, or in another output; not yet written here."""
     DONE = "done"
     FAILED = "failed"
     """Failed for good, for a reason of its own. Its owner sees a note."""
-    UNKNOWN = "unknown"
+    OUTCOME_UNKNOWN = "outcome_unknown"
     """Perhaps bought, perhaps lost: never bought again unless a person says so."""
     SKIPPED = "skipped"
     """Left out on purpose: gone or changed before it was bought, or there before its rule was."""
@@ -64,16 +64,18 @@ class IllegalTransition(Exception):
 
 _I = ItemState
 ITEM_MOVES: dict[ItemState, frozenset[ItemState]] = {
-    _I.WAITING: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN}),
-    _I.READY: frozenset({_I.BATCHED, _I.FOLLOWING, _I.DELIVERING, _I.SKIPPED, _I.FAILED, _I.WAITING, _I.UNKNOWN}),
-    _I.FOLLOWING: frozenset({_I.READY, _I.DELIVERING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN, _I.WAITING}),
-    _I.BATCHED: frozenset({_I.SUBMITTED, _I.READY, _I.WAITING, _I.FAILED, _I.SKIPPED, _I.UNKNOWN}),
-    _I.SUBMITTED: frozenset({_I.DELIVERING, _I.FAILED, _I.UNKNOWN, _I.READY}),
-    _I.DELIVERING: frozenset({_I.DONE, _I.FAILED, _I.UNKNOWN}),
-    _I.DONE: frozenset({_I.DELIVERING, _I.READY}),
-    _I.FAILED: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.SKIPPED, _I.WAITING, _I.UNKNOWN}),
-    _I.UNKNOWN: frozenset({_I.READY, _I.FOLLOWING, _I.SUBMITTED, _I.DELIVERING, _I.FAILED}),
-    _I.SKIPPED: frozenset({_I.READY, _I.FOLLOWING, _I.DELIVERING, _I.FAILED, _I.WAITING, _I.UNKNOWN}),
+    _I.WAITING: frozenset({_I.READY, _I.DUPLICATE, _I.DOWNLOADING, _I.FAILED, _I.SKIPPED, _I.OUTCOME_UNKNOWN}),
+    _I.READY: frozenset(
+        {_I.QUEUED, _I.DUPLICATE, _I.DOWNLOADING, _I.SKIPPED, _I.FAILED, _I.WAITING, _I.OUTCOME_UNKNOWN}
+    ),
+    _I.DUPLICATE: frozenset({_I.READY, _I.DOWNLOADING, _I.FAILED, _I.SKIPPED, _I.OUTCOME_UNKNOWN, _I.WAITING}),
+    _I.QUEUED: frozenset({_I.SUBMITTED, _I.READY, _I.WAITING, _I.FAILED, _I.SKIPPED, _I.OUTCOME_UNKNOWN}),
+    _I.SUBMITTED: frozenset({_I.DOWNLOADING, _I.FAILED, _I.OUTCOME_UNKNOWN, _I.READY}),
+    _I.DOWNLOADING: frozenset({_I.DONE, _I.FAILED, _I.OUTCOME_UNKNOWN}),
+    _I.DONE: frozenset({_I.DOWNLOADING, _I.READY}),
+    _I.FAILED: frozenset({_I.READY, _I.DUPLICATE, _I.DOWNLOADING, _I.SKIPPED, _I.WAITING, _I.OUTCOME_UNKNOWN}),
+    _I.OUTCOME_UNKNOWN: frozenset({_I.READY, _I.DUPLICATE, _I.SUBMITTED, _I.DOWNLOADING, _I.FAILED}),
+    _I.SKIPPED: frozenset({_I.READY, _I.DUPLICATE, _I.DOWNLOADING, _I.FAILED, _I.WAITING, _I.OUTCOME_UNKNOWN}),
 }
 """From each state of an item, where it may go next; what was not bought also when another content takes its row."""
 
@@ -87,13 +89,13 @@ BATCH_MOVES: dict[BatchState, frozenset[BatchState]] = {
 }
 """From each state of a batch, where it may go next."""
 
-IN_FLIGHT = frozenset({_I.READY, _I.FOLLOWING, _I.BATCHED, _I.SUBMITTED, _I.DELIVERING})
+IN_FLIGHT = frozenset({_I.READY, _I.DUPLICATE, _I.QUEUED, _I.SUBMITTED, _I.DOWNLOADING})
 """States that will change without anyone's help."""
 
-IN_HANDS = frozenset({_I.BATCHED, _I.SUBMITTED, _I.DELIVERING})
+IN_HANDS = frozenset({_I.QUEUED, _I.SUBMITTED, _I.DOWNLOADING})
 """States that only the stage which holds the item, or its batch, may end."""
 
-BOUGHT = frozenset({_I.SUBMITTED, _I.DELIVERING, _I.DONE, _I.UNKNOWN})
+BOUGHT = frozenset({_I.SUBMITTED, _I.DOWNLOADING, _I.DONE, _I.OUTCOME_UNKNOWN})
 """States in which money has, or may have, moved: the same content is not bought a second time."""
 
 KEY_MEMORY = 24 * 3600.0

@@ -128,7 +128,7 @@ def unknown_is_news(told: tuple[float, float] | None, newest: float, now: float)
 def unknown_message(count: int, newest: float) -> Message:
     """The message that purchases need a decision."""
     sentence = f"{count} files may have been paid for and have no result; a person decides about them"
-    remedy = "`runflowd list --state unknown` names them, `runflowd status` says what to do about each"
+    remedy = "`runflowd list --state outcome_unknown` names them, `runflowd status` says what to do about each"
     return Message(Kind.UNKNOWN, "unknown", "NEEDS_DECISION", sentence, remedy, count, newest)
 
 

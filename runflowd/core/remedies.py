@@ -54,7 +54,7 @@ _UNKNOWN = (
 
 def remedy_for(state: ItemState, code: str, rule: str, path: str) -> str:
     """One or two sentences that say what to do about the item at `path` that failed, is unknown, or waits."""
-    if state is ItemState.UNKNOWN:
+    if state is ItemState.OUTCOME_UNKNOWN:
         sentence = _PAID.get(code, _UNKNOWN)
     else:
         sentence = _REMEDIES.get(code, "Touch or replace the file to try again, or ask the operator.")

@@ -29,7 +29,7 @@ CHECK_INTERVAL = 0.2
 RESULT_TIMEOUT = 300.0
 """Seconds in which something has to move."""
 
-ENDED = (ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN)
+ENDED = (ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)

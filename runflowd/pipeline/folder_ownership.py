@@ -17,7 +17,7 @@ import anyio
 from runflowd import files
 from runflowd.errors import StoreError
 from runflowd.observability.incidents import IncidentReport, owner_scope
-from runflowd.store.facts import fact
+from runflowd.store.facts import stored_value
 from runflowd.store.lock_holder import holder
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PERIOD = 300.0
 """Seconds between two looks at the marks."""
 
-SUBJECT = "state-identity"
+KEY = "state-identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ async def _mark(context: Context, rule: Rule, under_way: set[str]) -> None:
 
 def _identity(connection: Connection) -> str:
     """The identity of this state file, given when it is first asked for."""
-    known = fact(connection, "", SUBJECT)
+    known = stored_value(connection, "", KEY)
     if known is None:
         known = uuid.uuid4().hex
-        connection.run("save_fact", service="", subject=SUBJECT, value=known)
+        connection.run("save_value", service="", key=KEY, value=known)
     return known
 
 

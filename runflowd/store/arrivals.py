@@ -74,7 +74,7 @@ def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bo
     if existing and decision.touch:
         connection.run("touch_item", id=existing.id, **_stat(arrival.stat))
         if existing.state is ItemState.DONE and bring_back(connection, existing.id, now):
-            return Decision(ItemState.DELIVERING, touch=True)
+            return Decision(ItemState.DOWNLOADING, touch=True)
         if decision.state is existing.state:
             record(connection, existing.id, now, "looked at again: the same content")
         else:
@@ -140,9 +140,9 @@ def _told(connection: Connection, arrival: Arrival, decision: Decision) -> str:
         return found
     same = f"{found}, the same as item {twin['id']} ({path_of(twin)})"
     match decision.state:
-        case ItemState.UNKNOWN:
+        case ItemState.OUTCOME_UNKNOWN:
             return f"{same}: {_TWIN_UNKNOWN}"
-        case ItemState.DELIVERING:
+        case ItemState.DOWNLOADING:
             return f"{same}, which is done: takes its result"
         case _:
             return f"{same}, which is on its way: takes its result, buys nothing"
@@ -161,7 +161,7 @@ _TWIN_UNKNOWN = "another file has the same content, and whether that was bought 
 
 
 def _arrival_values(arrival: Arrival, decision: Decision, now: float) -> dict[str, Any]:
-    doubtful = decision.state is ItemState.UNKNOWN
+    doubtful = decision.state is ItemState.OUTCOME_UNKNOWN
     return {
         **_stat(arrival.stat),
         "state": decision.state,
@@ -215,7 +215,7 @@ def set_aside(
 
 def forget_absent(connection: Connection, known: Known, now: float) -> None:
     """The file is gone: unbought rows are dropped, bought ones remembered as absent."""
-    if known.state in {ItemState.READY, ItemState.FOLLOWING}:
+    if known.state in {ItemState.READY, ItemState.DUPLICATE}:
         promote_follower(connection, known.id, now)
         reason = "deleted before it was sent"
         move(connection, known.id, known.state, ItemState.SKIPPED, by=None, now=now, code="GONE", reason=reason)

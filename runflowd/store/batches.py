@@ -96,7 +96,16 @@ def doubt_items(
 ) -> None:
     """Whether these were bought, or what became of them, cannot be established. Raises `LeaseLost`."""
     for item in items:
-        move(connection, item.id, item.state, ItemState.UNKNOWN, by=batch.claim, code=code, reason=reason, now=now)
+        move(
+            connection,
+            item.id,
+            item.state,
+            ItemState.OUTCOME_UNKNOWN,
+            by=batch.claim,
+            code=code,
+            reason=reason,
+            now=now,
+        )
 
 
 def submit(
@@ -105,7 +114,7 @@ def submit(
     """Move a batch and its items to submitted. Raises `LeaseLost`."""
     detail = f"bought in batch {remote_id}" if remote_id else "bought in a run of its own"
     for item in items:
-        move(connection, item.id, ItemState.BATCHED, ItemState.SUBMITTED, by=batch.claim, now=now, detail=detail)
+        move(connection, item.id, ItemState.QUEUED, ItemState.SUBMITTED, by=batch.claim, now=now, detail=detail)
         connection.run("set_bought", id=item.id, batch=batch.id, now=now)
     values = {"remote_id": remote_id, "shape": shape, "items": len(items), "now": now}
     run_held(connection, "batch_submitted", batch.claim, **values)

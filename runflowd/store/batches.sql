@@ -101,11 +101,11 @@ ON CONFLICT DO UPDATE SET asset_id = excluded.asset_id, url = excluded.url, conf
 -- name: asset
 SELECT * FROM asset WHERE service = :service AND content = :content AND mime = :mime
 
--- name: save_fact
-INSERT INTO fact (service, subject, value) VALUES (:service, :subject, :value) ON CONFLICT DO UPDATE SET value = excluded.value
+-- name: save_value
+INSERT INTO kv (service, key, value) VALUES (:service, :key, :value) ON CONFLICT DO UPDATE SET value = excluded.value
 
--- name: fact
-SELECT value FROM fact WHERE service = :service AND subject = :subject
+-- name: value
+SELECT value FROM kv WHERE service = :service AND key = :key
 
 -- name: raise_incident
 INSERT INTO incident (scope, code, message, remedy, since, last, owner)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.printable import printable
 from runflowd.errors import StoreError
-from runflowd.store.facts import fact
+from runflowd.store.facts import stored_value
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection
 
-SUBJECT = "configuration"
+KEY = "configuration"
 
 
 class OtherConfiguration(StoreError):
@@ -38,12 +38,12 @@ class OtherConfiguration(StoreError):
 
 def configuration_of(connection: Connection) -> str:
     """The absolute path of the configuration that a state file is of; "" while it is of none."""
-    return fact(connection, "", SUBJECT) or ""
+    return stored_value(connection, "", KEY) or ""
 
 
 def take_state(connection: Connection, source: str) -> None:
     """Record that the state file is of the configuration at this absolute path from now on."""
-    connection.run("save_fact", service="", subject=SUBJECT, value=source)
+    connection.run("save_value", service="", key=KEY, value=source)
 
 
 def ensure_own(connection: Connection, state: Path, source: str) -> None:

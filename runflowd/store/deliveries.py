@@ -22,7 +22,7 @@ def finish(connection: Connection, item: Item, now: float, detail: str, remark: 
     """
     run_held(connection, "drop_output", item.claim, noted=int(bool(remark)))
     words = {"code": PARTIAL_RESULT if remark else "", "reason": remark, "detail": detail}
-    move(connection, item.id, ItemState.DELIVERING, ItemState.DONE, by=item.claim, now=now, **words)
+    move(connection, item.id, ItemState.DOWNLOADING, ItemState.DONE, by=item.claim, now=now, **words)
 
 
 def release_item(
@@ -43,7 +43,7 @@ def note_written(connection: Connection, item: Item, now: float) -> bool:
         record(connection, item.id, now, f"told in the output folder: {failure_note(item.path)}")
         return True
     standing = item_at(connection, item.rule, item.path)
-    if standing is None or standing.state not in {ItemState.FAILED, ItemState.UNKNOWN, ItemState.WAITING}:
+    if standing is None or standing.state not in {ItemState.FAILED, ItemState.OUTCOME_UNKNOWN, ItemState.WAITING}:
         return False
     connection.run("note_outdated", id=standing.id)
     return True

@@ -82,9 +82,9 @@ def save_asset(
     connection.run("save_asset", service=service, content=content, mime=mime, asset_id=asset_id, url=url, now=now)
 
 
-def fact(connection: Connection, service: str, subject: str) -> str | None:
-    """What was learnt of a service about a subject, such as the batch body it takes."""
-    row = connection.one("fact", service=service, subject=subject)
+def stored_value(connection: Connection, service: str, key: str) -> str | None:
+    """What is stored of a service under a key, such as the batch body it takes."""
+    row = connection.one("value", service=service, key=key)
     return row["value"] if row else None
 
 

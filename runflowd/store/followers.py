@@ -25,7 +25,7 @@ def promote_follower(connection: Connection, number: int, now: float) -> None:
     leader = other["id"] if other else followers.pop()
     if other is None:
         why = f"item {number}, whose result it was to take, will have none"
-        move(connection, leader, ItemState.FOLLOWING, ItemState.READY, by=None, now=now, detail=why)
+        move(connection, leader, ItemState.DUPLICATE, ItemState.READY, by=None, now=now, detail=why)
         connection.run("follow", id=leader, source_item=None)
     for follower in followers:
         connection.run("follow", id=follower, source_item=leader)
@@ -37,11 +37,11 @@ def release_followers(connection: Connection, number: int, now: float) -> int:
     followers = connection.all("followers", id=number)
     for row in followers:
         detail = f"takes the result of item {number}"
-        move(connection, row["id"], ItemState.FOLLOWING, ItemState.DELIVERING, by=None, now=now, detail=detail)
+        move(connection, row["id"], ItemState.DUPLICATE, ItemState.DOWNLOADING, by=None, now=now, detail=detail)
     return len(followers)
 
 
 def fail_followers(connection: Connection, number: int, code: str, reason: str, now: float) -> None:
     """The same content under the same recipe fails the same way: whoever followed fails with it."""
     for row in connection.all("followers", id=number):
-        move(connection, row["id"], ItemState.FOLLOWING, ItemState.FAILED, by=None, code=code, reason=reason, now=now)
+        move(connection, row["id"], ItemState.DUPLICATE, ItemState.FAILED, by=None, code=code, reason=reason, now=now)

@@ -6,7 +6,7 @@ WHERE item.id = :item AND NOT EXISTS (
     WHERE last.state = item.state AND last.code = :code AND last.detail = :detail)
 
 -- name: items_held
-SELECT id FROM item WHERE batch = :batch AND state IN ('batched', 'submitted')
+SELECT id FROM item WHERE batch = :batch AND state IN ('queued', 'submitted')
 
 -- name: steps
 SELECT at, state, code, detail FROM history WHERE item = :item ORDER BY id

@@ -202,18 +202,18 @@ def move(
     if by is not None:
         hold(connection, by)
     batch = by.id if by is not None and by.table is Claimable.BATCH else None
-    ended = now if after in {ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN} else None
+    ended = now if after in {ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN} else None
     values = {"failure_code": code, "failure": reason, "ended_at": ended}
     moved = connection.run("move_item", id=number, batch=batch, before=before, after=after, **values) == 1
     if moved:
         record(connection, number, now, detail or reason, code)
-    if moved and after is ItemState.UNKNOWN:
+    if moved and after is ItemState.OUTCOME_UNKNOWN:
         for row in connection.all("followers", id=number):
-            move(connection, row["id"], ItemState.FOLLOWING, after, by=None, code=code, reason=reason, now=now)
-    if moved and before is ItemState.UNKNOWN and after is not ItemState.FAILED:
+            move(connection, row["id"], ItemState.DUPLICATE, after, by=None, code=code, reason=reason, now=now)
+    if moved and before is ItemState.OUTCOME_UNKNOWN and after is not ItemState.FAILED:
         for row in connection.all("followers_in_doubt", id=number):
             detail = f"with item {number}"
-            move(connection, row["id"], ItemState.UNKNOWN, ItemState.FOLLOWING, by=None, now=now, detail=detail)
+            move(connection, row["id"], ItemState.OUTCOME_UNKNOWN, ItemState.DUPLICATE, by=None, now=now, detail=detail)
     return moved
 
 

@@ -14,8 +14,8 @@ SELECT * FROM item WHERE batch = :batch ORDER BY position
 -- One that only shares another's doubt was never bought: it is that other that counts.
 SELECT id, state, folder, name FROM item
 WHERE rule = :rule AND content = :content AND recipe = :recipe AND id != :id
-  AND (state IN ('ready', 'batched', 'submitted', 'delivering', 'done')
-       OR (state = 'unknown' AND (batch IS NOT NULL OR source_item IS NULL)))
+  AND (state IN ('ready', 'queued', 'submitted', 'downloading', 'done')
+       OR (state = 'outcome_unknown' AND (batch IS NOT NULL OR source_item IS NULL)))
 ORDER BY state = 'done' DESC, id LIMIT 1
 
 -- name: insert_item
@@ -39,8 +39,8 @@ UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = 
 
 -- name: supersede_item
 -- Whoever delivers it goes on; whoever was to tell of its failure does not.
-UPDATE item SET current = 0, generation = iif(state = 'delivering', generation, generation + 1),
-                owner = iif(state = 'delivering', owner, NULL)
+UPDATE item SET current = 0, generation = iif(state = 'downloading', generation, generation + 1),
+                owner = iif(state = 'downloading', owner, NULL)
 WHERE id = :id
 
 -- name: to_look_at
@@ -53,7 +53,7 @@ UPDATE item SET size = -1 WHERE id = :id
 UPDATE item SET size = -2 WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1 AND absent_at IS NULL
 
 -- name: fetch_again
-UPDATE item SET state = 'delivering', output = NULL, attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = ''
+UPDATE item SET state = 'downloading', output = NULL, attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = ''
 WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1
 
 -- name: mark_present
@@ -84,7 +84,7 @@ SELECT * FROM item WHERE rule = :rule AND state = 'ready' AND snapshot != :snaps
 
 -- name: followers_of_ready
 SELECT item.* FROM item JOIN item AS leader ON leader.id = item.source_item
-WHERE item.rule = :rule AND item.state = 'following' AND item.snapshot != :snapshot AND leader.state = 'ready'
+WHERE item.rule = :rule AND item.state = 'duplicate' AND item.snapshot != :snapshot AND leader.state = 'ready'
 ORDER BY item.id LIMIT :limit
 
 -- name: refused_of_rule
@@ -97,10 +97,10 @@ SELECT * FROM item WHERE rule = :rule AND state = 'failed' AND current = 1 AND a
 ORDER BY id LIMIT :limit
 
 -- name: result_of_snapshot
-SELECT 1 FROM item WHERE rule = :rule AND state IN ('delivering', 'done') AND snapshot = :snapshot LIMIT 1
+SELECT 1 FROM item WHERE rule = :rule AND state IN ('downloading', 'done') AND snapshot = :snapshot LIMIT 1
 
 -- name: put_in_batch
-UPDATE item SET state = 'batched', batch = :batch, position = :position, attempts = 0, due_at = 0 WHERE id = :id AND state = 'ready'
+UPDATE item SET state = 'queued', batch = :batch, position = :position, attempts = 0, due_at = 0 WHERE id = :id AND state = 'ready'
 
 -- name: move_item
 -- A result that is fetched again was done, and paid for, when it came first: the spend of today is none of it.
@@ -130,19 +130,19 @@ WITH RECURSIVE names(rule) AS (
     SELECT min(rule) FROM item
     UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
 SELECT rule FROM names
-WHERE EXISTS (SELECT 1 FROM item WHERE item.rule = names.rule AND state = 'delivering' AND due_at <= :now)
+WHERE EXISTS (SELECT 1 FROM item WHERE item.rule = names.rule AND state = 'downloading' AND due_at <= :now)
   AND rule NOT IN (SELECT value FROM json_each(:paused))
 
 -- name: claim_deliveries
 UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
-WHERE id IN (SELECT id FROM item WHERE state = 'delivering' AND rule = :rule AND due_at <= :now
+WHERE id IN (SELECT id FROM item WHERE state = 'downloading' AND rule = :rule AND due_at <= :now
              AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
              ORDER BY due_at, id LIMIT :limit)
 RETURNING *
 
 -- name: claim_notes
 UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1, noted = 2
-WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1
+WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND noted <> 1
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND due_at <= :now
              AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
              AND rule NOT IN (SELECT value FROM json_each(:paused))
@@ -172,28 +172,28 @@ WITH RECURSIVE names(rule) AS (
     SELECT min(rule) FROM item
     UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
 SELECT min(due_at) AS due_at FROM (
-    SELECT (SELECT due_at FROM item WHERE item.rule = names.rule AND state = 'delivering' AND owner IS NULL
+    SELECT (SELECT due_at FROM item WHERE item.rule = names.rule AND state = 'downloading' AND owner IS NULL
             ORDER BY due_at LIMIT 1) AS due_at
     FROM names WHERE rule NOT IN (SELECT value FROM json_each(:paused))
     UNION ALL
-    SELECT min(due_at) FROM item WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1
+    SELECT min(due_at) FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND noted <> 1
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND owner IS NULL
       AND rule NOT IN (SELECT value FROM json_each(:paused)))
 
 -- name: wake_all_deliveries
-UPDATE item SET due_at = 0 WHERE state = 'delivering'
+UPDATE item SET due_at = 0 WHERE state = 'downloading'
 
 -- name: wake_all_notes
-UPDATE item SET due_at = 0 WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1
+UPDATE item SET due_at = 0 WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND noted <> 1
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND due_at > 0
 
 -- name: followers
-SELECT id FROM item WHERE state = 'following' AND source_item = :id ORDER BY id
+SELECT id FROM item WHERE state = 'duplicate' AND source_item = :id ORDER BY id
 
 -- name: another_on_its_way
 SELECT other.id FROM item JOIN item AS other
   ON other.rule = item.rule AND other.content = item.content AND other.recipe = item.recipe
-WHERE item.id = :id AND other.id != :besides AND other.state IN ('ready', 'batched', 'submitted', 'delivering')
+WHERE item.id = :id AND other.id != :besides AND other.state IN ('ready', 'queued', 'submitted', 'downloading')
 ORDER BY other.id LIMIT 1
 
 -- name: follow
@@ -217,7 +217,7 @@ WITH RECURSIVE names(rule) AS (
     SELECT min(rule) FROM item
     UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
 SELECT count(*) AS count FROM names CROSS JOIN item ON item.rule = names.rule
-WHERE item.state IN ('ready', 'following', 'batched', 'submitted', 'delivering')
+WHERE item.state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading')
 
 -- name: list_items
 SELECT * FROM item
@@ -243,7 +243,7 @@ WITH RECURSIVE names(rule) AS (
 SELECT rule FROM names WHERE rule IS NOT NULL
 
 -- name: unnoted_left
-SELECT count(*) AS count FROM item WHERE state IN ('failed', 'unknown', 'waiting') AND noted <> 1
+SELECT count(*) AS count FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND noted <> 1
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1
 
 -- name: renew_item_leases
@@ -266,5 +266,5 @@ ORDER BY (holder.size, holder.mtime_ns, holder.inode) = (:size, :mtime_ns, :inod
 LIMIT 5
 
 -- name: bring_back
-UPDATE item SET state = 'delivering', attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = ''
+UPDATE item SET state = 'downloading', attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = ''
 WHERE id = :id AND state = 'done' AND NOT EXISTS (SELECT 1 FROM output WHERE output.item = item.id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import MAX_TRIES, life_ended, shorter
-from runflowd.store.facts import fact
+from runflowd.store.facts import stored_value
 from runflowd.store.followers import fail_followers
 from runflowd.store.items import move
 from runflowd.store.sealing import new_batch
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from runflowd.store.connection import Connection
     from runflowd.store.items import Item
 
-LIFE_SUBJECT = "link-life"
-"""Under which subject the shortest life of a service's links is remembered, in seconds."""
+LIFE_KEY = "link-life"
+"""Under which key the shortest life of a service's links is remembered, in seconds."""
 
 
 def link_life(connection: Connection, service: str) -> float | None:
     """The shortest life of a link that was seen at a service, in seconds; None while none was."""
-    text = fact(connection, service, LIFE_SUBJECT)
+    text = stored_value(connection, service, LIFE_KEY)
     return float(text) if text else None
 
 
@@ -31,7 +31,7 @@ def learn_life(connection: Connection, service: str, seen: float | None) -> None
     """Remember a life that was seen, if it is the shortest so far."""
     known = link_life(connection, service)
     if seen is not None and (known is None or seen < known):
-        connection.run("save_fact", service=service, subject=LIFE_SUBJECT, value=f"{shorter(known, seen):.3f}")
+        connection.run("save_value", service=service, key=LIFE_KEY, value=f"{shorter(known, seen):.3f}")
 
 
 def learn_from_batch(connection: Connection, batch: Batch, now: float) -> None:
@@ -40,8 +40,8 @@ def learn_from_batch(connection: Connection, batch: Batch, now: float) -> None:
     learn_life(connection, batch.service, life_ended(row["made_at"] if row else None, now))
 
 
-def references_subject(model: str) -> str:
-    """Under which subject it is remembered whether a model takes `runflow://` in the place of a link."""
+def references_key(model: str) -> str:
+    """Under which key it is remembered whether a model takes `runflow://` in the place of a link."""
     return f"takes-references:{model}"
 
 
@@ -71,6 +71,6 @@ def _fail(connection: Connection, batch: Batch, item: Item, words: str, now: flo
     reason = f"the service could not read what runflowd uploaded{often}. It was not charged. The service says: {words}"
     code = "UPLOAD_UNREADABLE"
     move(connection, item.id, item.state, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
-    if item.state is ItemState.BATCHED:
+    if item.state is ItemState.QUEUED:
         connection.run("leave_batch", id=item.id, batch=batch.id)
     fail_followers(connection, item.id, code, reason, now)

@@ -57,4 +57,4 @@ WITH RECURSIVE names(rule) AS (
     SELECT min(rule) FROM item
     UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
 SELECT count(*) AS count, max(coalesce(item.ended_at, 0)) AS newest FROM names CROSS JOIN item ON item.rule = names.rule
-WHERE item.state = 'unknown' AND item.current = 1
+WHERE item.state = 'outcome_unknown' AND item.current = 1

@@ -9,5 +9,5 @@ GROUP BY rule
 -- name: files_left
 SELECT batch.id AS batch, count(item.id) AS files
 FROM batch JOIN item ON item.batch = batch.id
-WHERE batch.state IN ('sealed', 'submitted', 'unknown') AND item.state IN ('batched', 'submitted', 'unknown')
+WHERE batch.state IN ('sealed', 'submitted', 'unknown') AND item.state IN ('queued', 'submitted', 'outcome_unknown')
 GROUP BY batch.id

@@ -24,8 +24,8 @@ ON CONFLICT DO UPDATE SET reason = excluded.reason, recipe = excluded.recipe WHE
 DELETE FROM pause WHERE passing = 1 AND recipe = :recipe RETURNING rule
 
 -- name: bought_before_resume
-SELECT 1 FROM item JOIN fact ON fact.service = '' AND fact.subject = 'resumed:' || item.rule
-WHERE item.id = :id AND item.bought_at <= CAST(fact.value AS REAL)
+SELECT 1 FROM item JOIN kv ON kv.service = '' AND kv.key = 'resumed:' || item.rule
+WHERE item.id = :id AND item.bought_at <= CAST(kv.value AS REAL)
 
 -- name: end_incident_of_pause
 DELETE FROM incident WHERE scope = :scope

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd.core.snapshot import from_text
-from runflowd.store.results import resumed_fact
-from runflowd.store.roots import roots_fact
+from runflowd.store.results import resumed_key
+from runflowd.store.roots import roots_key
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from runflowd.store.connection import Connection
 
 
-def seen_fact(rule: str) -> str:
-    """The subject of the fact that a rule was seen before."""
+def seen_key(rule: str) -> str:
+    """Under which key it is stored that a rule was seen before."""
     return f"rule-seen:{rule}"
 
 
@@ -39,8 +39,8 @@ def rename(connection: Connection, before: str, after: str) -> bool:
         return False
     for name in ("rename_items", "rename_batches", "rename_pause"):
         connection.run(name, before=before, after=after)
-    for fact_of in (seen_fact, roots_fact, resumed_fact):
-        connection.run("rename_fact", before=fact_of(before), after=fact_of(after))
+    for key_of in (seen_key, roots_key, resumed_key):
+        connection.run("rename_key", before=key_of(before), after=key_of(after))
     return True
 
 

@@ -20,5 +20,5 @@ UPDATE batch SET rule = :after WHERE rule = :before
 -- name: rename_pause
 UPDATE OR IGNORE pause SET rule = :after WHERE rule = :before
 
--- name: rename_fact
-UPDATE OR REPLACE fact SET subject = :after WHERE service = '' AND subject = :before
+-- name: rename_key
+UPDATE OR REPLACE kv SET key = :after WHERE service = '' AND key = :before

@@ -2,7 +2,7 @@
 SELECT item.id, item.rule, item.folder, item.name, item.state, item.cost, item.hosted, item.failure_code, item.failure, item.ready_at,
        item.ended_at, item.batch, item.client_ref, batch.model, batch.remote_id
 FROM item LEFT JOIN batch ON batch.id = item.batch
-WHERE item.ended_at >= :since AND item.state IN ('done', 'failed', 'unknown')
+WHERE item.ended_at >= :since AND item.state IN ('done', 'failed', 'outcome_unknown')
 ORDER BY item.ended_at, item.id
 
 -- name: waiting_items
@@ -21,8 +21,8 @@ WITH RECURSIVE names(rule) AS (
 SELECT item.id, item.rule, item.folder, item.name, item.state, item.cost, item.hosted, item.failure_code, item.failure, item.ready_at,
        item.ended_at, item.batch, item.client_ref, batch.model, batch.remote_id
 FROM names CROSS JOIN item ON item.rule = names.rule LEFT JOIN batch ON batch.id = item.batch
-WHERE item.state IN ('failed', 'unknown') AND item.current = 1
-ORDER BY item.state = 'unknown' DESC, item.ended_at DESC, item.id LIMIT :limit
+WHERE item.state IN ('failed', 'outcome_unknown') AND item.current = 1
+ORDER BY item.state = 'outcome_unknown' DESC, item.ended_at DESC, item.id LIMIT :limit
 
 -- name: partial_items
 SELECT item.id, item.rule, item.folder, item.name, item.state, item.cost, item.hosted, item.failure_code, item.failure, item.ready_at,

@@ -41,7 +41,7 @@ def retry(connection: Connection, item: Item, now: float, *, buy_again: bool) ->
     if twin is not None and twin.state in BOUGHT | IN_FLIGHT:
         return _retry_with(connection, twin, item, now, buy_again=buy_again)
     if item.failure_code in _NOT_FETCHED and not buy_again:
-        _leave_doubt(connection, item, ItemState.DELIVERING, Retried.FETCH, now)
+        _leave_doubt(connection, item, ItemState.DOWNLOADING, Retried.FETCH, now)
         return Retried.FETCH
     if item.failure_code in _NOT_SHOWN and item.batch is not None:
         connection.run("batch_again", id=item.batch)
@@ -56,7 +56,7 @@ def retry(connection: Connection, item: Item, now: float, *, buy_again: bool) ->
 
 def fetch_lost(connection: Connection, rule: str, now: float) -> int:
     """Fetch again, at no cost, what a rule has paid for and could not get; give how many results that are."""
-    unknown = every(connection, Wanted(rule, ItemState.UNKNOWN))
+    unknown = every(connection, Wanted(rule, ItemState.OUTCOME_UNKNOWN))
     lost = [item for item in unknown if item.failure_code == "RESULT_LOST"]
     for item in lost:
         retry(connection, item, now, buy_again=False)
@@ -70,13 +70,21 @@ def ask_again(connection: Connection, number: int, now: float) -> None:
 
 
 def _leave_doubt(connection: Connection, item: Item, after: ItemState, what: Retried, now: float) -> None:
-    move(connection, item.id, ItemState.UNKNOWN, after, by=None, now=now, detail=f"another try was asked for: {what}")
+    move(
+        connection,
+        item.id,
+        ItemState.OUTCOME_UNKNOWN,
+        after,
+        by=None,
+        now=now,
+        detail=f"another try was asked for: {what}",
+    )
 
 
 def _retry_with(connection: Connection, twin: Item, item: Item, now: float, *, buy_again: bool) -> Retried:
     """The item was to take its twin's result, so it is the twin that is retried; who follows it comes along."""
-    if twin.state is ItemState.UNKNOWN:
+    if twin.state is ItemState.OUTCOME_UNKNOWN:
         return retry(connection, twin, now, buy_again=buy_again)
-    after = ItemState.DELIVERING if twin.state is ItemState.DONE else ItemState.FOLLOWING
+    after = ItemState.DOWNLOADING if twin.state is ItemState.DONE else ItemState.DUPLICATE
     _leave_doubt(connection, item, after, Retried.FETCH, now)
     return Retried.FETCH

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.identity import Identity
-from runflowd.store.facts import fact
+from runflowd.store.facts import stored_value
 from runflowd.store.items import path_of
 
 if TYPE_CHECKING:
@@ -45,20 +45,20 @@ class Sample:
     files: tuple[tuple[str, int, int], ...]
 
 
-def roots_fact(rule: str) -> str:
-    """The subject of the fact that holds the folders of a rule."""
+def roots_key(rule: str) -> str:
+    """Under which key the folders of a rule are stored."""
     return f"root:{rule}"
 
 
 def roots_of(connection: Connection, rule: str) -> Roots:
     """What is on record for a rule; nothing before its first look."""
-    value = fact(connection, "", roots_fact(rule))
+    value = stored_value(connection, "", roots_key(rule))
     return _parsed(value) if value else Roots()
 
 
 def save_roots(connection: Connection, rule: str, roots: Roots) -> None:
     """Put on record what stands there."""
-    connection.run("save_fact", service="", subject=roots_fact(rule), value=json.dumps(asdict(roots)))
+    connection.run("save_value", service="", key=roots_key(rule), value=json.dumps(asdict(roots)))
 
 
 def accept_folders(connection: Connection, rule: str) -> bool:
@@ -79,7 +79,7 @@ def accept_folders(connection: Connection, rule: str) -> bool:
 
 def roots_of_others(connection: Connection, rule: str) -> list[Identity]:
     """The watched folders of the other rules."""
-    rows = [row for row in connection.all("facts_of_roots") if row["subject"] != roots_fact(rule)]
+    rows = [row for row in connection.all("values_of_roots") if row["key"] != roots_key(rule)]
     found = (_parsed(row["value"]).folders.get("") for row in rows)
     return [identity for identity in found if identity is not None]
 

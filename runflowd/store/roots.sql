@@ -1,5 +1,5 @@
--- name: facts_of_roots
-SELECT subject, value FROM fact WHERE service = '' AND subject >= 'root:' AND subject < 'root;'
+-- name: values_of_roots
+SELECT key, value FROM kv WHERE service = '' AND key >= 'root:' AND key < 'root;'
 
 -- name: has_worked
 SELECT 1 FROM item WHERE rule = :rule LIMIT 1
@@ -14,7 +14,7 @@ ORDER BY found_at DESC LIMIT :limit
 -- name: leave_behind
 -- Of what is paid for: nobody deleted these files, another folder was accepted in the place of theirs.
 UPDATE item SET absent_at = :absent_at
-WHERE rule = :rule AND current = 1 AND absent_at IS NULL AND state IN ('batched', 'submitted', 'delivering', 'done', 'unknown')
+WHERE rule = :rule AND current = 1 AND absent_at IS NULL AND state IN ('queued', 'submitted', 'downloading', 'done', 'outcome_unknown')
   AND (:folder = x'' OR folder = :folder OR (folder >= :below AND folder < :beyond))
 
 -- name: left_behind

@@ -26,7 +26,7 @@ def drop_from_batch(
     Unless it failed for good, the next look at its folder finds it anew, whatever its stat says then.
     Raises `LeaseLost`.
     """
-    move(connection, item.id, ItemState.BATCHED, state, by=batch.claim, code=code, reason=reason, now=now)
+    move(connection, item.id, ItemState.QUEUED, state, by=batch.claim, code=code, reason=reason, now=now)
     connection.run("leave_batch", id=item.id, batch=batch.id)
     if state is not ItemState.FAILED:
         connection.run("look_again", id=item.id)
@@ -39,7 +39,7 @@ def put_back(connection: Connection, batch: Batch, now: float) -> None:
     Raises `LeaseLost`.
     """
     reason = "its rule was edited before it was bought"
-    items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.BATCHED]
+    items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.QUEUED]
     set_free(connection, batch, items, now, reason)
     for item in items:
         connection.run("leave_batch", id=item.id, batch=batch.id)
@@ -63,7 +63,7 @@ def split_batch(connection: Connection, batch: Batch, items: list[Item], now: fl
 def set_free(connection: Connection, batch: Batch, items: Iterable[Item], now: float, detail: str) -> None:
     """Make items of a batch that were not bought ready for another one. Raises `LeaseLost`."""
     for item in items:
-        move(connection, item.id, ItemState.BATCHED, ItemState.READY, by=batch.claim, now=now, detail=detail)
+        move(connection, item.id, ItemState.QUEUED, ItemState.READY, by=batch.claim, now=now, detail=detail)
 
 
 def take_back(connection: Connection, batch: Batch, item: Item, now: float, detail: str) -> None:

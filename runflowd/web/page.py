@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from runflowd.store.reports import Entry
 
 COLUMNS: dict[str, tuple[ItemState, ...]] = {
-    "Queued": (ItemState.READY, ItemState.FOLLOWING, ItemState.BATCHED),
+    "Queued": (ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED),
     "Processing": (ItemState.SUBMITTED,),
-    "Saving": (ItemState.DELIVERING,),
+    "Saving": (ItemState.DOWNLOADING,),
     "Done": (ItemState.DONE,),
     "Failed": (ItemState.FAILED,),
-    "Unknown": (ItemState.UNKNOWN,),
+    "Unknown": (ItemState.OUTCOME_UNKNOWN,),
     "Waiting": (ItemState.WAITING,),
     "Skipped": (ItemState.SKIPPED,),
 }
@@ -42,7 +42,7 @@ _BAR = (
     ("done", (ItemState.DONE,)),
     ("busy", tuple(IN_FLIGHT)),
     ("idle", (ItemState.WAITING, ItemState.SKIPPED)),
-    ("bad", (ItemState.FAILED, ItemState.UNKNOWN)),
+    ("bad", (ItemState.FAILED, ItemState.OUTCOME_UNKNOWN)),
 )
 
 
@@ -54,7 +54,7 @@ def view(status: Status, unready: Collection[str], rules: Collection[str], pace:
     columns = tuple(name for name in COLUMNS if name in ALWAYS or _total(status, *COLUMNS[name]))
     headline, tone = _headline(status, unready)
     failures = tuple(_failure(entry, rules) for entry in status.troubled)
-    unseen = _total(status, ItemState.FAILED, ItemState.UNKNOWN) - len(failures)
+    unseen = _total(status, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN) - len(failures)
     return Page(
         version=__version__,
         headline=headline,
@@ -83,7 +83,7 @@ def _headline(status: Status, unready: Collection[str]) -> tuple[str, str]:
         return "Not ready", "warn"
     if status.incidents:
         return plural(len(status.incidents), "incident"), "bad"
-    if any(batch.state is BatchState.UNKNOWN for batch in status.batches) or _total(status, ItemState.UNKNOWN):
+    if any(batch.state is BatchState.UNKNOWN for batch in status.batches) or _total(status, ItemState.OUTCOME_UNKNOWN):
         return "Needs a decision", "warn"
     if _total(status, *IN_FLIGHT):
         return "At work", "busy"
@@ -93,7 +93,7 @@ def _headline(status: Status, unready: Collection[str]) -> tuple[str, str]:
 
 def _figures(status: Status, pace: Pace) -> Iterator[Figure]:
     flying, failed = _total(status, *IN_FLIGHT), _total(status, ItemState.FAILED)
-    unknown = _total(status, ItemState.UNKNOWN)
+    unknown = _total(status, ItemState.OUTCOME_UNKNOWN)
     allowed = f"; the service allows {pace.allowed}" if pace.allowed else ""
     yield Figure("In flight", number(flying), _open_batches(len(status.batches)) + allowed)
     yield Figure("Done", number(_total(status, ItemState.DONE)))

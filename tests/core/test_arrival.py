@@ -13,7 +13,7 @@ STATES = st.sampled_from(ItemState)
 TWINS = st.none() | st.builds(
     Twin,
     st.integers(1, 9),
-    st.sampled_from(sorted(BOUGHT | {ItemState.READY, ItemState.BATCHED})),
+    st.sampled_from(sorted(BOUGHT | {ItemState.READY, ItemState.QUEUED})),
 )
 
 
@@ -45,25 +45,27 @@ def test_a_replaced_file_that_was_not_sent_takes_over_its_row() -> None:
 
 def test_a_twin_that_is_done_lends_its_result() -> None:
     """The same content under the same recipe elsewhere is delivered without a purchase."""
-    assert Decision(ItemState.DELIVERING, twin=7) == decide(None, same_content=False, twin=Twin(7, ItemState.DONE))
+    assert Decision(ItemState.DOWNLOADING, twin=7) == decide(None, same_content=False, twin=Twin(7, ItemState.DONE))
 
 
 @pytest.mark.parametrize(
-    "state", sorted((BOUGHT | {ItemState.READY, ItemState.BATCHED}) - {ItemState.DONE, ItemState.UNKNOWN})
+    "state", sorted((BOUGHT | {ItemState.READY, ItemState.QUEUED}) - {ItemState.DONE, ItemState.OUTCOME_UNKNOWN})
 )
 def test_a_twin_on_its_way_is_followed(state: ItemState) -> None:
     """While the twin has no result yet, nothing is bought beside it."""
-    assert Decision(ItemState.FOLLOWING, twin=7) == decide(None, same_content=False, twin=Twin(7, state))
+    assert Decision(ItemState.DUPLICATE, twin=7) == decide(None, same_content=False, twin=Twin(7, state))
 
 
 def test_a_twin_in_doubt_is_shared() -> None:
     """Perhaps bought, perhaps lost: whoever owns the other file sees it too, and nothing is bought beside it."""
-    assert Decision(ItemState.UNKNOWN, twin=7) == decide(None, same_content=False, twin=Twin(7, ItemState.UNKNOWN))
+    assert Decision(ItemState.OUTCOME_UNKNOWN, twin=7) == decide(
+        None, same_content=False, twin=Twin(7, ItemState.OUTCOME_UNKNOWN)
+    )
 
 
 def test_the_same_file_dropped_again_is_disposed_of_again() -> None:
     """Under `after: delete` a finished file that comes back goes through delivery only."""
-    expected = Decision(ItemState.DELIVERING, touch=True)
+    expected = Decision(ItemState.DOWNLOADING, touch=True)
 
     assert expected == decide(ItemState.DONE, same_content=True, twin=None, disposed=True)
 

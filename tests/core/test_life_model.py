@@ -14,9 +14,9 @@ from runflowd.core.arrival import Twin, decide
 from runflowd.core.lifecycle import BatchState, ItemState, Resume, check_batch, check_item, resume
 from runflowd.core.results import match
 
-READY, FOLLOWING = ItemState.READY, ItemState.FOLLOWING
-BATCHED, SUBMITTED, DELIVERING = ItemState.BATCHED, ItemState.SUBMITTED, ItemState.DELIVERING
-DONE, FAILED, UNKNOWN, SKIPPED = ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN, ItemState.SKIPPED
+READY, DUPLICATE = ItemState.READY, ItemState.DUPLICATE
+QUEUED, SUBMITTED, DOWNLOADING = ItemState.QUEUED, ItemState.SUBMITTED, ItemState.DOWNLOADING
+DONE, FAILED, OUTCOME_UNKNOWN, SKIPPED = ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN, ItemState.SKIPPED
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -31,12 +31,12 @@ class Money(Enum):
     """Where the one purchase of a content under a recipe stands; the states of who it is for, and of who shares it."""
 
     NONE = "nobody wants it, or it failed", SKIPPED, SKIPPED
-    WANTED = "it is to be bought", READY, FOLLOWING
-    SEALED = "it is in a batch", BATCHED, FOLLOWING
-    SPENT = "the service has taken it", SUBMITTED, FOLLOWING
-    EARNED = "the result is at the service", DELIVERING, FOLLOWING
-    HERE = "the result is in the output folder", DELIVERING, DELIVERING
-    IN_DOUBT = "perhaps bought", UNKNOWN, UNKNOWN
+    WANTED = "it is to be bought", READY, DUPLICATE
+    SEALED = "it is in a batch", QUEUED, DUPLICATE
+    SPENT = "the service has taken it", SUBMITTED, DUPLICATE
+    EARNED = "the result is at the service", DOWNLOADING, DUPLICATE
+    HERE = "the result is in the output folder", DOWNLOADING, DOWNLOADING
+    IN_DOUBT = "perhaps bought", OUTCOME_UNKNOWN, OUTCOME_UNKNOWN
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Ledger:
 
     def take_away(self, path: str) -> None:
         """A deleted file is left out unless its purchase is under way or over."""
-        if self.state(path) in {READY, FOLLOWING}:
+        if self.state(path) in {READY, DUPLICATE}:
             self.leave(path)
             self.unhappy[path] = SKIPPED
 
@@ -200,7 +200,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
         row = self.at(path)
         assert row is not None
         self.arrive(path, row.what, disposed=True)
-        assert DELIVERING is row.state
+        assert DOWNLOADING is row.state
         row.go(DONE)
 
     @rule(path=paths)
@@ -208,18 +208,18 @@ class LifeAgainstMoney(RuleBasedStateMachine):
         row = self.at(path)
         if row is None:
             return
-        if row.state in {READY, FOLLOWING}:
+        if row.state in {READY, DUPLICATE}:
             self.promote_beside(row)
             row.go(SKIPPED)
         self.ledger.take_away(path)
 
-    @precondition(lambda self: self.current(UNKNOWN))
+    @precondition(lambda self: self.current(OUTCOME_UNKNOWN))
     @rule(data=st.data())
     def have_it_bought_again(self, data: st.DataObject) -> None:
-        what = data.draw(st.sampled_from(self.current(UNKNOWN))).what
+        what = data.draw(st.sampled_from(self.current(OUTCOME_UNKNOWN))).what
         for row in self.rows:
-            if row.what == what and row.state is UNKNOWN and (row.current or not row.shares):
-                row.go(FOLLOWING if row.shares else READY)
+            if row.what == what and row.state is OUTCOME_UNKNOWN and (row.current or not row.shares):
+                row.go(DUPLICATE if row.shares else READY)
         self.ledger.asked[what] += 1
         self.ledger.money[what] = Money.WANTED
 
@@ -234,7 +234,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
         for batch in self.batches:
             batch.set_back_since = True
 
-    @rule(path=paths, content=contents, recipe=recipes, end=st.sampled_from([SUBMITTED, DELIVERING, UNKNOWN]))
+    @rule(path=paths, content=contents, recipe=recipes, end=st.sampled_from([SUBMITTED, DOWNLOADING, OUTCOME_UNKNOWN]))
     def drop_and_go_far(self, path: str, content: str, recipe: str, end: ItemState) -> None:
         """What becomes of everything left alone for long enough; without this little would ever be done."""
         self.drop(path, content, recipe)
@@ -245,7 +245,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
             for row in batch.rows:
                 self.end_item(row, end)
             batch.go(BatchState.ENDED)
-        while coming := [row for row in self.rows if row.state is DELIVERING]:
+        while coming := [row for row in self.rows if row.state is DOWNLOADING]:
             self.hand_over(coming[0])
 
     # The daemon.
@@ -256,7 +256,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
         if not rows:
             return
         for row in rows:
-            row.go(BATCHED)
+            row.go(QUEUED)
             self.ledger.money[row.what] = Money.SEALED
         self.batches.append(Batch(f"key {len(self.batches)}", rows))
 
@@ -300,21 +300,21 @@ class LifeAgainstMoney(RuleBasedStateMachine):
         assert (stranger,) == matched.strange
         assert all(each.client_ref == found.truth for each, found in matched.pairs)
         for each in matched.missing:
-            self.end_item(row_of[each], UNKNOWN)
+            self.end_item(row_of[each], OUTCOME_UNKNOWN)
         for each, found in matched.pairs:
-            self.end_item(row_of[each], FAILED if found.failed else DELIVERING)
+            self.end_item(row_of[each], FAILED if found.failed else DOWNLOADING)
             self.charged[row_of[each].what] -= found.failed
         batch.go(BatchState.ENDED)
 
-    @precondition(lambda self: any(row.state is DELIVERING for row in self.rows))
+    @precondition(lambda self: any(row.state is DOWNLOADING for row in self.rows))
     @rule(data=st.data())
     def deliver(self, data: st.DataObject) -> None:
-        self.hand_over(data.draw(st.sampled_from([row for row in self.rows if row.state is DELIVERING])))
+        self.hand_over(data.draw(st.sampled_from([row for row in self.rows if row.state is DOWNLOADING])))
 
     def hand_over(self, row: Row) -> None:
         row.go(DONE)
         for other in self.followers(row.what):
-            other.go(DELIVERING)
+            other.go(DOWNLOADING)
         self.ledger.money[row.what] = Money.HERE
         if row.current:
             self.ledger.delivered.add(row.path)
@@ -332,7 +332,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
 
     @invariant()
     def one_item_at_most_is_on_its_way_to_be_bought(self) -> None:
-        ways = Counter(row.what for row in self.rows if row.state in {READY, BATCHED, SUBMITTED})
+        ways = Counter(row.what for row in self.rows if row.state in {READY, QUEUED, SUBMITTED})
         money = {Money.WANTED, Money.SEALED, Money.SPENT}
         assert {what: 1 for what, stands in self.ledger.money.items() if stands in money} == ways
 
@@ -384,20 +384,20 @@ class LifeAgainstMoney(RuleBasedStateMachine):
 
     def end_purchase(self, batch: Batch, after: BatchState) -> None:
         batch.go(after)
-        ends = {BatchState.SUBMITTED: SUBMITTED, BatchState.REFUSED: FAILED, BatchState.UNKNOWN: UNKNOWN}
+        ends = {BatchState.SUBMITTED: SUBMITTED, BatchState.REFUSED: FAILED, BatchState.UNKNOWN: OUTCOME_UNKNOWN}
         for row in batch.rows:
             self.end_item(row, ends[after])
 
     def end_item(self, row: Row, after: ItemState) -> None:
         """What happens to an item happens to whoever shares its result."""
         row.go(after)
-        if after in {FAILED, UNKNOWN}:
+        if after in {FAILED, OUTCOME_UNKNOWN}:
             for other in self.followers(row.what):
                 other.go(after)
         if after is FAILED:
             self.ledger.fail(row.what)
         else:
-            stands = {SUBMITTED: Money.SPENT, DELIVERING: Money.EARNED, UNKNOWN: Money.IN_DOUBT}
+            stands = {SUBMITTED: Money.SPENT, DOWNLOADING: Money.EARNED, OUTCOME_UNKNOWN: Money.IN_DOUBT}
             self.ledger.money[row.what] = stands[after]
 
     # Words used above.
@@ -412,17 +412,17 @@ class LifeAgainstMoney(RuleBasedStateMachine):
         return [batch for batch in self.batches if batch.state is state]
 
     def followers(self, what: What) -> list[Row]:
-        return [row for row in self.rows if row.what == what and row.state is FOLLOWING]
+        return [row for row in self.rows if row.what == what and row.state is DUPLICATE]
 
     def twin(self, what: What, besides: Row | None) -> Twin | None:
         """Whoever has the result, else whoever it is, or perhaps was, bought for."""
-        leading = {READY, BATCHED, SUBMITTED, DELIVERING, DONE}
+        leading = {READY, QUEUED, SUBMITTED, DOWNLOADING, DONE}
         found = [
             row
             for row in self.rows
             if row is not besides
             and row.what == what
-            and (row.state in leading or (row.state is UNKNOWN and not row.shares))
+            and (row.state in leading or (row.state is OUTCOME_UNKNOWN and not row.shares))
         ]
         best = min(found, key=lambda row: (row.state is not DONE, row.number), default=None)
         return Twin(best.number, best.state) if best else None

@@ -44,14 +44,14 @@ def test_an_item_in_flight_never_goes_back_to_the_shop() -> None:
 
     From submitted there is one, for a file that was not charged because its upload could not be read (scenario 134).
     """
-    assert not ITEM_MOVES[ItemState.DELIVERING] & {ItemState.READY, ItemState.BATCHED, ItemState.WAITING}
-    assert not ITEM_MOVES[ItemState.SUBMITTED] & {ItemState.BATCHED, ItemState.WAITING}
+    assert not ITEM_MOVES[ItemState.DOWNLOADING] & {ItemState.READY, ItemState.QUEUED, ItemState.WAITING}
+    assert not ITEM_MOVES[ItemState.SUBMITTED] & {ItemState.QUEUED, ItemState.WAITING}
 
 
 def test_an_illegal_move_is_refused_by_name() -> None:
     """The error names both states."""
-    with pytest.raises(IllegalTransition, match="'done' to 'batched'"):
-        check_item(ItemState.DONE, ItemState.BATCHED)
+    with pytest.raises(IllegalTransition, match="'done' to 'queued'"):
+        check_item(ItemState.DONE, ItemState.QUEUED)
 
 
 def test_an_ended_batch_stays_ended() -> None:
@@ -81,4 +81,4 @@ def test_an_old_intent_is_looked_up(age: float) -> None:
 def test_what_was_or_may_have_been_bought_is_not_sealed_again(state: ItemState) -> None:
     """Only a person's word, or a touched file, leads back to ready first."""
     with pytest.raises(IllegalTransition):
-        check_item(state, ItemState.BATCHED)
+        check_item(state, ItemState.QUEUED)

@@ -87,7 +87,7 @@ def test_an_edit_of_what_is_bought_is_another_try(change: dict[str, Any], same: 
 @pytest.mark.parametrize("code", ["RESULT_TOO_LARGE", "RESULT_LOST", "NO_RESULT"])
 def test_no_remedy_leads_to_a_second_payment(code: str) -> None:
     """It says that it is paid for, and never to touch or to replace the file."""
-    remedy = remedy_for(ItemState.UNKNOWN, code, "one", "x/a.jpg")
+    remedy = remedy_for(ItemState.OUTCOME_UNKNOWN, code, "one", "x/a.jpg")
 
     assert remedy.startswith("It is paid for")
     assert not {"ouch", "replace", "buy"} & set(remedy.replace("rerun", "buy").split())
@@ -105,4 +105,4 @@ def test_no_remedy_leads_to_a_second_payment(code: str) -> None:
 )
 def test_an_unknown_outcome_names_the_command_that_ends_it(code: str, command: str) -> None:
     """A plain `retry` asks for what was bought, and refuses what may have been."""
-    assert command in remedy_for(ItemState.UNKNOWN, code, "one", "x/a b.jpg")
+    assert command in remedy_for(ItemState.OUTCOME_UNKNOWN, code, "one", "x/a b.jpg")

@@ -170,6 +170,6 @@ def absent(installation: Installation) -> list[str]:
 
 def strange(installation: Installation) -> tuple[int, int]:
     """Device and inode of the folder that is met in the place of the watched one."""
-    (row,) = installation.rows("SELECT value FROM fact WHERE subject LIKE 'root:%'")
+    (row,) = installation.rows("SELECT value FROM kv WHERE key LIKE 'root:%'")
     met = json.loads(row["value"])["strange"][""]
     return met["device"], met["inode"]

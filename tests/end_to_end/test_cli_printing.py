@@ -56,7 +56,7 @@ def drawn(console: Console) -> str:
 def test_bars_tell_each_rule_and_each_incident_once() -> None:
     """A bar says how many settle, upload, are processed, done and failed; an incident is told when it is new."""
     console = terminal()
-    counts = {"one": {ItemState.BATCHED: 2, ItemState.SUBMITTED: 3, ItemState.DONE: 5, ItemState.FAILED: 1}}
+    counts = {"one": {ItemState.QUEUED: 2, ItemState.SUBMITTED: 3, ItemState.DONE: 5, ItemState.FAILED: 1}}
 
     with Bars(console, {"one": {ItemState.DONE: 4}}) as bars:
         bars.show(Progress(counts, 7, (SILENT,)))

@@ -73,7 +73,7 @@ def press(script: Path, home: Path, *words: str) -> list[str]:
         (["sta"], ["status"]),
         (["systemd", "dr"], ["drop-in"]),
         (["retry", "--buy"], ["--buy-again"]),
-        (["list", "--state", "de"], ["delivering"]),
+        (["list", "--state", "dow"], ["downloading"]),
         (["list", "--rule", "w"], ["white-studio", "wood"]),
         (["pause", "w"], ["white-studio", "wood"]),
         (["pause", "wood", "w"], ["white-studio"]),

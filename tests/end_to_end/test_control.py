@@ -350,7 +350,7 @@ def test_the_story_of_a_file_is_the_same_with_and_without_a_daemon(busy: Desk) -
     alone = OfflineBackend(busy.config).answer("logs", {"path": "mug.jpg"})["versions"]
 
     assert [over_the_socket] * 2 == [by_number, alone]
-    states = ["ready", "batched", "submitted", "delivering", "done"]
+    states = ["ready", "queued", "submitted", "downloading", "done"]
     assert states == [step["state"] for step in over_the_socket[0]["steps"]]
     assert [] == [word for word in (*states, "result: mug.jpg", item["run"]) if word not in plain]
 

@@ -305,5 +305,5 @@ def test_a_misspelt_input_is_one_incident_with_its_place_and_a_remedy_that_works
     place = f"{installation.config}:{next(n for n, line in enumerate(lines, 1) if marked in line)}"
     assert (True, True) == (place in told["message"], pointer == "none" or "input.propmt" in told["message"])
     assert pointer == "none" or place in told["remedy"]
-    assert waiting <= {"ready", "batched", "following"}
+    assert waiting <= {"ready", "queued", "duplicate"}
     assert (promised(dropped), set()) == (installation.books(), installation.incidents())

@@ -87,7 +87,7 @@ def test_a_source_renamed_on_its_way_has_one_result(corner: Corner, service: Ser
     data = picture()
     service.faults(HOLD, runs=({"kind": "slow", "seconds": 1.0, "match": sha256(data)},))
     source = corner.write("a.jpg", data)
-    corner.wait("batched", "a.jpg")
+    corner.wait("queued", "a.jpg")
     source.rename(corner.input / "b.jpg")
     corner.wait("done", "b.jpg")
 

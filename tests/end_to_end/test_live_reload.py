@@ -222,7 +222,7 @@ def test_a_new_prompt_counts_for_equal_files_that_wait(installation: Installatio
         installation.write(path, data)
     daemon = installation.start()
     with installation.explained():
-        until(lambda: sorted(installation.states().values()) == ["following", "following", "ready"], "one of three")
+        until(lambda: sorted(installation.states().values()) == ["duplicate", "duplicate", "ready"], "one of three")
 
     installation.configure(input=prompt("new"))
     daemon.reload()
@@ -256,7 +256,7 @@ def test_a_removed_rule_delivers_what_it_bought(installation: Installation) -> N
     installation.service.faults(HOLD, runs=({"kind": "slow", "seconds": 1.0, "match": sha256(data)},))
     installation.write("a.jpg", data)
     daemon = installation.start()
-    installation.wait("batched", "a.jpg")
+    installation.wait("queued", "a.jpg")
 
     installation.configure_rules({})
     daemon.reload()
@@ -272,7 +272,7 @@ def test_an_output_folder_that_moves_leaves_old_results_where_they_are(installat
     installation.service.faults(HOLD, runs=({"kind": "slow", "seconds": 1.0, "match": sha256(first)},))
     installation.write("a.jpg", first)
     daemon = installation.start()
-    installation.wait("batched", "a.jpg")
+    installation.wait("queued", "a.jpg")
 
     installation.configure(output="elsewhere")
     daemon.reload()

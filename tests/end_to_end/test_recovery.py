@@ -134,7 +134,7 @@ def test_a_forgotten_purchase_stops_and_asks(installation: Installation) -> None
     installation.change("UPDATE purchase SET intended_at = intended_at - 100000")
     service.calm()
     installation.start()
-    installation.wait("unknown", *dropped)
+    installation.wait("outcome_unknown", *dropped)
     with installation.explained():
         until(lambda: "0.jpg.failed.txt" in installation.outputs(), "the note")
 

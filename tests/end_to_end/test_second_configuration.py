@@ -138,6 +138,6 @@ def test_a_state_file_of_an_earlier_version_belongs_to_who_comes_first(desk: Des
     """It names no configuration yet; the default place stays, so no state file is orphaned (scenario 144)."""
     (state,) = Path(desk.folder, "home").rglob("state.db")
     with sqlite3.connect(state) as connection:
-        connection.execute("DELETE FROM fact WHERE subject = 'configuration'")
+        connection.execute("DELETE FROM kv WHERE key = 'configuration'")
 
     assert [0, Exit.CONFIGURATION] == [desk.run("sync").code, second(desk, "sync").code]

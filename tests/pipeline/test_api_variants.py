@@ -115,11 +115,11 @@ def expected(api_variants: Mapping[str, Any], told: Told) -> Told:
     """How the day has to end under these API variants; `told` says which items the service left out."""
     unknown = set()
     if unlisted(api_variants):
-        unknown = {name for name, state in told.states.items() if state == "unknown"}
+        unknown = {name for name, state in told.states.items() if state == "outcome_unknown"}
         assert unknown
     if unnamed(api_variants):
         unknown |= {name for name, state in USUAL.states.items() if state == "done"}
-    states = {name: "unknown" if name in unknown else state for name, state in USUAL.states.items()}
+    states = {name: "outcome_unknown" if name in unknown else state for name, state in USUAL.states.items()}
     outputs = {name: content for name, content in USUAL.outputs.items() if name not in unknown}
     outputs |= {f"{name}.failed.txt": "note" for name in unknown}
     if unexplained(api_variants):

@@ -238,7 +238,7 @@ async def test_a_delivery_that_waits_is_tried_at_once_after_a_clock_was_set_back
     (tmp_path / "out").write_bytes(b"in the way")
     async with running(tmp_path) as rig:
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.DELIVERING)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.DOWNLOADING)
         await anyio.sleep(300)
         rig.jump(-86_400.0)
         (tmp_path / "out").unlink()

@@ -30,7 +30,7 @@ async def test_a_file_that_shares_a_doubt_says_so(tmp_path: Path) -> None:
         await rig.settled(2)
         await anyio.sleep(10)
 
-        assert {"a.jpg": ItemState.UNKNOWN, "copy.jpg": ItemState.UNKNOWN} == await rig.states()
+        assert {"a.jpg": ItemState.OUTCOME_UNKNOWN, "copy.jpg": ItemState.OUTCOME_UNKNOWN} == await rig.states()
         assert ({"a.jpg.failed.txt", "copy.jpg.failed.txt"}, [1]) == (rig.outputs(), rig.charged())
 
 
@@ -57,7 +57,14 @@ async def test_who_shares_a_doubt_is_released_with_it(tmp_path: Path) -> None:
         rig.switch(faults={})
         (bought,) = [item for item in await rig.items() if item.batch]
         await rig.store.write(
-            partial(move, number=bought.id, before=ItemState.UNKNOWN, after=ItemState.DELIVERING, by=None, now=EPOCH)
+            partial(
+                move,
+                number=bought.id,
+                before=ItemState.OUTCOME_UNKNOWN,
+                after=ItemState.DOWNLOADING,
+                by=None,
+                now=EPOCH,
+            )
         )
         rig.engine.context.stage_events.notify_all()
         await rig.settled(2)

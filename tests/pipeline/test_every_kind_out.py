@@ -84,7 +84,7 @@ async def test_one_output_that_is_none_holds_back_no_other(tmp_path: Path) -> No
         await rig.settled(1)
 
         assert "a.mp4" in rig.outputs()
-        assert {"a.jpg": ItemState.UNKNOWN} == await rig.states()
+        assert {"a.jpg": ItemState.OUTCOME_UNKNOWN} == await rig.states()
 
 
 async def test_the_same_content_gets_the_same_result_whatever_its_kind(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ ENDED = {
     "before.jpg": "skipped",
     "b.jpg": "done",
     "follows.jpg": "done",
-    "gone.jpg": "unknown",
+    "gone.jpg": "outcome_unknown",
     "held.jpg": "waiting",
     "paid.jpg": "done",
     "ready-too.jpg": "done",

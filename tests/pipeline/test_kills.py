@@ -70,7 +70,7 @@ async def replaced_before_its_upload(rig: Rig) -> None:
     """A file is another one when its batch is uploaded."""
     rig.switch(faults={"requests": [{"route": UPLOAD, "kind": "status", "status": 503, "count": 5}]})
     rig.drop("a.jpg", "old")
-    await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+    await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED)
     rig.drop("a.jpg", "a")
     await anyio.sleep(120)
 

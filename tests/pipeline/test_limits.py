@@ -97,7 +97,7 @@ async def test_a_service_that_says_429_for_an_absurd_time_is_an_incident(tmp_pat
     async with running(tmp_path) as rig:
         rig.switch(faults=status("* /v1/*", 429, count=None))
         drop(rig, 3)
-        await rig.until(lambda states: ItemState.BATCHED in states.values())
+        await rig.until(lambda states: ItemState.QUEUED in states.values())
         await anyio.sleep(60)
         before = codes(rig)
         await anyio.sleep(240)
@@ -146,7 +146,7 @@ async def test_an_outage_is_told_once_though_deliveries_go_on(tmp_path: Path) ->
         async with running(tmp_path) as rig:
             rig.switch(faults={"requests": [slow]})
             drop(rig, 60)
-            await rig.until(lambda states: [ItemState.DELIVERING] * 60 == list(states.values()))
+            await rig.until(lambda states: [ItemState.DOWNLOADING] * 60 == list(states.values()))
             rig.switch(faults={"requests": [slow, gone]})
             rig.drop("later.jpg")
             await rig.until(lambda states: list(states.values()).count(ItemState.DONE) == 60)

@@ -13,10 +13,10 @@ from stage_rig import EPOCH, rule, running
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import MAX_TRIES
 from runflowd.core.model import InputLinks
-from runflowd.pipeline.dispatch.habits import takes_subject
-from runflowd.store.facts import fact
+from runflowd.pipeline.dispatch.habits import takes_key
+from runflowd.store.facts import stored_value
 from runflowd.store.history import story
-from runflowd.store.links import LIFE_SUBJECT, references_subject
+from runflowd.store.links import LIFE_KEY, references_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,17 +65,17 @@ async def outcomes(rig: Rig) -> list[str]:
     return [row[0] for row in await asked(rig, "SELECT outcome FROM purchase ORDER BY intended_at, rowid")]
 
 
-async def told(rig: Rig, subject: str) -> str | None:
+async def told(rig: Rig, key: str) -> str | None:
     """What is remembered of the service."""
-    return await rig.store.read(lambda connection: fact(connection, "test", subject))
+    return await rig.store.read(lambda connection: stored_value(connection, "test", key))
 
 
 async def single(rig: Rig, *, runs: bool) -> None:
     """Let the model take single runs only, which is known already."""
     if runs:
         rig.take_no_batches()
-        known = {"service": "test", "subject": takes_subject(MODEL), "value": "no"}
-        await rig.store.write(lambda connection: connection.run("save_fact", **known))
+        known = {"service": "test", "key": takes_key(MODEL), "value": "no"}
+        await rig.store.write(lambda connection: connection.run("save_value", **known))
 
 
 @pytest.mark.parametrize("runs", [False, True])
@@ -137,7 +137,7 @@ async def test_a_key_that_nobody_ever_saw_leaves_no_doubt_however_old(tmp_path: 
     """After more than a day out of reach there is nothing to ask a person about (scenario 134)."""
     async with running(tmp_path, rule(tmp_path, links=InputLinks.ASSET), wire=away(300)) as rig:
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED)
         await anyio.sleep(60)
         rig.jump(DAY)
         await rig.settled(1)
@@ -206,7 +206,7 @@ async def test_links_that_end_before_they_say_so_are_learnt_about(tmp_path: Path
         await anyio.sleep(120)
         rig.drop("../other/in/b.jpg", seed=1)
         await rig.settled(2)
-        life = float(await told(rig, LIFE_SUBJECT) or "nan")
+        life = float(await told(rig, LIFE_KEY) or "nan")
 
         assert ({"a.jpg": ItemState.DONE, "b.jpg": ItemState.DONE}, [1, 1]) == (await rig.states(), rig.charged())
         assert 60 < life < 200
@@ -230,7 +230,7 @@ async def test_uploads_can_be_named_without_a_link(tmp_path: Path) -> None:
         rig.switch(api_variants=AT_ITS_TURN)
         rig.drop("a.jpg")
         await rig.settled(1, 3 * HOUR)
-        remembered = await told(rig, references_subject(MODEL))
+        remembered = await told(rig, references_key(MODEL))
 
         assert (["accepted"], [1], "yes") == (await outcomes(rig), rig.charged(), remembered)
 
@@ -248,7 +248,7 @@ async def test_where_names_are_refused_links_are_sent(tmp_path: Path, runs: bool
         await rig.settled(2)
 
         assert ("no", [1, 1], first.count("outdated")) == (
-            await told(rig, references_subject(MODEL)),
+            await told(rig, references_key(MODEL)),
             rig.charged(),
             (await outcomes(rig)).count("outdated"),
         )

@@ -65,7 +65,7 @@ async def test_a_purchase_whose_lease_was_lost_is_not_sent(tmp_path: Path, monke
         async with running(tmp_path) as rig:
             waiting = rival(rig, monkeypatch, submitter, "batch", "purchase.intended")
             rig.drop("a.jpg")
-            await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED and not waiting.point)
+            await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED and not waiting.point)
             rig.drop("b.jpg")
             await rig.until(lambda states: states.get("b.jpg") is ItemState.DONE)
             bought_meanwhile = rig.charged()
@@ -105,7 +105,7 @@ async def test_a_file_whose_lease_was_lost_gets_no_name(
         async with running(tmp_path) as rig:
             waiting = rival(rig, monkeypatch, module, "item", point)
             rig.drop("a.jpg")
-            await rig.until(lambda states: states.get("a.jpg") is ItemState.DELIVERING and not waiting.point)
+            await rig.until(lambda states: states.get("a.jpg") is ItemState.DOWNLOADING and not waiting.point)
             placed_meanwhile = list((tmp_path / "out").rglob("*"))
             await rig.settled(1)
 

@@ -341,7 +341,7 @@ async def test_purchases_in_doubt_are_told_together(tmp_path: Path) -> None:
         rig.switch(faults={"requests": [forgotten]})
         for number in range(5):
             rig.drop(f"{number}.jpg")
-        await rig.until(lambda states: set(states.values()) == {ItemState.UNKNOWN})
+        await rig.until(lambda states: set(states.values()) == {ItemState.OUTCOME_UNKNOWN})
         await anyio.sleep(60)
 
         assert [("unknown", 5)] == [(each["kind"], each["count"]) for each in ear.heard]

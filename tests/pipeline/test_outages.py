@@ -60,7 +60,7 @@ async def test_work_goes_on_soon_after_an_outage(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
         rig.switch(faults={"requests": [status("*", 503, 1_000_000)]})
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED)
         await anyio.sleep(1800)
         rig.switch(faults={})
 

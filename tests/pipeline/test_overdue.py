@@ -13,8 +13,8 @@ from runflowd.config import Notify, Webhook
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.model import BatchLimits
 from runflowd.local.faults.plan import Faults, RunFault
-from runflowd.pipeline.track.poll_schedule import usual_subject
-from runflowd.store.facts import fact
+from runflowd.pipeline.track.poll_schedule import usual_key
+from runflowd.store.facts import stored_value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,5 +165,5 @@ async def test_what_got_stuck_says_nothing_about_what_is_usual(tmp_path: Path) -
 
 async def usual(rig: Rig) -> str | None:
     """What is remembered as the usual time of the model's batches."""
-    subject = usual_subject("runflow/pass-through")
-    return await rig.store.read(lambda connection: fact(connection, "test", subject))
+    key = usual_key("runflow/pass-through")
+    return await rig.store.read(lambda connection: stored_value(connection, "test", key))

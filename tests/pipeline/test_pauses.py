@@ -57,7 +57,7 @@ async def test_a_batch_that_was_sealed_before_the_pause_waits_as_well(tmp_path: 
         broke = {"route": "POST /v1/models/*", "kind": "status", "status": 402, "count": None}
         rig.switch(faults={"requests": [broke]})
         rig.drop("a.jpg")
-        await rig.until(lambda states: ItemState.BATCHED in states.values())
+        await rig.until(lambda states: ItemState.QUEUED in states.values())
         await stop(rig, "studio")
         await anyio.sleep(120)
         rig.switch(faults={})

@@ -80,7 +80,7 @@ async def test_an_old_intent_is_adopted_by_its_reference(tmp_path: Path) -> None
     async with running(tmp_path) as rig:
         rig.switch(faults=strikes({"route": CREATE, "kind": "lose"}, UNAVAILABLE))
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED)
         await anyio.sleep(3)
         await rig.store.write(age_intents)
         await rig.settled(1)
@@ -93,12 +93,12 @@ async def test_an_old_intent_that_cannot_be_found_is_unknown(tmp_path: Path) -> 
     async with running(tmp_path) as rig:
         rig.switch(faults=strikes({"route": CREATE, "kind": "cut"}, UNAVAILABLE))
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED)
         await anyio.sleep(3)
         await rig.store.write(age_intents)
         await rig.settled(1)
 
-        assert ({"a.jpg": ItemState.UNKNOWN}, []) == (await rig.states(), rig.charged())
+        assert ({"a.jpg": ItemState.OUTCOME_UNKNOWN}, []) == (await rig.states(), rig.charged())
         assert [BatchState.UNKNOWN] == [batch.state for batch in await rig.batches()]
         assert {"a.jpg.failed.txt"} == rig.outputs()
 
@@ -214,7 +214,7 @@ async def test_a_key_in_use_with_other_bytes_is_never_papered_over(tmp_path: Pat
             lambda connection: connection.raw.execute("SELECT count(*) FROM purchase").fetchall()
         )
 
-        assert ({"a.jpg": ItemState.UNKNOWN}, [], 1) == (await rig.states(), rig.charged(), keys[0][0])
+        assert ({"a.jpg": ItemState.OUTCOME_UNKNOWN}, [], 1) == (await rig.states(), rig.charged(), keys[0][0])
 
 
 async def test_a_key_conflict_of_one_run_leaves_the_others_alone(tmp_path: Path) -> None:
@@ -226,5 +226,5 @@ async def test_a_key_conflict_of_one_run_leaves_the_others_alone(tmp_path: Path)
         rig.drop("b.jpg")
         await rig.settled(2)
 
-        assert [ItemState.DONE, ItemState.UNKNOWN] == sorted((await rig.states()).values())
+        assert [ItemState.DONE, ItemState.OUTCOME_UNKNOWN] == sorted((await rig.states()).values())
         assert [1] == rig.charged()

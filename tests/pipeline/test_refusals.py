@@ -182,12 +182,12 @@ async def test_an_old_intent_without_references_is_unknown_and_not_looked_for(tm
         outage = [{"route": CREATE, "kind": "lose"}, {"route": CREATE, "kind": "status", "status": 503, "count": None}]
         rig.switch(api_variants={"refused_field": "client_ref"}, faults={"requests": outage})
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED)
         await anyio.sleep(3)
         await rig.store.write(age_intents)
         await rig.settled(2)
 
-        assert (ItemState.UNKNOWN, [1, 1]) == ((await rig.states())["a.jpg"], rig.charged())
+        assert (ItemState.OUTCOME_UNKNOWN, [1, 1]) == ((await rig.states())["a.jpg"], rig.charged())
 
 
 @pytest.mark.parametrize("remembering", ["honoured", "ignored"])
@@ -202,7 +202,7 @@ async def test_a_run_without_reference_whose_answer_was_lost_is_unknown(tmp_path
         rig.drop("a.jpg")
         await rig.settled(1)
 
-        assert ({"a.jpg": ItemState.UNKNOWN}, [1]) == (await rig.states(), rig.charged())
+        assert ({"a.jpg": ItemState.OUTCOME_UNKNOWN}, [1]) == (await rig.states(), rig.charged())
 
 
 def age_intents(connection: Connection) -> None:
@@ -241,13 +241,13 @@ async def test_a_mistake_in_a_rule_is_one_incident_and_its_files_wait(tmp_path: 
         if runs:
             rig.take_no_batches()
         drop_all(rig)
-        await rig.until(lambda states: len(states) == 4 and set(states.values()) == {ItemState.BATCHED})
+        await rig.until(lambda states: len(states) == 4 and set(states.values()) == {ItemState.QUEUED})
         await anyio.sleep(400)
         rig.drop("new.jpg")
         await anyio.sleep(60)
         waiting, told = await rig.states(), open_codes(rig)
 
-        assert (set(waiting.values()), set()) == ({ItemState.BATCHED}, rig.outputs())
+        assert (set(waiting.values()), set()) == ({ItemState.QUEUED}, rig.outputs())
         assert {"rule:studio": "MODEL_NOT_FOUND" if mistake == "unknown model" else "RULE_REFUSED"} == told
 
         take(rig, rule(tmp_path, **quick))
@@ -265,7 +265,7 @@ async def test_an_unchanged_rule_is_probed_slowly_by_one_batch(tmp_path: Path, r
             rig.take_no_batches()
         for number in range(60):
             rig.drop(f"{number}.jpg")
-        await rig.until(lambda states: len(states) == 60 and set(states.values()) == {ItemState.BATCHED})
+        await rig.until(lambda states: len(states) == 60 and set(states.values()) == {ItemState.QUEUED})
         await anyio.sleep(60)
         before = posts(rig) + posts(rig, "runs")
         await anyio.sleep(3000)
@@ -278,7 +278,7 @@ async def test_a_service_that_comes_to_terms_with_a_rule_ends_the_incident(tmp_p
     async with running(tmp_path, rule(tmp_path, input={"image_url": "${file.url}", "style": "x"})) as rig:
         rig.switch(api_variants={"unknown_inputs": "refused"})
         drop_all(rig)
-        await rig.until(lambda states: len(states) == 4 and set(states.values()) == {ItemState.BATCHED})
+        await rig.until(lambda states: len(states) == 4 and set(states.values()) == {ItemState.QUEUED})
         await anyio.sleep(60)
         told = open_codes(rig)
         rig.switch(api_variants={})
@@ -446,7 +446,7 @@ async def test_what_may_have_been_bought_is_not_worded_anew(tmp_path: Path) -> N
         outage = [{"route": CREATE, "kind": "lose"}, {"route": CREATE, "kind": "status", "status": 503, "count": 3}]
         rig.switch(faults={"requests": outage})
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED)
         await anyio.sleep(3)
         take(rig, rule(tmp_path, input={"image_url": "${file.url}", "prompt": "new"}))
         await rig.settled(1)
@@ -460,7 +460,7 @@ async def test_a_sealed_batch_of_which_nothing_was_bought_is_worded_as_the_rule_
     async with running(tmp_path, first) as rig:
         rig.switch(faults={"requests": [{"route": CREATE, "kind": "status", "status": 402, "count": None}]})
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED)
         await anyio.sleep(3)
         take(rig, rule(tmp_path, input={"image_url": "${file.url}", "prompt": "new"}))
         rig.switch(faults={})
@@ -477,7 +477,7 @@ async def test_a_rule_that_was_corrected_while_the_daemon_was_down_goes_on(tmp_p
     """The state file knows under which text its batches were sealed (scenario 133)."""
     async with running(tmp_path, rule(tmp_path, model="runflow/pass-thru")) as rig:
         drop_all(rig)
-        await rig.until(lambda states: len(states) == 4 and set(states.values()) == {ItemState.BATCHED})
+        await rig.until(lambda states: len(states) == 4 and set(states.values()) == {ItemState.QUEUED})
         await anyio.sleep(60)
     async with running(tmp_path, rule(tmp_path), began=EPOCH + 1000) as rig:
         await rig.settled(4)

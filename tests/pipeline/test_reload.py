@@ -146,10 +146,10 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
 @pytest.mark.parametrize(
     ("faults", "state"),
     [
-        ({"requests": [{"route": "PUT /storage/*", "kind": "slow", "seconds": 60}]}, ItemState.BATCHED),
-        ({"requests": [{"route": "POST /v1/models/*", "kind": "slow", "seconds": 60}]}, ItemState.BATCHED),
+        ({"requests": [{"route": "PUT /storage/*", "kind": "slow", "seconds": 60}]}, ItemState.QUEUED),
+        ({"requests": [{"route": "POST /v1/models/*", "kind": "slow", "seconds": 60}]}, ItemState.QUEUED),
         ({"runs": [{"kind": "slow", "seconds": 60}]}, ItemState.SUBMITTED),
-        ({"requests": [{"route": "GET /storage/*", "kind": "slow", "seconds": 60}]}, ItemState.DELIVERING),
+        ({"requests": [{"route": "GET /storage/*", "kind": "slow", "seconds": 60}]}, ItemState.DOWNLOADING),
     ],
 )
 async def test_a_reload_waits_for_no_work(

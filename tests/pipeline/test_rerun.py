@@ -119,7 +119,7 @@ async def test_a_result_the_service_has_no_more_is_bought_only_when_told_so(tmp_
         (tmp_path / "out/a.jpg").unlink()
         rig.switch(faults={"requests": [{"route": "GET /storage/*", "kind": "status", "status": 404, "count": None}]})
         await rerun(rig, missing=True)
-        await rig.until(lambda states: states["a.jpg"] is ItemState.UNKNOWN)
+        await rig.until(lambda states: states["a.jpg"] is ItemState.OUTCOME_UNKNOWN)
         before = ([item.failure_code for item in await rig.items()], rig.charged())
         rig.switch(faults={})
         lost = next(item for item in await rig.items() if item.current)

@@ -71,7 +71,7 @@ async def test_nothing_more_is_bought_while_the_first_result_is_in_doubt(tmp_pat
             rig.drop(f"{number:02}.jpg")
             await anyio.sleep(4)
         meanwhile = (len(rig.charged()), await told(rig), [each.rule for each in await held(rig)])
-        await rig.until(lambda states: ItemState.UNKNOWN in states.values())
+        await rig.until(lambda states: ItemState.OUTCOME_UNKNOWN in states.values())
         await anyio.sleep(60)
 
         assert (True, [], ["studio"]) == (meanwhile[0] <= 4, *meanwhile[1:])
@@ -114,7 +114,7 @@ async def test_what_was_sealed_before_waits_as_well(tmp_path: Path) -> None:
         rig.drop("a.jpg")
         await anyio.sleep(4)
         rig.drop("b.jpg")
-        await rig.until(lambda states: states.get("b.jpg") is ItemState.BATCHED)
+        await rig.until(lambda states: states.get("b.jpg") is ItemState.QUEUED)
         before = await held(rig)
         await until_held(rig)
         await anyio.sleep(60)
@@ -233,10 +233,10 @@ async def test_a_person_does_not_wait_for_what_is_in_doubt(tmp_path: Path) -> No
         await anyio.sleep(300)
         between = (await held(rig), await told(rig), (await rig.states())["a.jpg"])
         rig.drop("b.jpg")
-        await rig.until(lambda states: states.get("b.jpg") is ItemState.DELIVERING)
+        await rig.until(lambda states: states.get("b.jpg") is ItemState.DOWNLOADING)
         await until_held(rig)
 
-        assert ([], [], ItemState.UNKNOWN) == between
+        assert ([], [], ItemState.OUTCOME_UNKNOWN) == between
 
 
 async def test_a_pause_of_a_person_counts_more_than_a_hold(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ async def test_a_result_that_stays_away_after_a_resume_stops_nothing_again(tmp_p
         rig.drop("b.jpg")
         await rig.settled(2)
 
-        assert ([], {"a.jpg": ItemState.UNKNOWN}) == between
+        assert ([], {"a.jpg": ItemState.OUTCOME_UNKNOWN}) == between
         assert ([UNDELIVERABLE], [1, 1]) == (await told(rig), rig.charged())
 
 

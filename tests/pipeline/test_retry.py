@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 async def ask(rig: Rig, *, buy_again: bool = False) -> list[Retried]:
     """Retry what failed or is unknown as the command does: in the state file, with no word to the daemon."""
-    wanted = [item for item in await rig.items() if item.state in {ItemState.FAILED, ItemState.UNKNOWN}]
+    wanted = [item for item in await rig.items() if item.state in {ItemState.FAILED, ItemState.OUTCOME_UNKNOWN}]
     return [await rig.store.write(partial(retry, item=item, now=EPOCH, buy_again=buy_again)) for item in wanted]
 
 
@@ -62,7 +62,7 @@ async def test_a_lost_result_is_fetched_again_at_no_cost(tmp_path: Path) -> None
     async with running(tmp_path) as rig:
         rig.switch(faults={"requests": [{"route": "GET /storage/*", "kind": "status", "status": 404}]})
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.UNKNOWN)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.OUTCOME_UNKNOWN)
         done = await ask(rig)
         await rig.until(lambda states: states["a.jpg"] is ItemState.DONE)
 
@@ -74,7 +74,7 @@ async def test_a_batch_the_service_did_not_know_is_asked_for_again(tmp_path: Pat
     async with running(tmp_path) as rig:
         rig.switch(faults={"requests": [{"route": "GET /v1/batches/*", "kind": "status", "status": 404, "count": 5}]})
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.UNKNOWN)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.OUTCOME_UNKNOWN)
         done = await ask(rig)
         await rig.until(lambda states: states["a.jpg"] is ItemState.DONE)
 
@@ -87,7 +87,7 @@ async def test_what_may_have_been_bought_is_bought_again_only_when_told_so(tmp_p
         rig.switch(api_variants={"items": "missing"})
         rig.drop("a.jpg")
         rig.drop("b.jpg")
-        await rig.until(lambda states: ItemState.UNKNOWN in states.values())
+        await rig.until(lambda states: ItemState.OUTCOME_UNKNOWN in states.values())
         rig.switch(api_variants={})
         refused = await ask(rig)
         bought = await ask(rig, buy_again=True)
@@ -107,7 +107,7 @@ async def test_an_item_promoted_after_an_edit_is_worded_anew(tmp_path: Path) -> 
         first = rig.drop("a.jpg", seed=1)
         await rig.until(lambda states: states.get("a.jpg") is ItemState.READY)
         rig.drop("b.jpg", seed=1)
-        await rig.until(lambda states: states.get("b.jpg") is ItemState.FOLLOWING)
+        await rig.until(lambda states: states.get("b.jpg") is ItemState.DUPLICATE)
         first.unlink()
         rig.engine.context.rules = {after.name: after}
         rig.engine.context.stage_events.notify_all()

@@ -19,8 +19,8 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import After, AfterKind, OnDelete
 from runflowd.files.identity import MARK_FILE
 from runflowd.pipeline.intake import reconcile, roots
-from runflowd.store.renames import seen_fact
-from runflowd.store.roots import roots_fact
+from runflowd.store.renames import seen_key
+from runflowd.store.roots import roots_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -325,7 +325,7 @@ async def test_a_folder_restored_from_a_backup_is_the_old_one(tmp_path: Path) ->
 
 def forget_roots(connection: Connection) -> None:
     """As a state file of a version that knew no marks."""
-    connection.raw.execute("DELETE FROM fact WHERE subject LIKE 'root:%'")
+    connection.raw.execute("DELETE FROM kv WHERE key LIKE 'root:%'")
 
 
 async def test_a_state_file_of_an_earlier_version_adopts_the_folder_that_has_its_files(tmp_path: Path) -> None:
@@ -376,8 +376,8 @@ async def test_a_rule_with_a_new_name_knows_its_folder(tmp_path: Path) -> None:
         assert ({"a.jpg": DONE}, {"a.jpg"}) == (await rig.states(), rig.outputs())
         back()
         await until_told(rig)
-        known = [row["subject"] for row in await rig.store.read(lambda connection: connection.all("facts_of_roots"))]
-        assert ([roots_fact("renamed")], True) == (known, seen_fact("renamed") != known[0])
+        known = [row["key"] for row in await rig.store.read(lambda connection: connection.all("values_of_roots"))]
+        assert ([roots_key("renamed")], True) == (known, seen_key("renamed") != known[0])
 
 
 async def test_an_edited_watch_counts_where_the_files_moved_along(tmp_path: Path) -> None:

@@ -61,10 +61,10 @@ async def test_no_credit_pauses_buying_and_ends_by_itself(tmp_path: Path) -> Non
     async with running(tmp_path) as rig:
         rig.switch(faults=strike(CREATE, 402, None))
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED)
         await anyio.sleep(600)
 
-        assert ({"OUT_OF_CREDIT"}, {"a.jpg": ItemState.BATCHED}) == (open_codes(rig), await rig.states())
+        assert ({"OUT_OF_CREDIT"}, {"a.jpg": ItemState.QUEUED}) == (open_codes(rig), await rig.states())
 
         rig.switch(faults={})
         await rig.settled(1)
@@ -78,7 +78,7 @@ async def test_a_refused_key_pauses_the_service_and_ends_by_itself(tmp_path: Pat
     async with running(tmp_path) as rig:
         rig.switch(faults=strike("* /v1/*", status, None))
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED)
         await anyio.sleep(600)
 
         assert {"UNAUTHORIZED"} == open_codes(rig)
@@ -108,7 +108,7 @@ async def test_what_to_do_about_the_service_is_said_once(tmp_path: Path, status:
     async with running(tmp_path) as rig:
         rig.switch(faults=strike("* /v1/*", status, None))
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.BATCHED)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.QUEUED)
         await anyio.sleep(60)
         shown = await rig.ask("status", limit=20)
 
@@ -126,7 +126,7 @@ async def test_an_unknown_model_pauses_its_rule_only(tmp_path: Path) -> None:
         await anyio.sleep(60)
 
         assert {"MODEL_NOT_FOUND"} == open_codes(rig)
-        assert ItemState.BATCHED is (await rig.states())["x.jpg"]
+        assert ItemState.QUEUED is (await rig.states())["x.jpg"]
 
 
 async def test_a_stuck_batch_is_stalled_and_never_bought_again(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ async def test_an_item_the_service_does_not_list_is_unknown(tmp_path: Path) -> N
             rig.drop(name)
         await rig.settled(3)
 
-        assert [ItemState.DONE, ItemState.DONE, ItemState.UNKNOWN] == sorted((await rig.states()).values())
+        assert [ItemState.DONE, ItemState.DONE, ItemState.OUTCOME_UNKNOWN] == sorted((await rig.states()).values())
 
 
 async def test_a_failed_item_tells_its_owner_and_may_be_retried(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ async def test_a_batch_the_service_forgot_is_unknown(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
         rig.switch(faults=strike(BATCH, 404, None))
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.UNKNOWN)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.OUTCOME_UNKNOWN)
 
         assert [BatchState.UNKNOWN] == [batch.state for batch in await rig.batches()]
 
@@ -245,7 +245,7 @@ async def test_what_ended_is_not_undone_by_what_the_service_says_later(tmp_path:
     async with running(tmp_path) as rig:
         rig.switch(faults=strike("GET /storage/*", 503, None))
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.DELIVERING)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.DOWNLOADING)
         await anyio.sleep(60)
         rig.switch(faults={"requests": [{"route": "GET /v1/*", "kind": "status", "status": 404, "count": None}]})
         await rig.settled(1)
@@ -280,7 +280,7 @@ async def test_a_result_that_is_gone_is_kept_with_its_receipt(tmp_path: Path) ->
     async with running(tmp_path) as rig:
         rig.switch(faults=strike("GET /storage/*", 404, None))
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.UNKNOWN)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.OUTCOME_UNKNOWN)
         (item,) = await rig.items()
 
         assert ("RESULT_LOST", [1]) == (item.failure_code, rig.charged())
@@ -305,7 +305,7 @@ async def test_a_run_the_service_forgot_leaves_the_others_alone(tmp_path: Path) 
         (lost,) = [item for item in await rig.items() if item.path == "a.jpg"]
 
         assert {"a.jpg.failed.txt", "b.jpg", "c.jpg"} == rig.outputs()
-        assert (ItemState.UNKNOWN, "NOT_FOUND", [1, 1, 1]) == (lost.state, lost.failure_code, rig.charged())
+        assert (ItemState.OUTCOME_UNKNOWN, "NOT_FOUND", [1, 1, 1]) == (lost.state, lost.failure_code, rig.charged())
 
 
 async def test_a_forgotten_run_is_asked_for_again_when_a_person_says_so(tmp_path: Path) -> None:

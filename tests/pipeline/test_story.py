@@ -42,7 +42,7 @@ def states(version: dict[str, Any]) -> list[str]:
 async def try_again(rig: Rig) -> None:
     """What `retry --all` does, and wait for the result."""
     for item in await rig.items():
-        if item.current and item.state in {ItemState.FAILED, ItemState.UNKNOWN}:
+        if item.current and item.state in {ItemState.FAILED, ItemState.OUTCOME_UNKNOWN}:
             await rig.store.write(partial(retry, item=item, now=EPOCH, buy_again=False))
     await rig.until(lambda found: set(found.values()) == {ItemState.DONE})
     await anyio.sleep(10)
@@ -59,7 +59,7 @@ async def test_a_file_s_whole_life_is_told_in_its_order(tmp_path: Path) -> None:
         await try_again(rig)
         rig.switch(faults=GONE)
         rig.drop("a.jpg", seed=2)
-        await rig.until(lambda found: found["a.jpg"] is ItemState.UNKNOWN)
+        await rig.until(lambda found: found["a.jpg"] is ItemState.OUTCOME_UNKNOWN)
         await anyio.sleep(10)
         rig.switch(faults={})
         await try_again(rig)
@@ -68,10 +68,19 @@ async def test_a_file_s_whole_life_is_told_in_its_order(tmp_path: Path) -> None:
         first, second = await told(rig, "a.jpg")
         (renamed,) = await told(rig, "b.jpg")
 
-    bought = ["ready", "batched", "submitted"]
-    assert [*bought, "failed", "failed", "failed", *bought, "delivering", "done", "done"] == states(first)
-    assert [*bought, "delivering", "unknown", "unknown", "delivering", "done", "done", "done"] == states(second)
-    assert (["delivering", "done"], second["id"]) == (states(renamed), renamed["source"]["id"])
+    bought = ["ready", "queued", "submitted"]
+    assert [*bought, "failed", "failed", "failed", *bought, "downloading", "done", "done"] == states(first)
+    assert [
+        *bought,
+        "downloading",
+        "outcome_unknown",
+        "outcome_unknown",
+        "downloading",
+        "done",
+        "done",
+        "done",
+    ] == states(second)
+    assert (["downloading", "done"], second["id"]) == (states(renamed), renamed["source"]["id"])
     assert (first["current"], second["current"], second["present"], renamed["whole"]) == (False, True, False, True)
     details = [step["detail"] for step in first["steps"] + second["steps"] + renamed["steps"]]
     for words in (
@@ -96,7 +105,7 @@ async def test_a_source_that_is_cleared_away_is_told(tmp_path: Path) -> None:
 
     done = [step["detail"] for step in version["steps"] if step["state"] == "done"]
     assert ["result: a.jpg; the source was deleted"] == sorted({*done} - {GONE_AWAY})
-    assert ["delivering", "done"] == [state for state, _ in groupby(states(version))][-2:]
+    assert ["downloading", "done"] == [state for state, _ in groupby(states(version))][-2:]
 
 
 async def test_what_holds_a_file_up_is_told_for_the_present(tmp_path: Path) -> None:
@@ -132,9 +141,9 @@ async def test_a_purchase_is_told_without_its_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("route", "where", "code"),
     [
-        ("POST /v1/models/*", ItemState.BATCHED, "MODEL_UNAVAILABLE"),
+        ("POST /v1/models/*", ItemState.QUEUED, "MODEL_UNAVAILABLE"),
         ("GET /v1/batches/*", ItemState.SUBMITTED, "UNREACHABLE"),
-        ("GET /storage/*", ItemState.DELIVERING, "RESULT_UNREACHABLE"),
+        ("GET /storage/*", ItemState.DOWNLOADING, "RESULT_UNREACHABLE"),
     ],
 )
 async def test_a_try_that_fails_over_and_over_keeps_the_story_short(
@@ -151,7 +160,7 @@ async def test_a_try_that_fails_over_and_over_keeps_the_story_short(
         (version,) = await told(rig, "a.jpg")
 
     way = [state for state, _ in groupby(states(version))]
-    assert (["ready", "batched", "submitted", "delivering", "done"], [code]) == (
+    assert (["ready", "queued", "submitted", "downloading", "done"], [code]) == (
         way,
         [step["code"] for step in version["steps"] if step["code"]],
     )

@@ -72,7 +72,11 @@ async def test_the_first_paid_result_that_cannot_be_delivered_stops_its_rule(tmp
         (item,) = await rig.items()
         (incident,) = await rig.store.read(incidents)
 
-        assert (ItemState.UNKNOWN, "RESULT_LOST", 1) == (item.state, item.failure_code, rig.local.service.plan.struck)
+        assert (ItemState.OUTCOME_UNKNOWN, "RESULT_LOST", 1) == (
+            item.state,
+            item.failure_code,
+            rig.local.service.plan.struck,
+        )
         assert ([UNDELIVERABLE], ["studio"]) == (await told(rig), await stopped(rig))
         assert f"at the service: run {item.run_id}" in incident.message
         assert await stays_unbought(rig, "b.jpg")
@@ -219,7 +223,7 @@ async def test_a_refused_output_does_not_hold_back_its_siblings(tmp_path: Path) 
         rig.engine.context.stage_events.notify_all()
         await rig.settled(1)
 
-        assert (ItemState.UNKNOWN, 1) == (item.state, len(first))
+        assert (ItemState.OUTCOME_UNKNOWN, 1) == (item.state, len(first))
         assert f"The other outputs are delivered: {next(iter(first))}" in item.failure
         assert (2, [1], [ItemState.DONE]) == (len(rig.outputs()), rig.charged(), list((await rig.states()).values()))
 
@@ -350,7 +354,7 @@ async def test_what_is_still_being_saved_is_spent(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
         object.__setattr__(rig.local.service.models["runflow/pass-through"], "price", Decimal("0.35"))
         rig.drop("a.jpg")
-        await rig.until(lambda states: states.get("a.jpg") is ItemState.DELIVERING)
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.DOWNLOADING)
 
         assert Decimal("0.35") == (await spent(rig)).settled
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OPEN = {
     "an item on its way": "SELECT rule, folder, name, state FROM item WHERE state IN"
-    " ('ready', 'following', 'batched', 'submitted', 'delivering', 'waiting', 'unknown')",
+    " ('ready', 'duplicate', 'queued', 'submitted', 'downloading', 'waiting', 'outcome_unknown')",
     "an open batch": "SELECT id, rule, state FROM batch WHERE state IN ('sealed', 'submitted', 'unknown')",
     "an open purchase": "SELECT key, shape FROM purchase WHERE outcome IN ('intended', 'unknown')",
     "trouble": "SELECT scope, message FROM incident",

@@ -110,7 +110,7 @@ ITEM_WRITES: dict[str, ItemWrite] = {
     "forget a name": lambda c, item: forget_output(c, "/out/a.webp", by=item.claim),
     "close it": lambda c, item: finish(c, item, LATER, "done"),
     "give it up": lambda c, item: move(
-        c, item.id, ItemState.DELIVERING, ItemState.UNKNOWN, by=item.claim, now=LATER, code="RESULT_LOST"
+        c, item.id, ItemState.DOWNLOADING, ItemState.OUTCOME_UNKNOWN, by=item.claim, now=LATER, code="RESULT_LOST"
     ),
 }
 """All that the stages write about an item that is to be delivered."""
@@ -196,7 +196,7 @@ def test_an_item_that_another_one_delivers_is_not_written_about(two: tuple[Conne
     """The first hung below a dead share until its lease ended."""
     one, other = two
     sealed(one, "a.jpg")
-    one.raw.execute("UPDATE item SET state = 'delivering'")
+    one.raw.execute("UPDATE item SET state = 'downloading'")
     stale = delivery(one, "one", NOW)
     reserve_output(one, stale, "/out/a.webp", 0, "hash", 5)
     delivery(other, "other", LATER)
@@ -211,7 +211,7 @@ def test_a_row_that_was_only_read_is_not_written_about(two: tuple[Connection, Co
     """A claim comes from claiming alone."""
     one, _ = two
     sealed(one, "a.jpg")
-    one.raw.execute("UPDATE item SET state = 'delivering'")
+    one.raw.execute("UPDATE item SET state = 'downloading'")
     (item,) = (item_from(row) for row in one.raw.execute("SELECT * FROM item"))
     before = tables(one)
     tried(one, lambda connection: ITEM_WRITES[name](connection, item))
@@ -259,7 +259,7 @@ def test_a_delivery_goes_on_while_a_newer_content_takes_its_path(two: tuple[Conn
     """It is the newer file that got a row; the old one is still this process's to deliver."""
     one, _ = two
     sealed(one, "a.jpg")
-    one.raw.execute("UPDATE item SET state = 'delivering'")
+    one.raw.execute("UPDATE item SET state = 'downloading'")
     item = delivery(one, "one", NOW)
     snapshot = save_snapshot(one, "studio", "{}")
     arrive(one, Arrival("studio", "a.jpg", Stat(9, 9, 9), "newer", "image/jpeg", "r", {}, snapshot), LATER)
@@ -280,19 +280,19 @@ async def test_a_lost_lease_undoes_its_own_part_of_a_commit_alone(tmp_path: Path
             group.start_soon(_save, store, "first")
             group.start_soon(_spoil, store, stale, lost)
             group.start_soon(_save, store, "last")
-        found = await store.read(lambda connection: connection.raw.execute("SELECT subject FROM fact").fetchall())
+        found = await store.read(lambda connection: connection.raw.execute("SELECT key FROM kv").fetchall())
 
-    assert (1, ["first", "last"]) == (len(lost), sorted(row["subject"] for row in found))
+    assert (1, ["first", "last"]) == (len(lost), sorted(row["key"] for row in found))
     assert store.commits - before <= 2
 
 
-async def _save(store: Store, subject: str) -> None:
-    await store.write(lambda connection: connection.run("save_fact", service="", subject=subject, value="yes"))
+async def _save(store: Store, key: str) -> None:
+    await store.write(lambda connection: connection.run("save_value", service="", key=key, value="yes"))
 
 
 async def _spoil(store: Store, stale: Batch, lost: list[LeaseLost]) -> None:
     def work(connection: Connection) -> None:
-        connection.run("save_fact", service="", subject="of a stale owner", value="no")
+        connection.run("save_value", service="", key="of a stale owner", value="no")
         release(connection, stale, due_at=LATER)
 
     try:

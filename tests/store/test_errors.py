@@ -23,12 +23,12 @@ pytestmark = pytest.mark.anyio
 
 def remember(connection: Connection) -> None:
     """Write something."""
-    connection.run("save_fact", service="s", subject="it", value="is written")
+    connection.run("save_value", service="s", key="it", value="is written")
 
 
 def recall(connection: Connection) -> str | None:
     """What was written."""
-    row = connection.one("fact", service="s", subject="it")
+    row = connection.one("value", service="s", key="it")
     return row["value"] if row else None
 
 

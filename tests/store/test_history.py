@@ -148,7 +148,7 @@ class Lives(RuleBasedStateMachine):
     @rule(path=paths, dropped=st.booleans())
     def a_rule_is_edited(self, path: str, dropped: bool) -> None:
         item = item_at(self.connection, "studio", path)
-        if item is None or item.state not in {ItemState.READY, ItemState.FOLLOWING}:
+        if item is None or item.state not in {ItemState.READY, ItemState.DUPLICATE}:
             return
         if dropped:
             drop_unsent(self.connection, item, self.now)
@@ -166,7 +166,7 @@ class Lives(RuleBasedStateMachine):
     def a_batch_is_worked_on(self, after: str, state: str) -> None:
         lease = Lease("me", self.now)
         for batch in claim_batches(self.connection, BatchState.SEALED, "s", lease, 1):
-            items = [item for item in items_of_batch(self.connection, batch.id) if item.state is ItemState.BATCHED]
+            items = [item for item in items_of_batch(self.connection, batch.id) if item.state is ItemState.QUEUED]
             if after == "split" and len(items) > 1:
                 split_batch(self.connection, batch, items, self.now)
             for item in items if after == "submit" else ():
@@ -176,16 +176,16 @@ class Lives(RuleBasedStateMachine):
 
     def holder(self, item: Item) -> Claim:
         """The claim under which an item is worked on: its own when it is delivered, else that of its batch."""
-        if item.state is ItemState.DELIVERING:
+        if item.state is ItemState.DOWNLOADING:
             self.connection.raw.execute("UPDATE item SET owner = 'me' WHERE id = ?", (item.id,))
             return replace(item, owner="me").claim
         row = self.connection.one("batch", id=item.batch)
         assert row is not None
         return batch_from(row).claim
 
-    @rule(after=st.sampled_from([ItemState.DELIVERING, ItemState.UNKNOWN, ItemState.DONE]))
+    @rule(after=st.sampled_from([ItemState.DOWNLOADING, ItemState.OUTCOME_UNKNOWN, ItemState.DONE]))
     def work_goes_on(self, after: ItemState) -> None:
-        before = ItemState.DELIVERING if after is ItemState.DONE else ItemState.SUBMITTED
+        before = ItemState.DOWNLOADING if after is ItemState.DONE else ItemState.SUBMITTED
         for item in self.items(before)[:1]:
             move(self.connection, item.id, before, after, by=self.holder(item), now=self.now)
             if after is ItemState.DONE:
@@ -193,7 +193,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(buy_again=st.booleans())
     def another_try_is_asked_for(self, buy_again: bool) -> None:
-        for item in self.items(ItemState.FAILED, ItemState.UNKNOWN)[:1]:
+        for item in self.items(ItemState.FAILED, ItemState.OUTCOME_UNKNOWN)[:1]:
             if item.current:
                 retry(self.connection, item, self.now, buy_again=buy_again)
 

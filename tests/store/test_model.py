@@ -17,14 +17,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from plain_store import (
-    BATCHED,
-    DELIVERING,
+    DOWNLOADING,
+    DUPLICATE,
     FAILED,
-    FOLLOWING,
+    OUTCOME_UNKNOWN,
+    QUEUED,
     READY,
     SKIPPED,
     SUBMITTED,
-    UNKNOWN,
     WAITING,
     PlainBatch,
     PlainPurchase,
@@ -148,10 +148,10 @@ class StoreAgainstModel(RuleBasedStateMachine):
             self.write(partial(forget_absent, known=known, now=self.now))
         self.model.forget(path)
 
-    @precondition(lambda self: any(item.current for item in self.model.within(FAILED, UNKNOWN)))
+    @precondition(lambda self: any(item.current for item in self.model.within(FAILED, OUTCOME_UNKNOWN)))
     @rule(data=st.data(), buy=st.booleans())
     def ask_for_another_try(self, data: st.DataObject, *, buy: bool) -> None:
-        chosen = [item.path for item in self.model.within(FAILED, UNKNOWN) if item.current]
+        chosen = [item.path for item in self.model.within(FAILED, OUTCOME_UNKNOWN) if item.current]
         item = item_at(self.connection, RULE, data.draw(st.sampled_from(chosen)))
         assert item is not None
         self.write(partial(retry, item=item, now=self.now, buy_again=buy))
@@ -319,7 +319,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         batch = self.model.batches[number]
         if handle is None:
             return
-        items = [item for item in items_of_batch(self.connection, number) if item.state is BATCHED]
+        items = [item for item in items_of_batch(self.connection, number) if item.state is QUEUED]
 
         def work(connection: Connection) -> None:
             close_purchase(connection, handle, key, Outcome.ACCEPTED, remote)
@@ -332,7 +332,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         if batch.state is BatchState.SEALED:
             batch.state, batch.claim.owner, batch.claim.due = BatchState.SUBMITTED, None, 0.0
         for item in self.model.of(number):
-            if item.state is BATCHED:
+            if item.state is QUEUED:
                 self.model.enter(item, SUBMITTED)
 
     @rule(owner=owners, data=st.data())
@@ -393,7 +393,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
                     self.charged[mirror.content, mirror.recipe] -= 1
                     self.model.fail(mirror, "FAILED")
                 else:
-                    self.model.enter(mirror, DELIVERING)
+                    self.model.enter(mirror, DOWNLOADING)
             handle, batch = self.hands.pop((owner, number)), self.model.batches[number]
             self.write(partial(move_batch, batch=handle, after=BatchState.ENDED, now=self.now))
             batch.state, batch.claim.owner, batch.claim.due = BatchState.ENDED, None, 0.0
@@ -402,7 +402,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     def take_a_delivery(self, owner: str) -> None:
         values = {"rule": RULE, "now": self.now, "limit": 1, "owner": owner, "until": self.now + LEASE}
         rows = self.write(lambda connection: connection.all("claim_deliveries", **values))
-        order = sorted(self.model.within(DELIVERING), key=lambda item: (item.claim.due, item.number))
+        order = sorted(self.model.within(DOWNLOADING), key=lambda item: (item.claim.due, item.number))
         due = next((item.number for item in order if item.claim.take(owner, self.now, LEASE)), None)
         assert [due] * (due is not None) == [row["id"] for row in rows]
         if rows:
@@ -422,10 +422,16 @@ class StoreAgainstModel(RuleBasedStateMachine):
         good = mirror.claim.good(owner, item.generation)
         if lost:
             work = partial(
-                move, number=item.id, before=DELIVERING, after=UNKNOWN, by=item.claim, code="RESULT_LOST", now=self.now
+                move,
+                number=item.id,
+                before=DOWNLOADING,
+                after=OUTCOME_UNKNOWN,
+                by=item.claim,
+                code="RESULT_LOST",
+                now=self.now,
             )
             if self.write_held(work, good=good):
-                self.model.enter(mirror, UNKNOWN, "RESULT_LOST")
+                self.model.enter(mirror, OUTCOME_UNKNOWN, "RESULT_LOST")
             return
         place = f"/out/{item.path}" if item.current else f"/out/{item.path}~{item.content}"
         if self.write_held(partial(self.place, item=item, path=place), good=good):
@@ -502,10 +508,10 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @invariant()
     def nobody_follows_what_leads_nowhere(self) -> None:
-        for item in self.model.within(FOLLOWING):
+        for item in self.model.within(DUPLICATE):
             leader = item_by_id(self.connection, item.source or 0)
             assert leader is not None
-            assert leader.state in {READY, BATCHED, SUBMITTED, DELIVERING}
+            assert leader.state in {READY, QUEUED, SUBMITTED, DOWNLOADING}
 
     # Words used above.
 
@@ -516,7 +522,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         self.model.batches[batch] = PlainBatch(numbers)
         for number in numbers:
             item = self.model.items[number]
-            item.state, item.batch, item.claim.due = BATCHED, batch, 0.0
+            item.state, item.batch, item.claim.due = QUEUED, batch, 0.0
 
     def in_order(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """By owner and age of the batch: its id is drawn at random, and an example must replay as it was found."""
@@ -542,7 +548,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         ]
 
     def batched(self, number: str) -> list[Item]:
-        return [item for item in items_of_batch(self.connection, number) if item.state is BATCHED]
+        return [item for item in items_of_batch(self.connection, number) if item.state is QUEUED]
 
     def open_key(self, number: str) -> str | None:
         """The key of the purchase of this batch whose outcome is open."""

@@ -36,7 +36,7 @@ anyio.run(main)
 def rows(path: Path) -> list[tuple[object, ...]]:
     """Every item of a state file."""
     with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT id, rule, folder, name, state FROM item ORDER BY id").fetchall()
+        return connection.execute("SELECT id, rule, folder, name FROM item ORDER BY id").fetchall()
 
 
 def schema(path: Path) -> int:

@@ -247,7 +247,7 @@ def test_two_equal_contents_are_never_both_ready(connection: Connection) -> None
     second = item_at(connection, "studio", "b.jpg")
 
     assert second is not None
-    assert second.state is ItemState.FOLLOWING
+    assert second.state is ItemState.DUPLICATE
 
 
 def test_followers_take_the_result_when_it_is_there(connection: Connection) -> None:
@@ -265,7 +265,7 @@ def test_when_the_first_one_goes_the_next_one_is_bought(connection: Connection) 
     forget_absent(connection, known_in_folder(connection, "studio", "")["a.jpg"], NOW)
     states = {name: known.state for name, known in known_in_folder(connection, "studio", "").items()}
 
-    assert [ItemState.FOLLOWING, ItemState.READY] == sorted(states.values())
+    assert [ItemState.DUPLICATE, ItemState.READY] == sorted(states.values())
 
 
 def test_many_equal_files_that_go_one_by_one_cost_the_same_each(connection: Connection) -> None:
@@ -384,13 +384,13 @@ def test_a_move_from_another_state_changes_nothing(connection: Connection) -> No
     item = item_at(connection, "studio", "a.jpg")
     assert item is not None
 
-    assert move(connection, item.id, ItemState.UNKNOWN, ItemState.FAILED, by=None, now=NOW) is False
+    assert move(connection, item.id, ItemState.OUTCOME_UNKNOWN, ItemState.FAILED, by=None, now=NOW) is False
 
 
 def test_names_that_differ_in_case_are_one_output(connection: Connection) -> None:
     """A folder may be shared with a file system that cannot tell them apart (scenario 49)."""
     prepare(connection, "A.jpg")
-    connection.raw.execute("UPDATE item SET state = 'delivering', owner = 'me'")
+    connection.raw.execute("UPDATE item SET state = 'downloading', owner = 'me'")
     item = item_at(connection, "studio", "A.jpg")
     assert item is not None
     reserve_output(connection, item, "/out/A.webp", 0, "hash", 5)
@@ -409,7 +409,7 @@ def test_equal_rules_share_a_snapshot(connection: Connection) -> None:
 
 async def test_a_file_beside_two_in_doubt_waits_for_the_one_that_may_be_paid(tmp_path: Path) -> None:
     """The other only shares its doubt: should that file change, nobody else may be bought in its place."""
-    unknown = "UPDATE item SET state = 'unknown', failure_code = 'RESULT_LOST' WHERE name = x'63'"
+    unknown = "UPDATE item SET state = 'outcome_unknown', failure_code = 'RESULT_LOST' WHERE name = x'63'"
 
     def write(connection: Connection) -> tuple[Item | None, Item | None]:
         prepare(connection)
@@ -425,4 +425,4 @@ async def test_a_file_beside_two_in_doubt_waits_for_the_one_that_may_be_paid(tmp
 
     assert beside is not None
     assert paid is not None
-    assert (paid.id, ItemState.UNKNOWN) == (beside.source_item, beside.state)
+    assert (paid.id, ItemState.OUTCOME_UNKNOWN) == (beside.source_item, beside.state)

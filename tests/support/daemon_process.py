@@ -25,7 +25,7 @@ import httpx
 from pictures import encoded, noise
 
 from runflowd.pipeline.intake.initial_import import SEEN
-from runflowd.store.renames import seen_fact
+from runflowd.store.renames import seen_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -367,9 +367,9 @@ class Installation:
 
     def wait_until_open(self, *rules: str) -> None:
         """Wait until these rules take files; a result that lies there earlier makes a new rule ask first."""
-        sql = "SELECT 1 FROM fact WHERE subject = ? AND value = ?"
+        sql = "SELECT 1 FROM kv WHERE key = ? AND value = ?"
         with self.explained():
-            until(lambda: all(self.rows(sql, seen_fact(rule), SEEN) for rule in rules), f"{rules} open")
+            until(lambda: all(self.rows(sql, seen_key(rule), SEEN) for rule in rules), f"{rules} open")
 
     def wait_for_rest(self, *paths: str) -> None:
         """Wait until nothing moves any more, and these paths are on record."""
@@ -378,9 +378,11 @@ class Installation:
 
     def _rests(self, paths: tuple[str, ...]) -> bool:
         states = self.states()
-        busy = {"ready", "following", "batched", "submitted", "delivering"}
+        busy = {"ready", "duplicate", "queued", "submitted", "downloading"}
         moving = self.rows("SELECT 1 FROM item WHERE state IN (SELECT value FROM json_each(?))", json.dumps([*busy]))
-        unnoted = self.rows("SELECT 1 FROM item WHERE state IN ('failed', 'unknown') AND noted <> 1 AND current = 1")
+        unnoted = self.rows(
+            "SELECT 1 FROM item WHERE state IN ('failed', 'outcome_unknown') AND noted <> 1 AND current = 1"
+        )
         return not moving and not unnoted and not self._open() and all(path in states for path in paths)
 
     @contextmanager

@@ -41,6 +41,14 @@ WORTH_KEEPING = (
 )
 """The rows without which a kept installation shows little."""
 
+EARLIER_STATES = {
+    "following": ItemState.DUPLICATE,
+    "batched": ItemState.QUEUED,
+    "delivering": ItemState.DOWNLOADING,
+    "unknown": ItemState.OUTCOME_UNKNOWN,
+}
+"""What states were called before schema 11."""
+
 
 def rules(folder: Path, rescan: float = 10.0) -> tuple[Rule, ...]:
     """The rules of a kept installation, each over folders of its own, looked at every `rescan` seconds."""
@@ -120,7 +128,8 @@ def kinds(state: Path) -> set[str]:
         "incident": "SELECT DISTINCT 'open' FROM incident",
     }
     with closing(sqlite3.connect(state)) as connection:
-        return {f"{table} {kind}" for table, sql in asked.items() for (kind,) in connection.execute(sql)}
+        found = [(table, kind) for table, sql in asked.items() for (kind,) in connection.execute(sql)]
+    return {f"{table} {EARLIER_STATES.get(kind, kind) if table == 'item' else kind}" for table, kind in found}
 
 
 def pack(folder: Path, target: Path) -> Path:

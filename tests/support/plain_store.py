@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 
-WAITING, READY, FOLLOWING = ItemState.WAITING, ItemState.READY, ItemState.FOLLOWING
-BATCHED, SUBMITTED, DELIVERING = ItemState.BATCHED, ItemState.SUBMITTED, ItemState.DELIVERING
-DONE, FAILED, UNKNOWN, SKIPPED = ItemState.DONE, ItemState.FAILED, ItemState.UNKNOWN, ItemState.SKIPPED
+WAITING, READY, DUPLICATE = ItemState.WAITING, ItemState.READY, ItemState.DUPLICATE
+QUEUED, SUBMITTED, DOWNLOADING = ItemState.QUEUED, ItemState.SUBMITTED, ItemState.DOWNLOADING
+DONE, FAILED, OUTCOME_UNKNOWN, SKIPPED = ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN, ItemState.SKIPPED
 
-FREE = {WAITING, READY, FOLLOWING, FAILED, SKIPPED}
+FREE = {WAITING, READY, DUPLICATE, FAILED, SKIPPED}
 """No money has moved for such an item: a newer file at its path takes its row."""
 
 
@@ -59,7 +59,7 @@ class PlainItem:
     @property
     def shares_a_doubt(self) -> bool:
         """Whether it was never sent, and only waits for what becomes of another."""
-        return self.state is UNKNOWN and self.batch is None and self.source is not None
+        return self.state is OUTCOME_UNKNOWN and self.batch is None and self.source is not None
 
 
 @dataclass
@@ -105,7 +105,7 @@ class PlainStore:
 
     def followers(self, number: int) -> list[PlainItem]:
         """Who waits for that item's result."""
-        return [item for item in self.within(FOLLOWING) if item.source == number]
+        return [item for item in self.within(DUPLICATE) if item.source == number]
 
     def arrive(self, path: str, content: str, recipe: str) -> None:
         """A file became stable."""
@@ -115,13 +115,13 @@ class PlainStore:
             return
         paid = [
             item
-            for item in self.within(READY, BATCHED, SUBMITTED, DELIVERING, DONE, UNKNOWN)
+            for item in self.within(READY, QUEUED, SUBMITTED, DOWNLOADING, DONE, OUTCOME_UNKNOWN)
             if (item.content, item.recipe) == (content, recipe) and not item.shares_a_doubt
         ]
         twin = min(paid, key=lambda item: (item.state is not DONE, item.number), default=None)
-        beside = {DONE: DELIVERING, UNKNOWN: UNKNOWN}
-        state = beside.get(twin.state, FOLLOWING) if twin else READY
-        code = "TWIN_UNKNOWN" if state is UNKNOWN else ""
+        beside = {DONE: DOWNLOADING, OUTCOME_UNKNOWN: OUTCOME_UNKNOWN}
+        state = beside.get(twin.state, DUPLICATE) if twin else READY
+        code = "TWIN_UNKNOWN" if state is OUTCOME_UNKNOWN else ""
         self.put(path, PlainItem(0, path, content, recipe, state, source=twin.number if twin else None, code=code))
 
     def set_aside(self, path: str, state: ItemState, code: str) -> None:
@@ -138,7 +138,7 @@ class PlainStore:
             new.number, new.claim.generation = old.number, old.claim.generation + 1
         elif old:
             old.current = False
-            if old.state is not DELIVERING:
+            if old.state is not DOWNLOADING:
                 old.claim.owner, old.claim.generation = None, old.claim.generation + 1
         new.number = new.number or max(self.items, default=0) + 1
         self.items[new.number] = new
@@ -151,7 +151,7 @@ class PlainStore:
         last = line[-1]
         on_its_way = [
             item.number
-            for item in self.within(READY, BATCHED, SUBMITTED, DELIVERING)
+            for item in self.within(READY, QUEUED, SUBMITTED, DOWNLOADING)
             if (item.content, item.recipe) == (last.content, last.recipe) and item.number != number
         ]
         for other in line:
@@ -164,24 +164,24 @@ class PlainStore:
         item = self.at(path)
         if item is None:
             return
-        if item.state in {READY, FOLLOWING}:
+        if item.state in {READY, DUPLICATE}:
             self.promote(item.number)
             item.state, item.code = SKIPPED, "GONE"
         item.present = False
         shared = any(other.source == item.number for other in self.items.values())
-        if item.state in FREE - {FOLLOWING} and item.batch is None and not shared:
+        if item.state in FREE - {DUPLICATE} and item.batch is None and not shared:
             del self.items[item.number]
 
     def enter(self, item: PlainItem, state: ItemState, code: str = "") -> None:
         """An item moves; who follows it shares its doubt, and leaves it with it."""
         before, item.state, item.code, item.claim.owner, item.claim.due = item.state, state, code, None, 0.0
-        if state is UNKNOWN:
+        if state is OUTCOME_UNKNOWN:
             for follower in self.followers(item.number):
-                self.enter(follower, UNKNOWN, code)
-        if before is UNKNOWN and state is not FAILED:
-            for other in self.within(UNKNOWN):
+                self.enter(follower, OUTCOME_UNKNOWN, code)
+        if before is OUTCOME_UNKNOWN and state is not FAILED:
+            for other in self.within(OUTCOME_UNKNOWN):
                 if other.source == item.number and other.batch is None:
-                    self.enter(other, FOLLOWING)
+                    self.enter(other, DUPLICATE)
 
     def fail(self, item: PlainItem, code: str) -> None:
         """The service could not do it, and could not for who follows."""
@@ -193,7 +193,7 @@ class PlainStore:
         """Delivered: who follows takes the result."""
         self.enter(item, DONE)
         for follower in self.followers(item.number):
-            self.enter(follower, DELIVERING)
+            self.enter(follower, DOWNLOADING)
 
     def leave_batch(self, item: PlainItem, state: ItemState, code: str) -> None:
         """Out of a batch that was not bought."""
@@ -206,12 +206,12 @@ class PlainStore:
         if item.state is FAILED:
             return
         twin = self.items.get(item.source or 0) if item.batch is None else None
-        if twin and twin.state is UNKNOWN:
+        if twin and twin.state is OUTCOME_UNKNOWN:
             self.retry(twin, buy=buy)
         elif twin and twin.state not in {FAILED, SKIPPED, WAITING}:
-            self.enter(item, DELIVERING if twin.state is DONE else FOLLOWING)
+            self.enter(item, DOWNLOADING if twin.state is DONE else DUPLICATE)
         elif item.code == "RESULT_LOST" and not buy:
-            self.enter(item, DELIVERING)
+            self.enter(item, DOWNLOADING)
         elif buy:
             self.enter(item, READY)
             item.batch = item.source = None

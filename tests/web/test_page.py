@@ -153,7 +153,7 @@ def test_a_very_long_reason_is_cut() -> None:
         (status(), (), ("All done", "good")),
         (status({ItemState.READY: 1, ItemState.FAILED: 1}), (), ("At work", "busy")),
         (status({ItemState.DONE: 5, ItemState.FAILED: 1}), (), ("Done, 1 failed", "warn")),
-        (status({ItemState.UNKNOWN: 1}), (), ("Needs a decision", "warn")),
+        (status({ItemState.OUTCOME_UNKNOWN: 1}), (), ("Needs a decision", "warn")),
         (status(incidents=(Incident("s", "C", "m", "r", NOW, NOW, 1),) * 2), (), ("2 incidents", "bad")),
         (status(), ("intake has not begun",), ("Not ready", "warn")),
     ],
@@ -167,7 +167,7 @@ def test_the_headline_says_the_worst(found: Status, unready: tuple[str, ...], ex
 
 @pytest.mark.parametrize(
     ("changes", "reference"),
-    [({}, "ref"), ({"state": ItemState.UNKNOWN}, ""), ({"rule": "removed"}, "")],
+    [({}, "ref"), ({"state": ItemState.OUTCOME_UNKNOWN}, ""), ({"rule": "removed"}, "")],
 )
 def test_only_failed_files_of_rules_in_force_can_be_retried(changes: dict[str, Any], reference: str) -> None:
     """What may have been paid for is not bought again by a button."""

@@ -166,7 +166,7 @@ def _now(desk: CommandContext, item: Item, row: Row, batch: Batch | None) -> Ite
         return
     if row["size"] < 0:
         yield "it is looked at anew as soon as a daemon or `runflowd sync` runs"
-    if item.remark or item.state in {ItemState.WAITING, ItemState.FAILED, ItemState.UNKNOWN}:
+    if item.remark or item.state in {ItemState.WAITING, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN}:
         yield item.failure or item.failure_code or "no reason was given"
         yield remedy_for(item.state, item.failure_code, item.rule, item.path)
     if item.state in IN_FLIGHT:
@@ -176,7 +176,7 @@ def _now(desk: CommandContext, item: Item, row: Row, batch: Batch | None) -> Ite
 
 def _held_up(desk: CommandContext, item: Item) -> Iterator[str]:
     """Pauses and trouble wider than the item."""
-    if item.state in {ItemState.READY, ItemState.BATCHED}:
+    if item.state in {ItemState.READY, ItemState.QUEUED}:
         for each in pauses(desk.connection):
             if each.rule in {EVERY_RULE, item.rule}:
                 yield f"{each.subject} is paused: {each.reason or 'somebody asked'}; {each.remedy}"
@@ -187,9 +187,9 @@ def _held_up(desk: CommandContext, item: Item) -> Iterator[str]:
 
 
 def _own_trouble(item: Item, batch: Batch | None) -> Iterator[str]:
-    if item.state is ItemState.DELIVERING and item.failure and not item.remark:
+    if item.state is ItemState.DOWNLOADING and item.failure and not item.remark:
         yield f"its delivery is tried again: {item.failure}"
-    if batch is None or item.state not in {ItemState.BATCHED, ItemState.SUBMITTED}:
+    if batch is None or item.state not in {ItemState.QUEUED, ItemState.SUBMITTED}:
         return
     if batch.failure:
         yield f"its batch did not get on at the last of {batch.attempts} tries: {batch.failure}"

@@ -25,7 +25,7 @@ def retry_items(desk: CommandContext, parameters: Parameters) -> Answer:
     rule, patterns = rule_asked_for(desk, parameters), texts(parameters, "patterns")
     chosen = [
         item
-        for state in (ItemState.FAILED, ItemState.UNKNOWN, *([ItemState.SKIPPED] if patterns else []))
+        for state in (ItemState.FAILED, ItemState.OUTCOME_UNKNOWN, *([ItemState.SKIPPED] if patterns else []))
         for item in every(desk.connection, Wanted(rule, state))
         if not patterns or any(fnmatchcase(item.path, pattern) for pattern in patterns)
         if item.state is not ItemState.SKIPPED or item.failure_code == OWN_RESULT

@@ -51,7 +51,7 @@ def _is_served(connection: Connection, other: Item | None, item: Item) -> bool:
         return True
     if other.content != item.content:
         return False
-    if other.state is ItemState.DELIVERING:
+    if other.state is ItemState.DOWNLOADING:
         outputs = outputs_of(connection, other.id)
         return bool(outputs) and all(output.written for output in outputs)
     return other.state is ItemState.DONE

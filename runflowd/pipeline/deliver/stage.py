@@ -113,7 +113,7 @@ class Deliver:
 
     async def _work(self, claimed: Claimed) -> None:
         item, rule = claimed.item, self._rule_of(claimed)
-        if rule is None or item.state is not ItemState.DELIVERING:
+        if rule is None or item.state is not ItemState.DOWNLOADING:
             await self._closing.tell_failure(item, rule)
         else:
             placed = await self._delivery.bring(item, rule, claimed.done)
@@ -140,7 +140,7 @@ class Deliver:
             tries = item.attempts + 1
             pause = delay(tries, cap=300.0, jitter=context.clock.jitter())
             final = is_final(error) or tries >= MAX_TRIES
-            if final and unexpected(error) is None and item.state is ItemState.DELIVERING:
+            if final and unexpected(error) is None and item.state is ItemState.DOWNLOADING:
                 await self._give_up(claimed, error, with_run(str(raised), await self._delivery.origin(item)))
                 return
             context.log_throttle.warning(
@@ -153,9 +153,9 @@ class Deliver:
                 exc_info=unexpected(error),
             )
         now = context.clock.wall()
-        reason = item.failure if item.remark or item.state is not ItemState.DELIVERING else kept_reason(error, trouble)
+        reason = item.failure if item.remark or item.state is not ItemState.DOWNLOADING else kept_reason(error, trouble)
         wider = trouble.code if trouble else ""
-        doubtful = trouble is None and is_doubtful(error) and item.state is ItemState.DELIVERING
+        doubtful = trouble is None and is_doubtful(error) and item.state is ItemState.DOWNLOADING
 
         def write(connection: Connection) -> str:
             code = item.failure_code
@@ -177,7 +177,7 @@ class Deliver:
                 connection,
                 item.id,
                 item.state,
-                ItemState.UNKNOWN,
+                ItemState.OUTCOME_UNKNOWN,
                 by=item.claim,
                 code=code,
                 reason=reason,

@@ -6,44 +6,44 @@ import json
 from typing import TYPE_CHECKING
 
 from runflowd.core.refusal import CALLBACK_URL, OPTIONAL_FIELDS, Habits, Shape
-from runflowd.store.facts import fact
+from runflowd.store.facts import stored_value
 
 if TYPE_CHECKING:
     from runflowd.core.refusal import BodyFormat
     from runflowd.store import Connection
 
-BODY_SUBJECT = "batch-body"
+BODY_KEY = "batch-body"
 
 
-def takes_subject(model: str) -> str:
-    """Under which subject it is remembered whether a model takes batches."""
+def takes_key(model: str) -> str:
+    """Under which key it is remembered whether a model takes batches."""
     return f"takes-batches:{model}"
 
 
-def _omitted_subject(shape: Shape) -> str:
+def _omitted_key(shape: Shape) -> str:
     return f"omitted:{shape}"
 
 
 def habits_of(connection: Connection, service: str, model: str, callback_url: str) -> Habits:
     """What is known of a service and a model. An address for callbacks that was refused counts for that one alone."""
     return Habits(
-        fact(connection, service, BODY_SUBJECT) or None,
-        fact(connection, service, takes_subject(model)),
+        stored_value(connection, service, BODY_KEY) or None,
+        stored_value(connection, service, takes_key(model)),
         {shape: _omitted(connection, service, shape, callback_url) for shape in Shape},
     )
 
 
 def _omitted(connection: Connection, service: str, shape: Shape, callback_url: str) -> frozenset[str]:
-    known: dict[str, str] = json.loads(fact(connection, service, _omitted_subject(shape)) or "{}")
+    known: dict[str, str] = json.loads(stored_value(connection, service, _omitted_key(shape)) or "{}")
     return OPTIONAL_FIELDS & {name for name, value in known.items() if name != CALLBACK_URL or value == callback_url}
 
 
 def learn_omitted(connection: Connection, service: str, wording: BodyFormat, callback_url: str) -> None:
     """Remember which fields are to be left out of a shape."""
     known = {name: callback_url if name == CALLBACK_URL else "" for name in sorted(wording.omitted)}
-    learn(connection, service, _omitted_subject(wording.shape), json.dumps(known))
+    learn(connection, service, _omitted_key(wording.shape), json.dumps(known))
 
 
-def learn(connection: Connection, service: str, subject: str, value: str) -> None:
+def learn(connection: Connection, service: str, key: str, value: str) -> None:
     """Remember one fact of a service; "" forgets it."""
-    connection.run("save_fact", service=service, subject=subject, value=value)
+    connection.run("save_value", service=service, key=key, value=value)

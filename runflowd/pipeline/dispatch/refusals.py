@@ -17,7 +17,7 @@ from runflowd.core.suspicion import Cause, Suspicion
 from runflowd.errors import RunflowdError
 from runflowd.pipeline.dispatch.habits import learn, learn_omitted
 from runflowd.pipeline.rule_fault import GOES_ON, IN_LOG, RuleAtFault, fault_of_folder, fault_of_rule, place_of
-from runflowd.store.facts import fact
+from runflowd.store.facts import stored_value
 from runflowd.store.unbought import drop_from_batch
 from runflowd.system.failpoints import reach
 
@@ -131,7 +131,7 @@ def relieve(connection: Connection, batch: Batch, now: float) -> None:
 
 
 def _suspicion(connection: Connection, batch: Batch) -> Suspicion:
-    text = fact(connection, batch.service, f"unexplained:{batch.snapshot}")
+    text = stored_value(connection, batch.service, f"unexplained:{batch.snapshot}")
     if not text:
         return Suspicion()
     values = json.loads(text)

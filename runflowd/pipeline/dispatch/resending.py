@@ -9,7 +9,7 @@ import structlog
 from runflowd.core.lifecycle import Outcome
 from runflowd.core.links import input_was_unreadable, life_ended, refuses_references, was_too_old
 from runflowd.pipeline.dispatch.submitter import names_uploads
-from runflowd.store.links import learn_life, references_subject, send_again
+from runflowd.store.links import learn_life, references_key, send_again
 from runflowd.store.purchases import close_purchase
 from runflowd.system.failpoints import reach
 
@@ -41,7 +41,7 @@ class Resending:
         def write(connection: Connection) -> int:
             close_purchase(connection, batch, purchase.key, Outcome.OUTDATED)
             if no_references:
-                connection.run("save_fact", service=batch.service, subject=references_subject(batch.model), value="no")
+                connection.run("save_value", service=batch.service, key=references_key(batch.model), value="no")
             elif was_too_old(refusal.code, refusal.message):
                 learn_life(connection, batch.service, life_ended(purchase.links_at, now))
             return send_again(connection, batch, hit, now)

@@ -201,7 +201,7 @@ def part(connection: Connection, batch: Batch, now: float) -> None:
     accepted = {p.item for p in purchases if p.outcome is Outcome.ACCEPTED}
     if not accepted or any(p.outcome is Outcome.INTENDED for p in purchases):
         return
-    items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.BATCHED]
+    items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.QUEUED]
     rest = [item for item in items if item.id not in accepted]
     set_free(connection, batch, rest, now, "it could not be bought with the others; it waits in a batch of its own")
     submit(connection, batch, [item for item in items if item.id in accepted], None, Shape.RUN, now)

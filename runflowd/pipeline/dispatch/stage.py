@@ -342,7 +342,7 @@ class Dispatch:
 
 
 def _load(connection: Connection, batch: Batch) -> tuple[list[Item], list[Purchase], str]:
-    items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.BATCHED]
+    items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.QUEUED]
     return items, purchases_of_batch(connection, batch.id), _snapshot(connection, batch)
 
 

@@ -27,13 +27,13 @@ from runflowd.core.bodies import BatchItem
 from runflowd.core.lifecycle import Outcome, Resume, resume
 from runflowd.core.links import REFERENCE, is_fresh
 from runflowd.core.refusal import BodyFormat, Shape, body_of
-from runflowd.pipeline.dispatch.habits import BODY_SUBJECT, habits_of, learn, learn_omitted, takes_subject
+from runflowd.pipeline.dispatch.habits import BODY_KEY, habits_of, learn, learn_omitted, takes_key
 from runflowd.pipeline.dispatch.refusals import relieve
 from runflowd.pipeline.dispatch.uploader import oldest_link
 from runflowd.store.batches import buy_run, place_items, set_run, submit
 from runflowd.store.claims import hold
 from runflowd.store.history import record
-from runflowd.store.links import link_life, references_subject
+from runflowd.store.links import link_life, references_key
 from runflowd.store.pauses import require_unpaused
 from runflowd.store.purchases import (
     about_to_send,
@@ -169,7 +169,7 @@ class Submitter:
 
     async def note_shape(self, batch: Batch, shape: str) -> None:
         """Remember which body the service understood, though it did not like an item in it; "" forgets."""
-        await self._context.store.write(lambda connection: learn(connection, batch.service, BODY_SUBJECT, shape))
+        await self._context.store.write(lambda connection: learn(connection, batch.service, BODY_KEY, shape))
 
     async def record_batch(self, batch: Batch, purchase: Purchase, created: Created, items: list[Item]) -> None:
         """The service took the batch: note its id, the run ids, and what it takes, in one transaction."""
@@ -178,8 +178,8 @@ class Submitter:
 
         def write(connection: Connection) -> None:
             close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, created.id)
-            learn(connection, batch.service, BODY_SUBJECT, wording.shape)
-            learn(connection, batch.service, takes_subject(batch.model), "yes")
+            learn(connection, batch.service, BODY_KEY, wording.shape)
+            learn(connection, batch.service, takes_key(batch.model), "yes")
             if wording.omitted:
                 learn_omitted(connection, batch.service, wording, self._context.remote.callback_url)
             relieve(connection, batch, now)
@@ -201,7 +201,7 @@ class Submitter:
 
         def write(connection: Connection) -> None:
             close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, run_id)
-            learn(connection, batch.service, takes_subject(batch.model), "no")
+            learn(connection, batch.service, takes_key(batch.model), "no")
             if purchase.wording.omitted:
                 learn_omitted(connection, batch.service, purchase.wording, self._context.remote.callback_url)
             relieve(connection, batch, now)
@@ -220,7 +220,7 @@ def names_uploads(purchase: Purchase) -> bool:
 def note_references(connection: Connection, batch: Batch, purchase: Purchase) -> None:
     """The service took a request: remember that it takes references, if there are any in it."""
     if names_uploads(purchase):
-        connection.run("save_fact", service=batch.service, subject=references_subject(batch.model), value="yes")
+        connection.run("save_value", service=batch.service, key=references_key(batch.model), value="yes")
 
 
 def match_runs(created: tuple[CreatedItem, ...], items: list[Item], *, in_order: bool = False) -> dict[str, str]:

@@ -15,8 +15,8 @@ from runflowd.observability.incidents import SERVICE, STORAGE
 from runflowd.pipeline.dispatch.required_assets import BundleTooLarge, RequiredAssets
 from runflowd.pipeline.dispatch.upload import Uploads
 from runflowd.pipeline.dispatch.zip_payload import ZipError
-from runflowd.store.facts import fact
-from runflowd.store.links import references_subject
+from runflowd.store.facts import stored_value
+from runflowd.store.links import references_key
 from runflowd.store.unbought import drop_from_batch
 from runflowd.system.failpoints import reach
 
@@ -79,8 +79,8 @@ class Uploader:
 
     async def _takes_references(self, model: str) -> bool:
         """Whether `runflow://` may stand for an upload, as far as anybody knows."""
-        service, subject = self._context.remote.name, references_subject(model)
-        return await self._context.store.read(lambda connection: fact(connection, service, subject)) != "no"
+        service, key = self._context.remote.name, references_key(model)
+        return await self._context.store.read(lambda connection: stored_value(connection, service, key)) != "no"
 
     async def _upload_own(
         self, batch: Batch, needs: RequiredAssets, shared: dict[str, Link], items: list[Item], *, by_reference: bool

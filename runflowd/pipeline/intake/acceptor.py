@@ -156,7 +156,7 @@ class Acceptor:
 
     def _hint(self, decisions: list[Decision], failures: bool) -> int:
         fresh = [decision for decision in decisions if not decision.touch]
-        if failures or any(decision.state is ItemState.DELIVERING for decision in decisions):
+        if failures or any(decision.state is ItemState.DOWNLOADING for decision in decisions):
             self._context.stage_events.deliver.notify()
         return sum(decision.state is ItemState.READY for decision in fresh)
 

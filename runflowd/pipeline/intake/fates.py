@@ -30,14 +30,14 @@ class Fate(StrEnum):
 
 FATES = {
     ItemState.READY: Fate.BUY,
-    ItemState.FOLLOWING: Fate.TAKE,
-    ItemState.BATCHED: Fate.UNDER_WAY,
+    ItemState.DUPLICATE: Fate.TAKE,
+    ItemState.QUEUED: Fate.UNDER_WAY,
     ItemState.SUBMITTED: Fate.UNDER_WAY,
-    ItemState.DELIVERING: Fate.UNDER_WAY,
+    ItemState.DOWNLOADING: Fate.UNDER_WAY,
     ItemState.DONE: Fate.DONE,
     ItemState.WAITING: Fate.WAIT,
     ItemState.FAILED: Fate.ASK,
-    ItemState.UNKNOWN: Fate.ASK,
+    ItemState.OUTCOME_UNKNOWN: Fate.ASK,
     ItemState.SKIPPED: Fate.LEFT_OUT,
 }
 """What is to be said of a file that is as it was when it got into such a state."""

@@ -20,9 +20,9 @@ from runflowd import files
 from runflowd.core.model import Existing
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
 from runflowd.observability.incidents import scopes_of
-from runflowd.store.facts import fact
+from runflowd.store.facts import stored_value
 from runflowd.store.pauses import pause, pauses, resume
-from runflowd.store.renames import earlier_name, rename, seen_fact
+from runflowd.store.renames import earlier_name, rename, seen_key
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class InitialImport:
 
     async def _ask(self, rule: str, reason: str) -> None:
         def write(connection: Connection) -> None:
-            connection.run("save_fact", service="", subject=seen_fact(rule), value=ASKED)
+            connection.run("save_value", service="", key=seen_key(rule), value=ASKED)
             pause(connection, rule, reason, self._context.clock.wall())
 
         await self._context.store.write(write)
@@ -126,11 +126,11 @@ def decide(rule_state: RuleState, answer: str | None, paused: bool, unasked: int
 
 def recorded(connection: Connection, rule: str) -> tuple[str | None, bool]:
     """What is on record of a rule, and whether it is paused."""
-    return fact(connection, "", seen_fact(rule)), any(each.rule == rule for each in pauses(connection))
+    return stored_value(connection, "", seen_key(rule)), any(each.rule == rule for each in pauses(connection))
 
 
 def _admit(connection: Connection, rule: str, *, was_asked: bool, now: float) -> None:
-    connection.run("save_fact", service="", subject=seen_fact(rule), value=SEEN)
+    connection.run("save_value", service="", key=seen_key(rule), value=SEEN)
     if was_asked:
         resume(connection, rule, now)
 

@@ -49,7 +49,7 @@ def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answ
         reason = missing_of(answer)
         detail = f"run {answer.run_id or item.run_id} succeeded{_price(batch, answer)}{f'; {reason}' if reason else ''}"
         words = {"code": PARTIAL_RESULT if reason else "", "reason": reason, "detail": detail}
-        move(connection, item.id, item.state, ItemState.DELIVERING, by=batch.claim, now=now, **words)
+        move(connection, item.id, item.state, ItemState.DOWNLOADING, by=batch.claim, now=now, **words)
         return
     code, reason = failure_of(answer)
     move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)

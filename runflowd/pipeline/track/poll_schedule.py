@@ -9,7 +9,7 @@ import structlog
 from runflowd.api.outcomes import is_documented
 from runflowd.core.backoff import poll_delay
 from runflowd.core.units import duration_text
-from runflowd.store.facts import fact
+from runflowd.store.facts import stored_value
 from runflowd.store.leases import release
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ OVERDUE_TIMES = 10
 """How many times the usual is no hour any more, but what is allowed."""
 
 
-def usual_subject(model: str) -> str:
-    """Under which subject the usual duration of a model's batches is remembered, in seconds."""
+def usual_key(model: str) -> str:
+    """Under which key the usual duration of a model's batches is remembered, in seconds."""
     return f"usual-seconds:{model}"
 
 
@@ -93,5 +93,5 @@ class PollSchedule:
     async def usual(self, model: str) -> float | None:
         """How many seconds batches of this model usually take; None while none has ended."""
         service = self._context.remote.name
-        text = await self._context.store.read(lambda connection: fact(connection, service, usual_subject(model)))
+        text = await self._context.store.read(lambda connection: stored_value(connection, service, usual_key(model)))
         return float(text) if text else None

@@ -19,7 +19,7 @@ from runflowd.pipeline.track.answers import answer_of, record_answers, was_unrea
 from runflowd.pipeline.track.invalid import take_back, was_invalid
 from runflowd.pipeline.track.items import is_news, read_items, wanted
 from runflowd.pipeline.track.overdue import Overdues
-from runflowd.pipeline.track.poll_schedule import PollSchedule, usual_subject
+from runflowd.pipeline.track.poll_schedule import PollSchedule, usual_key
 from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.batches import Batch, doubt_items, end_batch, move_batch
 from runflowd.store.history import items_held, record_try
@@ -209,8 +209,8 @@ class Track:
             doubt_items(connection, batch, silent, code="RESULT_MISSING", reason=reason, now=now)
             end_batch(connection, batch, status=word, cost=cost, now=now)
             if learnt is not None:
-                subject, value = usual_subject(batch.model), f"{learnt:.3f}"
-                connection.run("save_fact", service=batch.service, subject=subject, value=value)
+                key, value = usual_key(batch.model), f"{learnt:.3f}"
+                connection.run("save_value", service=batch.service, key=key, value=value)
 
         await self._context.store.write(write)
         reach("batch.ended")
