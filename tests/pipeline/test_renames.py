@@ -13,9 +13,13 @@ from stage_rig import Rig, picture, rule, running
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import OnDelete
+from runflowd.store.facts import outputs_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from runflowd.store import Connection
+    from runflowd.store.facts import Output
 
 pytestmark = pytest.mark.anyio
 
@@ -124,3 +128,23 @@ def test_where_two_spellings_are_one_file_it_is_respelled(tmp_path: Path) -> Non
     two = files.respell(str(tmp_path), "other.jpg", "photo.jpg")
 
     assert ((True, False), {"photo.jpg", "other.jpg"}) == ((respelled, two), {path.name for path in tmp_path.iterdir()})
+
+
+async def test_a_result_that_moves_along_between_two_looks_is_fetched_by_who_shares_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file it was to be copied from has none any more: that is no result of nothing (found by chance)."""
+    asked = list[int]()
+
+    def moved_along(connection: Connection, item: int) -> list[Output]:
+        asked.append(item)
+        return [] if len(asked) == 1 else outputs_of(connection, item)
+
+    async with running(tmp_path) as rig:
+        rig.drop("a.jpg", 1)
+        await rig.settled(1)
+        monkeypatch.setattr("runflowd.pipeline.deliver.delivery.outputs_of", moved_along)
+        rig.drop("b.jpg", 1)
+        await rig.settled(2)
+
+        assert ({"a.jpg", "b.jpg"}, [1], True) == (rig.outputs(), rig.charged(), bool(asked))

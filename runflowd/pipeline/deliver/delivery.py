@@ -113,7 +113,7 @@ class Delivery:
             if undone and not await self._output_io.run(rule, _is_gone, rule, holder, item):
                 return []  # a rename that was undone meanwhile: the result is where it belongs
             theirs = await self._context.store.read(partial(outputs_of, item=holder.id))
-            if not await self._all_intact(rule, theirs):
+            if not theirs or not await self._all_intact(rule, theirs):  # none: they moved along just now
                 continue
             heir = holder.id if await self._became(item, holder, rule) else None
             placed = await self._copies(item, rule, done, theirs, heir)
