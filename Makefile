@@ -10,7 +10,7 @@ TEST_VENV := build/test-venv
 TEST_BIN := $(TEST_VENV)/bin
 LOWEST_VENV := build/lowest-venv
 # What the tests of a part need. Not the whole group dev: schemathesis asks for newer libraries than the program does.
-TEST_TOOLS := 'coverage[toml]' hypothesis jsonschema pytest pytest-cov pytest-randomly pytest-timeout pytest-xdist trio
+TEST_TOOLS := coverage hypothesis jsonschema pytest pytest-cov pytest-randomly pytest-timeout pytest-xdist trio
 TEST_WHEEL := PYTHONSAFEPATH=1 RUNFLOWD_TEST_INSTALLED=1 $(TEST_BIN)/pytest -p no:randomly
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-input --constraint .ci/constraints.txt
 COVERAGE ?= 90
@@ -22,7 +22,7 @@ QUICK_PARTS = $(or $(PART),core api config store)
 TARGET ?= yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest again check lint types imports dead schema format bench soak fuzz weights clean distclean
+.PHONY: help demo test lowest pythons again check lint types imports dead schema format bench soak fuzz weights clean distclean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ endif
 
 lowest: $(LOWEST_VENV)/stamp-$(STAMP) ## Test a part with the lowest versions of the libraries that pyproject.toml allows
 	$(LOWEST_VENV)/bin/pytest -p no:randomly --quiet $(QUICK_PARTS:%=tests/%)
+
+pythons: ## Test a part under each supported Python that this machine has, and say which it has not
+	TOOLS='$(TEST_TOOLS)' .ci/pythons $(QUICK_PARTS:%=tests/%)
 
 again: ## Ask once more, one by one, what failed in the last `make test`; never what is about money, kills or the store
 	$(TEST_WHEEL) --last-failed --last-failed-no-failures none --collect-only --quiet -m promise; test $$? -eq 5
