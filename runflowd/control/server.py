@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_BODY_BYTES = 1 << 20
-BODY_WITHIN = 10.0
+BODY_TIMEOUT = 10.0
 
 MAX_READS = 100
 """Folders hinted at after a command; intake finds the others by itself."""
@@ -80,7 +80,7 @@ class Control:
     async def answer(self, request: Request) -> Response:
         """POST /COMMAND: `config` says which daemon is meant, `parameters` what is asked."""
         try:
-            place, parameters = _asked(await read_body(request, most=MAX_BODY_BYTES, seconds=BODY_WITHIN))
+            place, parameters = _asked(await read_body(request, most=MAX_BODY_BYTES, seconds=BODY_TIMEOUT))
         except BodyRefused as refused:
             return _refusal(str(refused), 1, refused.status)
         except (ValueError, TypeError):

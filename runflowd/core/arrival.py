@@ -16,11 +16,11 @@ _RETRIED = frozenset({ItemState.WAITING, ItemState.FAILED, ItemState.SKIPPED})
 """Touching a file in one of these asks for another try."""
 
 _BESIDE = {ItemState.DONE: ItemState.DOWNLOADING, ItemState.OUTCOME_UNKNOWN: ItemState.OUTCOME_UNKNOWN}
-"""What an item becomes beside a twin in such a state; beside any other it follows."""
+"""What a duplicate of an item in such a state becomes; the duplicate of any other waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
+class Original:
     """Another item of the rule with the same content and recipe that is bought, or will be."""
 
     id: int
@@ -32,16 +32,18 @@ class Decision:
     """What to write: only the new stat (`touch`), or a row in `state`.
 
     `supersede` keeps the old row, whose content was or may have been bought, beside the new one.
-    `twin` is the item whose result is taken.
+    `original` is the item whose result is taken.
     """
 
     state: ItemState
     touch: bool = False
     supersede: bool = False
-    twin: int | None = None
+    original: int | None = None
 
 
-def decide(existing: ItemState | None, *, same_content: bool, twin: Twin | None, disposed: bool = False) -> Decision:
+def decide(
+    existing: ItemState | None, *, same_content: bool, original: Original | None, disposed: bool = False
+) -> Decision:
     """Decide about a file at a path whose current row, if any, is in state `existing`.
 
     `disposed` says that the rule moves or deletes sources after success: the same file dropped again
@@ -51,6 +53,6 @@ def decide(existing: ItemState | None, *, same_content: bool, twin: Twin | None,
         again = disposed and existing is ItemState.DONE
         return Decision(ItemState.DOWNLOADING if again else existing, touch=True)
     supersede = existing is not None and existing not in UNBOUGHT
-    if twin is None:
+    if original is None:
         return Decision(ItemState.READY, supersede=supersede)
-    return Decision(_BESIDE.get(twin.state, ItemState.DUPLICATE), supersede=supersede, twin=twin.id)
+    return Decision(_BESIDE.get(original.state, ItemState.DUPLICATE), supersede=supersede, original=original.id)

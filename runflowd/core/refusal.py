@@ -118,22 +118,22 @@ def other(shape: Shape) -> Shape:
     return Shape.REFERENCE if shape is Shape.GUIDE else Shape.GUIDE
 
 
-def body_of(wording: BodyFormat, items: Sequence[BatchItem], metadata: Json, callback_url: str) -> bytes:
+def body_of(body_format: BodyFormat, items: Sequence[BatchItem], metadata: Json, callback_url: str) -> bytes:
     """The exact bytes to post; for `Shape.RUN` those of the only item."""
-    if not wording.can_be_searched:
+    if not body_format.can_be_searched:
         items = [replace(item, client_ref="") for item in items]
-    metadata = None if METADATA in wording.omitted else metadata
-    callback_url = "" if CALLBACK_URL in wording.omitted else callback_url
-    if wording.shape is Shape.GUIDE:
+    metadata = None if METADATA in body_format.omitted else metadata
+    callback_url = "" if CALLBACK_URL in body_format.omitted else callback_url
+    if body_format.shape is Shape.GUIDE:
         return guide_body(items, metadata, callback_url)
-    if wording.shape is Shape.REFERENCE:
+    if body_format.shape is Shape.REFERENCE:
         return reference_body(items, metadata, callback_url)
     (item,) = items
     return run_body(item, metadata, callback_url)
 
 
 def after_refusal(  # noqa: PLR0911  one line for each step
-    wording: BodyFormat,
+    body_format: BodyFormat,
     habits: Habits,
     *,
     count: int,
@@ -149,7 +149,7 @@ def after_refusal(  # noqa: PLR0911  one line for each step
     `fields` holds the optional fields that the error names and the body has, `holds_rule` whether it blames
     the rule, `pointed_at` the items it blames, `tried` every wording refused so far for these items.
     """
-    if blames_shape and all(each.shape is not other(wording.shape) for each in tried):
+    if blames_shape and all(each.shape is not other(body_format.shape) for each in tried):
         return Step.OTHER_SHAPE
     if fields:
         return Step.OMIT_FIELDS

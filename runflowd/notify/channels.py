@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SIGNATURE_HEADER = "Runflowd-Signature"
 
-RUN_WITHIN = 30.0
+RUN_TIMEOUT = 30.0
 """Seconds that the program gets."""
 
 LAST_WORDS = 1.0
@@ -74,7 +74,7 @@ async def post(hooks: Hooks, webhook: Webhook, notice: Notice) -> None:
     await hooks.post("send the message", webhook.url, body, signature)
 
 
-async def run(command: tuple[str, ...], notice: Notice, *, within: float = RUN_WITHIN) -> None:
+async def run(command: tuple[str, ...], notice: Notice, *, within: float = RUN_TIMEOUT) -> None:
     """Run a program for a message; after `within` seconds it is ended with all it started. Raises `CommandFailed`."""
     found = payload(notice)
     told = {f"RUNFLOWD_{name.upper()}": str(found[name]) for name in ("kind", "scope", "code", "count", "text")}

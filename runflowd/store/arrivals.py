@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runflowd.core.arrival import UNBOUGHT, Decision, Twin, decide
+from runflowd.core.arrival import UNBOUGHT, Decision, Original, decide
 from runflowd.core.lifecycle import ItemState, check_item
 from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.store.followers import promote_follower
@@ -51,9 +51,9 @@ def foresee(connection: Connection, arrival: Arrival, *, disposed: bool = False)
     # A file to be run again counts as changed: its result stands until the new one replaces it, and
     # a result that was bought under the very same recipe is taken, not bought.
     same_content = existing is not None and existing.content == arrival.content and existing.stat.size != RERUN
-    twin = _twin(connection, arrival, existing.id if existing and same_content else -1)
+    original = _original(connection, arrival, existing.id if existing and same_content else -1)
     state = existing.state if existing else None
-    return existing, decide(state, same_content=same_content, twin=twin, disposed=disposed)
+    return existing, decide(state, same_content=same_content, original=original, disposed=disposed)
 
 
 def _is_refused(existing: Item, arrival: Arrival) -> bool:
@@ -91,7 +91,7 @@ def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bo
 
 
 def arrive_again(connection: Connection, item: Item, arrival: Arrival, now: float) -> None:
-    """Word an unsent item anew, after its rule was edited; a twin under the new recipe is not bought twice."""
+    """Rebuild an unsent item after its rule was edited; a duplicate under the new recipe is not bought twice."""
     decision = foresee_again(connection, item, arrival)
     detail = f"worded anew after an edit of its rule: {_told(connection, arrival, decision)}"
     _write_over(connection, item, _arrival_values(arrival, decision, now), now, detail)
@@ -99,7 +99,7 @@ def arrive_again(connection: Connection, item: Item, arrival: Arrival, now: floa
 
 def foresee_again(connection: Connection, item: Item, arrival: Arrival) -> Decision:
     """What becomes of an unsent item that is worded anew; reads only."""
-    return decide(ItemState.WAITING, same_content=True, twin=_twin(connection, arrival, item.id))
+    return decide(ItemState.WAITING, same_content=True, original=_original(connection, arrival, item.id))
 
 
 def _write_over(connection: Connection, existing: Item, values: dict[str, Any], now: float, detail: str) -> None:
@@ -135,10 +135,10 @@ def _write_beside(
 def _told(connection: Connection, arrival: Arrival, decision: Decision) -> str:
     """What became of a stable file, in words."""
     found = f"stable, {arrival.stat.size:,} bytes, {arrival.mime}, content {arrival.content[:12]}"
-    twin = connection.one("item_by_id", id=decision.twin) if decision.twin is not None else None
-    if twin is None:
+    original = connection.one("item_by_id", id=decision.original) if decision.original is not None else None
+    if original is None:
         return found
-    same = f"{found}, the same as item {twin['id']} ({path_of(twin)})"
+    same = f"{found}, the same as item {original['id']} ({path_of(original)})"
     match decision.state:
         case ItemState.OUTCOME_UNKNOWN:
             return f"{same}: {_TWIN_UNKNOWN}"
@@ -148,9 +148,9 @@ def _told(connection: Connection, arrival: Arrival, decision: Decision) -> str:
             return f"{same}, which is on its way: takes its result, buys nothing"
 
 
-def _twin(connection: Connection, arrival: Arrival, besides: int) -> Twin | None:
-    row = connection.one("twin", rule=arrival.rule, content=arrival.content, recipe=arrival.recipe, id=besides)
-    return Twin(row["id"], ItemState(row["state"])) if row else None
+def _original(connection: Connection, arrival: Arrival, besides: int) -> Original | None:
+    row = connection.one("original", rule=arrival.rule, content=arrival.content, recipe=arrival.recipe, id=besides)
+    return Original(row["id"], ItemState(row["state"])) if row else None
 
 
 def _stat(stat: Stat) -> dict[str, int]:
@@ -171,7 +171,7 @@ def _arrival_values(arrival: Arrival, decision: Decision, now: float) -> dict[st
         "input": json.dumps(arrival.input),
         "snapshot": arrival.snapshot,
         "client_ref": uuid.uuid4().hex,
-        "source_item": decision.twin,
+        "source_item": decision.original,
         "failure_code": "TWIN_UNKNOWN" if doubtful else "",
         "failure": _TWIN_UNKNOWN if doubtful else "",
         "ready_at": now,

@@ -108,7 +108,7 @@ def doubt_items(
         )
 
 
-def submit(
+def mark_submitted(
     connection: Connection, batch: Batch, items: list[Item], remote_id: str | None, shape: str, now: float
 ) -> None:
     """Move a batch and its items to submitted. Raises `LeaseLost`."""
@@ -141,7 +141,7 @@ def set_run(connection: Connection, batch: Batch, item: Item, run_id: str) -> No
     connection.run("set_run", id=item.id, batch=batch.id, run_id=run_id)
 
 
-def buy_run(connection: Connection, batch: Batch, item: Item, run_id: str, now: float) -> None:
+def mark_run_submitted(connection: Connection, batch: Batch, item: Item, run_id: str, now: float) -> None:
     """Note the run that was bought for an item alone, which counts as spent from now on. Raises `LeaseLost`."""
     set_run(connection, batch, item, run_id)
     connection.run("set_bought", id=item.id, batch=batch.id, now=now)

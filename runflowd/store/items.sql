@@ -10,7 +10,7 @@ SELECT * FROM item WHERE id = :id
 -- name: items_of_batch
 SELECT * FROM item WHERE batch = :batch ORDER BY position
 
--- name: twin
+-- name: original
 -- One that only shares another's doubt was never bought: it is that other that counts.
 SELECT id, state, folder, name FROM item
 WHERE rule = :rule AND content = :content AND recipe = :recipe AND id != :id

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Purchase:
+class SubmitRequest:
     """One request that costs money; `body` is None once its answer is known.
 
     `ambiguous` says that it was sent once without a clear answer, `unreceived` that it was sent and the service has
@@ -35,7 +35,7 @@ class Purchase:
     unreceived: bool = False
 
     @property
-    def wording(self) -> BodyFormat:
+    def body_format(self) -> BodyFormat:
         """The body that was sent, as `shape` tells."""
         return BodyFormat.parse(self.shape)
 
@@ -45,7 +45,7 @@ class Purchase:
         return self.outcome is Outcome.INTENDED and not self.unreceived
 
 
-def intend(
+def record_intent(
     connection: Connection,
     batch: Batch,
     shape: str,
@@ -53,19 +53,19 @@ def intend(
     now: float,
     item: int | None = None,
     links_at: float | None = None,
-) -> Purchase:
+) -> SubmitRequest:
     """Store the exact bytes and a new key of a request that will cost money, before it is sent. Raises `LeaseLost`."""
     hold(connection, batch.claim)
     key = uuid.uuid4().hex
     values = {"batch": batch.id, "item": item, "shape": shape, "body": body, "links_at": links_at}
     connection.run("insert_purchase", key=key, now=now, **values)
-    return Purchase(key, item, shape, body, Outcome.INTENDED, False, now, None, links_at)
+    return SubmitRequest(key, item, shape, body, Outcome.INTENDED, False, now, None, links_at)
 
 
-def purchases_of_batch(connection: Connection, batch: str) -> list[Purchase]:
+def purchases_of_batch(connection: Connection, batch: str) -> list[SubmitRequest]:
     """Every request made, or to be made, for a batch, oldest first."""
     return [
-        Purchase(
+        SubmitRequest(
             row["key"],
             row["item"],
             row["shape"],

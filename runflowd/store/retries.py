@@ -37,9 +37,9 @@ def retry(connection: Connection, item: Item, now: float, *, buy_again: bool) ->
     if item.state in {ItemState.FAILED, ItemState.SKIPPED}:
         ask_again(connection, item.id, now)
         return Retried.LOOK
-    twin = item_by_id(connection, item.source_item) if item.batch is None and item.source_item else None
-    if twin is not None and twin.state in BOUGHT | IN_FLIGHT:
-        return _retry_with(connection, twin, item, now, buy_again=buy_again)
+    original = item_by_id(connection, item.source_item) if item.batch is None and item.source_item else None
+    if original is not None and original.state in BOUGHT | IN_FLIGHT:
+        return _retry_with(connection, original, item, now, buy_again=buy_again)
     if item.failure_code in _NOT_FETCHED and not buy_again:
         _leave_doubt(connection, item, ItemState.DOWNLOADING, Retried.FETCH, now)
         return Retried.FETCH
@@ -81,10 +81,10 @@ def _leave_doubt(connection: Connection, item: Item, after: ItemState, what: Ret
     )
 
 
-def _retry_with(connection: Connection, twin: Item, item: Item, now: float, *, buy_again: bool) -> Retried:
-    """The item was to take its twin's result, so it is the twin that is retried; who follows it comes along."""
-    if twin.state is ItemState.OUTCOME_UNKNOWN:
-        return retry(connection, twin, now, buy_again=buy_again)
-    after = ItemState.DOWNLOADING if twin.state is ItemState.DONE else ItemState.DUPLICATE
+def _retry_with(connection: Connection, original: Item, item: Item, now: float, *, buy_again: bool) -> Retried:
+    """The item was to take its original's result, so the original is retried, and its duplicates come along."""
+    if original.state is ItemState.OUTCOME_UNKNOWN:
+        return retry(connection, original, now, buy_again=buy_again)
+    after = ItemState.DOWNLOADING if original.state is ItemState.DONE else ItemState.DUPLICATE
     _leave_doubt(connection, item, after, Retried.FETCH, now)
     return Retried.FETCH

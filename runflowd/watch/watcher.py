@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_STOP_WITHIN = 3.0
+_STOP_TIMEOUT = 3.0
 """Seconds for which the end waits for the library's threads."""
 
 
@@ -77,7 +77,7 @@ class Watcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with anyio.move_on_after(_STOP_WITHIN, shield=True):  # a folder that does not answer may hold its thread
+        with anyio.move_on_after(_STOP_TIMEOUT, shield=True):  # a folder that does not answer may hold its thread
             await self._on_thread(self._stop)
         OVERFLOWS.detach(self._on_overflow)
 

@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
     from runflowd.web.address import Bound
 
-HEADERS_WITHIN = 10.0
+HEADERS_TIMEOUT = 10.0
 """Seconds from the first byte of a request, or the connection, to the end of its headers."""
 
 MAX_CONNECTIONS = 128
 """Connections at once; what comes beyond them is closed at once, unread. Each costs a file descriptor."""
 
-READ_WITHIN = 30.0
+READ_TIMEOUT = 30.0
 """Seconds in which a client has to take in what is on its way to it."""
 
 CHECK_INTERVAL = 5.0
 """Seconds between two looks at what is still on its way to a client."""
 
-STOP_WITHIN = 2
+STOP_TIMEOUT = 2
 """Seconds that requests in hand get at the end."""
 
 
@@ -78,7 +78,7 @@ class PatientProtocol(H11Protocol):
     def _look_for_readers(self) -> None:
         # A closed connection lives until its last byte is read, however long that takes, so it is looked at, too.
         self._unread = self._unread + CHECK_INTERVAL if self.transport.get_write_buffer_size() else 0.0
-        if self._unread >= READ_WITHIN:
+        if self._unread >= READ_TIMEOUT:
             self.transport.abort()
             return
         self._look = self.loop.call_later(CHECK_INTERVAL, self._look_for_readers)
@@ -88,7 +88,7 @@ class PatientProtocol(H11Protocol):
         return bool(self.cycle) and not self.cycle.response_complete
 
     def _expect_headers(self) -> None:
-        self._deadline = self.loop.call_later(HEADERS_WITHIN, self._give_up)
+        self._deadline = self.loop.call_later(HEADERS_TIMEOUT, self._give_up)
 
     def _give_up(self) -> None:
         self._deadline = None
@@ -133,7 +133,7 @@ class UvicornRunner:
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
-                timeout_graceful_shutdown=STOP_WITHIN,
+                timeout_graceful_shutdown=STOP_TIMEOUT,
             )
         )
 

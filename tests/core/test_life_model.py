@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from runflowd.core.arrival import Twin, decide
+from runflowd.core.arrival import Original, decide
 from runflowd.core.lifecycle import BatchState, ItemState, Resume, check_batch, check_item, resume
 from runflowd.core.results import match
 
@@ -346,8 +346,8 @@ class LifeAgainstMoney(RuleBasedStateMachine):
     def arrive(self, path: str, what: What, *, disposed: bool = False) -> None:
         row = self.at(path)
         same = row is not None and row.what[0] == what[0]
-        twin = self.twin(what, besides=row if same else None)
-        decision = decide(row.state if row else None, same_content=same, twin=twin, disposed=disposed)
+        original = self.original(what, besides=row if same else None)
+        decision = decide(row.state if row else None, same_content=same, original=original, disposed=disposed)
         if row and decision.touch:
             if decision.state is not row.state:
                 row.go(decision.state)
@@ -360,7 +360,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
             self.promote_beside(row)
             self.rows.remove(row)
         self.made += 1
-        self.rows.append(Row(self.made, path, what, decision.state, shares=decision.twin is not None))
+        self.rows.append(Row(self.made, path, what, decision.state, shares=decision.original is not None))
 
     def promote_beside(self, row: Row) -> None:
         """That one will have no result: the next in line is bought."""
@@ -414,7 +414,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
     def followers(self, what: What) -> list[Row]:
         return [row for row in self.rows if row.what == what and row.state is DUPLICATE]
 
-    def twin(self, what: What, besides: Row | None) -> Twin | None:
+    def original(self, what: What, besides: Row | None) -> Original | None:
         """Whoever has the result, else whoever it is, or perhaps was, bought for."""
         leading = {READY, QUEUED, SUBMITTED, DOWNLOADING, DONE}
         found = [
@@ -425,7 +425,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
             and (row.state in leading or (row.state is OUTCOME_UNKNOWN and not row.shares))
         ]
         best = min(found, key=lambda row: (row.state is not DONE, row.number), default=None)
-        return Twin(best.number, best.state) if best else None
+        return Original(best.number, best.state) if best else None
 
 
 def answer_to(sent: Sent, way: Way, failed: bool) -> Answer:

@@ -17,17 +17,17 @@ ALL = frozenset({GUIDE, REFERENCE, BARE, LITERAL})
 PROVEN = Habits("guide", "yes")
 
 
-def step(wording: BodyFormat = GUIDE, habits: Habits | None = None, **changes: object) -> Step:
+def step(body_format: BodyFormat = GUIDE, habits: Habits | None = None, **changes: object) -> Step:
     facts: dict[str, object] = {
         "count": 4,
         "fields": frozenset(),
         "holds_rule": False,
         "pointed_at": frozenset(),
-        "tried": frozenset({wording}),
+        "tried": frozenset({body_format}),
         "blames_shape": False,
         "message": "invalid",
     }
-    return after_refusal(wording, habits or Habits(), **{**facts, **changes})  # type: ignore[arg-type]  # fields by name
+    return after_refusal(body_format, habits or Habits(), **{**facts, **changes})  # type: ignore[arg-type]  # fields by name
 
 
 def test_the_guide_comes_first() -> None:
@@ -62,9 +62,9 @@ def test_an_unconfirmed_body_is_answered_by_the_other_one() -> None:
 
 
 @pytest.mark.parametrize("wording", [GUIDE, REFERENCE])
-def test_a_field_that_is_named_is_left_out_before_anything_else(wording: BodyFormat) -> None:
+def test_a_field_that_is_named_is_left_out_before_anything_else(body_format: BodyFormat) -> None:
     """Whoever else is named: nothing is split and nobody blamed for it (scenario 131)."""
-    found = step(wording, PROVEN, fields=frozenset({"metadata"}), pointed_at=frozenset({0}), holds_rule=True)
+    found = step(body_format, PROVEN, fields=frozenset({"metadata"}), pointed_at=frozenset({0}), holds_rule=True)
 
     assert found is Step.OMIT_FIELDS
 
@@ -162,7 +162,7 @@ def test_what_is_left_out_is_nowhere_in_the_body(shape: Shape) -> None:
 
 
 @pytest.mark.parametrize("wording", [GUIDE, LITERAL, RUN, BodyFormat(Shape.REFERENCE, OPTIONAL_FIELDS)])
-def test_a_wording_is_read_as_it_was_written(wording: BodyFormat) -> None:
+def test_a_wording_is_read_as_it_was_written(body_format: BodyFormat) -> None:
     """The state file keeps its text; earlier ones hold the bare shape."""
-    assert wording == BodyFormat.parse(str(wording))
-    assert BodyFormat(wording.shape) == BodyFormat.parse(wording.shape)
+    assert body_format == BodyFormat.parse(str(body_format))
+    assert BodyFormat(body_format.shape) == BodyFormat.parse(body_format.shape)

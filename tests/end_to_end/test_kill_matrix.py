@@ -22,8 +22,8 @@ WORKING = [*EVERY_FILE, "source.aside", "source.disposed"]
 
 def files() -> dict[str, bytes]:
     """Four files in three folders, two of them with the same content."""
-    twin = picture()
-    return {"a.jpg": picture(), "shoes/b.jpg": picture(), "shoes/red/c.jpg": twin, "d.jpg": twin}
+    duplicate = picture()
+    return {"a.jpg": picture(), "shoes/b.jpg": picture(), "shoes/red/c.jpg": duplicate, "d.jpg": duplicate}
 
 
 def drop(installation: Installation, dropped: dict[str, bytes]) -> None:

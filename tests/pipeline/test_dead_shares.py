@@ -165,7 +165,7 @@ async def test_in_the_middle_of_its_uploads(
     tmp_path: Path, mounted: SilentShare, disk: Rule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hung reads keep neither places for uploads nor requests from the other rule (scenario 136)."""
-    monkeypatch.setattr("runflowd.pipeline.dispatch.upload.READ_WITHIN", 0.5)
+    monkeypatch.setattr("runflowd.pipeline.dispatch.upload.READ_TIMEOUT", 0.5)
     rule = over(tmp_path, mounted, watch=True)
     begun = threading.Event()
 
@@ -212,7 +212,7 @@ async def test_in_the_middle_of_its_downloads(
     tmp_path: Path, mounted: SilentShare, disk: Rule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Writes that hang keep no places at the storage from the other rule (scenario 136)."""
-    monkeypatch.setattr("runflowd.pipeline.deliver.result_downloader.WRITE_WITHIN", 0.5)
+    monkeypatch.setattr("runflowd.pipeline.deliver.result_downloader.WRITE_TIMEOUT", 0.5)
     monkeypatch.setattr("stage_rig.PATIENT", replace(PATIENT, transfers=2))
     begun, write = threading.Event(), Draft.write
 

@@ -337,10 +337,10 @@ async def test_a_name_that_is_no_text_survives_the_journey(tmp_path: Path) -> No
         assert {"plain.jpg", name} == rig.outputs()
 
 
-async def tell_failure(rig: Rig, item: Item) -> None:
+async def report_failure(rig: Rig, item: Item) -> None:
     """Write the note about an item, as the deliver stage does."""
     context = rig.engine.context
-    await Finalizer(context, OutputIo(context.io, context.clock)).tell_failure(item, context.rules[item.rule])
+    await Finalizer(context, OutputIo(context.io, context.clock)).report_failure(item, context.rules[item.rule])
 
 
 async def test_a_note_that_comes_too_late_goes_again(tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ async def test_a_note_that_comes_too_late_goes_again(tmp_path: Path) -> None:
         (failed,) = await rig.items()
         rig.drop("a.jpg")
         await rig.until(lambda states: states["a.jpg"] is ItemState.DONE)
-        await tell_failure(rig, failed)
+        await report_failure(rig, failed)
 
         assert {"a.jpg"} == rig.outputs()
 
@@ -366,7 +366,7 @@ async def test_the_note_of_a_newer_failure_stays(tmp_path: Path) -> None:
         (failed,) = await rig.items()
         path.write_bytes(b"still no image")
         await anyio.sleep(60)
-        await tell_failure(rig, failed)
+        await report_failure(rig, failed)
         rig.engine.context.stage_events.deliver.notify()
         await anyio.sleep(60)
 

@@ -188,7 +188,7 @@ async def test_a_service_may_change_the_body_it_takes(tmp_path: Path) -> None:
         assert ["guide", "guide", "reference"] == shapes
 
 
-async def test_a_twin_still_under_way_is_waited_for(tmp_path: Path) -> None:
+async def test_a_request_still_under_way_is_waited_for(tmp_path: Path) -> None:
     """A repeated request may meet its first one unfinished and be refused for it: it is asked again, with one key."""
     async with running(tmp_path) as rig:
         rig.switch(

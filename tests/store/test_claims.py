@@ -21,14 +21,14 @@ from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive
 from runflowd.store.batches import (
     Batch,
-    buy_run,
     doubt_items,
     end_batch,
+    mark_run_submitted,
+    mark_submitted,
     move_batch,
     place_items,
     set_result,
     set_run,
-    submit,
 )
 from runflowd.store.claims import LeaseLost, hold
 from runflowd.store.connection import STATEMENTS, Connection, connect
@@ -42,9 +42,9 @@ from runflowd.store.purchases import (
     close_purchase,
     close_unreceived,
     doubt_purchase,
-    intend,
     note_unreceived,
     purchases_of_batch,
+    record_intent,
 )
 from runflowd.store.schema import create_if_missing
 from runflowd.store.sealing import save_snapshot, seal
@@ -67,7 +67,7 @@ ANSWER = Answer("", "run", None, Status.SUCCEEDED, "succeeded", {"url": "u"}, De
 
 SEALED_WRITES: dict[str, BatchWrite] = {
     "give it back": lambda c, batch, items, key: release(c, batch, due_at=LATER),
-    "write an intent": lambda c, batch, items, key: intend(c, batch, "guide", b"{}", LATER),
+    "write an intent": lambda c, batch, items, key: record_intent(c, batch, "guide", b"{}", LATER),
     "settle an intent": lambda c, batch, items, key: close_purchase(c, batch, key, Outcome.REFUSED),
     "note that an intent did not arrive": lambda c, batch, items, key: note_unreceived(c, batch, key),
     "send an intent once more": lambda c, batch, items, key: about_to_send(c, batch, key),
@@ -75,7 +75,7 @@ SEALED_WRITES: dict[str, BatchWrite] = {
     "send items again": lambda c, batch, items, key: send_again(c, batch, [(items[0], "unreadable")], LATER),
     "doubt an intent": lambda c, batch, items, key: doubt_purchase(c, batch, key),
     "place its items": lambda c, batch, items, key: place_items(c, batch, [(items[0], 1)]),
-    "buy a run": lambda c, batch, items, key: buy_run(c, batch, items[0], "run", NOW),
+    "buy a run": lambda c, batch, items, key: mark_run_submitted(c, batch, items[0], "run", NOW),
     "take an item back": lambda c, batch, items, key: take_back(c, batch, items[0], NOW, "x"),
     "hold an item for its folder": lambda c, batch, items, key: hold_for_folder(c, batch, items[0], "x", NOW, "x"),
     "note a run": lambda c, batch, items, key: set_run(c, batch, items[0], "run"),
@@ -85,7 +85,7 @@ SEALED_WRITES: dict[str, BatchWrite] = {
     "set items free": lambda c, batch, items, key: set_free(c, batch, items, LATER, "refused"),
     "doubt its items": lambda c, batch, items, key: doubt_items(c, batch, items, code="NO", reason="no", now=LATER),
     "split it": lambda c, batch, items, key: split_batch(c, batch, items, LATER),
-    "submit it": lambda c, batch, items, key: submit(c, batch, items, "remote", "guide", LATER),
+    "submit it": lambda c, batch, items, key: mark_submitted(c, batch, items, "remote", "guide", LATER),
     "refuse it": lambda c, batch, items, key: move_batch(c, batch, BatchState.REFUSED, now=LATER),
     "ask whether it may post": lambda c, batch, items, key: hold(c, batch.claim),
 }
@@ -99,7 +99,7 @@ SUBMITTED_WRITES: dict[str, BatchWrite] = {
     "record an answer": lambda c, batch, items, key: record_answer(c, batch, items[0], ANSWER, LATER),
     "doubt its items": lambda c, batch, items, key: doubt_items(c, batch, items, code="NO", reason="no", now=LATER),
     "end it": lambda c, batch, items, key: end_batch(c, batch, status="done", cost=None, now=LATER),
-    "disown it": lambda c, batch, items, key: move_batch(c, batch, BatchState.UNKNOWN, now=LATER),
+    "mark it unknown": lambda c, batch, items, key: move_batch(c, batch, BatchState.UNKNOWN, now=LATER),
 }
 """All that the stages write about a batch that is waited for."""
 
@@ -169,7 +169,7 @@ def test_a_batch_that_was_taken_over_is_not_written_about(two: tuple[Connection,
     one, other = two
     sealed(one, "a.jpg", "b.jpg")
     stale = claimed(one, "one", NOW)
-    key = intend(one, stale, "guide", b"{}", NOW).key
+    key = record_intent(one, stale, "guide", b"{}", NOW).key
     claimed(other, "other", LATER)
     before, items = tables(other), items_of_batch(one, stale.id)
     tried(one, lambda connection: SEALED_WRITES[name](connection, stale, items, key))
@@ -182,7 +182,7 @@ def test_a_batch_that_another_one_polls_is_not_written_about(two: tuple[Connecti
     """The first was stopped between the answer and its record."""
     one, other = two
     number = sealed(one, "a.jpg", "b.jpg")
-    submit(one, claimed(one, "one", NOW), items_of_batch(one, number), "remote", "guide", NOW)
+    mark_submitted(one, claimed(one, "one", NOW), items_of_batch(one, number), "remote", "guide", NOW)
     stale = claimed(one, "one", NOW, BatchState.SUBMITTED)
     claimed(other, "other", LATER, BatchState.SUBMITTED)
     before, items = tables(other), items_of_batch(one, stale.id)
@@ -249,7 +249,7 @@ def test_an_intent_of_one_that_went_away_is_doubtful(two: tuple[Connection, Conn
     one, other = two
     sealed(one, "a.jpg")
     stale = claimed(one, "one", NOW)
-    intend(one, stale, "guide", b"{}", NOW)
+    record_intent(one, stale, "guide", b"{}", NOW)
     claimed(other, "other", LATER)
 
     assert [True] == [purchase.ambiguous for purchase in purchases_of_batch(other, stale.id)]

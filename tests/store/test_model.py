@@ -38,7 +38,7 @@ from runflowd.core.model import BatchLimits, Stat
 from runflowd.pipeline.track.answers import record_answer
 from runflowd.store import pauses
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
-from runflowd.store.batches import Batch, move_batch, submit
+from runflowd.store.batches import Batch, mark_submitted, move_batch
 from runflowd.store.claims import LeaseLost
 from runflowd.store.connection import connect
 from runflowd.store.deliveries import finish
@@ -46,7 +46,7 @@ from runflowd.store.facts import output_written, outputs_of, reserve_output
 from runflowd.store.followers import release_followers
 from runflowd.store.items import Item, Known, item_at, item_by_id, item_from, items_of_batch, move
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
-from runflowd.store.purchases import close_purchase, intend, purchases_of_batch
+from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
 from runflowd.store.retries import retry
 from runflowd.store.schema import create_if_missing
 from runflowd.store.sealing import save_snapshot, seal
@@ -288,7 +288,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
             if refs and not self.open_key(number):
                 body = "\n".join(refs).encode()
                 made = self.write(
-                    partial(intend, batch=self.hands[owner, number], shape="guide", body=body, now=self.now)
+                    partial(record_intent, batch=self.hands[owner, number], shape="guide", body=body, now=self.now)
                 )
                 self.model.purchases[made.key] = PlainPurchase(number)
 
@@ -323,7 +323,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
         def work(connection: Connection) -> None:
             close_purchase(connection, handle, key, Outcome.ACCEPTED, remote)
-            submit(connection, handle, items, remote, "guide", self.now)
+            mark_submitted(connection, handle, items, remote, "guide", self.now)
 
         if not self.write_held(work, good=batch.claim.good(owner, handle.generation)):
             return
@@ -361,7 +361,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         after = BatchState.REFUSED if stale.state is BatchState.SEALED else BatchState.ENDED
         tries: list[Callable[[Connection], object]] = [
             partial(release, batch=stale, due_at=self.now),
-            partial(intend, batch=stale, shape="guide", body=b"again", now=self.now),
+            partial(record_intent, batch=stale, shape="guide", body=b"again", now=self.now),
             partial(close_purchase, batch=stale, key=keys[0], outcome=Outcome.REFUSED),
             partial(split_batch, batch=replace(stale, state=BatchState.SEALED), items=items, now=self.now),
             partial(move_batch, batch=stale, after=after, now=self.now),

@@ -45,7 +45,7 @@ REASONS = {
     "sample_of_folder": "asked only while a mark does not settle who a folder is",
     "to_look_at": "its index holds the files that are to be looked at again, and a page of those is meant",
     "troubled_items": TROUBLE,
-    "twin": "sorts the files of one content",
+    "original": "sorts the files of one content",
     "unsettled_since": "groups by model what was bought today and has no price yet, found by an index of its own",
     "unnoted_left": "its index holds what is still to be noted, and all of that is counted",
     "waiting_items": TROUBLE,

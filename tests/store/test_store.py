@@ -22,7 +22,7 @@ from runflowd.store.facts import output_at, reserve_output
 from runflowd.store.followers import fail_followers, release_followers
 from runflowd.store.items import Item, item_at, items_of_batch, known_in_folder, move
 from runflowd.store.leases import Lease, claim_batches, free_leases, release, renew_leases
-from runflowd.store.purchases import close_purchase, intend, purchases_of_batch
+from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
 from runflowd.store.schema import migrations
 from runflowd.store.sealing import save_snapshot, seal
 from runflowd.store.store import NotDurable
@@ -230,7 +230,7 @@ def test_every_statement_is_sound(connection: Connection, name: str) -> None:
     assert connection.raw.execute(f"EXPLAIN {STATEMENTS[name]}", values).fetchall()
 
 
-@pytest.mark.parametrize("name", ["claim_deliveries", "claim_notes", "claim_batches", "ready_of_snapshot", "twin"])
+@pytest.mark.parametrize("name", ["claim_deliveries", "claim_notes", "claim_batches", "ready_of_snapshot", "original"])
 def test_a_loop_never_reads_the_whole_table(connection: Connection, name: str) -> None:
     """What loops ask for is found by an index, however many files are known."""
     parameters = {word.strip(",();") for word in STATEMENTS[name].replace("(", " ").split() if word.startswith(":")}
@@ -347,7 +347,7 @@ def test_a_zombie_s_late_word_does_not_count(connection: Connection) -> None:
 def test_a_restart_frees_what_the_last_run_held_and_doubts_its_intents(connection: Connection) -> None:
     """An intent found at the start may have been sent."""
     batch = held(connection, "dead", "a.jpg")
-    intend(connection, batch, "guide", b"{}", NOW)
+    record_intent(connection, batch, "guide", b"{}", NOW)
     free_leases(connection, {"new"})
 
     assert ([batch.id], [True]) == (
@@ -359,7 +359,7 @@ def test_a_restart_frees_what_the_last_run_held_and_doubts_its_intents(connectio
 def test_an_intent_keeps_its_exact_bytes_until_it_is_settled(connection: Connection) -> None:
     """Then they are dropped with the addresses in them."""
     batch = held(connection, "one", "a.jpg")
-    made = intend(connection, batch, "guide", b'{"a": 1}', NOW)
+    made = record_intent(connection, batch, "guide", b'{"a": 1}', NOW)
     before = purchases_of_batch(connection, batch.id)
     close_purchase(connection, batch, made.key, Outcome.ACCEPTED, "remote")
     after = purchases_of_batch(connection, batch.id)

@@ -77,7 +77,7 @@ async def live(folder: Path) -> None:
 
 
 async def _finish_some(rig: Rig) -> None:
-    """A result, its twin under another name, a file that is no image, and one whose folder has a wrong setting."""
+    """A result, its duplicate under another name, a file that is no image, and one whose folder has a wrong setting."""
     drop(rig, "done", "a.jpg", "x/b.jpg", "held/held.jpg")
     drop(rig, "done", "twin.jpg", seed="done a.jpg")
     (rig.folder / "done" / "in" / "text.jpg").write_bytes(b"no image at all")

@@ -118,11 +118,13 @@ class PlainStore:
             for item in self.within(READY, QUEUED, SUBMITTED, DOWNLOADING, DONE, OUTCOME_UNKNOWN)
             if (item.content, item.recipe) == (content, recipe) and not item.shares_a_doubt
         ]
-        twin = min(paid, key=lambda item: (item.state is not DONE, item.number), default=None)
+        original = min(paid, key=lambda item: (item.state is not DONE, item.number), default=None)
         beside = {DONE: DOWNLOADING, OUTCOME_UNKNOWN: OUTCOME_UNKNOWN}
-        state = beside.get(twin.state, DUPLICATE) if twin else READY
+        state = beside.get(original.state, DUPLICATE) if original else READY
         code = "TWIN_UNKNOWN" if state is OUTCOME_UNKNOWN else ""
-        self.put(path, PlainItem(0, path, content, recipe, state, source=twin.number if twin else None, code=code))
+        self.put(
+            path, PlainItem(0, path, content, recipe, state, source=original.number if original else None, code=code)
+        )
 
     def set_aside(self, path: str, state: ItemState, code: str) -> None:
         """A file that is not taken."""
@@ -205,11 +207,11 @@ class PlainStore:
         """A person asks for another try."""
         if item.state is FAILED:
             return
-        twin = self.items.get(item.source or 0) if item.batch is None else None
-        if twin and twin.state is OUTCOME_UNKNOWN:
-            self.retry(twin, buy=buy)
-        elif twin and twin.state not in {FAILED, SKIPPED, WAITING}:
-            self.enter(item, DOWNLOADING if twin.state is DONE else DUPLICATE)
+        original = self.items.get(item.source or 0) if item.batch is None else None
+        if original and original.state is OUTCOME_UNKNOWN:
+            self.retry(original, buy=buy)
+        elif original and original.state not in {FAILED, SKIPPED, WAITING}:
+            self.enter(item, DOWNLOADING if original.state is DONE else DUPLICATE)
         elif item.code == "RESULT_LOST" and not buy:
             self.enter(item, DOWNLOADING)
         elif buy:

@@ -113,7 +113,7 @@ async def test_an_answer_that_nobody_reads_is_given_up(rig: Web, monkeypatch: py
     """Slow readers kept the places of all others for ever (scenario 150)."""
     monkeypatch.setattr(uvicorn_runner, "MAX_CONNECTIONS", 1)
     monkeypatch.setattr(uvicorn_runner, "CHECK_INTERVAL", 0.05)
-    monkeypatch.setattr(uvicorn_runner, "READ_WITHIN", 0.1)
+    monkeypatch.setattr(uvicorn_runner, "READ_TIMEOUT", 0.1)
     for number in range(40):
         await rig.set_aside(f"{'x' * 200}{number}.jpg", ItemState.FAILED, "NOT_AN_IMAGE", "y" * 500)
     async with await anyio.connect_tcp("127.0.0.1", rig.port) as slow:

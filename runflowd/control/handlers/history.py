@@ -110,8 +110,8 @@ def _version(desk: CommandContext, row: Row) -> dict[str, Any]:
 
 def _source(desk: CommandContext, item: Item) -> dict[str, Any] | None:
     """The item whose result this one takes."""
-    twin = item_by_id(desk.connection, item.source_item) if item.source_item is not None else None
-    return {"id": twin.id, "path": printable(twin.path)} if twin else None
+    original = item_by_id(desk.connection, item.source_item) if item.source_item is not None else None
+    return {"id": original.id, "path": printable(original.path)} if original else None
 
 
 def _made_by(desk: CommandContext, item: Item) -> dict[str, Any] | None:

@@ -52,8 +52,8 @@ class Delivery:
     def __init__(self, context: Context, output_io: OutputIo) -> None:
         self._context = context
         self._output_io = output_io
-        self._fetching = ResultDownloader(context, output_io)
-        self._placing = OutputWriter(context, output_io)
+        self._downloader = ResultDownloader(context, output_io)
+        self._output_writer = OutputWriter(context, output_io)
         self._checked: dict[str, float] = {}
 
     async def bring(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
@@ -75,7 +75,7 @@ class Delivery:
     async def origin(self, item: Item) -> Item:
         """The item that was paid for: the very one, or where it shares a result, the other."""
         with suppress(NoResult):
-            return await self._fetching.paid_before(item)
+            return await self._downloader.paid_before(item)
         return item
 
     async def _forget_outdated(self, item: Item, done: list[Output]) -> None:
@@ -120,7 +120,7 @@ class Delivery:
             if heir is not None:
                 await self._clear(item, holder, rule, placed)
             return placed
-        return await self._download(item, await self._fetching.paid_before(item), rule, done)
+        return await self._download(item, await self._downloader.paid_before(item), rule, done)
 
     async def _became(self, item: Item, other: Item, rule: Rule) -> bool:
         """Whether the file of `other` is that of `item` now, under a new name."""
@@ -138,20 +138,20 @@ class Delivery:
     async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int, heir: int | None) -> str:
         async with self._draft(item, rule) as draft:
             await self._output_io.run(rule, _copy_into, output, draft)
-            return await self._placing.place(item, rule, draft, Label(name=output.path), index, count, heir)
+            return await self._output_writer.place(item, rule, draft, Label(name=output.path), index, count, heir)
 
-    async def _clear(self, item: Item, twin: Item, rule: Rule, placed: list[str]) -> None:
+    async def _clear(self, item: Item, original: Item, rule: Rule, placed: list[str]) -> None:
         """The source was renamed, so its result moves along: the new one stands, the old place is cleared."""
         now = self._context.clock.wall()
 
         def write(connection: Connection) -> None:
             for relative in placed:
                 output_written(connection, item, f"{rule.output}/{relative}", now)
-            record(connection, twin.id, now, f"the file was renamed to {item.path}, and its result moved along")
+            record(connection, original.id, now, f"the file was renamed to {item.path}, and its result moved along")
 
         await self._context.store.write(write)
         reach("output.shared")
-        for output in await self._context.store.read(partial(outputs_of, item=twin.id)):
+        for output in await self._context.store.read(partial(outputs_of, item=original.id)):
             with suppress(files.Changed, files.Missing):  # somebody edits or removes it: it is theirs
                 await self._output_io.run(rule, _remove, rule, output, placed)
             reach("output.cleared")
@@ -159,7 +159,7 @@ class Delivery:
 
     async def _download(self, item: Item, origin: Item, rule: Rule, done: list[Output]) -> list[str]:
         """Fetch what `origin` was paid for, which is the item itself or the one it shares with."""
-        references = await self._fetching.references(origin, rule)
+        references = await self._downloader.references(origin, rule)
         placed: list[str] = []
         troubles: list[BrokenResult | ApiError] = []
         for index in range(len(references)):
@@ -167,9 +167,9 @@ class Delivery:
                 standing = await self._already_there(done, index, rule)
                 if standing is None:
                     async with self._draft(item, rule) as draft:
-                        mime_type = await self._fetching.download(origin, rule, references, index, draft)
+                        mime_type = await self._downloader.download(origin, rule, references, index, draft)
                         label = Label(mime_type, references[index].name_hint)
-                        standing = await self._placing.place(item, rule, draft, label, index, len(references))
+                        standing = await self._output_writer.place(item, rule, draft, label, index, len(references))
                 placed.append(standing)
             except (BrokenResult, ApiError) as trouble:  # the others of this item are paid for as well
                 if isinstance(trouble, ApiError) and trouble.scope is not Scope.ITEM:
@@ -190,7 +190,7 @@ class Delivery:
             yield draft
         finally:
             if not draft.closed:
-                await self._output_io.tidy(rule, draft.discard)
+                await self._output_io.clean_up(rule, draft.discard)
 
     async def _already_there(self, done: list[Output], index: int, rule: Rule) -> str | None:
         """The path of an output that a crash kept from being recorded, if it is whole."""
@@ -223,12 +223,12 @@ def _copy_into(output: Output, draft: files.Draft) -> None:
         draft.write(piece)
 
 
-def _may_be_renamed(item: Item, twin: Item, rule: Rule) -> bool:
-    """Whether the file of `twin` may have become that of `item`: a rename keeps size, time and inode.
+def _may_be_renamed(item: Item, original: Item, rule: Rule) -> bool:
+    """Whether the file of `original` may have become that of `item`: a rename keeps size, time and inode.
 
     A rule that disposes of its sources removes the first of two equal files itself.
     """
-    return rule.after.kind is AfterKind.KEEP and twin.path != item.path and twin.stat == item.stat
+    return rule.after.kind is AfterKind.KEEP and original.path != item.path and original.stat == item.stat
 
 
 def _is_gone(rule: Rule, one: Item, other: Item) -> bool:

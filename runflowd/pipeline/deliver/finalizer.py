@@ -79,8 +79,8 @@ class Finalizer:
         number = item.source_item
         if item.remark or number is None:
             return item.remark
-        twin = await self._context.store.read(lambda connection: item_by_id(connection, number))
-        return twin.remark if twin else ""
+        original = await self._context.store.read(lambda connection: item_by_id(connection, number))
+        return original.remark if original else ""
 
     async def _record_results(self, item: Item, rule: Rule, placed: list[str]) -> list[str]:
         """Put on record that the results stand; give the rules over the same folder that want the source still."""
@@ -127,7 +127,7 @@ class Finalizer:
         reach("source.disposed")
         return told
 
-    async def tell_failure(self, item: Item, rule: Rule | None) -> None:
+    async def report_failure(self, item: Item, rule: Rule | None) -> None:
         """Write the note about a failure where the owner of the file will look.
 
         The file may have been replaced in the meantime, and may even be done: then the note goes again.

@@ -52,7 +52,7 @@ class OutputIo:
             raise OutputTimeout(rule.name)
         return await folder.write(call, *given)
 
-    async def tidy(self, rule: Rule, call: Callable[[], None]) -> None:
+    async def clean_up(self, rule: Rule, call: Callable[[], None]) -> None:
         """Run a blocking call that clears away what a delivery leaves, whatever that was ended by."""
         with anyio.CancelScope(shield=True):
             await self._guard.written(rule).write(call)

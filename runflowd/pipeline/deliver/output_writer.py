@@ -81,35 +81,37 @@ class OutputWriter:
                 rule, mirrored(item), EXTENSIONS[mime], index, count, taken=lambda path: path in refused
             )
             # A rename replaces nothing by itself, so a name that was free needs no second look.
-            spot = (
+            target = (
                 TargetName(relative)
                 if relative == free
-                else await self._look(item, rule, relative, written.sha256, heir)
+                else await self._find_target(item, rule, relative, written.sha256, heir)
             )
-            if spot is None or not await self._reserve(item, rule, relative, index, written, heir):
+            if target is None or not await self._reserve(item, rule, relative, index, written, heir):
                 refused.add(relative)
                 continue
             try:
-                await self._output_io.run(rule, self._commit, item, draft, spot)
+                await self._output_io.run(rule, self._commit, item, draft, target)
             except files.Taken:
                 path = f"{rule.output}/{relative}"
                 await self._context.store.write(partial(forget_output, path=path, by=item.claim))
                 refused.add(relative)
                 continue
-            self._say_unknown(rule, mime, relative)
+            self._log_unknown_kind(rule, mime, relative)
             return relative
 
-    def _say_unknown(self, rule: Rule, mime: str, relative: str) -> None:
+    def _log_unknown_kind(self, rule: Rule, mime: str, relative: str) -> None:
         if mime == UNKNOWN and rule.name not in self._unknown:
             self._unknown.add(rule.name)
             told = "the kind of a result is not known, so it is delivered as .bin; others of the rule will be, too"
             log.warning(told, action="output.unknown_kind", rule=rule.name, output=relative)
 
-    async def _look(self, item: Item, rule: Rule, relative: str, content: str, heir: int | None) -> TargetName | None:
+    async def _find_target(
+        self, item: Item, rule: Rule, relative: str, content: str, heir: int | None
+    ) -> TargetName | None:
         """Whether the name may be used; None when it belongs to somebody else."""
         path = f"{rule.output}/{relative}"
         recorded = await self._context.store.read(lambda connection: output_at(connection, path))
-        return await self._output_io.run(rule, _judge, item, rule, relative, content, recorded, heir)
+        return await self._output_io.run(rule, _check_target, item, rule, relative, content, recorded, heir)
 
     async def _reserve(
         self, item: Item, rule: Rule, relative: str, index: int, written: files.Written, heir: int | None
@@ -128,11 +130,11 @@ class OutputWriter:
         reach("output.reserved")
         return True
 
-    def _commit(self, item: Item, draft: Draft, spot: TargetName) -> None:
+    def _commit(self, item: Item, draft: Draft, target: TargetName) -> None:
         # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
         anyio.from_thread.run(self._context.store.read, partial(hold, claim=item.claim))
-        if not spot.adopted:
-            draft.commit(spot.relative.rpartition("/")[2], replaces=spot.replaces, overwrite=spot.overwrite)
+        if not target.adopted:
+            draft.commit(target.relative.rpartition("/")[2], replaces=target.replaces, overwrite=target.overwrite)
 
 
 def mirrored(item: Item) -> str:
@@ -167,7 +169,7 @@ def _checked_type(draft: Draft, label: Label) -> str:
             return kind.mime
 
 
-def _judge(
+def _check_target(
     item: Item, rule: Rule, relative: str, content: str, recorded: Output | None, heir: int | None
 ) -> TargetName | None:
     standing = files.stat(rule.output, relative)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 200
 
-WRITE_WITHIN = 10.0
+WRITE_TIMEOUT = 10.0
 """Seconds for which a download is kept open for a write: its place at the storage may serve another rule."""
 
 PIECE = 256 * 1024
@@ -174,7 +174,7 @@ class ResultDownloader:
             done.set()
 
         writing.start_soon(write)
-        with anyio.move_on_after(WRITE_WITHIN):
+        with anyio.move_on_after(WRITE_TIMEOUT):
             await done.wait()
         if not done.is_set():
             raise files.Busy("write into", rule.output, what="its disk does not answer")

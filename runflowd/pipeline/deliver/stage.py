@@ -68,7 +68,7 @@ class Deliver:
         self._context = context
         self._output_io = OutputIo(context.io, context.clock)
         self._delivery = Delivery(context, self._output_io)
-        self._closing = Finalizer(context, self._output_io)
+        self._finalizer = Finalizer(context, self._output_io)
         self.worker_loop: WorkerLoop[Claimed] = WorkerLoop(
             "deliver",
             context,
@@ -89,7 +89,7 @@ class Deliver:
         values = {"owner": lease.owner, "now": lease.now, "until": lease.until}
         paused = self._left_alone()
         for rule in context.io.unresponsive(Role.WRITTEN):
-            await context.incidents.report(_silence(OutputTimeout(rule), rule))
+            await context.incidents.report(_timeout_report(OutputTimeout(rule), rule))
 
         def take(connection: Connection) -> list[Claimed]:
             rows: list[Row] = []
@@ -114,10 +114,10 @@ class Deliver:
     async def _work(self, claimed: Claimed) -> None:
         item, rule = claimed.item, self._rule_of(claimed)
         if rule is None or item.state is not ItemState.DOWNLOADING:
-            await self._closing.tell_failure(item, rule)
+            await self._finalizer.report_failure(item, rule)
         else:
             placed = await self._delivery.bring(item, rule, claimed.done)
-            await self._closing.succeed(item, rule, placed)
+            await self._finalizer.succeed(item, rule, placed)
             await self._context.got_through(SERVICE, download_scope(item.rule))
         incidents = self._context.incidents
         purchases = {trouble.scope for trouble in incidents.snapshot() if trouble.until_result}
@@ -132,7 +132,7 @@ class Deliver:
     async def _give_back(self, claimed: Claimed, raised: Exception) -> None:
         context, item = self._context, claimed.item
         error: Exception = raised.trouble if isinstance(raised, Undelivered) else raised
-        trouble = _wider_trouble(item, error)
+        trouble = _wider_report(item, error)
         if trouble:
             # Wider trouble does not count against the item, however long it lasts.
             tries, pause = item.attempts, await context.incidents.report(trouble) - context.clock.now()
@@ -240,11 +240,11 @@ def _claimed(connection: Connection, item: Item) -> Claimed:
     return Claimed(item, row["text"] if row else None, outputs_of(connection, item.id))
 
 
-def _silence(error: OutputTimeout, rule: str) -> IncidentReport:
+def _timeout_report(error: OutputTimeout, rule: str) -> IncidentReport:
     return IncidentReport(output_scope(rule), "OUTPUT_TIMEOUT", str(error), error.remedy)
 
 
-def _wider_trouble(item: Item, error: Exception) -> IncidentReport | None:
+def _wider_report(item: Item, error: Exception) -> IncidentReport | None:
     """The trouble behind a delivery that did not work, when it is not the item's own.
 
     A full disk pauses the rule, whose submissions would only add to what cannot be written. Other
@@ -254,7 +254,7 @@ def _wider_trouble(item: Item, error: Exception) -> IncidentReport | None:
     if full := of_disk(item.rule, error):
         return full
     if isinstance(error, OutputTimeout | Abandoned):
-        return _silence(OutputTimeout(item.rule), item.rule)
+        return _timeout_report(OutputTimeout(item.rule), item.rule)
     if isinstance(error, files.FileTrouble):
         remedy = error.advice or "Mend the folder; delivery goes on by itself then"
         return IncidentReport(output_scope(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)

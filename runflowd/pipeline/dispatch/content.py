@@ -34,7 +34,7 @@ class Body:
     chunks: Callable[[], AsyncIterator[bytes]]
 
 
-class Ask(Protocol):
+class Read(Protocol):
     """Runs a blocking call where it holds up nobody else."""
 
     async def __call__(self, call: Callable[..., T], *given: object) -> T: ...
@@ -52,11 +52,11 @@ class Content(Protocol):
     @property
     def mime(self) -> str: ...
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Ask the disk for what is to be read; that it answers is what counts. Blocking. Raises `FileTrouble`."""
 
-    def opened(self, ask: Ask) -> AbstractAsyncContextManager[Body]:
-        """Make the bytes ready; `ask` makes the calls to users' folders. Raises `FileTrouble`, `Changed` above all."""
+    def opened(self, read: Read) -> AbstractAsyncContextManager[Body]:
+        """Make the bytes ready; `read` makes the calls to users' folders. Raises `FileTrouble`, `Changed` above all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +73,18 @@ class FileContent:
     def name(self) -> str:
         return FileFacts(self.path).value("file.name")[:500]
 
-    def look(self) -> None:
+    def check(self) -> None:
         files.stat(self.root, self.path)
 
     @asynccontextmanager
-    async def opened(self, ask: Ask) -> AsyncIterator[Body]:
-        yield Body(self.stat.size, partial(self._chunks, ask))
+    async def opened(self, read: Read) -> AsyncIterator[Body]:
+        yield Body(self.stat.size, partial(self._chunks, read))
 
-    async def _chunks(self, ask: Ask) -> AsyncIterator[bytes]:
+    async def _chunks(self, read: Read) -> AsyncIterator[bytes]:
         reading = _Reading(files.read_chunks(self.root, self.path, self.stat, sha256=self.key))
         left = self.stat.size
         try:
-            while left and (chunk := await ask(reading.next)):
+            while left and (chunk := await read(reading.next)):
                 left -= len(chunk)
                 yield chunk
         finally:
@@ -96,12 +96,12 @@ class _Reading:
 
     def __init__(self, pieces: Generator[bytes, None, None]) -> None:
         self._pieces = pieces
-        self._at_work = threading.Lock()
+        self._lock = threading.Lock()
         self._closed = False
 
     def next(self) -> bytes:
         """The next piece, b"" at the end. Blocking."""
-        with self._at_work:
+        with self._lock:
             piece = next(self._pieces, b"")
             if self._closed:
                 self._pieces.close()
@@ -110,11 +110,11 @@ class _Reading:
     def close(self) -> None:
         """Read no more; whoever reads now closes the file."""
         self._closed = True
-        if self._at_work.acquire(blocking=False):
+        if self._lock.acquire(blocking=False):
             try:
                 self._pieces.close()
             finally:
-                self._at_work.release()
+                self._lock.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +133,13 @@ class ZipPayload:
     def key(self) -> str:
         return key_of(self.parts)
 
-    def look(self) -> None:
+    def check(self) -> None:
         for part in self.parts:
             files.stat(part.root, part.path)
 
     @asynccontextmanager
-    async def opened(self, ask: Ask) -> AsyncIterator[Body]:
-        async with packed(self.parts, ask) as archive:
+    async def opened(self, read: Read) -> AsyncIterator[Body]:
+        async with packed(self.parts, read) as archive:
             size = archive.tell()
 
             async def chunks() -> AsyncIterator[bytes]:
@@ -150,17 +150,17 @@ class ZipPayload:
             yield Body(size, chunks)
 
 
-def of_item(root: str, item: Item) -> FileContent:
+def item_content(root: str, item: Item) -> FileContent:
     """The dropped file itself."""
     return FileContent(root, item.path, item.stat, item.content or "", item.mime)
 
 
-def of_reference(reference: Reference) -> FileContent:
+def reference_content(reference: Reference) -> FileContent:
     """A file named in the rule."""
     folder, _, name = reference.path.rpartition("/")
     return FileContent(folder or "/", name, reference.stat, reference.content, reference.mime)
 
 
-def part_of(name: str, content: FileContent) -> ZipEntry:
+def zip_entry(name: str, content: FileContent) -> ZipEntry:
     """A file as a part of an archive."""
     return ZipEntry(name, content.root, content.path, content.stat, content.key)

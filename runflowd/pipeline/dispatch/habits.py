@@ -38,10 +38,10 @@ def _omitted(connection: Connection, service: str, shape: Shape, callback_url: s
     return OPTIONAL_FIELDS & {name for name, value in known.items() if name != CALLBACK_URL or value == callback_url}
 
 
-def learn_omitted(connection: Connection, service: str, wording: BodyFormat, callback_url: str) -> None:
+def learn_omitted(connection: Connection, service: str, body_format: BodyFormat, callback_url: str) -> None:
     """Remember which fields are to be left out of a shape."""
-    known = {name: callback_url if name == CALLBACK_URL else "" for name in sorted(wording.omitted)}
-    learn(connection, service, _omitted_key(wording.shape), json.dumps(known))
+    known = {name: callback_url if name == CALLBACK_URL else "" for name in sorted(body_format.omitted)}
+    learn(connection, service, _omitted_key(body_format.shape), json.dumps(known))
 
 
 def learn(connection: Connection, service: str, key: str, value: str) -> None:

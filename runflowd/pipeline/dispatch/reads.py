@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-READ_WITHIN = 5.0
+READ_TIMEOUT = 5.0
 """Seconds that a disk has for its next piece, the first time; twice as many after each time that it was late."""
 
 
@@ -21,7 +21,7 @@ class Stalled(Exception):
     """The disk did not answer in time: the upload is begun anew when it does."""
 
 
-class Reads:
+class DeadlineReader:
     """The reads of one try of an upload."""
 
     def __init__(self, folder: FolderIo, seconds: float) -> None:

@@ -53,21 +53,23 @@ class Refusals:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def judge(self, snapshot: str, wording: BodyFormat, items: Sequence[Item], refusal: Rejected) -> Verdict:
+    def judge(self, snapshot: str, body_format: BodyFormat, items: Sequence[Item], refusal: Rejected) -> Verdict:
         """Whom a refusal blames; `fields` are those that the body has."""
         problems = [(problem.loc, problem.message) for problem in refusal.problems]
         sent = [SentItem(item.path, item.input if isinstance(item.input, dict) else {}) for item in items]
         template = from_text(snapshot).input
-        return judge(problems, told_by(refusal), shape=wording.shape, template=template, items=sent)
+        return judge(problems, told_by(refusal), shape=body_format.shape, template=template, items=sent)
 
-    def in_use(self, wording: BodyFormat) -> frozenset[str]:
+    def in_use(self, body_format: BodyFormat) -> frozenset[str]:
         """The optional fields of a body in this wording."""
         unset = frozenset() if self._context.remote.callback_url else frozenset({CALLBACK_URL})
-        return OPTIONAL_FIELDS - wording.omitted - unset
+        return OPTIONAL_FIELDS - body_format.omitted - unset
 
-    async def omit(self, batch: Batch, wording: BodyFormat, fields: frozenset[str], refusal: Rejected) -> BodyFormat:
-        """Leave fields out of a shape from now on; give the wording without them."""
-        without = BodyFormat(wording.shape, wording.omitted | fields)
+    async def omit(
+        self, batch: Batch, body_format: BodyFormat, fields: frozenset[str], refusal: Rejected
+    ) -> BodyFormat:
+        """Leave fields out of a shape from now on; give the format without them."""
+        without = BodyFormat(body_format.shape, body_format.omitted | fields)
         url = self._context.remote.callback_url
         await self._context.store.write(lambda connection: learn_omitted(connection, batch.service, without, url))
         reach("body.learnt")

@@ -9,14 +9,14 @@ from runflowd.core.naming import EXTENSIONS
 from runflowd.core.snapshot import from_text, references_from
 from runflowd.core.template import FILE_URL, ZIP_FILE, ZIP_URL, references_in, symbols
 from runflowd.errors import RunflowdError
-from runflowd.pipeline.dispatch.content import Content, ZipPayload, of_item, of_reference, part_of
+from runflowd.pipeline.dispatch.content import Content, ZipPayload, item_content, reference_content, zip_entry
 from runflowd.pipeline.dispatch.zip_payload import too_large
 
 if TYPE_CHECKING:
     from runflowd.store.items import Item
 
 
-class BundleTooLarge(RunflowdError):
+class ZipTooLarge(RunflowdError):
     """The file and its references together are more than one upload may hold."""
 
     def __init__(self, item: Item) -> None:
@@ -28,7 +28,7 @@ class RequiredAssets:
 
     def __init__(self, snapshot: str) -> None:
         self.rule = from_text(snapshot)
-        self._references = {name: of_reference(reference) for name, reference in references_from(snapshot).items()}
+        self._references = {name: reference_content(reference) for name, reference in references_from(snapshot).items()}
 
     @property
     def model(self) -> str:
@@ -47,13 +47,13 @@ class RequiredAssets:
         return {symbol: content for symbol, content in found.items() if symbol in used}
 
     def own(self, item: Item) -> dict[str, Content]:
-        """By symbol, what is of this item alone: its file, or an archive of it. Raises `BundleTooLarge`."""
+        """By symbol, what is of this item alone: its file, or an archive of it. Raises `ZipTooLarge`."""
         used = symbols(item.input)
         found: dict[str, Content] = {}
         if FILE_URL in used:
-            found[FILE_URL] = of_item(self.rule.watch, item)
+            found[FILE_URL] = item_content(self.rule.watch, item)
         if ZIP_URL in used:
-            found[ZIP_URL] = self._bundle(item)
+            found[ZIP_URL] = self._zip_payload(item)
         return found
 
     def names(self, item: Item) -> dict[str, str]:
@@ -63,13 +63,13 @@ class RequiredAssets:
         named = {f"zip.files.{name}": _inside(name, content.mime) for name, content in self._references.items()}
         return {ZIP_FILE: _inside("image", item.mime), **named}
 
-    def _bundle(self, item: Item) -> ZipPayload:
+    def _zip_payload(self, item: Item) -> ZipPayload:
         names = self.names(item)
         wanted = references_in({symbol for symbol in symbols(item.input) if symbol.startswith("zip.files.")})
-        parts = [part_of(names[ZIP_FILE], of_item(self.rule.watch, item))]
-        parts += [part_of(names[f"zip.files.{name}"], self._references[name]) for name in sorted(wanted)]
+        parts = [zip_entry(names[ZIP_FILE], item_content(self.rule.watch, item))]
+        parts += [zip_entry(names[f"zip.files.{name}"], self._references[name]) for name in sorted(wanted)]
         if too_large(tuple(parts)):
-            raise BundleTooLarge(item)
+            raise ZipTooLarge(item)
         return ZipPayload(tuple(parts))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
-    from runflowd.store.purchases import Purchase
+    from runflowd.store.purchases import SubmitRequest
 
 log = structlog.get_logger()
 
@@ -30,20 +30,20 @@ class Resending:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def takes_over(self, batch: Batch, purchase: Purchase, items: list[Item], refusal: Rejected) -> bool:
+    async def takes_over(self, batch: Batch, request: SubmitRequest, items: list[Item], refusal: Rejected) -> bool:
         """Whether a refusal of what was to buy `items` is about links: then what it hits is on its way again."""
-        no_references = names_uploads(purchase) and refuses_references(refusal.message)
+        no_references = names_uploads(request) and refuses_references(refusal.message)
         hit = [(item, refusal.message) for item in items] if no_references else _hit(items, refusal)
         if not hit:
             return False
         now = self._context.clock.wall()
 
         def write(connection: Connection) -> int:
-            close_purchase(connection, batch, purchase.key, Outcome.OUTDATED)
+            close_purchase(connection, batch, request.key, Outcome.OUTDATED)
             if no_references:
                 connection.run("save_value", service=batch.service, key=references_key(batch.model), value="no")
             elif was_too_old(refusal.code, refusal.message):
-                learn_life(connection, batch.service, life_ended(purchase.links_at, now))
+                learn_life(connection, batch.service, life_ended(request.links_at, now))
             return send_again(connection, batch, hit, now)
 
         again = await self._context.store.write(write)

@@ -25,7 +25,7 @@ from runflowd.pipeline.error_scopes import REFUSALS, kept_reason, of_disk, of_re
 from runflowd.pipeline.io_guard import Role
 from runflowd.pipeline.rule_fault import RuleAtFault, place_of
 from runflowd.pipeline.worker_loop import WorkerLoop
-from runflowd.store.batches import move_batch, submit
+from runflowd.store.batches import mark_submitted, move_batch
 from runflowd.store.history import items_held, record_try
 from runflowd.store.items import items_of_batch
 from runflowd.store.leases import Lease, claim_batches, next_due, release
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
-    from runflowd.store.purchases import Purchase
+    from runflowd.store.purchases import SubmitRequest
 
 log = structlog.get_logger()
 
@@ -56,13 +56,13 @@ class Dispatch:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._failures: dict[str, int] = {}
-        self._preparing = Uploader(context)
-        self._purchasing = Submitter(context)
-        self._look_up = Reconciliation(context)
+        self._uploader = Uploader(context)
+        self._submitter = Submitter(context)
+        self._reconciliation = Reconciliation(context)
         self._resending = Resending(context)
         self._refusals = Refusals(context)
         self._runs = SingleRuns(
-            context, self._preparing, self._purchasing, self._look_up, self._resending, self._refusals
+            context, self._uploader, self._submitter, self._reconciliation, self._resending, self._refusals
         )
         self._probes: set[str] = set()
         self.worker_loop: WorkerLoop[Batch] = WorkerLoop(
@@ -71,7 +71,7 @@ class Dispatch:
             context.stage_events.dispatch,
             slots=context.limits.batches,
             claim=self._claim,
-            work=self._carry_on,
+            work=self._process,
             give_back=self._give_back,
             pause=self._pause,
             stuck=lambda batch: batch.rule in context.io.slow(*Role),
@@ -100,7 +100,7 @@ class Dispatch:
         due_at = await context.store.read(lambda connection: next_due(connection, BatchState.SEALED, service, paused))
         return context.idle_timeout(due_at, SERVICE, CREDIT, STORAGE)
 
-    async def _carry_on(self, batch: Batch) -> None:
+    async def _process(self, batch: Batch) -> None:
         try:
             await self._work(batch)
         finally:
@@ -113,45 +113,45 @@ class Dispatch:
         await self._context.io.written(rule).read(_require_space, rule.output, self._context.limits.free_space)
 
     async def _work(self, batch: Batch) -> None:
-        items, purchases, snapshot = await self._context.store.read(lambda connection: _load(connection, batch))
+        items, requests, snapshot = await self._context.store.read(lambda connection: _load(connection, batch))
         if not items:
             await self._finish_empty(batch)
             return
-        if self._is_outdated(batch, snapshot) and not any(p.may_be_received for p in purchases):
-            await self._put_back(batch, purchases)
+        if self._is_outdated(batch, snapshot) and not any(p.may_be_received for p in requests):
+            await self._put_back(batch, requests)
             return
-        intent = next((p for p in purchases if p.outcome is Outcome.INTENDED and p.item is None), None)
-        if intent is not None and await self._purchasing.close_outdated(batch, intent, items):
+        intent = next((p for p in requests if p.outcome is Outcome.INTENDED and p.item is None), None)
+        if intent is not None and await self._submitter.close_outdated(batch, intent, items):
             intent = None
-        if intent is not None and await self._is_settled(batch, intent, items):
+        if intent is not None and await self._is_reconciled(batch, intent, items):
             return
         if intent is None:
             await self._require_space(snapshot)
-            wording = await self._wording(batch, purchases)
-            if wording.shape is Shape.RUN:
-                await self._submit_runs(batch, snapshot, items, purchases)
+            body_format = await self._body_format(batch, requests)
+            if body_format.shape is Shape.RUN:
+                await self._submit_runs(batch, snapshot, items, requests)
                 return
-            prepared = await self._preparing.prepare(batch, snapshot, items)
+            prepared = await self._uploader.prepare(batch, snapshot, items)
             if not prepared:
                 await self._finish_empty(batch)
                 return
             items = [one.item for one in prepared]
-            intent = await self._purchasing.intend(batch, wording, prepared)
-        await self._buy_batch(batch, snapshot, intent, items, purchases)
+            intent = await self._submitter.record_intent(batch, body_format, prepared)
+        await self._submit_batch(batch, snapshot, intent, items, requests)
 
     def _is_outdated(self, batch: Batch, snapshot: str) -> bool:
         """Whether the rule of a batch was edited so that its files would be sent otherwise now."""
         rule = self._context.rules.get(batch.rule)
         return rule is not None and not sends_the_same(snapshot, rule)
 
-    async def _put_back(self, batch: Batch, purchases: list[Purchase]) -> None:
+    async def _put_back(self, batch: Batch, requests: list[SubmitRequest]) -> None:
         """Nothing more is bought as the rule was: what is not bought yet is worded as it is now."""
         now = self._context.clock.wall()
-        is_parted = any(p.outcome is Outcome.ACCEPTED for p in purchases)
+        is_parted = any(p.outcome is Outcome.ACCEPTED for p in requests)
 
         def write(connection: Connection) -> None:
-            for purchase in purchases:
-                close_unreceived(connection, batch, purchase.key)
+            for request in requests:
+                close_unreceived(connection, batch, request.key)
             if is_parted:
                 part(connection, batch, now)  # what is left comes by again, in a batch of its own
             else:
@@ -163,7 +163,7 @@ class Dispatch:
         for wake_event in (self._context.stage_events.intake, self._context.stage_events.track):
             wake_event.notify()
 
-    async def _is_settled(self, batch: Batch, intent: Purchase, items: list[Item]) -> bool:
+    async def _is_reconciled(self, batch: Batch, intent: SubmitRequest, items: list[Item]) -> bool:
         """Whether an intent found open needs no POST: the service has the batch, or nobody can tell.
 
         A request that may have left this machine is looked for before it is repeated. The key is the
@@ -172,14 +172,14 @@ class Dispatch:
         action = resume(intent.intended_at, self._context.clock.wall())
         if action is Resume.REPEAT and not intent.ambiguous:
             return False
-        # What carries no reference cannot be found, and that proves nothing: there is its key, and then a person.
-        adopted = intent.wording.can_be_searched and await self._look_up.adopt(batch, items)
+        # What carries no reference cannot be found, and that proves nothing: there is its key, and then the operator.
+        adopted = intent.body_format.can_be_searched and await self._reconciliation.adopt_remote(batch, items)
         await self._context.got_through(SERVICE)
         if adopted:
             self._context.stage_events.track.notify()
             return True
         if action is Resume.LOOK_UP:
-            await self._look_up.give_up(batch, intent, items)
+            await self._reconciliation.mark_unknown(batch, intent, items)
             return True
         return False
 
@@ -190,17 +190,17 @@ class Dispatch:
             lambda connection: move_batch(connection, batch, BatchState.REFUSED, code="EMPTY", now=now)
         )
 
-    async def _wording(self, batch: Batch, purchases: list[Purchase]) -> BodyFormat:
-        habits = await self._purchasing.habits(batch)
-        if any(p.wording.shape is Shape.RUN for p in purchases):
+    async def _body_format(self, batch: Batch, requests: list[SubmitRequest]) -> BodyFormat:
+        habits = await self._submitter.habits(batch)
+        if any(p.body_format.shape is Shape.RUN for p in requests):
             return habits.format_of(Shape.RUN)
-        return habits.next_format({p.wording for p in purchases if p.outcome is Outcome.REFUSED})
+        return habits.next_format({p.body_format for p in requests if p.outcome is Outcome.REFUSED})
 
-    async def _buy_batch(
-        self, batch: Batch, snapshot: str, intent: Purchase, items: list[Item], past: list[Purchase]
+    async def _submit_batch(
+        self, batch: Batch, snapshot: str, intent: SubmitRequest, items: list[Item], past: list[SubmitRequest]
     ) -> None:
         try:
-            created = await self._purchasing.post(batch, intent)
+            created = await self._submitter.post(batch, intent)
         except Rejected as refusal:
             if await self._resending.takes_over(batch, intent, items, refusal):
                 await self._release(batch, due_at=self._context.clock.wall())
@@ -210,25 +210,31 @@ class Dispatch:
         except Conflict as conflict:
             if not conflict_is_final(intent, batch.attempts):
                 raise
-            await self._look_up.conflict(batch, conflict)
+            await self._reconciliation.mark_conflict(batch, conflict)
             return
-        await self._purchasing.record_batch(batch, intent, created, items)
+        await self._submitter.record_batch(batch, intent, created, items)
         await self._got_through(batch)
 
     async def _refused(
-        self, batch: Batch, snapshot: str, intent: Purchase, items: list[Item], past: list[Purchase], refusal: Rejected
+        self,
+        batch: Batch,
+        snapshot: str,
+        intent: SubmitRequest,
+        items: list[Item],
+        past: list[SubmitRequest],
+        refusal: Rejected,
     ) -> None:
-        wording, refusals = intent.wording, self._refusals
-        verdict = refusals.judge(snapshot, wording, items, refusal)
-        fields = verdict.fields & refusals.in_use(wording)
+        body_format, refusals = intent.body_format, self._refusals
+        verdict = refusals.judge(snapshot, body_format, items, refusal)
+        fields = verdict.fields & refusals.in_use(body_format)
         step = after_refusal(
-            wording,
-            await self._purchasing.habits(batch),
+            body_format,
+            await self._submitter.habits(batch),
             count=len(items),
             fields=fields,
             holds_rule=verdict.rule is not None,
             pointed_at=verdict.files | verdict.folders.keys(),
-            tried={p.wording for p in past if p.outcome is Outcome.REFUSED} | {wording},
+            tried={p.body_format for p in past if p.outcome is Outcome.REFUSED} | {body_format},
             blames_shape=refusal.blames_the_shape(),
             message=told_by(refusal),
         )
@@ -238,12 +244,12 @@ class Dispatch:
                 assert verdict.rule is not None
                 raise refusals.fault_of_rule(snapshot, verdict.rule, refusal)
             case Step.OMIT_FIELDS:
-                await refusals.omit(batch, wording, fields, refusal)
+                await refusals.omit(batch, body_format, fields, refusal)
             case Step.OTHER_SHAPE:
-                await self._purchasing.note_shape(batch, "")
+                await self._submitter.note_shape(batch, "")
             case Step.DROP_ITEMS:
                 await self._drop(batch, items, snapshot, verdict, refusal)
-                await self._purchasing.note_shape(batch, wording.shape)
+                await self._submitter.note_shape(batch, body_format.shape)
             case Step.SPLIT:
                 await self._split(batch, items, refusal)
                 return
@@ -256,7 +262,7 @@ class Dispatch:
         """Those that are blamed fail, or wait for their folder; the others go on without them."""
         for index, item in enumerate(items):
             if index in verdict.files:
-                await self._preparing.fail(batch, item, refusal.code or "INPUT_REFUSED", refusal.in_full)
+                await self._uploader.fail(batch, item, refusal.code or "INPUT_REFUSED", refusal.in_full)
             elif index in verdict.folders:
                 await self._refusals.hold_for_folder(batch, item, snapshot, verdict.folders[index], refusal)
 
@@ -264,7 +270,7 @@ class Dispatch:
         """Refused without a reason: halved, and once both halves were refused alike, a file of each asked about."""
         cause = await self._refusals.cause_of(batch, items, refusal)
         if cause is Cause.RULE:
-            await self._purchasing.note_shape(batch, "")  # perhaps it is the body after all
+            await self._submitter.note_shape(batch, "")  # perhaps it is the body after all
             raise self._refusals.fault_unnamed(batch.rule, refusal)
         size = 1 if cause is Cause.OPEN else None
         now = self._context.clock.wall()
@@ -282,13 +288,15 @@ class Dispatch:
                 await incidents.resolve(scope)
         self._context.stage_events.track.notify()
 
-    async def _submit_runs(self, batch: Batch, snapshot: str, items: list[Item], past: list[Purchase]) -> None:
-        bought = await self._runs.buy(batch, snapshot, items, past)
+    async def _submit_runs(self, batch: Batch, snapshot: str, items: list[Item], past: list[SubmitRequest]) -> None:
+        bought = await self._runs.submit(batch, snapshot, items, past)
         if not bought:
             await self._finish_empty(batch)
             return
         now = self._context.clock.wall()
-        await self._context.store.write(lambda connection: submit(connection, batch, bought, None, Shape.RUN, now))
+        await self._context.store.write(
+            lambda connection: mark_submitted(connection, batch, bought, None, Shape.RUN, now)
+        )
         await self._got_through(batch)
 
     async def _give_back(self, batch: Batch, error: Exception) -> None:
@@ -341,7 +349,7 @@ class Dispatch:
         await self._context.store.write(lambda connection: release(connection, batch, due_at=due_at))
 
 
-def _load(connection: Connection, batch: Batch) -> tuple[list[Item], list[Purchase], str]:
+def _load(connection: Connection, batch: Batch) -> tuple[list[Item], list[SubmitRequest], str]:
     items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.QUEUED]
     return items, purchases_of_batch(connection, batch.id), _snapshot(connection, batch)
 

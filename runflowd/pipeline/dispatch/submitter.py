@@ -30,7 +30,7 @@ from runflowd.core.refusal import BodyFormat, Shape, body_of
 from runflowd.pipeline.dispatch.habits import BODY_KEY, habits_of, learn, learn_omitted, takes_key
 from runflowd.pipeline.dispatch.refusals import relieve
 from runflowd.pipeline.dispatch.uploader import oldest_link
-from runflowd.store.batches import buy_run, place_items, set_run, submit
+from runflowd.store.batches import mark_run_submitted, mark_submitted, place_items, set_run
 from runflowd.store.claims import hold
 from runflowd.store.history import record
 from runflowd.store.links import link_life, references_key
@@ -40,8 +40,8 @@ from runflowd.store.purchases import (
     close_purchase,
     close_unreceived,
     doubt_purchase,
-    intend,
     note_unreceived,
+    record_intent,
 )
 from runflowd.system.failpoints import reach
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
-    from runflowd.store.purchases import Purchase
+    from runflowd.store.purchases import SubmitRequest
 
 log = structlog.get_logger()
 
@@ -77,13 +77,13 @@ def _is_of_the_api(error: ApiError) -> bool:
     return isinstance(error, Rejected) or (isinstance(error, NotFound) and bool(error.code))
 
 
-def conflict_is_final(purchase: Purchase, tries: int) -> bool:
+def conflict_is_final(request: SubmitRequest, tries: int) -> bool:
     """Whether a 409 after `tries` earlier tries is the last word on a purchase.
 
     Documented is that the key came with other bytes before, which no repetition mends. What a repeated
     request gets while its first is still worked on is not: then the next one, or a look-up, finds the purchase.
     """
-    return not purchase.ambiguous or tries + 1 >= MAX_CONFLICTS
+    return not request.ambiguous or tries + 1 >= MAX_CONFLICTS
 
 
 class Submitter:
@@ -92,26 +92,26 @@ class Submitter:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def intend(
-        self, batch: Batch, wording: BodyFormat, prepared: list[Prepared], only: Item | None = None
-    ) -> Purchase:
+    async def record_intent(
+        self, batch: Batch, body_format: BodyFormat, prepared: list[Prepared], only: Item | None = None
+    ) -> SubmitRequest:
         """Store key and bytes for a purchase of what is prepared. Raises `Paused`."""
         metadata = {"source": "runflowd", "rule": batch.rule, "batch": batch.id}
         named = [BatchItem(one.item.client_ref, one.input) for one in prepared]
-        body = body_of(wording, named, metadata, self._context.remote.callback_url)
+        body = body_of(body_format, named, metadata, self._context.remote.callback_url)
         now, links_at = self._context.clock.wall(), oldest_link(prepared)
 
-        def write(connection: Connection) -> Purchase:
+        def write(connection: Connection) -> SubmitRequest:
             require_unpaused(connection, batch.rule)
             if only is None:
                 place_items(connection, batch, [(one.item, position) for position, one in enumerate(prepared)])
-            return intend(connection, batch, str(wording), body, now, only.id if only else None, links_at)
+            return record_intent(connection, batch, str(body_format), body, now, only.id if only else None, links_at)
 
-        purchase = await self._context.store.write(write)
+        request = await self._context.store.write(write)
         reach("purchase.intended")
-        return purchase
+        return request
 
-    async def close_outdated(self, batch: Batch, purchase: Purchase, items: list[Item]) -> bool:
+    async def close_outdated(self, batch: Batch, request: SubmitRequest, items: list[Item]) -> bool:
         """Close an open intent that cannot have been received and is too old, by its links or its key, to be sent.
 
         `items` are those it was to buy: they are prepared anew then, under another key.
@@ -119,48 +119,48 @@ class Submitter:
         now, service = self._context.clock.wall(), self._context.remote.name
 
         def write(connection: Connection) -> bool:
-            fresh = is_fresh(purchase.links_at, link_life(connection, service), now)
-            if fresh and resume(purchase.intended_at, now) is Resume.REPEAT:
+            fresh = is_fresh(request.links_at, link_life(connection, service), now)
+            if fresh and resume(request.intended_at, now) is Resume.REPEAT:
                 return False
-            if not close_unreceived(connection, batch, purchase.key):
+            if not close_unreceived(connection, batch, request.key):
                 return False
             why = "its links are older than they may be" if not fresh else "it is more than a day old"
             for item in items:
                 record(connection, item.id, now, f"its request never reached the service, and {why}: prepared anew")
             return True
 
-        if not purchase.unreceived or not await self._context.store.write(write):
+        if not request.unreceived or not await self._context.store.write(write):
             return False
         reach("purchase.outdated")
         return True
 
-    async def post(self, batch: Batch, purchase: Purchase) -> Created:
+    async def post(self, batch: Batch, request: SubmitRequest) -> Created:
         """Send an intent; keep book of what a failure proves. Raises `ApiError`, and `LeaseLost` before it sends."""
         api = self._context.remote.api
-        assert purchase.body is not None, "an open intent has its bytes"
-        if purchase.unreceived:  # what was certain of the last time is not of this one
-            await self._context.store.write(partial(about_to_send, batch=batch, key=purchase.key))
+        assert request.body is not None, "an open intent has its bytes"
+        if request.unreceived:  # what was certain of the last time is not of this one
+            await self._context.store.write(partial(about_to_send, batch=batch, key=request.key))
         # Asked when it is this request's turn, for which it may have waited long.
         still_ours = partial(self._context.store.read, partial(hold, claim=batch.claim))
-        send = api.create_run if purchase.wording.shape is Shape.RUN else api.create_batch
+        send = api.create_run if request.body_format.shape is Shape.RUN else api.create_batch
         try:
-            created = await send(batch.model, purchase.body, purchase.key, still_ours)
+            created = await send(batch.model, request.body, request.key, still_ours)
         except ApiError as error:
-            await self._note_failure(batch, purchase, error)
+            await self._note_failure(batch, request, error)
             raise
         reach("purchase.answered")
         return created
 
-    async def _note_failure(self, batch: Batch, purchase: Purchase, error: ApiError) -> None:
+    async def _note_failure(self, batch: Batch, request: SubmitRequest, error: ApiError) -> None:
         if isinstance(error, Transient) and error.ambiguous:
-            await self._context.store.write(partial(doubt_purchase, batch=batch, key=purchase.key))
-        elif _is_of_the_api(error) or (isinstance(error, _NOTHING_HAPPENED) and not purchase.ambiguous):
+            await self._context.store.write(partial(doubt_purchase, batch=batch, key=request.key))
+        elif _is_of_the_api(error) or (isinstance(error, _NOTHING_HAPPENED) and not request.ambiguous):
             await self._context.store.write(
-                partial(close_purchase, batch=batch, key=purchase.key, outcome=Outcome.REFUSED)
+                partial(close_purchase, batch=batch, key=request.key, outcome=Outcome.REFUSED)
             )
             reach("purchase.refused")
         elif cannot_have_been_received(error):
-            await self._context.store.write(partial(note_unreceived, batch=batch, key=purchase.key))
+            await self._context.store.write(partial(note_unreceived, batch=batch, key=request.key))
 
     async def habits(self, batch: Batch) -> Habits:
         """What the service of a batch was seen to take."""
@@ -171,23 +171,23 @@ class Submitter:
         """Remember which body the service understood, though it did not like an item in it; "" forgets."""
         await self._context.store.write(lambda connection: learn(connection, batch.service, BODY_KEY, shape))
 
-    async def record_batch(self, batch: Batch, purchase: Purchase, created: Created, items: list[Item]) -> None:
+    async def record_batch(self, batch: Batch, request: SubmitRequest, created: Created, items: list[Item]) -> None:
         """The service took the batch: note its id, the run ids, and what it takes, in one transaction."""
-        now, wording = self._context.clock.wall(), purchase.wording
-        runs = match_runs(created.items, items, in_order=not wording.can_be_searched)
+        now, body_format = self._context.clock.wall(), request.body_format
+        runs = match_runs(created.items, items, in_order=not body_format.can_be_searched)
 
         def write(connection: Connection) -> None:
-            close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, created.id)
-            learn(connection, batch.service, BODY_KEY, wording.shape)
+            close_purchase(connection, batch, request.key, Outcome.ACCEPTED, created.id)
+            learn(connection, batch.service, BODY_KEY, body_format.shape)
             learn(connection, batch.service, takes_key(batch.model), "yes")
-            if wording.omitted:
-                learn_omitted(connection, batch.service, wording, self._context.remote.callback_url)
+            if body_format.omitted:
+                learn_omitted(connection, batch.service, body_format, self._context.remote.callback_url)
             relieve(connection, batch, now)
-            note_references(connection, batch, purchase)
+            note_references(connection, batch, request)
             for item in items:
                 if run := runs.get(item.client_ref):
                     set_run(connection, batch, item, run)
-            submit(connection, batch, items, created.id, wording.shape, now)
+            mark_submitted(connection, batch, items, created.id, body_format.shape, now)
 
         await self._context.store.write(write)
         reach("purchase.recorded")
@@ -195,31 +195,31 @@ class Submitter:
             "submitted", action="batch.submitted", rule=batch.rule, batch=batch.id, items=len(items), model=batch.model
         )
 
-    async def record_run(self, batch: Batch, purchase: Purchase, run_id: str, item: Item) -> None:
+    async def record_run(self, batch: Batch, request: SubmitRequest, run_id: str, item: Item) -> None:
         """The service took a single run: note its id, and that it counts as spent from now on."""
         now = self._context.clock.wall()
 
         def write(connection: Connection) -> None:
-            close_purchase(connection, batch, purchase.key, Outcome.ACCEPTED, run_id)
+            close_purchase(connection, batch, request.key, Outcome.ACCEPTED, run_id)
             learn(connection, batch.service, takes_key(batch.model), "no")
-            if purchase.wording.omitted:
-                learn_omitted(connection, batch.service, purchase.wording, self._context.remote.callback_url)
+            if request.body_format.omitted:
+                learn_omitted(connection, batch.service, request.body_format, self._context.remote.callback_url)
             relieve(connection, batch, now)
-            note_references(connection, batch, purchase)
-            buy_run(connection, batch, item, run_id, now)
+            note_references(connection, batch, request)
+            mark_run_submitted(connection, batch, item, run_id, now)
 
         await self._context.store.write(write)
         reach("purchase.recorded")
 
 
-def names_uploads(purchase: Purchase) -> bool:
+def names_uploads(request: SubmitRequest) -> bool:
     """Whether a request that is about to be answered names uploads by reference."""
-    return REFERENCE.encode() in (purchase.body or b"")
+    return REFERENCE.encode() in (request.body or b"")
 
 
-def note_references(connection: Connection, batch: Batch, purchase: Purchase) -> None:
+def note_references(connection: Connection, batch: Batch, request: SubmitRequest) -> None:
     """The service took a request: remember that it takes references, if there are any in it."""
-    if names_uploads(purchase):
+    if names_uploads(request):
         connection.run("save_value", service=batch.service, key=references_key(batch.model), value="yes")
 
 

@@ -11,7 +11,7 @@ import anyio
 
 from runflowd.api.errors import Expired, Gone, NotFound, Rejected
 from runflowd.core.links import REFERENCE, ages, is_fresh
-from runflowd.pipeline.dispatch.reads import READ_WITHIN, Reads, Stalled
+from runflowd.pipeline.dispatch.reads import READ_TIMEOUT, DeadlineReader, Stalled
 from runflowd.store.facts import UploadedAsset, find_asset, save_asset
 from runflowd.store.links import learn_life, link_life
 from runflowd.system.failpoints import reach
@@ -130,14 +130,14 @@ class Uploads:
     async def _from_disk(self, content: Content, folder: FolderIo) -> Asset:
         """Upload what a disk gives. While it does not answer it is waited for without a place and without a request."""
         for late in count():
-            await folder.read(content.look)
+            await folder.read(content.check)
             with suppress(Stalled):
                 async with self._room:
-                    return await self._persistently(content, Reads(folder, READ_WITHIN * 2**late))
+                    return await self._persistently(content, DeadlineReader(folder, READ_TIMEOUT * 2**late))
         raise AssertionError("it goes on until the disk answers")
 
-    async def _persistently(self, content: Content, reads: Reads) -> Asset:
-        async with content.opened(reads.read) as body:
+    async def _persistently(self, content: Content, reader: DeadlineReader) -> Asset:
+        async with content.opened(reader.read) as body:
             for pause in _PAUSES:
                 try:
                     return await self._upload(content, body)

@@ -12,7 +12,7 @@ from runflowd.api.errors import ApiError, Rejected
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.template import bind
 from runflowd.observability.incidents import SERVICE, STORAGE
-from runflowd.pipeline.dispatch.required_assets import BundleTooLarge, RequiredAssets
+from runflowd.pipeline.dispatch.required_assets import RequiredAssets, ZipTooLarge
 from runflowd.pipeline.dispatch.upload import Uploads
 from runflowd.pipeline.dispatch.zip_payload import ZipError
 from runflowd.store.facts import stored_value
@@ -154,7 +154,7 @@ class Uploader:
         for item in items:
             try:
                 needs.own(item)
-            except BundleTooLarge as trouble:
+            except ZipTooLarge as trouble:
                 await self.fail(batch, item, "TOO_LARGE", str(trouble))
             else:
                 fitting.append(item)

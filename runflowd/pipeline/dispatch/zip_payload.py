@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from runflowd.core.model import Stat
-    from runflowd.pipeline.dispatch.content import Ask
+    from runflowd.pipeline.dispatch.content import Read
 
 MIME = "application/zip"
 
@@ -65,13 +65,13 @@ def of_packing(rule: str, error: Exception) -> IncidentReport | None:
 
 
 @asynccontextmanager
-async def packed(parts: tuple[ZipEntry, ...], ask: Ask) -> AsyncIterator[IO[bytes]]:
-    """The archive as an open temporary file without a name, positioned at its end; `ask` makes the calls to folders.
+async def packed(parts: tuple[ZipEntry, ...], read: Read) -> AsyncIterator[IO[bytes]]:
+    """The archive as an open temporary file without a name, positioned at its end; `read` makes the calls to folders.
 
     Raises `files.Changed` when a part is no longer what was hashed, `ZipError` when there is no room for it.
     """
     try:
-        archive = await ask(_pack, parts)
+        archive = await read(_pack, parts)
     except OSError as trouble:
         raise ZipError(trouble) from trouble
     try:

@@ -213,7 +213,7 @@ class Planning:
             if other is None:
                 return Planned(path, Fate.BUY, size)
             return Planned(path, Fate.TAKE, size, "", f"the same content as {other}, which would be bought")
-        original = item_by_id(self._connection, decision.twin) if decision.twin is not None else None
+        original = item_by_id(self._connection, decision.original) if decision.original is not None else None
         if decision.state is ItemState.OUTCOME_UNKNOWN:
             why = "the same content as another file, and whether that was bought is not known"
             return Planned(path, Fate.ASK, size, "TWIN_UNKNOWN", why)

@@ -150,7 +150,7 @@ class Track:
             left = len(waiting) - len(results)
             await self._patience.wait_more(batch, "running", attempts=batch.attempts, yielding=left < batch.items)
         elif lost:
-            await self._disown(batch, lost[0])
+            await self._mark_unknown(batch, lost[0])
         else:
             await self._end(batch, "ended", None, [])
 
@@ -222,7 +222,7 @@ class Track:
     async def _give_back(self, batch: Batch, error: Exception) -> None:
         context = self._context
         if isinstance(error, Permanent) and batch.attempts + 1 >= LOOKS_FOR_MISSING:
-            await self._disown(batch, str(error))
+            await self._mark_unknown(batch, str(error))
             return
         trouble = of_service(error) if isinstance(error, ApiError) else None
         if trouble:
@@ -252,7 +252,7 @@ class Track:
 
         await context.store.write(write)
 
-    async def _disown(self, batch: Batch, trouble: str) -> None:
+    async def _mark_unknown(self, batch: Batch, trouble: str) -> None:
         """The service does not know what it sold: purged, or another organization's key. Stop and ask."""
         now = self._context.clock.wall()
         reason = f"{trouble}. It was bought, so it is never bought again by itself"
