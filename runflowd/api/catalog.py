@@ -19,11 +19,11 @@ def credit(body: Json) -> Credit | None:
     """Return the balance in dollars from any of its three documented shapes; None when there is none."""
     entries = rows(body)
     one = entries[0] if entries else record(body)
-    told = first(one, "balance", "balance_usd")
-    if isinstance(told, dict):
-        one, told = told, first(told, "balance", "balance_usd", "amount")
-    cents = money(one.get("balance_cents"), debt=True) if told is None else None
-    balance = money(told, debt=True) if cents is None else cents / 100
+    raw = first(one, "balance", "balance_usd")
+    if isinstance(raw, dict):
+        one, raw = raw, first(raw, "balance", "balance_usd", "amount")
+    cents = money(one.get("balance_cents"), debt=True) if raw is None else None
+    balance = money(raw, debt=True) if cents is None else cents / 100
     return None if balance is None else Credit(balance, money(one.get("low_balance_threshold")))
 
 

@@ -38,14 +38,14 @@ def cursor(body: Json) -> str | None:
     """Return the cursor of the next page from `next_pq` or `next`, a bare cursor or a URL; or None."""
     if not isinstance(body, dict):
         return None
-    told = first(body, "next_pq", "next", "next_cursor")
-    if isinstance(told, dict):
-        told = first(told, "pq", "cursor", "href", "url")
-    if not isinstance(told, str) or not 0 < len(told) <= _CURSOR_LIMIT:
+    cursor = first(body, "next_pq", "next", "next_cursor")
+    if isinstance(cursor, dict):
+        cursor = first(cursor, "pq", "cursor", "href", "url")
+    if not isinstance(cursor, str) or not 0 < len(cursor) <= _CURSOR_LIMIT:
         return None
-    if told.startswith(("/", "?")) or "://" in told[:12]:
-        return _cursor_of(told)
-    return told
+    if cursor.startswith(("/", "?")) or "://" in cursor[:12]:
+        return _cursor_of(cursor)
+    return cursor
 
 
 def _cursor_of(url: str) -> str | None:

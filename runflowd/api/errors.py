@@ -225,8 +225,8 @@ class Rejected(Permanent):
         problems: tuple[Rejection, ...] = (),
     ) -> None:
         self.problems = problems
-        told = "; ".join(str(problem) for problem in problems[:5])
-        text = message if told in message else f"{message}: {told}" if message else told
+        details = "; ".join(str(problem) for problem in problems[:5])
+        text = message if details in message else f"{message}: {details}" if message else details
         super().__init__(place, status=status, code=code, message=text, scope=scope)
 
     def item_indexes(self) -> frozenset[int]:

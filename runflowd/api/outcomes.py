@@ -43,10 +43,10 @@ MESSAGE_LIMIT = 2000
 def status(*records: Record) -> tuple[Status, str]:
     """Return the status and the word it was spelled with, from the first record that has one."""
     for one in records:
-        told = text(first(one, "status_code", "status"))
-        if told in _WORDS:
-            return _WORDS[told], told
-        if word := redact(told, 60):
+        label = text(first(one, "status_code", "status"))
+        if label in _WORDS:
+            return _WORDS[label], label
+        if word := redact(label, 60):
             return _WORDS.get(_plain(word), Status.PENDING), word
     return Status.PENDING, ""
 

@@ -27,8 +27,8 @@ def _nested(one: Record, name: str) -> Record:
 
 
 def _lean(row: Record) -> CreatedItem:
-    told, word = status(row)
-    return CreatedItem(_reference(row), identifier(row.get("run_id")), _sequence(row), told, word)
+    state, word = status(row)
+    return CreatedItem(_reference(row), identifier(row.get("run_id")), _sequence(row), state, word)
 
 
 def _reference(*records: Record) -> str:
@@ -59,10 +59,10 @@ def _needed(one: Record, *names: str) -> str:
 def batch(body: Json) -> Batch:
     """Read a batch detail."""
     one = record(body)
-    told, word = status(one)
+    state, word = status(one)
     return Batch(
         id=_needed(one, "id", "batch_id"),
-        status=told,
+        status=state,
         word=word,
         total=count(first(one, "items_total", "total")),
         succeeded=count(first(one, "items_succeeded", "succeeded")),
@@ -74,21 +74,21 @@ def batch(body: Json) -> Batch:
     )
 
 
-def _of_run(told: Status, output: Json) -> Status:
+def _of_run(state: Status, output: Json) -> Status:
     """The status of a run or item. With a result, `partial_succeeded` is a success of which `is_partial` tells."""
-    return Status.SUCCEEDED if told is Status.PARTIAL and output else told
+    return Status.SUCCEEDED if state is Status.PARTIAL and output else state
 
 
 def item(row: Record) -> Item:
     """Read one full batch item; what it lacks is taken from the run nested in it."""
     inner = _nested(row, "run")
-    told, word = status(row, inner)
+    state, word = status(row, inner)
     output = _output(row, inner)
     return Item(
         client_ref=_reference(row, inner),
         run_id=identifier(row.get("run_id")) or identifier(inner.get("id")),
         sequence=_sequence(row),
-        status=_of_run(told, output),
+        status=_of_run(state, output),
         word=word,
         output=output,
         cost=_cost(row, inner),
@@ -114,13 +114,13 @@ def page(body: Json) -> Page:
 def run(body: Json) -> Run:
     """Read one run."""
     one = record(body)
-    told, word = status(one)
+    state, word = status(one)
     output = _output(one)
     return Run(
         id=_needed(one, "id", "run_id"),
         batch_id=identifier(one.get("batch_id")),
         client_ref=_reference(one),
-        status=_of_run(told, output),
+        status=_of_run(state, output),
         word=word,
         output=output,
         cost=_cost(one),

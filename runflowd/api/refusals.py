@@ -130,18 +130,18 @@ def retry_after(response: httpx.Response) -> float | None:
 
     A date is measured against the answer's own `Date`, so a wrong clock on this machine is no matter.
     """
-    told = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,12}(\.\d{0,6})?", told, re.ASCII):
-        return min(float(told), MAX_WAIT)
-    then, now = _moment(told), _moment(response.headers.get("date", "")) or datetime.now(UTC)
+    header = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,12}(\.\d{0,6})?", header, re.ASCII):
+        return min(float(header), MAX_WAIT)
+    then, now = _moment(header), _moment(response.headers.get("date", "")) or datetime.now(UTC)
     if then is None:
         return None
     return min(max((then - now).total_seconds(), 0.0), MAX_WAIT)
 
 
-def _moment(told: str) -> datetime | None:
+def _moment(date: str) -> datetime | None:
     try:
-        return parsedate_to_datetime(told).replace(tzinfo=UTC)
+        return parsedate_to_datetime(date).replace(tzinfo=UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
@@ -164,8 +164,8 @@ def explain(body: bytes) -> tuple[str, str, tuple[Rejection, ...]]:
 
 
 def _said(value: dict[str, Json]) -> str:
-    told = first(value, "message", "detail", "msg")
-    return text(first(told, "message", "msg")) if isinstance(told, dict) else text(told)
+    detail = first(value, "message", "detail", "msg")
+    return text(first(detail, "message", "msg")) if isinstance(detail, dict) else text(detail)
 
 
 def _prose(body: bytes) -> str:
@@ -179,7 +179,7 @@ def _prose(body: bytes) -> str:
 def _problems(value: Json) -> tuple[Rejection, ...]:
     if isinstance(value, dict) and not {"loc", "msg", "message"} & value.keys():
         # The {field: [messages]} form of some frameworks.
-        return tuple(Rejection(_location(name), _words(told)) for name, told in list(value.items())[:_MOST_PROBLEMS])
+        return tuple(Rejection(_location(name), _words(words)) for name, words in list(value.items())[:_MOST_PROBLEMS])
     entries = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
     return tuple(_problem(entry) for entry in entries[:_MOST_PROBLEMS] if isinstance(entry, dict | str))
 
@@ -192,8 +192,8 @@ def _problem(entry: dict[str, Json] | str) -> Rejection:
     return Rejection(loc, message) if loc else next(iter(_pointed_at(message)), Rejection((), message))
 
 
-def _words(told: Json) -> str:
-    return "; ".join(text(one) for one in told[:5]) if isinstance(told, list) else text(told)
+def _words(value: Json) -> str:
+    return "; ".join(text(one) for one in value[:5]) if isinstance(value, list) else text(value)
 
 
 def _location(value: Json) -> tuple[str | int, ...]:

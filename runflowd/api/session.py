@@ -115,8 +115,8 @@ class Session:
         self.wire.counters.dated(response.headers.get("date", ""))
         if not response.is_success:
             place = Place(call.action, self.host, request_id(response))
-            told = self._without_key(answer.body)
-            raise refusal(place, response, told, scope=call.scope, ambiguous=call.effect)
+            error_body = self._without_key(answer.body)
+            raise refusal(place, response, error_body, scope=call.scope, ambiguous=call.effect)
         try:
             return read(decode(answer.body))
         except Unreadable as reason:

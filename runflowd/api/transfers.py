@@ -134,8 +134,8 @@ class Transfers:
                 begins = _start(response)
                 length = await self._vetted(running, response, limit - begins, partly=start > 0)
                 if begins not in (0, start):
-                    told = f"bytes from {start} on were asked for, and those from {begins} on came"
-                    raise Transient(running.place, code="RANGE", message=told, scope=Scope.ITEM)
+                    message = f"bytes from {start} on were asked for, and those from {begins} on came"
+                    raise Transient(running.place, code="RANGE", message=message, scope=Scope.ITEM)
                 running.deadline.deadline = anyio.current_time() + self._patience(length or limit)
                 async with aclosing(self._chunks(running, response, limit - begins)) as chunks:
                     yield Download(length, _mime_type(response), chunks, begins, _validator(response))
@@ -199,8 +199,8 @@ class Transfers:
 
 
 def _mime_type(response: httpx.Response) -> str:
-    told = response.headers.get("content-type", "")
-    return redact(told.partition(";")[0].strip().lower(), 100)
+    content_type = response.headers.get("content-type", "")
+    return redact(content_type.partition(";")[0].strip().lower(), 100)
 
 
 def _start(response: httpx.Response) -> int:

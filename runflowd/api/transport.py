@@ -179,10 +179,10 @@ class Transport:
 
 def _words(error: BaseException) -> str:
     """What an exception says, else what the one behind it says: of TLS some backends only pass on that it broke."""
-    told: BaseException | None = error
-    while told is not None and not str(told):
-        told = told.__cause__ or told.__context__
-    return str(told or "the connection failed")
+    cause: BaseException | None = error
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+    return str(cause or "the connection failed")
 
 
 async def _abandon(response: httpx.Response, source: AsyncIterator[bytes]) -> None:

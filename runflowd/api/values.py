@@ -112,8 +112,8 @@ class Batch:
     @property
     def items_ended(self) -> int | None:
         """How many items have ended, by its counters; None where it has none."""
-        told = [each for each in (self.succeeded, self.failed, self.cancelled) if each is not None]
-        return sum(told) if told else None
+        counts = [each for each in (self.succeeded, self.failed, self.cancelled) if each is not None]
+        return sum(counts) if counts else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from runflowd.observability.incidents import Incidents
 from runflowd.pipeline.context import MAX_IDLE, Context
 from runflowd.pipeline.deliver import Deliver
 from runflowd.pipeline.dispatch import Dispatch
-from runflowd.pipeline.folder_ownership import mark_outputs
+from runflowd.pipeline.folder_ownership import claim_outputs
 from runflowd.pipeline.intake import Intake
 from runflowd.pipeline.track import Track
 from runflowd.store import open_store
@@ -114,7 +114,7 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
     """Run all stages until `Engine.stop`; returns when the last job in hand is finished."""
     async with anyio.create_task_group() as group:
         group.start_soon(_upkeep, engine)
-        group.start_soon(mark_outputs, engine.context)
+        group.start_soon(claim_outputs, engine.context)
         for rule in engine.context.rules.values():
             group.start_soon(_clean_up, engine.context, rule)
         async with anyio.create_task_group() as stages:
@@ -148,4 +148,4 @@ async def _upkeep(engine: Engine) -> None:
                 context.stage_events.notify_all()
         except StoreError as trouble:
             context.log_throttle.error(str(trouble), action="store.failed", stage="upkeep")
-        context.log_throttle.tell_overdue()
+        context.log_throttle.log_overdue()

@@ -122,9 +122,9 @@ class Reloading:
             if config.digest == self._config.digest and not announce:
                 return
             self._apply(config)
-            await self._tell_of_restart()
+            await self._report_restart_needed()
 
-    async def _tell_of_restart(self) -> None:
+    async def _report_restart_needed(self) -> None:
         """Say which changes wait for a restart, each set of them once; nothing when they were taken back."""
         if not (changed := self._waiting_for_restart()):
             await self._context.incidents.resolve(RESTART_SCOPE)

@@ -14,7 +14,7 @@ from runflowd.config import CredentialError, describe, load, locate, service_key
 from runflowd.core.printable import printable
 from runflowd.errors import ConfigError, StoreError
 from runflowd.store import reading
-from runflowd.store.elsewhere import told_elsewhere
+from runflowd.store.elsewhere import elsewhere_messages
 from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
@@ -105,6 +105,6 @@ def _left_behind(config: Config) -> list[str]:
         if not path.exists():
             return []
         with reading(path) as connection:
-            return [sentence for rule in config.rules for sentence in told_elsewhere(connection, rule)]
+            return [sentence for rule in config.rules for sentence in elsewhere_messages(connection, rule)]
     except (StoreError, OSError):
         return []

@@ -65,8 +65,8 @@ def _local_models(config: Config) -> list[Finding]:
     if config.service.local is None:
         return []
     lacking = missing_for(config)
-    told = [sentence.partition(". ") for sentence in lacking]
-    found = [Finding("local models", Level.PROBLEM, "this machine", what, remedy) for what, _, remedy in told]
+    advice = [sentence.partition(". ") for sentence in lacking]
+    found = [Finding("local models", Level.PROBLEM, "this machine", what, remedy) for what, _, remedy in advice]
     return found or [Finding("local models", Level.OK, "this machine", "has what the rules' models need")]
 
 
@@ -79,9 +79,9 @@ def _lines(found: list[Finding]) -> Iterator[str]:
             if each.check == check:
                 yield from _finding(each, width)
     counts = {level: sum(each.level is level for each in found) for level in (Level.PROBLEM, Level.WARNING)}
-    told = [f"{count} {level.value}{'' if count == 1 else 's'}" for level, count in counts.items() if count]
+    summary = [f"{count} {level.value}{'' if count == 1 else 's'}" for level, count in counts.items() if count]
     worst = next((level for level, count in counts.items() if count), Level.OK)
-    yield click.style(" and ".join(told) if told else "Nothing is wrong.", fg=COLOURS[worst], bold=True)
+    yield click.style(" and ".join(summary) if summary else "Nothing is wrong.", fg=COLOURS[worst], bold=True)
 
 
 def _finding(each: Finding, width: int) -> Iterator[str]:

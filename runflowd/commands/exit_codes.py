@@ -73,8 +73,8 @@ def _by_kind(known: RunflowdError) -> Exit:
         return Exit.NOT_ALLOWED
     if getattr(known, "may_come", False):  # a key that is not there yet
         return Exit.TRY_AGAIN
-    if (told := getattr(known, "exit_code", None)) is not None:  # what was refused over the control socket
-        return Exit(told)
+    if (code := getattr(known, "exit_code", None)) is not None:  # what was refused over the control socket
+        return Exit(code)
     names = (base.__name__ for base in type(known).__mro__)
     return next((_BY_CLASS[name] for name in names if name in _BY_CLASS), Exit.FAILED)
 

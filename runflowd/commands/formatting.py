@@ -52,8 +52,8 @@ def short(identifier: str) -> str:
 
 def reason_of(reason: str, path: str) -> str:
     """Why the file at `path` is where it is; of a long reason a part, and where all of it is."""
-    told = shortened(reason, MAX_REASON_LENGTH)
-    return told if told == reason else f"{told} (all of it: `runflowd logs {shlex.quote(path)}`)"
+    short = shortened(reason, MAX_REASON_LENGTH)
+    return short if short == reason else f"{short} (all of it: `runflowd logs {shlex.quote(path)}`)"
 
 
 def advice(subject: str, message: str, remedy: str) -> str:

@@ -73,7 +73,7 @@ def _switches(api_variants: str, faults: str) -> tuple[ApiVariants, Faults]:
         raise click.UsageError(f"--api-variants and --faults are JSON: {error}") from None
 
 
-def _tell(folder: Path, url: str) -> None:
+def _print_address(folder: Path, url: str) -> None:
     click.echo(url)
     click.echo(f"Its key is in {printable(str((folder / NAME).absolute()))}; name that in `api_key_file`.", err=True)
 
@@ -81,7 +81,9 @@ def _tell(folder: Path, url: str) -> None:
 async def _until_signal(settings: LocalSettings, host: str, port: int) -> None:
     async with anyio.create_task_group() as group:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            group.start_soon(partial(serve, settings, host=host, port=port, started=partial(_tell, settings.folder)))
+            group.start_soon(
+                partial(serve, settings, host=host, port=port, started=partial(_print_address, settings.folder))
+            )
             async for _ in signals:
                 group.cancel_scope.cancel()
                 return

@@ -25,7 +25,7 @@ from runflowd.pipeline.intake.fates import Fate, Planned
 from runflowd.pipeline.intake.onward import Onward
 from runflowd.pipeline.intake.planning import Planning
 from runflowd.store.configuration import ensure_own
-from runflowd.store.elsewhere import results_elsewhere, told_elsewhere
+from runflowd.store.elsewhere import elsewhere_messages, results_elsewhere
 from runflowd.store.facts import incidents
 from runflowd.store.plans import open_for_plan
 from runflowd.store.spending import usual_price
@@ -133,7 +133,7 @@ def _show(connection: Connection, config: Config, rules: list[Rule], limit: int)
             click.echo(line)
         for line in _onward(config, rule, onward):
             click.echo(line)
-        for sentence in told_elsewhere(connection, rule):
+        for sentence in elsewhere_messages(connection, rule):
             click.echo(f"  {sentence}")
         tallies.append(tally)
     bought = sum(tally.counts[Fate.BUY] for tally in tallies)

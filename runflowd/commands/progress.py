@@ -85,7 +85,7 @@ class Bars:
     ) -> None:
         self._before = before
         self._expected = expected or {}
-        self._told = Told()
+        self._printed = PrintedIncidents()
         self._tasks: dict[str, TaskID] = {}
         name, detail = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[detail]}", markup=False)
         self._bars = Progress(name, BarColumn(24), detail, TimeElapsedColumn(), console=console)
@@ -99,7 +99,7 @@ class Bars:
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw how far things are."""
-        for line in self._told.news(snapshot.troubles):
+        for line in self._printed.new_lines(snapshot.troubles):
             self._bars.console.print(line, style="red", markup=False)
         for rule, tally in tallies(snapshot, self._before).items():
             if rule not in self._tasks:
@@ -114,7 +114,7 @@ class Lines:
 
     def __init__(self, before: Mapping[str, Mapping[ItemState, int]]) -> None:
         self._before = before
-        self._told = Told()
+        self._printed = PrintedIncidents()
         self._shown: dict[str, Tally] = {}
         self._due: dict[str, float] = {}
         self._last: Snapshot | None = None
@@ -129,7 +129,7 @@ class Lines:
     def show(self, snapshot: Snapshot) -> None:
         """Print what changed, unless a line was printed just now."""
         self._last = snapshot
-        for line in self._told.news(snapshot.troubles):
+        for line in self._printed.new_lines(snapshot.troubles):
             click.echo(line, err=True)
         self._print(snapshot, at_once=False)
 
@@ -142,13 +142,13 @@ class Lines:
                 self._shown[rule], self._due[rule] = tally, now + LINE_PAUSE
 
 
-class Told:
+class PrintedIncidents:
     """Remembers which incidents were printed, so that each is told once."""
 
     def __init__(self) -> None:
         self._known: set[tuple[str, str]] = set()
 
-    def news(self, troubles: Iterable[IncidentReport]) -> list[str]:
+    def new_lines(self, troubles: Iterable[IncidentReport]) -> list[str]:
         """A line for each incident that is new."""
         fresh = [trouble for trouble in troubles if (trouble.scope, trouble.code) not in self._known]
         self._known |= {(trouble.scope, trouble.code) for trouble in fresh}

@@ -57,16 +57,16 @@ def warnings(config: Config) -> list[str]:
 def _service(service: Service) -> str:
     if service.local is not None:
         return "Images are processed on this machine; nothing is sent anywhere and nothing is billed."
-    told = f"it reports finished batches to {service.callbacks.public_url}" if service.callbacks else "it is polled"
+    how = f"it reports finished batches to {service.callbacks.public_url}" if service.callbacks else "it is polled"
 
-    return f"Images are sent to {service.url}, which bills for them; {told}."
+    return f"Images are sent to {service.url}, which bills for them; {how}."
 
 
 def _notify(notify: Notify) -> Iterator[str]:
     ways = [f"a message to {urlsplit(notify.webhook.url).hostname}"] if notify.webhook else []
     ways += [f"the program {notify.command[0]}"] if notify.command else []
     if ways:
-        yield f"People are told by {' and by '.join(ways)}: {', '.join(_told(notify)) or 'of nothing'}."
+        yield f"People are told by {' and by '.join(ways)}: {', '.join(_notified_kinds(notify)) or 'of nothing'}."
         yield f"Trouble is told when it has lasted {duration_text(notify.after)}, once however often it comes and goes."
     else:
         yield "Nobody is told of trouble but those who look."
@@ -75,7 +75,7 @@ def _notify(notify: Notify) -> Iterator[str]:
         yield f"While every stage works, {host} is called every {every}."
 
 
-def _told(notify: Notify) -> Iterator[str]:
+def _notified_kinds(notify: Notify) -> Iterator[str]:
     """What people are told of, in the order in which it is documented."""
     if Kind.INCIDENT in notify.on:
         yield "of trouble wider than one file"
@@ -107,12 +107,12 @@ def _taken(config: Config, rule: Rule) -> Iterator[str]:
 
 def _together(config: Config) -> Iterator[str]:
     """Rules over one folder: one look at it serves all, and each is a wish of its own."""
-    told: set[str] = set()
+    seen: set[str] = set()
     for rule in config.rules:
         others = beside(config.rules, rule)
-        if not others or rule.watch in told:
+        if not others or rule.watch in seen:
             continue
-        told.add(rule.watch)
+        seen.add(rule.watch)
         yield (
             f"{_and([each.name for each in (rule, *others)])} watch the same folder, {rule.watch}: a file that several "
             "of them take is bought by each, and its results are theirs alone."

@@ -111,7 +111,7 @@ class Control:
             return await self._whole(await context.store.read(work))
         answer = await self._whole(await context.store.write(work))
         reach("command.recorded")
-        log.info("asked for over the control socket", action=f"control.{name}", **_told(parameters))
+        log.info("asked for over the control socket", action=f"control.{name}", **_log_fields(parameters))
         for row in await context.store.read(lambda connection: connection.all("to_look_at", limit=MAX_READS)):
             context.hints.add(ScanHint(row["rule"], os.fsdecode(row["folder"])))
         context.stage_events.notify_all()
@@ -200,7 +200,7 @@ def _refusal(sentence: str, exit_code: int, status: int) -> Response:
     return JSONResponse({"error": sentence, "exit_code": exit_code}, status, {"connection": "close"})
 
 
-def _told(parameters: Parameters) -> dict[str, Any]:
+def _log_fields(parameters: Parameters) -> dict[str, Any]:
     """What was asked, for the log: short texts and flags, and the length of a list."""
     return {
         name: len(value) if isinstance(value, list) else value

@@ -67,7 +67,7 @@ def judge(
 ) -> Verdict:
     """Given what the service says about a body and the rule's `input` template, return whom it blames."""
     names = frozenset({*template, *(key for item in items for key in item.input)})
-    blames = [blame for loc, told in problems or [((), message)] for blame in blames_of(loc, told, shape, names)]
+    blames = [blame for loc, words in problems or [((), message)] for blame in blames_of(loc, words, shape, names)]
     fields = frozenset(blame.field for blame in blames if blame.field)
     rule: Blame | None = None
     folders: dict[int, Blame] = {}
@@ -104,8 +104,8 @@ def _fault(blame: Blame, template: Mapping[str, Json], item: SentItem) -> str:
     assert isinstance(alone, dict), "a mapping resolves to a mapping"
     if item.input.get(top) != alone.get(top):
         return _Fault.FOLDER
-    told = blame.message.replace(str(blame.key[-1]), "field")
-    if _OF_THE_KEY.search(told) or _OF_THE_KIND.search(told):
+    text = blame.message.replace(str(blame.key[-1]), "field")
+    if _OF_THE_KEY.search(text) or _OF_THE_KIND.search(text):
         return _Fault.RULE
     return _Fault.FILE if _made_by_file(_value_at(template, blame.key)) else _Fault.RULE
 

@@ -100,8 +100,8 @@ def _in_items(rest: Path, message: str, shape: Shape, names: AbstractSet[str]) -
 
 
 def _of_item(item: int | None, key: Path, message: str, names: AbstractSet[str]) -> Iterator[Blame]:
-    told = () if key else next(iter(_keys_in(message, names)), ())
-    yield Blame(item=item, key=key or told, message=message)
+    named = () if key else next(iter(_keys_in(message, names)), ())
+    yield Blame(item=item, key=key or named, message=message)
 
 
 def _in_prose(message: str, shape: Shape, names: AbstractSet[str]) -> Iterator[Blame]:

@@ -87,11 +87,11 @@ def life_told(link: str, now: float) -> float | None:
     `now` is the time of the service that signed it, in epoch seconds.
     """
     try:
-        told = {name.lower(): value for name, value in parse_qsl(urlsplit(link).query)}
+        query = {name.lower(): value for name, value in parse_qsl(urlsplit(link).query)}
     except ValueError:
         return None
-    lives = [_number(told[name]) for name in _LIVES if name in told]
-    lives += [end - now for name in _ENDS if name in told and (end := _moment(told[name])) is not None]
+    lives = [_number(query[name]) for name in _LIVES if name in query]
+    lives += [end - now for name in _ENDS if name in query and (end := _moment(query[name])) is not None]
     return min((life for life in lives if life is not None and life > 0), default=None)
 
 

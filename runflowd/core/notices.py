@@ -1,9 +1,9 @@
 """What people are told, and when: once per incident, however often it comes and goes.
 
-An incident is told when it has lasted a while, so that a hiccup wakes nobody. It is told as over when it
+A message about an incident is sent when it has lasted a while, so that a hiccup wakes nobody. Its end is sent when it
 stayed away for `RESOLVE_DELAY`; what comes back before that is the same incident. The start of a program forgets
-its incidents and counts as their end, so a trouble that outlasts a restart is not told twice, and one that
-does not come back is told as over.
+its incidents and counts as their end, so a trouble that outlasts a restart is not sent twice, and one that
+does not come back is sent as over.
 """
 
 from __future__ import annotations
@@ -117,12 +117,12 @@ def failures_message(count: int, limit: int, within: float, now: float) -> Messa
     return Message(Kind.FAILURES, "failures", "MANY_FAILURES", sentence, remedy, count, now - within)
 
 
-def unknown_is_news(told: tuple[float, float] | None, newest: float, now: float) -> bool:
-    """Whether items in doubt are to be told of: `told` is when that was done last, and the newest item then."""
-    if told is None:
+def unknown_needs_message(last: tuple[float, float] | None, newest: float, now: float) -> bool:
+    """Whether items in doubt are to be told of: `last` is when that was done last, and the newest item then."""
+    if last is None:
         return True
-    told_at, known = told
-    return newest > known and not 0 <= now - told_at < RESOLVE_DELAY
+    sent_at, known = last
+    return newest > known and not 0 <= now - sent_at < RESOLVE_DELAY
 
 
 def unknown_message(count: int, newest: float) -> Message:

@@ -118,9 +118,9 @@ def _walk(value: Json, depth: int) -> Iterator[OutputRef]:
 def _own_address(entry: dict[str, Json]) -> OutputRef | None:
     name = next((entry[key] for key in _NAME if isinstance(entry.get(key), str)), "")
     for key in _ADDRESS:
-        told = entry.get(key)
-        if isinstance(told, str):
-            for ref in _from_text(told, name):
+        value = entry.get(key)
+        if isinstance(value, str):
+            for ref in _from_text(value, name):
                 return ref
     return None
 

@@ -42,16 +42,16 @@ class Suspicion:
     guilty: tuple[str, ...] = ()
     taken_at: float | None = None
 
-    def of_batch(self, told: str) -> tuple[Suspicion, Cause]:
+    def of_batch(self, message: str) -> tuple[Suspicion, Cause]:
         """A batch of several files was refused. `Cause.FILE` says that it is to be halved, `OPEN` to be sampled."""
-        now = self._in(told)
+        now = self._in(message)
         if len(now.files) > 1:
             return now, Cause.RULE
         return replace(now, halved=True), Cause.OPEN if now.halved else Cause.FILE
 
-    def of_file(self, told: str, content: str, now: float) -> tuple[Suspicion, Cause]:
+    def of_file(self, message: str, content: str, now: float) -> tuple[Suspicion, Cause]:
         """One file alone was refused."""
-        before = self._in(told)
+        before = self._in(message)
         if content in before.guilty or before.speaks_for_rule(now):
             return before, Cause.FILE
         known = replace(before, files=(*dict.fromkeys((*before.files, content)),))
@@ -67,7 +67,7 @@ class Suspicion:
         """Whether a purchase of late shows that the rule is good."""
         return self.taken_at is not None and 0 <= now - self.taken_at < TAKEN_LATELY
 
-    def _in(self, told: str) -> Suspicion:
+    def _in(self, message: str) -> Suspicion:
         """What is known in these words; other words are another matter."""
-        words = " ".join(_OF_ONE_FILE.sub("", told).lower().split())
+        words = " ".join(_OF_ONE_FILE.sub("", message).lower().split())
         return self if words == self.words else Suspicion(words, taken_at=self.taken_at)

@@ -120,11 +120,11 @@ def judge_written_system(subject: str, path: str, kind: str, *, folding: bool = 
 
 def judge_space(subject: str, path: str, free: int, floor: int) -> Finding:
     """Bytes free on the disk of a folder, against those that runflowd leaves alone (`limits.free_space`)."""
-    told = f"{size_text(free)} free at {path}"
+    text = f"{size_text(free)} free at {path}"
     if free < floor:
-        message = f"{told}, less than `limits.free_space` ({size_text(floor)}): nothing is bought until there is more"
+        message = f"{text}, less than `limits.free_space` ({size_text(floor)}): nothing is bought until there is more"
         return problem(DISK, subject, message, "make room, or lower `limits.free_space`")
     if free < 2 * floor:
-        message = f"{told}; below {size_text(floor)} (`limits.free_space`) nothing is bought any more"
+        message = f"{text}; below {size_text(floor)} (`limits.free_space`) nothing is bought any more"
         return warning(DISK, subject, message, "make room before that")
-    return good(DISK, subject, told)
+    return good(DISK, subject, text)

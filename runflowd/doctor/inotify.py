@@ -93,21 +93,21 @@ def judge_tree(tree: Tree) -> list[Finding]:
 
 def judge_watches(needed: int, limit: Limit, *, used_up: bool | None) -> Finding:
     """Directories to watch against the watches that this user may have, all programs together."""
-    told = f"the watched folders have {needed} {'directory' if needed == 1 else 'directories'}"
+    text = f"the watched folders have {needed} {'directory' if needed == 1 else 'directories'}"
     wanted = max(524_288, 2 * needed)
     remedy = f"sysctl {limit.name}={wanted}; to keep it, put that setting into a file in /etc/sysctl.d"
     late = "folders without a watch are found by the rescan only, later"
     if limit.most is not None and needed > limit.most:
-        return warning(INOTIFY, limit.name, f"{told}, and the limit is {limit.most}: {late}", remedy)
+        return warning(INOTIFY, limit.name, f"{text}, and the limit is {limit.most}: {late}", remedy)
     if used_up:
         most = "" if limit.most is None else f" of {limit.most}"
-        return warning(INOTIFY, limit.name, f"{told}, and the limit{most} is used up at this moment: {late}", remedy)
+        return warning(INOTIFY, limit.name, f"{text}, and the limit{most} is used up at this moment: {late}", remedy)
     if limit.most is None:
-        return note(INOTIFY, limit.name, f"{told}; the limit cannot be read here, so whether it is enough is unknown")
+        return note(INOTIFY, limit.name, f"{text}; the limit cannot be read here, so whether it is enough is unknown")
     if 2 * needed > limit.most:
-        message = f"{told}, more than half of the limit of {limit.most}, which other programs of the user share"
+        message = f"{text}, more than half of the limit of {limit.most}, which other programs of the user share"
         return warning(INOTIFY, limit.name, message, remedy)
-    return good(INOTIFY, limit.name, f"{told}, and the limit is {limit.most}")
+    return good(INOTIFY, limit.name, f"{text}, and the limit is {limit.most}")
 
 
 def judge_instances(limit: Limit, *, refused: bool) -> Finding:

@@ -58,8 +58,8 @@ def judge_missing(error: CredentialError, handed: str) -> list[Finding]:
 def look_at_configuration(case: Target) -> list[Finding]:
     """Who may change the configuration: whoever may, sends any picture anywhere."""
     files = {file: mode for file in case.config.files if (mode := modes_of(file)) is not None}
-    told = [*map(str, case.config.warnings), *open_doors(case.config)]
-    return [*judge_configuration(files, len(case.config.rules)), *map(judge_warning, told)]
+    warnings = [*map(str, case.config.warnings), *open_doors(case.config)]
+    return [*judge_configuration(files, len(case.config.rules)), *map(judge_warning, warnings)]
 
 
 def judge_warning(sentence: str) -> Finding:

@@ -83,6 +83,6 @@ def _failed(look: Probe, error: Exception) -> Finding:
     if isinstance(error, OSError):
         message = f"cannot be looked at: {error.strerror or error}"
         return Finding(look.check, look.level, look.subject, message, look.late)
-    told = printable(f"{type(error).__name__}: {error}")[:300]
+    text = printable(f"{type(error).__name__}: {error}")[:300]
     remedy = "this is a mistake in runflowd; please report it with this line"
-    return warning(look.check, look.subject, f"could not be examined ({told})", remedy)
+    return warning(look.check, look.subject, f"could not be examined ({text})", remedy)

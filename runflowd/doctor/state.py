@@ -81,14 +81,14 @@ def judge_error(path: Path, error: StoreError) -> Finding:
 
 def judge_soundness(path: Path, sound: Soundness) -> Finding:
     """A file that is whole."""
-    told = f"is whole ({size_text(sound.size)}, schema {sound.schema})"
+    text = f"is whole ({size_text(sound.size)}, schema {sound.schema})"
     if sound.schema > sound.known:
-        message = f"{told}, written by a newer runflowd: this one knows schemas up to {sound.known} and does not start"
+        message = f"{text}, written by a newer runflowd: this one knows schemas up to {sound.known} and does not start"
         return problem(STATE, str(path), message, "install that version again, or restore the copy made before")
     if sound.schema < sound.known:
         remedy = f"start this version's daemon: it brings the file to schema {sound.known} and keeps a copy"
-        return warning(STATE, str(path), f"{told}, of an older runflowd: commands cannot read it", remedy)
-    return good(STATE, str(path), told)
+        return warning(STATE, str(path), f"{text}, of an older runflowd: commands cannot read it", remedy)
+    return good(STATE, str(path), text)
 
 
 def _open_incidents(path: Path, sound: Soundness) -> list[Finding]:
@@ -101,5 +101,5 @@ def _open_incidents(path: Path, sound: Soundness) -> list[Finding]:
 
 def judge_incidents(found: Sequence[Incident]) -> list[Finding]:
     """What the daemon itself has found wrong and has not seen end."""
-    told = [warning("incidents", f"{each.scope} {each.code}", each.message, each.remedy) for each in found]
-    return told or [good("incidents", "daemon", "none is open")]
+    text = [warning("incidents", f"{each.scope} {each.code}", each.message, each.remedy) for each in found]
+    return text or [good("incidents", "daemon", "none is open")]

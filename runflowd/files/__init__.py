@@ -35,7 +35,7 @@ from runflowd.files.read import FileSource, hash_file, image_source, read_chunks
 from runflowd.files.scan import Listing, Skipped, ignore_progress, scan_directory, scan_with_identity, walk
 from runflowd.files.shared_scan import SharedScans
 from runflowd.files.write_probe import try_writing
-from runflowd.files.xattr import mark_of, set_mark
+from runflowd.files.xattr import owner_tag, set_owner_tag
 
 __all__ = [
     "TEMPORARY_PREFIX",
@@ -70,8 +70,8 @@ __all__ = [
     "ignore_progress",
     "image_source",
     "mark_folder",
-    "mark_of",
     "move",
+    "owner_tag",
     "read_chunks",
     "remove",
     "remove_note",
@@ -80,7 +80,7 @@ __all__ = [
     "root_identity",
     "scan_directory",
     "scan_with_identity",
-    "set_mark",
+    "set_owner_tag",
     "start_draft",
     "stat",
     "try_writing",

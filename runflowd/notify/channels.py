@@ -77,11 +77,11 @@ async def post(hooks: Hooks, webhook: Webhook, notice: Notice) -> None:
 async def run(command: tuple[str, ...], notice: Notice, *, within: float = RUN_TIMEOUT) -> None:
     """Run a program for a message; after `within` seconds it is ended with all it started. Raises `CommandFailed`."""
     found = payload(notice)
-    told = {f"RUNFLOWD_{name.upper()}": str(found[name]) for name in ("kind", "scope", "code", "count", "text")}
+    environment = {f"RUNFLOWD_{name.upper()}": str(found[name]) for name in ("kind", "scope", "code", "count", "text")}
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     try:
         process = await anyio.open_process(
-            command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, env=passed | told, cwd="/", start_new_session=True
+            command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, env=passed | environment, cwd="/", start_new_session=True
         )
     except (OSError, ValueError) as error:
         raise CommandFailed(command[0], f"cannot be run: {getattr(error, 'strerror', None) or error}") from None

@@ -22,7 +22,7 @@ CHECK_INTERVAL = 5.0
 
 
 class Heartbeats:
-    """Calls the address at its times. A call that fails is told once, until one gets through."""
+    """Calls the address at its times. A call that fails is logged once, until one gets through."""
 
     def __init__(self, context: Context, is_alive: Callable[[], bool], hooks: Hooks) -> None:
         self._context = context

@@ -17,7 +17,7 @@ from runflowd.core.backoff import delay
 from runflowd.errors import StoreError
 from runflowd.notify.channels import post, run
 from runflowd.notify.heartbeat import Heartbeats
-from runflowd.notify.thresholds import news, record
+from runflowd.notify.thresholds import record, threshold_events
 from runflowd.observability.incidents import IncidentReport, channel_scope
 from runflowd.pipeline.error_scopes import unexpected
 from runflowd.store.notices import close_stories, delivered, drop_strays, next_notice, not_delivered, stories_are_over
@@ -41,7 +41,7 @@ FIRST_PAUSE = 15.0
 MAX_PAUSE = 3600.0
 """Seconds between two tries of a message."""
 
-TOLD_AFTER = 3
+REPORT_AFTER = 3
 """Tries after which a message that cannot be delivered is an incident of its own."""
 
 
@@ -81,7 +81,7 @@ class NotificationSender:
                 pass
 
     async def _gather(self) -> None:
-        """Turn facts that became news into messages."""
+        """Turn threshold events into messages."""
         context = self._context
         audience, notify, now = context.incidents.audience, context.incidents.notify, context.clock.wall()
         if await context.store.read(partial(stories_are_over, now=now)):
@@ -89,7 +89,7 @@ class NotificationSender:
         started = context.clock.now()
         if started < self._thresholds_due:
             return
-        if found := await context.store.read(partial(news, notify=notify, now=now)):
+        if found := await context.store.read(partial(threshold_events, notify=notify, now=now)):
             await context.store.write(partial(record, found=found, audience=audience, now=now))
         self._thresholds_due = started + max(THRESHOLDS, 20 * (context.clock.now() - started))
 
@@ -106,7 +106,7 @@ class NotificationSender:
             return False
         await self._context.store.write(partial(delivered, notice=notice))
         await self._context.incidents.resolve(channel_scope(channel))
-        log.info("told", action="notice.sent", channel=channel, kind=notice.message.kind, scope=notice.message.scope)
+        log.info("sent", action="notice.sent", channel=channel, kind=notice.message.kind, scope=notice.message.scope)
         return True
 
     async def _send(self, notice: Notice) -> None:
@@ -131,7 +131,7 @@ class NotificationSender:
                 channel=notice.channel,
                 count=lost,
             )
-        if tries >= TOLD_AFTER or lost:
+        if tries >= REPORT_AFTER or lost:
             await context.incidents.report(_undelivered(notice.channel, lost + left, trouble))
 
 

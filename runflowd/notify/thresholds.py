@@ -1,4 +1,4 @@
-"""What was spent, what failed, what waits for a decision: looked up in the state file, and told when it is news."""
+"""What was spent, what failed, what waits for a decision: looked up in the state file, and sent when a threshold was crossed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from runflowd.core.notices import (
     budget_mark,
     budget_message,
     failures_message,
-    unknown_is_news,
     unknown_message,
+    unknown_needs_message,
 )
 from runflowd.store.notices import failed_since, in_doubt, mark_of, send, set_mark
 from runflowd.store.spending import spend_since
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from runflowd.store.notices import Audience
 
 
-def news(connection: Connection, notify: Notify, now: float) -> list[tuple[Kind, str | None, Message | None]]:
-    """What to remember of each threshold that changed, and the message about it, if it is to be told.
+def threshold_events(
+    connection: Connection, notify: Notify, now: float
+) -> list[tuple[Kind, str | None, Message | None]]:
+    """What to remember of each threshold that changed, and the message about it, if one is to be sent.
 
     Reads only; `now` is epoch seconds. None to remember means that the threshold can be reached anew.
     """
@@ -37,7 +39,7 @@ def news(connection: Connection, notify: Notify, now: float) -> list[tuple[Kind,
 def record(
     connection: Connection, found: list[tuple[Kind, str | None, Message | None]], audience: Audience, now: float
 ) -> None:
-    """Write down what `news` found, marks and messages in one transaction, so that nothing is told twice."""
+    """Record what `threshold_events` found, marks and messages in one transaction, so that nothing is sent twice."""
     for kind, mark, message in found:
         set_mark(connection, kind, mark, now)
         if message is not None:
@@ -50,8 +52,8 @@ def _budget(connection: Connection, notify: Notify, now: float) -> Iterator[tupl
     midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     day = midnight.date().isoformat()
     spent = spend_since(connection, midnight.timestamp())
-    mark, told = budget_mark(spent.total, notify.budget, day), mark_of(connection, Kind.BUDGET)
-    if mark is not None and (told is None or told[1] != mark):
+    mark, last = budget_mark(spent.total, notify.budget, day), mark_of(connection, Kind.BUDGET)
+    if mark is not None and (last is None or last[1] != mark):
         yield Kind.BUDGET, mark, budget_message(spent.total, spent.estimated, notify.budget, day, midnight.timestamp())
 
 
@@ -59,17 +61,17 @@ def _failures(connection: Connection, notify: Notify, now: float) -> Iterator[tu
     if not notify.failures:
         return
     count = failed_since(connection, now - notify.within)
-    told = mark_of(connection, Kind.FAILURES) is not None
-    if count >= notify.failures and not told:
+    last = mark_of(connection, Kind.FAILURES) is not None
+    if count >= notify.failures and not last:
         yield Kind.FAILURES, "reached", failures_message(count, notify.failures, notify.within, now)
-    if count < notify.failures and told:
+    if count < notify.failures and last:
         yield Kind.FAILURES, None, None
 
 
 def _doubt(connection: Connection, now: float) -> Iterator[tuple[Kind, str | None, Message | None]]:
     count, newest = in_doubt(connection)
     found = mark_of(connection, Kind.UNKNOWN)
-    if count and unknown_is_news((found[0], json.loads(found[1])) if found else None, newest, now):
+    if count and unknown_needs_message((found[0], json.loads(found[1])) if found else None, newest, now):
         yield Kind.UNKNOWN, json.dumps(newest), unknown_message(count, newest)
     if not count and found:
         yield Kind.UNKNOWN, None, None

@@ -1,4 +1,4 @@
-"""Trouble that comes in hundreds of equal pieces, told in few lines: the first at once, the others by the minute.
+"""Equal errors that come by the hundred, logged in few lines: the first at once, the others by the minute.
 
 What concerns one file, one try or one turn is logged through here. A folder full of broken files, or a disk that
 is full all night, then costs a line a minute and not one per file; each file's own story is in the state file.
@@ -21,38 +21,38 @@ _Kind: TypeAlias = "tuple[str, str, str, str]"
 
 
 class LogThrottle:
-    """Counts equal trouble by level, action, rule and code; `tell_overdue` is to be called from time to time."""
+    """Counts equal errors by level, action, rule and code; `log_overdue` is to be called from time to time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._tally: RateCounter[_Kind] = RateCounter()
+        self._counter: RateCounter[_Kind] = RateCounter()
         self._latest: dict[_Kind, tuple[str, dict[str, Any]]] = {}
 
     def __repr__(self) -> str:
-        return f"<Storms {len(self._latest)} kept back>"
+        return f"<LogThrottle {len(self._latest)} kept back>"
 
     def warning(self, sentence: str, *, action: str, rule: str = "", code: str = "", **facts: Any) -> None:
-        """Log one piece of trouble, or only count it when the same was told within the last minute."""
+        """Log one event, or only count it when an equal one was logged within the last minute."""
         self._note(("warning", action, rule, code), sentence, facts)
 
     def error(self, sentence: str, *, action: str, rule: str = "", code: str = "", **facts: Any) -> None:
-        """The same for trouble that somebody must look at."""
+        """The same for what somebody must look at."""
         self._note(("error", action, rule, code), sentence, facts)
 
-    def tell_overdue(self) -> None:
+    def log_overdue(self) -> None:
         """Log what was kept back for a whole minute: the latest of each kind, and how many there were."""
-        for kind, count in self._tally.overdue(self._clock.now()).items():
-            _tell(kind, count, *self._latest.pop(kind))
+        for kind, count in self._counter.overdue(self._clock.now()).items():
+            _log(kind, count, *self._latest.pop(kind))
 
     def _note(self, kind: _Kind, sentence: str, facts: dict[str, Any]) -> None:
-        if count := self._tally.note(kind, self._clock.now()):
+        if count := self._counter.note(kind, self._clock.now()):
             self._latest.pop(kind, None)
-            _tell(kind, count, sentence, facts)
+            _log(kind, count, sentence, facts)
         else:
             self._latest[kind] = (sentence, {name: fact for name, fact in facts.items() if name != "exc_info"})
 
 
-def _tell(kind: _Kind, count: int, sentence: str, facts: dict[str, Any]) -> None:
+def _log(kind: _Kind, count: int, sentence: str, facts: dict[str, Any]) -> None:
     level, action, rule, code = kind
     more = {"rule": rule, "code": code, "count": count if count > 1 else 0}
     say = log.error if level == "error" else log.warning

@@ -57,15 +57,15 @@ def of_rule(rule: str, model: str, place: str, error: ApiError) -> IncidentRepor
             f"Correct it in {place or f'rule {rule}'}; {GOES_ON}. `runflowd check --online` knows names that are "
             "alike. If the name is right, the API key belongs to another organization"
         )
-        told = error.answer if error.message else f"{error.answer}: the service does not know this model"
-        sentence = f"{named}: {told}{error.reference}"
+        message = error.answer if error.message else f"{error.answer}: the service does not know this model"
+        sentence = f"{named}: {message}{error.reference}"
         return IncidentReport(rule_scope(rule), "MODEL_NOT_FOUND", sentence, remedy, slowest=KEY_PROBE)
     return None
 
 
 def of_refusal(rule: str, fault: RuleAtFault) -> IncidentReport:
     """The trouble of a rule whose requests are refused: it waits to be corrected, and is tried now and then."""
-    _tell_all(rule, fault)
+    _log_all(rule, fault)
     return IncidentReport(rule_scope(rule), "RULE_REFUSED", str(fault), fault.remedy, slowest=KEY_PROBE)
 
 
@@ -75,13 +75,13 @@ ITEMS_PROBE = 3600.0
 
 def of_failed_items(rule: str, fault: RuleAtFault) -> IncidentReport:
     """The same of a rule whose purchases are taken, and of which each item is refused by itself."""
-    _tell_all(rule, fault)
+    _log_all(rule, fault)
     return IncidentReport(
         rule_scope(rule), "RULE_REFUSED", str(fault), fault.remedy, wait=ITEMS_PROBE, until_result=True
     )
 
 
-def _tell_all(rule: str, fault: RuleAtFault) -> None:
+def _log_all(rule: str, fault: RuleAtFault) -> None:
     """Log what the service said where a message has room for a part of it."""
     if fault.answer:
         log.info("the service's answer in full", action="service.refused", rule=rule, answer=fault.answer)

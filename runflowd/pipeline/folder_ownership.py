@@ -1,7 +1,7 @@
 """Two daemons with two state files over one output folder know nothing of each other: each buys for itself.
 
-So each marks the folders that it writes into with the identity of its state file. Who finds the mark of
-another that still works there says so; a mark of one that is gone is replaced.
+So each puts an owner tag with the identity of its state file on the folders that it writes into. Whoever finds the tag
+of another that still works there reports it; a tag of one that is gone is replaced.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
 
 
-PERIOD = 300.0
-"""Seconds between two looks at the marks."""
+CHECK_INTERVAL = 300.0
+"""Seconds between two checks of the tags."""
 
-KEY = "state-identity"
+IDENTITY_KEY = "state-identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,60 +40,60 @@ class Owner:
     host: str
     state: str
 
-    def mark(self, inode: int) -> str:
+    def tag(self, inode: int) -> str:
         """What is written to a folder; a copy of the folder has another inode, and so no owner."""
         return "\n".join((self.identity, str(inode), self.host, self.state))
 
 
-async def mark_outputs(context: Context) -> None:
-    """Mark the output folders of all rules and look after other marks until cancelled."""
+async def claim_outputs(context: Context) -> None:
+    """Tag the output folders of all rules and check for other owners' tags until cancelled."""
     under_way: set[str] = set()
     async with anyio.create_task_group() as group:
         while True:
             for rule in context.rules.values():
                 if rule.output not in under_way:
                     under_way.add(rule.output)
-                    group.start_soon(_mark, context, rule, under_way)
-            await anyio.sleep(PERIOD)
+                    group.start_soon(_claim, context, rule, under_way)
+            await anyio.sleep(CHECK_INTERVAL)
 
 
-async def _mark(context: Context, rule: Rule, under_way: set[str]) -> None:
-    """Mark one folder; where it does not answer, no other one waits for it."""
+async def _claim(context: Context, rule: Rule, under_way: set[str]) -> None:
+    """Tag one folder; where it does not answer, no other one waits for it."""
     try:
         identity = await context.store.write(_identity)
         us = Owner(identity, socket.gethostname(), str(context.store.path.resolve()))
-        await _tell(context, rule, await context.io.written(rule).read(_other, rule.output, us))
+        await _report(context, rule, await context.io.written(rule).read(_other_owner, rule.output, us))
     except StoreError as trouble:
-        context.log_throttle.error(str(trouble), action="store.failed", stage="owners")
+        context.log_throttle.error(str(trouble), action="store.failed", stage="ownership")
     finally:
         under_way.discard(rule.output)
 
 
 def _identity(connection: Connection) -> str:
     """The identity of this state file, given when it is first asked for."""
-    known = stored_value(connection, "", KEY)
+    known = stored_value(connection, "", IDENTITY_KEY)
     if known is None:
         known = uuid.uuid4().hex
-        connection.run("save_value", service="", key=KEY, value=known)
+        connection.run("save_value", service="", key=IDENTITY_KEY, value=known)
     return known
 
 
-def _other(folder: str, us: Owner) -> Owner | None:
-    """Who else works on a folder; it is marked as ours when nobody does. Blocking."""
+def _other_owner(folder: str, us: Owner) -> Owner | None:
+    """Who else works on a folder; it is tagged as ours when nobody does. Blocking."""
     identity = files.root_identity(folder)
     if identity is None:
         return None
-    parts = files.mark_of(folder).split("\n", 3)
+    parts = files.owner_tag(folder).split("\n", 3)
     if len(parts) == 4 and parts[1] == str(identity[1]):
         them = Owner(parts[0], *parts[2:])
         if them.identity != us.identity and (them.host != us.host or holder(Path(them.state)) is not None):
             return them
-    if files.mark_of(folder) != us.mark(identity[1]):
-        files.set_mark(folder, us.mark(identity[1]))
+    if files.owner_tag(folder) != us.tag(identity[1]):
+        files.set_owner_tag(folder, us.tag(identity[1]))
     return None
 
 
-async def _tell(context: Context, rule: Rule, them: Owner | None) -> None:
+async def _report(context: Context, rule: Rule, them: Owner | None) -> None:
     if them is None:
         await context.incidents.resolve(owner_scope(rule.name))
         return
@@ -105,6 +105,6 @@ async def _tell(context: Context, rule: Rule, them: Owner | None) -> None:
             f"{rule.output}, too; what both find is bought twice",
             "Let one of the two do this folder. If the other is gone for good: "
             f"setfattr -x user.runflowd.owner {rule.output}",
-            slowest=PERIOD,
+            slowest=CHECK_INTERVAL,
         )
     )

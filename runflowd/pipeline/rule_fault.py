@@ -45,11 +45,11 @@ class RuleAtFault(RunflowdError):
         super().__init__(sentence)
 
 
-def fault_of_rule(rule: Rule, places: Mapping[tuple[str | int, ...], str], blame: Blame, told: str) -> RuleAtFault:
+def fault_of_rule(rule: Rule, places: Mapping[tuple[str | int, ...], str], blame: Blame, message: str) -> RuleAtFault:
     """The rule, whose keys stand at `places`, says something that the service does not take, and it names it."""
     key = ("model",) if blame.key == (MODEL,) and MODEL not in rule.input else ("input", *blame.key)
     place = place_of(places, key)
-    words = blame.message or told
+    words = blame.message or message
     said = shortened(words, _TOLD)
     more = "" if said == words else f" ({IN_LOG})"
     meant = _meant_by(rule, key)
@@ -62,11 +62,11 @@ def fault_of_rule(rule: Rule, places: Mapping[tuple[str | int, ...], str], blame
     return RuleAtFault(printable(scrubbed(sentence)), remedy, "" if said == words else words)
 
 
-def fault_of_folder(rule: Rule, path: str, blame: Blame, told: str) -> str:
+def fault_of_folder(rule: Rule, path: str, blame: Blame, message: str) -> str:
     """Why the file at `path` waits for another value in its `_runflow.yaml`."""
     place = "/".join(filter(None, (rule.watch, path.rpartition("/")[0], OVERRIDE_NAME)))
     key = ".".join(map(str, blame.key))
-    reason = f"{place}, or one above it: {key}: the service refuses this value: {blame.message or told}"
+    reason = f"{place}, or one above it: {key}: the service refuses this value: {blame.message or message}"
     return printable(scrubbed(reason))
 
 

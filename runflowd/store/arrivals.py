@@ -82,7 +82,7 @@ def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bo
             move(connection, existing.id, existing.state, decision.state, by=None, now=now, detail=detail)
         return decision
     values = _arrival_values(arrival, decision, now)
-    detail = _told(connection, arrival, decision)
+    detail = _detail(connection, arrival, decision)
     if existing and not decision.supersede:
         _write_over(connection, existing, values, now, detail)
     else:
@@ -93,7 +93,7 @@ def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bo
 def arrive_again(connection: Connection, item: Item, arrival: Arrival, now: float) -> None:
     """Rebuild an unsent item after its rule was edited; a duplicate under the new recipe is not bought twice."""
     decision = foresee_again(connection, item, arrival)
-    detail = f"worded anew after an edit of its rule: {_told(connection, arrival, decision)}"
+    detail = f"worded anew after an edit of its rule: {_detail(connection, arrival, decision)}"
     _write_over(connection, item, _arrival_values(arrival, decision, now), now, detail)
 
 
@@ -132,7 +132,7 @@ def _write_beside(
         record(connection, existing.id, now, f"another content took its place: item {number}")
 
 
-def _told(connection: Connection, arrival: Arrival, decision: Decision) -> str:
+def _detail(connection: Connection, arrival: Arrival, decision: Decision) -> str:
     """What became of a stable file, in words."""
     found = f"stable, {arrival.stat.size:,} bytes, {arrival.mime}, content {arrival.content[:12]}"
     original = connection.one("item_by_id", id=decision.original) if decision.original is not None else None

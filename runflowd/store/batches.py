@@ -164,5 +164,5 @@ def set_result(
 
 def _priced(batch: Batch, cost: Decimal | None) -> dict[str, str | None]:
     """What was paid, or of what this machine did, what the hosted service would have taken."""
-    told = None if cost is None else str(cost)
-    return {"cost": None, "hosted": told} if batch.service == LOCAL else {"cost": told, "hosted": None}
+    amount = None if cost is None else str(cost)
+    return {"cost": None, "hosted": amount} if batch.service == LOCAL else {"cost": amount, "hosted": None}

@@ -25,7 +25,7 @@ def results_elsewhere(connection: Connection, rule: Rule) -> Counter[str]:
     return found
 
 
-def told_elsewhere(connection: Connection, rule: Rule) -> list[str]:
+def elsewhere_messages(connection: Connection, rule: Rule) -> list[str]:
     """What an edit of `output:` means for the results that are there, in words."""
     return [
         f"rule {printable(rule.name)}: `output` was edited: the results of {count} known "

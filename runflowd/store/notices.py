@@ -53,13 +53,13 @@ def begin_incident(connection: Connection, message: Message, audience: Audience,
         return
     unsent = connection.all("unsent_notices", scope=message.scope)
     before = _story(row) if row else None
-    story, tell = begun(before, message.code, _codes(unsent), quiet=bool(row and row["due_at"]))
+    story, notify = begun(before, message.code, _codes(unsent), quiet=bool(row and row["due_at"]))
     body = json.dumps(asdict(story))
     if row is None:
         connection.run("save_story", kind=Kind.INCIDENT, scope=message.scope, now=now, body=body)
     else:
         connection.run("change_story", id=row["id"], at=row["at"], body=body)
-    if tell:
+    if notify:
         for each in unsent:
             connection.run("drop_notice", id=each["id"])
         due_at = min((each["due_at"] for each in unsent), default=now + patience)

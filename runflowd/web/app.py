@@ -49,7 +49,7 @@ class Application:
         self._site = site
         self._metrics = Metrics()
         self._started = self._counted_until = site.context.clock.wall()
-        self.waker = CallbackPoller(site.context, self._metrics.count_callback, self._tell_overdue)
+        self.waker = CallbackPoller(site.context, self._metrics.count_callback, self._log_overdue)
         self._receiver = CallbackEndpoint(site, self.waker, self._metrics.count_callback)
 
     def asgi(self, *, guarded: bool) -> HostGuard:
@@ -149,8 +149,8 @@ class Application:
         log.info("retry asked for on the page", action="item.retry", rule=item.rule, file=item.path)
         return RedirectResponse("/#failures", 303)
 
-    def _tell_overdue(self) -> None:
-        self._receiver.tell_overdue()
+    def _log_overdue(self) -> None:
+        self._receiver.log_overdue()
 
 
 def page_policy(nonce: str) -> str:

@@ -79,7 +79,7 @@ class CallbackEndpoint:
         """It is the service: whatever it says, sending it again would not help, so it is always thanked."""
         hint = callback_signature.read_hint(body)
         if hint is None:
-            self._tell("unreadable")
+            self._count_and_log("unreadable")
         else:
             log.debug("callback", action="callback.received", remote=hint.batch or hint.run)
             if not self._waker.take(hint):
@@ -87,7 +87,7 @@ class CallbackEndpoint:
         return Response(status_code=204)
 
     def _refuse(self, kind: str, status: int, detail: str = "") -> Response:
-        self._tell(kind, detail)
+        self._count_and_log(kind, detail)
         words = {
             400: "Bad Request",
             401: "Unauthorized",
@@ -98,12 +98,12 @@ class CallbackEndpoint:
         # What is left of the body is not waited for.
         return PlainTextResponse(words[status], status, {"connection": "close"})
 
-    def _tell(self, kind: str, detail: str = "") -> None:
+    def _count_and_log(self, kind: str, detail: str = "") -> None:
         self._count(kind)
         if count := self._tally.note(kind, self._site.context.clock.now()):
             self._log(kind, count, detail)
 
-    def tell_overdue(self) -> None:
+    def log_overdue(self) -> None:
         """Log what was kept back while the same kept happening."""
         for kind, count in self._tally.overdue(self._site.context.clock.now()).items():
             self._log(kind, count)

@@ -17,9 +17,9 @@ from hostile_server import (
     hang_up,
     head,
     hostile_server,
+    json_answer,
     raw,
     stay_silent,
-    told,
 )
 
 from runflowd.api import (
@@ -69,7 +69,7 @@ async def facing(*script: Behaviour, limits: Limits | None = None) -> AsyncItera
 async def test_a_batch_is_posted_byte_for_byte_under_its_key() -> None:
     """The stored intent, not a re-encoding of it, goes over the line with all identifying headers."""
     body = b'{"items": [ {"input":{"a":1.0}} ] }'
-    async with facing(told({"id": "b1"}, 201)) as (client, server):
+    async with facing(json_answer({"id": "b1"}, 201)) as (client, server):
         await client.create_batch("runflow/outpaint/aspect-ratio", body, "key-1")
 
     sent = server.seen[0]
@@ -81,7 +81,7 @@ async def test_a_batch_is_posted_byte_for_byte_under_its_key() -> None:
 
 async def test_requests_say_who_asks() -> None:
     """The service's operators can tell runflowd's requests from others."""
-    async with facing(told({"id": "me"})) as (client, server):
+    async with facing(json_answer({"id": "me"})) as (client, server):
         await client.me()
 
     assert server.seen[0].headers["user-agent"].startswith("runflowd/")
@@ -89,7 +89,7 @@ async def test_requests_say_who_asks() -> None:
 
 async def test_no_key_means_no_authorization_header() -> None:
     """A local service needs no account."""
-    async with hostile_server(told({"id": "me"})) as server, Runflow(Service(server.url + "/v1/")) as client:
+    async with hostile_server(json_answer({"id": "me"})) as server, Runflow(Service(server.url + "/v1/")) as client:
         await client.me()
 
     assert "authorization" not in server.seen[0].headers
@@ -100,7 +100,7 @@ async def test_a_key_read_again_is_used_at_once() -> None:
     """After a rotation the next request carries the new key."""
     keys = iter(["old-key", "new-key"])
     key = SecretKey(lambda: next(keys))
-    async with hostile_server(told({"id": "me"})) as server, Runflow(Service(server.url, "", key)) as client:
+    async with hostile_server(json_answer({"id": "me"})) as server, Runflow(Service(server.url, "", key)) as client:
         await client.me()
         changed = key.reload_key()
         await client.me()
@@ -111,7 +111,7 @@ async def test_a_key_read_again_is_used_at_once() -> None:
 
 async def test_connections_are_reused() -> None:
     """A second call costs no second handshake."""
-    async with facing(told({"id": "me"})) as (client, server):
+    async with facing(json_answer({"id": "me"})) as (client, server):
         for _ in range(5):
             await client.me()
 
@@ -138,7 +138,7 @@ async def test_connections_are_reused() -> None:
 async def test_each_status_has_its_exception(status: int, kind: type[ApiError], scope: Scope) -> None:
     """The type says what to do, the scope what has to pause."""
     body = {"code": "WHY", "message": "because"}
-    async with facing(told(body, status, location="https://elsewhere.example/?token=t")) as (client, _):
+    async with facing(json_answer(body, status, location="https://elsewhere.example/?token=t")) as (client, _):
         with pytest.raises(ApiError) as caught:
             await client.create_batch("a/b", b"{}", "k")
 
@@ -162,11 +162,11 @@ async def test_each_status_has_its_exception(status: int, kind: type[ApiError], 
         pytest.param(answer(b"\xff\xfe{}"), True, id="not UTF-8"),
         pytest.param(answer(b"[" * 50_000), True, id="deep JSON"),
         pytest.param(answer(b"1" * 50_000), True, id="giant number"),
-        pytest.param(told(None), True, id="null"),
-        pytest.param(told({"id": None}), True, id="no id"),
-        pytest.param(told({"id": ".."}), True, id="an id that climbs"),
-        pytest.param(told({}, 502), True, id="502"),
-        pytest.param(told({}, 429), False, id="429"),
+        pytest.param(json_answer(None), True, id="null"),
+        pytest.param(json_answer({"id": None}), True, id="no id"),
+        pytest.param(json_answer({"id": ".."}), True, id="an id that climbs"),
+        pytest.param(json_answer({}, 502), True, id="502"),
+        pytest.param(json_answer({}, 429), False, id="429"),
     ],
 )
 async def test_an_answer_that_cannot_be_trusted_is_tried_again(behaviour: Behaviour, ambiguous: bool) -> None:
@@ -237,7 +237,7 @@ async def test_compressed_json_is_read() -> None:
 
 async def test_the_key_follows_no_redirect() -> None:
     """A redirect is an error; nothing is sent to where it points (scenario 91)."""
-    async with hostile_server(told({"id": "stolen"})) as other:
+    async with hostile_server(json_answer({"id": "stolen"})) as other:
         redirect = answer(status=302, location=other.url + "/v1/batches/b1?token=t")
         async with facing(redirect) as (client, _):
             with pytest.raises(Unsafe, match="redirects"):
@@ -248,7 +248,7 @@ async def test_the_key_follows_no_redirect() -> None:
 
 async def test_cookies_are_not_kept() -> None:
     """Requests carry nothing that an answer planted."""
-    async with facing(told({"id": "me"}, set_cookie="tracker=1; Path=/")) as (client, server):
+    async with facing(json_answer({"id": "me"}, set_cookie="tracker=1; Path=/")) as (client, server):
         await client.me()
         await client.me()
 
@@ -258,7 +258,7 @@ async def test_cookies_are_not_kept() -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "a\nb"])
 async def test_a_name_that_would_change_the_address_is_refused(name: str) -> None:
     """An id never climbs out of its place in the path."""
-    async with facing(told({})) as (client, server):
+    async with facing(json_answer({})) as (client, server):
         with pytest.raises(Permanent):
             await client.batch(name)
 
@@ -267,7 +267,7 @@ async def test_a_name_that_would_change_the_address_is_refused(name: str) -> Non
 
 async def test_a_strange_id_stays_one_segment() -> None:
     """Slashes, question marks and percent signs of an id are encoded."""
-    async with facing(told({"id": "x"})) as (client, server):
+    async with facing(json_answer({"id": "x"})) as (client, server):
         await client.batch("a/../b?c#d%2e")
 
     assert "/v1/batches/a%2F..%2Fb%3Fc%23d%252e" == server.seen[0].target
@@ -276,7 +276,7 @@ async def test_a_strange_id_stays_one_segment() -> None:
 @pytest.mark.parametrize("key", ["two\nlines", "caf\u00e9", "tab\tbed"])
 async def test_a_damaged_key_is_reported_and_not_sent(key: str) -> None:
     """A key file with rubbish in it is the key's fault, said without showing it."""
-    async with hostile_server(told({})) as server, Runflow(Service(server.url, "", SecretKey(key))) as client:
+    async with hostile_server(json_answer({})) as server, Runflow(Service(server.url, "", SecretKey(key))) as client:
         with pytest.raises(Unauthorized) as caught:
             await client.me()
 
@@ -287,7 +287,7 @@ async def test_a_damaged_key_is_reported_and_not_sent(key: str) -> None:
 async def test_items_are_paged_by_either_envelope() -> None:
     """The cursor goes back as `pq`."""
     first = {"items": [{"run_id": "r1"}], "next": "https://api.example/v1/batches/b/items?limit=1&pq=c%2B2"}
-    async with facing(told(first), told({"data": [{"run_id": "r2"}]})) as (client, server):
+    async with facing(json_answer(first), json_answer({"data": [{"run_id": "r2"}]})) as (client, server):
         one = await client.items("b")
         two = await client.items("b", one.next)
 
@@ -297,7 +297,7 @@ async def test_items_are_paged_by_either_envelope() -> None:
 
 async def test_a_page_too_large_is_asked_for_in_smaller_pieces() -> None:
     """Results that come inline do not block a batch for ever."""
-    script = (endless(head(200, {})), told({"items": [{"run_id": "r1"}], "next": "more"}))
+    script = (endless(head(200, {})), json_answer({"items": [{"run_id": "r1"}], "next": "more"}))
     async with facing(*script, limits=QUICK) as (client, server):
         page = await client.items("b")
 
@@ -307,8 +307,8 @@ async def test_a_page_too_large_is_asked_for_in_smaller_pieces() -> None:
 
 async def test_a_server_that_knows_no_signature_flag_is_asked_without() -> None:
     """The flag that first-party code sends is dropped for good once it proves unwelcome."""
-    refused = told({"detail": [{"loc": ["query", "add_signature"], "msg": "extra"}]}, 422)
-    async with facing(refused, told({"id": "r"})) as (client, server):
+    refused = json_answer({"detail": [{"loc": ["query", "add_signature"], "msg": "extra"}]}, 422)
+    async with facing(refused, json_answer({"id": "r"})) as (client, server):
         await client.run("r")
         await client.run("r")
 
@@ -317,7 +317,7 @@ async def test_a_server_that_knows_no_signature_flag_is_asked_without() -> None:
 
 async def test_a_rejected_id_does_not_cost_the_signature_flag() -> None:
     """A 422 with and without the flag has another cause."""
-    async with facing(told({"detail": "bad id"}, 422)) as (client, server):
+    async with facing(json_answer({"detail": "bad id"}, 422)) as (client, server):
         for _ in range(2):
             with pytest.raises(Rejected):
                 await client.run("r")
@@ -328,7 +328,7 @@ async def test_a_rejected_id_does_not_cost_the_signature_flag() -> None:
 async def test_runs_are_found_by_their_own_reference_only() -> None:
     """A server that ignores the filter does not hand us other people's runs."""
     rows = [{"id": "r1", "client_ref": "mine", "batch_id": "b1"}, {"id": "r2", "client_ref": "theirs"}, {"id": "r3"}]
-    async with facing(told({"items": rows, "next": "c"}), told({"items": []})) as (client, server):
+    async with facing(json_answer({"items": rows, "next": "c"}), json_answer({"items": []})) as (client, server):
         found = await client.find_runs("mine")
 
     assert [("r1", "b1")] == [(run.id, run.batch_id) for run in found]
@@ -337,7 +337,7 @@ async def test_runs_are_found_by_their_own_reference_only() -> None:
 
 async def test_a_search_that_goes_in_circles_ends() -> None:
     """The same cursor twice is the last page."""
-    async with facing(told({"items": [], "next": "same"})) as (client, server):
+    async with facing(json_answer({"items": [], "next": "same"})) as (client, server):
         await client.find_runs("mine")
 
     assert 2 == len(server.seen)
@@ -346,13 +346,13 @@ async def test_a_search_that_goes_in_circles_ends() -> None:
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
-        ((told({"balance": "12.50"}),), Decimal("12.50")),
-        ((told({"balance_cents": 1250, "currency": "USD"}),), Decimal("12.5")),
-        ((told({}, 404), told({"items": [{"balance_usd": 3}]})), Decimal(3)),
-        ((told({}, 403), told({"balance": 4})), Decimal(4)),
-        ((told({}, 403),), None),
-        ((told({"balance": "NaN"}),), None),
-        ((told({"balance": "-0.25"}),), Decimal("-0.25")),
+        ((json_answer({"balance": "12.50"}),), Decimal("12.50")),
+        ((json_answer({"balance_cents": 1250, "currency": "USD"}),), Decimal("12.5")),
+        ((json_answer({}, 404), json_answer({"items": [{"balance_usd": 3}]})), Decimal(3)),
+        ((json_answer({}, 403), json_answer({"balance": 4})), Decimal(4)),
+        ((json_answer({}, 403),), None),
+        ((json_answer({"balance": "NaN"}),), None),
+        ((json_answer({"balance": "-0.25"}),), Decimal("-0.25")),
     ],
 )
 async def test_the_balance_is_read_in_every_shape(script: tuple[Behaviour, ...], expected: Decimal | None) -> None:
@@ -368,7 +368,7 @@ async def test_the_balance_is_read_in_every_shape(script: tuple[Behaviour, ...],
 )
 async def test_the_threshold_of_a_low_balance_is_read_where_told(told_threshold: Any, expected: Decimal | None) -> None:
     """Nonsense tells nothing."""
-    async with facing(told({"balance": "1", "low_balance_threshold": told_threshold})) as (client, _):
+    async with facing(json_answer({"balance": "1", "low_balance_threshold": told_threshold})) as (client, _):
         credit = await client.credit()
 
     assert (Decimal(1), expected) == (credit and credit.balance, credit and credit.low)
@@ -379,7 +379,7 @@ async def test_the_threshold_of_a_low_balance_is_read_where_told(told_threshold:
 )
 async def test_the_clock_of_the_service_is_read_from_its_answers(date: str, *, expected: bool) -> None:
     """Also from a refusal; a date that makes no sense tells nothing."""
-    async with facing(told({}, 401, date=date)) as (client, _):
+    async with facing(json_answer({}, 401, date=date)) as (client, _):
         with pytest.raises(Unauthorized):
             await client.me()
         ahead = client.snapshot().ahead
@@ -389,7 +389,7 @@ async def test_the_clock_of_the_service_is_read_from_its_answers(date: str, *, e
 
 async def test_a_bad_key_is_told_when_reading_the_balance() -> None:
     """401 is no missing scope."""
-    async with facing(told({}, 401)) as (client, _):
+    async with facing(json_answer({}, 401)) as (client, _):
         with pytest.raises(Unauthorized):
             await client.credit()
 
@@ -397,7 +397,7 @@ async def test_a_bad_key_is_told_when_reading_the_balance() -> None:
 @pytest.mark.parametrize("status", [404, 409, 422])
 async def test_a_confirmation_made_before_is_good_enough(status: int) -> None:
     """After a crash between confirming and recording, the asset itself settles it."""
-    async with facing(told({}, status), told({"id": "a1", "url": "https://x.example/a"})) as (client, _):
+    async with facing(json_answer({}, status), json_answer({"id": "a1", "url": "https://x.example/a"})) as (client, _):
         asset = await client.confirm("a1")
 
     assert "https://x.example/a" == asset.url
@@ -405,7 +405,7 @@ async def test_a_confirmation_made_before_is_good_enough(status: int) -> None:
 
 async def test_a_confirmation_that_was_never_made_is_refused() -> None:
     """The first refusal is the one that is told."""
-    async with facing(told({"code": "FIRST"}, 422), told({"code": "SECOND"}, 404)) as (client, _):
+    async with facing(json_answer({"code": "FIRST"}, 422), json_answer({"code": "SECOND"}, 404)) as (client, _):
         with pytest.raises(Rejected) as caught:
             await client.confirm("a1")
 
@@ -414,7 +414,7 @@ async def test_a_confirmation_that_was_never_made_is_refused() -> None:
 
 async def test_an_asset_without_an_address_is_referred_to() -> None:
     """The reference form is what the SDK recommends where no signed URL is given."""
-    async with facing(told({"id": "a1", "url": None})) as (client, _):
+    async with facing(json_answer({"id": "a1", "url": None})) as (client, _):
         asset = await client.confirm("a1")
 
     assert "runflow://assets/a1" == asset.url
@@ -422,7 +422,7 @@ async def test_an_asset_without_an_address_is_referred_to() -> None:
 
 async def test_a_name_of_any_bytes_can_be_uploaded() -> None:
     """The label survives names that are no UTF-8 and names that are too long."""
-    async with facing(told({"asset_id": "a", "upload_url": "https://x.example/u"}, 201)) as (client, server):
+    async with facing(json_answer({"asset_id": "a", "upload_url": "https://x.example/u"}, 201)) as (client, server):
         upload = await client.create_upload("x" * 600 + "\udcff.jpg", "image/jpeg", 5)
 
     sent = json.loads(server.seen[0].body)
@@ -438,7 +438,7 @@ async def test_models_and_account_are_read() -> None:
     }
     found = {"items": [{"slug": "upscale", "model_creator": {"slug": "runflow"}}, {"name": "no slug"}]}
     me = {"id": "p1", "email": "a@b.example", "memberships": [{"org": {"slug": "o"}, "scopes": ["runs:read", 7]}]}
-    async with facing(told(detail), told(found), told(me)) as (client, _):
+    async with facing(json_answer(detail), json_answer(found), json_answer(me)) as (client, _):
         model, models, identity = await client.model("runflow/remove"), await client.models("x"), await client.me()
 
     assert [("image_url", "image", True)] == [(one.name, one.kind, one.required) for one in model.inputs]
@@ -448,7 +448,7 @@ async def test_models_and_account_are_read() -> None:
 
 async def test_a_callback_secret_is_not_printed() -> None:
     """It is shown once by the service and never by us."""
-    async with facing(told({"id": "s1", "plain_secret": "whsec_abc"}, 201)) as (client, _):
+    async with facing(json_answer({"id": "s1", "plain_secret": "whsec_abc"}, 201)) as (client, _):
         secret = await client.create_callback_secret("runflowd")
 
     assert ("s1", "whsec_abc") == (secret.id, secret.plain_secret)
@@ -457,7 +457,7 @@ async def test_a_callback_secret_is_not_printed() -> None:
 
 async def test_traffic_is_counted_by_route_and_status() -> None:
     """Metrics and the benchmark read the snapshot."""
-    async with facing(told({"id": "b"}), told({}, 503), hang_up) as (client, _):
+    async with facing(json_answer({"id": "b"}), json_answer({}, 503), hang_up) as (client, _):
         await client.batch("b")
         for _ in range(2):
             with pytest.raises(Transient):
@@ -471,7 +471,7 @@ async def test_traffic_is_counted_by_route_and_status() -> None:
 
 async def test_a_key_of_any_look_is_kept_secret() -> None:
     """A key without a known prefix is taken out of the answer that quotes it."""
-    echo = told({"code": "plain-looking-key", "message": "no such key: plain-looking-key"}, 401)
+    echo = json_answer({"code": "plain-looking-key", "message": "no such key: plain-looking-key"}, 401)
     async with (
         hostile_server(echo) as server,
         Runflow(Service(server.url, "", SecretKey("plain-looking-key"))) as client,
@@ -507,7 +507,7 @@ async def test_a_service_without_an_address_is_refused(url: str) -> None:
 
 async def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls and downloads go through it; the proxy's own private address is the operator's choice."""
-    async with hostile_server(told({"id": "me"})) as proxy:
+    async with hostile_server(json_answer({"id": "me"})) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         async with Runflow(Service("http://api.example.com")) as client:
             await client.me()
@@ -524,7 +524,7 @@ async def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -
 async def test_loopback_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The local service is reached directly whatever the environment says."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    async with facing(told({"id": "me"})) as (client, server):
+    async with facing(json_answer({"id": "me"})) as (client, server):
         await client.me()
 
     assert len(server.seen) == 1
@@ -541,7 +541,7 @@ CALLS: list[Callable[[Runflow], object]] = [
 async def test_errors_keep_the_secret(call: Callable[[Runflow], object]) -> None:
     """A server that echoes the key and a signed URL finds neither in the sentence."""
     echo = f"key {SECRET} Bearer abcdefgh at https://s3.example/o?X-Amz-Signature=deadbeef&a=1"
-    async with facing(told({"code": SECRET, "message": echo}, 500, x_request_id=SECRET)) as (client, _):
+    async with facing(json_answer({"code": SECRET, "message": echo}, 500, x_request_id=SECRET)) as (client, _):
         with pytest.raises(ApiError) as caught:
             await call(client)  # type: ignore[misc]  # each gives an awaitable
 

@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 
 import pytest
-from hostile_server import answer, hostile_server, told
+from hostile_server import answer, hostile_server, json_answer
 
 from runflowd.api import Runflow, Scope, SecretKey, Service, Transient, Unsafe
 
@@ -41,7 +41,10 @@ def service(port: int) -> Service:
 
 async def test_a_certificate_nobody_vouches_for_gets_no_key(certificate: ssl.SSLContext) -> None:
     """The sentence names the host and the certificate; nothing was bought, and the machine's network pauses."""
-    async with hostile_server(told({"id": "b"}), tls=certificate) as server, Runflow(service(server.port)) as client:
+    async with (
+        hostile_server(json_answer({"id": "b"}), tls=certificate) as server,
+        Runflow(service(server.port)) as client,
+    ):
         with pytest.raises(Transient, match=rf"127\.0\.0\.1:{server.port}.*certificate") as caught:
             await client.create_batch("a/b", b"{}", "k")
 
@@ -63,7 +66,10 @@ async def test_an_authority_of_the_house_is_trusted_when_named(
 ) -> None:
     """The way out is to name who vouches, not to look away."""
     monkeypatch.setenv("SSL_CERT_FILE", str(SELF_SIGNED))
-    async with hostile_server(told({"id": "b"}), tls=certificate) as server, Runflow(service(server.port)) as client:
+    async with (
+        hostile_server(json_answer({"id": "b"}), tls=certificate) as server,
+        Runflow(service(server.port)) as client,
+    ):
         assert "b" == (await client.create_batch("a/b", b"{}", "k")).id
 
 
@@ -72,7 +78,7 @@ async def test_a_certificate_of_another_name_is_refused(
 ) -> None:
     """Trusted, but not for the name by which the service was called."""
     monkeypatch.setenv("SSL_CERT_FILE", str(SELF_SIGNED))
-    async with hostile_server(told({"id": "b"}), tls=certificate) as server:
+    async with hostile_server(json_answer({"id": "b"}), tls=certificate) as server:
         url = f"https://localhost:{server.port}"
         with pytest.raises(Transient, match=r"localhost:.*certificate"):
             async with Runflow(Service(url)) as client:

@@ -16,7 +16,7 @@ from runflowd.core.notices import (
     ended,
     over_message,
     sentence_of,
-    unknown_is_news,
+    unknown_needs_message,
 )
 
 
@@ -87,7 +87,7 @@ def test_items_in_doubt_are_told_together(
     told: tuple[float, float] | None, newest: float, now: float, expected: bool
 ) -> None:
     """A hundred that come one by one are a few messages."""
-    assert expected is unknown_is_news(told, newest, now)
+    assert expected is unknown_needs_message(told, newest, now)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ NOW = 1_800_000_000.0
 
 
 def causes(
-    *files: str, told: str = "no", before: Suspicion | None = None, now: float = NOW
+    *files: str, message: str = "no", before: Suspicion | None = None, now: float = NOW
 ) -> tuple[Suspicion, list[Cause]]:
     """What refusals of these files, one after the other, are taken for."""
     found: list[Cause] = []
     before = before or Suspicion()
     for content in files:
-        before, cause = before.of_file(told, content, now)
+        before, cause = before.of_file(message, content, now)
         found.append(cause)
     return before, found
 
@@ -45,7 +45,7 @@ def test_a_purchase_does_not_speak_for_its_rule_for_ever() -> None:
 
 def test_other_words_are_another_matter() -> None:
     """Names, numbers and addresses make no other words (scenario 133)."""
-    known, _ = causes("a", told="'a.jpg' is bad (request 17)")
+    known, _ = causes("a", message="'a.jpg' is bad (request 17)")
 
     assert Cause.RULE is known.of_file("'b.jpg' is bad (request 18)", "b", NOW)[1]
     assert Cause.OPEN is known.of_file("is too large", "b", NOW)[1]

@@ -95,15 +95,15 @@ def head(status: int, headers: dict[str, str]) -> bytes:
 
 def answer(body: bytes = b"", status: int = 200, **headers: str) -> Behaviour:
     """Answer honestly. Header names are given with underscores."""
-    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    json_answer = {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def behave(stream: SocketStream, _: Seen) -> None:
-        await stream.send(head(status, {"content-length": str(len(body))} | told) + body)
+        await stream.send(head(status, {"content-length": str(len(body))} | json_answer) + body)
 
     return behave
 
 
-def told(value: Any, status: int = 200, **headers: str) -> Behaviour:
+def json_answer(value: Any, status: int = 200, **headers: str) -> Behaviour:
     """Answer with JSON."""
     return answer(json.dumps(value).encode(), status, **{"content_type": "application/json"} | headers)
 

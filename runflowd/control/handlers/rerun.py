@@ -60,7 +60,7 @@ def run_again(desk: CommandContext, parameters: Parameters) -> Answer:
     """Mark the `items` (id and reference, as `choose` gave them): fetched with `missing`, else run again."""
     missing = flag(parameters, "missing")
     statement = "fetch_again" if missing else "run_again"
-    told = f"a rerun was asked for: {'its result is fetched again' if missing else 'under the rule as it is now'}"
+    detail = f"a rerun was asked for: {'its result is fetched again' if missing else 'under the rule as it is now'}"
     marked = 0
     items = parameters.get("items", ())
     for entry in items if isinstance(items, list | tuple) else (items,):
@@ -69,7 +69,7 @@ def run_again(desk: CommandContext, parameters: Parameters) -> Answer:
                 if desk.connection.run(statement, id=number, reference=reference):
                     if missing:
                         _deliver_here(desk, number)
-                    record(desk.connection, number, desk.now, told)
+                    record(desk.connection, number, desk.now, detail)
                     marked += 1
             case _:
                 raise CommandRefused("items must be a list of ids and references", 2)

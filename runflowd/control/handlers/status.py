@@ -69,7 +69,7 @@ def _left_out(desk: CommandContext, rule: str | None, pattern: str | None) -> li
 def _left_out_json(found: LeftOut) -> dict[str, Any]:
     """As a file is shown, although it stands for many and none of them is on record."""
     amounts = [(found.amount.files, "file"), (found.amount.folders, "folder")]
-    told = " and ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in amounts if number)
+    amount = " and ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in amounts if number)
     return {
         "id": None,
         "rule": found.rule,
@@ -83,7 +83,7 @@ def _left_out_json(found: LeftOut) -> dict[str, Any]:
         "cost": None,
         "hosted": None,
         "code": "LEFT_OUT",
-        "why": f"{told} left out by default: {DROPPINGS.get(found.pattern, found.pattern)}",
+        "why": f"{amount} left out by default: {DROPPINGS.get(found.pattern, found.pattern)}",
         "ended_at": None,
         "files": found.amount.files,
         "folders": found.amount.folders,

@@ -112,20 +112,20 @@ class Finalizer:
         Gives what was done, for the story of the item. Raises FileTrouble when the disk does not let it:
         then the item is not done, and this is tried again.
         """
-        told = ""
+        disposal = ""
         try:
             if rule.after.kind is AfterKind.DELETE:
                 await self._output_io.run(rule, files.remove, rule.watch, item.path, item.stat)
-                told = "; the source was deleted"
+                disposal = "; the source was deleted"
             else:
-                told = f"; the source was moved to {await self._output_io.run(rule, _archive, rule, item)}"
+                disposal = f"; the source was moved to {await self._output_io.run(rule, _archive, rule, item)}"
         except (files.Changed, files.Missing):
             pass  # gone already, as after a crash, or a newer version that is work of its own
         except files.Taken as trouble:
             self._context.log_throttle.warning(str(trouble), action="source.retained", rule=item.rule, path=item.path)
-            told = f"; the source was kept: {trouble}"
+            disposal = f"; the source was kept: {trouble}"
         reach("source.disposed")
-        return told
+        return disposal
 
     async def report_failure(self, item: Item, rule: Rule | None) -> None:
         """Write the note about a failure where the owner of the file will look.

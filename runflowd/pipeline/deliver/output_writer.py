@@ -102,8 +102,8 @@ class OutputWriter:
     def _log_unknown_kind(self, rule: Rule, mime: str, relative: str) -> None:
         if mime == UNKNOWN and rule.name not in self._unknown:
             self._unknown.add(rule.name)
-            told = "the kind of a result is not known, so it is delivered as .bin; others of the rule will be, too"
-            log.warning(told, action="output.unknown_kind", rule=rule.name, output=relative)
+            message = "the kind of a result is not known, so it is delivered as .bin; others of the rule will be, too"
+            log.warning(message, action="output.unknown_kind", rule=rule.name, output=relative)
 
     async def _find_target(
         self, item: Item, rule: Rule, relative: str, content: str, heir: int | None

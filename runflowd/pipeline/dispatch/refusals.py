@@ -58,7 +58,7 @@ class Refusals:
         problems = [(problem.loc, problem.message) for problem in refusal.problems]
         sent = [SentItem(item.path, item.input if isinstance(item.input, dict) else {}) for item in items]
         template = from_text(snapshot).input
-        return judge(problems, told_by(refusal), shape=body_format.shape, template=template, items=sent)
+        return judge(problems, message_of(refusal), shape=body_format.shape, template=template, items=sent)
 
     def in_use(self, body_format: BodyFormat) -> frozenset[str]:
         """The optional fields of a body in this wording."""
@@ -113,16 +113,16 @@ class Refusals:
         def write(connection: Connection) -> Cause:
             known = _suspicion(connection, batch)
             if len(items) > 1:
-                known, cause = known.of_batch(told_by(refusal))
+                known, cause = known.of_batch(message_of(refusal))
             else:
-                known, cause = known.of_file(told_by(refusal), items[0].content or "", now)
+                known, cause = known.of_file(message_of(refusal), items[0].content or "", now)
             _remember(connection, batch, known)
             return cause
 
         return await self._context.store.write(write)
 
 
-def told_by(refusal: Rejected) -> str:
+def message_of(refusal: Rejected) -> str:
     """The service's own words: its code and its sentence."""
     return f"{refusal.code} {refusal.message}".strip()
 

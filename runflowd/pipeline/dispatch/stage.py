@@ -15,7 +15,7 @@ from runflowd.core.snapshot import from_text, sends_the_same
 from runflowd.core.suspicion import Cause
 from runflowd.observability.incidents import CREDIT, SERVICE, STORAGE, rule_scope
 from runflowd.pipeline.dispatch.reconciliation import Reconciliation
-from runflowd.pipeline.dispatch.refusals import AskAgain, Refusals, told_by
+from runflowd.pipeline.dispatch.refusals import AskAgain, Refusals, message_of
 from runflowd.pipeline.dispatch.resending import Resending
 from runflowd.pipeline.dispatch.runs import SingleRuns, part
 from runflowd.pipeline.dispatch.submitter import Submitter, conflict_is_final
@@ -236,7 +236,7 @@ class Dispatch:
             pointed_at=verdict.files | verdict.folders.keys(),
             tried={p.body_format for p in past if p.outcome is Outcome.REFUSED} | {body_format},
             blames_shape=refusal.blames_the_shape(),
-            message=told_by(refusal),
+            message=message_of(refusal),
         )
         log.info(str(refusal), action="batch.refused", rule=batch.rule, batch=batch.id, next=step)
         match step:
@@ -331,8 +331,8 @@ class Dispatch:
 
         def write(connection: Connection) -> None:
             release(connection, batch, due_at=now + pause, attempts=tries, reason=kept_reason(error, trouble))
-            told = self._failures.get(batch.id, tries)
-            record_try(connection, items_held(connection, batch.id), now, tries=told, error=error, wider=wider)
+            tries_made = self._failures.get(batch.id, tries)
+            record_try(connection, items_held(connection, batch.id), now, tries=tries_made, error=error, wider=wider)
 
         await context.store.write(write)
 

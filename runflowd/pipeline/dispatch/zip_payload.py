@@ -46,8 +46,8 @@ class ZipEntry:
 
 def key_of(parts: tuple[ZipEntry, ...]) -> str:
     """What stands for the content of an archive before it is made: names and hashes of its parts."""
-    told = "\n".join(f"{part.name} {part.sha256}" for part in parts)
-    return hashlib.sha256(f"zip\n{told}".encode()).hexdigest()
+    listing = "\n".join(f"{part.name} {part.sha256}" for part in parts)
+    return hashlib.sha256(f"zip\n{listing}".encode()).hexdigest()
 
 
 def too_large(parts: tuple[ZipEntry, ...]) -> bool:

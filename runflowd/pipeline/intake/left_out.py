@@ -48,8 +48,8 @@ async def leave_out(
         before = {folder: left_out_in_folder(connection, rule, folder) for folder in found}
         return {folder: counts for folder, counts in found.items() if counts != before[folder]}
 
-    if news := await context.store.read(changed):
-        await context.store.write(partial(save_left_out, rule=rule, found=news))
+    if changes := await context.store.read(changed):
+        await context.store.write(partial(save_left_out, rule=rule, found=changes))
 
 
 async def _drop_rows(

@@ -70,7 +70,7 @@ class Rescan:
             rule_state, "", deep=True, since=rule_state.rescan_since, missed_events=missed_events
         )
         if rule_state.roots is not None:
-            await self._tell_whether_whole(rule_state)
+            await self._report_unreadable(rule_state)
             await self._scanner.forget_vanished(rule_state, seen)
             await forget_left_out(self._context, rule_state, seen)
         if rule_state.roots is not None:
@@ -90,11 +90,11 @@ class Rescan:
         except files.FileTrouble as trouble:
             rule_state.reset()
             rule_state.unreadable, rule_state.unreadable_count = trouble, 1
-            await self._tell_whether_whole(rule_state)
+            await self._report_unreadable(rule_state)
             return False
         if "" in roots.strange:
             rule_state.reset()
-            await self._tell(strangeness(rule_state.rule, roots))
+            await self._report(strangeness(rule_state.rule, roots))
             return False
         rule_state.roots = roots
         return True
@@ -112,11 +112,11 @@ class Rescan:
             return False  # the incident of the missing folder says so
         return True
 
-    async def _tell_whether_whole(self, rule_state: RuleState) -> None:
+    async def _report_unreadable(self, rule_state: RuleState) -> None:
         """After a whole rescan: a folder that was not read, or is another one, is an incident; its files wait."""
         scope, trouble = watch_scope(rule_state.rule.name), rule_state.unreadable
         if rule_state.roots is not None and rule_state.roots.strange:
-            await self._tell(strangeness(rule_state.rule, rule_state.roots))
+            await self._report(strangeness(rule_state.rule, rule_state.roots))
             return
         if rule_state.outputs_inside:
             first = next(iter(rule_state.outputs_inside.values()))
@@ -126,7 +126,9 @@ class Rescan:
                 else ""
             )
             sentence = f"rule {rule_state.rule.name}: {first}{others}"
-            await self._tell(IncidentReport(scope, OUTPUT_INSIDE, sentence, first.advice, slowest=rule_state.interval))
+            await self._report(
+                IncidentReport(scope, OUTPUT_INSIDE, sentence, first.advice, slowest=rule_state.interval)
+            )
             return
         if trouble is None:
             await self._context.incidents.resolve(scope)
@@ -134,11 +136,11 @@ class Rescan:
         remedy = f"{trouble.advice or 'Mend the folder.'} Its files are taken up by themselves then"
         others = f" (and {rule_state.unreadable_count - 1} more folders)" if rule_state.unreadable_count > 1 else ""
         sentence = f"rule {rule_state.rule.name}: {trouble}{others}"
-        await self._tell(IncidentReport(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=rule_state.interval))
+        await self._report(IncidentReport(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=rule_state.interval))
 
     async def _root_missing(self, rule_state: RuleState) -> None:
         rule = rule_state.rule
-        await self._tell(
+        await self._report(
             IncidentReport(
                 watch_scope(rule.name),
                 "WATCH_MISSING",
@@ -148,7 +150,7 @@ class Rescan:
             )
         )
 
-    async def _tell(self, trouble: IncidentReport) -> None:
+    async def _report(self, trouble: IncidentReport) -> None:
         """Open an incident, or note that it lasts; another trouble with the same folder takes its place at once."""
         incidents = self._context.incidents
         same = all(each.code == trouble.code for each in incidents.snapshot() if each.scope == trouble.scope)

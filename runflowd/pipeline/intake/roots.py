@@ -54,7 +54,7 @@ async def recognise(context: Context, rule_state: RuleState) -> Roots:
         roots = await rule_state.folder_io.read(_marked, rule, known, roots, others)
     if roots != known:
         await context.store.write(partial(save_roots, rule=rule.name, roots=roots))
-        _tell_unmarked(rule, known, roots)
+        _log_unmarked(rule, known, roots)
     return roots
 
 
@@ -167,7 +167,7 @@ def _is_copy(one: Identity, other: Identity) -> bool:
     return bool(one.mark) and one.mark == other.mark and one.boot == other.boot and not one.is_place_of(other)
 
 
-def _tell_unmarked(rule: Rule, known: Roots, roots: Roots) -> None:
+def _log_unmarked(rule: Rule, known: Roots, roots: Roots) -> None:
     for path, met in roots.folders.items():
         if not met.mark and path not in known.folders:
             log.warning(

@@ -56,7 +56,7 @@ async def read_items(
     return matched, trouble
 
 
-def is_news(item: Item, answer: Answer) -> bool:
+def is_new(item: Item, answer: Answer) -> bool:
     """Whether an answer changes what is on record; a failure may turn into a result as long as its batch runs."""
     if item.state is ItemState.FAILED:
         return answer.status is Status.SUCCEEDED

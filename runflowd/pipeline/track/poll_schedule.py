@@ -77,8 +77,8 @@ class PollSchedule:
     def _deadline(self, batch: Batch, usual: float | None) -> float:
         """After how many seconds a batch is overdue; by the rule as it is now, for it only says when to report."""
         rule = self._context.rules.get(batch.rule)
-        told = rule.batch.deadline if rule else None
-        return told if told is not None else max(OVERDUE_AFTER, OVERDUE_TIMES * (usual or 0.0))
+        deadline = rule.batch.deadline if rule else None
+        return deadline if deadline is not None else max(OVERDUE_AFTER, OVERDUE_TIMES * (usual or 0.0))
 
     async def learn(self, batch: Batch, duration: float) -> float | None:
         """What is usual for the model after a batch took `duration` seconds; None when that says nothing about it.

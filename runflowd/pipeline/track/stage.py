@@ -17,7 +17,7 @@ from runflowd.pipeline.error_scopes import kept_reason, of_failed_items, of_serv
 from runflowd.pipeline.rule_fault import fault_of_rule
 from runflowd.pipeline.track.answers import answer_of, record_answers, was_unreadable
 from runflowd.pipeline.track.invalid import take_back, was_invalid
-from runflowd.pipeline.track.items import is_news, read_items, wanted
+from runflowd.pipeline.track.items import is_new, read_items, wanted
 from runflowd.pipeline.track.overdue import Overdues
 from runflowd.pipeline.track.poll_schedule import PollSchedule, usual_key
 from runflowd.pipeline.worker_loop import WorkerLoop
@@ -97,9 +97,9 @@ class Track:
     async def _look_at_batch(self, batch: Batch, remote_id: str, items: list[Item], waiting: list[Item]) -> None:
         seen = await self._context.remote.api.batch(remote_id)
         matched, trouble = await read_items(self._context.remote.api, remote_id, items, wanted(seen, items, waiting))
-        news = ((item, answer) for item, answer in matched.pairs if is_news(item, answer))
+        new = ((item, answer) for item, answer in matched.pairs if is_new(item, answer))
         # What is to be sent again waits for the end of its batch: until then a failure may still turn into a result.
-        results = [(item, answer) for item, answer in news if seen.ended or not may_go_again(item, answer)]
+        results = [(item, answer) for item, answer in new if seen.ended or not may_go_again(item, answer)]
         await self._record(batch, results)
         if trouble:
             raise trouble
