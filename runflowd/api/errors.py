@@ -72,7 +72,7 @@ class ApiError(RunflowdError):
     no requests because of this error and others like it, None when the failure is this request's own.
     """
 
-    trouble: ClassVar[ErrorClass] = ErrorClass.PERMANENT
+    error_class: ClassVar[ErrorClass] = ErrorClass.PERMANENT
     remedy: ClassVar[str] = ""
     scope: Scope = Scope.SERVICE
 
@@ -143,7 +143,7 @@ class Transient(ApiError):
     answer that can be trusted came back. A purchase is then repeated only under the same key.
     """
 
-    trouble = ErrorClass.TRANSIENT
+    error_class = ErrorClass.TRANSIENT
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class Transient(ApiError):
 class RateLimited(Transient):
     """429: too many requests; nothing was done."""
 
-    trouble = ErrorClass.RATE_LIMITED
+    error_class = ErrorClass.RATE_LIMITED
 
 
 class Permanent(ApiError):
@@ -245,21 +245,21 @@ class Rejected(Permanent):
 class Unauthorized(ApiError):
     """401 or 403: the key is missing, revoked, or lacks a scope. Nothing works until a person acts."""
 
-    trouble = ErrorClass.UNAUTHORIZED
+    error_class = ErrorClass.UNAUTHORIZED
     remedy = "Check the API key, its scopes and its organization"
 
 
 class OutOfCredit(ApiError):
     """402: the balance does not cover the request; nothing was created or charged."""
 
-    trouble = ErrorClass.OUT_OF_CREDIT
+    error_class = ErrorClass.OUT_OF_CREDIT
     remedy = "Top up the balance; work resumes by itself"
 
 
 class Expired(ApiError):
     """A presigned link was refused: read the item (or start the upload) again for a fresh one."""
 
-    trouble = ErrorClass.TRANSIENT
+    error_class = ErrorClass.TRANSIENT
     scope = Scope.ITEM
 
 

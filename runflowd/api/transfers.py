@@ -59,11 +59,11 @@ class Transfers:
         target = self._target("upload the file", upload.upload_url, Scope.SERVICE)
         send = partial(self._put_once, target, mime_type, size, chunks)
         if self._gates is None:
-            trouble = await send()
+            failure = await send()
         else:
-            trouble = await self._gates.storage(target.netloc.decode("ascii")).run(send, behind=BEHIND)
-        if trouble is not None:
-            raise trouble
+            failure = await self._gates.storage(target.netloc.decode("ascii")).run(send, behind=BEHIND)
+        if failure is not None:
+            raise failure
 
     async def _put_once(
         self, target: httpx.URL, mime_type: str, size: int, chunks: Callable[[], AsyncIterator[bytes]]
@@ -85,8 +85,8 @@ class Transfers:
             try:
                 answer = await self._wire.answer(running, self._storage, request, _ERROR_BODY)
             except Exception:
-                if body.trouble is not None:
-                    return body.trouble
+                if body.error is not None:
+                    return body.error
                 raise
             finally:
                 await body.aclose()

@@ -22,7 +22,7 @@ class UploadBody(httpx.AsyncByteStream):
         self._source: AsyncIterator[bytes] | None = None
         self._missing = size
         self._wire = wire
-        self.trouble: Exception | None = None
+        self.error: Exception | None = None
         """What the caller's iterator raised: theirs, to be passed on unmapped."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -33,12 +33,12 @@ class UploadBody(httpx.AsyncByteStream):
         try:
             chunk = await anext(self._source, None)
         except Exception as error:
-            self.trouble = error
+            self.error = error
             raise
         self._missing -= len(chunk or b"")
         if self._missing < 0 or (chunk is None and self._missing):
-            self.trouble = _changed()
-            raise self.trouble
+            self.error = _changed()
+            raise self.error
         if chunk is None:
             raise StopAsyncIteration
         self._wire.counters.sent(len(chunk))

@@ -67,7 +67,7 @@ def _site(engine: Engine, reloading: Reloading) -> PageState:
 
     def watch() -> WatchHealth:
         watcher, missed = engine.intake.watcher, engine.intake.missed
-        return WatchHealth(watcher.overflows, len(watcher.troubles), missed) if watcher else WatchHealth()
+        return WatchHealth(watcher.overflows, len(watcher.problems), missed) if watcher else WatchHealth()
 
     clock = engine.context.clock
     return PageState(engine.context, lambda: reloading.config, lambda: engine.is_alive(clock.now()), watch)

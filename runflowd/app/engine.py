@@ -146,6 +146,6 @@ async def _upkeep(engine: Engine) -> None:
                 log.warning("the clock jumped", action="clock.jumped", seconds=round(slept))
                 await context.store.write(wake_all)
                 context.stage_events.notify_all()
-        except StoreError as trouble:
-            context.log_throttle.error(str(trouble), action="store.failed", stage="upkeep")
+        except StoreError as error:
+            context.log_throttle.error(str(error), action="store.failed", stage="upkeep")
         context.log_throttle.log_overdue()

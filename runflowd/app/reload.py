@@ -81,7 +81,7 @@ class Reloading:
                 if found != marks:
                     marks = found
                     await self._take(announce=False)
-                if any(trouble.code == "UNAUTHORIZED" for trouble in self._context.incidents.snapshot()):
+                if any(report.code == "UNAUTHORIZED" for report in self._context.incidents.snapshot()):
                     await self._try_key()
 
     async def now(self) -> None:
@@ -89,8 +89,8 @@ class Reloading:
         self._notifier.reloading()
         try:
             await anyio.to_thread.run_sync(self._context.remote.reload_key)
-        except CredentialError as trouble:
-            log.warning(str(trouble), action="key.unreadable")
+        except CredentialError as error:
+            log.warning(str(error), action="key.unreadable")
         await self._resume()
         self._refused = ""
         await self._take(announce=True)

@@ -33,7 +33,7 @@ class Progress:
 
     counts: dict[str, dict[ItemState, int]]
     settling: int
-    troubles: tuple[IncidentReport, ...]
+    incidents: tuple[IncidentReport, ...]
 
     def total(self, *states: ItemState) -> int:
         """Items of all rules in the given states."""
@@ -91,7 +91,7 @@ def _held(progress: Progress) -> bool:
 
     What a held rule or an empty account does not cover is waited for.
     """
-    scopes = {trouble.scope for trouble in progress.troubles if trouble.code in _FOR_A_PERSON}
+    scopes = {report.scope for report in progress.incidents if report.code in _FOR_A_PERSON}
     if not scopes or SERVICE in scopes:
         return bool(scopes)
     unsent = {rule for rule in progress.counts if scopes & {CREDIT, f"{PAUSE}{rule}", PAUSE, watch_scope(rule)}}
@@ -118,10 +118,10 @@ async def look(engine: Engine) -> tuple[Progress, int]:
         return counts, int(left["count"]) if left else 0, pauses(connection)
 
     counts, unnoted, paused = await engine.context.store.read(read)
-    held = tuple(_as_trouble(each) for each in paused if each.rule in {EVERY_RULE, *rules})
+    held = tuple(_as_report(each) for each in paused if each.rule in {EVERY_RULE, *rules})
     return Progress(counts, engine.intake.waiting, (*engine.context.incidents.snapshot(), *held)), unnoted
 
 
-def _as_trouble(pause: Pause) -> IncidentReport:
+def _as_report(pause: Pause) -> IncidentReport:
     message = f"{pause.subject} is paused" + (f": {pause.reason}" if pause.reason else "")
     return IncidentReport(f"{PAUSE}{pause.rule}", "PAUSED", message, pause.remedy)

@@ -44,7 +44,7 @@ def command(
     log.configure()
     for sentence in missing(weights):
         click.echo(f"{click.style('warning:', fg='yellow')} {sentence}", err=True)
-    chosen, troubles = _switches(api_variants, faults)
+    chosen, fault_plan = _switches(api_variants, faults)
     place = folder or user_state() / "local-service"
     settings = LocalSettings(
         folder=place,
@@ -52,7 +52,7 @@ def command(
         weights=weights,
         control=control,
         api_variants=chosen,
-        faults=troubles,
+        faults=fault_plan,
     )
     anyio.run(_until_signal, settings, host, port)
 

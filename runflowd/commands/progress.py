@@ -99,7 +99,7 @@ class Bars:
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw how far things are."""
-        for line in self._printed.new_lines(snapshot.troubles):
+        for line in self._printed.new_lines(snapshot.incidents):
             self._bars.console.print(line, style="red", markup=False)
         for rule, tally in tallies(snapshot, self._before).items():
             if rule not in self._tasks:
@@ -129,7 +129,7 @@ class Lines:
     def show(self, snapshot: Snapshot) -> None:
         """Print what changed, unless a line was printed just now."""
         self._last = snapshot
-        for line in self._printed.new_lines(snapshot.troubles):
+        for line in self._printed.new_lines(snapshot.incidents):
             click.echo(line, err=True)
         self._print(snapshot, at_once=False)
 
@@ -148,8 +148,8 @@ class PrintedIncidents:
     def __init__(self) -> None:
         self._known: set[tuple[str, str]] = set()
 
-    def new_lines(self, troubles: Iterable[IncidentReport]) -> list[str]:
+    def new_lines(self, reports: Iterable[IncidentReport]) -> list[str]:
         """A line for each incident that is new."""
-        fresh = [trouble for trouble in troubles if (trouble.scope, trouble.code) not in self._known]
-        self._known |= {(trouble.scope, trouble.code) for trouble in fresh}
-        return [printable(f"{trouble.code}: {trouble.message} -> {trouble.remedy}") for trouble in fresh]
+        fresh = [report for report in reports if (report.scope, report.code) not in self._known]
+        self._known |= {(report.scope, report.code) for report in fresh}
+        return [printable(f"{report.code}: {report.message} -> {report.remedy}") for report in fresh]

@@ -62,11 +62,11 @@ def _parts(status: dict[str, Any]) -> Iterator[list[str]]:
     if found := status["incidents"]:
         yield _section("Incidents", "red", [_incident(each, now) for each in found])
     if found := status["failures"]:
-        yield _section("Failed", "red", [_trouble(each) for each in found])
+        yield _section("Failed", "red", [_problem(each) for each in found])
     if found := status["partial"]:
-        yield _section("In part", "yellow", [_trouble(each) for each in found])
+        yield _section("In part", "yellow", [_problem(each) for each in found])
     if found := status["waiting"]:
-        yield _section("Waiting", "yellow", [_trouble(each) for each in found])
+        yield _section("Waiting", "yellow", [_problem(each) for each in found])
 
 
 def _head(status: dict[str, Any]) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _pause(pause: dict[str, Any], now: float) -> str:
     return advice(subject, pause["reason"] or "somebody asked", pause["remedy"])
 
 
-def _trouble(entry: dict[str, Any]) -> str:
+def _problem(entry: dict[str, Any]) -> str:
     why = reason_of(entry["reason"] or entry["code"] or "no reason was given", entry["file"])
     return advice(f"{entry['file']} (rule {entry['rule']})", why, entry["remedy"])
 

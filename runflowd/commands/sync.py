@@ -49,7 +49,7 @@ class Summary:
     done: tuple[Entry, ...]
     failed: tuple[Entry, ...]
     waiting: tuple[Entry, ...]
-    troubles: tuple[IncidentReport, ...]
+    incidents: tuple[IncidentReport, ...]
     blocked: bool
     seconds: float
 
@@ -72,9 +72,9 @@ class Summary:
     def code(self) -> Exit:
         """Blocked by wider trouble: 75, or 77 if the key was refused; else 3 if a file failed or came in part."""
         if self.blocked:
-            refused = any(trouble.code == "UNAUTHORIZED" for trouble in self.troubles)
+            refused = any(report.code == "UNAUTHORIZED" for report in self.incidents)
             return Exit.NOT_ALLOWED if refused else Exit.TRY_AGAIN
-        return Exit.SOME_FAILED if self.failed or self.partial or self.waiting or self.troubles else Exit.DONE
+        return Exit.SOME_FAILED if self.failed or self.partial or self.waiting or self.incidents else Exit.DONE
 
 
 @click.command()
@@ -111,7 +111,7 @@ class ServiceTimeout:
 
     def look(self, progress: Progress) -> None:
         """Raise CommandError when the service has been silent for too long."""
-        silent = next((each for each in progress.troubles if each.code in SILENT), None)
+        silent = next((each for each in progress.incidents if each.code in SILENT), None)
         if silent is None:
             self._since = None
             return
@@ -156,7 +156,7 @@ def _summary(path: Path, started: float, seconds: float, outcome: Outcome) -> Su
         left = waiting(connection, 1000)
     done = tuple(entry for entry in ended if entry.state is ItemState.DONE)
     failed = tuple(entry for entry in ended if entry.state is not ItemState.DONE)
-    return Summary(done, failed, tuple(left), outcome.progress.troubles, outcome.blocked, seconds)
+    return Summary(done, failed, tuple(left), outcome.progress.incidents, outcome.blocked, seconds)
 
 
 def _show(out: Console, summary: Summary, models: dict[str, str]) -> None:
@@ -165,7 +165,7 @@ def _show(out: Console, summary: Summary, models: dict[str, str]) -> None:
     _list(out, "In part", "yellow", [trouble_text(entry) for entry in summary.partial])
     _list(out, "Failed", "red", [trouble_text(entry) for entry in summary.failed])
     _list(out, "Not taken", "yellow", [trouble_text(entry) for entry in summary.waiting])
-    _list(out, "Held up", "red", [advice(each.code, each.message, each.remedy) for each in summary.troubles])
+    _list(out, "Held up", "red", [advice(each.code, each.message, each.remedy) for each in summary.incidents])
     counts = f"{len(summary.done)} done, {len(summary.failed)} failed"
     counts += f", {len(summary.waiting)} not taken" if summary.waiting else ""
     out.print(f"{counts} in {duration(summary.seconds)}, {price(summary.cost, summary.hosted)}", style="bold")
@@ -185,7 +185,7 @@ def _json(summary: Summary) -> dict[str, object]:
         "waiting": [entry_json(entry) for entry in summary.waiting],
         "incidents": [
             {"scope": each.scope, "code": each.code, "message": each.message, "remedy": each.remedy}
-            for each in summary.troubles
+            for each in summary.incidents
         ],
         "blocked": summary.blocked,
         "seconds": round(summary.seconds, 2),

@@ -202,8 +202,8 @@ def _notify_warnings(notify: Notify) -> Iterator[str]:
         yield f"notify.command: {notify.command[0]} is not there, or is no program that this user may run"
     try:
         secret = notify_secret(notify.webhook) if notify.webhook else None
-    except CredentialError as trouble:
-        yield f"notify.webhook.secret_file: {trouble}"
+    except CredentialError as error:
+        yield f"notify.webhook.secret_file: {error}"
     else:
         yield from [secret.warning] if secret and secret.warning else []
 
@@ -212,18 +212,18 @@ def _folder_warnings(rule: Rule) -> Iterator[str]:
     checks = [("watch", rule.watch, os.R_OK | os.X_OK), ("output", rule.output, os.W_OK | os.X_OK)]
     if rule.after.kind is AfterKind.MOVE:
         checks.append(("after.move", rule.after.folder, os.W_OK | os.X_OK))
-    looks = [(key, folder, partial(_folder_trouble, key, folder, needed)) for key, folder, needed in checks]
-    looks += [(f"files.{name}", file, partial(_file_trouble, file)) for name, file in rule.files.items()]
+    looks = [(key, folder, partial(_folder_problem, key, folder, needed)) for key, folder, needed in checks]
+    looks += [(f"files.{name}", file, partial(_file_problem, file)) for name, file in rule.files.items()]
     for key, path, look in looks:
         try:
-            trouble = within(LOOK_TIMEOUT, path, look)
+            error = within(LOOK_TIMEOUT, path, look)
         except NoAnswer as silence:
-            trouble = str(silence)
-        if trouble:
-            yield f"rules.{rule.name}.{key}: {trouble}"
+            error = str(silence)
+        if error:
+            yield f"rules.{rule.name}.{key}: {error}"
 
 
-def _folder_trouble(key: str, folder: str, needed: int) -> str:
+def _folder_problem(key: str, folder: str, needed: int) -> str:
     """What is wrong with a folder, "" if nothing is. Blocking."""
     verb = "read" if key == "watch" else "written to"
     if os.path.isfile(folder):  # noqa: PTH113  # text, not Path: bytes survive
@@ -235,6 +235,6 @@ def _folder_trouble(key: str, folder: str, needed: int) -> str:
     return ""
 
 
-def _file_trouble(file: str) -> str:
+def _file_problem(file: str) -> str:
     """The same of a reference file. Blocking."""
     return "" if os.access(file, os.R_OK) else f"{file} is not there or cannot be read"

@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from runflowd.control.refusal import CommandRefused
-from runflowd.control.socket_path import short
+from runflowd.control.socket_path import sun_path
 from runflowd.system.paths import control_sockets
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _exchange(path: Path, name: str, body: bytes) -> Answer | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as link:
         # A full queue is waited for by this option alone: with `settimeout` it is refused at once (unix(7)).
         link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", *_as_timeval(ANSWER_TIMEOUT)))
-        with short(path) as address:
+        with sun_path(path) as address:
             link.connect(address)
         link.settimeout(ANSWER_TIMEOUT)
         head = f"POST /{name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

@@ -62,11 +62,11 @@ class Outside:
         return self.rule.watch if self.role is Role.WATCHED else self.rule.output
 
 
-def rule_named(desk: CommandContext, name: str) -> Rule:
+def rule_named(context: CommandContext, name: str) -> Rule:
     """The rule of that name. Raises CommandRefused."""
-    found = next((rule for rule in desk.config.rules if rule.name == name), None)
+    found = next((rule for rule in context.config.rules if rule.name == name), None)
     if found is None:
-        raise CommandRefused(unknown_rule(name, [rule.name for rule in desk.config.rules]), 2)
+        raise CommandRefused(unknown_rule(name, [rule.name for rule in context.config.rules]), 2)
     return found
 
 

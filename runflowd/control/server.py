@@ -23,7 +23,7 @@ from runflowd.control.client import MISDIRECTED
 from runflowd.control.command_context import CommandContext, Outside
 from runflowd.control.refusal import CommandRefused
 from runflowd.control.registry import entry
-from runflowd.control.socket_path import short
+from runflowd.control.socket_path import sun_path
 from runflowd.errors import RunflowdError
 from runflowd.pipeline.context import ScanHint
 from runflowd.pipeline.io_guard import Role
@@ -91,9 +91,9 @@ class Control:
             return JSONResponse(await self._carry_out(request.path_params["name"], parameters))
         except CommandRefused as refused:
             return _refusal(str(refused), refused.exit_code, 409)
-        except RunflowdError as trouble:
-            log.warning(str(trouble), action="control.failed", command=request.path_params["name"])
-            return _refusal(str(trouble), 75, 503)
+        except RunflowdError as error:
+            log.warning(str(error), action="control.failed", command=request.path_params["name"])
+            return _refusal(str(error), 75, 503)
 
     async def _carry_out(self, name: str, parameters: Parameters) -> Answer:
         if name == "reload":
@@ -152,8 +152,8 @@ async def serve_control(control: Control, source: Path, *, task_status: TaskStat
     path = control_socket(source)
     try:
         bound = await anyio.to_thread.run_sync(_listen, path)
-    except OSError as trouble:
-        why = f"{path}: cannot be listened on ({trouble.strerror or trouble}); commands use the state file instead"
+    except OSError as error:
+        why = f"{path}: cannot be listened on ({error.strerror or error}); commands use the state file instead"
         log.warning(why, action="control.closed")
         task_status.started()
         return
@@ -163,7 +163,7 @@ async def serve_control(control: Control, source: Path, *, task_status: TaskStat
 
 def _listen(path: Path) -> Bound:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with short(path) as reachable:
+    with sun_path(path) as reachable:
         bound = bind_unix(reachable, MODE)
         if os.environ.get("RUNTIME_DIRECTORY"):
             _open_to_operators(reachable)
@@ -174,9 +174,9 @@ def _open_to_operators(path: str) -> None:
     try:
         os.chown(path, -1, grp.getgrnam(OPERATORS).gr_gid)
         Path(path).chmod(MODE_OF_SERVICE)
-    except (KeyError, PermissionError) as trouble:
+    except (KeyError, PermissionError) as error:
         why = f"only its own user may use the control socket: there is no group {OPERATORS}, or runflowd is not in it"
-        log.warning(why, action="control.closed_to_group", reason=str(trouble))
+        log.warning(why, action="control.closed_to_group", reason=str(error))
 
 
 def _asked(body: bytes) -> tuple[str, Parameters]:

@@ -14,7 +14,7 @@ MAX_LENGTH = 107
 
 
 @contextmanager
-def short(path: Path) -> Iterator[str]:
+def sun_path(path: Path) -> Iterator[str]:
     """The path of a socket in few enough bytes, while entered. Raises OSError when its folder is not there."""
     text = str(path)
     if len(os.fsencode(text)) <= MAX_LENGTH:

@@ -72,9 +72,9 @@ def follow(process: DaemonProcess, state: Path, expected: int, show: Callable[[P
 
 def _look(connection: Connection, expected: int) -> Progress:
     counts = count_states(connection)
-    troubles = tuple(IncidentReport(each.scope, each.code, each.message, each.remedy) for each in incidents(connection))
+    errors = tuple(IncidentReport(each.scope, each.code, each.message, each.remedy) for each in incidents(connection))
     known = sum(sum(states.values()) for states in counts.values())
-    return Progress(counts, max(0, expected - known), troubles)
+    return Progress(counts, max(0, expected - known), errors)
 
 
 def results(state: Path) -> tuple[Result, ...]:

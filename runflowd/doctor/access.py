@@ -47,7 +47,7 @@ def way_to(path: str) -> Way:
     return Way()
 
 
-def judge_way(subject: str, path: str, way: Way, user: str) -> Finding | None:
+def check_way(subject: str, path: str, way: Way, user: str) -> Finding | None:
     """What a blocked way means for a folder that must be there; None for a free one."""
     quoted = shlex.quote(way.at)
     match way.block:
@@ -65,7 +65,7 @@ def judge_way(subject: str, path: str, way: Way, user: str) -> Finding | None:
             return problem(PERMISSIONS, subject, f"{path} cannot be reached: {way.at} is closed to {user}", remedy)
 
 
-def judge_person(own: int, daemon: int | None, name: str) -> list[Finding]:
+def check_person(own: int, daemon: int | None, name: str) -> list[Finding]:
     """Whether what this user may do says anything of what the daemon may; both are user ids."""
     if daemon is None or own == daemon:
         return []

@@ -7,17 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import AfterKind
-from runflowd.doctor.access import PERMISSIONS, judge_person
+from runflowd.doctor.access import PERMISSIONS, check_person
 from runflowd.doctor.findings import Level
-from runflowd.doctor.folders import look_at_watched, look_at_written
-from runflowd.doctor.inotify import INOTIFY, look_at_watching
-from runflowd.doctor.keys import KEY, look_at_configuration, look_at_key
+from runflowd.doctor.folders import probe_watched, probe_written
+from runflowd.doctor.inotify import INOTIFY, probe_watching
+from runflowd.doctor.keys import KEY, probe_configuration, probe_key
 from runflowd.doctor.probing import Probe, findings_of
-from runflowd.doctor.receiving import CALLBACKS, look_at_receiver, look_at_way
-from runflowd.doctor.running import DAEMON, look_at_daemon, name_of, user_of_daemon
-from runflowd.doctor.service import look_at_service
-from runflowd.doctor.state import STATE, look_at_state, look_at_state_folder
-from runflowd.doctor.unit import look_at_unit
+from runflowd.doctor.receiving import CALLBACKS, probe_receiver, probe_way
+from runflowd.doctor.running import DAEMON, name_of, probe_daemon, user_of_daemon
+from runflowd.doctor.service import probe_service
+from runflowd.doctor.state import STATE, probe_state, probe_state_folder
+from runflowd.doctor.unit import probe_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,36 +36,36 @@ def examine(case: Target, more: Iterable[Probe] = ()) -> list[Finding]:
 
 def _looks(case: Target) -> Iterator[Probe]:
     user = name_of(os.geteuid())
-    yield Probe("configuration", str(case.source), partial(look_at_configuration, case), _BUSY)
-    yield Probe(KEY, "service", partial(look_at_key, case), _SHARE)
+    yield Probe("configuration", str(case.source), partial(probe_configuration, case), _BUSY)
+    yield Probe(KEY, "service", partial(probe_key, case), _SHARE)
     if not case.offline:
         silent = "look at the network, the proxy and the names of hosts; files wait meanwhile"
-        yield Probe("service", case.config.service.url or "local", partial(look_at_service, case), silent, 60.0)
-    yield Probe(CALLBACKS, "service.callbacks", partial(look_at_receiver, case), _SHARE)
+        yield Probe("service", case.config.service.url or "local", partial(probe_service, case), silent, 60.0)
+    yield Probe(CALLBACKS, "service.callbacks", partial(probe_receiver, case), _SHARE)
     if not case.offline:
-        way = partial(look_at_way, case)
+        way = partial(probe_way, case)
         yield Probe(CALLBACKS, "service.callbacks", way, "polling works without", 25.0, Level.WARNING)
     yield Probe(PERMISSIONS, "user", partial(_person, case), _SHARE)
     yield from _folders(case, user)
-    yield Probe(INOTIFY, "watched folders", partial(look_at_watching, case.config.rules), _BUSY, 30.0, Level.WARNING)
-    yield Probe(STATE, str(case.state.parent), partial(look_at_state_folder, case, user), _SHARE)
-    yield Probe(STATE, str(case.state), partial(look_at_state, case), _BUSY, 60.0, Level.WARNING)
-    yield Probe(DAEMON, "control socket", partial(look_at_daemon, case), "see the daemon's log", 15.0, Level.WARNING)
-    yield Probe("systemd", "unit", partial(look_at_unit, case), _BUSY)
+    yield Probe(INOTIFY, "watched folders", partial(probe_watching, case.config.rules), _BUSY, 30.0, Level.WARNING)
+    yield Probe(STATE, str(case.state.parent), partial(probe_state_folder, case, user), _SHARE)
+    yield Probe(STATE, str(case.state), partial(probe_state, case), _BUSY, 60.0, Level.WARNING)
+    yield Probe(DAEMON, "control socket", partial(probe_daemon, case), "see the daemon's log", 15.0, Level.WARNING)
+    yield Probe("systemd", "unit", partial(probe_unit, case), _BUSY)
 
 
 def _folders(case: Target, user: str) -> Iterator[Probe]:
     floor = case.config.limits.free_space
     for rule in case.config.rules:
-        watched = partial(look_at_watched, rule, user)
+        watched = partial(probe_watched, rule, user)
         yield Probe(PERMISSIONS, f"{rule.name}: watch", watched, f"{rule.watch}: {_SHARE}")
         written = [("output", rule.output)]
         written += [("after.move", rule.after.folder)] if rule.after.kind is AfterKind.MOVE else []
         for name, path in written:
             subject = f"{rule.name}: {name}"
-            yield Probe(PERMISSIONS, subject, partial(look_at_written, subject, path, floor, user), f"{path}: {_SHARE}")
+            yield Probe(PERMISSIONS, subject, partial(probe_written, subject, path, floor, user), f"{path}: {_SHARE}")
 
 
 def _person(case: Target) -> list[Finding]:
     daemon = user_of_daemon(case)
-    return judge_person(os.geteuid(), daemon, "" if daemon is None else name_of(daemon))
+    return check_person(os.geteuid(), daemon, "" if daemon is None else name_of(daemon))

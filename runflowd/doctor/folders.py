@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runflowd import files
 from runflowd.core.model import AfterKind, WatchMode
 from runflowd.core.units import duration_text, size_text
-from runflowd.doctor.access import PERMISSIONS, Block, judge_way, way_to
+from runflowd.doctor.access import PERMISSIONS, Block, check_way, way_to
 from runflowd.doctor.findings import Finding, good, note, problem, warning
 from runflowd.files import FileTrouble, NoSpace, ReadOnly
 from runflowd.pipeline.intake.rule_state import NETWORK_RESCAN
@@ -26,20 +26,20 @@ FOLDING = frozenset({"vfat", "msdos", "exfat"})
 """Types of memory cards and the like: no owners, no case, few characters in names."""
 
 
-def look_at_watched(rule: Rule, user: str) -> list[Finding]:
+def probe_watched(rule: Rule, user: str) -> list[Finding]:
     """A watched folder."""
     subject = f"{rule.name}: watch"
-    if closed := judge_way(subject, rule.watch, way_to(rule.watch), user):
+    if closed := check_way(subject, rule.watch, way_to(rule.watch), user):
         return [closed]
     readable = os.access(rule.watch, os.R_OK | os.X_OK, effective_ids=True)
     writable = os.access(rule.watch, os.W_OK | os.X_OK, effective_ids=True)
-    found = [judge_watched(rule, user, readable=readable, writable=writable)]
+    found = [check_watched(rule, user, readable=readable, writable=writable)]
     found += [each for name, file in rule.files.items() if (each := _reference(rule, name, file, user))]
     kind = file_system_of(rule.watch)
-    return [*found, *judge_watched_system(rule, kind, silent=shared_with_others(kind))]
+    return [*found, *check_watched_system(rule, kind, silent=shared_with_others(kind))]
 
 
-def judge_watched(rule: Rule, user: str, *, readable: bool, writable: bool) -> Finding:
+def check_watched(rule: Rule, user: str, *, readable: bool, writable: bool) -> Finding:
     """What this user may do in a watched folder, against what the rule needs."""
     subject, quoted = f"{rule.name}: watch", shlex.quote(rule.watch)
     if not readable:
@@ -60,7 +60,7 @@ def _reference(rule: Rule, name: str, file: str, user: str) -> Finding | None:
     return problem(PERMISSIONS, f"{rule.name}: files.{name}", message, "put it there, or let that user read it")
 
 
-def judge_watched_system(rule: Rule, kind: str, *, silent: bool) -> list[Finding]:
+def check_watched_system(rule: Rule, kind: str, *, silent: bool) -> list[Finding]:
     """What the type of a file system means for noticing changes; `silent` ones make no events for others' changes."""
     subject = f"{rule.name}: watch"
     if silent and rule.mode is WatchMode.EVENTS:
@@ -75,40 +75,40 @@ def judge_watched_system(rule: Rule, kind: str, *, silent: bool) -> list[Finding
     return [good(SYSTEMS, subject, f"{rule.watch} is on {kind or 'an unknown type'}: changes are noticed at once")]
 
 
-def look_at_written(subject: str, path: str, floor: int, user: str) -> list[Finding]:
+def probe_written(subject: str, path: str, floor: int, user: str) -> list[Finding]:
     """A folder that results or sources go to; it is made by the daemon if only its parent is there."""
     way = way_to(path)
-    if way.block is not Block.MISSING and (closed := judge_way(subject, path, way, user)):
+    if way.block is not Block.MISSING and (closed := check_way(subject, path, way, user)):
         return [closed]
     there = path if way.block is Block.NOTHING else str(Path(way.at).parent)
     kind = file_system_of(there)
     try:
         folding = files.try_writing(there)
-    except FileTrouble as trouble:
-        return [judge_written(subject, path, there, trouble, user), *judge_written_system(subject, path, kind)]
+    except FileTrouble as error:
+        return [check_written(subject, path, there, error, user), *check_written_system(subject, path, kind)]
     return [
-        judge_written(subject, path, there, None, user),
-        *judge_written_system(subject, path, kind, folding=folding),
-        judge_space(subject, there, files.free_space(there), floor),
+        check_written(subject, path, there, None, user),
+        *check_written_system(subject, path, kind, folding=folding),
+        check_space(subject, there, files.free_space(there), floor),
     ]
 
 
-def judge_written(subject: str, path: str, there: str, trouble: FileTrouble | None, user: str) -> Finding:
+def check_written(subject: str, path: str, there: str, error: FileTrouble | None, user: str) -> Finding:
     """What came of trying to make a file in `there`: the folder itself, or the one in which it is to be made."""
-    if trouble is None:
+    if error is None:
         sure = "can be written to (a file was made and removed)" if there == path else "is not there yet, can be made"
         return good(PERMISSIONS, subject, f"{path} {sure}")
     meaning = "what is bought cannot be stored there until it can"
-    if isinstance(trouble, NoSpace):
-        return problem(DISK, subject, f"{path} takes no more ({trouble.reason}); {meaning}", trouble.advice)
+    if isinstance(error, NoSpace):
+        return problem(DISK, subject, f"{path} takes no more ({error.reason}); {meaning}", error.advice)
     act = "cannot be written to" if there == path else f"cannot be made in {there}"
     remedy = f"let {user} write there: setfacl -m u:{user}:rwx {shlex.quote(there)}"
-    if isinstance(trouble, ReadOnly):
-        remedy = trouble.advice
-    return problem(PERMISSIONS, subject, f"{path} {act} by {user}: {trouble.reason}; {meaning}", remedy)
+    if isinstance(error, ReadOnly):
+        remedy = error.advice
+    return problem(PERMISSIONS, subject, f"{path} {act} by {user}: {error.reason}; {meaning}", remedy)
 
 
-def judge_written_system(subject: str, path: str, kind: str, *, folding: bool = False) -> list[Finding]:
+def check_written_system(subject: str, path: str, kind: str, *, folding: bool = False) -> list[Finding]:
     """What the type of a file system means for names; `folding` where `A` and `a` were seen to be one."""
     if not folding and kind not in FOLDING:
         return []
@@ -118,7 +118,7 @@ def judge_written_system(subject: str, path: str, kind: str, *, folding: bool = 
     return [note(SYSTEMS, subject, message)]
 
 
-def judge_space(subject: str, path: str, free: int, floor: int) -> Finding:
+def check_space(subject: str, path: str, free: int, floor: int) -> Finding:
     """Bytes free on the disk of a folder, against those that runflowd leaves alone (`limits.free_space`)."""
     text = f"{size_text(free)} free at {path}"
     if free < floor:

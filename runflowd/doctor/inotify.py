@@ -54,14 +54,14 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def look_at_watching(rules: Sequence[Rule]) -> list[Finding]:
+def probe_watching(rules: Sequence[Rule]) -> list[Finding]:
     """Count the directories, read the limits, and try for one watch more. Blocks as long as the trees are large."""
     trees = [tree_of(rule) for rule in rules if _is_watched(rule)]
-    found = [finding for tree in trees for finding in judge_tree(tree)]
+    found = [finding for tree in trees for finding in check_tree(tree)]
     needed = sum(tree.directories for tree in trees)
     used_up = watches_used_up()
-    found.append(judge_watches(needed, tightest(_WATCHES), used_up=used_up))
-    return [*found, judge_instances(tightest(_INSTANCES), refused=used_up is None)]
+    found.append(check_watches(needed, tightest(_WATCHES), used_up=used_up))
+    return [*found, check_instances(tightest(_INSTANCES), refused=used_up is None)]
 
 
 def _is_watched(rule: Rule) -> bool:
@@ -77,12 +77,12 @@ def tree_of(rule: Rule) -> Tree:
     count, closed = 0, []
     for listing in walk(rule.watch):
         count += 1
-        if listing.trouble is not None and listing.relative:
+        if listing.error is not None and listing.relative:
             closed.append(f"{rule.watch}/{listing.relative}")
     return Tree(rule.name, count, tuple(closed))
 
 
-def judge_tree(tree: Tree) -> list[Finding]:
+def check_tree(tree: Tree) -> list[Finding]:
     """Directories that nobody sees into, the first of them by name."""
     if not tree.closed:
         return []
@@ -91,7 +91,7 @@ def judge_tree(tree: Tree) -> list[Finding]:
     return [warning("permissions", f"{tree.rule}: watch", message, "let the daemon's user read and pass it")]
 
 
-def judge_watches(needed: int, limit: Limit, *, used_up: bool | None) -> Finding:
+def check_watches(needed: int, limit: Limit, *, used_up: bool | None) -> Finding:
     """Directories to watch against the watches that this user may have, all programs together."""
     text = f"the watched folders have {needed} {'directory' if needed == 1 else 'directories'}"
     wanted = max(524_288, 2 * needed)
@@ -110,7 +110,7 @@ def judge_watches(needed: int, limit: Limit, *, used_up: bool | None) -> Finding
     return good(INOTIFY, limit.name, f"{text}, and the limit is {limit.most}")
 
 
-def judge_instances(limit: Limit, *, refused: bool) -> Finding:
+def check_instances(limit: Limit, *, refused: bool) -> Finding:
     """The daemon needs one instance; `refused` says that the kernel would not give one just now."""
     if refused:
         message = "the kernel gives no inotify instance (the limit is used up): all folders would be rescanned instead"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 KEY = "key"
 
 
-def look_at_key(case: Target) -> list[Finding]:
+def probe_key(case: Target) -> list[Finding]:
     """Whether there is a key to use, and whether it is kept well."""
     if case.config.service.local is not None:
         return [good(KEY, "service: local", "works on this machine, without a key")]
@@ -26,12 +26,12 @@ def look_at_key(case: Target) -> list[Finding]:
     try:
         key = service_key(case.config, case.environment)
     except CredentialError as error:
-        return judge_missing(error, handed)
+        return check_missing(error, handed)
     assert key is not None
-    return judge_key(key, modes_of(key.source))
+    return check_key(key, modes_of(key.source))
 
 
-def judge_key(key: Credential, mode: int | None) -> list[Finding]:
+def check_key(key: Credential, mode: int | None) -> list[Finding]:
     """A key that is there; `mode` is that of its file, None if it is in no file."""
     found = good(KEY, key.source, "holds a key")
     if key.warning:
@@ -45,7 +45,7 @@ def judge_key(key: Credential, mode: int | None) -> list[Finding]:
     return [found]
 
 
-def judge_missing(error: CredentialError, handed: str) -> list[Finding]:
+def check_missing(error: CredentialError, handed: str) -> list[Finding]:
     """No key that this user can use; `handed` is the file from which the unit gives the daemon one, or empty."""
     if handed:
         message = (
@@ -55,20 +55,20 @@ def judge_missing(error: CredentialError, handed: str) -> list[Finding]:
     return [problem(KEY, "service", f"{error.what} {error.reason}", error.remedy)]
 
 
-def look_at_configuration(case: Target) -> list[Finding]:
+def probe_configuration(case: Target) -> list[Finding]:
     """Who may change the configuration: whoever may, sends any picture anywhere."""
     files = {file: mode for file in case.config.files if (mode := modes_of(file)) is not None}
     warnings = [*map(str, case.config.warnings), *open_doors(case.config)]
-    return [*judge_configuration(files, len(case.config.rules)), *map(judge_warning, warnings)]
+    return [*check_configuration(files, len(case.config.rules)), *map(check_warning, warnings)]
 
 
-def judge_warning(sentence: str) -> Finding:
+def check_warning(sentence: str) -> Finding:
     """What `check` warns of as well: a setting, a colon, and what it means."""
     where, _, meaning = sentence.rpartition(": ")
     return warning("configuration", where, meaning, "change that setting, or be sure that it is meant")
 
 
-def judge_configuration(files: Mapping[str, int], rules: int) -> list[Finding]:
+def check_configuration(files: Mapping[str, int], rules: int) -> list[Finding]:
     """A valid configuration in files of these modes."""
     open_to_all = [
         warning(

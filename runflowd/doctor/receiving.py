@@ -23,7 +23,7 @@ CALLBACKS = "callbacks"
 ANYWAY = "polling works without, later by seconds"
 
 
-def look_at_receiver(case: Target) -> list[Finding]:
+def probe_receiver(case: Target) -> list[Finding]:
     """Whether this machine has the secret without which every callback is refused."""
     if case.config.service.callbacks is None:
         return []
@@ -32,10 +32,10 @@ def look_at_receiver(case: Target) -> list[Finding]:
     except CredentialError as error:
         remedy = f"runflowd callbacks create-secret -c {case.source}; {ANYWAY}"
         return [warning(CALLBACKS, "service.callbacks", f"{error.what} {error.reason}", remedy)]
-    return judge_secrets(secrets)
+    return check_secrets(secrets)
 
 
-def judge_secrets(secrets: Sequence[Credential]) -> list[Finding]:
+def check_secrets(secrets: Sequence[Credential]) -> list[Finding]:
     """Secrets that can be read, by the daemon and maybe by others."""
     found = [
         warning(
@@ -50,7 +50,7 @@ def judge_secrets(secrets: Sequence[Credential]) -> list[Finding]:
     return found or [good(CALLBACKS, secrets[0].source, "holds the secret that proves who calls")]
 
 
-def look_at_way(case: Target) -> list[Finding]:
+def probe_way(case: Target) -> list[Finding]:
     """Whether a request to the public address comes to our receiver; if not, whether one to the listener does."""
     callbacks = case.config.service.callbacks
     if callbacks is None or case.config.web is None:
@@ -73,12 +73,12 @@ def _near(listen: Listen) -> str:
 
 def _asked(url: str, remedy: str) -> Finding:
     try:
-        return judge_echo(url, anyio.run(post_nothing, url))
+        return check_echo(url, anyio.run(post_nothing, url))
     except ApiError as error:
         return warning(CALLBACKS, url, f"does not answer from here: {error}", f"{remedy}; {ANYWAY}")
 
 
-def judge_echo(url: str, echo: Echo) -> Finding:
+def check_echo(url: str, echo: Echo) -> Finding:
     """What came back for a callback without a signature, which only our receiver refuses with a bare 401."""
     if echo.status == 401 and not echo.login:
         return good(CALLBACKS, url, "an unsigned callback was refused as it must be: callbacks arrive")

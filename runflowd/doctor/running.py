@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DAEMON = "daemon"
 
 
-def look_at_daemon(case: Target) -> list[Finding]:
+def probe_daemon(case: Target) -> list[Finding]:
     """Ask the daemon for its status over the control socket, and the kernel who holds the state file."""
     pid = holder(case.state)
     try:
@@ -30,10 +30,10 @@ def look_at_daemon(case: Target) -> list[Finding]:
     except CommandRefused as error:
         return [warning(DAEMON, "control socket", f"refused the question: {error}", "see the daemon's log")]
     sockets = [path for path in control_sockets(case.source) if path.exists()]
-    return judge_daemon(pid, (answer or {}).get("daemon"), sockets)
+    return check_daemon(pid, (answer or {}).get("daemon"), sockets)
 
 
-def judge_daemon(pid: int | None, daemon: dict[str, Any] | None, sockets: list[Path]) -> list[Finding]:
+def check_daemon(pid: int | None, daemon: dict[str, Any] | None, sockets: list[Path]) -> list[Finding]:
     """Who holds the state file, what the one at the socket says of itself, and the sockets that there are."""
     if daemon is None and pid is None:
         return [note(DAEMON, "daemon", "none runs for this configuration")]

@@ -35,11 +35,11 @@ TIMEOUTS = Limits(connect=5.0, idle=15.0, total=15.0)
 """Less than the daemon has: somebody waits for the answer."""
 
 
-def look_at_service(case: Target) -> list[Finding]:
+def probe_service(case: Target) -> list[Finding]:
     """All that the service can be asked. Blocks."""
     if case.config.service.local is not None:
         compared = anyio.run(compare, case.config)
-        return judge_models(case.source, compared.mistakes, compared.worries, len(case.config.rules))
+        return check_models(case.source, compared.mistakes, compared.worries, len(case.config.rules))
     try:
         key = service_key(case.config, case.environment)
     except CredentialError:
@@ -53,9 +53,9 @@ async def _ask(case: Target, service: Service, source: str) -> list[Finding]:
     async with Runflow(service, limits=TIMEOUTS) as api:
         found, usable = await _introduce(api, service, source)
         ahead = api.snapshot().ahead
-        found += judge_clock(service.url, ahead) if ahead is not None else []
+        found += check_clock(service.url, ahead) if ahead is not None else []
         if usable:
-            found += judge_credit(service.url, await _credit(api))
+            found += check_credit(service.url, await _credit(api))
             found += await _models(case, api)
     return found
 
@@ -67,17 +67,17 @@ async def _introduce(api: Runflow, service: Service, source: str) -> tuple[list[
     except NotFound:
         return [note(KEY, service.url, "does not tell whose key it is; what follows shows whether it is taken")], True
     except ApiError as error:
-        return [judge_refusal(error, service.url, source)], False
-    return [judge_identity(identity, service), judge_scopes(source, identity.scopes)], True
+        return [check_refusal(error, service.url, source)], False
+    return [check_identity(identity, service), check_scopes(source, identity.scopes)], True
 
 
-def judge_identity(identity: Identity, service: Service) -> Finding:
+def check_identity(identity: Identity, service: Service) -> Finding:
     """A key that is taken."""
     whom = ", ".join(identity.organizations) or identity.email or identity.id or "an account without a name"
     return good(KEY, service.url, f"takes the key; it belongs to {whom}")
 
 
-def judge_refusal(error: ApiError, url: str, source: str) -> Finding:
+def check_refusal(error: ApiError, url: str, source: str) -> Finding:
     """The first answer was none, or a no."""
     if isinstance(error, Unauthorized):
         remedy = f"put a key that counts into {source}, then `runflowd reload`; a key of systemd needs a restart"
@@ -94,7 +94,7 @@ def judge_refusal(error: ApiError, url: str, source: str) -> Finding:
     return problem("service", url, f"does not answer as the service does: {error}", "look at `service.url`")
 
 
-def judge_scopes(source: str, scopes: Sequence[str]) -> Finding:
+def check_scopes(source: str, scopes: Sequence[str]) -> Finding:
     """What the key may do; a service that does not tell leaves it to be seen."""
     if not scopes:
         return note("scopes", source, "the service does not say what this key may do")
@@ -116,7 +116,7 @@ async def _credit(api: Runflow) -> Credit | None:
         return None  # it says what is left, no more: the models will show whether the service answers
 
 
-def judge_credit(url: str, credit: Credit | None) -> list[Finding]:
+def check_credit(url: str, credit: Credit | None) -> list[Finding]:
     """What is left to buy with."""
     if credit is None:
         return [note("balance", url, "does not tell the balance to this key (scope credit_balance:read)")]
@@ -129,7 +129,7 @@ def judge_credit(url: str, credit: Credit | None) -> list[Finding]:
     return [good("balance", url, f"the balance is {dollars}")]
 
 
-def judge_clock(url: str, ahead: float) -> list[Finding]:
+def check_clock(url: str, ahead: float) -> list[Finding]:
     """Seconds that the service's clock is ahead of this machine's, negative when it is behind."""
     apart = abs(ahead)
     if apart <= TOLERABLE:
@@ -149,10 +149,10 @@ async def _models(case: Target, api: Runflow) -> list[Finding]:
         return [
             warning("models", case.config.service.url, f"the models could not be asked for: {error}", "ask again later")
         ]
-    return judge_models(case.source, found.mistakes, found.worries, len(case.config.rules))
+    return check_models(case.source, found.mistakes, found.worries, len(case.config.rules))
 
 
-def judge_models(source: Path, mistakes: list[ValidationIssue], worries: list[str], rules: int) -> list[Finding]:
+def check_models(source: Path, mistakes: list[ValidationIssue], worries: list[str], rules: int) -> list[Finding]:
     """What `check --online` finds, each with its place in the configuration."""
     remedy = "correct that line; `runflowd check --online` tells all of them in the form of a compiler"
     found = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.units import size_text
 from runflowd.doctor.access import way_to
 from runflowd.doctor.findings import Finding, good, note, problem, warning
-from runflowd.doctor.folders import SYSTEMS, look_at_written
+from runflowd.doctor.folders import SYSTEMS, probe_written
 from runflowd.errors import StoreError
 from runflowd.store import Damaged, open_reader
 from runflowd.store.facts import incidents
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 STATE = "state"
 
 
-def look_at_state_folder(case: Target, user: str) -> list[Finding]:
+def probe_state_folder(case: Target, user: str) -> list[Finding]:
     """The folder of the state file: written to at every step, so it must take files and have room."""
     path, floor = case.state, case.config.limits.free_space
     folder = str(path.parent)
     kind = file_system_of(folder)
-    found = [judge_state_system(path, kind, network=shared_with_others(kind))]
-    found += look_at_written("state", folder, floor, user)
+    found = [check_state_system(path, kind, network=shared_with_others(kind))]
+    found += probe_written("state", folder, floor, user)
     closed = path.exists() and not os.access(path, os.W_OK, effective_ids=True)
-    return [*found, *([judge_unwritable(path, user)] if closed else [])]
+    return [*found, *([check_unwritable(path, user)] if closed else [])]
 
 
-def judge_unwritable(path: Path, user: str) -> Finding:
+def check_unwritable(path: Path, user: str) -> Finding:
     """A state file that this user cannot write to."""
     remedy = f"if the daemon is to run as {user}: chown {user} {path}*"
     return problem(STATE, str(path), f"cannot be written to by {user}", remedy)
 
 
-def judge_state_system(path: Path, kind: str, *, network: bool) -> Finding:
+def check_state_system(path: Path, kind: str, *, network: bool) -> Finding:
     """What the type of a file system means for a database (scenario 68)."""
     if network:
         message = f"is on {kind}: locks and shared memory do not hold there, so the record of purchases can be damaged"
@@ -51,25 +51,25 @@ def judge_state_system(path: Path, kind: str, *, network: bool) -> Finding:
     return good(SYSTEMS, str(path), f"is on {kind or 'a disk of unknown type'}")
 
 
-def look_at_state(case: Target) -> list[Finding]:
+def probe_state(case: Target) -> list[Finding]:
     """Read the whole file. Blocks as long as that takes."""
     path = case.state
     if not path.exists():
-        return [judge_absent(path, str(way_to(str(path.parent)).at))]
+        return [check_absent(path, str(way_to(str(path.parent)).at))]
     try:
         sound = examine(path)
     except StoreError as error:
-        return [judge_error(path, error)]
-    return [judge_soundness(path, sound), *_open_incidents(path, sound)]
+        return [check_error(path, error)]
+    return [check_soundness(path, sound), *_open_incidents(path, sound)]
 
 
-def judge_absent(path: Path, missing: str) -> Finding:
+def check_absent(path: Path, missing: str) -> Finding:
     """No state file yet; `missing` is the part of the way to it that is not there either, or empty."""
     more = f", and neither is {missing}" if missing else ""
     return note(STATE, str(path), f"is not there yet{more}: the first `runflowd run` or `sync` makes it")
 
 
-def judge_error(path: Path, error: StoreError) -> Finding:
+def check_error(path: Path, error: StoreError) -> Finding:
     """A file that cannot be relied on; it is never replaced by itself."""
     remedy = (
         "stop the daemon, keep the file aside, and put back the newest copy made by `runflowd backup FILE`"
@@ -79,7 +79,7 @@ def judge_error(path: Path, error: StoreError) -> Finding:
     return problem(STATE, str(path), str(error).removeprefix(f"{path}: "), remedy)
 
 
-def judge_soundness(path: Path, sound: Soundness) -> Finding:
+def check_soundness(path: Path, sound: Soundness) -> Finding:
     """A file that is whole."""
     text = f"is whole ({size_text(sound.size)}, schema {sound.schema})"
     if sound.schema > sound.known:
@@ -96,10 +96,10 @@ def _open_incidents(path: Path, sound: Soundness) -> list[Finding]:
         return []
     reader = open_reader(path)
     with closing(reader.raw):
-        return judge_incidents(incidents(reader))
+        return check_incidents(incidents(reader))
 
 
-def judge_incidents(found: Sequence[Incident]) -> list[Finding]:
+def check_incidents(found: Sequence[Incident]) -> list[Finding]:
     """What the daemon itself has found wrong and has not seen end."""
     text = [warning("incidents", f"{each.scope} {each.code}", each.message, each.remedy) for each in found]
     return text or [good("incidents", "daemon", "none is open")]

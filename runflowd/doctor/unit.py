@@ -120,12 +120,12 @@ def key_file(unit: Unit) -> str:
     return next((path for name, _, path in pairs if name == "api-key"), "")
 
 
-def look_at_unit(case: Target) -> list[Finding]:
+def probe_unit(case: Target) -> list[Finding]:
     """Whether the unit's sandbox lets the daemon write where the rules want it to."""
-    return judge_sandbox(case.unit, sorted({*written_folders(case.config)}), str(case.source)) if case.unit else []
+    return check_sandbox(case.unit, sorted({*written_folders(case.config)}), str(case.source)) if case.unit else []
 
 
-def judge_sandbox(unit: Unit, folders: Sequence[str], source: str) -> list[Finding]:
+def check_sandbox(unit: Unit, folders: Sequence[str], source: str) -> list[Finding]:
     """One finding for each folder that the sandbox closes; one good one if it closes none."""
     closed = [path for path in folders if not _writable(unit, path)]
     hidden = [path for path in folders if path not in closed and _is_hidden(unit, path)]

@@ -81,8 +81,8 @@ def _moved(root: str, relative: str, to_root: str, to_relative: str, expected: S
                 rename_new(name, to_name, source, target)
                 sync_folder(target)
                 sync_folder(source)
-        except FileTrouble as trouble:
-            if trouble.code != errno.EXDEV:
+        except FileTrouble as error:
+            if error.code != errno.EXDEV:
                 raise
         else:
             return Written(to_relative, expected, digest)

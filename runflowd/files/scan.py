@@ -40,7 +40,7 @@ class Skipped:
 class Listing:
     """One folder as it was when looked at.
 
-    `relative` is the folder's path below the root, "" for the root. `trouble` is set when the folder
+    `relative` is the folder's path below the root, "" for the root. `error` is set when the folder
     could not be read to its end: then a missing name proves nothing, and no file may be taken for
     deleted.
     """
@@ -49,7 +49,7 @@ class Listing:
     files: dict[str, Stat] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    trouble: FileTrouble | None = None
+    error: FileTrouble | None = None
 
     def path_of(self, name: str) -> str:
         """The path of an entry relative to the root."""
@@ -62,7 +62,7 @@ def stat_of(found: os.stat_result) -> Stat:
 
 
 def scan_directory(root: str, relative: str = "") -> Listing:
-    """List one folder. An unreadable or missing folder is a listing with `trouble`, not an exception."""
+    """List one folder. An unreadable or missing folder is a listing with `error`, not an exception."""
     return _scan(root, relative, ignore_progress)[0]
 
 
@@ -89,7 +89,7 @@ def walk(
     """
     inside = next((above for above in _above(start) if root_identity(joined(root, above)) in avoid), None)
     if inside is not None:
-        yield Listing(inside, trouble=OwnOutput("look into", joined(root, inside)))
+        yield Listing(inside, error=OwnOutput("look into", joined(root, inside)))
         return
     pending = [start]
     seen: set[tuple[int, int]] = set()
@@ -100,7 +100,7 @@ def walk(
         if identity is not None:
             seen.add(identity)
         if identity in avoid:
-            yield Listing(listing.relative, trouble=OwnOutput("look into", joined(root, listing.relative)))
+            yield Listing(listing.relative, error=OwnOutput("look into", joined(root, listing.relative)))
             continue
         yield listing
         below = (listing.path_of(name) for name in reversed(listing.folders))
@@ -117,7 +117,7 @@ def _scan(root: str, relative: str, on_progress: Callable[[], None]) -> tuple[Li
     files: dict[str, Stat] = {}
     folders: list[str] = []
     skipped: list[Skipped] = []
-    trouble: FileTrouble | None = None
+    error: FileTrouble | None = None
     identity: tuple[int, int] | None = None
     path = joined(root, relative)
     try:
@@ -127,9 +127,9 @@ def _scan(root: str, relative: str, on_progress: Callable[[], None]) -> tuple[Li
             found = os.fstat(folder)
             identity = found.st_dev, found.st_ino
             _sort_entries(folder, path, root, files, folders, skipped, on_progress)
-    except FileTrouble as error:
-        trouble = error
-    return Listing(relative, files, tuple(sorted(folders)), tuple(skipped), trouble), identity
+    except FileTrouble as found_error:
+        error = found_error
+    return Listing(relative, files, tuple(sorted(folders)), tuple(skipped), error), identity
 
 
 def _sort_entries(

@@ -87,7 +87,7 @@ class SharedScans:
     def _keep(self, relative: str, listing: Listing | None, identity: tuple[int, int] | None, begun: int) -> None:
         if before := self._kept.pop(relative, None):
             self._files -= len(before.listing.files)
-        if listing is None or identity is None or listing.trouble is not None:
+        if listing is None or identity is None or listing.error is not None:
             return
         self._kept[relative] = _Kept(listing, identity, begun)
         self._files += len(listing.files)

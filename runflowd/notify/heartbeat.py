@@ -45,9 +45,9 @@ class Heartbeats:
     async def _call(self, url: str) -> None:
         try:
             await self._hooks.get("give the sign of life", url)
-        except Exception as trouble:
+        except Exception as error:
             if not self._failing:
-                log.warning(str(trouble), action="heartbeat.failed", exc_info=unexpected(trouble))
+                log.warning(str(error), action="heartbeat.failed", exc_info=unexpected(error))
             self._failing = True
             return
         if self._failing:

@@ -62,10 +62,10 @@ class NotificationSender:
             while True:
                 try:
                     await self._turn()
-                except StoreError as trouble:
-                    self._context.log_throttle.error(str(trouble), action="store.failed", stage="notify")
-                except Exception as trouble:
-                    self._context.log_throttle.error(str(trouble), action="notify.failed", exc_info=trouble)
+                except StoreError as error:
+                    self._context.log_throttle.error(str(error), action="store.failed", stage="notify")
+                except Exception as error:
+                    self._context.log_throttle.error(str(error), action="notify.failed", exc_info=error)
                 await anyio.sleep(CHECK_INTERVAL)
 
     async def _turn(self) -> None:
@@ -101,8 +101,8 @@ class NotificationSender:
             return False
         try:
             await self._send(notice)
-        except Exception as trouble:  # noqa: BLE001  one message's trouble is not the others'
-            await self._postpone(notice, trouble)
+        except Exception as error:  # noqa: BLE001  one message's trouble is not the others'
+            await self._postpone(notice, error)
             return False
         await self._context.store.write(partial(delivered, notice=notice))
         await self._context.incidents.resolve(channel_scope(channel))
@@ -116,13 +116,13 @@ class NotificationSender:
         elif notice.channel == "webhook" and notify.webhook:
             await post(self._hooks, notify.webhook, notice)
 
-    async def _postpone(self, notice: Notice, trouble: Exception) -> None:
+    async def _postpone(self, notice: Notice, error: Exception) -> None:
         context, tries = self._context, notice.attempts + 1
         now = context.clock.wall()
         pause = delay(tries, base=FIRST_PAUSE, cap=MAX_PAUSE, jitter=context.clock.jitter())
         lost, left = await context.store.write(lambda connection: not_delivered(connection, notice, now + pause, now))
         context.log_throttle.warning(
-            str(trouble), action="notice.failed", code=notice.channel, tries=tries, exc_info=unexpected(trouble)
+            str(error), action="notice.failed", code=notice.channel, tries=tries, exc_info=unexpected(error)
         )
         if lost:
             log.error(
@@ -132,7 +132,7 @@ class NotificationSender:
                 count=lost,
             )
         if tries >= REPORT_AFTER or lost:
-            await context.incidents.report(_undelivered(notice.channel, lost + left, trouble))
+            await context.incidents.report(_undelivered(notice.channel, lost + left, error))
 
 
 def _due(connection: Connection, channel: str, now: float) -> Notice | None:
@@ -140,12 +140,12 @@ def _due(connection: Connection, channel: str, now: float) -> Notice | None:
     return notice if notice and notice.due_at <= now else None
 
 
-def _undelivered(channel: str, count: int, trouble: Exception) -> IncidentReport:
+def _undelivered(channel: str, count: int, error: Exception) -> IncidentReport:
     what = "1 message" if count == 1 else f"{count} messages"
     return IncidentReport(
         channel_scope(channel),
         "NOTIFY_FAILED",
-        f"{what} could not be delivered by notify.{channel}: {trouble}",
+        f"{what} could not be delivered by notify.{channel}: {error}",
         f"Correct `notify.{channel}`, or what it leads to; the messages follow by themselves for a day",
         slowest=MAX_PAUSE,
     )

@@ -1,4 +1,4 @@
-"""What was spent, what failed, what waits for a decision: looked up in the state file, sent when a threshold is crossed."""
+"""What was spent, what failed, what waits for a decision: looked up, and sent when a threshold is crossed."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class IncidentReport:
 
 @dataclass(slots=True)
 class _Open:
-    trouble: IncidentReport
+    report: IncidentReport
     attempts: int
     retry_at: float
 
@@ -127,36 +127,36 @@ class Incidents:
 
     def snapshot(self) -> tuple[IncidentReport, ...]:
         """Every incident that is open now."""
-        return tuple(entry.trouble for entry in self._open.values())
+        return tuple(entry.report for entry in self._open.values())
 
-    async def report(self, trouble: IncidentReport) -> float:
+    async def report(self, report: IncidentReport) -> float:
         """Open an incident, or note that it lasts; give the monotonic time of the next probe."""
-        entry = self._open.get(trouble.scope)
+        entry = self._open.get(report.scope)
         now = self._clock.now()
         if entry and entry.retry_at > now:
             # Several calls failed at once: one of them counts, but what is probed later is tried no sooner.
-            entry.retry_at = max(entry.retry_at, now + (trouble.wait or 0.0))
+            entry.retry_at = max(entry.retry_at, now + (report.wait or 0.0))
             return entry.retry_at
         attempts = entry.attempts + 1 if entry else 1
-        pause = trouble.wait
+        pause = report.wait
         if pause is None:
-            pause = delay(attempts, cap=trouble.slowest, jitter=self._clock.jitter())
-        self._open[trouble.scope] = _Open(trouble, attempts, now + pause)
-        if entry is None or entry.trouble.code != trouble.code:
+            pause = delay(attempts, cap=report.slowest, jitter=self._clock.jitter())
+        self._open[report.scope] = _Open(report, attempts, now + pause)
+        if entry is None or entry.report.code != report.code:
             log.error(
-                trouble.message, action="incident.open", scope=trouble.scope, code=trouble.code, remedy=trouble.remedy
+                report.message, action="incident.open", scope=report.scope, code=report.code, remedy=report.remedy
             )
-        await self._store.write(partial(self.record, trouble=trouble))
+        await self._store.write(partial(self.record, report=report))
         reach("incident.recorded")
         return now + pause
 
-    def record(self, connection: Connection, trouble: IncidentReport) -> None:
+    def record(self, connection: Connection, report: IncidentReport) -> None:
         """Write an incident down, and in the same transaction what people are to hear of it."""
         now = self._clock.wall()
-        facts = {"scope": trouble.scope, "code": trouble.code, "message": trouble.message, "remedy": trouble.remedy}
-        before = connection.one("incident_of", scope=trouble.scope)
+        facts = {"scope": report.scope, "code": report.code, "message": report.message, "remedy": report.remedy}
+        before = connection.one("incident_of", scope=report.scope)
         connection.run("raise_incident", owner=self._store.owner, now=now, **facts)
-        if before is None or before["code"] != trouble.code:
+        if before is None or before["code"] != report.code:
             message = Message(Kind.INCIDENT, count=1, since=now, **facts)
             begin_incident(connection, message, self.audience, now, self.notify.after)
 
@@ -166,10 +166,10 @@ class Incidents:
             return ()
         return tuple(channel for channel in self.notify.channels if scope != channel_scope(channel))
 
-    async def restate(self, trouble: IncidentReport) -> None:
+    async def restate(self, report: IncidentReport) -> None:
         """What is wrong with this scope is something else now: that counts at once, whatever was open before."""
-        self._open.pop(trouble.scope, None)
-        await self.report(trouble)
+        self._open.pop(report.scope, None)
+        await self.report(report)
 
     async def resolve(self, *scopes: str) -> None:
         """A call got through: whatever was open for these scopes has ended."""
@@ -203,7 +203,7 @@ class Incidents:
         return [
             scope.removeprefix("rule:")
             for scope, entry in self._open.items()
-            if scope.startswith("rule:") and entry.retry_at > now and (buying or not entry.trouble.until_result)
+            if scope.startswith("rule:") and entry.retry_at > now and (buying or not entry.report.until_result)
         ]
 
     def probed_rules(self) -> list[str]:

@@ -98,9 +98,9 @@ def of_disk(rule: str, error: Exception) -> IncidentReport | None:
     return IncidentReport(rule_scope(rule), "NO_SPACE", str(error), "Free space there; the rule goes on by itself then")
 
 
-def kept_reason(error: Exception, trouble: IncidentReport | None) -> str:
-    """What is kept with work that a try did not bring on: of `trouble` wider than that its code, where it is told."""
-    return f"held up by {trouble.code}" if trouble else str(error)
+def kept_reason(error: Exception, report: IncidentReport | None) -> str:
+    """What is kept with work that a try did not bring on: of `report` wider than that its code, where it is told."""
+    return f"held up by {report.code}" if report else str(error)
 
 
 def unexpected(error: Exception) -> Exception | None:

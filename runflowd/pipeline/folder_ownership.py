@@ -63,8 +63,8 @@ async def _claim(context: Context, rule: Rule, under_way: set[str]) -> None:
         identity = await context.store.write(_identity)
         us = Owner(identity, socket.gethostname(), str(context.store.path.resolve()))
         await _report(context, rule, await context.io.written(rule).read(_other_owner, rule.output, us))
-    except StoreError as trouble:
-        context.log_throttle.error(str(trouble), action="store.failed", stage="ownership")
+    except StoreError as error:
+        context.log_throttle.error(str(error), action="store.failed", stage="ownership")
     finally:
         under_way.discard(rule.output)
 

@@ -129,12 +129,12 @@ def connect(path: Path, *, readonly: bool = False) -> Connection:
             raw.execute("PRAGMA journal_mode = WAL")
             raw.execute("PRAGMA synchronous = FULL")
             os.chmod(path, 0o600)  # noqa: PTH101  one call, no object needed
-    except sqlite3.DatabaseError as trouble:
-        raise _explain(path, trouble) from trouble
+    except sqlite3.DatabaseError as error:
+        raise _explain(path, error) from error
     return Connection(raw)
 
 
-def _explain(path: Path, trouble: sqlite3.Error) -> StoreError:
-    if isinstance(trouble, sqlite3.OperationalError) and "not a database" not in str(trouble):
-        return StoreError(f"{path}: cannot be opened ({trouble}). Check that its folder exists and is writable.")
-    return Damaged(path, str(trouble))
+def _explain(path: Path, error: sqlite3.Error) -> StoreError:
+    if isinstance(error, sqlite3.OperationalError) and "not a database" not in str(error):
+        return StoreError(f"{path}: cannot be opened ({error}). Check that its folder exists and is writable.")
+    return Damaged(path, str(error))

@@ -39,8 +39,8 @@ def copy_state(path: Path, target: Path) -> int:
             return target.stat().st_size
         finally:
             draft.unlink(missing_ok=True)
-    except (sqlite3.DatabaseError, OSError) as trouble:
-        raise StoreError(f"{target}: the state file cannot be copied there ({trouble}). Nothing was left.") from trouble
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise StoreError(f"{target}: the state file cannot be copied there ({error}). Nothing was left.") from error
 
 
 def _sync(path: Path) -> None:

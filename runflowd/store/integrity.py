@@ -35,10 +35,10 @@ def examine(path: Path) -> Soundness:
         with closing(connect(path, readonly=True).raw) as raw:
             schema = raw.execute("PRAGMA user_version").fetchone()[0]
             finding = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.OperationalError as trouble:
-        raise StoreError(f"{path}: cannot be read ({trouble})") from trouble
-    except sqlite3.DatabaseError as trouble:
-        raise Damaged(path, str(trouble)) from trouble
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"{path}: cannot be read ({error})") from error
+    except sqlite3.DatabaseError as error:
+        raise Damaged(path, str(error)) from error
     if finding != "ok":
         raise Damaged(path, finding)
     return Soundness(schema, len(migrations()), path.stat().st_size)

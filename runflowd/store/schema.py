@@ -59,8 +59,8 @@ def migrate(connection: Connection, path: Path) -> None:
     try:
         found = raw.execute("PRAGMA user_version").fetchone()[0]
         finding = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as trouble:
-        raise Damaged(path, str(trouble)) from trouble
+    except sqlite3.DatabaseError as error:
+        raise Damaged(path, str(error)) from error
     if finding != "ok":
         raise Damaged(path, finding)
     steps = migrations()
@@ -72,19 +72,19 @@ def migrate(connection: Connection, path: Path) -> None:
         for number, script in list(enumerate(steps, start=1))[found:]:
             raw.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
             reach("state.migrated")
-    except sqlite3.OperationalError as trouble:
+    except sqlite3.OperationalError as error:
         raise StoreError(
-            f"{path}: cannot be brought from schema {found} to {len(steps)} ({trouble}). It is as it was: "
+            f"{path}: cannot be brought from schema {found} to {len(steps)} ({error}). It is as it was: "
             "make room on that disk (twice the size of the file), then start again."
-        ) from trouble
+        ) from error
 
 
 def check_schema(connection: Connection, path: Path) -> None:
     """Raise `StoreError` unless the file has the schema this program works with: a reader upgrades nothing."""
     try:
         found = connection.raw.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.DatabaseError as trouble:
-        raise Damaged(path, str(trouble)) from trouble
+    except sqlite3.DatabaseError as error:
+        raise Damaged(path, str(error)) from error
     known = len(migrations())
     if found > known:
         raise Newer(path, found, known)

@@ -32,24 +32,24 @@ MAX_TICKETS = 64
 class NotDurable(StoreError):
     """A change could not be written; it did not happen and no money may move on its strength."""
 
-    def __init__(self, path: Path, trouble: sqlite3.Error) -> None:
-        said = _held(trouble) or f"could not be written ({trouble}). Free space on that disk"
+    def __init__(self, path: Path, error: sqlite3.Error) -> None:
+        said = _held(error) or f"could not be written ({error}). Free space on that disk"
         super().__init__(f"{path}: {said}; work goes on by itself then.")
 
 
 class NotReadable(StoreError):
     """What is on record could not be looked up; nothing was changed."""
 
-    def __init__(self, path: Path, trouble: sqlite3.Error) -> None:
-        said = _held(trouble) or f"could not be read ({trouble}). Mend the disk it lies on"
+    def __init__(self, path: Path, error: sqlite3.Error) -> None:
+        said = _held(error) or f"could not be read ({error}). Mend the disk it lies on"
         super().__init__(f"{path}: {said}; work goes on by itself then.")
 
 
-def _held(trouble: sqlite3.Error) -> str:
+def _held(error: sqlite3.Error) -> str:
     """What is wrong, and what to do, when another program keeps the state file from being used; else ""."""
-    if getattr(trouble, "sqlite_errorcode", 0) & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return ""
-    return f"another program holds it ({trouble}). Let that one end: a backup, or a shell of sqlite3 in a transaction"
+    return f"another program holds it ({error}). Let that one end: a backup, or a shell of sqlite3 in a transaction"
 
 
 class _Ticket(Generic[T]):
@@ -102,8 +102,8 @@ class Store:
         async with self._reading:
             try:
                 return await anyio.to_thread.run_sync(self._at_one_moment, work)
-            except sqlite3.Error as trouble:
-                raise NotReadable(self.path, trouble) from trouble
+            except sqlite3.Error as error:
+                raise NotReadable(self.path, error) from error
 
     def _at_one_moment(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction, so that all its statements see the same commits (sqlite.org/isolation.html)."""
@@ -125,9 +125,9 @@ class Store:
                 self._attempt(ticket)
             raw.execute("COMMIT")
             self.commits += 1
-        except sqlite3.Error as trouble:
+        except sqlite3.Error as error:
             for ticket in tickets:
-                ticket.error = NotDurable(self.path, trouble)
+                ticket.error = NotDurable(self.path, error)
             with suppress(sqlite3.Error):  # then the next commit begins with it
                 _roll_back(raw)
         for ticket in tickets:
@@ -169,10 +169,10 @@ async def open_store(path: Path) -> AsyncIterator[Store]:
 
         try:
             store = await anyio.to_thread.run_sync(prepare)
-        except OSError as trouble:
+        except OSError as error:
             raise StoreError(
-                f"{path}: cannot be opened ({trouble.strerror}). Check that its folder is writable."
-            ) from trouble
+                f"{path}: cannot be opened ({error.strerror}). Check that its folder is writable."
+            ) from error
         yield store
 
 
@@ -197,10 +197,10 @@ def reading(path: Path) -> Iterator[Connection]:
     connection = open_reader(path)
     try:
         yield connection
-    except sqlite3.OperationalError as trouble:
-        raise NotReadable(path, trouble) from trouble
-    except sqlite3.DatabaseError as trouble:
-        raise Damaged(path, str(trouble)) from trouble
+    except sqlite3.OperationalError as error:
+        raise NotReadable(path, error) from error
+    except sqlite3.DatabaseError as error:
+        raise Damaged(path, str(error)) from error
     finally:
         connection.raw.close()
 
@@ -212,8 +212,8 @@ def in_transaction(connection: Connection, path: Path) -> Iterator[None]:
         connection.raw.execute("BEGIN IMMEDIATE")
         yield
         connection.raw.execute("COMMIT")
-    except sqlite3.OperationalError as trouble:
-        raise NotDurable(path, trouble) from trouble
+    except sqlite3.OperationalError as error:
+        raise NotDurable(path, error) from error
 
 
 def ensure_exists(path: Path) -> None:

@@ -28,7 +28,7 @@ class WatchProblem:
     `message` says what happened and what to do. `path` is the root concerned, "" for all.
     """
 
-    ill: ProblemKind
+    kind: ProblemKind
     path: str
     message: str
 

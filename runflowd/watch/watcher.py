@@ -62,12 +62,12 @@ class Watcher:
         self._tried: frozenset[str] = frozenset()
         self._ignore: frozenset[str] = frozenset()
         self._armed: dict[str, _Armed] = {}
-        self._troubles: dict[tuple[ProblemKind, str], WatchProblem] = {}
+        self._problems: dict[tuple[ProblemKind, str], WatchProblem] = {}
         self._overflows = 0
         self._overflows_told = 0
 
     def __repr__(self) -> str:
-        return f"<Watcher of {len(self._armed)} of {len(self._roots)} roots, {len(self._troubles)} troubles>"
+        return f"<Watcher of {len(self._armed)} of {len(self._roots)} roots, {len(self._problems)} troubles>"
 
     async def __aenter__(self) -> Self:
         self._token = anyio.lowlevel.current_token()
@@ -82,9 +82,9 @@ class Watcher:
         OVERFLOWS.detach(self._on_overflow)
 
     @property
-    def troubles(self) -> tuple[WatchProblem, ...]:
+    def problems(self) -> tuple[WatchProblem, ...]:
         """What the last audit found, reported or not; for status pages."""
-        return tuple(self._troubles.values())
+        return tuple(self._problems.values())
 
     @property
     def watched(self) -> frozenset[str]:
@@ -145,9 +145,9 @@ class Watcher:
         """
         async with self._turn:
             found = await self._on_thread(self._examine)
-        now = {(trouble.ill, trouble.path): trouble for trouble in found}
-        new = tuple(trouble for key, trouble in now.items() if key not in self._troubles)
-        self._troubles = now
+        now = {(problem.kind, problem.path): problem for problem in found}
+        new = tuple(problem for key, problem in now.items() if key not in self._problems)
+        self._problems = now
         return new
 
     # What follows runs in worker threads, one at a time.
@@ -180,11 +180,11 @@ class Watcher:
         return found
 
     def _check_limit(self, found: list[WatchProblem]) -> list[WatchProblem]:
-        if not self._armed or any(trouble.ill is ProblemKind.WATCH_LIMIT for trouble in found):
+        if not self._armed or any(problem.kind is ProblemKind.WATCH_LIMIT for problem in found):
             return []
-        before = any(ill is ProblemKind.WATCH_LIMIT for ill, _ in self._troubles)
+        before = any(kind is ProblemKind.WATCH_LIMIT for kind, _ in self._problems)
         if watches_used_up():
-            return [self._limit_trouble()]
+            return [self._limit_problem()]
         if before:  # Room again: folders left out then are covered only by starting over.
             self._stop()
             return self._arm_all()
@@ -194,7 +194,7 @@ class Watcher:
         for root in self._armed.keys() - self._roots:
             self._disarm(root)
         missing = sorted(self._roots - self._armed.keys())
-        return [trouble for root in missing if (trouble := self._arm(root)) is not None]
+        return [problem for root in missing if (problem := self._arm(root)) is not None]
 
     def _arm(self, root: str) -> WatchProblem | None:
         """Begin watching a root; the trouble if that does not work."""
@@ -217,15 +217,15 @@ class Watcher:
     def _why_unwatched(self, root: str, error: Exception) -> WatchProblem:
         code = error.errno if isinstance(error, OSError) else None
         if code == errno.ENOSPC:
-            return self._limit_trouble()
+            return self._limit_problem()
         if code == errno.EMFILE:
             return WatchProblem(ProblemKind.INSTANCE_LIMIT, "", instances_message())
         message = f"{printable(root)} cannot be watched ({error}); it is rescanned instead"
         return WatchProblem(ProblemKind.UNWATCHED, root, message)
 
-    def _limit_trouble(self) -> WatchProblem:
+    def _limit_problem(self) -> WatchProblem:
         """Counting folders takes a while, so it is done once per incident."""
-        known = self._troubles.get((ProblemKind.WATCH_LIMIT, ""))
+        known = self._problems.get((ProblemKind.WATCH_LIMIT, ""))
         return known or WatchProblem(ProblemKind.WATCH_LIMIT, "", limit_message(self._roots))
 
     def _disarm(self, root: str) -> None:

@@ -26,8 +26,8 @@ _MODE = 0o660
 class AddressUnusable(RunflowdError):
     """The web listener cannot have its address."""
 
-    def __init__(self, listen: Listen, trouble: OSError) -> None:
-        super().__init__(f"web.listen {listen}: {_why(trouble)}. {_remedy(trouble)}")
+    def __init__(self, listen: Listen, error: OSError) -> None:
+        super().__init__(f"web.listen {listen}: {_why(error)}. {_remedy(error)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def bind(listen: Listen) -> Bound:
     """Listen at an address; raise `AddressUnusable`. A file left by a crashed process is replaced."""
     try:
         return bind_unix(listen.socket, _MODE) if listen.socket else _bind_network(listen.host, listen.port)
-    except OSError as trouble:
-        raise AddressUnusable(listen, trouble) from trouble
+    except OSError as error:
+        raise AddressUnusable(listen, error) from error
 
 
 def adopt(passed: socket.socket) -> Bound:
@@ -114,19 +114,19 @@ def _is_loopback(host: str) -> bool:
     return host.startswith("127.") or host in {"::1", "::ffff:127.0.0.1"}
 
 
-def _why(trouble: OSError) -> str:
-    match trouble.errno:
+def _why(error: OSError) -> str:
+    match error.errno:
         case errno.EADDRINUSE:
             return "another program listens there already"
         case errno.EACCES | errno.EPERM:
             return "this user may not listen there"
         case errno.EADDRNOTAVAIL:
             return "this machine has no such address"
-    return f"cannot be listened on ({trouble.strerror or trouble})"
+    return f"cannot be listened on ({error.strerror or error})"
 
 
-def _remedy(trouble: OSError) -> str:
-    match trouble.errno:
+def _remedy(error: OSError) -> str:
+    match error.errno:
         case errno.EADDRINUSE:
             return "Stop that program, or choose another port; `ss -ltnp` shows who has it"
         case errno.EACCES | errno.EPERM:

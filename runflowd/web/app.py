@@ -115,7 +115,7 @@ class Application:
             config_good=not any(each.scope == "config" for each in measures.incidents),
             config_taken=site.config_taken,
             overflows=watch.overflows,
-            unwatched=watch.troubles,
+            unwatched=watch.problems,
             missed=watch.missed,
         )
         return Response(self._metrics.text(reading), media_type=CONTENT_TYPE)

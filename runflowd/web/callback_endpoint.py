@@ -69,8 +69,8 @@ class CallbackEndpoint:
             body = await read_body(request, most=MAX_BYTES, seconds=MAX_SECONDS, each=verification.update)
         except BodyRefused as refused:
             return self._refuse(_BODY_WORDS[refused.status], refused.status)
-        except CredentialError as trouble:
-            return self._refuse("no secret", 503, str(trouble))
+        except CredentialError as error:
+            return self._refuse("no secret", 503, str(error))
         if not verification.holds():
             return self._refuse("forged", 401)
         return self._accept(body)

@@ -90,8 +90,8 @@ class CallbackPoller:
 
         try:
             outcomes = await self._context.store.write(work)
-        except StoreError as trouble:
-            log.warning(str(trouble), action="callback.dropped", count=len(taken))
+        except StoreError as error:
+            log.warning(str(error), action="callback.dropped", count=len(taken))
             return
         for hint, outcome in outcomes.items():
             if outcome is PollHint.HELD and taken[hint] < TRIES:

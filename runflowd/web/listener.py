@@ -62,8 +62,8 @@ class ListenerManager:
                 await anyio.sleep(CHECK_INTERVAL)
                 try:
                     await self._follow(group)
-                except AddressUnusable as trouble:
-                    await self._report(trouble)
+                except AddressUnusable as error:
+                    await self._report(error)
 
     async def _follow(self, group: TaskGroup) -> None:
         config, context = self._site.config(), self._site.context
@@ -113,7 +113,7 @@ class ListenerManager:
         self._listen = wanted
         log.info("web listener open", action="web.open", listen=str(wanted))
 
-    async def _report(self, trouble: AddressUnusable) -> None:
+    async def _report(self, error: AddressUnusable) -> None:
         still = f"; {self._listen} stays open" if self._serving else ""
         remedy = f"Correct `web.listen`{still}. It is tried again by itself"
-        await self._site.context.incidents.report(IncidentReport(SCOPE, "ADDRESS_UNUSABLE", str(trouble), remedy))
+        await self._site.context.incidents.report(IncidentReport(SCOPE, "ADDRESS_UNUSABLE", str(error), remedy))

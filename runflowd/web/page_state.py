@@ -28,7 +28,7 @@ class WatchHealth:
     """How often file events were lost since the start, for how many reasons none come now, and files none told of."""
 
     overflows: int = 0
-    troubles: int = 0
+    problems: int = 0
     missed: int = 0
 
 

@@ -15,30 +15,30 @@ from runflowd.api.errors import ApiError, Place
 from runflowd.api.probing import Echo
 from runflowd.config import Credential, CredentialError
 from runflowd.core.model import After, AfterKind, Rule, WatchMode
-from runflowd.doctor.access import Block, Way, judge_person, judge_way
+from runflowd.doctor.access import Block, Way, check_person, check_way
 from runflowd.doctor.findings import Finding, Level
 from runflowd.doctor.folders import (
-    judge_space,
-    judge_watched,
-    judge_watched_system,
-    judge_written,
-    judge_written_system,
+    check_space,
+    check_watched,
+    check_watched_system,
+    check_written,
+    check_written_system,
 )
-from runflowd.doctor.inotify import Limit, Tree, judge_instances, judge_tree, judge_watches
-from runflowd.doctor.keys import judge_configuration, judge_key, judge_missing, judge_warning
-from runflowd.doctor.receiving import judge_echo, judge_secrets
-from runflowd.doctor.running import judge_daemon
+from runflowd.doctor.inotify import Limit, Tree, check_instances, check_tree, check_watches
+from runflowd.doctor.keys import check_configuration, check_key, check_missing, check_warning
+from runflowd.doctor.receiving import check_echo, check_secrets
+from runflowd.doctor.running import check_daemon
 from runflowd.doctor.service import (
     NEEDED,
-    judge_clock,
-    judge_credit,
-    judge_identity,
-    judge_models,
-    judge_refusal,
-    judge_scopes,
+    check_clock,
+    check_credit,
+    check_identity,
+    check_models,
+    check_refusal,
+    check_scopes,
 )
-from runflowd.doctor.state import judge_absent, judge_error, judge_incidents, judge_soundness, judge_state_system
-from runflowd.doctor.unit import Unit, judge_sandbox, settings_of
+from runflowd.doctor.state import check_absent, check_error, check_incidents, check_soundness, check_state_system
+from runflowd.doctor.unit import Unit, check_sandbox, settings_of
 from runflowd.errors import StoreError
 from runflowd.files import Forbidden, NoSpace, ReadOnly
 from runflowd.store import Damaged
@@ -71,7 +71,7 @@ def told(finding: Finding) -> tuple[Level, str]:
 )
 def test_scopes_are_held_against_those_needed(scopes: tuple[str, ...], level: Level, named: str) -> None:
     """A service that tells none is believed to give them."""
-    found = judge_scopes("$KEY", scopes)
+    found = check_scopes("$KEY", scopes)
 
     assert (level, True) == (found.level, named in found.message)
 
@@ -89,7 +89,7 @@ def test_scopes_are_held_against_those_needed(scopes: tuple[str, ...], level: Le
 )
 def test_a_low_balance_is_a_warning(credit: Credit | None, level: Level, named: str) -> None:
     """By the account's own threshold, where it has one."""
-    (found,) = judge_credit(URL, credit)
+    (found,) = check_credit(URL, credit)
 
     assert (level, True) == (found.level, named in found.message)
 
@@ -105,7 +105,7 @@ def test_a_low_balance_is_a_warning(credit: Credit | None, level: Level, named: 
 )
 def test_a_clock_that_is_minutes_off_is_a_warning(ahead: float, level: Level, named: str) -> None:
     """Signed addresses live for minutes."""
-    (found,) = judge_clock(URL, ahead)
+    (found,) = check_clock(URL, ahead)
 
     assert (level, True) == (found.level, named in found.message)
 
@@ -125,7 +125,7 @@ def test_the_first_answer_of_the_service_tells_the_key_from_the_network(
     error: ApiError, check: str, named: str
 ) -> None:
     """Each is a problem, and has its own remedy."""
-    found = judge_refusal(error, URL, "/etc/key")
+    found = check_refusal(error, URL, "/etc/key")
 
     assert (check, PROBLEM, True) == (found.check, found.level, named in found.message)
     assert found.remedy
@@ -141,12 +141,12 @@ def test_the_first_answer_of_the_service_tells_the_key_from_the_network(
 )
 def test_a_key_that_is_taken_has_an_owner(identity: Identity, whom: str) -> None:
     """A key of the wrong organization is seen."""
-    assert whom in judge_identity(identity, Service(URL)).message
+    assert whom in check_identity(identity, Service(URL)).message
 
 
 def test_models_that_fit_are_said_to_fit() -> None:
     """What the service does not tell is a note."""
-    fitting, worried = judge_models(Path("x"), [], [], 2), judge_models(Path("x"), [], ["nothing was compared"], 2)
+    fitting, worried = check_models(Path("x"), [], [], 2), check_models(Path("x"), [], ["nothing was compared"], 2)
 
     assert [(OK, NOTE)] == [(one.level, other.level) for one, other in zip(fitting, worried, strict=True)]
 
@@ -169,7 +169,7 @@ def test_models_that_fit_are_said_to_fit() -> None:
 )
 def test_only_our_refusal_proves_that_callbacks_arrive(echo: Echo, level: Level, named: str) -> None:
     """Polling works without them, so nothing else is more than a warning."""
-    found = judge_echo("https://hooks.example/callbacks/runflow", echo)
+    found = check_echo("https://hooks.example/callbacks/runflow", echo)
 
     assert (level, True, level is WARNING) == (found.level, named in found.message, "polling works" in found.remedy)
 
@@ -188,7 +188,7 @@ def test_a_key_that_others_read_or_replace_is_a_warning(
     key: Credential, mode: int | None, level: Level, remedy: str
 ) -> None:
     """The group may read it: that is what groups are for (scenario 79)."""
-    (found,) = judge_key(key, mode)
+    (found,) = check_key(key, mode)
 
     assert (level, True) == (found.level, found.remedy.startswith(remedy))
     assert key.secret not in found.message.split()
@@ -198,7 +198,7 @@ def test_a_key_that_is_nowhere_is_a_problem_unless_the_unit_hands_it_over() -> N
     """A credential of systemd is for root's eyes; that this user has none says nothing."""
     error = CredentialError("the API key", "is nowhere", "put it somewhere")
 
-    (nowhere,), (handed,) = judge_missing(error, ""), judge_missing(error, "/etc/key")
+    (nowhere,), (handed,) = check_missing(error, ""), check_missing(error, "/etc/key")
 
     assert ((PROBLEM, "put it somewhere"), NOTE) == (told(nowhere), handed.level)
 
@@ -206,12 +206,12 @@ def test_a_key_that_is_nowhere_is_a_problem_unless_the_unit_hands_it_over() -> N
 @pytest.mark.parametrize(("mode", "level"), [(0o644, OK), (0o664, OK), (0o646, WARNING)])
 def test_a_configuration_that_everyone_may_change_is_a_warning(mode: int, level: Level) -> None:
     """Whoever may edit it, sends pictures where they like (scenario 79)."""
-    assert [level] == [found.level for found in judge_configuration({"/etc/a.yaml": mode}, 1)]
+    assert [level] == [found.level for found in check_configuration({"/etc/a.yaml": mode}, 1)]
 
 
 def test_what_check_warns_of_is_told_with_its_place() -> None:
     """The setting is the subject."""
-    found = judge_warning("a.yaml:3:5: rules.x: is odd")
+    found = check_warning("a.yaml:3:5: rules.x: is odd")
 
     assert ("a.yaml:3:5: rules.x", "is odd", WARNING) == (found.subject, found.message, found.level)
 
@@ -220,8 +220,8 @@ def test_secrets_of_callbacks_are_for_the_daemon_alone() -> None:
     """One finding for each that others read; the secret itself is never in it."""
     kept, read = Credential("whsec_1", "/new"), Credential("whsec_2", "/old", "everyone reads it")
 
-    assert [OK] == [found.level for found in judge_secrets([kept])]
-    assert [(WARNING, "chmod 600 /old")] == [told(found) for found in judge_secrets([kept, read])]
+    assert [OK] == [found.level for found in check_secrets([kept])]
+    assert [(WARNING, "chmod 600 /old")] == [told(found) for found in check_secrets([kept, read])]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_secrets_of_callbacks_are_for_the_daemon_alone() -> None:
 )
 def test_a_blocked_way_names_the_place_that_blocks(way: Way, remedy: str) -> None:
     """Not only the folder that was meant."""
-    found = judge_way("one: watch", "/srv/in/a", way, "runflowd")
+    found = check_way("one: watch", "/srv/in/a", way, "runflowd")
 
     assert found is not None
     assert (PROBLEM, True, True) == (found.level, way.at in found.message, remedy in found.remedy)
@@ -242,7 +242,7 @@ def test_a_blocked_way_names_the_place_that_blocks(way: Way, remedy: str) -> Non
 
 def test_a_free_way_is_no_finding() -> None:
     """What may be done at its end is another question."""
-    assert judge_way("one: watch", "/srv/in", Way(), "runflowd") is None
+    assert check_way("one: watch", "/srv/in", Way(), "runflowd") is None
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_a_watched_folder_must_be_written_to_where_sources_leave_it(
     """Reading is enough for the others."""
     rule = replace(RULE, after=After(kind, "/done"))
 
-    found = judge_watched(rule, "runflowd", readable=readable, writable=writable)
+    found = check_watched(rule, "runflowd", readable=readable, writable=writable)
 
     assert (level, True) == (found.level, named in found.message)
 
@@ -280,7 +280,7 @@ def test_shares_are_rescanned_unless_a_rule_insists_on_events(
     mode: WatchMode, kind: str, level: Level, named: str, *, silent: bool
 ) -> None:
     """With the interval (scenarios 34 and 35)."""
-    (found,) = judge_watched_system(replace(RULE, mode=mode), kind, silent=silent)
+    (found,) = check_watched_system(replace(RULE, mode=mode), kind, silent=silent)
 
     assert (level, True) == (found.level, named in found.message)
 
@@ -297,7 +297,7 @@ def test_shares_are_rescanned_unless_a_rule_insists_on_events(
 )
 def test_what_came_of_writing_a_file_has_its_remedy(trouble: Any, there: str, expected: tuple[str, Level, str]) -> None:
     """A folder may be there, or be makeable."""
-    found = judge_written("one: output", "/out", there, trouble, "runflowd")
+    found = check_written("one: output", "/out", there, trouble, "runflowd")
 
     assert expected == (found.check, found.level, found.remedy[: len(expected[2])])
 
@@ -307,7 +307,7 @@ def test_what_came_of_writing_a_file_has_its_remedy(trouble: Any, there: str, ex
 )
 def test_names_that_fold_are_a_note(kind: str, count: int, *, folding: bool) -> None:
     """Seen, or known of the type (scenario 49)."""
-    assert [NOTE] * count == [found.level for found in judge_written_system("s", "/out", kind, folding=folding)]
+    assert [NOTE] * count == [found.level for found in check_written_system("s", "/out", kind, folding=folding)]
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_names_that_fold_are_a_note(kind: str, count: int, *, folding: bool) -> 
 )
 def test_space_is_held_against_the_floor(free: int, level: Level) -> None:
     """Below it nothing is bought; a little above it that is near (scenario 57)."""
-    assert level is judge_space("one: output", "/out", free, GIB).level
+    assert level is check_space("one: output", "/out", free, GIB).level
 
 
 SYSCTL = "fs.inotify.max_user_watches"
@@ -337,7 +337,7 @@ def test_watches_are_held_against_the_tree(
     needed: int, most: int | None, level: Level, remedy: str, *, used_up: bool
 ) -> None:
     """With the line to type; what cannot be read is unknown (scenario 28)."""
-    found = judge_watches(needed, Limit(SYSCTL, most), used_up=used_up)
+    found = check_watches(needed, Limit(SYSCTL, most), used_up=used_up)
 
     assert (level, True) == (found.level, found.remedy.startswith(remedy))
 
@@ -352,13 +352,13 @@ def test_watches_are_held_against_the_tree(
 )
 def test_an_instance_must_be_had(most: int | None, expected: tuple[Level, str], *, refused: bool) -> None:
     """One is enough."""
-    assert expected == told(judge_instances(Limit("fs.inotify.max_user_instances", most), refused=refused))
+    assert expected == told(check_instances(Limit("fs.inotify.max_user_instances", most), refused=refused))
 
 
 def test_closed_folders_below_a_watched_one_are_a_warning() -> None:
     """The first by name (scenario 37)."""
-    assert [] == judge_tree(Tree("one", 3))
-    (found,) = judge_tree(Tree("one", 3, ("/in/a", "/in/b")))
+    assert [] == check_tree(Tree("one", 3))
+    (found,) = check_tree(Tree("one", 3, ("/in/a", "/in/b")))
 
     assert (WARNING, True) == (found.level, "/in/a cannot be read, nor can 1 more" in found.message)
 
@@ -366,18 +366,18 @@ def test_closed_folders_below_a_watched_one_are_a_warning() -> None:
 @pytest.mark.parametrize(("kind", "network", "level"), [("ext4", False, OK), ("", False, OK), ("nfs4", True, PROBLEM)])
 def test_a_state_file_on_a_share_is_a_problem(kind: str, level: Level, *, network: bool) -> None:
     """Locks do not hold there (scenario 68)."""
-    assert level is judge_state_system(STATE, kind, network=network).level
+    assert level is check_state_system(STATE, kind, network=network).level
 
 
 @pytest.mark.parametrize(("schema", "level"), [(2, OK), (1, WARNING), (3, PROBLEM)])
 def test_the_schema_must_be_known(schema: int, level: Level) -> None:
     """An older one is brought up to date by the daemon, a newer one by nobody (scenarios 69 and 70)."""
-    assert level is judge_soundness(STATE, Soundness(schema, 2, 4096)).level
+    assert level is check_soundness(STATE, Soundness(schema, 2, 4096)).level
 
 
 def test_damage_and_a_closed_file_have_remedies_of_their_own() -> None:
     """Nothing is replaced in silence (scenario 62)."""
-    damaged, closed = judge_error(STATE, Damaged(STATE, "torn")), judge_error(STATE, StoreError(f"{STATE}: closed"))
+    damaged, closed = check_error(STATE, Damaged(STATE, "torn")), check_error(STATE, StoreError(f"{STATE}: closed"))
 
     assert (PROBLEM, True) == (damaged.level, "runflowd backup" in damaged.remedy)
     assert (PROBLEM, "closed") == (closed.level, closed.message)
@@ -385,15 +385,15 @@ def test_damage_and_a_closed_file_have_remedies_of_their_own() -> None:
 
 def test_no_state_file_yet_is_a_note() -> None:
     """The first run makes it."""
-    assert NOTE is judge_absent(STATE, "").level
+    assert NOTE is check_absent(STATE, "").level
 
 
 def test_open_incidents_keep_their_remedy() -> None:
     """In the daemon's own words."""
     open_one = Incident("rule:one", "MODEL_NOT_FOUND", "no such model", "correct it", 1.0, 2.0, 3)
 
-    assert [(WARNING, "correct it")] == [told(found) for found in judge_incidents([open_one])]
-    assert [OK] == [found.level for found in judge_incidents([])]
+    assert [(WARNING, "correct it")] == [told(found) for found in check_incidents([open_one])]
+    assert [OK] == [found.level for found in check_incidents([])]
 
 
 ANSWER = {"pid": 7, "uptime": 61.5, "version": __version__, "config": {"problems": []}}
@@ -413,13 +413,13 @@ def test_a_daemon_that_holds_the_state_file_should_answer(
     pid: int | None, daemon: dict[str, Any] | None, levels: list[Level]
 ) -> None:
     """And be of this version, and follow the configuration as it is."""
-    assert levels == [found.level for found in judge_daemon(pid, daemon, [Path("/run/x.sock")])]
+    assert levels == [found.level for found in check_daemon(pid, daemon, [Path("/run/x.sock")])]
 
 
 @pytest.mark.parametrize(("own", "daemon", "count"), [(0, None, 0), (995, 995, 0), (0, 995, 1)])
 def test_permissions_of_another_user_than_the_daemons_say_little(own: int, daemon: int | None, count: int) -> None:
     """Root may everything, the daemon may not."""
-    assert [NOTE] * count == [found.level for found in judge_person(own, daemon, "runflowd")]
+    assert [NOTE] * count == [found.level for found in check_person(own, daemon, "runflowd")]
 
 
 SANDBOX = """
@@ -453,6 +453,6 @@ def test_a_sandbox_must_let_the_daemon_write_to_its_folders(
     texts: list[str], folders: list[str], levels: list[Level]
 ) -> None:
     """As systemd reads units and drop-ins: later ones add, an empty value forgets."""
-    found = judge_sandbox(Unit("/etc/u", settings_of(texts)), folders, "/etc/runflowd")
+    found = check_sandbox(Unit("/etc/u", settings_of(texts)), folders, "/etc/runflowd")
 
     assert levels == [each.level for each in found]

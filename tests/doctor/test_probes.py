@@ -20,11 +20,11 @@ from runflowd.config import load
 from runflowd.core.model import Rule
 from runflowd.doctor.access import Block, Way, way_to
 from runflowd.doctor.findings import Finding, Level, good
-from runflowd.doctor.folders import look_at_written
+from runflowd.doctor.folders import probe_written
 from runflowd.doctor.inotify import Limit, tightest, tree_of
 from runflowd.doctor.probing import Probe, findings_of
 from runflowd.doctor.target import case_of
-from runflowd.doctor.unit import environment_of, installed_unit, key_file, look_at_unit
+from runflowd.doctor.unit import environment_of, installed_unit, key_file, probe_unit
 from runflowd.errors import StoreError
 from runflowd.files import Missing, try_writing
 from runflowd.store import Damaged, open_store
@@ -141,7 +141,7 @@ def test_a_folder_that_takes_no_file_says_why(tmp_path: Path, path: str) -> None
 
 def test_an_output_folder_that_is_not_there_is_tried_for_at_its_parent(tmp_path: Path) -> None:
     """The daemon makes it later; nothing is made now."""
-    found = look_at_written("one: output", str(tmp_path / "a" / "b"), 0, "somebody")
+    found = probe_written("one: output", str(tmp_path / "a" / "b"), 0, "somebody")
 
     assert {("permissions", Level.OK), ("disk", Level.OK)} == {(each.check, each.level) for each in found}
     assert [] == list(tmp_path.iterdir())
@@ -256,4 +256,4 @@ def test_under_its_unit_a_daemon_has_the_state_and_the_sandbox_of_that(desk: Des
     case = case_of(load(source), source, offline=True, root=root)
 
     assert Path("/var/lib/runflowd/state.db") == case.state
-    assert [("/data/out", Level.PROBLEM)] == [(each.subject, each.level) for each in look_at_unit(case)]
+    assert [("/data/out", Level.PROBLEM)] == [(each.subject, each.level) for each in probe_unit(case)]

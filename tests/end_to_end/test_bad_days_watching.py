@@ -24,10 +24,10 @@ def drop(installation: Installation, *paths: str) -> dict[str, bytes]:
     return dropped
 
 
-def hear(installation: Installation, ill: str) -> None:
+def hear(installation: Installation, kind: str) -> None:
     """Wait until the log names this trouble of the watcher."""
     with installation.explained():
-        until(lambda: f'"ill": "{ill}"' in installation.log.read_text(), ill)
+        until(lambda: f'"kind": "{kind}"' in installation.log.read_text(), kind)
 
 
 def test_an_overflow_of_the_kernels_queue_is_made_up_for(installation: Installation) -> None:

@@ -20,7 +20,7 @@ from daemon_process import picture, until
 from runflowd import __version__
 from runflowd.control.client import ask
 from runflowd.control.offline_backend import OfflineBackend
-from runflowd.control.socket_path import MAX_LENGTH, short
+from runflowd.control.socket_path import MAX_LENGTH, sun_path
 from runflowd.system.paths import control_sockets
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def exchange(path: Path, request: bytes) -> bytes:
     """What the daemon answers to these bytes."""
     with socket.socket(socket.AF_UNIX) as link:
-        with short(path) as address:
+        with sun_path(path) as address:
             link.connect(address)
         link.settimeout(120)
         link.sendall(request)

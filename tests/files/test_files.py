@@ -109,7 +109,7 @@ class TestScan:
 
         listing = files.scan_directory(root)
 
-        assert ({"a.jpg": expected}, ("sub",), None) == (listing.files, listing.folders, listing.trouble)
+        assert ({"a.jpg": expected}, ("sub",), None) == (listing.files, listing.folders, listing.error)
 
     def test_special_files_are_skipped_with_a_reason(self, root: str) -> None:
         """A pipe is never opened, it would hang (scenario 22)."""
@@ -153,7 +153,7 @@ class TestScan:
         """No file may be taken for deleted because its folder could not be read."""
         listing = files.scan_directory(root, "gone")
 
-        assert isinstance(listing.trouble, files.Missing)
+        assert isinstance(listing.error, files.Missing)
 
     def test_walk_lists_every_folder_once(self, root: str) -> None:
         """Parents come first, and `enter` keeps out of what is ignored."""
@@ -196,7 +196,7 @@ class TestScan:
         put(root, "a/b/c/d/e/f.jpg")
         put(root, "z/y.jpg")
 
-        found = {listing.relative: type(listing.trouble) for listing in files.walk(root)}
+        found = {listing.relative: type(listing.error) for listing in files.walk(root)}
 
         assert found.pop("a/b/c/d") is files.TooDeep
         assert dict.fromkeys(["", "a", "a/b", "a/b/c", "z"], type(None)) == found
@@ -211,7 +211,7 @@ class TestScan:
 
         many = {listing.relative: listing for listing in files.walk(root)}["many"]
 
-        assert ({}, files.TooMany) == (many.files, type(many.trouble))
+        assert ({}, files.TooMany) == (many.files, type(many.error))
 
     def test_an_unreadable_folder_does_not_stop_the_walk(self, root: str) -> None:
         """The rest of the tree works, and the folder says why it does not (scenario 37)."""

@@ -303,7 +303,7 @@ async def test_trouble_that_lasts_is_one_line_and_a_count(
 
     def refused(root: str, relative: str, on_progress: Any) -> tuple[Listing, tuple[int, int] | None]:
         if relative == "closed":
-            return Listing(relative, trouble=Forbidden("list", f"{root}/closed")), None
+            return Listing(relative, error=Forbidden("list", f"{root}/closed")), None
         return look(root, relative, on_progress)
 
     monkeypatch.setattr(scan, "_scan", refused)

@@ -72,7 +72,7 @@ async def test_a_folder_full_of_unreadable_folders_is_one_incident(
     def refused(root: str, start: str = "", **more: object) -> Iterator[files.Listing]:
         for listing in listed(root, start, **more):  # type: ignore[arg-type]
             if listing.relative.startswith("closed"):
-                yield files.Listing(listing.relative, trouble=files.Forbidden("list", listing.relative))
+                yield files.Listing(listing.relative, error=files.Forbidden("list", listing.relative))
             else:
                 yield listing
 

@@ -271,7 +271,7 @@ class TestIlls:
             await watcher.set_roots([str(root)])
             first, second = await watcher.audit(), await watcher.audit()
 
-        assert ([ProblemKind.ROOT_GONE], ()) == ([trouble.ill for trouble in first], second)
+        assert ([ProblemKind.ROOT_GONE], ()) == ([trouble.kind for trouble in first], second)
 
     async def test_a_root_deleted_and_made_again_is_watched_again(self, root: Path) -> None:
         """The library's observer lives on and hears nothing (scenario 30)."""
@@ -285,7 +285,7 @@ class TestIlls:
 
             assert await hinted(watcher, root)
 
-        assert ([ProblemKind.ROOT_GONE], ()) == ([trouble.ill for trouble in gone], back)
+        assert ([ProblemKind.ROOT_GONE], ()) == ([trouble.kind for trouble in gone], back)
 
     async def test_a_root_renamed_and_replaced_is_noticed(self, root: Path, tmp_path: Path) -> None:
         """Events under the old name would be ghosts of the moved folder (scenario 31)."""
@@ -298,7 +298,7 @@ class TestIlls:
 
             assert await hinted(watcher, root)
 
-        assert [ProblemKind.ROOT_REPLACED] == [trouble.ill for trouble in told]
+        assert [ProblemKind.ROOT_REPLACED] == [trouble.kind for trouble in told]
 
     @pytest.mark.parametrize("victim", ["dispatcher", "reader"])
     async def test_a_dead_thread_is_replaced(self, root: Path, victim: str) -> None:
@@ -314,7 +314,7 @@ class TestIlls:
 
             assert await hinted(watcher, root)
 
-        assert [ProblemKind.DIED] == [trouble.ill for trouble in told]
+        assert [ProblemKind.DIED] == [trouble.kind for trouble in told]
 
     async def test_a_dead_emitter_is_replaced(self, root: Path) -> None:
         """One thread per root can die alone."""
@@ -347,7 +347,7 @@ class TestIlls:
             told = await watcher.audit()
             again = await watcher.audit()
 
-        assert (True, [ProblemKind.OVERFLOW], ()) == (changes.everything, [trouble.ill for trouble in told], again)
+        assert (True, [ProblemKind.OVERFLOW], ()) == (changes.everything, [trouble.kind for trouble in told], again)
 
     async def test_no_threads_are_left_behind(self, root: Path) -> None:
         """Leaving the watcher ends all of the library's threads."""
@@ -390,7 +390,7 @@ def test_the_watch_limit_is_told_with_its_remedy(tmp_path: Path) -> None:
                     print(trouble.ill, trouble.message)
                 print(len(await watcher.audit()))
                 open("/proc/sys/user/max_inotify_watches", "w").write("5000")
-                print(len(await watcher.audit()), len(watcher.troubles))
+                print(len(await watcher.audit()), len(watcher.problems))
                 while not (await watcher.wait(0)).trees:
                     pass
                 open(sys.argv[1] + "/59/a.jpg", "w").close()

@@ -33,50 +33,50 @@ SPAN = 20_000
 MAX_VERSIONS = 50
 
 
-def logs(desk: CommandContext, parameters: Parameters) -> Answer:
+def logs(context: CommandContext, parameters: Parameters) -> Answer:
     """The `versions` of the file at `path` under `rule`, or under any, oldest first, and where the `next` begin.
 
     A path is one below a watched folder; `absolute` is where the same words lead from the folder of who asks.
     With `item` it is about that item alone.
     """
     if "item" in parameters:
-        row = desk.connection.one("item_by_id", id=count(parameters, "item", 0))
-        return {"versions": [_version(desk, row)] if row else [], "next": None}
+        row = context.connection.one("item_by_id", id=count(parameters, "item", 0))
+        return {"versions": [_version(context, row)] if row else [], "next": None}
     after = count(parameters, "after", 0)
     until = after + SPAN
     rule = rule_asked_for(desk, parameters)
-    places = _places(desk, text(parameters, "path") or "", text(parameters, "absolute") or "", rule)
+    places = _places(context, text(parameters, "path") or "", text(parameters, "absolute") or "", rule)
     found = {
         row["id"]: row
         for name, path in places
-        for row in desk.connection.all(
+        for row in context.connection.all(
             "versions_of", rule=name, after=after, until=until, limit=MAX_VERSIONS, **split(path)
         )
     }
     rows = [found[number] for number in sorted(found)]
-    newest = desk.connection.one("newest_item")
+    newest = context.connection.one("newest_item")
     if len(rows) >= MAX_VERSIONS:
         rows = rows[:MAX_VERSIONS]
         until = rows[-1]["id"]
     return {
-        "versions": [_version(desk, row) for row in rows],
+        "versions": [_version(context, row) for row in rows],
         "next": until if newest and until < newest["id"] else None,
     }
 
 
-def _places(desk: CommandContext, path: str, absolute: str, rule: str | None) -> list[tuple[str | None, str]]:
+def _places(context: CommandContext, path: str, absolute: str, rule: str | None) -> list[tuple[str | None, str]]:
     """The rules and the paths below their folders that a path may stand for."""
     if not path:
         raise CommandRefused("name a file", 2)
-    rules = [each for each in desk.config.rules if rule in {None, each.name}]
+    rules = [each for each in context.config.rules if rule in {None, each.name}]
     below = [(each.name, absolute[len(each.watch) + 1 :]) for each in rules if is_within(absolute, each.watch)]
     return [(rule, path.removeprefix("./")), *below]
 
 
-def _version(desk: CommandContext, row: Row) -> dict[str, Any]:
+def _version(context: CommandContext, row: Row) -> dict[str, Any]:
     item = item_from(row)
-    steps = story(desk.connection, item.id)
-    batch = desk.connection.one("batch", id=item.batch) if item.batch else None
+    steps = story(context.connection, item.id)
+    batch = context.connection.one("batch", id=item.batch) if item.batch else None
     return {
         "id": item.id,
         "rule": item.rule,
@@ -96,39 +96,39 @@ def _version(desk: CommandContext, row: Row) -> dict[str, Any]:
             {"at": _moment(step.at), "state": step.state.value, "code": step.code, "detail": step.detail}
             for step in steps
         ],
-        "source": _source(desk, item),
-        "made_by": _made_by(desk, item),
-        "then": _then(desk, item),
-        "batch": _batch_json(desk, batch_from(batch), item) if batch else None,
+        "source": _source(context, item),
+        "made_by": _made_by(context, item),
+        "then": _then(context, item),
+        "batch": _batch_json(context, batch_from(batch), item) if batch else None,
         "outputs": [
             {"path": printable(each.path), "size": each.size, "content": each.content, "written": each.written}
-            for each in outputs_of(desk.connection, item.id)
+            for each in outputs_of(context.connection, item.id)
         ],
-        "now": [printable(line) for line in _now(desk, item, row, batch_from(batch) if batch else None)],
+        "now": [printable(line) for line in _now(context, item, row, batch_from(batch) if batch else None)],
     }
 
 
-def _source(desk: CommandContext, item: Item) -> dict[str, Any] | None:
+def _source(context: CommandContext, item: Item) -> dict[str, Any] | None:
     """The item whose result this one takes."""
-    original = item_by_id(desk.connection, item.source_item) if item.source_item is not None else None
+    original = item_by_id(context.connection, item.source_item) if item.source_item is not None else None
     return {"id": original.id, "path": printable(original.path)} if original else None
 
 
-def _made_by(desk: CommandContext, item: Item) -> dict[str, Any] | None:
+def _made_by(context: CommandContext, item: Item) -> dict[str, Any] | None:
     """The item of another rule whose result this file is."""
-    watch = next((each.watch for each in desk.config.rules if each.name == item.rule), None)
-    output = output_at(desk.connection, f"{watch}/{item.path}") if watch is not None else None
+    watch = next((each.watch for each in context.config.rules if each.name == item.rule), None)
+    output = output_at(context.connection, f"{watch}/{item.path}") if watch is not None else None
     if output is None or output.rule == item.rule:
         return None
     return {"id": output.item, "rule": output.rule, "path": printable(output.source)}
 
 
-def _then(desk: CommandContext, item: Item) -> list[dict[str, Any]]:
+def _then(context: CommandContext, item: Item) -> list[dict[str, Any]]:
     """The items of other rules that took the results of this one."""
     found = [
-        item_at(desk.connection, rule.name, output.path[len(rule.watch) + 1 :])
-        for output in outputs_of(desk.connection, item.id)
-        for rule in desk.config.rules
+        item_at(context.connection, rule.name, output.path[len(rule.watch) + 1 :])
+        for output in outputs_of(context.connection, item.id)
+        for rule in context.config.rules
         if rule.name != item.rule and is_within(output.path, rule.watch)
     ]
     return [
@@ -138,10 +138,10 @@ def _then(desk: CommandContext, item: Item) -> list[dict[str, Any]]:
     ]
 
 
-def _batch_json(desk: CommandContext, batch: Batch, item: Item) -> dict[str, Any]:
+def _batch_json(context: CommandContext, batch: Batch, item: Item) -> dict[str, Any]:
     """What was sent, and how often; the keys under which it was bought are nobody's business."""
-    asset = find_asset(desk.connection, batch.service, item.content or "", item.mime)
-    asked = purchases_of_batch(desk.connection, batch.id)
+    asset = find_asset(context.connection, batch.service, item.content or "", item.mime)
+    asked = purchases_of_batch(context.connection, batch.id)
     return {
         "id": batch.id,
         "remote_id": batch.remote_id,
@@ -160,7 +160,7 @@ def _batch_json(desk: CommandContext, batch: Batch, item: Item) -> dict[str, Any
     }
 
 
-def _now(desk: CommandContext, item: Item, row: Row, batch: Batch | None) -> Iterator[str]:
+def _now(context: CommandContext, item: Item, row: Row, batch: Batch | None) -> Iterator[str]:
     """Why it stands where it stands, and what is to be done about that."""
     if not item.current:
         return
@@ -170,23 +170,23 @@ def _now(desk: CommandContext, item: Item, row: Row, batch: Batch | None) -> Ite
         yield item.failure or item.failure_code or "no reason was given"
         yield remedy_for(item.state, item.failure_code, item.rule, item.path)
     if item.state in IN_FLIGHT:
-        yield from _held_up(desk, item)
-        yield from _own_trouble(item, batch)
+        yield from _held_up(context, item)
+        yield from _own_problems(item, batch)
 
 
-def _held_up(desk: CommandContext, item: Item) -> Iterator[str]:
+def _held_up(context: CommandContext, item: Item) -> Iterator[str]:
     """Pauses and trouble wider than the item."""
     if item.state in {ItemState.READY, ItemState.QUEUED}:
-        for each in pauses(desk.connection):
+        for each in pauses(context.connection):
             if each.rule in {EVERY_RULE, item.rule}:
                 yield f"{each.subject} is paused: {each.reason or 'somebody asked'}; {each.remedy}"
     scopes = {SERVICE, CREDIT, rule_scope(item.rule), output_scope(item.rule), download_scope(item.rule)}
-    for trouble in incidents(desk.connection):
-        if trouble.scope in scopes:
-            yield f"{trouble.message}. {trouble.remedy}"
+    for report in incidents(context.connection):
+        if report.scope in scopes:
+            yield f"{report.message}. {report.remedy}"
 
 
-def _own_trouble(item: Item, batch: Batch | None) -> Iterator[str]:
+def _own_problems(item: Item, batch: Batch | None) -> Iterator[str]:
     if item.state is ItemState.DOWNLOADING and item.failure and not item.remark:
         yield f"its delivery is tried again: {item.failure}"
     if batch is None or item.state not in {ItemState.QUEUED, ItemState.SUBMITTED}:

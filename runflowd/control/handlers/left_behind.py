@@ -18,16 +18,16 @@ PAGE = 1_000
 """Files looked for in one answer."""
 
 
-def left_behind(desk: CommandContext, parameters: Parameters) -> Answer | Outside:
+def left_behind(context: CommandContext, parameters: Parameters) -> Answer | Outside:
     """How many `results` of `rule` stay without their files, of a page of those, and where the `next` one begins.
 
     None where `on_delete` keeps all results anyway: nobody would expect them to go.
     """
-    rule = rule_named(desk, text(parameters, "rule") or "")
+    rule = rule_named(context, text(parameters, "rule") or "")
     if rule.on_delete is not OnDelete.REMOVE:
         return {"results": 0, "next": None}
     limit = min(PAGE, max(1, count(parameters, "limit", PAGE)))
-    rows = desk.connection.all("left_behind", rule=rule.name, after=count(parameters, "after", 0), limit=limit)
+    rows = context.connection.all("left_behind", rule=rule.name, after=count(parameters, "after", 0), limit=limit)
     found = [(path_of(row), int(row["outputs"])) for row in rows]
     then = rows[-1]["id"] if len(rows) == limit else None
 

@@ -21,37 +21,37 @@ if TYPE_CHECKING:
 MAX_REASON_LENGTH = 500
 
 
-def pause_rules(desk: CommandContext, parameters: Parameters) -> Answer:
+def pause_rules(context: CommandContext, parameters: Parameters) -> Answer:
     """Pause `rules`, or with `everything` all that there are and will be, for a `reason`."""
     reason = printable(scrubbed(text(parameters, "reason") or ""))[:MAX_REASON_LENGTH]
-    names = _chosen(parameters, {rule.name for rule in desk.config.rules})
+    names = _chosen(parameters, {rule.name for rule in context.config.rules})
     for name in names:
-        pause(desk.connection, name, reason, desk.now)
+        pause(context.connection, name, reason, context.now)
     return {"paused": names}
 
 
-def resume_rules(desk: CommandContext, parameters: Parameters) -> Answer:
+def resume_rules(context: CommandContext, parameters: Parameters) -> Answer:
     """Let `rules` go on, or end what `everything` began.
 
     What a rule was stopped or held for is fetched again, and says nothing more about it; `fetched` is how many results.
     """
-    paused = {each.rule: each for each in pauses(desk.connection)}
-    names = _chosen(parameters, {rule.name for rule in desk.config.rules} | paused.keys())
-    resumed = [name for name in names if resume(desk.connection, name, desk.now)]
+    paused = {each.rule: each for each in pauses(context.connection)}
+    names = _chosen(parameters, {rule.name for rule in context.config.rules} | paused.keys())
+    resumed = [name for name in names if resume(context.connection, name, context.now)]
     if not resumed:
         raise CommandRefused("none of these is paused. `runflowd status` shows what is.")
     fetched = 0
     for name in resumed:
         if paused[name].recipe:
-            note_resumed(desk.connection, name, desk.now)
-            fetched += fetch_lost(desk.connection, name, desk.now)
-    return {"resumed": resumed, "still": [each.rule for each in pauses(desk.connection)], "fetched": fetched}
+            note_resumed(context.connection, name, context.now)
+            fetched += fetch_lost(context.connection, name, context.now)
+    return {"resumed": resumed, "still": [each.rule for each in pauses(context.connection)], "fetched": fetched}
 
 
-def accept_folders(desk: CommandContext, parameters: Parameters) -> Answer:
+def accept_folders(context: CommandContext, parameters: Parameters) -> Answer:
     """What stands at the watched folders of `rules` is what belongs there: a person says so."""
-    names = _chosen({**parameters, "everything": False}, {rule.name for rule in desk.config.rules})
-    accepted = [name for name in names if accept_strange(desk.connection, name)]
+    names = _chosen({**parameters, "everything": False}, {rule.name for rule in context.config.rules})
+    accepted = [name for name in names if accept_strange(context.connection, name)]
     if not accepted:
         raise CommandRefused(
             f"no other folder was met in the place of {', '.join(names)} by a running daemon or `sync`; "

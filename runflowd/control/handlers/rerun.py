@@ -37,18 +37,18 @@ BUY, FETCH, COPY, SAME, GONE = "buy", "fetch", "copy", "same", "gone"
 before an edit, brought along; nothing to do; its source is not there."""
 
 
-def choose(desk: CommandContext, parameters: Parameters) -> Outside:
+def choose(context: CommandContext, parameters: Parameters) -> Outside:
     """A page of done `items` of `rule` that match `patterns`, with `what` a rerun does, and where the `next` begins.
 
     With `missing` it is about results that are not there any more, else about recipes that changed.
     """
-    rule = rule_named(desk, text(parameters, "rule") or "")
+    rule = rule_named(context, text(parameters, "rule") or "")
     patterns, missing = texts(parameters, "patterns"), flag(parameters, "missing")
     span = {"after": count(parameters, "after", 0), "until": MAX_NUMBER, "limit": PAGE}
-    rows = desk.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
+    rows = context.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
     chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
     then = rows[-1]["id"] if len(rows) == PAGE else None
-    outputs = [outputs_of(desk.connection, row["id"]) for row in chosen if missing]
+    outputs = [outputs_of(context.connection, row["id"]) for row in chosen if missing]
 
     def look() -> Answer:
         return {"items": _by_result(rule, chosen, outputs) if missing else _by_recipe(rule, chosen), "next": then}
@@ -56,7 +56,7 @@ def choose(desk: CommandContext, parameters: Parameters) -> Outside:
     return Outside(rule, Role.WRITTEN if missing else Role.WATCHED, look)
 
 
-def run_again(desk: CommandContext, parameters: Parameters) -> Answer:
+def run_again(context: CommandContext, parameters: Parameters) -> Answer:
     """Mark the `items` (id and reference, as `choose` gave them): fetched with `missing`, else run again."""
     missing = flag(parameters, "missing")
     statement = "fetch_again" if missing else "run_again"
@@ -66,29 +66,29 @@ def run_again(desk: CommandContext, parameters: Parameters) -> Answer:
     for entry in items if isinstance(items, list | tuple) else (items,):
         match entry:
             case {"id": number, "reference": str(reference)} if is_count(number):
-                if desk.connection.run(statement, id=number, reference=reference):
+                if context.connection.run(statement, id=number, reference=reference):
                     if missing:
-                        _deliver_here(desk, number)
-                    record(desk.connection, number, desk.now, detail)
+                        _deliver_here(context, number)
+                    record(context.connection, number, context.now, detail)
                     marked += 1
             case _:
                 raise CommandRefused("items must be a list of ids and references", 2)
     return {"marked": marked}
 
 
-def _deliver_here(desk: CommandContext, number: int) -> None:
+def _deliver_here(context: CommandContext, number: int) -> None:
     """Results go to where the rule says now; of a rule that is there no more, to where they went before."""
-    item = item_by_id(desk.connection, number)
-    rule = next((each for each in desk.config.rules if item and each.name == item.rule), None)
+    item = item_by_id(context.connection, number)
+    rule = next((each for each in context.config.rules if item and each.name == item.rule), None)
     if item is not None and rule is not None and item.present:
-        deliver_under(desk.connection, number, item.snapshot, rule)
+        deliver_under(context.connection, number, item.snapshot, rule)
 
 
 def _by_recipe(rule: Rule, rows: list[Row]) -> list[dict[str, Any]]:
     try:
         references = read_references(rule.files, {})
-    except files.FileTrouble as trouble:
-        raise CommandRefused(f"rule {rule.name}: a file named under `files` cannot be used: {trouble}") from trouble
+    except files.FileTrouble as error:
+        raise CommandRefused(f"rule {rule.name}: a file named under `files` cannot be used: {error}") from error
     overrides = Overrides(rule)
     return [_item_json(row, _under(rule, row, overrides, references)) for row in rows]
 
@@ -99,8 +99,8 @@ def _under(rule: Rule, row: Row, overrides: Overrides, references: dict[str, Ref
         return GONE
     try:
         settings = overrides.for_folder(path.rpartition("/")[0])
-    except (ConfigError, files.FileTrouble) as trouble:
-        raise CommandRefused(str(trouble)) from trouble
+    except (ConfigError, files.FileTrouble) as error:
+        raise CommandRefused(str(error)) from error
     return SAME if present_recipe(rule, path, settings, references)[1] == row["recipe"] else BUY
 
 

@@ -26,16 +26,16 @@ PAGE = 500
 MAX_FAILURES = 10_000
 
 
-def status(desk: CommandContext, parameters: Parameters) -> Answer:
+def status(context: CommandContext, parameters: Parameters) -> Answer:
     """How things stand. `limit` bounds the failed and the waiting files, each."""
     limit = min(count(parameters, "limit", 20), MAX_FAILURES)
-    found = as_json(take_status(desk.connection, desk.path, desk.config, desk.now, limit))
-    if desk.daemon is not None:
-        found |= {"running": True, "pid": desk.daemon["pid"]}
-    return found | {"now": desk.now, "daemon": desk.daemon}
+    found = as_json(take_status(context.connection, context.path, context.config, context.now, limit))
+    if context.daemon is not None:
+        found |= {"running": True, "pid": context.daemon["pid"]}
+    return found | {"now": context.now, "daemon": context.daemon}
 
 
-def list_items(desk: CommandContext, parameters: Parameters) -> Answer:
+def list_items(context: CommandContext, parameters: Parameters) -> Answer:
     """A page of `items` by `rule`, `state`, `batch` and `pattern`, and where the `next` one begins, None at the end.
 
     It has the first `limit` files whose id is above `after`, or fewer though there are more. `paused` has the
@@ -45,25 +45,25 @@ def list_items(desk: CommandContext, parameters: Parameters) -> Answer:
     wanted = Wanted(
         rule_asked_for(desk, parameters),
         text(parameters, "state"),
-        _own_id(desk, batch) if batch else None,
+        _own_id(context, batch) if batch else None,
         text(parameters, "pattern"),
     )
     limit = max(1, min(count(parameters, "limit", PAGE), PAGE))
-    items, further = page(desk.connection, wanted, after, limit)
+    items, further = page(context.connection, wanted, after, limit)
     chosen = [_item_json(item) for item in items]
     if wanted.state == ItemState.SKIPPED and batch is None and not after:
-        chosen += [_left_out_json(each) for each in _left_out(desk, wanted.rule, wanted.pattern)]
+        chosen += [_left_out_json(each) for each in _left_out(context, wanted.rule, wanted.pattern)]
     return {
         "items": chosen,
-        "paused": [pause_json(each) for each in pauses(desk.connection)],
+        "paused": [pause_json(each) for each in pauses(context.connection)],
         "next": further,
     }
 
 
-def _left_out(desk: CommandContext, rule: str | None, pattern: str | None) -> list[LeftOut]:
+def _left_out(context: CommandContext, rule: str | None, pattern: str | None) -> list[LeftOut]:
     """What the rules, or one of them, leave out by default."""
-    rules = [each.name for each in desk.config.rules if rule in {None, each.name}]
-    return [each for each in left_out(desk.connection, rules) if pattern is None or fnmatchcase(each.path, pattern)]
+    rules = [each.name for each in context.config.rules if rule in {None, each.name}]
+    return [each for each in left_out(context.connection, rules) if pattern is None or fnmatchcase(each.path, pattern)]
 
 
 def _left_out_json(found: LeftOut) -> dict[str, Any]:
@@ -90,9 +90,9 @@ def _left_out_json(found: LeftOut) -> dict[str, Any]:
     }
 
 
-def _own_id(desk: CommandContext, batch: str) -> str:
+def _own_id(context: CommandContext, batch: str) -> str:
     """A batch by runflowd's id, or by the one that the service gave it."""
-    row = desk.connection.one("batch_by_remote", remote_id=batch)
+    row = context.connection.one("batch_by_remote", remote_id=batch)
     return str(row["id"]) if row else batch
 
 

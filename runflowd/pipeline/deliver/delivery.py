@@ -36,10 +36,10 @@ class Undelivered(RunflowdError):
     `trouble` is one that may pass, if there is any: then all of them are tried again.
     """
 
-    def __init__(self, troubles: list[BrokenResult | ApiError], placed: list[str]) -> None:
-        self.trouble = next((each for each in troubles if not is_final(each)), troubles[0])
+    def __init__(self, errors: list[BrokenResult | ApiError], placed: list[str]) -> None:
+        self.first_error = next((each for each in errors if not is_final(each)), errors[0])
         others = f". The other outputs are delivered: {', '.join(placed)}" if placed else ""
-        super().__init__(f"{self.trouble}{others}")
+        super().__init__(f"{self.first_error}{others}")
 
 
 SPACE_LOOK = 1.0
@@ -161,7 +161,7 @@ class Delivery:
         """Fetch what `origin` was paid for, which is the item itself or the one it shares with."""
         references = await self._downloader.references(origin, rule)
         placed: list[str] = []
-        troubles: list[BrokenResult | ApiError] = []
+        errors: list[BrokenResult | ApiError] = []
         for index in range(len(references)):
             try:
                 standing = await self._already_there(done, index, rule)
@@ -171,12 +171,12 @@ class Delivery:
                         label = Label(mime_type, references[index].name_hint)
                         standing = await self._output_writer.place(item, rule, draft, label, index, len(references))
                 placed.append(standing)
-            except (BrokenResult, ApiError) as trouble:  # the others of this item are paid for as well
-                if isinstance(trouble, ApiError) and trouble.scope is not Scope.ITEM:
+            except (BrokenResult, ApiError) as error:  # the others of this item are paid for as well
+                if isinstance(error, ApiError) and error.scope is not Scope.ITEM:
                     raise
-                troubles.append(trouble)
-        if troubles:
-            raise Undelivered(troubles, placed)
+                errors.append(error)
+        if errors:
+            raise Undelivered(errors, placed)
         return placed
 
     @asynccontextmanager

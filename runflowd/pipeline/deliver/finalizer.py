@@ -121,9 +121,9 @@ class Finalizer:
                 disposal = f"; the source was moved to {await self._output_io.run(rule, _archive, rule, item)}"
         except (files.Changed, files.Missing):
             pass  # gone already, as after a crash, or a newer version that is work of its own
-        except files.Taken as trouble:
-            self._context.log_throttle.warning(str(trouble), action="source.retained", rule=item.rule, path=item.path)
-            disposal = f"; the source was kept: {trouble}"
+        except files.Taken as error:
+            self._context.log_throttle.warning(str(error), action="source.retained", rule=item.rule, path=item.path)
+            disposal = f"; the source was kept: {error}"
         reach("source.disposed")
         return disposal
 
@@ -142,8 +142,8 @@ class Finalizer:
     async def _note(self, rule: Rule, item: Item) -> None:
         try:
             await self._output_io.run(rule, _write_note, rule, item)
-        except files.Taken as trouble:
-            self._context.log_throttle.warning(str(trouble), action="note.skipped", rule=item.rule, path=item.path)
+        except files.Taken as error:
+            self._context.log_throttle.warning(str(error), action="note.skipped", rule=item.rule, path=item.path)
         reach("note.written")
 
 

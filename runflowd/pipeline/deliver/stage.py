@@ -120,7 +120,7 @@ class Deliver:
             await self._finalizer.succeed(item, rule, placed)
             await self._context.got_through(SERVICE, download_scope(item.rule))
         incidents = self._context.incidents
-        purchases = {trouble.scope for trouble in incidents.snapshot() if trouble.until_result}
+        purchases = {report.scope for report in incidents.snapshot() if report.until_result}
         await incidents.resolve(*({output_scope(item.rule), rule_scope(item.rule)} - purchases))
 
     def _rule_of(self, claimed: Claimed) -> Rule | None:
@@ -131,7 +131,7 @@ class Deliver:
 
     async def _give_back(self, claimed: Claimed, raised: Exception) -> None:
         context, item = self._context, claimed.item
-        error: Exception = raised.trouble if isinstance(raised, Undelivered) else raised
+        error: Exception = raised.first_error if isinstance(raised, Undelivered) else raised
         trouble = _wider_report(item, error)
         if trouble:
             # Wider trouble does not count against the item, however long it lasts.
@@ -197,18 +197,18 @@ class Deliver:
     ) -> IncidentReport | None:
         """Buy no more of what cannot be delivered, unless others came through, or the rule was edited meanwhile.
 
-        Give what is to be told of that; None where nothing is, or where it is known.
+        Return the report about it; None where there is none, or where it is open already.
         """
         item, recipe = claimed.item, self._recipe_bought(claimed)
         if not recipe or not note_undeliverable(connection, self._context.remote.name, recipe, item.id):
             return None
         if not self._is_in_force(item, recipe):
             return None
-        trouble = undeliverable(item, code, reason)
-        known = connection.one("incident_of", scope=trouble.scope) is not None
-        stop(connection, item.rule, trouble.message, recipe, now)
-        self._context.incidents.record(connection, trouble)
-        return None if known else trouble
+        report = undeliverable(item, code, reason)
+        known = connection.one("incident_of", scope=report.scope) is not None
+        stop(connection, item.rule, report.message, recipe, now)
+        self._context.incidents.record(connection, report)
+        return None if known else report
 
     def _hold_rule(self, connection: Connection, claimed: Claimed, reason: str, now: float) -> str:
         """Buy no more before it is known whether this can be delivered, on the same terms; give the reason if new."""

@@ -45,23 +45,23 @@ class Reconciliation:
     async def adopt_remote(self, batch: Batch, items: list[Item]) -> bool:
         """Take over what the service already has of this batch; False when it shows nothing of it."""
         found: dict[int, Run] = {}
-        troubles: list[ApiError] = []
+        errors: list[ApiError] = []
         room = anyio.CapacityLimiter(4)
 
         async def one(item: Item) -> None:
             async with room:
                 try:
-                    run = None if troubles else await self.find_run(item)
-                except ApiError as trouble:
-                    troubles.append(trouble)
+                    run = None if errors else await self.find_run(item)
+                except ApiError as error:
+                    errors.append(error)
                 else:
                     found.update({item.id: run} if run else {})
 
         async with anyio.create_task_group() as group:
             for item in items:
                 group.start_soon(one, item)
-        if troubles:
-            raise troubles[0]
+        if errors:
+            raise errors[0]
         if not found:
             return False
         await self._context.store.write(lambda connection: self._record(connection, batch, items, found))

@@ -281,10 +281,10 @@ class Dispatch:
         """A purchase was taken: what paused the service, the credit or its rule is over."""
         incidents, scope = self._context.incidents, rule_scope(batch.rule)
         await self._context.got_through(SERVICE, CREDIT)
-        for trouble in incidents.snapshot():
-            if trouble.scope == scope and trouble.until_result:
-                await incidents.report(trouble)  # that it was taken tells nothing: the next probe is as far away again
-            elif trouble.scope == scope and trouble.code in REFUSALS:
+        for report in incidents.snapshot():
+            if report.scope == scope and report.until_result:
+                await incidents.report(report)  # that it was taken tells nothing: the next probe is as far away again
+            elif report.scope == scope and report.code in REFUSALS:
                 await incidents.resolve(scope)
         self._context.stage_events.track.notify()
 
@@ -308,16 +308,16 @@ class Dispatch:
         if isinstance(error, Paused):
             await self._release(batch, due_at=now)  # it is claimed again when the pause is over
             return
-        trouble: IncidentReport | None
+        report: IncidentReport | None
         if isinstance(error, RuleAtFault):
-            trouble = of_refusal(batch.rule, error)
+            report = of_refusal(batch.rule, error)
         elif isinstance(error, ApiError):
-            trouble = of_service(error) or self._of_model(batch, error)
+            report = of_service(error) or self._of_model(batch, error)
         else:
-            trouble = of_disk(batch.rule, error) or of_packing(batch.rule, error)
-        if trouble:
+            report = of_disk(batch.rule, error) or of_packing(batch.rule, error)
+        if report:
             # Wider trouble does not count against the batch, however long it lasts.
-            tries, pause = batch.attempts, await context.incidents.report(trouble) - context.clock.now()
+            tries, pause = batch.attempts, await context.incidents.report(report) - context.clock.now()
         else:
             # A request that failed by itself proves nothing against the batch, and is soon made again.
             single = isinstance(error, Transient)
@@ -327,10 +327,10 @@ class Dispatch:
             code, raised = type(error).__name__, unexpected(error)
             say = context.log_throttle.warning if single else context.log_throttle.error
             say(str(error), action="batch.failed", rule=batch.rule, code=code, batch=batch.id, exc_info=raised)
-        wider = trouble.code if trouble else ""
+        wider = report.code if report else ""
 
         def write(connection: Connection) -> None:
-            release(connection, batch, due_at=now + pause, attempts=tries, reason=kept_reason(error, trouble))
+            release(connection, batch, due_at=now + pause, attempts=tries, reason=kept_reason(error, report))
             tries_made = self._failures.get(batch.id, tries)
             record_try(connection, items_held(connection, batch.id), now, tries=tries_made, error=error, wider=wider)
 

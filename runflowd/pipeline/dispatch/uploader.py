@@ -68,9 +68,9 @@ class Uploader:
         by_reference = needs.by_reference and await self._takes_references(needs.model)
         try:
             shared = await self._upload_shared(needs.shared(items), items, folder, by_reference=by_reference)
-        except files.FileTrouble as trouble:
+        except files.FileTrouble as error:
             for item in items:
-                await self._set_free(batch, item, trouble)
+                await self._set_free(batch, item, error)
             return []
         fitting = await self._without_large(batch, needs, items)
         prepared = await self._upload_own(batch, needs, shared, fitting, by_reference=by_reference)
@@ -89,7 +89,7 @@ class Uploader:
         own, folder = {item.id: needs.own(item) for item in items}, self._context.io.watched(needs.rule)
         known = await self._uploads.known(content for found in own.values() for content in found.values())
         prepared: dict[int, Prepared] = {}
-        troubles: list[ApiError | ZipError] = []
+        errors: list[ApiError | ZipError] = []
 
         # A batch queues a few uploads at a time, so that the next batch's first one waits for these few only.
         queue = anyio.CapacityLimiter(max(1, self._context.limits.uploads // 2))
@@ -101,7 +101,7 @@ class Uploader:
         async def upload(item: Item) -> None:
             try:
                 links = dict(shared)
-                for symbol, content in own[item.id].items() if not troubles else ():
+                for symbol, content in own[item.id].items() if not errors else ():
                     links[symbol] = await self._uploads.link_of(
                         content,
                         known.get(content.key),
@@ -109,30 +109,30 @@ class Uploader:
                         unreadable=item.resent,
                         by_reference=by_reference and not item.resent,
                     )
-            except (ApiError, ZipError) as trouble:
-                await self._note(batch, item, trouble, troubles)
-            except files.FileTrouble as trouble:
-                await self._set_free(batch, item, trouble)
+            except (ApiError, ZipError) as error:
+                await self._note(batch, item, error, errors)
+            except files.FileTrouble as error:
+                await self._set_free(batch, item, error)
             else:
                 values = {**{symbol: link.url for symbol, link in links.items()}, **needs.names(item)}
-                bound = {} if troubles else {item.id: Prepared(item, bind(item.input, values), tuple(links.values()))}
+                bound = {} if errors else {item.id: Prepared(item, bind(item.input, values), tuple(links.values()))}
                 prepared.update(bound)
 
         async with anyio.create_task_group() as group:
             for item in items:
                 group.start_soon(one, item)
-        if troubles:
-            raise troubles[0]
+        if errors:
+            raise errors[0]
         return [prepared[item.id] for item in items if item.id in prepared]
 
     async def _note(
-        self, batch: Batch, item: Item, trouble: ApiError | ZipError, troubles: list[ApiError | ZipError]
+        self, batch: Batch, item: Item, error: ApiError | ZipError, errors: list[ApiError | ZipError]
     ) -> None:
         """A refused upload ends its item; any other trouble ends the turn, and what was uploaded stays so."""
-        if isinstance(trouble, Rejected):
-            await self.fail(batch, item, "UPLOAD_REFUSED", trouble.in_full)
+        if isinstance(error, Rejected):
+            await self.fail(batch, item, "UPLOAD_REFUSED", error.in_full)
         else:
-            troubles.append(trouble)
+            errors.append(error)
 
     async def _upload_shared(
         self, contents: dict[str, Content], items: list[Item], folder: FolderIo, *, by_reference: bool
@@ -154,19 +154,19 @@ class Uploader:
         for item in items:
             try:
                 needs.own(item)
-            except ZipTooLarge as trouble:
-                await self.fail(batch, item, "TOO_LARGE", str(trouble))
+            except ZipTooLarge as error:
+                await self.fail(batch, item, "TOO_LARGE", str(error))
             else:
                 fitting.append(item)
         return fitting
 
-    async def _set_free(self, batch: Batch, item: Item, trouble: files.FileTrouble) -> None:
+    async def _set_free(self, batch: Batch, item: Item, error: files.FileTrouble) -> None:
         """The file is no longer what was hashed, or cannot be read now: intake decides about it anew."""
         now = self._context.clock.wall()
-        gone = isinstance(trouble, files.Changed)
+        gone = isinstance(error, files.Changed)
         state, code = (ItemState.SKIPPED, "CHANGED") if gone else (ItemState.WAITING, "UNREADABLE")
         await self._context.store.write(
-            lambda connection: drop_from_batch(connection, batch, item, state, code, str(trouble), now)
+            lambda connection: drop_from_batch(connection, batch, item, state, code, str(error), now)
         )
         reach("item.dropped")
         self._context.hint(item.rule, item.path)

@@ -29,8 +29,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 class ZipError(RunflowdError):
     """An archive could not be made for want of room, or of a folder, for temporary files."""
 
-    def __init__(self, trouble: OSError) -> None:
-        super().__init__(f"cannot make an archive in the folder for temporary files: {trouble.strerror or trouble}")
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"cannot make an archive in the folder for temporary files: {error.strerror or error}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ async def packed(parts: tuple[ZipEntry, ...], read: Read) -> AsyncIterator[IO[by
     """
     try:
         archive = await read(_pack, parts)
-    except OSError as trouble:
-        raise ZipError(trouble) from trouble
+    except OSError as error:
+        raise ZipError(error) from error
     try:
         yield archive
     finally:

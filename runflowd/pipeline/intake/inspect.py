@@ -131,10 +131,10 @@ def _read(
         return Refused(stat, ItemState.WAITING, BAD_OVERRIDE, str(mistake))
     except (files.Changed, files.Missing):
         return None  # the tracker hands it out again
-    except files.Busy as trouble:
-        return Unfinished(str(trouble), ItemState.WAITING, "BUSY")
-    except files.FileTrouble as trouble:
-        return Refused(stat, ItemState.WAITING, "UNREADABLE", str(trouble))
+    except files.Busy as error:
+        return Unfinished(str(error), ItemState.WAITING, "BUSY")
+    except files.FileTrouble as error:
+        return Refused(stat, ItemState.WAITING, "UNREADABLE", str(error))
 
 
 def _read_whole(

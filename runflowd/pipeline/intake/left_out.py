@@ -40,7 +40,7 @@ async def leave_out(
     found = {
         listing.relative: _counted(rule_state.matcher, listing, names)
         for listing, names in zip(page, known, strict=True)
-        if listing.trouble is None
+        if listing.error is None
     }
     rule = rule_state.rule.name
 

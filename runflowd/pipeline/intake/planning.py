@@ -101,16 +101,16 @@ class Planning:
             yield Planned("/", Fate.WAIT, 0, "WATCH_MISSING", f"the watched folder {rule.watch} is not there")
             return
         if rule_state.roots.strange:
-            trouble = strangeness(rule, rule_state.roots)
+            report = strangeness(rule, rule_state.roots)
             for path in sorted(rule_state.roots.strange):
-                yield Planned(f"{path}/", Fate.WAIT, 0, trouble.code, f"{trouble.message}. {trouble.remedy}")
+                yield Planned(f"{path}/", Fate.WAIT, 0, report.code, f"{report.message}. {report.remedy}")
             if rule_state.roots.is_strange(""):
                 return
         try:
             for name, path in rule.files.items():
                 rule_state.references |= within(deadline.ANSWER_TIMEOUT, path, read_references, {name: path}, {})
-        except files.FileTrouble as trouble:
-            yield Planned("/", Fate.WAIT, 0, "REFERENCE_UNUSABLE", f"a file named under `files` is missing: {trouble}")
+        except files.FileTrouble as error:
+            yield Planned("/", Fate.WAIT, 0, "REFERENCE_UNUSABLE", f"a file named under `files` is missing: {error}")
             return
         held = self._held(rule)
         for planned in self._walk(rule_state, held):
@@ -259,9 +259,9 @@ def _listings(rule_state: RuleState) -> Iterator[Listing]:
 
 def _other_entries(rule_state: RuleState, listing: Listing) -> Iterator[Planned]:
     """What a folder holds beside its files."""
-    if listing.trouble is not None:
-        code = OUTPUT_INSIDE if isinstance(listing.trouble, files.OwnOutput) else "FOLDER_UNREADABLE"
-        yield Planned(f"{listing.relative}/", Fate.WAIT, 0, code, str(listing.trouble))
+    if listing.error is not None:
+        code = OUTPUT_INSIDE if isinstance(listing.error, files.OwnOutput) else "FOLDER_UNREADABLE"
+        yield Planned(f"{listing.relative}/", Fate.WAIT, 0, code, str(listing.error))
     for name in listing.folders:
         path = listing.path_of(name)
         if rule_state.matcher.prunes(path):

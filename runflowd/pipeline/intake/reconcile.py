@@ -73,7 +73,7 @@ class FolderScanner:
         walking = folders_of(rule_state, start, deep=deep, scan=scan)
         while page := await self._next_page(rule_state, walking):
             await self._compare(rule_state, page, missed_events)
-            seen.update(listing.relative for listing in page if listing.trouble is None)
+            seen.update(listing.relative for listing in page if listing.error is None)
             _note_unreadable(rule_state, page)
         return seen
 
@@ -103,7 +103,7 @@ class FolderScanner:
                     if missed_events and before is None and path not in rule_state.stability:
                         missed_events.found(listing.relative)
                     rule_state.overflowed |= not rule_state.stability.see(path, stat, now)
-            if listing.trouble is None and (listing.files or listing.folders or listing.relative):
+            if listing.error is None and (listing.files or listing.folders or listing.relative):
                 gone |= {
                     listing.path_of(name): entry
                     for name, entry in remembered.items()
@@ -173,10 +173,10 @@ class FolderScanner:
 def _note_unreadable(rule_state: RuleState, page: list[Listing]) -> None:
     """Keep what the rescan will tell of all folders together."""
     for listing in page:
-        if isinstance(listing.trouble, files.OwnOutput):
-            rule_state.outputs_inside[listing.relative] = listing.trouble
-        elif listing.trouble is not None and not isinstance(listing.trouble, files.Missing):
-            rule_state.unreadable = rule_state.unreadable or listing.trouble
+        if isinstance(listing.error, files.OwnOutput):
+            rule_state.outputs_inside[listing.relative] = listing.error
+        elif listing.error is not None and not isinstance(listing.error, files.Missing):
+            rule_state.unreadable = rule_state.unreadable or listing.error
             rule_state.unreadable_count += 1
 
 
@@ -241,8 +241,8 @@ def _missing_among(root: str, roots: Roots, folders: list[str]) -> list[str] | N
 
 def _is_empty(root: str) -> bool:
     listing = files.scan_directory(root)
-    return listing.trouble is not None or not (listing.files or listing.folders)
+    return listing.error is not None or not (listing.files or listing.folders)
 
 
 def _is_missing(root: str, folder: str) -> bool:
-    return isinstance(files.scan_directory(root, folder).trouble, files.Missing)
+    return isinstance(files.scan_directory(root, folder).error, files.Missing)

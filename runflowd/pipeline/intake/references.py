@@ -28,8 +28,8 @@ async def update_references(context: Context, rule_state: RuleState) -> bool:
     rule = rule_state.rule
     try:
         found = await rule_state.folder_io.read(read_references, rule.files, rule_state.references)
-    except files.FileTrouble as trouble:
-        message = f"rule {rule.name}: a file named under `files` cannot be used: {trouble}"
+    except files.FileTrouble as error:
+        message = f"rule {rule.name}: a file named under `files` cannot be used: {error}"
         remedy = "Put the file there or correct the rule; what was dropped waits"
         await context.incidents.report(IncidentReport(files_scope(rule.name), "REFERENCE_UNUSABLE", message, remedy))
         return False

@@ -49,8 +49,8 @@ async def _remove_of(context: Context, rule: Rule, items: list[Item]) -> None:
         for output in await context.store.read(partial(outputs_of, item=item.id)):
             try:
                 removed = await context.io.written(rule).write(_remove, output)
-            except files.FileTrouble as trouble:
-                log.warning(str(trouble), action="output.stuck", rule=rule.name)
+            except files.FileTrouble as error:
+                log.warning(str(error), action="output.stuck", rule=rule.name)
                 continue  # it stays on record, and the next rescan tries again
             reach("output.removed")
             await context.store.write(partial(_forget, output=output, removed=removed, now=context.clock.wall()))

@@ -44,8 +44,8 @@ class Rescan:
             if await self._recognised(rule_state):
                 await self._look(rule_state)
             rule_state.rescanned = True
-        except StoreError as trouble:
-            self._context.log_throttle.error(str(trouble), action="store.failed", stage="intake")
+        except StoreError as error:
+            self._context.log_throttle.error(str(error), action="store.failed", stage="intake")
         finally:
             rule_state.rescanning = False
             now = self._context.clock.now()
@@ -87,9 +87,9 @@ class Rescan:
             rule_state.reset()
             await self._root_missing(rule_state)
             return False
-        except files.FileTrouble as trouble:
+        except files.FileTrouble as error:
             rule_state.reset()
-            rule_state.unreadable, rule_state.unreadable_count = trouble, 1
+            rule_state.unreadable, rule_state.unreadable_count = error, 1
             await self._report_unreadable(rule_state)
             return False
         if "" in roots.strange:
@@ -114,7 +114,7 @@ class Rescan:
 
     async def _report_unreadable(self, rule_state: RuleState) -> None:
         """After a whole rescan: a folder that was not read, or is another one, is an incident; its files wait."""
-        scope, trouble = watch_scope(rule_state.rule.name), rule_state.unreadable
+        scope, error = watch_scope(rule_state.rule.name), rule_state.unreadable
         if rule_state.roots is not None and rule_state.roots.strange:
             await self._report(strangeness(rule_state.rule, rule_state.roots))
             return
@@ -130,12 +130,12 @@ class Rescan:
                 IncidentReport(scope, OUTPUT_INSIDE, sentence, first.advice, slowest=rule_state.interval)
             )
             return
-        if trouble is None:
+        if error is None:
             await self._context.incidents.resolve(scope)
             return
-        remedy = f"{trouble.advice or 'Mend the folder.'} Its files are taken up by themselves then"
+        remedy = f"{error.advice or 'Mend the folder.'} Its files are taken up by themselves then"
         others = f" (and {rule_state.unreadable_count - 1} more folders)" if rule_state.unreadable_count > 1 else ""
-        sentence = f"rule {rule_state.rule.name}: {trouble}{others}"
+        sentence = f"rule {rule_state.rule.name}: {error}{others}"
         await self._report(IncidentReport(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=rule_state.interval))
 
     async def _root_missing(self, rule_state: RuleState) -> None:
@@ -150,11 +150,11 @@ class Rescan:
             )
         )
 
-    async def _report(self, trouble: IncidentReport) -> None:
+    async def _report(self, report: IncidentReport) -> None:
         """Open an incident, or note that it lasts; another trouble with the same folder takes its place at once."""
         incidents = self._context.incidents
-        same = all(each.code == trouble.code for each in incidents.snapshot() if each.scope == trouble.scope)
-        await (incidents.report if same else incidents.restate)(trouble)
+        same = all(each.code == report.code for each in incidents.snapshot() if each.scope == report.scope)
+        await (incidents.report if same else incidents.restate)(report)
 
 
 async def report_timeout(context: Context, rule_state: RuleState) -> None:

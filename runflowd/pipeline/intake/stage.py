@@ -101,8 +101,8 @@ class Intake:
                 self._context.heartbeat("intake")
                 try:
                     idle_timeout = await self._turn(group)
-                except StoreError as trouble:
-                    self._context.log_throttle.error(str(trouble), action="store.failed", stage="intake")
+                except StoreError as error:
+                    self._context.log_throttle.error(str(error), action="store.failed", stage="intake")
                     idle_timeout = STORE_PAUSE
                 await self._context.stage_events.intake.wait(idle_timeout)
             group.cancel_scope.cancel()
@@ -164,8 +164,8 @@ class Intake:
             await self._hint_dispatcher.drain(rule_state)
             ready = await self._accept(rule_state)
             rule_state.has_backlog = bool(ready or rule_state.hints)
-        except StoreError as trouble:
-            self._context.log_throttle.error(str(trouble), action="store.failed", stage="intake")
+        except StoreError as error:
+            self._context.log_throttle.error(str(error), action="store.failed", stage="intake")
             await anyio.sleep(STORE_PAUSE)
         rule_state.processing = False
         self._processed.notify()
@@ -181,7 +181,7 @@ class Intake:
             and rule_state.rescanned
             and not (rule_state.events_lost or rule_state.overflowed)
             and rule_state.rule.watch in watcher.watched
-            and not any(trouble.path in {"", rule_state.rule.watch} for trouble in watcher.troubles)
+            and not any(error.path in {"", rule_state.rule.watch} for error in watcher.problems)
         )
 
     def _report_missed_events(self, now: float, group: TaskGroup) -> None:
@@ -293,8 +293,8 @@ class Intake:
 
     async def _audit(self, watcher: Watcher) -> None:
         """Problems of the watcher are logged. A root that does not answer is waited for here, and by no hint."""
-        for trouble in await watcher.audit():
-            log.warning(trouble.message, action="watch.failed", ill=trouble.ill, path=trouble.path)
+        for problem in await watcher.audit():
+            log.warning(problem.message, action="watch.failed", kind=problem.kind, path=problem.path)
         self._auditing = False
         self._context.stage_events.intake.notify()
 

@@ -35,9 +35,9 @@ class Overdues:
             return
         self._due = context.clock.now() + CHECK_INTERVAL
         found = [trouble_of(each, context.clock.wall()) for each in await context.store.read(overdue)]
-        for trouble in found:
-            await context.incidents.report(trouble)
-        known = {trouble.scope for trouble in found}
+        for report in found:
+            await context.incidents.report(report)
+        known = {report.scope for report in found}
         open_ones = [each.scope for each in context.incidents.snapshot() if each.code == CODE]
         await context.incidents.resolve(*(scope for scope in open_ones if scope not in known))
 

@@ -96,13 +96,13 @@ class Track:
 
     async def _look_at_batch(self, batch: Batch, remote_id: str, items: list[Item], waiting: list[Item]) -> None:
         seen = await self._context.remote.api.batch(remote_id)
-        matched, trouble = await read_items(self._context.remote.api, remote_id, items, wanted(seen, items, waiting))
+        matched, error = await read_items(self._context.remote.api, remote_id, items, wanted(seen, items, waiting))
         new = ((item, answer) for item, answer in matched.pairs if is_new(item, answer))
         # What is to be sent again waits for the end of its batch: until then a failure may still turn into a result.
         results = [(item, answer) for item, answer in new if seen.ended or not may_go_again(item, answer)]
         await self._record(batch, results)
-        if trouble:
-            raise trouble
+        if error:
+            raise error
         recorded = {item.id for item, _ in results}
         left = [item for item in waiting if item.id not in recorded]
         if not left:  # whatever the batch says of itself
@@ -186,7 +186,7 @@ class Track:
         """Buy nothing more of a rule whose items are refused for what it says, until a probe has a result."""
         context, rule = self._context, self._context.rules.get(batch.rule)
         scope = rule_scope(batch.rule)
-        waits = any(trouble.scope == scope and trouble.until_result for trouble in context.incidents.snapshot())
+        waits = any(report.scope == scope and report.until_result for report in context.incidents.snapshot())
         if rule is None or not (blame or (succeeded and waits)):
             return
         row = await context.store.read(lambda connection: connection.one("snapshot", id=batch.snapshot))
@@ -224,10 +224,10 @@ class Track:
         if isinstance(error, Permanent) and batch.attempts + 1 >= LOOKS_FOR_MISSING:
             await self._mark_unknown(batch, str(error))
             return
-        trouble = of_service(error) if isinstance(error, ApiError) else None
-        if trouble:
+        report = of_service(error) if isinstance(error, ApiError) else None
+        if report:
             # Wider trouble does not count as a look, however long it lasts.
-            looks, pause = batch.attempts, await context.incidents.report(trouble) - context.clock.now()
+            looks, pause = batch.attempts, await context.incidents.report(report) - context.clock.now()
         else:
             # A request that failed by itself proves nothing against the batch: the next look is as if it had none.
             single, base = isinstance(error, Transient), max(context.remote.poll, 1.0)
@@ -240,11 +240,11 @@ class Track:
             context.log_throttle.warning(
                 str(error), action="batch.failed", rule=batch.rule, code=code, batch=batch.id, exc_info=raised
             )
-        now, wider = context.clock.wall(), trouble.code if trouble else ""
+        now, wider = context.clock.wall(), report.code if report else ""
 
         def write(connection: Connection) -> None:
             stalled = batch.stalled_at
-            reason = kept_reason(error, trouble)
+            reason = kept_reason(error, report)
             release(connection, batch, due_at=now + pause, attempts=looks, reason=reason, stalled_at=stalled)
             record_try(
                 connection, items_held(connection, batch.id), now, tries=batch.attempts + 1, error=error, wider=wider
@@ -252,10 +252,10 @@ class Track:
 
         await context.store.write(write)
 
-    async def _mark_unknown(self, batch: Batch, trouble: str) -> None:
+    async def _mark_unknown(self, batch: Batch, error: str) -> None:
         """The service does not know what it sold: purged, or another organization's key. Stop and ask."""
         now = self._context.clock.wall()
-        reason = f"{trouble}. It was bought, so it is never bought again by itself"
+        reason = f"{error}. It was bought, so it is never bought again by itself"
 
         def write(connection: Connection) -> None:
             items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.SUBMITTED]
