@@ -223,7 +223,7 @@ class TestScan:
             root,
             """
             for listing in files.walk(root):
-                print(listing.relative, sorted(listing.files), type(listing.trouble).__name__)
+                print(listing.relative, sorted(listing.files), type(listing.error).__name__)
             """,
         )
 

@@ -387,7 +387,7 @@ def test_the_watch_limit_is_told_with_its_remedy(tmp_path: Path) -> None:
             async with Watcher() as watcher:
                 await watcher.set_roots([sys.argv[1]])
                 for trouble in await watcher.audit():
-                    print(trouble.ill, trouble.message)
+                    print(trouble.kind, trouble.message)
                 print(len(await watcher.audit()))
                 open("/proc/sys/user/max_inotify_watches", "w").write("5000")
                 print(len(await watcher.audit()), len(watcher.problems))
