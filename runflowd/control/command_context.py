@@ -70,14 +70,14 @@ def rule_named(context: CommandContext, name: str) -> Rule:
     return found
 
 
-def rule_asked_for(desk: CommandContext, parameters: Parameters) -> str | None:
+def rule_asked_for(context: CommandContext, parameters: Parameters) -> str | None:
     """The parameter `rule`, None where it is not given. Raises CommandRefused for a rule that nobody knows.
 
     One that is configured no more is known for its files.
     """
     name = text(parameters, "rule")
-    configured = {rule.name for rule in desk.config.rules}
-    if name is not None and name not in configured and name not in rules_with_items(desk.connection):
+    configured = {rule.name for rule in context.config.rules}
+    if name is not None and name not in configured and name not in rules_with_items(context.connection):
         raise CommandRefused(unknown_rule(name, configured), 2)
     return name
 

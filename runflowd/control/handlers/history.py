@@ -44,7 +44,7 @@ def logs(context: CommandContext, parameters: Parameters) -> Answer:
         return {"versions": [_version(context, row)] if row else [], "next": None}
     after = count(parameters, "after", 0)
     until = after + SPAN
-    rule = rule_asked_for(desk, parameters)
+    rule = rule_asked_for(context, parameters)
     places = _places(context, text(parameters, "path") or "", text(parameters, "absolute") or "", rule)
     found = {
         row["id"]: row

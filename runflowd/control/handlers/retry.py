@@ -22,7 +22,7 @@ def retry_items(context: CommandContext, parameters: Parameters) -> Answer:
 
     A result that was skipped as an input is tried only if it is named.
     """
-    rule, patterns = rule_asked_for(desk, parameters), texts(parameters, "patterns")
+    rule, patterns = rule_asked_for(context, parameters), texts(parameters, "patterns")
     chosen = [
         item
         for state in (ItemState.FAILED, ItemState.OUTCOME_UNKNOWN, *([ItemState.SKIPPED] if patterns else []))

@@ -43,7 +43,7 @@ def list_items(context: CommandContext, parameters: Parameters) -> Answer:
     """
     batch, after = text(parameters, "batch"), count(parameters, "after", 0)
     wanted = Wanted(
-        rule_asked_for(desk, parameters),
+        rule_asked_for(context, parameters),
         text(parameters, "state"),
         _own_id(context, batch) if batch else None,
         text(parameters, "pattern"),
