@@ -21,7 +21,17 @@ from runflowd.config.snapshot import (
     Service,
     Webhook,
 )
-from runflowd.core.model import After, AfterKind, BatchLimits, Existing, InputLinks, OnDelete, Rule, WatchMode
+from runflowd.core.model import (
+    After,
+    AfterKind,
+    BatchLimits,
+    Existing,
+    InputLinks,
+    MediaKind,
+    OnDelete,
+    Rule,
+    WatchMode,
+)
 from runflowd.core.notices import Kind
 
 if TYPE_CHECKING:
@@ -159,6 +169,7 @@ def _rule(name: str, rule: RuleSection, shared: SharedSection, base: str) -> Rul
         input=rule.input or dict(DEFAULT_INPUT),
         include=tuple(rule.include or usual.include),
         exclude=(*(shared.exclude or ()), *(rule.exclude or ())),
+        accept=tuple(kind for kind in MediaKind if kind in (rule.accept or usual.accept)),
         files={key: absolute(file, base) for key, file in (rule.files or {}).items()},
         overridable=tuple(rule.overridable or ()),
         naming=rule.name or usual.naming,

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from runflowd.config.credentials import CredentialError, notify_secret
 from runflowd.core.chains import beside, makers
-from runflowd.core.model import AfterKind, Existing, OnDelete, Rule, WatchMode
+from runflowd.core.media.input_type import UNMARKED_STILLNESS, in_words
+from runflowd.core.model import AfterKind, Existing, MediaKind, OnDelete, Rule, WatchMode
 from runflowd.core.notices import Kind
 from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
 from runflowd.core.template import placeholders, sends_the_file
@@ -127,6 +128,7 @@ def _and(names: list[str]) -> str:
 
 def _files(rule: Rule) -> str:
     taken = "all files" if rule.include == ("**/*",) else f"files that match {', '.join(rule.include)}"
+    taken += "" if rule.accept == (MediaKind.IMAGE,) else f" that are {in_words(rule.accept)}"
 
     return f"{taken} except {', '.join(rule.exclude)}" if rule.exclude else taken
 
@@ -147,8 +149,15 @@ def _timing(rule: Rule) -> str:
 
     return (
         f"{how}; the whole folder is looked through every {duration_text(rule.rescan)}; "
-        f"a file counts as complete when it has not changed for {duration_text(rule.settle)}."
+        f"a file counts as complete when it has not changed for {duration_text(rule.settle)}{_unmarked(rule)}."
     )
+
+
+def _unmarked(rule: Rule) -> str:
+    """The longer wait for what has no end marker, where the rule takes such and its own is not longer."""
+    if rule.settle >= UNMARKED_STILLNESS or not set(rule.accept) - {MediaKind.IMAGE, MediaKind.DOCUMENT}:
+        return ""
+    return f", or for {duration_text(UNMARKED_STILLNESS)} if its bytes do not say where it ends"
 
 
 def _batches(rule: Rule) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from pydantic import Field
+
 from runflowd.config.notify_section import NotifySection  # noqa: TC001  pydantic reads the annotation
 from runflowd.config.sections import (
     DEFAULT_LISTEN,
@@ -17,8 +19,8 @@ from runflowd.config.sections import (
     WebSection,
     described,
 )
-from runflowd.config.types import Folder, Model, Naming, OrWord, PatternText, RuleName, Text, duration, size
-from runflowd.core.model import MAX_BATCH_ITEMS, AfterKind, Existing, InputLinks, OnDelete, WatchMode
+from runflowd.config.types import Folder, Model, Naming, OneOrMore, OrWord, PatternText, RuleName, Text, duration, size
+from runflowd.core.model import MAX_BATCH_ITEMS, AfterKind, Existing, InputLinks, MediaKind, OnDelete, WatchMode
 
 _HOUR = 3600.0
 _DAY = 86400.0
@@ -122,6 +124,13 @@ class RuleSection(SharedSection):
     include: list[PatternText] | None = described(
         "Files to take, as patterns of .gitignore, read without regard to case; all by default.",
         ["**/*.jpg", "**/*.png"],
+        min_length=1,
+    )
+    accept: Annotated[list[Annotated[MediaKind, Field(strict=False)]], OneOrMore()] | None = described(
+        "Kinds of file to take, told by content: image, video (MP4, MOV, WebM), audio (MP3, WAV, M4A, FLAC, Ogg), "
+        "document (PDF), model (GLB); a list or one word. Others are left out, without a note. image by default.",
+        ["image", "video"],
+        "audio",
         min_length=1,
     )
     model: Model = described("The Runflow model, as owner/model.", "runflow/background-replace", default=...)

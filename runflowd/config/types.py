@@ -109,6 +109,21 @@ class OrWord:
         raise refuse(f"is neither {choices} nor a section with keys of its own{hint}")
 
 
+@dataclass(frozen=True, slots=True)
+class OneOrMore:
+    """Lets a list of words be a single word too."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self._listed, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
+
+    def _listed(self, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
 def _check_text(value: str) -> str:
     if not value.strip() or value != value.strip() or "\0" in value:
         raise refuse("is empty or has spaces around it")

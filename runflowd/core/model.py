@@ -32,6 +32,16 @@ LOCAL = "local"
 """The name under which batches of the service on this machine are kept."""
 
 
+class MediaKind(StrEnum):
+    """What kinds of file a rule may take."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    DOCUMENT = "document"
+    MODEL = "model"
+
+
 class AfterKind(StrEnum):
     """What happens to a source file once its result is durable."""
 
@@ -89,6 +99,7 @@ class Rule:
 
     `watch`, `output` and the paths in `files` are absolute. `input` is the rule's template with its
     placeholders unresolved. `include` and `exclude` are gitwildmatch patterns over relative paths.
+    `accept` are the kinds of file that are taken, told by content, each once and in the order of `MediaKind`.
     """
 
     name: str
@@ -98,6 +109,7 @@ class Rule:
     input: dict[str, Json]
     include: tuple[str, ...] = ("**/*",)
     exclude: tuple[str, ...] = ()
+    accept: tuple[MediaKind, ...] = (MediaKind.IMAGE,)
     files: dict[str, str] = field(default_factory=dict)
     overridable: tuple[str, ...] = ()
     naming: str = "{stem}.{ext}"

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runflowd.core.media.input_type import promising_suffixes
 from runflowd.core.naming import FAILURE_SUFFIX, TEMPORARY_PREFIX
 from runflowd.core.patterns import Pattern, Patterns, pattern
 
@@ -91,11 +92,6 @@ DROPPINGS: Mapping[str, str] = {
 }
 """What is left out unless a pattern of the rule spells it out, with the reason in words."""
 
-_IMAGE_SUFFIXES = frozenset(
-    {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "tif", "tiff", "bmp", "heic", "heif", "avif"}
-)
-"""Names that promise an image: whoever drops one wants it taken, and is told if it is none."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
@@ -117,6 +113,7 @@ class Matcher:
         self._excludes = [pattern(line) for line in rule.exclude]
         self._include = Patterns(self._includes)
         self._exclude = Patterns(self._excludes)
+        self._suffixes = promising_suffixes(rule.accept)
         self._folders: dict[str, _Folder] = {}
 
     def matches(self, path: str) -> bool:
@@ -136,9 +133,10 @@ class Matcher:
         return self._folder(folder.lower()).pruned
 
     def promises(self, path: str) -> bool:
-        """Whether the name of a file that is taken says that it is an image, or a pattern spells out its suffix.
+        """Whether the name of a file says that it is of a kind that is taken, or a pattern spells out its suffix.
 
-        Of the others nobody has asked for a result: what proves to be no image among them is left out.
+        Whoever drops one wants it taken, and is told if it is none. Of the others nobody has asked for a result: what
+        proves to be of another kind among them is left out.
         """
         path = path.lower()
         name = path.rpartition("/")[2]
@@ -146,7 +144,7 @@ class Matcher:
         if not stem:
             return any(name in each.parts for each in self._includes)
 
-        return suffix in _IMAGE_SUFFIXES or any(
+        return suffix in self._suffixes or any(
             each.positive and each.parts and each.parts[-1].endswith(f".{suffix}") and each.owns(path, name)
             for each in self._includes
         )

@@ -12,6 +12,7 @@ from runflowd.core.model import (
     BatchLimits,
     Existing,
     InputLinks,
+    MediaKind,
     OnDelete,
     Reference,
     Rule,
@@ -60,6 +61,7 @@ def from_text(text: str) -> Rule:
     values: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in known}
     for name in _SEQUENCES:
         values[name] = tuple(values.get(name, ()))
+    values["accept"] = tuple(map(MediaKind, values.get("accept", (MediaKind.IMAGE,))))
     values["on_delete"] = OnDelete(values["on_delete"])
     values["existing"] = Existing(values["existing"])
     values["mode"] = WatchMode(values["mode"])

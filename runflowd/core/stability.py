@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runflowd.core.model import Stat
 
 _SHORTEST_PAUSE = 0.5
@@ -156,8 +158,14 @@ class StabilityTracker:
             return Stable(path, stat, now - waiting.first_seen)
         return self._wait(path, waiting, "the file is empty" if stable else "the file keeps changing", now)
 
-    def hold(self, path: str, reason: str, now: float) -> StillChanging:
+    def still_for(self, paths: Iterable[str], now: float) -> dict[str, float]:
+        """For how many seconds each of these paths has not been seen to change; those not tracked are left out."""
+        return {path: now - self._files[path].still_since for path in paths if path in self._files}
+
+    def hold(self, path: str, reason: str, now: float, stillness: float = 0.0) -> StillChanging:
         """Keep a file waiting that is stable but not good yet, such as half an image.
+
+        It is looked at once it has not changed for `stillness` seconds, where that is longer than `settle`.
 
         The pauses grow with the time waited, up to `cap`. The caller decides what `report` means:
         for half an image that its writer has left, a failure.
@@ -165,7 +173,7 @@ class StabilityTracker:
         waiting = self._files.get(path)
         if waiting is None:
             return StillChanging(path, reason, 0.0, report=False)
-        return self._wait(path, waiting, reason, now)
+        return self._wait(path, waiting, reason, now, stillness)
 
     def forget(self, path: str, taken: Stat | None = None) -> None:
         """Stop tracking; harmless if the path is not tracked.
@@ -189,20 +197,20 @@ class StabilityTracker:
         self._queue(path, waiting)
         return True
 
-    def _wait(self, path: str, waiting: _Waiting, reason: str, now: float) -> StillChanging:
+    def _wait(self, path: str, waiting: _Waiting, reason: str, now: float, stillness: float = 0.0) -> StillChanging:
         waited = now - waiting.first_seen
         report = waited >= self.cap and not waiting.reported
         if waiting.reported or report:
             waiting.reported = True
             pause = self.cap
         else:
-            pause = self._pause(waiting, now)
+            pause = self._pause(waiting, now, stillness)
         self._look_at(path, waiting, now + max(pause, _SHORTEST_PAUSE))
         return StillChanging(path, reason, waited, report)
 
-    def _pause(self, waiting: _Waiting, now: float) -> float:
+    def _pause(self, waiting: _Waiting, now: float, stillness: float) -> float:
         """Seconds to the next look: the rest of the wait, or growing pauses for one that is stable already."""
-        remaining = waiting.still_since + self.settle - now
+        remaining = waiting.still_since + max(self.settle, stillness) - now
         if remaining <= 0:
             remaining = max(self.settle, (now - waiting.first_seen) / 2)
         return min(remaining, waiting.first_seen + self.cap - now)

@@ -49,6 +49,9 @@ SELECT DISTINCT rule, folder FROM item WHERE size < 0 AND current = 1 AND absent
 -- name: look_again
 UPDATE item SET size = -1 WHERE id = :id
 
+-- name: look_again_at_kind
+UPDATE item SET size = -1 WHERE rule = :rule AND state = 'skipped' AND failure_code = :code AND current = 1
+
 -- name: run_again
 UPDATE item SET size = -2 WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1 AND absent_at IS NULL
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runflowd.config import Config, Listen, LocalService, load
-from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete, WatchMode
+from runflowd.core.model import After, AfterKind, BatchLimits, Existing, MediaKind, OnDelete, WatchMode
 from runflowd.errors import ConfigError
 
 RULE = """
@@ -66,6 +66,7 @@ def test_left_out_settings_have_their_defaults(tmp_path: Path) -> None:
 
     assert made.include == ("**/*",)
     assert made.input == {"image_url": "${file.url}"}
+    assert (MediaKind.IMAGE,) == made.accept
     assert BatchLimits() == made.batch
     assert (2.0, 300.0, WatchMode.AUTO, After(), OnDelete.KEEP, Existing.PROCESS) == (
         made.settle,
@@ -83,6 +84,7 @@ def test_every_setting_reaches_the_rule(tmp_path: Path) -> None:
         tmp_path,
         """include: ["*.jpg"]
 exclude: [drafts/]
+accept: [video, image, video]
 input: {image_url: "${file.url}", logo: "${files.logo.url}", n: 3}
 files: {logo: brand/logo.png}
 overridable: [n]
@@ -99,6 +101,7 @@ batch: {quiet: 1m, max_bytes: 20MiB}""",
 
     assert str(tmp_path / "brand/logo.png") == made.files["logo"]
     assert (made.include, made.exclude, made.overridable) == (("*.jpg",), ("drafts/",), ("n",))
+    assert (MediaKind.IMAGE, MediaKind.VIDEO) == made.accept
     assert (made.naming, made.select, made.overwrite) == ("{stem}-x.{ext}", "result_*", True)
     assert (made.on_delete, made.existing, made.mode) == (OnDelete.REMOVE, Existing.SKIP, WatchMode.RESCAN)
     assert (made.settle, made.rescan) == (0.5, 10.0)
@@ -267,6 +270,8 @@ rles: 3
         ("include: '*.jpg'", "rules.one.include: must be a list, such as [a, b]"),
         ("exclude: [5]", "rules.one.exclude[0]: must be text; put it in quotes"),
         ("name: '{stem}.png'", "rules.one.name: must hold {stem}"),
+        ("accept: audoi", "rules.one.accept[0]: must be image, video, audio, document or model"),
+        ("accept: []", "rules.one.accept: must"),
         ("select: ' '", "rules.one.select: is empty"),
         ("input: {prompt: x}", "rules.one.input: never uses the file"),
         ("input: {image_url: '${file.url}', client_ref: x}", "rules.one.input.client_ref: is set by runflowd"),

@@ -30,6 +30,15 @@ def loaded(folder: Path, text: str) -> Config:
     [
         ("", "one: all files in {0}/in go through a/b."),
         ('include: ["*.jpg"]\n    exclude: [x/]', "one: files that match *.jpg except x/ in {0}/in go through a/b."),
+        ("accept: [audio, image]", "one: all files that are images and audio files in {0}/in go through a/b."),
+        (
+            "accept: audio",
+            (
+                "one: changes are noticed by events, or by rescans on network shares; the whole folder is looked through "
+                "every 5m; a file counts as complete when it has not changed for 2s, or for 10s if its bytes do not say "
+                "where it ends."
+            ),
+        ),
         ("", "one: the result appears in {0}/out at the same relative path, named {{stem}}.{{ext}}."),
         ("input: {a: '${file.url}', n: 3}", "one: the file goes in as a, with n 3."),
         ("after: delete", "one: a source is DELETED once its result is safe."),

@@ -311,3 +311,17 @@ class SettlingAgainstModel(RuleBasedStateMachine):
 
 TestSettlingAgainstModel = SettlingAgainstModel.TestCase
 TestSettlingAgainstModel.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+
+
+def test_a_longer_stillness_is_looked_at_when_it_is_reached() -> None:
+    """Not before, and from the last change on, whatever `settle` says."""
+    tracker = StabilityTracker(2, 60, 10)
+    tracker.see("a", Stat(1, 1, 1), 0)
+    tracker.due(2, 10)
+    tracker.confirm("a", Stat(2, 2, 1), 3)
+    tracker.due(5, 10)
+    tracker.confirm("a", Stat(2, 2, 1), 5)
+
+    held = tracker.hold("a", "no end", 5, 10)
+
+    assert ({"a": 2}, False, 13) == (tracker.still_for(["a", "b"], 5), held.report, tracker.next_deadline())

@@ -30,11 +30,11 @@ class DamagedError(Exception):
     """Bytes that no amount of waiting will turn into an image."""
 
 
-def take(source: Source, offset: int, length: int) -> bytes:
+def take(source: Source, offset: int, length: int, label: str = "image") -> bytes:
     """Exactly `length` bytes from `offset`, or CutShortError."""
     data = source.read(offset, length) if offset < source.size else b""
     if len(data) < length:
-        raise CutShortError(f"the file ends after {source.size} bytes, before the image does")
+        raise CutShortError(f"the file ends after {source.size} bytes, before the {label} does")
     return data
 
 

@@ -111,7 +111,7 @@ def describe(head: bytes) -> str:
             return f"this is {words}"
     if head[4:8] == b"ftyp":
         return f"this is {_OTHER_BRANDS.get(head[8:12], 'a video or another media file')}"
-    return f"this is {_text_kind(head)}" if _is_text(head) else "the content is no known image format"
+    return f"this is {_text_kind(head)}" if _is_text(head) else "the content is of no known format"
 
 
 def _by_brand(head: bytes) -> ImageType | None:
@@ -187,6 +187,8 @@ _OTHERS = (
     (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
     (b"ID3", "an MP3 file"),
     (b"OggS", "an Ogg file"),
+    (b"fLaC", "a FLAC file"),
+    (b"glTF", "a 3D model"),
     (b"\x7fELF", "a program"),
     (b"MZ", "a Windows program"),
     (b"\xd0\xcf\x11\xe0", "an old office document"),

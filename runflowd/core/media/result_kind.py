@@ -1,8 +1,6 @@
 """What kind of file a result is: by its bytes, then by what the service declares, else unknown.
 
-Signatures are a table of ours: the packages that tell kinds by content are either abandoned (filetype, python-magic:
-no release since 2022) or grade their guesses, and a result that is paid for needs one answer. The table is short,
-since only what models make needs a name; everything else is delivered as `.bin`.
+The table of signatures is short, since only what models make needs a name; everything else is delivered as `.bin`.
 
 A text may stand in the place of a result for a while, as a proxy's error page does. It is no result where the service
 declares a medium or the link names one, where it is a page, or where it says by itself that it is an error.
@@ -15,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd.core.media.image_type import SNIFF_BYTES, NotAnImage, Partial, check, describe, sniff
+from runflowd.core.media.signatures import mime_of
 from runflowd.core.naming import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -57,56 +56,12 @@ def kind_of(source: Source, declared: str = "", hint: str = "") -> Found:
                 return Unfit(reason)
             case whole:
                 return Kind(whole.type.mime)
-    if mime := _by_signature(head):
+    if mime := mime_of(head):
         return Kind(mime)
     expected = _expected(declared, hint)
     if not _is_text(head):
         return Kind(expected or UNKNOWN)
     return _text(source, head, expected)
-
-
-def _by_signature(head: bytes) -> str:
-    return next(filter(None, (read(head) for read in _SIGNATURES)), "")
-
-
-def _box(head: bytes) -> str:
-    return _BRANDS.get(head[8:12], "video/mp4") if head[4:8] == b"ftyp" else ""
-
-
-def _riff(head: bytes) -> str:
-    return {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}.get(head[8:12], "") if head[:4] == b"RIFF" else ""
-
-
-def _ebml(head: bytes) -> str:
-    if not head.startswith(b"\x1aE\xdf\xa3"):
-        return ""
-    return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
-
-
-def _ogg(head: bytes) -> str:
-    if not head.startswith(b"OggS"):
-        return ""
-    return "audio/opus" if b"OpusHead" in head[:64] else "audio/ogg"
-
-
-def _zip(head: bytes) -> str:
-    if not head.startswith(b"PK\x03\x04"):
-        return ""
-    first = head[30 : 30 + int.from_bytes(head[26:28], "little")].lower()
-    return "model/vnd.usdz+zip" if first.endswith((b".usdc", b".usda", b".usd")) else "application/zip"
-
-
-def _frame(head: bytes) -> str:
-    """A frame: eleven or twelve bits of synchronisation, the version, the layer, which is III for MP3 and none for AAC.
-
-    ISO/IEC 11172-3 section 2.4.1.3, ISO/IEC 13818-7 section 6.2.1.
-    """
-    first = int.from_bytes(head[:2], "big")
-    return "audio/mpeg" if first & 0xFFE6 == 0xFFE2 else "audio/aac" if first & 0xFFF6 == 0xFFF0 else ""
-
-
-def _magic(head: bytes) -> str:
-    return next((mime for magic, mime in _MAGIC if head.startswith(magic)), "")
 
 
 def _text(source: Source, head: bytes, expected: str) -> Found:
@@ -168,20 +123,6 @@ def _is_text(head: bytes) -> bool:
 
 _MEDIA = ("image/", "video/", "audio/", "model/", "application/pdf", "application/zip")
 _TEXTUAL = frozenset({"image/svg+xml", "model/gltf+json", "model/obj", "model/stl", "model/ply", "text/plain"})
-
-_BRANDS = {b"qt  ": "video/quicktime", b"M4A ": "audio/mp4", b"M4B ": "audio/mp4"}
-"""Brands of ISO base media files that are no MP4 video (https://mp4ra.org)."""
-
-_SIGNATURES = (_box, _riff, _ebml, _ogg, _zip, _frame, _magic)
-
-_MAGIC = (
-    (b"ID3", "audio/mpeg"),
-    (b"fLaC", "audio/flac"),
-    (b"glTF", "model/gltf-binary"),
-    (b"%PDF-", "application/pdf"),
-    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "image/jxl"),
-    (b"\xff\x0a", "image/jxl"),
-)
 
 _SYNONYMS = {
     "image/jpg": "image/jpeg",

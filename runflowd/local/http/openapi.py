@@ -131,7 +131,7 @@ def _operations() -> list[tuple[str, str, Json]]:
             "/v1/asset-uploads/{asset_upload_id}/confirmations", "Finish an upload", _record("Asset"),
             body="ConfirmationBody", optional=True, errors="404",
         ),
-        _get("/v1/assets/types", "Types of images taken", {"type": "object", "required": ["items"]}),
+        _get("/v1/assets/types", "Types of files taken", {"type": "object", "required": ["items"]}),
         _get("/v1/assets/{id}", "One asset with a fresh URL", _record("Asset"), errors="404"),
         _get("/v1/models", "Search the catalog", _page("Model"), query=(*LISTS, "q"), errors="422"),
         _get(MODEL, "One model with inputs and outputs", _record("Model"), errors="404"),

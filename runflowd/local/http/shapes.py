@@ -45,7 +45,7 @@ class Shapes:
         return {
             "id": row["id"], "org_id": ORGANISATION, "folder_id": row["folder_id"], "name": row["name"],
             "r2_key": f"{ORGANISATION}/{row['id']}", "url": self.url(row["id"], row["name"]), "thumbnail_url": None,
-            "mime_type": row["mime_type"], "size_bytes": row["size"], "asset_type": "image",
+            "mime_type": row["mime_type"], "size_bytes": row["size"], "asset_type": row["mime_type"].partition("/")[0],
             "source_type": row["source_type"], "source_id": row["source_id"], "created_by": None,
             "created_at": timestamp(row["created_at"]), "updated_at": timestamp(row["updated_at"]),
             "deleted_at": None, "deleted_by": None,

@@ -12,19 +12,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_SIGNATURES = {
-    b"\xff\xd8\xff": ("jpg", "image/jpeg"),
-    b"\x89PNG\r\n\x1a\n": ("png", "image/png"),
-    b"GIF8": ("gif", "image/gif"),
-    b"RIFF": ("webp", "image/webp"),
-}
+_SIGNATURES = (
+    (0, b"\xff\xd8\xff", "jpg", "image/jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "png", "image/png"),
+    (0, b"GIF8", "gif", "image/gif"),
+    (8, b"WEBP", "webp", "image/webp"),
+    (8, b"WAVE", "wav", "audio/wav"),
+    (4, b"ftypqt  ", "mov", "video/quicktime"),
+    (4, b"ftypM4A ", "m4a", "audio/mp4"),
+    (4, b"ftyphei", "heic", "image/heic"),
+    (4, b"ftypmif1", "heic", "image/heic"),
+    (4, b"ftypavi", "avif", "image/avif"),
+    (4, b"ftyp", "mp4", "video/mp4"),
+    (0, b"\x1aE\xdf\xa3", "webm", "video/webm"),
+    (0, b"ID3", "mp3", "audio/mpeg"),
+    (0, b"\xff\xfb", "mp3", "audio/mpeg"),
+    (0, b"fLaC", "flac", "audio/flac"),
+    (0, b"OggS", "ogg", "audio/ogg"),
+    (0, b"%PDF-", "pdf", "application/pdf"),
+    (0, b"glTF", "glb", "model/gltf-binary"),
+)
+"""Where the bytes that tell a type stand, what they are, extension and MIME type. The first that fits counts."""
 
 
 def pass_through(values: Mapping[str, Json], images: Mapping[str, bytes]) -> Result:  # noqa: ARG001 - a Process
-    """The image's bytes as they came; the type is told by the first bytes, nothing is decoded."""
+    """The file's bytes as they came; the type is told by the first bytes, nothing is decoded."""
     data = images["image_url"]
     suffix, mime = next(
-        (kind for start, kind in _SIGNATURES.items() if data.startswith(start)),
+        ((suffix, mime) for at, magic, suffix, mime in _SIGNATURES if data.startswith(magic, at)),
         ("bin", "application/octet-stream"),
     )
     return Result((EncodedImage(f"result_0.{suffix}", mime, data, 0, 0),))

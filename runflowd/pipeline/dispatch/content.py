@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import anyio.to_thread
 
 from runflowd import files
+from runflowd.core.media.input_type import fitting_name
 from runflowd.core.template import FileFacts
 from runflowd.pipeline.dispatch.zip_payload import MIME, ZipEntry, key_of, packed
 
@@ -71,7 +72,7 @@ class FileContent:
 
     @property
     def name(self) -> str:
-        return FileFacts(self.path).value("file.name")[:500]
+        return fitting_name(FileFacts(self.path).value("file.name")[:490], self.mime)
 
     def check(self) -> None:
         files.stat(self.root, self.path)

@@ -61,6 +61,7 @@ class Acceptor:
                 rule_state.matcher.promises,
                 known,
                 rule_state.folder_io.note_progress,
+                still,
             ):
                 match self._judged(rule_state, path, stable[path], found):
                     case Good() as whole:
@@ -71,6 +72,7 @@ class Acceptor:
                         pass
 
         stable = await self._stable(rule_state, paths, refused)
+        still = rule_state.stability.still_for(stable, self._context.clock.now())
         others = [each.name for each in beside(self._context.rules.values(), rule_state.rule)]
         known = await self._context.store.read(partial(known_contents, rules=others, rested=stable)) if others else {}
         async with anyio.create_task_group() as group:
@@ -101,7 +103,7 @@ class Acceptor:
     def _judged(self, rule_state: RuleState, path: str, stat: Stat, found: Finding) -> Finding:
         if not isinstance(found, Unfinished):
             return found
-        held = rule_state.stability.hold(path, found.reason, self._context.clock.now())
+        held = rule_state.stability.hold(path, found.reason, self._context.clock.now(), found.stillness)
         return Refused(stat, found.state, found.code, found.reason) if held.report else None
 
     async def _record(self, rule_state: RuleState, good: list[Arrival], refused: dict[str, Refused]) -> int:

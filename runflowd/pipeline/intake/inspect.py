@@ -1,7 +1,8 @@
-"""What a stable file is, told by its bytes: a whole image, half of one, or nothing that is sent."""
+"""What a stable file is, told by its bytes: whole and of a kind that its rule takes, half of that, or neither."""
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.media.image_type import SNIFF_BYTES, NotAnImage, Partial, check, describe, sniff
+from runflowd.core.media.image_type import SNIFF_BYTES, Partial
+from runflowd.core.media.input_type import NotAccepted, announced, check, in_words, kind_of, words
+from runflowd.core.model import MediaKind
 from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.errors import ConfigError
 from runflowd.pipeline.intake.overrides import Overrides
@@ -21,12 +24,13 @@ if TYPE_CHECKING:
     from runflowd.core.stability import StillChanging
 
 OTHER_MEDIA = "OTHER_MEDIA"
-"""The code of a file that is no image and was never said to be one: left out, without a note in its folder."""
+"""The code of a file of a kind that its rule does not take and whose name did not promise one: left out, without a note
+in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A whole image, hashed, and what its folder overrides in the rule's input."""
+    """A whole file of a kind that the rule takes, hashed, and what its folder overrides in the rule's input."""
 
     stat: Stat
     content: str
@@ -36,11 +40,15 @@ class Good:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """It is stable, but cannot be taken yet. `state` and `code` are what it becomes if that lasts."""
+    """It is stable, but cannot be taken yet. `state` and `code` are what it becomes if that lasts.
+
+    `stillness` is how many seconds without change will do, 0 where only another content will.
+    """
 
     reason: str
     state: ItemState = ItemState.FAILED
     code: str = "INCOMPLETE"
+    stillness: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class Refused:
 
 
 _NOTHING: Mapping[str, tuple[str, str]] = MappingProxyType({})
+_STILL: Mapping[str, float] = MappingProxyType({})
 
 Finding: TypeAlias = Good | Unfinished | Refused | None
 
@@ -77,17 +86,22 @@ def read_all(
     promises: Callable[[str], bool],
     known: Mapping[str, tuple[str, str]] = _NOTHING,
     on_progress: Callable[[], None] = files.ignore_progress,
+    still: Mapping[str, float] = _STILL,
 ) -> list[tuple[str, Finding]]:
     """What each file is, each piece of it reported to `on_progress`. Blocking.
 
-    `promises` says which were announced as images.
+    `promises` says which were announced as something that the rule takes.
     `known` are the content and type of files that were read before and are as they were then.
+    `still` is for how many seconds each has not changed; those that it does not name have been stable for ever.
     """
     overrides = Overrides(rule)
     found: list[tuple[str, Finding]] = []
     for path, stat in stable.items():
-        other = None if path in known or promises(path) else _other_media(rule.watch, path, stat)
-        found.append((path, other or _read(rule.watch, path, stat, limit, overrides, known.get(path), on_progress)))
+        before = known.get(path)
+        before = before if before and kind_of(before[1]) in rule.accept else None
+        other = None if before or promises(path) else _other_media(rule, path, stat)
+        age = still.get(path, math.inf)
+        found.append((path, other or _read(rule, path, stat, limit, overrides, before, on_progress, age)))
         on_progress()
     return found
 
@@ -100,33 +114,35 @@ def unstable(verdict: StillChanging, stat: Stat, *, promised: bool) -> Refused:
     return Refused(stat, ItemState.WAITING, "STILL_CHANGING", f"{verdict.reason} for {verdict.waited:.0f} s")
 
 
-def _other_media(root: str, path: str, stat: Stat) -> Refused | None:
-    """What a file of any name is, if its first bytes announce no image. Blocking."""
+def _other_media(rule: Rule, path: str, stat: Stat) -> Refused | None:
+    """What a file of any name is, if its first bytes announce nothing that the rule takes. Blocking."""
     try:
-        with files.image_source(root, path) as source:
+        with files.image_source(rule.watch, path) as source:
             head = source.read(0, SNIFF_BYTES)
     except files.FileTrouble:
         return None  # found again, and told, where it is read
-    if sniff(head) is not None:
+    if kind_of(announced(head)) in rule.accept:
         return None
-    return Refused(stat, ItemState.SKIPPED, OTHER_MEDIA, f"{describe(head)}; the rule's model takes images")
+    reason = f"{words(head)}; the rule's model takes {in_words(rule.accept)}"
+    return Refused(stat, ItemState.SKIPPED, OTHER_MEDIA, reason)
 
 
 def _read(
-    root: str,
+    rule: Rule,
     path: str,
     stat: Stat,
     limit: int,
     overrides: Overrides,
     known: tuple[str, str] | None,
     on_progress: Callable[[], None],
+    still: float,
 ) -> Finding:
     """What a stable file is, told by its bytes. Blocking."""
     if stat.size > limit:
         reason = f"the file has {stat.size:,} bytes; the service takes at most {limit:,}"
         return Refused(stat, ItemState.FAILED, "TOO_LARGE", reason)
     try:
-        return _read_whole(root, path, stat, overrides, known, on_progress)
+        return _read_whole(rule, path, stat, overrides, known, on_progress, still)
     except ConfigError as mistake:
         return Refused(stat, ItemState.WAITING, BAD_OVERRIDE, str(mistake))
     except (files.Changed, files.Missing):
@@ -138,23 +154,28 @@ def _read(
 
 
 def _read_whole(
-    root: str,
+    rule: Rule,
     path: str,
     stat: Stat,
     overrides: Overrides,
     known: tuple[str, str] | None,
     on_progress: Callable[[], None],
+    still: float,
 ) -> Finding:
     if known:
         return Good(stat, *known, _overridden(path, overrides))
-    with files.image_source(root, path) as source:
-        found = check(source)
+    with files.image_source(rule.watch, path) as source:
+        found = check(source, rule.accept)
     if isinstance(found, Partial):
         return Unfinished(found.reason)
-    if isinstance(found, NotAnImage):
-        return Refused(stat, ItemState.FAILED, "NOT_AN_IMAGE", found.reason)
+    if isinstance(found, NotAccepted):
+        code = "NOT_AN_IMAGE" if rule.accept == (MediaKind.IMAGE,) else "NOT_ACCEPTED"
+        return Refused(stat, ItemState.FAILED, code, found.reason)
+    if still < found.stillness:
+        reason = f"its bytes cannot tell whether more will come, so it must not change for {found.stillness:.0f} s"
+        return Unfinished(reason, ItemState.WAITING, "STILL_CHANGING", found.stillness)
     settings = _overridden(path, overrides)
-    return Good(stat, files.hash_file(root, path, stat, on_progress=on_progress), found.type.mime, settings)
+    return Good(stat, files.hash_file(rule.watch, path, stat, on_progress=on_progress), found.mime, settings)
 
 
 def _overridden(path: str, overrides: Overrides) -> dict[str, Json]:

@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd import files
-from runflowd.core.media.image_type import Whole, check
-from runflowd.core.model import Reference
+from runflowd.core.media.input_type import Acceptable, check
+from runflowd.core.model import MediaKind, Reference
 from runflowd.core.snapshot import to_text
 from runflowd.observability.incidents import IncidentReport, files_scope, rule_scope
+from runflowd.pipeline.intake.inspect import OTHER_MEDIA
+from runflowd.store.facts import fact
 from runflowd.store.sealing import save_snapshot
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runflowd.core.model import Rule
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.intake.rule_state import RuleState
     from runflowd.store import Connection
+
+ACCEPTED = "accept "
+"""The beginning of the subject under which it is on record which kinds of file a rule takes."""
 
 
 async def update_references(context: Context, rule_state: RuleState) -> bool:
@@ -37,7 +43,7 @@ async def update_references(context: Context, rule_state: RuleState) -> bool:
     if found != rule_state.references or not rule_state.snapshot:
         rule_state.references = found
         text = to_text(rule, found)
-        rule_state.snapshot = await context.store.write(lambda connection: _renew(connection, rule.name, text))
+        rule_state.snapshot = await context.store.write(lambda connection: _renew(connection, rule, text))
         await context.incidents.resolve(rule_scope(rule.name))  # what was wrong with the rule as it was
         context.stage_events.dispatch.notify()
         reach("rule.worded")
@@ -45,10 +51,17 @@ async def update_references(context: Context, rule_state: RuleState) -> bool:
     return True
 
 
-def _renew(connection: Connection, rule: str, text: str) -> str:
-    """Keep a rule text; batches that were sealed under another one are due, to be bought or put back."""
-    snapshot = save_snapshot(connection, rule, text)
-    connection.run("wake_outdated_batches", rule=rule, snapshot=snapshot)
+def _renew(connection: Connection, rule: Rule, text: str) -> str:
+    """Keep a rule text; batches that were sealed under another one are due, to be bought or put back.
+
+    Where the rule takes other kinds of file than before, what was left out for its kind is looked at once more.
+    """
+    snapshot = save_snapshot(connection, rule.name, text)
+    connection.run("wake_outdated_batches", rule=rule.name, snapshot=snapshot)
+    subject, kinds = f"{ACCEPTED}{rule.name}", " ".join(rule.accept)
+    if kinds != (fact(connection, "", subject) or MediaKind.IMAGE):
+        connection.run("save_fact", service="", subject=subject, value=kinds)
+        connection.run("look_again_at_kind", rule=rule.name, code=OTHER_MEDIA)
     return snapshot
 
 
@@ -69,6 +82,6 @@ def _read(path: str, before: Reference | None) -> Reference:
     if before is not None and before.stat == stat:
         return before
     with files.image_source(folder or "/", name) as source:
-        found = check(source)
-    mime = found.type.mime if isinstance(found, Whole) else "application/octet-stream"
+        found = check(source, tuple(MediaKind))
+    mime = found.mime if isinstance(found, Acceptable) else "application/octet-stream"
     return Reference(path, stat, files.hash_file(folder or "/", name, stat), mime)

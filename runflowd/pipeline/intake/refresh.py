@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.media.input_type import kind_of
 from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.errors import ConfigError
 from runflowd.files import FileTrouble
@@ -60,7 +61,7 @@ def _refused(connection: Connection, rule_state: RuleState, after: int) -> list[
 def _retry_all(connection: Connection, rule_state: RuleState, after: int, found: dict[str, Found], now: float) -> None:
     for item in _refused(connection, rule_state, after):
         overrides = found.get(_folder(item))
-        if not isinstance(overrides, dict) or not rule_state.matcher.matches(item.path):
+        if not isinstance(overrides, dict) or not _takes(rule_state, item):
             continue
         anew = arrival(rule_state, item.path, item.stat, item.content or "", item.mime, overrides)
         if anew.recipe != item.recipe:
@@ -71,6 +72,10 @@ def _page(connection: Connection, rule_state: RuleState) -> list[Item]:
     named = {"rule": rule_state.rule.name, "snapshot": rule_state.snapshot, "limit": PAGE}
     rows = connection.all("followers_of_ready", **named) or connection.all("ready_of_rule", **named)
     return [item_from(row) for row in rows]
+
+
+def _takes(rule_state: RuleState, item: Item) -> bool:
+    return rule_state.matcher.matches(item.path) and kind_of(item.mime) in rule_state.rule.accept
 
 
 def _folder(item: Item) -> str:
@@ -93,7 +98,7 @@ def _read(overrides: Overrides, folder: str) -> Found:
 def _rebuild_all(connection: Connection, rule_state: RuleState, found: dict[str, Found], now: float) -> None:
     """Rebuild those that are still to be; one whose folder was not read comes with the next page."""
     for item in _page(connection, rule_state):
-        if not rule_state.matcher.matches(item.path):
+        if not _takes(rule_state, item):
             drop_unsent(connection, item, now)
         elif _folder(item) in found:
             _rebuild(connection, rule_state, item, found[_folder(item)], now)

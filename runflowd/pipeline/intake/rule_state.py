@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runflowd.core.media.input_type import UNMARKED_STILLNESS
 from runflowd.core.missed_events import MissedEventDetector
+from runflowd.core.model import MediaKind
 from runflowd.core.rules import Matcher
 from runflowd.core.stability import StabilityTracker
 from runflowd.pipeline.intake.output_places import OutputPlaces
@@ -26,7 +28,8 @@ NETWORK_RESCAN = 10.0
 """Seconds between two rescans where the kernel tells nothing of what others write."""
 
 UNSTABLE_AFTER = 30
-"""Times `settle` after which a file that never becomes stable, is empty or is incomplete is reported."""
+"""Times `settle` after which a file that never becomes stable, is empty or is incomplete is reported; at the least three times what
+a file without an end marker is waited for, where the rule takes such."""
 
 
 @dataclass(slots=True)
@@ -117,4 +120,6 @@ class RuleState:
 
 
 def _tracker(rule: Rule) -> StabilityTracker:
-    return StabilityTracker(rule.settle, rule.settle * UNSTABLE_AFTER, MAX_TRACKED)
+    unmarked = set(rule.accept) != {MediaKind.IMAGE}
+    longest = max(rule.settle * UNSTABLE_AFTER, 3 * UNMARKED_STILLNESS if unmarked else 0.0)
+    return StabilityTracker(rule.settle, longest, MAX_TRACKED)

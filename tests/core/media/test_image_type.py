@@ -175,7 +175,7 @@ def test_a_thumbnails_end_is_not_the_images_end() -> None:
         (b"\0\0\0\x18ftypmp42\0\0\0\0mp42", "this is a video or another media file"),
         (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", "this is a camera raw file (CR3)"),
         (b"II*\0\x10\0\0\0CR\x02\0" + bytes(4) + b"\x01\0" + bytes(40), "this is a camera raw file"),
-        (b"\x07\x08\x01\x02", "the content is no known image format"),
+        (b"\x07\x08\x01\x02", "the content is of no known format"),
         (b"", "the file is empty"),
     ],
 )

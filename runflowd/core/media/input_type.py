@@ -1,0 +1,184 @@
+"""What a dropped file is, told by its bytes: of a kind that its rule takes or not, and whole or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from runflowd.core.media import image_type, media_walk
+from runflowd.core.media.image_bytes import CutShortError, DamagedError
+from runflowd.core.media.image_type import SNIFF_BYTES, ImageType, NotAnImage, Partial, describe, sniff
+from runflowd.core.media.signatures import mime_of
+from runflowd.core.model import MediaKind
+from runflowd.core.naming import EXTENSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from runflowd.core.media.image_bytes import Source
+
+UNMARKED_STILLNESS = 10.0
+"""Seconds without change after which a file whose bytes cannot say where it ends counts as whole."""
+
+_IMAGE_SUFFIXES = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "tif", "tiff", "bmp", "heic", "heif", "avif")
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptable:
+    """A whole file of this MIME type, once it has stood still for `stillness` seconds; 0 where its end is marked."""
+
+    mime: str
+    stillness: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NotAccepted:
+    """Nothing that the rule takes, or damaged beyond waiting; `reason` is a clause for people."""
+
+    reason: str
+
+
+Check: TypeAlias = Acceptable | Partial | NotAccepted
+
+
+def kind_of(mime: str) -> MediaKind | None:
+    """The kind that a MIME type is of; None if no rule can take it."""
+    return _KINDS.get(mime)
+
+
+def announced(head: bytes) -> str:
+    """The MIME type that a file's first bytes announce; "" if no rule can take what they announce."""
+    if image := sniff(head):
+        return image.mime
+    mime = mime_of(head)
+    if mime not in _KINDS or head[8:12] == b"crx ":
+        return ""
+    return "" if mime == "audio/mpeg" and not _is_sound(head) else mime
+
+
+def check(source: Source, accept: Collection[MediaKind]) -> Check:
+    """Say whether `source` is a whole file of a kind in `accept`. `source.read` may raise; nothing else here does."""
+    head = source.read(0, SNIFF_BYTES)
+    mime = announced(head)
+    kind = kind_of(mime)
+    if kind in accept and mime in _WALKERS:
+        return _walked(source, mime)
+    if kind not in accept and 0 < len(head) < _SHORTEST and MediaKind.IMAGE not in set(accept) and _begins(head):
+        return Partial(f"the file ends after {len(head)} bytes, before it can be told what it is")
+    if MediaKind.IMAGE in accept or (head and not any(head)):
+        return _image(source, head, accept)
+    return NotAccepted(words(head))
+
+
+def words(head: bytes) -> str:
+    """What the first bytes seem to be, as a clause: "this is a PDF document"."""
+    if image := sniff(head):
+        return f"this is a {image.label} image"
+    return describe(head)
+
+
+def in_words(accept: Collection[MediaKind]) -> str:
+    """Kinds as people call them: "images, videos and audio files"."""
+    names = [_WORDS[kind] for kind in MediaKind if kind in accept]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def promising_suffixes(accept: Collection[MediaKind]) -> frozenset[str]:
+    """File-name suffixes, without dot, that promise a file of one of these kinds."""
+    sounds = {suffix for mime, found in _SUFFIXES.items() if _KINDS[mime] in accept for suffix in found}
+    return frozenset(sounds | set(_IMAGE_SUFFIXES if MediaKind.IMAGE in accept else ()))
+
+
+def fitting_name(name: str, mime: str) -> str:
+    """A file name to upload under: what is no image gets the extension of its content where it has another."""
+    suffixes = _SUFFIXES.get(mime, ())
+    if not suffixes or name.lower().rpartition(".")[2] in suffixes:
+        return name
+    return f"{name}.{EXTENSIONS[mime]}"
+
+
+def _walked(source: Source, mime: str) -> Check:
+    try:
+        marked = _WALKERS[mime](source)
+    except CutShortError as error:
+        return Partial(str(error))
+    except DamagedError as error:
+        return NotAccepted(str(error))
+    return Acceptable(mime, 0.0 if marked else UNMARKED_STILLNESS)
+
+
+def _image(source: Source, head: bytes, accept: Collection[MediaKind]) -> Check:
+    match image_type.check(source):
+        case Partial() as partial:
+            return partial
+        case NotAnImage(reason):
+            if 0 < len(head) < _SHORTEST and set(accept) != {MediaKind.IMAGE} and _begins(head):
+                return Partial(f"the file ends after {len(head)} bytes, before it can be told what it is")
+            return NotAccepted(reason)
+        case whole:
+            return Acceptable(whole.type.mime)
+
+
+def _begins(head: bytes) -> bool:
+    """Whether a few bytes may be the beginning of a kind that only more of them tell."""
+    return (
+        any(magic.startswith(head[: len(magic)]) for magic in _BEGINNINGS)
+        or head[4:8] == b"ftyp"[: max(0, len(head) - 4)]
+    )
+
+
+def _is_sound(head: bytes) -> bool:
+    """Whether what looks like MP3 is: two bytes of synchronisation alone stand at the head of many a file.
+
+    ISO/IEC 11172-3 section 2.4.2.3: bit rate, sampling rate and emphasis have values that are not used.
+    """
+    if head.startswith(b"ID3"):
+        return True
+    if len(head) < 4 or head[1] & 0x18 == 0x08:
+        return False
+    return head[2] >> 4 not in {0, 15} and head[2] & 0x0C != 0x0C and head[3] & 3 != 2
+
+
+_SHORTEST = 64
+"""Bytes that tell every kind."""
+
+_BEGINNINGS = (b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"ID3", b"fLaC", b"glTF", b"%PDF-")
+
+_SUFFIXES: dict[str, tuple[str, ...]] = {
+    "video/mp4": ("mp4", "m4v"),
+    "video/quicktime": ("mov", "qt"),
+    "video/webm": ("webm",),
+    "audio/mpeg": ("mp3",),
+    "audio/wav": ("wav", "wave"),
+    "audio/mp4": ("m4a", "m4b"),
+    "audio/flac": ("flac",),
+    "audio/ogg": ("ogg", "oga"),
+    "audio/opus": ("opus", "ogg"),
+    "application/pdf": ("pdf",),
+    "model/gltf-binary": ("glb",),
+}
+
+_KINDS: dict[str, MediaKind] = {
+    **{image.mime: MediaKind.IMAGE for image in ImageType},
+    **dict.fromkeys(("video/mp4", "video/quicktime", "video/webm"), MediaKind.VIDEO),
+    **{mime: MediaKind.AUDIO for mime in _SUFFIXES if mime.startswith("audio/")},
+    "application/pdf": MediaKind.DOCUMENT,
+    "model/gltf-binary": MediaKind.MODEL,
+}
+
+_WALKERS: dict[str, Callable[[Source], bool]] = {
+    **dict.fromkeys(("video/mp4", "video/quicktime", "audio/mp4"), media_walk.mp4_end),
+    "video/webm": media_walk.webm_end,
+    "audio/wav": media_walk.wav_end,
+    **dict.fromkeys(("audio/mpeg", "audio/flac", "audio/ogg", "audio/opus"), media_walk.no_end),
+    "application/pdf": media_walk.pdf_end,
+    "model/gltf-binary": media_walk.glb_end,
+}
+
+_WORDS = {
+    MediaKind.IMAGE: "images",
+    MediaKind.VIDEO: "videos",
+    MediaKind.AUDIO: "audio files",
+    MediaKind.DOCUMENT: "PDF documents",
+    MediaKind.MODEL: "3D models",
+}
