@@ -34,9 +34,9 @@ def loaded(folder: Path, text: str) -> Config:
         (
             "accept: audio",
             (
-                "one: changes are noticed by events, or by rescans on network shares; the whole folder is looked through "
-                "every 5m; a file counts as complete when it has not changed for 2s, or for 10s if its bytes do not say "
-                "where it ends."
+                "one: changes are noticed by events, or by rescans on network shares; the whole folder is looked "
+                "through every 5m; a file counts as complete when it has not changed for 2s, or for 10s if its bytes "
+                "do not say where it ends."
             ),
         ),
         ("", "one: the result appears in {0}/out at the same relative path, named {{stem}}.{{ext}}."),

@@ -28,8 +28,8 @@ NETWORK_RESCAN = 10.0
 """Seconds between two rescans where the kernel tells nothing of what others write."""
 
 UNSTABLE_AFTER = 30
-"""Times `settle` after which a file that never becomes stable, is empty or is incomplete is reported; at the least three times what
-a file without an end marker is waited for, where the rule takes such."""
+"""Times `settle` after which a file that never becomes stable, is empty or is incomplete is reported; at the least
+three times what a file without an end marker is waited for, where the rule takes such."""
 
 
 @dataclass(slots=True)
