@@ -10,7 +10,7 @@ from runflowd.core.model import MediaKind, Reference
 from runflowd.core.snapshot import to_text
 from runflowd.observability.incidents import IncidentReport, files_scope, rule_scope
 from runflowd.pipeline.intake.inspect import OTHER_MEDIA
-from runflowd.store.facts import fact
+from runflowd.store.facts import stored_value
 from runflowd.store.sealing import save_snapshot
 from runflowd.system.failpoints import reach
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
 
 ACCEPTED = "accept "
-"""The beginning of the subject under which it is on record which kinds of file a rule takes."""
+"""The beginning of the key under which it is on record which kinds of file a rule takes."""
 
 
 async def update_references(context: Context, rule_state: RuleState) -> bool:
@@ -58,9 +58,9 @@ def _renew(connection: Connection, rule: Rule, text: str) -> str:
     """
     snapshot = save_snapshot(connection, rule.name, text)
     connection.run("wake_outdated_batches", rule=rule.name, snapshot=snapshot)
-    subject, kinds = f"{ACCEPTED}{rule.name}", " ".join(rule.accept)
-    if kinds != (fact(connection, "", subject) or MediaKind.IMAGE):
-        connection.run("save_fact", service="", subject=subject, value=kinds)
+    key, kinds = f"{ACCEPTED}{rule.name}", " ".join(rule.accept)
+    if kinds != (stored_value(connection, "", key) or MediaKind.IMAGE):
+        connection.run("save_value", service="", key=key, value=kinds)
         connection.run("look_again_at_kind", rule=rule.name, code=OTHER_MEDIA)
     return snapshot
 
