@@ -24,7 +24,6 @@ from enum import StrEnum
 from typing import ClassVar, Self, TypeAlias
 
 from runflowd.api.redaction import redact
-from runflowd.core.backoff import ErrorClass
 from runflowd.core.printable import shortened
 from runflowd.errors import RunflowdError
 
@@ -72,7 +71,6 @@ class ApiError(RunflowdError):
     no requests because of this error and others like it, None when the failure is this request's own.
     """
 
-    error_class: ClassVar[ErrorClass] = ErrorClass.PERMANENT
     remedy: ClassVar[str] = ""
     scope: Scope = Scope.SERVICE
 
@@ -143,8 +141,6 @@ class Transient(ApiError):
     answer that can be trusted came back. A purchase is then repeated only under the same key.
     """
 
-    error_class = ErrorClass.TRANSIENT
-
     def __init__(
         self,
         place: Place,
@@ -163,8 +159,6 @@ class Transient(ApiError):
 
 class RateLimited(Transient):
     """429: too many requests; nothing was done."""
-
-    error_class = ErrorClass.RATE_LIMITED
 
 
 class Permanent(ApiError):
@@ -245,21 +239,18 @@ class Rejected(Permanent):
 class Unauthorized(ApiError):
     """401 or 403: the key is missing, revoked, or lacks a scope. Nothing works until a person acts."""
 
-    error_class = ErrorClass.UNAUTHORIZED
     remedy = "Check the API key, its scopes and its organization"
 
 
 class OutOfCredit(ApiError):
     """402: the balance does not cover the request; nothing was created or charged."""
 
-    error_class = ErrorClass.OUT_OF_CREDIT
     remedy = "Top up the balance; work resumes by itself"
 
 
 class Expired(ApiError):
     """A presigned link was refused: read the item (or start the upload) again for a fresh one."""
 
-    error_class = ErrorClass.TRANSIENT
     scope = Scope.ITEM
 
 

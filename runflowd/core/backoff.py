@@ -7,20 +7,8 @@ random, so a test can name the exact second.
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 MAX_WAIT = 3600.0
 """Seconds; no server may silence us for longer than an hour with `Retry-After`."""
-
-
-class ErrorClass(StrEnum):
-    """What kind of failure it was, as far as trying again goes."""
-
-    TRANSIENT = "transient"
-    RATE_LIMITED = "rate_limited"
-    PERMANENT = "permanent"
-    UNAUTHORIZED = "unauthorized"
-    OUT_OF_CREDIT = "out_of_credit"
 
 
 def delay(
