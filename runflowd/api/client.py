@@ -2,7 +2,7 @@
 
 A client that is `patient` keeps to what the service lets through, waits for its turn, and repeats by itself
 what failed by itself, unless that may have bought something; how often a purchase is tried is decided by those
-who keep the books. Any other makes one request, at once. Every method may raise any `ApiError`; docstrings
+who keep the records. Any other makes one request, at once. Every method may raise any `ApiError`; docstrings
 name only the ones with a special meaning.
 """
 

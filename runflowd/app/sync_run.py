@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
 
 PAUSE = "pause:"
-"""The scope of a rule that a person paused; alone, that of all rules."""
+"""The scope of a rule that the operator paused; alone, that of all rules."""
 
 CHECK_INTERVAL = 0.1
 """Seconds between two looks at how far things are."""
@@ -81,13 +81,13 @@ _FOR_A_PERSON = frozenset(
     {"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "RULE_REFUSED", "OUTPUT_UNUSABLE", "PAUSED"}
     | {"WATCH_TIMEOUT", "OUTPUT_TIMEOUT"}
 )
-"""Incidents that only a person can end."""
+"""Incidents that only the operator can end."""
 
 _UNSENT = frozenset({ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED})
 
 
 def _held(progress: Progress) -> bool:
-    """Whether all that is still in flight waits for a person: a key, credit, a disk, a rule.
+    """Whether all that is still in flight waits for the operator: a key, credit, a disk, a rule.
 
     What a held rule or an empty account does not cover is waited for.
     """

@@ -143,7 +143,7 @@ class Lines:
 
 
 class PrintedIncidents:
-    """Remembers which incidents were printed, so that each is told once."""
+    """Remembers which incidents were printed, so that each is shown once."""
 
     def __init__(self) -> None:
         self._known: set[tuple[str, str]] = set()

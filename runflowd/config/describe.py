@@ -67,10 +67,11 @@ def _notify(notify: Notify) -> Iterator[str]:
     ways = [f"a message to {urlsplit(notify.webhook.url).hostname}"] if notify.webhook else []
     ways += [f"the program {notify.command[0]}"] if notify.command else []
     if ways:
-        yield f"People are told by {' and by '.join(ways)}: {', '.join(_notified_kinds(notify)) or 'of nothing'}."
-        yield f"Trouble is told when it has lasted {duration_text(notify.after)}, once however often it comes and goes."
+        yield f"Messages go out by {' and by '.join(ways)}: {', '.join(_notified_kinds(notify)) or 'of nothing'}."
+        lasted = duration_text(notify.after)
+        yield f"Incidents are reported when they have lasted {lasted}, once however often they come and go."
     else:
-        yield "Nobody is told of trouble but those who look."
+        yield "Nobody is notified of incidents."
     if notify.heartbeat:
         host, every = urlsplit(notify.heartbeat.url).hostname, duration_text(notify.heartbeat.every)
         yield f"While every stage works, {host} is called every {every}."
@@ -79,7 +80,7 @@ def _notify(notify: Notify) -> Iterator[str]:
 def _notified_kinds(notify: Notify) -> Iterator[str]:
     """What people are told of, in the order in which it is documented."""
     if Kind.INCIDENT in notify.on:
-        yield "of trouble wider than one file"
+        yield "of incidents wider than one file"
     if Kind.RESOLVED in notify.on:
         yield "when that is resolved"
     if Kind.BUDGET in notify.on and notify.budget is not None:

@@ -88,7 +88,7 @@ class SharedSection(Section):
         True,
     )
     input_links: InputLinks | None = described(
-        "How the model is told where an upload is: signed, by a link that ages and is renewed before it is sent, or "
+        "How a request names an upload: signed, by a link that ages and is renewed before it is sent, or "
         "asset, by `runflow://assets/{id}`, which does not age and which not every service takes; `check --online` "
         "says whether this one does. Where it is refused, signed links are sent. signed by default.",
         "asset",
@@ -186,7 +186,7 @@ class Document(Section):
     log: LogSection | None = described("What the daemon writes about its work.", {"format": "json", "level": "info"})
     limits: LimitsSection | None = described("How much is done at once, for all rules together.", {"uploads": 4})
     notify: NotifySection | None = described(
-        "Who is told of trouble, and of what; nobody when left out.",
+        "Who is notified of incidents, and of which; nobody when left out.",
         {"webhook": {"url": "https://hooks.example.com/runflowd"}},
     )
     defaults: SharedSection | None = described(

@@ -1,4 +1,4 @@
-"""The section `notify`: who is told of trouble, and of what."""
+"""The section `notify`: who is notified, and of what."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class HeartbeatSection(Section):
 
 
 class NotifySection(Section):
-    """Who is told of trouble, and of what."""
+    """Who is notified, and of what."""
 
     webhook: WebhookSection | None = described(
         "Send each message to an address, as JSON.", {"url": "https://hooks.example.com/runflowd"}
@@ -77,7 +77,7 @@ class NotifySection(Section):
         min_length=1,
     )
     after: Annotated[float, duration(0, _HOUR)] = described(
-        "How long trouble must last before it is told; 1m by default.", "1m", "0s", default=60.0
+        "How long an incident must last before it is reported; 1m by default.", "1m", "0s", default=60.0
     )
     budget: BudgetSection | None = described(
         "Tell when a day costs more than expected; nothing stops.", {"per_day": 20}

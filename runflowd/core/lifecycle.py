@@ -24,7 +24,7 @@ class ItemState(StrEnum):
     FAILED = "failed"
     """Failed for good, for a reason of its own. Its owner sees a note."""
     OUTCOME_UNKNOWN = "outcome_unknown"
-    """Perhaps bought, perhaps lost: never bought again unless a person says so."""
+    """Perhaps bought, perhaps lost: never bought again unless the operator says so."""
     SKIPPED = "skipped"
     """Left out on purpose: gone or changed before it was bought, or there before its rule was."""
 

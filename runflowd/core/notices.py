@@ -39,7 +39,7 @@ class Kind(StrEnum):
     FAILURES = "failures"
     """More files failed lately than `failures` says."""
     UNKNOWN = "unknown"
-    """Items that may have been bought wait for a person's decision."""
+    """Items that may have been bought wait for the operator's decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def unknown_needs_message(last: tuple[float, float] | None, newest: float, now: 
 
 def unknown_message(count: int, newest: float) -> Message:
     """The message that purchases need a decision."""
-    sentence = f"{count} files may have been paid for and have no result; a person decides about them"
+    sentence = f"{count} files may have been paid for and have no result; the operator decides about them"
     remedy = "`runflowd list --state outcome_unknown` names them, `runflowd status` says what to do about each"
     return Message(Kind.UNKNOWN, "unknown", "NEEDS_DECISION", sentence, remedy, count, newest)
 

@@ -44,7 +44,7 @@ class Reading:
 
     `config_good` is false while an edit is refused; `config_taken` is when the configuration in force was
     taken. `overflows` counts losses of file events, `unwatched` the watcher's present troubles, `missed` the
-    files that no event told of.
+    files that no event announced.
     """
 
     measures: Measures
@@ -145,7 +145,7 @@ def families(reading: Reading) -> Iterator[Metric]:
     yield _incidents(reading)
     yield _paused(reading)
     yield _counter("runflowd_watch_overflows", "Times that file events were lost; a rescan follows.", reading.overflows)
-    yield _counter("runflowd_watch_missed", "Files that no event told of; the rescan found them.", reading.missed)
+    yield _counter("runflowd_watch_missed", "Files that no event announced; the rescan found them.", reading.missed)
     yield _value("runflowd_watch_troubles", "Reasons why file events do not come, now.", reading.unwatched)
 
 

@@ -29,7 +29,7 @@ class Pause:
     since: float
     reason: str
     recipe: str = ""
-    """What was bought when the rule was stopped because it could not be delivered; "" for what a person paused."""
+    """What was bought when the rule was stopped because it could not be delivered; "" for what the operator paused."""
     advice: str = ""
     """What the incident of a stop says is to be done."""
     passing: bool = False

@@ -25,7 +25,7 @@ STAGES = ("intake", "dispatch", "track", "deliver")
 
 @dataclass(frozen=True, slots=True)
 class WatchHealth:
-    """How often file events were lost since the start, for how many reasons none come now, and files none told of."""
+    """How often file events were lost since the start, for how many reasons none come now, and files none announced."""
 
     overflows: int = 0
     problems: int = 0

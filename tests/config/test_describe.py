@@ -144,24 +144,24 @@ def test_open_doors_are_warnings(tmp_path: Path, text: str, expected: str) -> No
 @pytest.mark.parametrize(
     ("notify", "expected"),
     [
-        ("", "Nobody is told of trouble but those who look."),
+        ("", "Nobody is notified of incidents."),
         (
             "webhook: {url: https://hooks.test/a/SECRET?key=SECRET}",
             (
-                "People are told by a message to hooks.test: of trouble wider than one file, when that is resolved, "
+                "Messages go out by a message to hooks.test: of incidents wider than one file, when that is resolved, "
                 "when a purchase needs a decision."
             ),
         ),
         (
             "command: [/bin/tell, -v]\n  on: [budget, failures]\n  budget: {per_day: 20}\n  failures: {within: 2h}",
             (
-                "People are told by the program /bin/tell: when 20 was spent in a day, which stops nothing, "
+                "Messages go out by the program /bin/tell: when 20 was spent in a day, which stops nothing, "
                 "when 10 files failed within 2h."
             ),
         ),
         (
             "command: [tell]\n  after: 5m",
-            "Trouble is told when it has lasted 5m, once however often it comes and goes.",
+            "Incidents are reported when they have lasted 5m, once however often they come and go.",
         ),
         ("heartbeat: {url: https://ping.test/SECRET}", "While every stage works, ping.test is called every 5m."),
     ],

@@ -94,7 +94,7 @@ def unlisted(api_variants: Mapping[str, Any]) -> bool:
 
 
 def unnamed(api_variants: Mapping[str, Any]) -> bool:
-    """`select: result_*` finds nothing among names that are lies. It was paid for, so a person is asked.
+    """`select: result_*` finds nothing among names that are lies. It was paid for, so the operator is asked.
 
     Nor is more bought by that rule until they say so; whether that is before the last purchase is chance.
     """
@@ -244,7 +244,7 @@ SINGLE_RUNS = frozenset({"run", "polled run"})
 
 STRIKES = [strike for strike in product(get_args(RequestKind), ROUTES) if strike != ("video", "download")]
 """Every trouble on every route. A video in the place of a result is no trouble of a request: it is what was bought,
-and a person is asked (see `test_undeliverable`)."""
+and the operator is asked (see `test_undeliverable`)."""
 
 FEWER = {name: seed for name, seed in NAMES.items() if name != "odd.jpg"}
 

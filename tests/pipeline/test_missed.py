@@ -1,4 +1,4 @@
-"""Files that no event told of: found by the rescan all the same, counted, and a reason to start the watcher anew."""
+"""Files that no event announced: found by the rescan all the same, counted, and a reason to start the watcher anew."""
 
 from __future__ import annotations
 

@@ -204,7 +204,7 @@ async def test_a_request_still_under_way_is_waited_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", ["cut", "status"])
 async def test_a_key_in_use_with_other_bytes_is_never_papered_over(tmp_path: Path, first: str) -> None:
-    """409 for good, at once or after a lost answer: no new key is tried, a person is asked (scenario 85)."""
+    """409 for good, at once or after a lost answer: no new key is tried, the operator is asked (scenario 85)."""
     async with running(tmp_path) as rig:
         conflict = {"route": CREATE, "kind": "status", "status": 409, "count": None}
         rig.switch(faults=strikes({**conflict, "kind": first, "count": 1}, conflict))

@@ -169,7 +169,7 @@ class Deliver:
             reach("result.doubted")
 
     async def _give_up(self, claimed: Claimed, error: Exception, reason: str) -> None:
-        """Paid, and not to be had: kept with its receipt, never bought again unless a person says so."""
+        """Paid, and not to be had: kept with its receipt, never bought again unless the operator says so."""
         item, code, now = claimed.item, code_of(error), self._context.clock.wall()
 
         def write(connection: Connection) -> IncidentReport | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 MAX_TRIES = 8
-"""Tries of one download before a paid result counts as lost and a person is asked: about two minutes.
+"""Tries of one download before a paid result counts as lost and the operator is asked: about two minutes.
 
 A storage may show a page of its own for a minute, and a person who is woken for that is woken in vain. Waiting costs
 nothing more, since nothing is bought meanwhile.

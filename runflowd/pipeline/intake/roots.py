@@ -1,7 +1,7 @@
 """Who the watched folder of a rule is, asked before anything in it counts as new or as deleted.
 
 The same goes for every disk that is mounted below it. What is not recognised is strange: it is left alone, an
-incident tells of it, and it ends when the old one is back or a person accepts the new one.
+incident tells of it, and it ends when the old one is back or the operator accepts the new one.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ class Intake:
                 continue
             self.missed += count
             log.warning(
-                "the rescan found files that no event told of; events are only hints, but these should come",
+                "the rescan found files that no event announced; events are only hints, but these should come",
                 action="watch.missed",
                 rule=rule_state.rule.name,
                 count=count,
