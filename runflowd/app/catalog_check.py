@@ -122,7 +122,9 @@ async def _fetch(api: Runflow, names: set[str]) -> dict[str, ModelDetail | None]
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    owner = name.partition("/")[0]
+    whole = [each if "/" in each else f"{owner}/{each}" for each in known]  # some catalogues leave the owner out
+    near = difflib.get_close_matches(name, whole, n=1, cutoff=0.5)
     return "the service has no such model" + (f"; did you mean {near[0]}?" if near else ", or this key may not use it")
 
 

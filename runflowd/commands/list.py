@@ -61,7 +61,8 @@ def command(
         click.echo(f"more: {_again({**options, '--after': further})}")
     rules = {item["rule"] for item in chosen}
     for pause in (each for each in paused if each["rule"] in rules or not each["rule"]):
-        sentence = f"Paused: {pause['subject']}. {pause['remedy'].removesuffix('.')}."
+        remedy = pause["remedy"].removesuffix(".")
+        sentence = f"Paused: {pause['subject']}. {remedy[:1].upper()}{remedy[1:]}."
         click.echo(click.style(printable(sentence), fg="yellow"))
 
 

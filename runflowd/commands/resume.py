@@ -43,6 +43,8 @@ def command(place: Path | None, rules: tuple[str, ...], *, everything: bool, acc
     if count := answer["fetched"]:
         what = "1 result that is paid for is" if count == 1 else f"{count} results that are paid for are"
         click.echo(f"{what} fetched again, at no cost.")
+    if count := answer["waiting"]:
+        click.echo("1 file that waited is bought now." if count == 1 else f"{count} files that waited are bought now.")
     if answer["still"]:
         still = ", ".join(name or "every rule, by `pause --all`" for name in answer["still"])
         click.echo(f"Still paused: {still}.")

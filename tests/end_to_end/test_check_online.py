@@ -9,6 +9,8 @@ import pytest
 from command_line import WITH_KEY, Desk, desk_in
 from local_service import ServiceProcess
 
+from runflowd.app import catalog_check
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -141,3 +143,11 @@ def test_a_model_that_declares_nothing_is_a_warning(desk: Desk, service: Service
 
     assert (0, True) == (said.code, "does not say what runflow/background-color takes" in said.err)
     assert "Every rule fits" not in said.out
+
+
+def test_a_model_of_a_catalogue_without_owners_is_suggested_with_the_one_that_was_written() -> None:
+    """What is suggested can be pasted: a model without its owner is no model name."""
+    assert (
+        catalog_check._unknown("acme/ayn", ["any", "other/one"])
+        == "the service has no such model; did you mean acme/any?"
+    )

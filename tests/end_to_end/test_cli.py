@@ -254,3 +254,10 @@ def _family(root: type[BaseException]) -> Iterator[type[BaseException]]:
     yield root
     for child in root.__subclasses__():
         yield from _family(child)
+
+
+def test_a_mistyped_command_is_answered_with_the_one_that_is_meant(desk: Desk) -> None:
+    """As a mistyped key or rule is."""
+    found = desk.run("stauts")
+
+    assert (2, True) == (found.code, "there is no command 'stauts'; did you mean 'status'?" in found.err)

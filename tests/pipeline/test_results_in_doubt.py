@@ -318,3 +318,16 @@ async def test_a_service_that_shows_the_run_no_more_gives_no_result_up(tmp_path:
         await rig.settled(1)
 
         assert {"a.jpg"} == rig.outputs()
+
+
+@pytest.mark.parametrize("everything", [False, True])
+async def test_resume_says_how_many_files_are_bought_now(tmp_path: Path, *, everything: bool) -> None:
+    """What waits is paid for as soon as nothing holds it up: who resumes should know how much that is."""
+    async with running(tmp_path) as rig:
+        names = {"rules": [], "everything": True} if everything else {"rules": ["studio"], "everything": False}
+        await rig.ask("pause", reason="", **names)
+        for name in ("a.jpg", "b.jpg"):
+            rig.drop(name)
+        await rig.until(lambda states: list(states.values()) == [ItemState.READY, ItemState.READY])
+
+        assert 2 == (await rig.ask("resume", **names))["waiting"]

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from runflowd.control.command_context import flag, text, texts
 from runflowd.control.refusal import CommandRefused
+from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable, scrubbed
 from runflowd.core.suggestion import unknown_rule
 from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
+from runflowd.store.reports import count_states
 from runflowd.store.results import note_resumed
 from runflowd.store.retries import fetch_lost
 from runflowd.store.roots import accept_folders as accept_strange
@@ -45,7 +47,19 @@ def resume_rules(context: CommandContext, parameters: Parameters) -> Answer:
         if paused[name].recipe:
             note_resumed(context.connection, name, context.now)
             fetched += fetch_lost(context.connection, name, context.now)
-    return {"resumed": resumed, "still": [each.rule for each in pauses(context.connection)], "fetched": fetched}
+    still = [each.rule for each in pauses(context.connection)]
+    return {"resumed": resumed, "still": still, "fetched": fetched, "waiting": _waiting(context, resumed, still)}
+
+
+def _waiting(context: CommandContext, resumed: Collection[str], still: Collection[str]) -> int:
+    """How many files are bought now, since nothing holds them up any more."""
+    if EVERY_RULE in still:
+        return 0
+    return sum(
+        counts.get(ItemState.READY, 0) + counts.get(ItemState.QUEUED, 0)
+        for rule, counts in count_states(context.connection).items()
+        if rule not in still and (rule in resumed or EVERY_RULE in resumed)
+    )
 
 
 def accept_folders(context: CommandContext, parameters: Parameters) -> Answer:
