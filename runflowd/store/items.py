@@ -160,8 +160,14 @@ def item_by_id(connection: Connection, number: int) -> Item | None:
 
 
 def holders_of(connection: Connection, item: Item) -> list[Item]:
-    """Done items of the same content and recipe that have results: the one whose file this was first, if any."""
+    """A few other done items of the same content and recipe that have results: other files."""
     rows = connection.all("holders_of", id=item.id, **item.stat._asdict())
+    return [item_from(row) for row in rows]
+
+
+def holders_of_file(connection: Connection, item: Item) -> list[Item]:
+    """Done items of the same content and recipe that have results, whose file this may be under another name."""
+    rows = connection.all("holders_of_file", id=item.id, **item.stat._asdict())
     return [item_from(row) for row in rows]
 
 

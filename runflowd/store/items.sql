@@ -11,12 +11,18 @@ SELECT * FROM item WHERE id = :id
 SELECT * FROM item WHERE batch = :batch ORDER BY position
 
 -- name: original
--- One that only shares another's doubt was never bought: it is that other that counts.
-SELECT id, state, folder, name FROM item
-WHERE rule = :rule AND content = :content AND recipe = :recipe AND id != :id
-  AND (state IN ('ready', 'queued', 'submitted', 'downloading', 'done')
-       OR (state = 'outcome_unknown' AND (batch IS NOT NULL OR source_item IS NULL)))
-ORDER BY state = 'done' DESC, id LIMIT 1
+-- State by state, since of one content there may be tens of thousands: a done one, else the first. One that only shares
+-- another's doubt was never bought: it is that other that counts.
+WITH kinds(state) AS (VALUES ('ready'), ('queued'), ('submitted'), ('downloading'))
+SELECT id, state, folder, name FROM item WHERE id = coalesce(
+    (SELECT id FROM item WHERE rule = :rule AND content = :content AND recipe = :recipe AND id != :id
+     AND state = 'done' ORDER BY id LIMIT 1),
+    (SELECT min(first) FROM (
+        SELECT (SELECT id FROM item WHERE rule = :rule AND content = :content AND recipe = :recipe AND id != :id
+                AND item.state = kinds.state ORDER BY id LIMIT 1) AS first FROM kinds
+        UNION ALL
+        SELECT (SELECT id FROM item WHERE rule = :rule AND content = :content AND recipe = :recipe AND id != :id
+                AND state = 'outcome_unknown' AND (batch IS NOT NULL OR source_item IS NULL) ORDER BY id LIMIT 1))))
 
 -- name: insert_item
 INSERT INTO item (rule, folder, name, size, mtime_ns, inode, state, content, mime, recipe, input, snapshot, client_ref,
@@ -197,7 +203,7 @@ SELECT id FROM item WHERE state = 'duplicate' AND source_item = :id ORDER BY id
 SELECT other.id FROM item JOIN item AS other
   ON other.rule = item.rule AND other.content = item.content AND other.recipe = item.recipe
 WHERE item.id = :id AND other.id != :besides AND other.state IN ('ready', 'queued', 'submitted', 'downloading')
-ORDER BY other.id LIMIT 1
+LIMIT 1
 
 -- name: follow
 UPDATE item SET source_item = :source_item WHERE id = :id
@@ -261,12 +267,19 @@ UPDATE item SET batch = NULL, position = NULL, run_id = NULL, client_ref = :clie
 -- name: batch_again
 UPDATE batch SET state = 'submitted', due_at = 0, attempts = 0, failure_code = '', failure = '' WHERE id = :id AND state = 'unknown'
 
+-- name: holders_of_file
+SELECT holder.* FROM item JOIN item AS holder INDEXED BY item_file
+  ON holder.rule = item.rule AND holder.content = item.content AND holder.recipe = item.recipe AND holder.id != item.id
+WHERE item.id = :id AND holder.state = 'done' AND holder.mtime_ns = :mtime_ns AND holder.inode = :inode
+  AND holder.size = :size AND EXISTS (SELECT 1 FROM output WHERE output.item = holder.id)
+ORDER BY holder.absent_at IS NULL, holder.id LIMIT 5
+
 -- name: holders_of
 SELECT holder.* FROM item JOIN item AS holder
   ON holder.rule = item.rule AND holder.content = item.content AND holder.recipe = item.recipe AND holder.id != item.id
 WHERE item.id = :id AND holder.state = 'done' AND EXISTS (SELECT 1 FROM output WHERE output.item = holder.id)
-ORDER BY (holder.size, holder.mtime_ns, holder.inode) = (:size, :mtime_ns, :inode) DESC, holder.absent_at IS NULL, holder.id
-LIMIT 5
+  AND (holder.size, holder.mtime_ns, holder.inode) != (:size, :mtime_ns, :inode)
+ORDER BY holder.id LIMIT 5
 
 -- name: bring_back
 UPDATE item SET state = 'downloading', attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = ''

@@ -27,7 +27,7 @@ REASONS = {
     "claim_batches": OPEN_BATCHES,
     "doubt_left_purchases": "its index holds the purchases whose outcome is open, and all of them are meant",
     "files_left": OPEN_BATCHES,
-    "holders_of": "sorts the files of one content",
+    "holders_of_file": "sorts the names of one file",
     "incidents": "one row for each thing that is wrong",
     "items_of_batch": ONE_BATCH,
     "latest_costs": A_PERSON_ASKED,
@@ -45,7 +45,6 @@ REASONS = {
     "sample_of_folder": "asked only while a mark does not settle who a folder is",
     "to_look_at": "its index holds the files that are to be looked at again, and a page of those is meant",
     "troubled_items": TROUBLE,
-    "original": "sorts the files of one content",
     "unsettled_since": "groups by model what was bought today and has no price yet, found by an index of its own",
     "unnoted_left": "its index holds what is still to be noted, and all of that is counted",
     "waiting_items": TROUBLE,
@@ -79,6 +78,8 @@ def _plan(raw: sqlite3.Connection, text: str) -> list[str]:
 
 def _reads_much(line: str) -> bool:
     """Whether a step of a plan goes through a table of files, or sorts what it found."""
+    if "CONSTANT ROW" in line:
+        return False
     if line.startswith("SCAN "):
         scanned = line.split()[1]
         return scanned not in BOUNDED | COMPUTED and not scanned.startswith("(subquery")

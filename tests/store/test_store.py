@@ -281,6 +281,27 @@ def test_many_equal_files_that_go_one_by_one_cost_the_same_each(connection: Conn
     assert costs[1] < 2 * costs[0], costs
 
 
+@pytest.mark.parametrize("state", ["duplicate", "done"])
+def test_the_next_of_many_equal_files_is_found_without_looking_at_all(connection: Connection, state: str) -> None:
+    """Tens of thousands of one content are no more work than a few, each (scenario 137)."""
+    prepare(connection, "a.jpg", *(f"b/{number}.jpg" for number in range(500)), content="same")
+    connection.raw.execute("UPDATE item SET state = ? WHERE folder = 'b'", (state,))
+    connection.raw.execute("UPDATE item SET mtime_ns = id, inode = id")
+    last = item_at(connection, "studio", "b/499.jpg")
+    assert last is not None
+    steps = [0]
+
+    def count() -> int:
+        steps[0] += 1
+        return 0
+
+    connection.raw.set_progress_handler(count, 10)
+    connection.one("original", rule="studio", content="same", recipe="r", id=-1)
+    connection.all("holders_of_file", id=last.id, **last.stat._asdict())
+
+    assert steps[0] < 30, steps
+
+
 def test_followers_fail_with_their_first(connection: Connection) -> None:
     """The same content under the same recipe fails the same way."""
     prepare(connection, "a.jpg", "b.jpg", content="same")

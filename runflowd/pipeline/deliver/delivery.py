@@ -17,11 +17,11 @@ from runflowd.pipeline.deliver.result_downloader import NoResult, ResultDownload
 from runflowd.pipeline.deliver.verdict import is_final
 from runflowd.store.facts import Output, forget_output, output_written, outputs_of
 from runflowd.store.history import record
-from runflowd.store.items import holders_of
+from runflowd.store.items import holders_of, holders_of_file
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from runflowd.core.model import Rule
     from runflowd.pipeline.context import Context
@@ -64,7 +64,8 @@ class Delivery:
         await self._check_space(rule)
         if done and all(output.written for output in done) and await self._all_intact(rule, done):
             placed = [output.path.removeprefix(f"{rule.output}/") for output in done]
-            for holder in await self._holders(item):  # all stands, as after a crash: the old place may be left to clear
+            # All stands, as after a crash: the old place may be left to clear.
+            for holder in await self._holders(item, holders_of_file):
                 if await self._became(item, holder, rule):
                     await self._clear(item, holder, rule, placed)
             return placed
@@ -83,14 +84,14 @@ class Delivery:
         for output in filter(_lies_elsewhere, done):
             await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
 
-    async def _holders(self, item: Item) -> list[Item]:
-        """Items that have, or had, a result of the same content under the same recipe: the likeliest first.
+    async def _holders(self, item: Item, find: Callable[[Connection, Item], list[Item]]) -> list[Item]:
+        """Items that have, or had, a result of the same content under the same recipe.
 
         None for an item that is to have a result of its own, since it was bought itself just now.
         """
         if item.source_item is None and item.ended_at is None:
             return []
-        return await self._context.store.read(partial(holders_of, item=item))
+        return await self._context.store.read(lambda connection: find(connection, item))
 
     async def _check_space(self, rule: Rule) -> None:
         """Make the output folder and see that its disk has room, at most every `SPACE_LOOK` seconds."""
@@ -108,7 +109,7 @@ class Delivery:
         before = [_by_folder(output) for output in done if _lies_elsewhere(output)]
         if before and await self._all_intact(rule, before):
             return await self._copies(item, rule, done, before)
-        for holder in await self._holders(item):
+        for holder in await self._holders(item, holders_of_file):
             undone = await self._became(holder, item, rule)
             if undone and not await self._output_io.run(rule, _is_gone, rule, holder, item):
                 return []  # a rename that was undone meanwhile: the result is where it belongs
@@ -120,6 +121,10 @@ class Delivery:
             if heir is not None:
                 await self._clear(item, holder, rule, placed)
             return placed
+        for holder in await self._holders(item, holders_of):
+            theirs = await self._context.store.read(partial(outputs_of, item=holder.id))
+            if await self._all_intact(rule, theirs):
+                return await self._copies(item, rule, done, theirs)
         return await self._download(item, await self._downloader.paid_before(item), rule, done)
 
     async def _became(self, item: Item, other: Item, rule: Rule) -> bool:
