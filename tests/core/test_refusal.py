@@ -61,7 +61,7 @@ def test_an_unconfirmed_body_is_answered_by_the_other_one() -> None:
     assert step() is Step.OTHER_SHAPE
 
 
-@pytest.mark.parametrize("wording", [GUIDE, REFERENCE])
+@pytest.mark.parametrize("body_format", [GUIDE, REFERENCE])
 def test_a_field_that_is_named_is_left_out_before_anything_else(body_format: BodyFormat) -> None:
     """Whoever else is named: nothing is split and nobody blamed for it (scenario 131)."""
     found = step(body_format, PROVEN, fields=frozenset({"metadata"}), pointed_at=frozenset({0}), holds_rule=True)
@@ -161,8 +161,8 @@ def test_what_is_left_out_is_nowhere_in_the_body(shape: Shape) -> None:
     assert [] == [name for name in OPTIONAL_FIELDS if name in bare]
 
 
-@pytest.mark.parametrize("wording", [GUIDE, LITERAL, RUN, BodyFormat(Shape.REFERENCE, OPTIONAL_FIELDS)])
-def test_a_wording_is_read_as_it_was_written(body_format: BodyFormat) -> None:
+@pytest.mark.parametrize("body_format", [GUIDE, LITERAL, RUN, BodyFormat(Shape.REFERENCE, OPTIONAL_FIELDS)])
+def test_a_body_format_is_read_as_it_was_written(body_format: BodyFormat) -> None:
     """The state file keeps its text; earlier ones hold the bare shape."""
     assert body_format == BodyFormat.parse(str(body_format))
     assert BodyFormat(body_format.shape) == BodyFormat.parse(body_format.shape)
