@@ -58,17 +58,19 @@ def kind_of(source: Source, declared: str = "", hint: str = "") -> Found:
                 return Kind(whole.type.mime)
     if mime := mime_of(head):
         return Kind(mime)
-    expected = _expected(declared, hint)
+    declared_type, named_type = _declared(declared), _BY_EXTENSION.get(hint.rpartition(".")[2].lower(), "")
+    vague = declared_type in {"", UNKNOWN} or declared_type.startswith("text/")
+    expected = (named_type or declared_type) if vague else declared_type
     if not _is_text(head):
         return Kind(expected or UNKNOWN)
-    return _text(source, head, expected)
+    return _text(source, head, expected, (declared_type, named_type))
 
 
-def _text(source: Source, head: bytes, expected: str) -> Found:
+def _text(source: Source, head: bytes, expected: str, promised: tuple[str, str]) -> Found:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if b"<svg" in text:
         return Kind("image/svg+xml")
-    if reason := _no_result(head, text, expected):
+    if reason := _no_result(head, text, promised):
         return Unfit(reason)
     if text.startswith((b"{", b"[")):
         return _json(source, expected)
@@ -77,14 +79,14 @@ def _text(source: Source, head: bytes, expected: str) -> Found:
     return Kind("application/xml" if text.startswith(b"<") else "text/plain")
 
 
-def _no_result(head: bytes, text: bytes, expected: str) -> str:
+def _no_result(head: bytes, text: bytes, promised: tuple[str, str]) -> str:
+    """Why a text cannot be a result, given the types that its answer and its link promise; "" if it can."""
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
         return f"{describe(head)}, which is no result"
     if text.startswith(b"<") and b"<error" in text:
         return "this is an error message of the storage"
-    if expected.startswith(_MEDIA) and expected not in _TEXTUAL:
-        return f"{describe(head)}, where {EXTENSIONS[expected]} was to come"
-    return ""
+    media = [each for each in promised if each.startswith(_MEDIA) and each not in _TEXTUAL]
+    return f"{describe(head)}, where {EXTENSIONS[media[0]]} was to come" if media else ""
 
 
 def _json(source: Source, expected: str) -> Found:
@@ -93,6 +95,8 @@ def _json(source: Source, expected: str) -> Found:
     try:
         value = json.loads(source.read(0, source.size))
     except (ValueError, RecursionError):
+        if expected in {"application/json", "model/gltf+json"}:
+            return Unfit("this is JSON that is cut short or damaged")
         return Kind("text/plain")
     if isinstance(value, dict):
         if value.keys() & {"error", "errors"} or value.keys() >= {"code", "message"}:
@@ -102,13 +106,11 @@ def _json(source: Source, expected: str) -> Found:
     return Kind("application/json")
 
 
-def _expected(declared: str, hint: str) -> str:
-    """The type that the service leads to expect; "" when it says nothing that the table knows."""
-    mime = declared.partition(";")[0].strip().lower()
+def _declared(text: str) -> str:
+    """The declared type, if the table knows it; else "" for nothing."""
+    mime = text.partition(";")[0].strip().lower()
     mime = _SYNONYMS.get(mime, mime)
-    if mime in EXTENSIONS and mime != UNKNOWN and not mime.startswith("text/"):
-        return mime
-    return _BY_EXTENSION.get(hint.rpartition(".")[2].lower(), "" if mime not in EXTENSIONS else mime)
+    return mime if mime in EXTENSIONS else ""
 
 
 def _is_text(head: bytes) -> bool:

@@ -106,6 +106,10 @@ def test_what_has_no_signature_goes_by_its_text_and_then_by_what_is_declared(
         (b'{"error": "not ready"}', "application/json", ""),
         (b'{"code": "E1", "message": "later"}', "application/json", ""),
         (b'{"caption": "x"}', "video/mp4", ""),
+        (b'{"id": "0', "application/json", "result_1.jpg"),
+        (b'{"id": "0', "application/json", ""),
+        (b'{"caption": "x"}', "application/json", "result_1.jpg"),
+        (b"Service Unavailable", "image/png", "answer.txt"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", "image/jpeg", ""),
     ],
 )
