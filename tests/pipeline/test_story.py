@@ -12,7 +12,7 @@ from stage_rig import EPOCH, rule, running
 
 from runflowd.core.lifecycle import ITEM_MOVES, ItemState
 from runflowd.core.model import After, AfterKind, BatchLimits
-from runflowd.pipeline.dispatch.stage import MODEL_TRIES
+from runflowd.pipeline.dispatch.failed_batches import MODEL_TRIES
 from runflowd.store.pauses import pause
 from runflowd.store.retries import retry
 

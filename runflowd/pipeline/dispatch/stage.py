@@ -7,37 +7,31 @@ from typing import TYPE_CHECKING
 import structlog
 
 from runflowd import files
-from runflowd.api.errors import ApiError, Conflict, Rejected, Transient
-from runflowd.core.backoff import delay
+from runflowd.api.errors import Conflict, Rejected
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome, Resume, resume
-from runflowd.core.refusal import Shape, Step, after_refusal
+from runflowd.core.refusal import Shape, Step
 from runflowd.core.snapshot import from_text, sends_the_same
-from runflowd.core.suspicion import Cause
 from runflowd.observability.incidents import CREDIT, SERVICE, STORAGE, rule_scope
+from runflowd.pipeline.dispatch.failed_batches import FailedBatches
 from runflowd.pipeline.dispatch.reconciliation import Reconciliation
-from runflowd.pipeline.dispatch.refusals import AskAgain, Refusals, message_of
+from runflowd.pipeline.dispatch.refusals import Refusals
+from runflowd.pipeline.dispatch.refused_batches import RefusedBatches
 from runflowd.pipeline.dispatch.resending import Resending
 from runflowd.pipeline.dispatch.runs import SingleRuns, part
 from runflowd.pipeline.dispatch.submitter import Submitter, conflict_is_final
 from runflowd.pipeline.dispatch.uploader import Uploader
-from runflowd.pipeline.dispatch.zip_payload import of_packing
-from runflowd.pipeline.error_scopes import REFUSALS, kept_reason, of_disk, of_refusal, of_rule, of_service, unexpected
+from runflowd.pipeline.error_scopes import REFUSALS
 from runflowd.pipeline.io_guard import Role
-from runflowd.pipeline.rule_fault import RuleAtFault, place_of
 from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.batches import mark_submitted, move_batch
-from runflowd.store.history import items_held, record_try
 from runflowd.store.items import items_of_batch
 from runflowd.store.leases import Lease, claim_batches, next_due, release
-from runflowd.store.pauses import Paused
 from runflowd.store.purchases import close_unreceived, purchases_of_batch
-from runflowd.store.unbought import put_back, split_batch
+from runflowd.store.unbought import put_back
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
-    from runflowd.core.blame import Verdict
     from runflowd.core.refusal import BodyFormat
-    from runflowd.observability.incidents import IncidentReport
     from runflowd.pipeline.context import Context
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
@@ -46,21 +40,19 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MODEL_TRIES = 3
-"""Purchases of one batch in a row that fail, while other calls go through, before its model is to blame."""
-
 
 class Dispatch:
     """Stage two. Owns nothing: what it knows is in the store."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._failures: dict[str, int] = {}
         self._uploader = Uploader(context)
         self._submitter = Submitter(context)
         self._reconciliation = Reconciliation(context)
         self._resending = Resending(context)
         self._refusals = Refusals(context)
+        self._refused = RefusedBatches(context, self._uploader, self._submitter, self._refusals)
+        self._failed = FailedBatches(context)
         self._runs = SingleRuns(
             context, self._uploader, self._submitter, self._reconciliation, self._resending, self._refusals
         )
@@ -72,7 +64,7 @@ class Dispatch:
             slots=context.limits.batches,
             claim=self._claim,
             work=self._process,
-            give_back=self._give_back,
+            give_back=self._failed.give_back,
             pause=self._pause,
             stuck=lambda batch: batch.rule in context.io.slow(*Role),
         )
@@ -105,7 +97,7 @@ class Dispatch:
             await self._work(batch)
         finally:
             self._probes.discard(batch.rule)
-        self._failures.pop(batch.id, None)
+        self._failed.forget(batch)
 
     async def _require_space(self, snapshot: str) -> None:
         """Raise NoSpace when results could not be kept. Other trouble with the folder is delivery's to tell."""
@@ -203,9 +195,10 @@ class Dispatch:
             created = await self._submitter.post(batch, intent)
         except Rejected as refusal:
             if await self._resending.takes_over(batch, intent, items, refusal):
-                await self._release(batch, due_at=self._context.clock.wall())
-            else:
-                await self._refused(batch, snapshot, intent, items, past, refusal)
+                now = self._context.clock.wall()
+                await self._context.store.write(lambda connection: release(connection, batch, due_at=now))
+            elif await self._refused.take(batch, snapshot, intent, items, past, refusal) is Step.RUNS:
+                await self._submit_runs(batch, snapshot, items, past)
             return
         except Conflict as conflict:
             if not conflict_is_final(intent, batch.attempts):
@@ -214,68 +207,6 @@ class Dispatch:
             return
         await self._submitter.record_batch(batch, intent, created, items)
         await self._got_through(batch)
-
-    async def _refused(
-        self,
-        batch: Batch,
-        snapshot: str,
-        intent: SubmitRequest,
-        items: list[Item],
-        past: list[SubmitRequest],
-        refusal: Rejected,
-    ) -> None:
-        body_format, refusals = intent.body_format, self._refusals
-        verdict = refusals.judge(snapshot, body_format, items, refusal)
-        fields = verdict.fields & refusals.in_use(body_format)
-        step = after_refusal(
-            body_format,
-            await self._submitter.habits(batch),
-            count=len(items),
-            fields=fields,
-            holds_rule=verdict.rule is not None,
-            pointed_at=verdict.files | verdict.folders.keys(),
-            tried={p.body_format for p in past if p.outcome is Outcome.REFUSED} | {body_format},
-            blames_shape=refusal.blames_the_shape(),
-            message=message_of(refusal),
-        )
-        log.info(str(refusal), action="batch.refused", rule=batch.rule, batch=batch.id, next=step)
-        match step:
-            case Step.HOLD_RULE:
-                assert verdict.rule is not None
-                raise refusals.fault_of_rule(snapshot, verdict.rule, refusal)
-            case Step.OMIT_FIELDS:
-                await refusals.omit(batch, body_format, fields, refusal)
-            case Step.OTHER_SHAPE:
-                await self._submitter.note_shape(batch, "")
-            case Step.DROP_ITEMS:
-                await self._drop(batch, items, snapshot, verdict, refusal)
-                await self._submitter.note_shape(batch, body_format.shape)
-            case Step.SPLIT:
-                await self._split(batch, items, refusal)
-                return
-            case Step.RUNS:
-                await self._submit_runs(batch, snapshot, items, past)
-                return
-        await self._release(batch, due_at=self._context.clock.wall())
-
-    async def _drop(self, batch: Batch, items: list[Item], snapshot: str, verdict: Verdict, refusal: Rejected) -> None:
-        """Those that are blamed fail, or wait for their folder; the others go on without them."""
-        for index, item in enumerate(items):
-            if index in verdict.files:
-                await self._uploader.fail(batch, item, refusal.code or "INPUT_REFUSED", refusal.in_full)
-            elif index in verdict.folders:
-                await self._refusals.hold_for_folder(batch, item, snapshot, verdict.folders[index], refusal)
-
-    async def _split(self, batch: Batch, items: list[Item], refusal: Rejected) -> None:
-        """Refused without a reason: halved, and once both halves were refused alike, a file of each asked about."""
-        cause = await self._refusals.cause_of(batch, items, refusal)
-        if cause is Cause.RULE:
-            await self._submitter.note_shape(batch, "")  # perhaps it is the body after all
-            raise self._refusals.fault_unnamed(batch.rule, refusal)
-        size = 1 if cause is Cause.OPEN else None
-        now = self._context.clock.wall()
-        await self._context.store.write(lambda connection: split_batch(connection, batch, items, now, size))
-        reach("batch.split")
 
     async def _got_through(self, batch: Batch) -> None:
         """A purchase was taken: what paused the service, the credit or its rule is over."""
@@ -298,55 +229,6 @@ class Dispatch:
             lambda connection: mark_submitted(connection, batch, bought, None, Shape.RUN, now)
         )
         await self._got_through(batch)
-
-    async def _give_back(self, batch: Batch, error: Exception) -> None:
-        context = self._context
-        now = context.clock.wall()
-        if isinstance(error, AskAgain):
-            await self._release(batch, due_at=now + error.seconds)
-            return
-        if isinstance(error, Paused):
-            await self._release(batch, due_at=now)  # it is claimed again when the pause is over
-            return
-        report: IncidentReport | None
-        if isinstance(error, RuleAtFault):
-            report = of_refusal(batch.rule, error)
-        elif isinstance(error, ApiError):
-            report = of_service(error) or self._of_model(batch, error)
-        else:
-            report = of_disk(batch.rule, error) or of_packing(batch.rule, error)
-        if report:
-            # Wider trouble does not count against the batch, however long it lasts.
-            tries, pause = batch.attempts, await context.incidents.report(report) - context.clock.now()
-        else:
-            # A request that failed by itself proves nothing against the batch, and is soon made again.
-            single = isinstance(error, Transient)
-            tries = batch.attempts if single else batch.attempts + 1
-            shortest, failures = (0.0, self._failures.get(batch.id, 1)) if single else (5.0, tries)
-            pause = max(shortest, delay(failures, cap=300.0, jitter=context.clock.jitter()))
-            code, raised = type(error).__name__, unexpected(error)
-            say = context.log_throttle.warning if single else context.log_throttle.error
-            say(str(error), action="batch.failed", rule=batch.rule, code=code, batch=batch.id, exc_info=raised)
-        wider = report.code if report else ""
-
-        def write(connection: Connection) -> None:
-            release(connection, batch, due_at=now + pause, attempts=tries, reason=kept_reason(error, report))
-            tries_made = self._failures.get(batch.id, tries)
-            record_try(connection, items_held(connection, batch.id), now, tries=tries_made, error=error, wider=wider)
-
-        await context.store.write(write)
-
-    def _of_model(self, batch: Batch, error: ApiError) -> IncidentReport | None:
-        """The trouble of a model that is unknown, or that fails again and again while the service does not."""
-        if isinstance(error, Transient):
-            self._failures[batch.id] = self._failures.get(batch.id, 0) + 1
-            if self._failures[batch.id] < MODEL_TRIES:
-                return None
-        place = place_of(self._context.places.get(batch.rule, {}), ("model",))
-        return of_rule(batch.rule, batch.model, place, error)
-
-    async def _release(self, batch: Batch, *, due_at: float) -> None:
-        await self._context.store.write(lambda connection: release(connection, batch, due_at=due_at))
 
 
 def _load(connection: Connection, batch: Batch) -> tuple[list[Item], list[SubmitRequest], str]:
