@@ -45,11 +45,6 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def short(identifier: str) -> str:
-    """The end of an id: ids that are made one after the other begin alike."""
-    return identifier[-8:]
-
-
 def reason_of(reason: str, path: str) -> str:
     """Why the file at `path` is where it is; of a long reason a part, and where all of it is."""
     short = shortened(reason, MAX_REASON_LENGTH)

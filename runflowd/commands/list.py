@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import MAX_REASON_LENGTH, price, short, table
+from runflowd.commands.formatting import MAX_REASON_LENGTH, price, table
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.printable import printable, shortened
+from runflowd.core.printable import printable, short_id, shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--rule", shell_complete=rule_names, help="Only files of this rule.")
 @click.option("--state", type=click.Choice([state.value for state in ItemState]), help="Only files in this state.")
-@click.option("--batch", help="Only files of this batch, by runflowd's id or the service's.")
+@click.option("--batch", help="Only files of this batch, by the id shown or the service's.")
 @click.option("--path", "pattern", help="Only files whose path below the watched folder matches, such as 'shoes/*'.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The most files shown.")
 @click.option(
@@ -78,7 +78,7 @@ def _lines(items: list[dict[str, Any]]) -> list[str]:
             item["rule"],
             item["path"],
             item["state"],
-            short(item["batch"] or ""),
+            short_id(item["batch"] or ""),
             price(*(Decimal(item[name]) if item[name] is not None else None for name in ("cost", "hosted"))),
             shortened(item["why"], MAX_REASON_LENGTH),
         ]

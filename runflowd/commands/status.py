@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import ask
-from runflowd.commands.formatting import advice, duration, money, price, reason_of, short, table
+from runflowd.commands.formatting import advice, duration, money, price, reason_of, table
 from runflowd.commands.options import config_option, echo_json, json_option
-from runflowd.core.printable import printable
+from runflowd.core.printable import printable, short_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +137,7 @@ def _count(rule: dict[str, Any], column: str) -> int:
 def _batches(batches: list[dict[str, Any]]) -> Iterator[str]:
     rows = [
         [
-            short(batch["remote_id"] or batch["id"]),
+            short_id(batch["id"]),
             batch["rule"],
             batch["model"],
             "overdue" if batch["overdue"] else batch["state"],

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runflowd.commands.formatting import price, reason_of, short
-from runflowd.core.printable import printable
+from runflowd.commands.formatting import price, reason_of
+from runflowd.core.printable import printable, short_id
 from runflowd.core.remedies import remedy_for
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def finished_table(entries: Sequence[Entry], models: dict[str, str]) -> Table:
             cell(entry.rule),
             cell(entry.path),
             cell(entry.model or models.get(entry.rule, "")),
-            cell(short(entry.batch) or "-"),
+            cell(short_id(entry.batch) or "-"),
             seconds,
             price(entry.cost, entry.hosted) or "-",
         )

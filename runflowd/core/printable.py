@@ -48,6 +48,15 @@ def _bare(address: re.Match[str]) -> str:
     return address[1] + address[3] + ("?..." if address[4] else "")
 
 
+SHORT_ID = 8
+"""Letters by which a batch of ours is known: its id is 32 random digits."""
+
+
+def short_id(identifier: str) -> str:
+    """How a batch is named wherever there is no room for its whole id; the log, which has that, is found by it."""
+    return identifier[:SHORT_ID]
+
+
 def shortened(text: str, most: int) -> str:
     """At most `most` letters of a text; one that is longer ends at a word, with an ellipsis."""
     return text if len(text) <= most else _cut(text, most)

@@ -186,6 +186,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "state": str(entry.state),
         "model": entry.model,
         "batch": entry.batch,
+        "remote_batch": entry.remote_batch,
         "seconds": None if entry.seconds is None else round(entry.seconds, 2),
         "cost": None if entry.cost is None else str(entry.cost),
         "hosted": None if entry.hosted is None else str(entry.hosted),

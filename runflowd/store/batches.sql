@@ -11,8 +11,11 @@ VALUES (:id, :rule, :snapshot, :service, :model, 'sealed', :items, :now)
 -- name: batch
 SELECT * FROM batch WHERE id = :id
 
--- name: batch_by_remote
-SELECT * FROM batch WHERE remote_id = :remote_id
+-- name: batches_named
+-- By the id that the service gave, or by the beginning of ours.
+SELECT id FROM batch WHERE remote_id = :name
+UNION SELECT id FROM batch WHERE id >= :name AND id < :end
+LIMIT 2
 
 -- name: claim_batches
 UPDATE batch SET owner = :owner, lease_until = :until, generation = generation + 1

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class Overdue:
     """The overdue batches of one rule: how many, how many files wait for them, and the oldest.
 
-    `since` is when that one was submitted, in epoch seconds; `oldest` its id at the service, or ours.
+    `since` is when that one was submitted, in epoch seconds; `oldest` its id, and `remote` the one that the service
+    gave it, empty for single runs.
     """
 
     rule: str
@@ -21,12 +22,13 @@ class Overdue:
     files: int
     since: float
     oldest: str
+    remote: str
 
 
 def overdue(connection: Connection) -> list[Overdue]:
     """What is overdue, rule by rule; a rule without such a batch is left out."""
     return [
-        Overdue(row["rule"], row["batches"], row["files"], row["since"], row["oldest"])
+        Overdue(row["rule"], row["batches"], row["files"], row["since"], row["oldest"], row["remote_id"] or "")
         for row in connection.all("overdue")
     ]
 

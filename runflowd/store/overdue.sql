@@ -1,7 +1,7 @@
 -- name: overdue
 -- With min() the other columns are those of the row that has it.
-SELECT rule, count(*) AS batches, sum(files) AS files, min(submitted_at) AS since, oldest
-FROM (SELECT rule, submitted_at, coalesce(remote_id, id) AS oldest,
+SELECT rule, count(*) AS batches, sum(files) AS files, min(submitted_at) AS since, oldest, remote_id
+FROM (SELECT rule, submitted_at, id AS oldest, remote_id,
              (SELECT count(*) FROM item WHERE item.batch = batch.id AND item.state = 'submitted') AS files
       FROM batch WHERE state = 'submitted' AND stalled_at IS NOT NULL)
 GROUP BY rule

@@ -19,7 +19,8 @@ class Entry:
     """One item as a report shows it.
 
     `seconds` is from rest to result, None if it never came to rest. `cost` is None for what was not
-    bought: a copy of an earlier result, or a file that was never sent. `batch` is empty then, too.
+    bought: a copy of an earlier result, or a file that was never sent. `batch` is empty then, too; `remote_batch`
+    is the id that the service gave it, empty for single runs.
     `hosted` is what the hosted service would have taken for what this machine did at no cost.
     """
 
@@ -35,6 +36,7 @@ class Entry:
     reason: str
     reference: str
     hosted: Decimal | None = None
+    remote_batch: str = ""
 
 
 def count_states(connection: Connection) -> dict[str, dict[ItemState, int]]:
@@ -73,7 +75,8 @@ def _entry(row: Row) -> Entry:
         path=path_of(row),
         state=ItemState(row["state"]),
         model=row["model"] or "",
-        batch=row["remote_id"] or row["batch"] or "",
+        batch=row["batch"] or "",
+        remote_batch=row["remote_id"] or "",
         seconds=max(0.0, row["ended_at"] - row["ready_at"]) if timed else None,
         cost=Decimal(row["cost"]) if row["cost"] else None,
         hosted=Decimal(row["hosted"]) if row["hosted"] else None,

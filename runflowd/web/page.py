@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from runflowd import __version__
 from runflowd.core.lifecycle import IN_FLIGHT, BatchState, ItemState
+from runflowd.core.printable import short_id
 from runflowd.core.remedies import remedy_for
 from runflowd.web.formatting import age, money, number, plural, shown
 from runflowd.web.view_models import BatchRow, Figure, Page, RuleRow, Segment, TroubleRow
@@ -133,10 +134,9 @@ def _bar(rule: RuleStatus) -> Iterator[Segment]:
 
 def _batch(status: Status, batch: Batch) -> BatchRow:
     word, tone = _batch_word(batch)
-    identifier = batch.remote_id or batch.id
     return BatchRow(
-        short=shown(identifier if len(identifier) <= 14 else f"{identifier[:6]}…{identifier[-5:]}"),
-        full=shown(identifier),
+        short=short_id(batch.id),
+        full=shown(f"{batch.id}, {batch.remote_id} at the service" if batch.remote_id else batch.id),
         rule=shown(batch.rule),
         model=shown(batch.model),
         word=word,

@@ -12,11 +12,12 @@ from rich.console import Console
 from runflowd.api.errors import OutOfCredit, Place, Transient, Unauthorized
 from runflowd.app.sync_run import Progress
 from runflowd.commands.exit_codes import CommandError, Exit, exit_code, single
-from runflowd.commands.formatting import duration, money, reason_of, short
+from runflowd.commands.formatting import duration, money, reason_of
 from runflowd.commands.progress import Bars, Lines, Tally
 from runflowd.commands.terminal import MAX_ROWS, finished_table, trouble_text
 from runflowd.config import Config, LocalService, Service
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.printable import short_id
 from runflowd.errors import ConfigError, RunflowdError, StoreError
 from runflowd.files import Forbidden, NoSpace
 from runflowd.observability.incidents import IncidentReport
@@ -107,9 +108,9 @@ def test_durations_are_as_exact_as_people_need(seconds: float, text: str) -> Non
     assert text == duration(seconds)
 
 
-def test_ids_are_told_apart_by_their_end() -> None:
-    """Ids made one after the other begin alike."""
-    assert "23456789" == short("batch_0123456789")
+def test_an_id_is_known_by_its_beginning() -> None:
+    """A search for that in the log finds the whole."""
+    assert "01234567" == short_id("0123456789abcdef")
 
 
 def test_a_long_list_is_cut_with_a_count() -> None:

@@ -158,6 +158,25 @@ def test_files_are_listed_by_batch_and_path(busy: Desk) -> None:
     assert "mug.jpg" in {item["path"] for item in by_batch}
 
 
+def test_a_batch_has_one_name_in_every_answer_and_in_the_log(desk: Desk) -> None:
+    """What `status` shows of its id is in the list, in the story and in the log, and `list --batch` takes it."""
+    desk.configure(service={"local": {"faults": {"runs": [{"kind": "stuck"}]}}})
+    with working(desk):
+        (desk.input / "mug.jpg").write_bytes(picture())
+        desk.wait_for("batch.submitted")
+        (batch,) = desk.call("status", "--json").json["batches"]
+        shown = desk.call("status").out.partition("ended")[2].splitlines()[1].split()[0]
+        said = [desk.call("list").out, desk.call("logs", "mug.jpg").out, desk.log()]
+        chosen = [desk.call("list", "--json", "--batch", each).json["items"] for each in (shown, batch["remote_id"])]
+        unknown = desk.call("list", "--batch", "0" * 9)
+
+    assert (True, 8) == (batch["id"].startswith(shown), len(shown))
+    assert [True] * 3 == [shown in each for each in said]
+    assert [["mug.jpg"]] * 2 == [[item["path"] for item in items] for items in chosen]
+    assert batch["remote_id"] in said[2]
+    assert (1, True) == (unknown.code, "there is no batch '000000000'" in unknown.err)
+
+
 def test_a_list_goes_on_where_its_last_line_says(busy: Desk) -> None:
     """Scenario 137: page by page, each by the very words that the page before ended with; alone all the same."""
     for number in range(3):

@@ -154,7 +154,7 @@ def test_incidents_batches_spend_and_lost_events_show() -> None:
 
 def test_overdue_batches_are_told_with_their_age_and_what_waits_for_them() -> None:
     """Scenario 132: by rule, zero for one without, and for a rule that was removed as long as it has some."""
-    late = (Overdue("studio", 2, 5, 1e9 - 7200, "x"), Overdue("removed", 1, 1, 1e9 + 60, "y"))
+    late = (Overdue("studio", 2, 5, 1e9 - 7200, "x", ""), Overdue("removed", 1, 1, 1e9 + 60, "y", ""))
     measures = Measures({}, {}, late, (), Decimal(0))
 
     found = read(Metrics(), reading(measures=measures, rules=("studio", "other")))

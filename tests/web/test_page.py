@@ -185,6 +185,13 @@ def test_a_batch_shows_its_clock_and_what_it_waits_for() -> None:
     assert ["0 of 3", "0 of 3", "2 of 3"] == [row.items for row in rows]
 
 
+def test_a_batch_is_named_as_everywhere_else() -> None:
+    """By the beginning of its own id, which the log has whole; the service's id is at hand for who asks there."""
+    (row,) = page(status(batches=(batch(id="0123456789abcdef", remote_id="theirs"),))).batches
+
+    assert ("01234567", "0123456789abcdef, theirs at the service") == (row.short, row.full)
+
+
 def test_columns_come_only_when_they_have_something_to_show() -> None:
     """The usual four always stand."""
     assert ("Queued", "Processing", "Done", "Failed", "Waiting") == page(status({ItemState.WAITING: 1})).columns

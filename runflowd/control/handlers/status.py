@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from runflowd.control.command_context import count, rule_asked_for, text
+from runflowd.control.refusal import CommandRefused
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.core.rules import DROPPINGS
@@ -90,10 +91,15 @@ def _left_out_json(found: LeftOut) -> dict[str, Any]:
     }
 
 
-def _own_id(context: CommandContext, batch: str) -> str:
-    """A batch by runflowd's id, or by the one that the service gave it."""
-    row = context.connection.one("batch_by_remote", remote_id=batch)
-    return str(row["id"]) if row else batch
+def _own_id(context: CommandContext, name: str) -> str:
+    """The id of a batch by that, by its beginning, or by the id that the service gave it. Raises CommandRefused."""
+    # Our ids are hexadecimal: behind all that begin so comes a "g".
+    found = context.connection.all("batches_named", name=name, end=f"{name}g")
+    if not found:
+        raise CommandRefused(f"there is no batch {printable(name)!r}. `runflowd list` and `runflowd status` show some.")
+    if len(found) > 1:
+        raise CommandRefused(f"more than one batch begins with {printable(name)!r}; write more of its id.")
+    return str(found[0]["id"])
 
 
 def _item_json(item: Item) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runflowd.core.printable import short_id
 from runflowd.core.units import duration_text
 from runflowd.observability.incidents import IncidentReport, batch_scope
 from runflowd.store.overdue import overdue
@@ -48,9 +49,10 @@ def trouble_of(found: Overdue, now: float) -> IncidentReport:
     batches = "1 batch is" if one else f"{found.batches} batches are"
     files = "1 file waits" if found.files == 1 else f"{found.files} files wait"
     age = duration_text(max(0, round((now - found.since) / 60) * 60))
+    named = f"batch {short_id(found.oldest)}{f', {found.remote} at the service' if found.remote else ''}"
     message = (
         f"rule {found.rule}: {batches} past the deadline,{'' if one else ' the oldest'} sent {age} ago "
-        f"({found.oldest}); {files} for {'it' if one else 'them'}"
+        f"({named}); {files} for {'it' if one else 'them'}"
     )
     remedy = (
         "Nothing is bought again by itself, and what still comes is delivered. Ask the service about that batch; "
