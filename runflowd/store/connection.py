@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import sqlite3
+import time
 from contextlib import contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,13 +23,23 @@ BUSY_WAIT = 10.0
 """Seconds that a statement waits for another program to let go of the state file."""
 
 
-class Locked(StoreError):
-    """Another process has this state file open for work."""
+LOCK_TIMEOUT = 10.0
+"""Seconds that the lock of a process that is gone is waited for."""
 
-    def __init__(self, path: Path, pid: str) -> None:
+LOCK_INTERVAL = 0.05
+"""Seconds between two tries to take it."""
+
+
+class Locked(StoreError):
+    """Another process has this state file open for work; with `gone`, one that was started by the one it names."""
+
+    def __init__(self, path: Path, pid: str, *, gone: bool = False) -> None:
         self.pid = pid
         super().__init__(
-            f"{path}: in use by another runflowd (process {pid or 'unknown'}). "
+            f"{path}: still locked for runflowd process {pid}, which is gone. Something that it had started holds the "
+            f"lock: `fuser -v {_beside(path)}` names it; end that, and start again."
+            if gone
+            else f"{path}: in use by another runflowd (process {pid or 'unknown'}). "
             "Stop that one first, or give this one a state file of its own with `state:`."
         )
 
@@ -95,20 +106,36 @@ class Connection:
 def lock(path: Path) -> Iterator[None]:
     """Hold the state file for this process alone; raise `Locked` naming the other one.
 
-    The kernel drops a `flock` with its process (flock(2)), so a crash leaves no stale lock.
+    The kernel drops a `flock` with the last process that has the descriptor (flock(2)), so a crash leaves no stale
+    lock. A child has it too, from its fork until it becomes another program: that moment is waited for.
     """
-    beside = path.with_name(path.name + ".lock")
-    descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(_beside(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Locked(path, os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()) from None
+        _take(descriptor, path)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+def _take(descriptor: int, path: Path) -> None:
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            gone = pid.isdecimal() and not os.path.exists(f"/proc/{pid}")  # noqa: PTH110  text
+            if not gone or time.monotonic() >= deadline:
+                raise Locked(path, pid, gone=gone) from None
+            time.sleep(LOCK_INTERVAL)
+        else:
+            return
 
 
 def connect(path: Path, *, readonly: bool = False) -> Connection:
