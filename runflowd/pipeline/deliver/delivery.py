@@ -104,6 +104,11 @@ class Delivery:
     async def _all_intact(self, rule: Rule, outputs: list[Output]) -> bool:
         return all([await self._output_io.run(rule, intact, output) for output in outputs])
 
+    async def _intact_outputs(self, holder: Item, rule: Rule) -> list[Output]:
+        """The result of another item, if all of it stands; none where it has moved along just now."""
+        theirs = await self._context.store.read(partial(outputs_of, item=holder.id))
+        return theirs if await self._all_intact(rule, theirs) else []
+
     async def _share(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
         """Take the result of an item with the same content and recipe: copied, or fetched anew, never bought."""
         before = [_by_folder(output) for output in done if _lies_elsewhere(output)]
@@ -113,8 +118,8 @@ class Delivery:
             undone = await self._became(holder, item, rule)
             if undone and not await self._output_io.run(rule, _is_gone, rule, holder, item):
                 return []  # a rename that was undone meanwhile: the result is where it belongs
-            theirs = await self._context.store.read(partial(outputs_of, item=holder.id))
-            if not theirs or not await self._all_intact(rule, theirs):  # none: they moved along just now
+            theirs = await self._intact_outputs(holder, rule)
+            if not theirs:
                 continue
             heir = holder.id if await self._became(item, holder, rule) else None
             placed = await self._copies(item, rule, done, theirs, heir)
@@ -122,8 +127,7 @@ class Delivery:
                 await self._clear(item, holder, rule, placed)
             return placed
         for holder in await self._holders(item, holders_of):
-            theirs = await self._context.store.read(partial(outputs_of, item=holder.id))
-            if await self._all_intact(rule, theirs):
+            if theirs := await self._intact_outputs(holder, rule):
                 return await self._copies(item, rule, done, theirs)
         return await self._download(item, await self._downloader.paid_before(item), rule, done)
 
