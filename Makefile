@@ -18,7 +18,7 @@ ROUNDS ?= 10
 MINUTES ?= 1
 SEED ?=
 PART ?=
-QUICK_PARTS = $(or $(PART),core api config store)
+QUICK_PARTS = $(or $(PART),core api config store system watch pipeline/test_reload.py end_to_end/test_cli_sync.py)
 TARGET ?= yaml
 
 .DEFAULT_GOAL := help
