@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -168,7 +169,8 @@ async def test_a_newer_schema_is_refused_unchanged(tmp_path: Path) -> None:
         async with open_store(path):
             pass
 
-    assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (99,)
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("PRAGMA user_version").fetchone() == (99,)
 
 
 @pytest.mark.parametrize(
