@@ -28,7 +28,8 @@ from runflowd.api import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from hostile_server import Behaviour
+    from anyio.abc import SocketStream
+    from hostile_server import Behaviour, Seen
 
 pytestmark = pytest.mark.anyio
 
@@ -232,8 +233,13 @@ async def test_a_takers_time_out_stays_its_own() -> None:
 
 async def test_cancelling_a_download_is_heard_at_once() -> None:
     """Shutdown does not wait for a silent server."""
-    async with facing(stay_silent) as (client, server):
-        with anyio.move_on_after(0.05) as scope:
+
+    async def cancel_and_stay_silent(stream: SocketStream, seen: Seen) -> None:
+        scope.cancel()
+        await stay_silent(stream, seen)
+
+    async with facing(cancel_and_stay_silent) as (client, server):
+        with anyio.CancelScope() as scope:
             await fetch(client, server.url)
 
     assert scope.cancelled_caught
