@@ -27,7 +27,7 @@ MAIN, POOL, OTHER = "main", "pool", "other"
 """Threads that others wait for: that of the event loop or of a command, the pool that all share, and any other."""
 
 GUARD, WATCHER, DEADLINE = "guard", "watcher", "deadline"
-"""Threads that only those wait for who ask about a folder: IoGuard's, a watcher's, and those of `within` and doctor."""
+"""Threads that only those wait for who ask about a folder: IoGuard's, a watcher's, and those of `within`."""
 
 BY_PATH = ("stat", "lstat", "access", "statvfs", "readlink")
 BY_DESCRIPTOR = ("read", "pread", "write", "pwrite", "fstat", "fsync", "fdatasync", "ftruncate", "posix_fadvise")
