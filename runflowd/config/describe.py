@@ -57,7 +57,7 @@ def warnings(config: Config) -> list[str]:
 
 def _service(service: Service) -> str:
     if service.local is not None:
-        return "Images are processed on this machine; nothing is sent anywhere and nothing is billed."
+        return "Files are processed on this machine; nothing is sent anywhere and nothing is billed."
     how = f"it reports finished batches to {service.callbacks.public_url}" if service.callbacks else "it is polled"
 
     return f"Images are sent to {service.url}, which bills for them; {how}."

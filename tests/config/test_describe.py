@@ -70,7 +70,7 @@ def test_service_says_whether_it_bills(tmp_path: Path) -> None:
     local = describe(loaded(tmp_path, "service: local\nrules: {}\n"))[0]
     hosted = describe(loaded(tmp_path, "service: {}\nrules: {}\n"))[0]
 
-    assert local == "Images are processed on this machine; nothing is sent anywhere and nothing is billed."
+    assert local == "Files are processed on this machine; nothing is sent anywhere and nothing is billed."
     assert hosted == "Images are sent to https://api.runflow.io, which bills for them; it is polled."
 
 
