@@ -54,10 +54,10 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, None when there is none."""
         if cmd_name not in COMMANDS:
-            from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
+            from runflowd.core.suggestion import closest  # noqa: PLC0415  only for a mistake
 
-            if near := get_close_matches(cmd_name, COMMANDS, n=1):
-                ctx.fail(f"there is no command {cmd_name!r}; did you mean {near[0]!r}?")
+            if near := closest(cmd_name, COMMANDS):
+                ctx.fail(f"there is no command {cmd_name!r}; did you mean {near!r}?")
             return None
         command = import_module(f"runflowd.commands.{cmd_name}").command
         assert isinstance(command, click.Command)

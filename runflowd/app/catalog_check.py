@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from runflowd.config import ValidationIssue
 from runflowd.core.declared import Declared, misfits
 from runflowd.core.links import REFERENCE
 from runflowd.core.model import InputLinks
+from runflowd.core.suggestion import closest
 from runflowd.errors import StoreError
 from runflowd.store.facts import stored_value
 from runflowd.store.links import references_key
@@ -124,8 +124,8 @@ async def _fetch(api: Runflow, names: set[str]) -> dict[str, ModelDetail | None]
 def _unknown(name: str, known: list[str]) -> str:
     owner = name.partition("/")[0]
     whole = [each if "/" in each else f"{owner}/{each}" for each in known]  # some catalogues leave the owner out
-    near = difflib.get_close_matches(name, whole, n=1, cutoff=0.5)
-    return "the service has no such model" + (f"; did you mean {near[0]}?" if near else ", or this key may not use it")
+    near = closest(name, whole, cutoff=0.5)
+    return "the service has no such model" + (f"; did you mean {near}?" if near else ", or this key may not use it")
 
 
 def _mistakes(rule: Rule, model: ModelDetail) -> list[ValidationIssue]:

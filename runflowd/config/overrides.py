@@ -6,11 +6,11 @@ input keys that the rule lists in `overridable`, and only to values of the kind 
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from runflowd.config.yaml.events import dotted
 from runflowd.config.yaml.source import load_text
+from runflowd.core.suggestion import closest
 from runflowd.core.template import template_problems
 from runflowd.errors import ConfigError, Problem
 
@@ -58,8 +58,8 @@ def _problems(source: Source, rule: Rule) -> Iterator[Problem]:
 def _not_allowed(key: str, rule: Rule) -> str:
     if not rule.overridable:
         return f"cannot be set here: rule {rule.name} lists nothing in overridable"
-    near = difflib.get_close_matches(key, rule.overridable, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = closest(key, rule.overridable)
+    hint = f"; did you mean {near}?" if near else ""
 
     return f"cannot be set here: rule {rule.name} allows {', '.join(rule.overridable)}{hint}"
 

@@ -6,7 +6,6 @@ write a number and a unit ...". Values are never quoted in it where they could b
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from runflowd.core.naming import naming_problem
 from runflowd.core.patterns import pattern
+from runflowd.core.suggestion import closest
 from runflowd.core.units import DURATION_PATTERN, SIZE_PATTERN, duration_text, seconds, size_in_bytes, size_text
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ class OrWord:
             if value == word and type(value) is type(word):
                 return check(meaning) if isinstance(meaning, dict) else meaning
 
-        near = difflib.get_close_matches(str(value), map(str, self.words), n=1)
+        near = closest(str(value), map(str, self.words))
         choices = ", ".join(str(word).lower() for word in self.words)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f"; did you mean {near}?" if near else ""
         raise refuse(f"is neither {choices} nor a section with keys of its own{hint}")
 
 

@@ -5,7 +5,6 @@ No message quotes a value, since a value can be a key that somebody put in the w
 
 from __future__ import annotations
 
-import difflib
 import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from runflowd.config.document import Document
+from runflowd.core.suggestion import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,9 +93,7 @@ def _unknown_key(path: Path, missing: set[Path]) -> str:
 
     section = _section(path[:-1])
     known = list(section.model_fields) if section else []
-    near = difflib.get_close_matches(name, known, cutoff=0.6)
-    if near:
-        meant = next((each for each in near if (*path[:-1], each) in missing), near[0])
+    if meant := closest(name, known, likeliest=[each for each in known if (*path[:-1], each) in missing]):
         return f"unknown key; did you mean {meant}?"
 
     return f"unknown key; there are {', '.join(known)}" if known else "unknown key"

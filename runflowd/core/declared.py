@@ -6,10 +6,11 @@ declaration leaves open, such as the inside of a `json` input or a kind nobody h
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from runflowd.core.suggestion import closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,10 +63,7 @@ def misfits(given: Mapping[str, Json], declared: Sequence[Declared], elsewhere: 
 
 def _unknown(name: str, known: list[str], missing: Sequence[Declared]) -> str:
     """An input that is missing beside the unknown one is the likeliest meaning of it."""
-    near = difflib.get_close_matches(name, known, cutoff=0.6)
-    if near:
-        wanted = {one.name for one in missing}
-        meant = next((each for each in near if each in wanted), near[0])
+    if meant := closest(name, known, likeliest={one.name for one in missing}):
         return f"the model has no such input; did you mean {meant}?"
     return f"the model has no such input; it takes {', '.join(known)}"
 

@@ -16,13 +16,14 @@ just before posting. In symbolic text every `$` that is data is doubled, so a fi
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from runflowd.core.suggestion import closest
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json
@@ -152,9 +153,8 @@ def _placeholder_problem(match: re.Match[str], known: Sequence[str]) -> str:
     if not match[2]:
         return f"the placeholder ${{{name[:40]} is never closed; add }} or write $${{ for a plain ${{"
 
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if near:
-        return f"unknown placeholder ${{{name}}}; did you mean ${{{near[0]}}}?"
+    if near := closest(name, known, cutoff=0.5):
+        return f"unknown placeholder ${{{name}}}; did you mean ${{{near}}}?"
 
     choices = ", ".join(f"${{{choice}}}" for choice in known)
 

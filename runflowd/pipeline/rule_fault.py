@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from runflowd.core.error_places import MODEL
 from runflowd.core.printable import printable, scrubbed, shortened
 from runflowd.core.rules import OVERRIDE_NAME
+from runflowd.core.suggestion import closest
 from runflowd.errors import RunflowdError
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ _SHOWN = 80
 
 _TOLD = 300
 """Characters of the service's words that are shown."""
-
-_ALIKE = 0.6
-"""How much a key must be like a missing one to be taken for its misspelling; 1 is the same."""
 
 _SECRET_NAMES = ("key", "token", "secret", "password", "credential", "auth")
 
@@ -86,8 +83,8 @@ def _meant_by(rule: Rule, key: tuple[str | int, ...]) -> tuple[str | int, ...]:
         beside = beside.get(str(part)) if isinstance(beside, dict) else None
     if not isinstance(beside, dict) or key[-1] in beside:
         return ()
-    near = get_close_matches(str(key[-1]), beside, n=1, cutoff=_ALIKE)
-    return (*key[:-1], near[0]) if near else ()
+    near = closest(str(key[-1]), beside)
+    return (*key[:-1], near) if near else ()
 
 
 def _shown(rule: Rule, key: tuple[str | int, ...]) -> str:

@@ -91,6 +91,13 @@ def move_batch(
     run_held(connection, "move_batch", batch.claim, before=batch.state, after=after, **values)
 
 
+def rule_text(connection: Connection, batch: Batch) -> str:
+    """The rule that a batch was sealed under, as text."""
+    row = connection.one("snapshot", id=batch.snapshot)
+    assert row is not None, "a batch refers to a snapshot that exists"
+    return str(row["text"])
+
+
 def doubt_items(
     connection: Connection, batch: Batch, items: Iterable[Item], *, code: str, reason: str, now: float
 ) -> None:

@@ -63,8 +63,8 @@ def check(source: Source, accept: Collection[MediaKind]) -> Check:
     kind = kind_of(mime)
     if kind in accept and mime in _WALKERS:
         return _walked(source, mime)
-    if kind not in accept and 0 < len(head) < _SHORTEST and MediaKind.IMAGE not in set(accept) and _begins(head):
-        return Partial(f"the file ends after {len(head)} bytes, before it can be told what it is")
+    if kind not in accept and MediaKind.IMAGE not in accept and (beginning := _beginning(head, accept)):
+        return beginning
     if MediaKind.IMAGE in accept or (head and not any(head)):
         return _image(source, head, accept)
     return NotAccepted(words(head))
@@ -112,11 +112,16 @@ def _image(source: Source, head: bytes, accept: Collection[MediaKind]) -> Check:
         case Partial() as partial:
             return partial
         case NotAnImage(reason):
-            if 0 < len(head) < _SHORTEST and set(accept) != {MediaKind.IMAGE} and _begins(head):
-                return Partial(f"the file ends after {len(head)} bytes, before it can be told what it is")
-            return NotAccepted(reason)
+            return _beginning(head, accept) or NotAccepted(reason)
         case whole:
             return Acceptable(whole.type.mime)
+
+
+def _beginning(head: bytes, accept: Collection[MediaKind]) -> Partial | None:
+    """A file too short to tell what it is, which may become what is accepted; None for any other."""
+    if 0 < len(head) < _SHORTEST and set(accept) != {MediaKind.IMAGE} and _begins(head):
+        return Partial(f"the file ends after {len(head)} bytes, before it can be told what it is")
+    return None
 
 
 def _begins(head: bytes) -> bool:

@@ -23,7 +23,7 @@ from runflowd.pipeline.dispatch.uploader import Uploader
 from runflowd.pipeline.error_scopes import REFUSALS
 from runflowd.pipeline.io_guard import Role
 from runflowd.pipeline.worker_loop import WorkerLoop
-from runflowd.store.batches import mark_submitted, move_batch
+from runflowd.store.batches import mark_submitted, move_batch, rule_text
 from runflowd.store.items import items_of_batch
 from runflowd.store.leases import Lease, claim_batches, next_due, release
 from runflowd.store.purchases import close_unreceived, purchases_of_batch
@@ -233,7 +233,7 @@ class Dispatch:
 
 def _load(connection: Connection, batch: Batch) -> tuple[list[Item], list[SubmitRequest], str]:
     items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.QUEUED]
-    return items, purchases_of_batch(connection, batch.id), _snapshot(connection, batch)
+    return items, purchases_of_batch(connection, batch.id), rule_text(connection, batch)
 
 
 def _require_space(output: str, floor: int) -> None:
@@ -243,9 +243,3 @@ def _require_space(output: str, floor: int) -> None:
         raise
     except files.FileTrouble:
         return
-
-
-def _snapshot(connection: Connection, batch: Batch) -> str:
-    row = connection.one("snapshot", id=batch.snapshot)
-    assert row is not None, "a batch refers to a snapshot that exists"
-    return str(row["text"])

@@ -11,6 +11,7 @@ from runflowd.core.refusal import Shape
 from runflowd.core.snapshot import from_text
 from runflowd.pipeline.rule_fault import fault_of_folder
 from runflowd.store import unbought
+from runflowd.store.batches import rule_text
 
 if TYPE_CHECKING:
     from runflowd.core.blame import Verdict
@@ -48,9 +49,7 @@ def take_back(connection: Connection, batch: Batch, results: Results, now: float
     judged = [each for each in results if was_invalid(each[1]) and each[0].current]
     if not judged:
         return results, None
-    row = connection.one("snapshot", id=batch.snapshot)
-    assert row is not None, "a batch refers to a snapshot that exists"
-    rule, fault, taken = from_text(row["text"]), None, set()
+    rule, fault, taken = from_text(rule_text(connection, batch)), None, set()
     good = any(answer.status is Status.SUCCEEDED for _, answer in results)
     good = good or connection.one("result_of_snapshot", rule=batch.rule, snapshot=batch.snapshot) is not None
     for item, answer in judged:
