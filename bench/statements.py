@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STATEMENTS: dict[str, dict[str, Any]] = {
     "delete_unbought": {"id": 100},
-    "followers_in_doubt": {"id": 100},
+    "duplicates_in_doubt": {"id": 100},
     "renew_item_leases": {"owner": "nobody", "until": 0},
     "count_in_flight": {},
     "ended_since": {"since": 1e12},

@@ -3,7 +3,7 @@
 RunflowdError
 ├── ConfigError           the YAML is wrong; carries every problem found
 ├── StoreError            the state file cannot be used
-├── FileTrouble           a user's file or folder cannot be read or written
+├── FileError           a user's file or folder cannot be read or written
 └── ApiError              (runflowd.api.errors) the service said no, or did not answer
 
 Each exception takes facts and formats its own sentence, so call sites stay short and no two

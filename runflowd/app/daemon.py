@@ -38,7 +38,7 @@ async def run_daemon(config: Config, source: Path) -> None:
     async with open_engine(config) as engine, anyio.create_task_group() as group:
         reloading = Reloading(engine.context, source, config, notifier)
         site = _site(engine, reloading)
-        engine.context.remote = with_callbacks(engine.context.remote, config)
+        engine.context.service = with_callbacks(engine.context.service, config)
         engine.context.incidents.notify = config.notify
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             # Before the stages: whoever is told of an address in use has bought nothing yet.
@@ -49,7 +49,7 @@ async def run_daemon(config: Config, source: Path) -> None:
             group.start_soon(_report, engine, reloading, notifier)
             group.start_soon(NotificationSender(engine.context, site.is_alive).run)
             notifier.ready(f"{len(config.rules)} rules")
-            log.info("ready", action="daemon.ready", rules=len(config.rules), service=engine.context.remote.name)
+            log.info("ready", action="daemon.ready", rules=len(config.rules), service=engine.context.service.name)
             async for number in signals:
                 if number == signal.SIGHUP:
                     await reloading.now()

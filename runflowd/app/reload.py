@@ -88,7 +88,7 @@ class Reloading:
         """Reload because somebody asked (SIGHUP), and retry every paused scope at once."""
         self._notifier.reloading()
         try:
-            await anyio.to_thread.run_sync(self._context.remote.reload_key)
+            await anyio.to_thread.run_sync(self._context.service.reload_key)
         except CredentialError as error:
             log.warning(str(error), action="key.unreadable")
         await self._resume()
@@ -98,7 +98,7 @@ class Reloading:
 
     async def _resume(self) -> None:
         """Let everything that is paused be tried again at once."""
-        self._context.remote.api.reopen()
+        self._context.service.api.reopen()
         await self._context.incidents.forget_all()
         await self._context.store.write(wake_all)
         self._context.stage_events.notify_all()
@@ -106,7 +106,7 @@ class Reloading:
     async def _try_key(self) -> None:
         """The key was refused: once another one lies in its place, that is tried at once."""
         with suppress(CredentialError):
-            if await anyio.to_thread.run_sync(self._context.remote.reload_key):
+            if await anyio.to_thread.run_sync(self._context.service.reload_key):
                 log.info("the API key changed", action="key.changed")
                 await self._resume()
 

@@ -112,8 +112,8 @@ class Control:
         answer = await self._whole(await context.store.write(work))
         reach("command.recorded")
         log.info("asked for over the control socket", action=f"control.{name}", **_log_fields(parameters))
-        for row in await context.store.read(lambda connection: connection.all("to_look_at", limit=MAX_READS)):
-            context.hints.add(ScanHint(row["rule"], os.fsdecode(row["folder"])))
+        for row in await context.store.read(lambda connection: connection.all("requested_folders", limit=MAX_READS)):
+            context.hints.add(ScanHint(row["rule"], os.fsdecode(row["dir"])))
         context.stage_events.notify_all()
         return answer
 
@@ -133,7 +133,7 @@ class Control:
 
     def _about(self) -> Answer:
         """What the daemon says of itself, and has learned of the service; seconds since its start and since 1970."""
-        pace = self._context.remote.api.pace()
+        pace = self._context.service.api.pace()
         return {
             "pid": os.getpid(),
             "version": __version__,

@@ -128,7 +128,7 @@ class StabilityTracker:
             waiting.stat = stat
             waiting.still_since = now
             if not waiting.reported:
-                self._look_at(path, waiting, min(now + self.settle, waiting.first_seen + self.cap))
+                self._schedule(path, waiting, min(now + self.settle, waiting.first_seen + self.cap))
         return True
 
     def due(self, now: float, limit: int) -> list[str]:
@@ -205,7 +205,7 @@ class StabilityTracker:
             pause = self.cap
         else:
             pause = self._pause(waiting, now, stillness)
-        self._look_at(path, waiting, now + max(pause, _SHORTEST_PAUSE))
+        self._schedule(path, waiting, now + max(pause, _SHORTEST_PAUSE))
         return StillChanging(path, reason, waited, report)
 
     def _pause(self, waiting: _Waiting, now: float, stillness: float) -> float:
@@ -215,7 +215,7 @@ class StabilityTracker:
             remaining = max(self.settle, (now - waiting.first_seen) / 2)
         return min(remaining, waiting.first_seen + self.cap - now)
 
-    def _look_at(self, path: str, waiting: _Waiting, deadline: float) -> None:
+    def _schedule(self, path: str, waiting: _Waiting, deadline: float) -> None:
         waiting.deadline = deadline
         # Later is noticed when the old entry surfaces; only earlier needs an entry of its own.
         if deadline < waiting.queued:

@@ -12,7 +12,7 @@ from runflowd.core.model import AfterKind, WatchMode
 from runflowd.core.units import duration_text, size_text
 from runflowd.doctor.access import PERMISSIONS, Block, check_way, way_to
 from runflowd.doctor.findings import Finding, good, note, problem, warning
-from runflowd.files import FileTrouble, NoSpace, ReadOnly
+from runflowd.files import FileError, NoSpace, ReadOnly
 from runflowd.pipeline.intake.rule_state import NETWORK_RESCAN
 from runflowd.system.mounts import file_system_of, shared_with_others
 
@@ -84,7 +84,7 @@ def probe_written(subject: str, path: str, floor: int, user: str) -> list[Findin
     kind = file_system_of(there)
     try:
         folding = files.try_writing(there)
-    except FileTrouble as error:
+    except FileError as error:
         return [check_written(subject, path, there, error, user), *check_written_system(subject, path, kind)]
     return [
         check_written(subject, path, there, None, user),
@@ -93,7 +93,7 @@ def probe_written(subject: str, path: str, floor: int, user: str) -> list[Findin
     ]
 
 
-def check_written(subject: str, path: str, there: str, error: FileTrouble | None, user: str) -> Finding:
+def check_written(subject: str, path: str, there: str, error: FileError | None, user: str) -> Finding:
     """What came of trying to make a file in `there`: the folder itself, or the one in which it is to be made."""
     if error is None:
         sure = "can be written to (a file was made and removed)" if there == path else "is not there yet, can be made"

@@ -14,7 +14,7 @@ from runflowd.files.errors import (
     Busy,
     Changed,
     Escapes,
-    FileTrouble,
+    FileError,
     Forbidden,
     Missing,
     NameTooLong,
@@ -31,7 +31,7 @@ from runflowd.files.errors import (
 from runflowd.files.folders import ensure_root, free_space, require_space, root_identity
 from runflowd.files.identity import identify, mark_folder
 from runflowd.files.placing import copy, move, remove, remove_note, respell, write_note
-from runflowd.files.read import FileSource, hash_file, image_source, read_chunks, stat
+from runflowd.files.read import FileSource, hash_file, open_source, read_chunks, stat
 from runflowd.files.scan import Listing, Skipped, ignore_progress, scan_directory, scan_with_identity, walk
 from runflowd.files.shared_scan import SharedScans
 from runflowd.files.write_probe import try_writing
@@ -43,8 +43,8 @@ __all__ = [
     "Changed",
     "Draft",
     "Escapes",
+    "FileError",
     "FileSource",
-    "FileTrouble",
     "Forbidden",
     "Listing",
     "Missing",
@@ -68,9 +68,9 @@ __all__ = [
     "hash_file",
     "identify",
     "ignore_progress",
-    "image_source",
     "mark_folder",
     "move",
+    "open_source",
     "owner_tag",
     "read_chunks",
     "remove",

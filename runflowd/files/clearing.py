@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from runflowd.files.aside import give_back, name_of_aside
 from runflowd.files.draft import TEMPORARY_PREFIX, is_draft
-from runflowd.files.errors import FileTrouble
+from runflowd.files.errors import FileError
 from runflowd.files.folders import opened_folder
 from runflowd.files.scan import walk
 
@@ -22,7 +22,7 @@ def clear_up(root: str) -> int:
     for listing in walk(root):
         hidden = [name for name in listing.files if name.startswith(TEMPORARY_PREFIX)]
         if hidden:
-            with suppress(FileTrouble), opened_folder("clean", root, listing.relative) as folder:
+            with suppress(FileError), opened_folder("clean", root, listing.relative) as folder:
                 cleared += sum(_clear(name, folder) for name in hidden)
     return cleared
 

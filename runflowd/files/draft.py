@@ -180,7 +180,7 @@ class Draft:
 def start_draft(root: str, folder: str, *, limit: int) -> Draft:
     """Begin a file of at most `limit` bytes in `folder` below `root`; missing folders are made.
 
-    Raises FileTrouble: Missing if the root is not there, Escapes if a symlink stands in the way.
+    Raises FileError: Missing if the root is not there, Escapes if a symlink stands in the way.
     """
     with (
         opened_folder("write into", root, folder, make=True) as descriptor,

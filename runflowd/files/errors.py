@@ -1,6 +1,6 @@
-"""What can go wrong with a user's file, as one tree under `FileTrouble`.
+"""What can go wrong with a user's file, as one tree under `FileError`.
 
-FileTrouble
+FileError
 ├── NoSpace        the disk or the quota is full
 ├── Forbidden      the permissions say no
 │   └── ReadOnly   the file system is mounted read-only, or the systemd sandbox makes it so
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class FileTrouble(RunflowdError):
+class FileError(RunflowdError):
     """A user's file or folder could not be used.
 
     `doing` is a verb phrase ("write"), `what` a clause, `remedy` a sentence or empty; both have a
@@ -60,14 +60,14 @@ class FileTrouble(RunflowdError):
         return f"{self.what} ({system})" if system and system.lower() != self.what else self.what
 
 
-class NoSpace(FileTrouble):
+class NoSpace(FileError):
     """The disk or the quota is full. Nothing is lost: the same step can be repeated later."""
 
     what = "no space is left"
     remedy = "Free some space or raise the quota; runflowd tries again by itself."
 
 
-class Forbidden(FileTrouble):
+class Forbidden(FileError):
     """The permissions of the file or of a folder on the way to it say no."""
 
     what = "permission denied"
@@ -90,79 +90,79 @@ class ReadOnly(Forbidden):
         return f"Remount it writable. {_SANDBOX.format(folder=_folder(self.path))}"
 
 
-class Busy(FileTrouble):
+class Busy(FileError):
     """Another program holds the file just now, as a file server may for its clients: try again soon."""
 
     what = "another program holds it"
 
 
-class Missing(FileTrouble):
+class Missing(FileError):
     """There is no such file or folder, or a folder on the way to it is none."""
 
     what = "there is no such file or folder"
 
 
-class OwnOutput(FileTrouble):
+class OwnOutput(FileError):
     """A folder in which results are written, met on a way through the watched one."""
 
     what = "results are written there: it is an output folder by another path"
     remedy = "Unmount it from the watched folder, or let results go elsewhere."
 
 
-class TooDeep(FileTrouble):
+class TooDeep(FileError):
     """A folder so far below its root that nobody made it for people."""
 
     what = "it lies too many folders deep"
     remedy = "Move it nearer to the watched folder, or remove it; everything else goes on."
 
 
-class TooMany(FileTrouble):
+class TooMany(FileError):
     """A folder with more names than can be compared in one go."""
 
     what = "it holds too many files"
     remedy = "Spread them over folders of their own, by day for example; everything else goes on."
 
 
-class Changed(FileTrouble):
+class Changed(FileError):
     """The file was changed, replaced or removed since it was looked at: look again, hash again."""
 
     what = "it was changed meanwhile"
 
 
-class Taken(FileTrouble):
+class Taken(FileError):
     """The destination exists and is not ours to replace."""
 
     what = "something else is there already"
     remedy = "Move it away, or set `overwrite: true` in the rule."
 
 
-class TooBig(FileTrouble):
+class TooBig(FileError):
     """More bytes came than the caller allowed."""
 
     what = "it is larger than allowed"
 
 
-class NameTooLong(FileTrouble):
+class NameTooLong(FileError):
     """The file system does not take so long a name."""
 
     what = "the name is too long for the file system"
     remedy = "Shorten the file's name."
 
 
-class Escapes(FileTrouble):
+class Escapes(FileError):
     """The path would lead out of the configured folder."""
 
     what = "the path leads through a symlink or out of the configured folder"
     remedy = "Symlinks below a watched or output folder are not followed; put the real files there."
 
 
-class NotAFile(FileTrouble):
+class NotAFile(FileError):
     """What stands at the path is no regular file."""
 
     what = "it is no regular file"
 
 
-class Unusable(FileTrouble):
+class Unusable(FileError):
     """Any other answer of the system, such as an I/O error or a stale network handle."""
 
 
@@ -171,7 +171,7 @@ _SANDBOX = (
     'add "ReadWritePaths={folder}" to the unit (systemctl edit runflowd), then restart it.'
 )
 
-_BY_ERRNO: dict[int, type[FileTrouble]] = {
+_BY_ERRNO: dict[int, type[FileError]] = {
     errno.ENOSPC: NoSpace,
     errno.EDQUOT: NoSpace,
     errno.EACCES: Forbidden,
@@ -195,14 +195,14 @@ def _folder(path: str) -> str:
     return printable(str(Path(path).parent))
 
 
-def from_os_error(error: OSError, doing: str, path: str) -> FileTrouble:
+def from_os_error(error: OSError, doing: str, path: str) -> FileError:
     """Given a system call's error, return the trouble that explains it."""
     return _BY_ERRNO.get(error.errno or 0, Unusable)(doing, path, code=error.errno or 0)
 
 
 @contextmanager
 def explained(doing: str, path: str) -> Iterator[None]:
-    """Turn every OSError of the block into a `FileTrouble` about `path`."""
+    """Turn every OSError of the block into a `FileError` about `path`."""
     try:
         yield
     except OSError as error:

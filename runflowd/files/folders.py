@@ -53,7 +53,7 @@ def require_space(path: str, floor: int) -> None:
 
 
 def ensure_root(path: str) -> None:
-    """Make a configured folder and its parents if missing. Raises FileTrouble.
+    """Make a configured folder and its parents if missing. Raises FileError.
 
     Only for configuration time: later a missing root is an unmounted disk, and making the folder
     would fill the disk below it.
@@ -118,7 +118,7 @@ def _not_a_folder(doing: str, path: str, name: str, parent: int, *, make: bool) 
 
 @contextmanager
 def opened_file(doing: str, root: str, relative: str) -> Iterator[int]:
-    """A descriptor of a regular file for reading. Raises FileTrouble, Escapes for symlinks."""
+    """A descriptor of a regular file for reading. Raises FileError, Escapes for symlinks."""
     parts = parts_of(doing, root, relative)
     if not parts:
         raise NotAFile(doing, root)

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from runflowd.core.identity import Identity
-from runflowd.files.errors import FileTrouble, explained
+from runflowd.files.errors import FileError, explained
 from runflowd.files.folders import joined, opened_folder
 
 MARK_FILE = ".runflowd-folder"
@@ -25,7 +25,7 @@ _MARK = re.compile(r"[0-9a-f]{32}")
 
 
 def identify(root: str, relative: str = "") -> Identity:
-    """Who the folder `relative` below `root` is. Raises FileTrouble when it cannot be opened."""
+    """Who the folder `relative` below `root` is. Raises FileError when it cannot be opened."""
     with opened_folder("look at", root, relative) as folder, explained("look at", joined(root, relative)):
         found = os.fstat(folder)
         return Identity(_mark_of(folder), found.st_dev, found.st_ino, _boot())
@@ -41,7 +41,7 @@ def mark_folder(root: str, relative: str = "", *, anew: bool = False) -> str:
                     os.unlink(MARK_FILE, dir_fd=folder)
             _write(folder, mark, 0 if anew else os.XATTR_CREATE)
             return _mark_of(folder)
-    except FileTrouble:
+    except FileError:
         return ""
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from runflowd.files.aside import give_back, left_aside, set_aside
 from runflowd.files.draft import Written, look_at, start_draft
-from runflowd.files.errors import Changed, FileTrouble, Missing, NotAFile, Taken, explained
+from runflowd.files.errors import Changed, FileError, Missing, NotAFile, Taken, explained
 from runflowd.files.folders import joined, opened_folder, parts_of, sync_folder
-from runflowd.files.read import hash_file, image_source, read_chunks, stat
+from runflowd.files.read import hash_file, open_source, read_chunks, stat
 from runflowd.files.renaming import rename_new
 from runflowd.system.failpoints import reach
 
@@ -81,7 +81,7 @@ def _moved(root: str, relative: str, to_root: str, to_relative: str, expected: S
                 rename_new(name, to_name, source, target)
                 sync_folder(target)
                 sync_folder(source)
-        except FileTrouble as error:
+        except FileError as error:
             if error.code != errno.EXDEV:
                 raise
         else:
@@ -168,7 +168,7 @@ def _our_note(root: str, relative: str) -> Stat | None:
     if found is None:
         return None
     try:
-        with image_source(root, relative) as source:
+        with open_source(root, relative) as source:
             heading = source.read(0, len(NOTE_HEADING))
     except (Missing, NotAFile):
         return None

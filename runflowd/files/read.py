@@ -26,7 +26,7 @@ PIECE = 256 * 1024
 def stat(root: str, relative: str) -> Stat | None:
     """Look at a file without following symlinks; None if no regular file is there.
 
-    Raises FileTrouble if that cannot be found out, as for a folder that may not be entered.
+    Raises FileError if that cannot be found out, as for a folder that may not be entered.
     """
     parts = parts_of("look at", root, relative)
     if not parts:
@@ -102,14 +102,14 @@ class FileSource:
     descriptor: int
 
     def read(self, offset: int, length: int) -> bytes:
-        """The bytes from `offset` on; fewer than `length` only at the end. Raises FileTrouble."""
+        """The bytes from `offset` on; fewer than `length` only at the end. Raises FileError."""
         with explained("read", self.path):
             return os.pread(self.descriptor, min(length, max(0, self.size - offset)), offset)
 
 
 @contextmanager
-def image_source(root: str, relative: str) -> Iterator[FileSource]:
-    """Open a file for `runflowd.core.media.image_type.check` and `dimensions`. Raises FileTrouble."""
+def open_source(root: str, relative: str) -> Iterator[FileSource]:
+    """Open a file for `runflowd.core.media.image_type.check` and `dimensions`. Raises FileError."""
     path = joined(root, relative)
     with opened_file("read", root, relative) as descriptor:
         with explained("read", path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import Stat
-from runflowd.files.errors import FileTrouble, OwnOutput, TooDeep, TooMany, explained, from_os_error
+from runflowd.files.errors import FileError, OwnOutput, TooDeep, TooMany, explained, from_os_error
 from runflowd.files.folders import joined, opened_folder, root_identity
 from runflowd.files.identity import MARK_FILE
 
@@ -49,7 +49,7 @@ class Listing:
     files: dict[str, Stat] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    error: FileTrouble | None = None
+    error: FileError | None = None
 
     def path_of(self, name: str) -> str:
         """The path of an entry relative to the root."""
@@ -117,7 +117,7 @@ def _scan(root: str, relative: str, on_progress: Callable[[], None]) -> tuple[Li
     files: dict[str, Stat] = {}
     folders: list[str] = []
     skipped: list[Skipped] = []
-    error: FileTrouble | None = None
+    error: FileError | None = None
     identity: tuple[int, int] | None = None
     path = joined(root, relative)
     try:
@@ -127,7 +127,7 @@ def _scan(root: str, relative: str, on_progress: Callable[[], None]) -> tuple[Li
             found = os.fstat(folder)
             identity = found.st_dev, found.st_ino
             _sort_entries(folder, path, root, files, folders, skipped, on_progress)
-    except FileTrouble as found_error:
+    except FileError as found_error:
         error = found_error
     return Listing(relative, files, tuple(sorted(folders)), tuple(skipped), error), identity
 

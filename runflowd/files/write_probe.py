@@ -11,7 +11,7 @@ from runflowd.files.folders import joined
 def try_writing(folder: str) -> bool:
     """Make a hidden file in a folder and remove it again; tell whether the folder takes `A` and `a` for one name.
 
-    Raises FileTrouble where no file can be made.
+    Raises FileError where no file can be made.
     """
     with start_draft(folder, "", limit=1) as draft:
         draft.write(b"\n")

@@ -146,7 +146,7 @@ def families(reading: Reading) -> Iterator[Metric]:
     yield _paused(reading)
     yield _counter("runflowd_watch_overflows", "Times that file events were lost; a rescan follows.", reading.overflows)
     yield _counter("runflowd_watch_missed", "Files that no event announced; the rescan found them.", reading.missed)
-    yield _value("runflowd_watch_troubles", "Reasons why file events do not come, now.", reading.unwatched)
+    yield _value("runflowd_watch_problems", "Reasons why file events do not come, now.", reading.unwatched)
 
 
 def _items(reading: Reading) -> Metric:

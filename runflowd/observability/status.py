@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.remedies import remedy_for
 from runflowd.store.batches import batch_from
-from runflowd.store.facts import incidents
+from runflowd.store.incidents import incidents
 from runflowd.store.lock_holder import holder
 from runflowd.store.overdue import files_left
 from runflowd.store.pauses import pauses
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runflowd.config import Config
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
-    from runflowd.store.facts import Incident
+    from runflowd.store.incidents import Incident
     from runflowd.store.pauses import Pause
     from runflowd.store.reports import Entry
 

@@ -52,7 +52,7 @@ class ScanHint:
 
 @dataclass(slots=True)
 class Context:
-    """One per daemon. `rules`, `places` and `remote` are replaced whole by a reload; the rest stays.
+    """One per daemon. `rules`, `places` and `service` are replaced whole by a reload; the rest stays.
 
     `places` tells for each rule where its `model` and its keys of `input` are written, as `file:line`.
     """
@@ -60,7 +60,7 @@ class Context:
     store: Store
     clock: Clock
     incidents: Incidents
-    remote: ServiceClient
+    service: ServiceClient
     rules: dict[str, Rule]
     limits: Limits = field(default_factory=Limits)
     stage_events: StageEvents = field(default_factory=StageEvents)
@@ -81,7 +81,7 @@ class Context:
 
     async def got_through(self, *scopes: str) -> None:
         """A call got through: what was open for these scopes has ended, unless the client knows that others do not."""
-        await self.incidents.resolve(*(scope for scope in scopes if self.remote.api.takes(scope)))
+        await self.incidents.resolve(*(scope for scope in scopes if self.service.api.takes(scope)))
 
     def idle_timeout(self, due_at: float | None, *scopes: str) -> float:
         """Seconds an idle loop may sleep: until `due_at` (epoch seconds), and no shorter than its scopes are closed.

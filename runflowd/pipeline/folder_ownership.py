@@ -17,7 +17,7 @@ import anyio
 from runflowd import files
 from runflowd.errors import StoreError
 from runflowd.observability.incidents import IncidentReport, owner_scope
-from runflowd.store.facts import stored_value
+from runflowd.store.kv import stored_value
 from runflowd.store.lock_holder import holder
 
 if TYPE_CHECKING:

@@ -10,20 +10,13 @@ from typing import TYPE_CHECKING, Any
 from runflowd.core.arrival import UNBOUGHT, Decision, Original, decide
 from runflowd.core.lifecycle import ItemState, check_item
 from runflowd.core.rules import BAD_OVERRIDE
-from runflowd.store.followers import promote_follower
+from runflowd.store.duplicates import promote_duplicate
 from runflowd.store.history import record
-from runflowd.store.items import Item, Known, bring_back, item_at, move, path_of, split
+from runflowd.store.items import Item, Known, NoteState, bring_back, item_at, move, path_of, split
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json, Stat
     from runflowd.store.connection import Connection
-
-
-RESCAN = -1
-"""The size of a row whose file is to be looked at anew, as after `retry`."""
-
-RERUN = -2
-"""The size of a row whose file a person wants sent again under the present recipe; no file has it, so it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +26,9 @@ class Arrival:
     rule: str
     path: str
     stat: Stat
-    content: str
+    content_hash: str
     mime: str
-    recipe: str
+    recipe_hash: str
     input: Json
     snapshot: str
 
@@ -50,7 +43,9 @@ def foresee(connection: Connection, arrival: Arrival, *, disposed: bool = False)
         return existing, Decision(existing.state, touch=True)
     # A file to be run again counts as changed: its result stands until the new one replaces it, and
     # a result that was bought under the very same recipe is taken, not bought.
-    same_content = existing is not None and existing.content == arrival.content and existing.stat.size != RERUN
+    same_content = (
+        existing is not None and existing.content_hash == arrival.content_hash and not existing.rerun_requested
+    )
     original = _original(connection, arrival, existing.id if existing and same_content else -1)
     state = existing.state if existing else None
     return existing, decide(state, same_content=same_content, original=original, disposed=disposed)
@@ -61,7 +56,8 @@ def _is_refused(existing: Item, arrival: Arrival) -> bool:
     return (
         existing.state is ItemState.WAITING
         and existing.failure_code == BAD_OVERRIDE
-        and (existing.content, existing.input, existing.snapshot) == (arrival.content, arrival.input, arrival.snapshot)
+        and (existing.content_hash, existing.input, existing.snapshot)
+        == (arrival.content_hash, arrival.input, arrival.snapshot)
     )
 
 
@@ -106,9 +102,9 @@ def _write_over(connection: Connection, existing: Item, values: dict[str, Any], 
     """Give the row of a content that was not bought to the content that took its place."""
     if values["state"] is not existing.state:
         check_item(existing.state, values["state"])
-    same = (values["content"], values["recipe"]) == (existing.content, existing.recipe)
-    if not (same and values["state"] is ItemState.READY):  # else who follows it still does
-        promote_follower(connection, existing.id, now)
+    same = (values["content_hash"], values["recipe_hash"]) == (existing.content_hash, existing.recipe_hash)
+    if not (same and values["state"] is ItemState.READY):  # else its duplicates still wait for it
+        promote_duplicate(connection, existing.id, now)
     connection.run("replace_item", id=existing.id, **values)
     record(connection, existing.id, now, detail, values["failure_code"])
 
@@ -125,8 +121,8 @@ def _write_beside(
     """A row of its own; the content that was at that path, and may have been bought, is kept beside it."""
     if existing:
         connection.run("supersede_item", id=existing.id)
-    noted = 2 if existing and existing.noted else 0
-    number = connection.all("insert_item", rule=rule, noted=noted, now=now, **split(path), **values)[0]["id"]
+    note_state = NoteState.OUTDATED if existing and existing.note_state is not NoteState.NONE else NoteState.NONE
+    number = connection.all("insert_item", rule=rule, note_state=note_state, now=now, **split(path), **values)[0]["id"]
     record(connection, number, now, detail, values["failure_code"])
     if existing:
         record(connection, existing.id, now, f"another content took its place: item {number}")
@@ -134,14 +130,14 @@ def _write_beside(
 
 def _detail(connection: Connection, arrival: Arrival, decision: Decision) -> str:
     """What became of a stable file, in words."""
-    found = f"stable, {arrival.stat.size:,} bytes, {arrival.mime}, content {arrival.content[:12]}"
+    found = f"stable, {arrival.stat.size:,} bytes, {arrival.mime}, content {arrival.content_hash[:12]}"
     original = connection.one("item_by_id", id=decision.original) if decision.original is not None else None
     if original is None:
         return found
     same = f"{found}, the same as item {original['id']} ({path_of(original)})"
     match decision.state:
         case ItemState.OUTCOME_UNKNOWN:
-            return f"{same}: {_TWIN_UNKNOWN}"
+            return f"{same}: {_ORIGINAL_UNKNOWN}"
         case ItemState.DOWNLOADING:
             return f"{same}, which is done: takes its result"
         case _:
@@ -149,7 +145,13 @@ def _detail(connection: Connection, arrival: Arrival, decision: Decision) -> str
 
 
 def _original(connection: Connection, arrival: Arrival, besides: int) -> Original | None:
-    row = connection.one("original", rule=arrival.rule, content=arrival.content, recipe=arrival.recipe, id=besides)
+    row = connection.one(
+        "original",
+        rule=arrival.rule,
+        content_hash=arrival.content_hash,
+        recipe_hash=arrival.recipe_hash,
+        id=besides,
+    )
     return Original(row["id"], ItemState(row["state"])) if row else None
 
 
@@ -157,7 +159,7 @@ def _stat(stat: Stat) -> dict[str, int]:
     return {"size": stat.size, "mtime_ns": stat.mtime_ns, "inode": stat.inode}
 
 
-_TWIN_UNKNOWN = "another file has the same content, and whether that was bought is not known"
+_ORIGINAL_UNKNOWN = "another file has the same content, and whether that was bought is not known"
 
 
 def _arrival_values(arrival: Arrival, decision: Decision, now: float) -> dict[str, Any]:
@@ -165,15 +167,15 @@ def _arrival_values(arrival: Arrival, decision: Decision, now: float) -> dict[st
     return {
         **_stat(arrival.stat),
         "state": decision.state,
-        "content": arrival.content,
+        "content_hash": arrival.content_hash,
         "mime": arrival.mime,
-        "recipe": arrival.recipe,
+        "recipe_hash": arrival.recipe_hash,
         "input": json.dumps(arrival.input),
         "snapshot": arrival.snapshot,
         "client_ref": uuid.uuid4().hex,
-        "source_item": decision.original,
-        "failure_code": "TWIN_UNKNOWN" if doubtful else "",
-        "failure": _TWIN_UNKNOWN if doubtful else "",
+        "duplicate_of": decision.original,
+        "failure_code": "ORIGINAL_UNKNOWN" if doubtful else "",
+        "failure": _ORIGINAL_UNKNOWN if doubtful else "",
         "ready_at": now,
         "ended_at": now if doubtful else None,
     }
@@ -194,10 +196,14 @@ def set_aside(
     Bought work at that path is superseded, never overwritten. True when this is news.
     """
     existing = item_at(connection, rule, path)
-    if existing and (existing.stat, existing.state, existing.failure_code) == (stat, state, code):
+    if (
+        existing
+        and not existing.requested
+        and (existing.stat, existing.state, existing.failure_code) == (stat, state, code)
+    ):
         return False
     values: dict[str, Any] = {
-        **dict.fromkeys(("content", "recipe", "input", "snapshot", "source_item", "ready_at")),
+        **dict.fromkeys(("content_hash", "recipe_hash", "input", "snapshot", "duplicate_of", "ready_at")),
         **_stat(stat),
         "state": state,
         "mime": "",
@@ -216,7 +222,7 @@ def set_aside(
 def forget_absent(connection: Connection, known: Known, now: float) -> None:
     """The file is gone: unbought rows are dropped, bought ones remembered as absent."""
     if known.state in {ItemState.READY, ItemState.DUPLICATE}:
-        promote_follower(connection, known.id, now)
+        promote_duplicate(connection, known.id, now)
         reason = "deleted before it was sent"
         move(connection, known.id, known.state, ItemState.SKIPPED, by=None, now=now, code="GONE", reason=reason)
     if not connection.run("delete_unbought", id=known.id):
@@ -226,8 +232,8 @@ def forget_absent(connection: Connection, known: Known, now: float) -> None:
 
 def drop_unsent(connection: Connection, item: Item, now: float) -> None:
     """The rule takes this file no more, and it was not sent: found anew if the rule takes it again."""
-    promote_follower(connection, item.id, now)
+    promote_duplicate(connection, item.id, now)
     reason = "left out since the rule was edited"
     move(connection, item.id, item.state, ItemState.SKIPPED, by=None, now=now, code="EXCLUDED", reason=reason)
     if not connection.run("delete_unbought", id=item.id):
-        connection.run("look_again", id=item.id)
+        connection.run("request_rescan", id=item.id)

@@ -97,12 +97,12 @@ UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended' AND unreceived = 0 
 UPDATE item SET position = :position WHERE id = :id AND batch = :batch
 
 -- name: save_asset
-INSERT INTO asset (service, content, mime, asset_id, url, confirmed_at)
-VALUES (:service, :content, :mime, :asset_id, :url, :now)
+INSERT INTO asset (service, content_hash, mime, asset_id, url, confirmed_at)
+VALUES (:service, :content_hash, :mime, :asset_id, :url, :now)
 ON CONFLICT DO UPDATE SET asset_id = excluded.asset_id, url = excluded.url, confirmed_at = excluded.confirmed_at
 
 -- name: asset
-SELECT * FROM asset WHERE service = :service AND content = :content AND mime = :mime
+SELECT * FROM asset WHERE service = :service AND content_hash = :content_hash AND mime = :mime
 
 -- name: save_value
 INSERT INTO kv (service, key, value) VALUES (:service, :key, :value) ON CONFLICT DO UPDATE SET value = excluded.value
@@ -126,7 +126,7 @@ DELETE FROM incident WHERE scope = :scope AND owner = :owner
 SELECT scope, code, message, remedy, since, last, count FROM incident ORDER BY since
 
 -- name: output_at
-SELECT output.*, item.rule, item.folder, item.name FROM output JOIN item ON item.id = output.item WHERE output.key = :key
+SELECT output.*, item.rule, item.dir, item.basename FROM output JOIN item ON item.id = output.item WHERE output.key = :key
 ORDER BY output.path = :path DESC LIMIT 1
 
 -- name: outputs_of
@@ -135,9 +135,9 @@ LEFT JOIN snapshot ON snapshot.id = item.snapshot
 WHERE output.item = :item ORDER BY output.position
 
 -- name: reserve_output
-INSERT INTO output (path, key, item, position, content, size) VALUES (:path, :key, :item, :position, :content, :size)
-ON CONFLICT DO UPDATE SET item = excluded.item, position = excluded.position, content = excluded.content, size = excluded.size,
-                          earlier = trim(earlier || ' ' || content), written_at = NULL
+INSERT INTO output (path, key, item, position, content_hash, size) VALUES (:path, :key, :item, :position, :content_hash, :size)
+ON CONFLICT DO UPDATE SET item = excluded.item, position = excluded.position, content_hash = excluded.content_hash, size = excluded.size,
+                          earlier = trim(earlier || ' ' || content_hash), written_at = NULL
 
 -- name: output_written
 UPDATE output SET written_at = :now, earlier = '' WHERE path = :path AND item = :item

@@ -9,7 +9,7 @@ from runflowd.core.naming import failure_note
 from runflowd.core.outputs import PARTIAL_RESULT
 from runflowd.store.claims import run_held
 from runflowd.store.history import record
-from runflowd.store.items import Item, item_at, move
+from runflowd.store.items import Item, NoteState, item_at, move
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection
@@ -20,7 +20,7 @@ def finish(connection: Connection, item: Item, now: float, detail: str, remark: 
 
     A note stands only where a `remark` says what is missing of the result.
     """
-    run_held(connection, "drop_output", item.claim, noted=int(bool(remark)))
+    run_held(connection, "drop_output", item.claim, note_state=NoteState.WRITTEN if remark else NoteState.NONE)
     words = {"code": PARTIAL_RESULT if remark else "", "reason": remark, "detail": detail}
     move(connection, item.id, ItemState.DOWNLOADING, ItemState.DONE, by=item.claim, now=now, **words)
 

@@ -1,2 +1,2 @@
--- name: followers_in_doubt
-SELECT id FROM item WHERE state = 'outcome_unknown' AND source_item = :id AND batch IS NULL ORDER BY id
+-- name: duplicates_in_doubt
+SELECT id FROM item WHERE state = 'outcome_unknown' AND duplicate_of = :id AND batch IS NULL ORDER BY id

@@ -25,7 +25,7 @@ UPDATE history SET detail = detail || :mark WHERE id = :id AND instr(detail, :ma
 
 -- name: versions_of
 SELECT * FROM item
-WHERE id > :after AND id <= :until AND folder = :folder AND name = :name AND (:rule IS NULL OR rule = :rule)
+WHERE id > :after AND id <= :until AND dir = :dir AND basename = :basename AND (:rule IS NULL OR rule = :rule)
 ORDER BY id LIMIT :limit
 
 -- name: newest_item

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from runflowd.core.lifecycle import IN_HANDS, ItemState, check_item
@@ -30,6 +31,16 @@ class Known(NamedTuple):
     stat: Stat
     state: ItemState
     present: bool
+    requested: bool
+    """Whether its file is to be read whatever its stat says."""
+
+
+class NoteState(StrEnum):
+    """The note about a failure, beside where the result would be."""
+
+    NONE = "none"
+    WRITTEN = "written"
+    OUTDATED = "outdated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +52,13 @@ class Item:
     path: str
     current: bool
     present: bool
-    noted: bool
+    note_state: NoteState
+    rescan_requested: bool
+    rerun_requested: bool
     stat: Stat
     state: ItemState
-    content: str | None
-    recipe: str | None
+    content_hash: str | None
+    recipe_hash: str | None
     mime: str
     input: Json
     snapshot: str | None
@@ -53,7 +66,7 @@ class Item:
     position: int | None
     client_ref: str
     run_id: str | None
-    source_item: int | None
+    duplicate_of: int | None
     output: Json
     cost: Decimal | None
     hosted: Decimal | None
@@ -72,6 +85,11 @@ class Item:
         return Claim(Claimable.ITEM, self.id, self.owner, self.generation)
 
     @property
+    def requested(self) -> bool:
+        """Whether its file is to be read whatever its stat says."""
+        return self.rescan_requested or self.rerun_requested
+
+    @property
     def remark(self) -> str:
         """What is missing of a result that came in part; "" for a whole one."""
         return self.failure if self.failure_code == PARTIAL_RESULT else ""
@@ -80,12 +98,12 @@ class Item:
 def split(path: str) -> dict[str, bytes]:
     """A relative path as the two columns that hold it."""
     folder, _, name = path.rpartition("/")
-    return {"folder": os.fsencode(folder), "name": os.fsencode(name)}
+    return {"dir": os.fsencode(folder), "basename": os.fsencode(name)}
 
 
 def path_of(row: Row) -> str:
     """The relative path that a row's two columns hold."""
-    folder, name = os.fsdecode(row["folder"]), os.fsdecode(row["name"])
+    folder, name = os.fsdecode(row["dir"]), os.fsdecode(row["basename"])
     return f"{folder}/{name}" if folder else name
 
 
@@ -97,11 +115,13 @@ def item_from(row: Row) -> Item:
         path=path_of(row),
         current=bool(row["current"]),
         present=row["absent_at"] is None,
-        noted=bool(row["noted"]),
+        note_state=NoteState(row["note_state"]),
+        rescan_requested=bool(row["rescan_requested"]),
+        rerun_requested=bool(row["rerun_requested"]),
         stat=Stat(row["size"], row["mtime_ns"], row["inode"]),
         state=ItemState(row["state"]),
-        content=row["content"],
-        recipe=row["recipe"],
+        content_hash=row["content_hash"],
+        recipe_hash=row["recipe_hash"],
         mime=row["mime"],
         input=json.loads(row["input"]) if row["input"] else None,
         snapshot=row["snapshot"],
@@ -109,7 +129,7 @@ def item_from(row: Row) -> Item:
         position=row["position"],
         client_ref=row["client_ref"],
         run_id=row["run_id"],
-        source_item=row["source_item"],
+        duplicate_of=row["duplicate_of"],
         output=json.loads(row["output"]) if row["output"] else None,
         cost=Decimal(row["cost"]) if row["cost"] else None,
         hosted=Decimal(row["hosted"]) if row["hosted"] else None,
@@ -126,11 +146,11 @@ def item_from(row: Row) -> Item:
 
 def known_in_folder(connection: Connection, rule: str, folder: str) -> dict[str, Known]:
     """Every remembered file directly in a folder, by name."""
-    rows = connection.all("known_in_folder", rule=rule, folder=os.fsencode(folder))
+    rows = connection.all("known_in_folder", rule=rule, dir=os.fsencode(folder))
     # Rows are taken by place and states by table: a rescan does this for every file there is.
     return {
-        os.fsdecode(name): Known(number, Stat(size, mtime_ns, inode), _STATES[state], bool(present))
-        for number, name, size, mtime_ns, inode, state, present in rows
+        os.fsdecode(name): Known(number, Stat(size, mtime_ns, inode), _STATES[state], bool(present), bool(requested))
+        for number, name, size, mtime_ns, inode, state, present, requested in rows
     }
 
 
@@ -148,8 +168,8 @@ def known_contents(
     for rule in rules:
         for path in rested.keys() - found.keys():
             item = item_at(connection, rule, path)
-            if item is not None and item.content is not None and item.stat == rested[path]:
-                found[path] = item.content, item.mime
+            if item is not None and item.content_hash is not None and item.stat == rested[path]:
+                found[path] = item.content_hash, item.mime
     return found
 
 
@@ -200,7 +220,7 @@ def move(
 
     `by` is the claim of its batch or its own, None for an item that is in no stage's hands; raises `LeaseLost`.
     `code` and `reason` say why it failed or waits; `detail` is for its story where there is no such reason.
-    Who follows an item shares its doubt, and leaves it with it.
+    A duplicate of an item shares its doubt, and leaves it with it.
     """
     check_item(before, after)
     assert by is not None or before not in IN_HANDS, f"only who holds a {before} item moves it"
@@ -214,10 +234,10 @@ def move(
     if moved:
         record(connection, number, now, detail or reason, code)
     if moved and after is ItemState.OUTCOME_UNKNOWN:
-        for row in connection.all("followers", id=number):
+        for row in connection.all("duplicates_of", id=number):
             move(connection, row["id"], ItemState.DUPLICATE, after, by=None, code=code, reason=reason, now=now)
     if moved and before is ItemState.OUTCOME_UNKNOWN and after is not ItemState.FAILED:
-        for row in connection.all("followers_in_doubt", id=number):
+        for row in connection.all("duplicates_in_doubt", id=number):
             detail = f"with item {number}"
             move(connection, row["id"], ItemState.OUTCOME_UNKNOWN, ItemState.DUPLICATE, by=None, now=now, detail=detail)
     return moved

@@ -1,8 +1,10 @@
 -- name: known_in_folder
-SELECT id, name, size, mtime_ns, inode, state, absent_at IS NULL AS present FROM item WHERE rule = :rule AND folder = :folder AND current = 1
+SELECT id, basename, size, mtime_ns, inode, state, absent_at IS NULL AS present,
+       rescan_requested OR rerun_requested AS requested
+FROM item WHERE rule = :rule AND dir = :dir AND current = 1
 
 -- name: item_at
-SELECT * FROM item WHERE rule = :rule AND folder = :folder AND name = :name AND current = 1
+SELECT * FROM item WHERE rule = :rule AND dir = :dir AND basename = :basename AND current = 1
 
 -- name: item_by_id
 SELECT * FROM item WHERE id = :id
@@ -14,34 +16,36 @@ SELECT * FROM item WHERE batch = :batch ORDER BY position
 -- State by state, since of one content there may be tens of thousands: a done one, else the first. One that only shares
 -- another's doubt was never bought: it is that other that counts.
 WITH kinds(state) AS (VALUES ('ready'), ('queued'), ('submitted'), ('downloading'))
-SELECT id, state, folder, name FROM item WHERE id = coalesce(
-    (SELECT id FROM item WHERE rule = :rule AND content = :content AND recipe = :recipe AND id != :id
+SELECT id, state, dir, basename FROM item WHERE id = coalesce(
+    (SELECT id FROM item WHERE rule = :rule AND content_hash = :content_hash AND recipe_hash = :recipe_hash AND id != :id
      AND state = 'done' ORDER BY id LIMIT 1),
     (SELECT min(first) FROM (
-        SELECT (SELECT id FROM item WHERE rule = :rule AND content = :content AND recipe = :recipe AND id != :id
+        SELECT (SELECT id FROM item WHERE rule = :rule AND content_hash = :content_hash AND recipe_hash = :recipe_hash AND id != :id
                 AND item.state = kinds.state ORDER BY id LIMIT 1) AS first FROM kinds
         UNION ALL
-        SELECT (SELECT id FROM item WHERE rule = :rule AND content = :content AND recipe = :recipe AND id != :id
-                AND state = 'outcome_unknown' AND (batch IS NOT NULL OR source_item IS NULL) ORDER BY id LIMIT 1))))
+        SELECT (SELECT id FROM item WHERE rule = :rule AND content_hash = :content_hash AND recipe_hash = :recipe_hash AND id != :id
+                AND state = 'outcome_unknown' AND (batch IS NOT NULL OR duplicate_of IS NULL) ORDER BY id LIMIT 1))))
 
 -- name: insert_item
-INSERT INTO item (rule, folder, name, size, mtime_ns, inode, state, content, mime, recipe, input, snapshot, client_ref,
-                  source_item, failure_code, failure, noted, found_at, ready_at, ended_at)
-VALUES (:rule, :folder, :name, :size, :mtime_ns, :inode, :state, :content, :mime, :recipe, :input, :snapshot, :client_ref,
-        :source_item, :failure_code, :failure, :noted, :now, :ready_at, :ended_at)
+INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, state, content_hash, mime, recipe_hash, input, snapshot, client_ref,
+                  duplicate_of, failure_code, failure, note_state, found_at, ready_at, ended_at)
+VALUES (:rule, :dir, :basename, :size, :mtime_ns, :inode, :state, :content_hash, :mime, :recipe_hash, :input, :snapshot, :client_ref,
+        :duplicate_of, :failure_code, :failure, :note_state, :now, :ready_at, :ended_at)
 RETURNING id
 
 -- name: replace_item
 UPDATE item
-SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, state = :state, content = :content, mime = :mime,
-    recipe = :recipe, input = :input, snapshot = :snapshot, client_ref = :client_ref, source_item = :source_item,
+SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, state = :state, content_hash = :content_hash, mime = :mime,
+    recipe_hash = :recipe_hash, input = :input, snapshot = :snapshot, client_ref = :client_ref, duplicate_of = :duplicate_of,
     batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, failure_code = :failure_code,
     failure = :failure, attempts = 0, resent = 0, bought_at = NULL, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
-    noted = iif(noted = 0, 0, 2), owner = NULL, generation = generation + 1
+    note_state = iif(note_state = 'none', 'none', 'outdated'), rescan_requested = 0, rerun_requested = 0,
+    owner = NULL, generation = generation + 1
 WHERE id = :id
 
 -- name: touch_item
-UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL WHERE id = :id
+UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, rescan_requested = 0, rerun_requested = 0
+WHERE id = :id
 
 -- name: supersede_item
 -- Whoever delivers it goes on; whoever was to tell of its failure does not.
@@ -49,17 +53,19 @@ UPDATE item SET current = 0, generation = iif(state = 'downloading', generation,
                 owner = iif(state = 'downloading', owner, NULL)
 WHERE id = :id
 
--- name: to_look_at
-SELECT DISTINCT rule, folder FROM item WHERE size < 0 AND current = 1 AND absent_at IS NULL LIMIT :limit
+-- name: requested_folders
+SELECT DISTINCT rule, dir FROM item
+WHERE (rescan_requested = 1 OR rerun_requested = 1) AND current = 1 AND absent_at IS NULL LIMIT :limit
 
--- name: look_again
-UPDATE item SET size = -1 WHERE id = :id
+-- name: request_rescan
+UPDATE item SET rescan_requested = 1 WHERE id = :id
 
--- name: look_again_at_kind
-UPDATE item SET size = -1 WHERE rule = :rule AND state = 'skipped' AND failure_code = :code AND current = 1
+-- name: request_rescan_of_skipped
+UPDATE item SET rescan_requested = 1 WHERE rule = :rule AND state = 'skipped' AND failure_code = :code AND current = 1
 
--- name: run_again
-UPDATE item SET size = -2 WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1 AND absent_at IS NULL
+-- name: request_rerun
+UPDATE item SET rerun_requested = 1
+WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1 AND absent_at IS NULL
 
 -- name: fetch_again
 UPDATE item SET state = 'downloading', output = NULL, attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = ''
@@ -73,11 +79,11 @@ UPDATE item SET absent_at = coalesce(absent_at, :now) WHERE id = :id
 
 -- name: delete_unbought
 DELETE FROM item WHERE id = :id AND state IN ('waiting', 'ready', 'failed', 'skipped')
-  AND batch IS NULL AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.source_item = item.id)
+  AND batch IS NULL AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.duplicate_of = item.id)
 
 -- name: folders_below
-SELECT DISTINCT folder FROM item WHERE rule = :rule AND current = 1 AND absent_at IS NULL AND folder > :after
-ORDER BY folder LIMIT :limit
+SELECT DISTINCT dir FROM item WHERE rule = :rule AND current = 1 AND absent_at IS NULL AND dir > :after
+ORDER BY dir LIMIT :limit
 
 -- name: ready_groups
 -- A snapshot is the text of one rule, which may have got another name since: then all of its items have.
@@ -91,17 +97,17 @@ SELECT id, size FROM item WHERE state = 'ready' AND snapshot = :snapshot ORDER B
 -- name: ready_of_rule
 SELECT * FROM item WHERE rule = :rule AND state = 'ready' AND snapshot != :snapshot ORDER BY id LIMIT :limit
 
--- name: followers_of_ready
-SELECT item.* FROM item JOIN item AS leader ON leader.id = item.source_item
-WHERE item.rule = :rule AND item.state = 'duplicate' AND item.snapshot != :snapshot AND leader.state = 'ready'
+-- name: duplicates_of_ready
+SELECT item.* FROM item JOIN item AS original ON original.id = item.duplicate_of
+WHERE item.rule = :rule AND item.state = 'duplicate' AND item.snapshot != :snapshot AND original.state = 'ready'
 ORDER BY item.id LIMIT :limit
 
 -- name: refused_of_rule
--- Refused by the service, whole or by itself and at no cost: of what was bought, the batch or the run is known, and of what follows another, that one.
-SELECT * FROM item WHERE rule = :rule AND state = 'failed' AND current = 1 AND absent_at IS NULL AND content IS NOT NULL
+-- Refused by the service, whole or by itself and at no cost: of what was bought, the batch or the run is known, and of a duplicate, that of its original.
+SELECT * FROM item WHERE rule = :rule AND state = 'failed' AND current = 1 AND absent_at IS NULL AND content_hash IS NOT NULL
   AND (batch IS NULL AND run_id IS NULL OR failure_code = 'INPUT_VALIDATION_FAILED' AND CAST(coalesce(cost, 0) AS REAL) = 0
        AND EXISTS (SELECT 1 FROM batch WHERE batch.id = item.batch AND batch.state = 'ended'))
-  AND source_item IS NULL AND failure_code NOT IN ('UPLOAD_REFUSED', 'TOO_LARGE')
+  AND duplicate_of IS NULL AND failure_code NOT IN ('UPLOAD_REFUSED', 'TOO_LARGE')
   AND snapshot != :snapshot AND id > :after
 ORDER BY id LIMIT :limit
 
@@ -129,7 +135,7 @@ UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :co
 WHERE id = :id AND batch = :batch
 
 -- name: drop_output
-UPDATE item SET output = NULL, noted = :noted WHERE id = :id AND owner = :owner AND generation = :generation
+UPDATE item SET output = NULL, note_state = :note_state WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: hold_item
 SELECT 1 FROM item WHERE id = :id AND owner = :owner AND generation = :generation
@@ -150,8 +156,8 @@ WHERE id IN (SELECT id FROM item WHERE state = 'downloading' AND rule = :rule AN
 RETURNING *
 
 -- name: claim_notes
-UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1, noted = 2
-WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND noted <> 1
+UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1, note_state = 'outdated'
+WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND note_state <> 'written'
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND due_at <= :now
              AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
              AND rule NOT IN (SELECT value FROM json_each(:paused))
@@ -159,10 +165,10 @@ WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'outcome_unknown', 'w
 RETURNING *
 
 -- name: note_stands
-UPDATE item SET noted = 1, owner = NULL WHERE id = :id AND owner = :owner AND generation = :generation
+UPDATE item SET note_state = 'written', owner = NULL WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: note_outdated
-UPDATE item SET noted = 2 WHERE id = :id
+UPDATE item SET note_state = 'outdated' WHERE id = :id
 
 -- name: absent_done
 -- Not those that were left behind: nobody deleted them.
@@ -185,7 +191,7 @@ SELECT min(due_at) AS due_at FROM (
             ORDER BY due_at LIMIT 1) AS due_at
     FROM names WHERE rule NOT IN (SELECT value FROM json_each(:paused))
     UNION ALL
-    SELECT min(due_at) FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND noted <> 1
+    SELECT min(due_at) FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND note_state <> 'written'
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND owner IS NULL
       AND rule NOT IN (SELECT value FROM json_each(:paused)))
 
@@ -193,20 +199,20 @@ SELECT min(due_at) AS due_at FROM (
 UPDATE item SET due_at = 0 WHERE state = 'downloading'
 
 -- name: wake_all_notes
-UPDATE item SET due_at = 0 WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND noted <> 1
+UPDATE item SET due_at = 0 WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND note_state <> 'written'
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND due_at > 0
 
--- name: followers
-SELECT id FROM item WHERE state = 'duplicate' AND source_item = :id ORDER BY id
+-- name: duplicates_of
+SELECT id FROM item WHERE state = 'duplicate' AND duplicate_of = :id ORDER BY id
 
 -- name: another_on_its_way
 SELECT other.id FROM item JOIN item AS other
-  ON other.rule = item.rule AND other.content = item.content AND other.recipe = item.recipe
+  ON other.rule = item.rule AND other.content_hash = item.content_hash AND other.recipe_hash = item.recipe_hash
 WHERE item.id = :id AND other.id != :besides AND other.state IN ('ready', 'queued', 'submitted', 'downloading')
 LIMIT 1
 
--- name: follow
-UPDATE item SET source_item = :source_item WHERE id = :id
+-- name: set_original
+UPDATE item SET duplicate_of = :duplicate_of WHERE id = :id
 
 -- name: count_states
 -- From rule to rule and from state to state by the index, counting in each: half the time of a GROUP BY.
@@ -230,20 +236,20 @@ WHERE item.state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading')
 
 -- name: list_items
 SELECT * FROM item
-WHERE id > :after AND id <= :until AND current = 1 AND instr(CAST(folder || x'2f' || name AS BLOB), :literal) > 0
+WHERE id > :after AND id <= :until AND current = 1 AND instr(CAST(dir || x'2f' || basename AS BLOB), :literal) > 0
 ORDER BY id LIMIT :limit
 
 -- name: list_of_state
 SELECT * FROM item
 WHERE rule = :rule AND state = :state AND id > :after AND id <= :until
-  AND current = 1 AND instr(CAST(folder || x'2f' || name AS BLOB), :literal) > 0
+  AND current = 1 AND instr(CAST(dir || x'2f' || basename AS BLOB), :literal) > 0
 ORDER BY id LIMIT :limit
 
 -- name: list_of_batch
 SELECT * FROM item WHERE batch = :batch AND id > :after AND current = 1 ORDER BY id
 
 -- name: list_below
-SELECT * FROM item WHERE rule = :rule AND current = 1 AND folder >= :first AND folder < :end AND id > :after LIMIT :limit
+SELECT * FROM item WHERE rule = :rule AND current = 1 AND dir >= :first AND dir < :end AND id > :after LIMIT :limit
 
 -- name: rules_with_items
 WITH RECURSIVE names(rule) AS (
@@ -252,7 +258,7 @@ WITH RECURSIVE names(rule) AS (
 SELECT rule FROM names WHERE rule IS NOT NULL
 
 -- name: unnoted_left
-SELECT count(*) AS count FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND noted <> 1
+SELECT count(*) AS count FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND note_state <> 'written'
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1
 
 -- name: renew_item_leases
@@ -262,21 +268,21 @@ UPDATE item SET lease_until = :until WHERE owner = :owner
 UPDATE item SET owner = NULL WHERE owner IS NOT NULL AND owner NOT IN (SELECT value FROM json_each(:living))
 
 -- name: buy_again
-UPDATE item SET batch = NULL, position = NULL, run_id = NULL, client_ref = :client_ref, source_item = NULL, resent = 0, bought_at = NULL WHERE id = :id
+UPDATE item SET batch = NULL, position = NULL, run_id = NULL, client_ref = :client_ref, duplicate_of = NULL, resent = 0, bought_at = NULL WHERE id = :id
 
 -- name: batch_again
 UPDATE batch SET state = 'submitted', due_at = 0, attempts = 0, failure_code = '', failure = '' WHERE id = :id AND state = 'unknown'
 
 -- name: holders_of_file
 SELECT holder.* FROM item JOIN item AS holder INDEXED BY item_file
-  ON holder.rule = item.rule AND holder.content = item.content AND holder.recipe = item.recipe AND holder.id != item.id
+  ON holder.rule = item.rule AND holder.content_hash = item.content_hash AND holder.recipe_hash = item.recipe_hash AND holder.id != item.id
 WHERE item.id = :id AND holder.state = 'done' AND holder.mtime_ns = :mtime_ns AND holder.inode = :inode
   AND holder.size = :size AND EXISTS (SELECT 1 FROM output WHERE output.item = holder.id)
 ORDER BY holder.absent_at IS NULL, holder.id LIMIT 5
 
 -- name: holders_of
 SELECT holder.* FROM item JOIN item AS holder
-  ON holder.rule = item.rule AND holder.content = item.content AND holder.recipe = item.recipe AND holder.id != item.id
+  ON holder.rule = item.rule AND holder.content_hash = item.content_hash AND holder.recipe_hash = item.recipe_hash AND holder.id != item.id
 WHERE item.id = :id AND holder.state = 'done' AND EXISTS (SELECT 1 FROM output WHERE output.item = holder.id)
   AND (holder.size, holder.mtime_ns, holder.inode) != (:size, :mtime_ns, :inode)
 ORDER BY holder.id LIMIT 5

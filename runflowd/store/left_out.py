@@ -33,14 +33,14 @@ class LeftOut(NamedTuple):
 
 def left_out_in_folder(connection: Connection, rule: str, folder: str) -> dict[str, Count]:
     """What is on record of a folder, by pattern."""
-    rows = connection.all("left_out_in_folder", rule=rule, folder=os.fsencode(folder))
+    rows = connection.all("left_out_in_folder", rule=rule, dir=os.fsencode(folder))
     return {row["pattern"]: Count(row["files"], row["folders"]) for row in rows}
 
 
 def save_left_out(connection: Connection, rule: str, found: Mapping[str, Mapping[str, Count]]) -> None:
     """Record what was found in folders; what was on record of them before is forgotten."""
     for folder, counts in found.items():
-        place = {"rule": rule, "folder": os.fsencode(folder)}
+        place = {"rule": rule, "dir": os.fsencode(folder)}
         connection.run("forget_left_out", **place)
         rows = [{**place, "pattern": pattern, **count._asdict()} for pattern, count in counts.items()]
         connection.run_many("save_left_out", rows)
@@ -49,7 +49,7 @@ def save_left_out(connection: Connection, rule: str, found: Mapping[str, Mapping
 def left_out_folders(connection: Connection, rule: str, after: str, limit: int) -> list[str]:
     """Folders behind `after`, in their order, of which anything is on record."""
     rows = connection.all("left_out_folders", rule=rule, after=os.fsencode(after), limit=limit)
-    return [os.fsdecode(row["folder"]) for row in rows]
+    return [os.fsdecode(row["dir"]) for row in rows]
 
 
 def left_out(connection: Connection, rules: Iterable[str]) -> list[LeftOut]:
@@ -61,7 +61,7 @@ def left_out(connection: Connection, rules: Iterable[str]) -> list[LeftOut]:
     return [
         LeftOut(
             row["rule"],
-            f"{folder}/{row['pattern']}" if (folder := os.fsdecode(row["folder"])) else row["pattern"],
+            f"{folder}/{row['pattern']}" if (folder := os.fsdecode(row["dir"])) else row["pattern"],
             row["pattern"],
             Count(row["files"], row["folders"]),
         )

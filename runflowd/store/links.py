@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import MAX_TRIES, life_ended, shorter
-from runflowd.store.facts import stored_value
-from runflowd.store.followers import fail_followers
+from runflowd.store.duplicates import fail_duplicates
 from runflowd.store.items import move
+from runflowd.store.kv import stored_value
 from runflowd.store.sealing import new_batch
 
 if TYPE_CHECKING:
@@ -73,4 +73,4 @@ def _fail(connection: Connection, batch: Batch, item: Item, words: str, now: flo
     move(connection, item.id, item.state, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
     if item.state is ItemState.QUEUED:
         connection.run("leave_batch", id=item.id, batch=batch.id)
-    fail_followers(connection, item.id, code, reason, now)
+    fail_duplicates(connection, item.id, code, reason, now)

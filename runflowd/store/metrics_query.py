@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import BatchState, ItemState
-from runflowd.store.facts import incidents
+from runflowd.store.incidents import incidents
 from runflowd.store.overdue import overdue
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states
@@ -15,7 +15,7 @@ from runflowd.store.spending import spend_since
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection, Row
-    from runflowd.store.facts import Incident
+    from runflowd.store.incidents import Incident
     from runflowd.store.overdue import Overdue
     from runflowd.store.pauses import Pause
 

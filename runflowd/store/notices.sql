@@ -2,10 +2,10 @@
 -- 0 while it is open, else when it counts as over; or the mark of a threshold that was reached.
 
 -- name: story
-SELECT * FROM notice WHERE kind = :kind AND scope = :scope AND channel = ''
+SELECT * FROM notice WHERE kind = :kind AND scope = :scope AND channel IS NULL
 
 -- name: save_story
-INSERT INTO notice (kind, scope, at, body, channel, due_at) VALUES (:kind, :scope, :now, :body, '', 0)
+INSERT INTO notice (kind, scope, at, body, channel, due_at) VALUES (:kind, :scope, :now, :body, NULL, 0)
 
 -- name: change_story
 UPDATE notice SET body = :body, at = :at, due_at = 0 WHERE id = :id
@@ -14,23 +14,23 @@ UPDATE notice SET body = :body, at = :at, due_at = 0 WHERE id = :id
 DELETE FROM notice WHERE id = :id
 
 -- name: story_ended
-UPDATE notice SET due_at = :until WHERE kind = 'incident' AND scope = :scope AND channel = '' AND due_at = 0
+UPDATE notice SET due_at = :until WHERE kind = 'incident' AND scope = :scope AND channel IS NULL AND due_at = 0
 
 -- name: stories_over
-SELECT * FROM notice WHERE kind = 'incident' AND channel = '' AND due_at > 0 AND due_at <= :now ORDER BY id
+SELECT * FROM notice WHERE kind = 'incident' AND channel IS NULL AND due_at > 0 AND due_at <= :now ORDER BY id
 
 -- name: save_notice
 INSERT INTO notice (kind, scope, at, body, channel, due_at) VALUES (:kind, :scope, :now, :body, :channel, :due_at)
 
 -- name: unsent_notices
-SELECT * FROM notice WHERE kind = 'incident' AND scope = :scope AND channel <> '' AND attempts = 0 ORDER BY id
+SELECT * FROM notice WHERE kind = 'incident' AND scope = :scope AND channel IS NOT NULL AND attempts = 0 ORDER BY id
 
 -- name: next_notice
 -- Messages keep their order; what an incident has to say waits while it is away.
 SELECT * FROM notice WHERE channel = :channel AND (due_at <= :now OR attempts > 0)
   AND (attempts > 0 OR kind <> 'incident' OR NOT EXISTS (
        SELECT 1 FROM notice AS story WHERE story.kind = 'incident' AND story.scope = notice.scope
-                                       AND story.channel = '' AND story.due_at > 0))
+                                       AND story.channel IS NULL AND story.due_at > 0))
 ORDER BY id LIMIT 1
 
 -- name: notice_failed
@@ -43,7 +43,7 @@ DELETE FROM notice WHERE channel = :channel AND attempts > 0 AND (at <= :before 
 SELECT count(*) AS count FROM notice WHERE channel = :channel
 
 -- name: drop_stray_notices
-DELETE FROM notice WHERE channel <> '' AND channel NOT IN (SELECT value FROM json_each(:channels))
+DELETE FROM notice WHERE channel IS NOT NULL AND channel NOT IN (SELECT value FROM json_each(:channels))
 
 -- name: failed_since
 WITH RECURSIVE names(rule) AS (

@@ -6,7 +6,6 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from runflowd.store.arrivals import RESCAN
 from runflowd.store.items import item_at
 
 if TYPE_CHECKING:
@@ -24,11 +23,12 @@ def own_result(connection: Connection, arrival: Arrival, makers: Iterable[str]) 
 
     A person who retried it knows.
     """
-    found = connection.one("own_result", rule=arrival.rule, content=arrival.content, makers=json.dumps(sorted(makers)))
+    values = {"rule": arrival.rule, "content_hash": arrival.content_hash, "makers": json.dumps(sorted(makers))}
+    found = connection.one("own_result", **values)
     if found is None:
         return ""
     standing = item_at(connection, arrival.rule, arrival.path)
-    if standing is not None and (standing.failure_code, standing.stat.size) == (OWN_RESULT, RESCAN):
+    if standing is not None and standing.failure_code == OWN_RESULT and standing.rescan_requested:
         return ""
     return (
         f"its content is a result of rule {found['rule']}, {os.fsdecode(found['path'])}; to have it taken as an input "

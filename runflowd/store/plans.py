@@ -40,7 +40,7 @@ def _empty() -> Connection:
 
 def plan_purchase(connection: Connection, arrival: Arrival) -> str | None:
     """Note that a file would be bought; the path of the one for which the same is planned already, else None."""
-    names = {"rule": arrival.rule, "content": arrival.content, "recipe": arrival.recipe}
+    names = {"rule": arrival.rule, "content_hash": arrival.content_hash, "recipe_hash": arrival.recipe_hash}
     if connection.run("plan_purchase", path=printable(arrival.path), **names):
         return None
     row = connection.one("planned_purchase", **names)

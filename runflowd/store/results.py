@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd.core.undeliverable import after_doubt, after_failure, after_success, holds, stops
-from runflowd.store.facts import stored_value
+from runflowd.store.kv import stored_value
 from runflowd.store.pauses import end_holds
 
 if TYPE_CHECKING:

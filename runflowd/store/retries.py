@@ -37,7 +37,7 @@ def retry(connection: Connection, item: Item, now: float, *, buy_again: bool) ->
     if item.state in {ItemState.FAILED, ItemState.SKIPPED}:
         ask_again(connection, item.id, now)
         return Retried.LOOK
-    original = item_by_id(connection, item.source_item) if item.batch is None and item.source_item else None
+    original = item_by_id(connection, item.duplicate_of) if item.batch is None and item.duplicate_of else None
     if original is not None and original.state in BOUGHT | IN_FLIGHT:
         return _retry_with(connection, original, item, now, buy_again=buy_again)
     if item.failure_code in _NOT_FETCHED and not buy_again:
@@ -65,7 +65,7 @@ def fetch_lost(connection: Connection, rule: str, now: float) -> int:
 
 def ask_again(connection: Connection, number: int, now: float) -> None:
     """Have the file of a failed item looked at anew, as if it had been touched."""
-    connection.run("look_again", id=number)
+    connection.run("request_rescan", id=number)
     record(connection, number, now, f"another try was asked for: {Retried.LOOK}")
 
 

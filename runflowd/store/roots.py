@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.identity import Identity
-from runflowd.store.facts import stored_value
 from runflowd.store.items import path_of
+from runflowd.store.kv import stored_value
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection
@@ -39,10 +39,13 @@ class Roots:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Files that should lie below a folder: path, size and time. `worked`: the rule ever knew any."""
+    """Files that should lie below a folder: path, size (None: of no account, since it is to be read again) and time.
+
+    `worked`: the rule ever knew any.
+    """
 
     worked: bool
-    files: tuple[tuple[str, int, int], ...]
+    files: tuple[tuple[str, int | None, int], ...]
 
 
 def roots_key(rule: str) -> str:
@@ -99,7 +102,7 @@ def sample_of(connection: Connection, rule: str, folder: str) -> Sample:
 def _below(folder: str) -> dict[str, bytes]:
     """A folder, and the bounds of all that lie below it."""
     path = os.fsencode(folder)
-    return {"folder": path, "below": path + b"/", "beyond": path + b"0"}  # 0 comes after /
+    return {"dir": path, "below": path + b"/", "beyond": path + b"0"}  # 0 comes after /
 
 
 def _parsed(value: str) -> Roots:

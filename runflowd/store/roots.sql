@@ -6,18 +6,18 @@ SELECT 1 FROM item WHERE rule = :rule LIMIT 1
 
 -- name: sample_of_folder
 -- The latest first: a folder that was put back from a copy lacks these.
-SELECT folder, name, size, mtime_ns FROM item
+SELECT dir, basename, iif(rescan_requested OR rerun_requested, NULL, size) AS size, mtime_ns FROM item
 WHERE rule = :rule AND current = 1 AND absent_at IS :absent_at
-  AND (:folder = x'' OR folder = :folder OR (folder >= :below AND folder < :beyond))
+  AND (:dir = x'' OR dir = :dir OR (dir >= :below AND dir < :beyond))
 ORDER BY found_at DESC LIMIT :limit
 
 -- name: leave_behind
 -- Of what is paid for: nobody deleted these files, another folder was accepted in the place of theirs.
 UPDATE item SET absent_at = :absent_at
 WHERE rule = :rule AND current = 1 AND absent_at IS NULL AND state IN ('queued', 'submitted', 'downloading', 'done', 'outcome_unknown')
-  AND (:folder = x'' OR folder = :folder OR (folder >= :below AND folder < :beyond))
+  AND (:dir = x'' OR dir = :dir OR (dir >= :below AND dir < :beyond))
 
 -- name: left_behind
-SELECT id, folder, name, (SELECT count(*) FROM output WHERE output.item = item.id) AS outputs FROM item
+SELECT id, dir, basename, (SELECT count(*) FROM output WHERE output.item = item.id) AS outputs FROM item
 WHERE rule = :rule AND state = 'done' AND current = 1 AND absent_at = 0 AND id > :after
 ORDER BY id LIMIT :limit

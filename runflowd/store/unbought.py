@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.store.batches import Batch, move_batch
-from runflowd.store.followers import promote_follower
+from runflowd.store.duplicates import promote_duplicate
 from runflowd.store.items import Item, items_of_batch, move
 from runflowd.store.sealing import new_batch
 
@@ -29,8 +29,8 @@ def drop_from_batch(
     move(connection, item.id, ItemState.QUEUED, state, by=batch.claim, code=code, reason=reason, now=now)
     connection.run("leave_batch", id=item.id, batch=batch.id)
     if state is not ItemState.FAILED:
-        connection.run("look_again", id=item.id)
-    promote_follower(connection, item.id, now)
+        connection.run("request_rescan", id=item.id)
+    promote_duplicate(connection, item.id, now)
 
 
 def put_back(connection: Connection, batch: Batch, now: float) -> None:
@@ -76,5 +76,5 @@ def hold_for_folder(connection: Connection, batch: Batch, item: Item, reason: st
     """The same, but it waits for another value in its `_runflow.yaml`. Raises `LeaseLost`."""
     take_back(connection, batch, item, now, detail)
     move(connection, item.id, ItemState.READY, ItemState.WAITING, by=None, now=now, code=BAD_OVERRIDE, reason=reason)
-    connection.run("look_again", id=item.id)
-    promote_follower(connection, item.id, now)
+    connection.run("request_rescan", id=item.id)
+    promote_duplicate(connection, item.id, now)

@@ -49,8 +49,8 @@ class Application:
         self._site = site
         self._metrics = Metrics()
         self._started = self._counted_until = site.context.clock.wall()
-        self.waker = CallbackPoller(site.context, self._metrics.count_callback, self._log_overdue)
-        self._receiver = CallbackEndpoint(site, self.waker, self._metrics.count_callback)
+        self.poller = CallbackPoller(site.context, self._metrics.count_callback, self._log_overdue)
+        self._receiver = CallbackEndpoint(site, self.poller, self._metrics.count_callback)
 
     def asgi(self, *, guarded: bool) -> HostGuard:
         """The application for one listener. With `guarded`, only this machine's names are served."""
@@ -67,12 +67,12 @@ class Application:
 
     async def run_beside(self) -> None:
         """Pass on what callbacks hint at."""
-        await self.waker.run()
+        await self.poller.run()
 
     async def page(self, _: Request) -> Response:
         """GET /: how things stand, for people."""
         context = self._site.context
-        shown = view(await self._site.status(), self._site.unready(), set(context.rules), context.remote.api.pace())
+        shown = view(await self._site.status(), self._site.unready(), set(context.rules), context.service.api.pace())
         nonce = secrets.token_urlsafe(16)
         html = await anyio.to_thread.run_sync(render, shown, self._site.token, nonce)
         return HTMLResponse(html, headers={"content-security-policy": page_policy(nonce)})
@@ -108,8 +108,8 @@ class Application:
         watch = site.watch()
         reading = Reading(
             measures=measures,
-            traffic=site.context.remote.api.snapshot(),
-            pace=site.context.remote.api.pace(),
+            traffic=site.context.service.api.snapshot(),
+            pace=site.context.service.api.pace(),
             rules=tuple(site.context.rules),
             now=now,
             config_good=not any(each.scope == "config" for each in measures.incidents),

@@ -49,9 +49,9 @@ _BODY_WORDS = {400: "cut off", 413: "too large", 408: "too slow"}
 class CallbackEndpoint:
     """The route. `count` is told what became of each callback."""
 
-    def __init__(self, site: PageState, waker: CallbackPoller, count: Callable[[str], None]) -> None:
+    def __init__(self, site: PageState, poller: CallbackPoller, count: Callable[[str], None]) -> None:
         self._site = site
-        self._waker = waker
+        self._poller = poller
         self._count = count
         self._tally: RateCounter[str] = RateCounter()
 
@@ -82,7 +82,7 @@ class CallbackEndpoint:
             self._count_and_log("unreadable")
         else:
             log.debug("callback", action="callback.received", remote=hint.batch or hint.run)
-            if not self._waker.take(hint):
+            if not self._poller.take(hint):
                 self._count("repeated")
         return Response(status_code=204)
 

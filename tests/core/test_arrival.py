@@ -10,7 +10,7 @@ from runflowd.core.arrival import UNBOUGHT, Decision, Original, decide
 from runflowd.core.lifecycle import BOUGHT, ITEM_MOVES, ItemState
 
 STATES = st.sampled_from(ItemState)
-TWINS = st.none() | st.builds(
+ORIGINALS = st.none() | st.builds(
     Original,
     st.integers(1, 9),
     st.sampled_from(sorted(BOUGHT | {ItemState.READY, ItemState.QUEUED})),
@@ -72,7 +72,7 @@ def test_the_same_file_dropped_again_is_disposed_of_again() -> None:
     assert expected == decide(ItemState.DONE, same_content=True, original=None, disposed=True)
 
 
-@given(st.none() | STATES, st.booleans(), TWINS)
+@given(st.none() | STATES, st.booleans(), ORIGINALS)
 def test_what_was_or_may_have_been_bought_is_never_overwritten(
     existing: ItemState | None, same_content: bool, original: Original | None
 ) -> None:
@@ -82,7 +82,7 @@ def test_what_was_or_may_have_been_bought_is_never_overwritten(
     assert existing not in BOUGHT or decision.touch or decision.supersede
 
 
-@given(st.none() | STATES, TWINS)
+@given(st.none() | STATES, ORIGINALS)
 def test_with_an_original_nothing_becomes_ready(existing: ItemState | None, original: Original | None) -> None:
     """Two items with one content and recipe are never both on their way to be bought."""
     decision = decide(existing, same_content=False, original=original)
@@ -90,7 +90,7 @@ def test_with_an_original_nothing_becomes_ready(existing: ItemState | None, orig
     assert original is None or decision.state is not ItemState.READY
 
 
-@given(st.sampled_from(sorted(UNBOUGHT)), st.booleans(), st.booleans(), TWINS)
+@given(st.sampled_from(sorted(UNBOUGHT)), st.booleans(), st.booleans(), ORIGINALS)
 def test_whatever_is_decided_is_a_legal_move(
     existing: ItemState, same: bool, disposed: bool, original: Original | None
 ) -> None:

@@ -313,7 +313,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
 
     def hand_over(self, row: Row) -> None:
         row.go(DONE)
-        for other in self.followers(row.what):
+        for other in self.duplicates(row.what):
             other.go(DOWNLOADING)
         self.ledger.money[row.what] = Money.HERE
         if row.current:
@@ -364,7 +364,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
 
     def promote_beside(self, row: Row) -> None:
         """That one will have no result: the next in line is bought."""
-        line = self.followers(row.what)
+        line = self.duplicates(row.what)
         if row.state is READY and line:
             line[0].go(READY)
             line[0].shares = False
@@ -392,7 +392,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
         """What happens to an item happens to whoever shares its result."""
         row.go(after)
         if after in {FAILED, OUTCOME_UNKNOWN}:
-            for other in self.followers(row.what):
+            for other in self.duplicates(row.what):
                 other.go(after)
         if after is FAILED:
             self.ledger.fail(row.what)
@@ -411,7 +411,7 @@ class LifeAgainstMoney(RuleBasedStateMachine):
     def standing(self, state: BatchState) -> list[Batch]:
         return [batch for batch in self.batches if batch.state is state]
 
-    def followers(self, what: What) -> list[Row]:
+    def duplicates(self, what: What) -> list[Row]:
         return [row for row in self.rows if row.what == what and row.state is DUPLICATE]
 
     def original(self, what: What, besides: Row | None) -> Original | None:

@@ -98,7 +98,7 @@ def test_names_that_differ_in_case_do_not_meet() -> None:
     assert [folder.place("A.jpg"), folder.place("a.jpg")] == ["A.webp", "a (jpg).webp"]
 
 
-def test_unicode_twins_do_not_meet() -> None:
+def test_names_that_differ_in_unicode_form_alone_do_not_meet() -> None:
     """The NFC and NFD spellings of one name look alike everywhere and are one name on macOS."""
     folder = Folder()
 
@@ -106,7 +106,7 @@ def test_unicode_twins_do_not_meet() -> None:
     assert folder.place("cafe\u0301.jpg") == "cafe\u0301 (jpg).webp"
 
 
-def test_third_twin_gets_a_hash_of_its_own_path() -> None:
+def test_the_third_of_such_names_gets_a_hash_of_its_own_path() -> None:
     """Where kind does not tell inputs apart, their paths do."""
     folder = Folder()
     third = [folder.place(name) for name in ("AB.jpg", "Ab.jpg", "aB.jpg")][2]

@@ -99,7 +99,7 @@ def test_no_remedy_leads_to_a_second_payment(code: str) -> None:
         ("OUTCOME_UNKNOWN", "`runflowd retry --buy-again --rule one 'x/a b.jpg'`"),
         ("KEY_CONFLICT", "`runflowd retry --buy-again --rule one 'x/a b.jpg'`"),
         ("RESULT_MISSING", "`runflowd retry --buy-again --rule one 'x/a b.jpg'`"),
-        ("TWIN_UNKNOWN", "`runflowd retry --buy-again --rule one 'x/a b.jpg'`"),
+        ("ORIGINAL_UNKNOWN", "`runflowd retry --buy-again --rule one 'x/a b.jpg'`"),
         ("NOT_FOUND", "`runflowd retry 'x/a b.jpg'`"),
     ],
 )

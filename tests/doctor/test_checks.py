@@ -42,7 +42,7 @@ from runflowd.doctor.unit import Unit, check_sandbox, settings_of
 from runflowd.errors import StoreError
 from runflowd.files import Forbidden, NoSpace, ReadOnly
 from runflowd.store import Damaged
-from runflowd.store.facts import Incident
+from runflowd.store.incidents import Incident
 from runflowd.store.integrity import Soundness
 
 OK, NOTE, WARNING, PROBLEM = Level.OK, Level.NOTE, Level.WARNING, Level.PROBLEM

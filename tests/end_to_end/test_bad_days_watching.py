@@ -165,7 +165,7 @@ def test_a_disk_that_is_mounted_below_the_folder_keeps_its_files_when_it_goes(
 
 def absent(installation: Installation) -> list[str]:
     """The files that count as deleted."""
-    return [row["name"] for row in installation.rows("SELECT name FROM item WHERE absent_at IS NOT NULL")]
+    return [row["basename"] for row in installation.rows("SELECT basename FROM item WHERE absent_at IS NOT NULL")]
 
 
 def strange(installation: Installation) -> tuple[int, int]:

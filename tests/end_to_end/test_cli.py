@@ -14,7 +14,7 @@ from runflowd.cli import COMMANDS
 from runflowd.commands.exit_codes import _BY_CLASS
 from runflowd.config import CredentialError, schema_text
 from runflowd.errors import RunflowdError
-from runflowd.files import FileTrouble
+from runflowd.files import FileError
 from runflowd.store import Locked
 from runflowd.store.store import NotDurable
 from runflowd.web.address import AddressUnusable
@@ -244,7 +244,7 @@ def test_status_before_the_first_run_says_so(desk: Desk) -> None:
 
 def test_every_error_with_an_exit_code_exists() -> None:
     """The table of exit codes names classes; each of them is one of ours."""
-    trees = (RunflowdError, ApiError, FileTrouble, CredentialError, Locked, NotDurable, AddressUnusable)
+    trees = (RunflowdError, ApiError, FileError, CredentialError, Locked, NotDurable, AddressUnusable)
     known = {tree.__name__ for root in trees for tree in _family(root)}
 
     assert set() == _BY_CLASS.keys() - known

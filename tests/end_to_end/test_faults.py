@@ -265,7 +265,7 @@ def test_a_watched_folder_that_vanishes_means_no_deletions(installation: Install
     installation.write("new.jpg", new := picture())
     installation.wait("done", "new.jpg")
 
-    absent = installation.rows("SELECT name FROM item WHERE absent_at IS NOT NULL")
+    absent = installation.rows("SELECT basename FROM item WHERE absent_at IS NOT NULL")
     assert ([], promised({**dropped, "new.jpg": new})) == (absent, installation.books())
 
 

@@ -250,10 +250,10 @@ def test_results_that_would_share_a_name_get_two(
     corner.wait("done", *pairs)
 
     outputs = corner.installation.rows(
-        "SELECT output.path, item.name FROM output JOIN item ON item.id = output.item WHERE item.folder = ?",
+        "SELECT output.path, item.basename FROM output JOIN item ON item.id = output.item WHERE item.dir = ?",
         os.fsencode(request.node.name),
     )
-    recorded = {os.fsdecode(row["path"]).rpartition("/")[2]: os.fsdecode(row["name"]) for row in outputs}
+    recorded = {os.fsdecode(row["path"]).rpartition("/")[2]: os.fsdecode(row["basename"]) for row in outputs}
     assert sorted(pairs) == sorted(recorded.values())
     assert set(corner.outputs()) == set(recorded)
 

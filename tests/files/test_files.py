@@ -355,14 +355,14 @@ class TestRead:
             }
             makers[kind](str(path))
 
-            with pytest.raises(files.NotAFile), files.image_source(root, "x"):
+            with pytest.raises(files.NotAFile), files.open_source(root, "x"):
                 pass
 
     def test_an_image_is_checked_where_it_lies(self, root: str) -> None:
         """The source that `imagetype.check` reads from is the file itself."""
         put(root, "a.dat", pictures.png())
 
-        with files.image_source(root, "a.dat") as source:
+        with files.open_source(root, "a.dat") as source:
             found = check(source)
 
         assert Whole(ImageType.PNG) == found
@@ -591,7 +591,7 @@ class TestDraft:
     @pytest.mark.parametrize("name", ["../x", "a/b", "..", ""])
     def test_a_name_is_one_component(self, output: str, name: str) -> None:
         """Whatever the caller computed, the file stays in its folder."""
-        with pytest.raises(files.FileTrouble), files.start_draft(output, "sub", limit=10) as draft:
+        with pytest.raises(files.FileError), files.start_draft(output, "sub", limit=10) as draft:
             draft.commit(name)
 
     def test_a_file_that_was_set_aside_gets_its_name_back(self, output: str) -> None:
@@ -660,7 +660,7 @@ class TestDraft:
             older = save(str(output), "a/x.png", b"old")
             with monkeypatch.context() as patch:
                 calls = failing_from(patch, fatal, code, lasting=lasting)
-                with suppress(files.FileTrouble):
+                with suppress(files.FileError):
                     save(str(output), "a/x.png", b"new", replaces=older.stat)
             seen = {name: data for name, data in tree(str(output)).items() if files.TEMPORARY_PREFIX not in name}
             assert seen in ({"a/x.png": b"old"}, {"a/x.png": b"new"})
@@ -678,9 +678,9 @@ class TestDraft:
         for fatal in range(1, 100):
             calls = Calls(fatal, code)
             calls.arm()
-            with failing_files(calls), suppress(files.FileTrouble):
+            with failing_files(calls), suppress(files.FileError):
                 files.hash_file(root, "a/x.jpg", expected)
-                with files.image_source(root, "a/x.jpg") as source:
+                with files.open_source(root, "a/x.jpg") as source:
                     source.read(0, 4)
             assert before == open_descriptors()
             if not calls.struck:
@@ -693,9 +693,9 @@ class TestDraft:
         before = open_descriptors()
         for number in range(20):
             save(output, f"a/b/{number}.png", b"x")
-            with suppress(files.FileTrouble):
+            with suppress(files.FileError):
                 save(output, f"a/b/{number}.png", b"x")
-            with suppress(files.FileTrouble):
+            with suppress(files.FileError):
                 save(output, f"a/b/{number}.png/x", b"x")
 
         assert before == open_descriptors()
@@ -863,7 +863,7 @@ class TestFolders:
         files.ensure_root(f"{root}/a/b")
         put(root, "file")
 
-        with pytest.raises(files.FileTrouble):
+        with pytest.raises(files.FileError):
             files.ensure_root(f"{root}/file")
 
 
@@ -883,7 +883,7 @@ class TestTrouble:
             (errno.ESTALE, files.Unusable),
         ],
     )
-    def test_each_system_error_has_its_class(self, code: int, kind: type[files.FileTrouble]) -> None:
+    def test_each_system_error_has_its_class(self, code: int, kind: type[files.FileError]) -> None:
         """Callers catch by meaning, never by number."""
         with pytest.raises(kind) as caught, files.errors.explained("write", "/out/x.png"):
             raise OSError(code, os.strerror(code))

@@ -70,7 +70,7 @@ def test_no_result_is_written_through_a_link(root: str, tmp_path: Path) -> None:
                     draft.write(b"new")
                     draft.commit(f"{number}.png")
                 placed.append(number)
-            except files.FileTrouble:
+            except files.FileError:
                 refused += 1
 
     assert [tmp_path / "outside/photo.jpg"] == list((tmp_path / "outside").iterdir())
@@ -90,7 +90,7 @@ def test_no_file_is_read_through_a_link(root: str, tmp_path: Path, swapped: str)
             try:
                 found = files.stat(root, "sub/photo.jpg")
                 seen |= {files.hash_file(root, "sub/photo.jpg", found)} if found else set()
-            except files.FileTrouble:
+            except files.FileError:
                 continue
 
     assert seen == {hashlib.sha256(SECRET[::-1]).hexdigest()}
@@ -105,7 +105,7 @@ def test_nothing_is_removed_through_a_link(root: str, tmp_path: Path) -> None:
         for _ in tries(lambda: swaps[0] > SWAPS):
             try:
                 files.remove(root, "sub/photo.jpg", expected)
-            except files.FileTrouble:
+            except files.FileError:
                 continue
 
     assert outside.read_bytes() == SECRET

@@ -13,7 +13,7 @@ from runflowd.api.statistics import Pace, Traffic
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.observability.incidents import IncidentReport
 from runflowd.observability.metrics import Metrics, Reading
-from runflowd.store.facts import Incident
+from runflowd.store.incidents import Incident
 from runflowd.store.metrics_query import Bought, Measures
 from runflowd.store.overdue import Overdue
 from runflowd.store.pauses import EVERY_RULE, Pause
@@ -148,7 +148,7 @@ def test_incidents_batches_spend_and_lost_events_show() -> None:
         found[key("runflowd_batches", state="submitted")],
         found[key("runflowd_spend_today_dollars")],
         found[key("runflowd_watch_overflows_total")],
-        found[key("runflowd_watch_troubles")],
+        found[key("runflowd_watch_problems")],
     )
 
 

@@ -151,14 +151,14 @@ async def day(folder: Path, api_variants: Mapping[str, Any], **faults: Any) -> A
         rig.switch(api_variants=api_variants)
         context = rig.engine.context
         for name in ("previous", "current"):
-            made = await context.remote.api.create_callback_secret(name)
+            made = await context.service.api.create_callback_secret(name)
             (folder / name).write_text(made.plain_secret)
         secrets = Callbacks("https://hooks.test", str(folder / "current"), str(folder / "previous"))
         config = Config((), "", Service(url=BASE, callbacks=secrets), ())
         listener = Application(PageState(context, lambda: config, lambda: True))
         hook.http = httpx.AsyncClient(transport=httpx.ASGITransport(listener.asgi(guarded=False)))
-        group.start_soon(listener.waker.run)
-        context.remote = replace(context.remote, callback_url=HOOK)
+        group.start_soon(listener.poller.run)
+        context.service = replace(context.service, callback_url=HOOK)
         rig.switch(faults=faults)
         yield rig, hook
         group.cancel_scope.cancel()

@@ -180,7 +180,7 @@ async def test_failures_of_an_earlier_version_are_left_out_with_their_notes(tmp_
             for name in ("prices.pdf", "a.xmp"):
                 stat = Stat(-1, 0, 0)  # as the migration leaves them
                 set_aside(connection, "studio", name, stat, ItemState.FAILED, "NOT_AN_IMAGE", "no", 1.0)
-                connection.raw.execute("UPDATE item SET noted = 1")
+                connection.raw.execute("UPDATE item SET note_state = 'written'")
                 files.write_note(str(tmp_path / "out"), f"{name}.failed.txt", "what was said of it")
 
         await rig.store.write(failed_before)

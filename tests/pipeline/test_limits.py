@@ -72,7 +72,7 @@ async def test_a_service_that_refuses_nothing_is_not_slowed_down(tmp_path: Path)
     async with running(tmp_path) as rig:
         _, seconds = await shared(rig, 150)
 
-        assert (None, True) == (rig.engine.context.remote.api.pace().rate, seconds < 15)
+        assert (None, True) == (rig.engine.context.service.api.pace().rate, seconds < 15)
 
 
 async def test_one_429_slows_all_calls_down_for_as_long_as_the_service_says(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import MAX_TRIES
 from runflowd.core.model import InputLinks
 from runflowd.pipeline.dispatch.habits import takes_key
-from runflowd.store.facts import stored_value
 from runflowd.store.history import story
+from runflowd.store.kv import stored_value
 from runflowd.store.links import LIFE_KEY, references_key
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ async def test_a_file_whose_upload_could_not_be_read_goes_again_unharmed(tmp_pat
 
 
 async def test_what_cannot_be_read_three_times_more_fails_with_a_sentence(tmp_path: Path) -> None:
-    """Whoever follows the file fails with it; the count survives restarts (scenario 134)."""
+    """Its duplicates fail with it; the count survives restarts (scenario 134)."""
     made = 0
     for life in range(4):
         async with running(tmp_path, began=EPOCH + life * HOUR) as rig:

@@ -126,7 +126,7 @@ async def test_a_request_whose_turn_comes_too_late_is_not_sent(tmp_path: Path) -
         fault = {"route": "POST /v1/models/*/batches", "kind": "status", "status": 429, "count": 1}
         rig.switch(faults={"requests": [fault]})
         with pytest.raises(LeaseLost):
-            await rig.engine.context.remote.api.create_batch("runflow/pass-through", b"{}", "key", once)
-        traffic = rig.engine.context.remote.api.snapshot()
+            await rig.engine.context.service.api.create_batch("runflow/pass-through", b"{}", "key", once)
+        traffic = rig.engine.context.service.api.snapshot()
 
     assert (2, 1) == (asked, sum(count for (label, _), count in traffic.requests.items() if "batch" in label))

@@ -112,11 +112,11 @@ async def test_a_callback_address_that_is_refused_is_left_out_until_it_is_anothe
     """Polling does without (scenario 131)."""
     async with running(tmp_path) as rig:
         context = rig.engine.context
-        context.remote = replace(context.remote, callback_url="https://hooks.test/1")
+        context.service = replace(context.service, callback_url="https://hooks.test/1")
         rig.switch(api_variants={"refused_field": "callback_url"})
         rig.drop("a.jpg")
         await rig.settled(1)
-        context.remote = replace(context.remote, callback_url="https://hooks.test/2")
+        context.service = replace(context.service, callback_url="https://hooks.test/2")
         rig.switch(api_variants={})
         rig.drop("b.jpg")
         await rig.settled(2)

@@ -13,13 +13,13 @@ from stage_rig import Rig, picture, rule, running
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import OnDelete
-from runflowd.store.facts import outputs_of
+from runflowd.store.outputs import outputs_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runflowd.store import Connection
-    from runflowd.store.facts import Output
+    from runflowd.store.outputs import Output
 
 pytestmark = pytest.mark.anyio
 

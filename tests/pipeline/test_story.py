@@ -168,7 +168,7 @@ async def test_a_try_that_fails_over_and_over_keeps_the_story_short(
 
 
 async def test_every_story_is_a_way_along_the_table(tmp_path: Path) -> None:
-    """Files that follow others, that vanish, that are no image, in a batch that is split."""
+    """Duplicates of others, that vanish, that are no image, in a batch that is split."""
     async with running(tmp_path) as rig:
         rig.switch(faults={"runs": [{"kind": "fail"}]})
         for name in ("a.jpg", "b.jpg"):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.soak.people import People
 
 OPEN = {
-    "an item on its way": "SELECT rule, folder, name, state FROM item WHERE state IN"
+    "an item on its way": "SELECT rule, dir, basename, state FROM item WHERE state IN"
     " ('ready', 'duplicate', 'queued', 'submitted', 'downloading', 'waiting', 'outcome_unknown')",
     "an open batch": "SELECT id, rule, state FROM batch WHERE state IN ('sealed', 'submitted', 'unknown')",
     "an open purchase": "SELECT key, shape FROM purchase WHERE outcome IN ('intended', 'unknown')",
@@ -41,7 +41,7 @@ def problems(installation: Installation, people: People) -> list[str]:
 def _results(installation: Installation, people: People) -> Iterator[str]:
     """Every file that lies there has its result, or the note that says why not."""
     rows = installation.rows("SELECT * FROM item WHERE current = 1")
-    items = {(row["rule"], os.fsdecode(os.path.join(row["folder"], row["name"]))): row for row in rows}  # noqa: PTH118
+    items = {(row["rule"], os.fsdecode(os.path.join(row["dir"], row["basename"]))): row for row in rows}  # noqa: PTH118
     outputs: dict[int, list[str]] = {}
     for row in installation.rows("SELECT path, item FROM output"):
         outputs.setdefault(row["item"], []).append(os.fsdecode(row["path"]))
@@ -53,7 +53,7 @@ def _results(installation: Installation, people: People) -> Iterator[str]:
             elif data == BAD:
                 if item["state"] != "failed" or not (people.output(rule) / f"{path}.failed.txt").is_file():
                     yield f"{rule}/{path} is {item['state']} and has no note"
-            elif item["state"] != "done" or item["content"] != sha256(data):
+            elif item["state"] != "done" or item["content_hash"] != sha256(data):
                 yield f"{rule}/{path} is {item['state']} with {item['content']}, not done with {sha256(data)}"
             elif (rule, path) not in people.waived and [sha256(data)] != [*_hashes(outputs.get(item["id"], []))]:
                 yield f"{rule}/{path} has no result: {outputs.get(item['id'])}"
@@ -71,7 +71,8 @@ def _hashes(paths: list[str]) -> Iterator[str]:
 def _strangers(installation: Installation, people: People) -> Iterator[str]:
     """Every file in an output folder is a result on record, a note about a file that failed, or somebody's edit."""
     recorded = {
-        os.fsdecode(row["path"]): row["content"] for row in installation.rows("SELECT path, content FROM output")
+        os.fsdecode(row["path"]): row["content_hash"]
+        for row in installation.rows("SELECT path, content_hash FROM output")
     }
     for result, data in people.edited.items():
         if not result.is_file() or result.read_bytes() != data:
@@ -87,7 +88,7 @@ def _strangers(installation: Installation, people: People) -> Iterator[str]:
 
 def _ledger(installation: Installation, people: People) -> Iterator[str]:
     """Each content was charged once under each prompt, was wanted by that rule, and reached somebody."""
-    done = {row["content"] for row in installation.rows("SELECT content FROM item WHERE state = 'done'")}
+    done = {row["content_hash"] for row in installation.rows("SELECT content_hash FROM item WHERE state = 'done'")}
     for charge in installation.service.ledger()["charges"]:
         rule = str(charge["input"]["prompt"]).partition(" ")[0]
         if charge["times"] != 1:

@@ -33,10 +33,10 @@ from runflowd.store.batches import (
 from runflowd.store.claims import LeaseLost, hold
 from runflowd.store.connection import STATEMENTS, Connection, connect
 from runflowd.store.deliveries import finish, note_written, release_item
-from runflowd.store.facts import forget_output, output_written, reserve_output
 from runflowd.store.items import Item, item_from, items_of_batch, move
 from runflowd.store.leases import Lease, claim_batches, release
 from runflowd.store.links import send_again
+from runflowd.store.outputs import forget_output, output_written, reserve_output
 from runflowd.store.purchases import (
     about_to_send,
     close_purchase,
@@ -229,7 +229,7 @@ def test_a_note_of_a_process_that_was_away_is_written_anew(two: tuple[Connection
     standing = (note_written(other, fresh, LATER), note_written(one, stale, LATER))
 
     assert (True, True) == standing
-    assert [2] == [row["noted"] for row in one.raw.execute("SELECT noted FROM item")]
+    assert ["outdated"] == [row["note_state"] for row in one.raw.execute("SELECT note_state FROM item")]
 
 
 def test_halves_are_made_once(two: tuple[Connection, Connection]) -> None:

@@ -23,7 +23,7 @@ from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, arrive_again, drop_unsent, forget_absent, set_aside
 from runflowd.store.batches import batch_from
 from runflowd.store.connection import Connection
-from runflowd.store.followers import release_followers
+from runflowd.store.duplicates import release_duplicates
 from runflowd.store.history import BEGINNING, LEFT_OUT, MAX_STEPS, record, story
 from runflowd.store.items import Item, item_at, item_from, items_of_batch, known_in_folder, move
 from runflowd.store.leases import Lease, claim_batches
@@ -153,7 +153,7 @@ class Lives(RuleBasedStateMachine):
         if dropped:
             drop_unsent(self.connection, item, self.now)
         else:
-            anew = arrival(self.connection, path, item.content or "", "r2")
+            anew = arrival(self.connection, path, item.content_hash or "", "r2")
             arrive_again(self.connection, item, anew, self.now)
 
     @rule()
@@ -189,7 +189,7 @@ class Lives(RuleBasedStateMachine):
         for item in self.items(before)[:1]:
             move(self.connection, item.id, before, after, by=self.holder(item), now=self.now)
             if after is ItemState.DONE:
-                release_followers(self.connection, item.id, self.now)
+                release_duplicates(self.connection, item.id, self.now)
 
     @rule(buy_again=st.booleans())
     def another_try_is_asked_for(self, buy_again: bool) -> None:

@@ -76,7 +76,7 @@ def fill(connection: Connection, rows: list[tuple[str, str, str, str, str, bool]
         current = newest and (rule, path) not in taken
         taken |= {(rule, path)} if current else set()
         connection.raw.execute(
-            "INSERT INTO item (id, rule, folder, name, state, batch, client_ref, current,"
+            "INSERT INTO item (id, rule, dir, basename, state, batch, client_ref, current,"
             " size, mtime_ns, inode, found_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 1, 0)",
             (number, rule, *split(path).values(), state, batch, str(number), current),
         )

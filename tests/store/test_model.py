@@ -42,10 +42,10 @@ from runflowd.store.batches import Batch, mark_submitted, move_batch
 from runflowd.store.claims import LeaseLost
 from runflowd.store.connection import connect
 from runflowd.store.deliveries import finish
-from runflowd.store.facts import output_written, outputs_of, reserve_output
-from runflowd.store.followers import release_followers
+from runflowd.store.duplicates import release_duplicates
 from runflowd.store.items import Item, Known, item_at, item_by_id, item_from, items_of_batch, move
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
+from runflowd.store.outputs import output_written, outputs_of, reserve_output
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
 from runflowd.store.retries import retry
 from runflowd.store.schema import create_if_missing
@@ -144,7 +144,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(path=paths)
     def delete_file(self, path: str) -> None:
         if item := item_at(self.connection, RULE, path):
-            known = Known(item.id, item.stat, item.state, item.present)
+            known = Known(item.id, item.stat, item.state, item.present, item.requested)
             self.write(partial(forget_absent, known=known, now=self.now))
         self.model.forget(path)
 
@@ -156,7 +156,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         assert item is not None
         self.write(partial(retry, item=item, now=self.now, buy_again=buy))
         self.model.retry(self.model.items[item.id], buy=buy)
-        self.asked_for[item.content, self.model.items[item.id].recipe] += buy
+        self.asked_for[item.content_hash, self.model.items[item.id].recipe] += buy
 
     @rule()
     def pause_or_resume(self) -> None:
@@ -303,7 +303,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
             if purchase.key not in self.sold:
                 self.sold[purchase.key] = Sold(f"remote {len(self.sold)}", refs)
                 for item in self.batched(number):
-                    self.charged[item.content, self.model.items[item.id].recipe] += 1
+                    self.charged[item.content_hash, self.model.items[item.id].recipe] += 1
             if not lost:
                 self.answers[owner, number] = (purchase.key, self.sold[purchase.key].remote)
 
@@ -433,25 +433,25 @@ class StoreAgainstModel(RuleBasedStateMachine):
             if self.write_held(work, good=good):
                 self.model.enter(mirror, OUTCOME_UNKNOWN, "RESULT_LOST")
             return
-        place = f"/out/{item.path}" if item.current else f"/out/{item.path}~{item.content}"
+        place = f"/out/{item.path}" if item.current else f"/out/{item.path}~{item.content_hash}"
         if self.write_held(partial(self.place, item=item, path=place), good=good):
             self.model.outputs[place] = item.id
             self.model.finish(mirror)
 
     def place(self, connection: Connection, item: Item, path: str) -> None:
         """What a delivery writes."""
-        reserve_output(connection, item, path, 0, item.content or "", 10)
+        reserve_output(connection, item, path, 0, item.content_hash or "", 10)
         output_written(connection, item, path, self.now)
         finish(connection, item, self.now, "delivered")
-        release_followers(connection, item.id, self.now)
+        release_duplicates(connection, item.id, self.now)
 
     # What must hold.
 
     @invariant()
     def the_rows_are_those_of_the_model(self) -> None:
         sql = (
-            "SELECT id, name, content, recipe, state, source_item, batch, current, absent_at IS NULL AS present, "
-            "failure_code, owner FROM item ORDER BY id"
+            "SELECT id, basename, content_hash, recipe_hash, state, duplicate_of, batch, current, "
+            "absent_at IS NULL AS present, failure_code, owner FROM item ORDER BY id"
         )
         rows = [tuple(row) for row in self.connection.raw.execute(sql)]
         expected = [
@@ -509,9 +509,9 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @invariant()
     def nobody_follows_what_leads_nowhere(self) -> None:
         for item in self.model.within(DUPLICATE):
-            leader = item_by_id(self.connection, item.source or 0)
-            assert leader is not None
-            assert leader.state in {READY, QUEUED, SUBMITTED, DOWNLOADING}
+            original = item_by_id(self.connection, item.source or 0)
+            assert original is not None
+            assert original.state in {READY, QUEUED, SUBMITTED, DOWNLOADING}
 
     # Words used above.
 

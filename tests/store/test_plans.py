@@ -43,7 +43,7 @@ REASONS = {
     "rename_items": A_PERSON_ASKED,
     "results_by_snapshot": A_PERSON_ASKED,
     "sample_of_folder": "asked only while a mark does not settle who a folder is",
-    "to_look_at": "its index holds the files that are to be looked at again, and a page of those is meant",
+    "requested_folders": "its index holds the files that are to be read again, and a page of those is meant",
     "troubled_items": TROUBLE,
     "unsettled_since": "groups by model what was bought today and has no price yet, found by an index of its own",
     "unnoted_left": "its index holds what is still to be noted, and all of that is counted",

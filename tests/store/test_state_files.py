@@ -36,7 +36,7 @@ anyio.run(main)
 def rows(path: Path) -> list[tuple[object, ...]]:
     """Every item of a state file."""
     with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT id, rule, folder, name FROM item ORDER BY id").fetchall()
+        return connection.execute("SELECT id, rule, inode, client_ref FROM item ORDER BY id").fetchall()
 
 
 def schema(path: Path) -> int:
@@ -93,6 +93,44 @@ async def test_an_upgrade_knows_the_codes_that_have_new_names(tmp_path: Path) ->
         ]
     notices = [("incident", '{"codes": ["WATCH_TIMEOUT"]}'), ("resolved", '{"kind": "resolved"}')]
     assert [[("WATCH_TIMEOUT",)], [("RESULT_MISSING",)], notices] == found
+
+
+async def test_an_upgrade_keeps_what_was_asked_of_a_file_and_said_about_it(tmp_path: Path) -> None:
+    """Requests stood in sizes, notes in numbers, and memories of messages in messages to nobody (scenario 69)."""
+    unpack(12, tmp_path)
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        numbers = [number for (number,) in connection.execute("SELECT id FROM item ORDER BY id LIMIT 4")]
+        before = [(100, 0), (-1, 1), (-2, 2), (0, 0)]
+        for number, (size, noted) in zip(numbers, before, strict=True):
+            connection.execute("UPDATE item SET size = ?, noted = ? WHERE id = ?", (size, noted, number))
+        connection.execute("DELETE FROM notice")
+        for channel in ("", "mail"):
+            connection.execute("INSERT INTO notice VALUES (NULL, 'incident', 'watch:a', 1, '{}', ?, 2, 3)", (channel,))
+    await opened(path)
+
+    with closing(sqlite3.connect(path)) as connection:
+        asked = "SELECT size, rescan_requested, rerun_requested, note_state FROM item ORDER BY id LIMIT 4"
+        items = connection.execute(asked).fetchall()
+        notices = connection.execute("SELECT scope, at, channel, attempts, due_at FROM notice ORDER BY id").fetchall()
+    assert [(100, 0, 0, "none"), (0, 1, 0, "written"), (0, 0, 1, "outdated"), (0, 0, 0, "none")] == items
+    assert [("watch:a", 1.0, None, 2, 3.0), ("watch:a", 1.0, "mail", 2, 3.0)] == notices
+
+
+async def test_an_upgrade_renames_the_code_of_a_doubt_that_is_shared(tmp_path: Path) -> None:
+    """Otherwise nothing would say what can be done about it (scenario 69)."""
+    unpack(12, tmp_path)
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE item SET failure_code = 'TWIN_UNKNOWN' WHERE state = 'outcome_unknown'")
+        connection.execute("UPDATE history SET code = 'TWIN_UNKNOWN' WHERE id = 1")
+    await opened(path)
+
+    with closing(sqlite3.connect(path)) as connection:
+        codes = connection.execute(
+            "SELECT failure_code FROM item WHERE state = 'outcome_unknown' UNION SELECT code FROM history WHERE id = 1"
+        )
+        assert [("ORIGINAL_UNKNOWN",)] == codes.fetchall()
 
 
 async def test_a_kill_while_the_first_state_file_is_made_leaves_none(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
 from runflowd.store.claims import LeaseLost
 from runflowd.store.connection import STATEMENTS, connect
-from runflowd.store.facts import output_at, reserve_output
-from runflowd.store.followers import fail_followers, release_followers
+from runflowd.store.duplicates import fail_duplicates, release_duplicates
 from runflowd.store.items import Item, item_at, items_of_batch, known_in_folder, move
 from runflowd.store.leases import Lease, claim_batches, free_leases, release, renew_leases
+from runflowd.store.outputs import output_at, reserve_output
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
 from runflowd.store.schema import migrations
 from runflowd.store.sealing import save_snapshot, seal
@@ -252,17 +252,17 @@ def test_two_equal_contents_are_never_both_ready(connection: Connection) -> None
     assert second.state is ItemState.DUPLICATE
 
 
-def test_followers_take_the_result_when_it_is_there(connection: Connection) -> None:
+def test_duplicates_take_the_result_when_it_is_there(connection: Connection) -> None:
     """Done sets them free to be delivered."""
     prepare(connection, "a.jpg", "b.jpg", content="same")
     first = item_at(connection, "studio", "a.jpg")
     assert first is not None
 
-    assert release_followers(connection, first.id, NOW) == 1
+    assert release_duplicates(connection, first.id, NOW) == 1
 
 
 def test_when_the_first_one_goes_the_next_one_is_bought(connection: Connection) -> None:
-    """Deleting a file that others follow promotes one of them, not all."""
+    """Deleting a file that has duplicates promotes one of them, not all."""
     prepare(connection, "a.jpg", "b.jpg", "c.jpg", content="same")
     forget_absent(connection, known_in_folder(connection, "studio", "")["a.jpg"], NOW)
     states = {name: known.state for name, known in known_in_folder(connection, "studio", "").items()}
@@ -271,7 +271,7 @@ def test_when_the_first_one_goes_the_next_one_is_bought(connection: Connection) 
 
 
 def test_many_equal_files_that_go_one_by_one_cost_the_same_each(connection: Connection) -> None:
-    """Whoever is promoted takes over all that follow, so it is one whose own turn comes late (scenario 137)."""
+    """Whoever is promoted takes over all other duplicates, so it is one whose own turn comes late (scenario 137)."""
     costs: list[float] = []
     for count in (20, 200):
         prepare(connection, *(f"{count}/{number:03}.jpg" for number in range(count)), content=f"{count}")
@@ -287,7 +287,7 @@ def test_many_equal_files_that_go_one_by_one_cost_the_same_each(connection: Conn
 def test_the_next_of_many_equal_files_is_found_without_looking_at_all(connection: Connection, state: str) -> None:
     """Tens of thousands of one content are no more work than a few, each (scenario 137)."""
     prepare(connection, "a.jpg", *(f"b/{number}.jpg" for number in range(500)), content="same")
-    connection.raw.execute("UPDATE item SET state = ? WHERE folder = 'b'", (state,))
+    connection.raw.execute("UPDATE item SET state = ? WHERE dir = 'b'", (state,))
     connection.raw.execute("UPDATE item SET mtime_ns = id, inode = id")
     last = item_at(connection, "studio", "b/499.jpg")
     assert last is not None
@@ -298,18 +298,18 @@ def test_the_next_of_many_equal_files_is_found_without_looking_at_all(connection
         return 0
 
     connection.raw.set_progress_handler(count, 10)
-    connection.one("original", rule="studio", content="same", recipe="r", id=-1)
+    connection.one("original", rule="studio", content_hash="same", recipe_hash="r", id=-1)
     connection.all("holders_of_file", id=last.id, **last.stat._asdict())
 
     assert steps[0] < 30, steps
 
 
-def test_followers_fail_with_their_first(connection: Connection) -> None:
+def test_duplicates_fail_with_their_original(connection: Connection) -> None:
     """The same content under the same recipe fails the same way."""
     prepare(connection, "a.jpg", "b.jpg", content="same")
     first = item_at(connection, "studio", "a.jpg")
     assert first is not None
-    fail_followers(connection, first.id, "CODE", "because", NOW)
+    fail_duplicates(connection, first.id, "CODE", "because", NOW)
     second = item_at(connection, "studio", "b.jpg")
 
     assert second is not None
@@ -432,7 +432,7 @@ def test_equal_rules_share_a_snapshot(connection: Connection) -> None:
 
 async def test_a_file_beside_two_in_doubt_waits_for_the_one_that_may_be_paid(tmp_path: Path) -> None:
     """The other only shares its doubt: should that file change, nobody else may be bought in its place."""
-    unknown = "UPDATE item SET state = 'outcome_unknown', failure_code = 'RESULT_LOST' WHERE name = x'63'"
+    unknown = "UPDATE item SET state = 'outcome_unknown', failure_code = 'RESULT_LOST' WHERE basename = x'63'"
 
     def write(connection: Connection) -> tuple[Item | None, Item | None]:
         prepare(connection)
@@ -448,4 +448,4 @@ async def test_a_file_beside_two_in_doubt_waits_for_the_one_that_may_be_paid(tmp
 
     assert beside is not None
     assert paid is not None
-    assert (paid.id, ItemState.OUTCOME_UNKNOWN) == (beside.source_item, beside.state)
+    assert (paid.id, ItemState.OUTCOME_UNKNOWN) == (beside.duplicate_of, beside.state)

@@ -352,7 +352,7 @@ class Installation:
     def items(self) -> dict[str, sqlite3.Row]:
         """The current row of every path."""
         rows = self.rows("SELECT * FROM item WHERE current = 1 ORDER BY id")
-        return {os.fsdecode(os.path.join(row["folder"], row["name"])): row for row in rows}  # noqa: PTH118  bytes
+        return {os.fsdecode(os.path.join(row["dir"], row["basename"])): row for row in rows}  # noqa: PTH118  bytes
 
     def states(self) -> dict[str, str]:
         """The state of every path."""
@@ -381,7 +381,8 @@ class Installation:
         busy = {"ready", "duplicate", "queued", "submitted", "downloading"}
         moving = self.rows("SELECT 1 FROM item WHERE state IN (SELECT value FROM json_each(?))", json.dumps([*busy]))
         unnoted = self.rows(
-            "SELECT 1 FROM item WHERE state IN ('failed', 'outcome_unknown') AND noted <> 1 AND current = 1"
+            "SELECT 1 FROM item WHERE state IN ('failed', 'outcome_unknown') AND current = 1 "
+            "AND note_state <> 'written'"
         )
         return not moving and not unnoted and not self._open() and all(path in states for path in paths)
 
@@ -408,7 +409,9 @@ class Installation:
 
     def bought(self) -> dict[str, int]:
         """How often the service charged each content that this installation ever saw."""
-        ours = {row["content"] for row in self.rows("SELECT content FROM item WHERE content IS NOT NULL")}
+        ours = {
+            row["content_hash"] for row in self.rows("SELECT content_hash FROM item WHERE content_hash IS NOT NULL")
+        }
         return self.charged(*ours)
 
     def charged(self, *ours: str) -> dict[str, int]:

@@ -165,17 +165,18 @@ def unpack(version: int, folder: Path) -> None:
         ]
         connection.executemany("UPDATE output SET path = ? WHERE path = ?", moved)
         for name in NAMES:  # an unpacked file has a new inode, and its row is told of it, too
-            _tell_inodes(connection, name, folder / name / "in")
+            _tell_inodes(connection, _MOVED if version >= 13 else _MOVED_BEFORE_13, name, folder / name / "in")
 
 
-def _tell_inodes(connection: sqlite3.Connection, name: str, root: Path) -> None:
+_MOVED = "UPDATE item SET inode = ?, mtime_ns = ? WHERE rule = ? AND dir = ? AND basename = ?"
+_MOVED_BEFORE_13 = "UPDATE item SET inode = ?, mtime_ns = ? WHERE rule = ? AND folder = ? AND name = ?"
+
+
+def _tell_inodes(connection: sqlite3.Connection, sql: str, name: str, root: Path) -> None:
     for path in (path for path in root.rglob("*") if path.is_file()):
         inside = os.fsencode(path.parent.relative_to(root))
         found = (path.stat().st_ino, path.stat().st_mtime_ns, name, b"" if inside == b"." else inside)
-        connection.execute(
-            "UPDATE item SET inode = ?, mtime_ns = ? WHERE rule = ? AND folder = ? AND name = ?",
-            (*found, os.fsencode(path.name)),
-        )
+        connection.execute(sql, (*found, os.fsencode(path.name)))
 
 
 def main() -> None:

@@ -103,7 +103,7 @@ class PlainStore:
         """The items of a batch."""
         return [item for item in self.items.values() if item.batch == batch]
 
-    def followers(self, number: int) -> list[PlainItem]:
+    def duplicates(self, number: int) -> list[PlainItem]:
         """Who waits for that item's result."""
         return [item for item in self.within(DUPLICATE) if item.source == number]
 
@@ -121,7 +121,7 @@ class PlainStore:
         original = min(paid, key=lambda item: (item.state is not DONE, item.number), default=None)
         beside = {DONE: DOWNLOADING, OUTCOME_UNKNOWN: OUTCOME_UNKNOWN}
         state = beside.get(original.state, DUPLICATE) if original else READY
-        code = "TWIN_UNKNOWN" if state is OUTCOME_UNKNOWN else ""
+        code = "ORIGINAL_UNKNOWN" if state is OUTCOME_UNKNOWN else ""
         self.put(
             path, PlainItem(0, path, content, recipe, state, source=original.number if original else None, code=code)
         )
@@ -147,7 +147,7 @@ class PlainStore:
 
     def promote(self, number: int) -> None:
         """That item will have no result: the last one in line is bought, unless another is on its way."""
-        line = self.followers(number)
+        line = self.duplicates(number)
         if not line:
             return
         last = line[-1]
@@ -175,27 +175,27 @@ class PlainStore:
             del self.items[item.number]
 
     def enter(self, item: PlainItem, state: ItemState, code: str = "") -> None:
-        """An item moves; who follows it shares its doubt, and leaves it with it."""
+        """An item moves; a duplicate of it shares its doubt, and leaves it with it."""
         before, item.state, item.code, item.claim.owner, item.claim.due = item.state, state, code, None, 0.0
         if state is OUTCOME_UNKNOWN:
-            for follower in self.followers(item.number):
-                self.enter(follower, OUTCOME_UNKNOWN, code)
+            for duplicate in self.duplicates(item.number):
+                self.enter(duplicate, OUTCOME_UNKNOWN, code)
         if before is OUTCOME_UNKNOWN and state is not FAILED:
             for other in self.within(OUTCOME_UNKNOWN):
                 if other.source == item.number and other.batch is None:
                     self.enter(other, DUPLICATE)
 
     def fail(self, item: PlainItem, code: str) -> None:
-        """The service could not do it, and could not for who follows."""
-        for follower in self.followers(item.number):
-            self.enter(follower, FAILED, code)
+        """The service could not do it, and could not for its duplicates."""
+        for duplicate in self.duplicates(item.number):
+            self.enter(duplicate, FAILED, code)
         self.enter(item, FAILED, code)
 
     def finish(self, item: PlainItem) -> None:
-        """Delivered: who follows takes the result."""
+        """Delivered: its duplicates take the result."""
         self.enter(item, DONE)
-        for follower in self.followers(item.number):
-            self.enter(follower, DOWNLOADING)
+        for duplicate in self.duplicates(item.number):
+            self.enter(duplicate, DOWNLOADING)
 
     def leave_batch(self, item: PlainItem, state: ItemState, code: str) -> None:
         """Out of a batch that was not bought."""

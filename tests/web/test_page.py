@@ -14,7 +14,7 @@ from runflowd.api.statistics import Pace
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.observability.status import RuleStatus, Status
 from runflowd.store.batches import Batch
-from runflowd.store.facts import Incident
+from runflowd.store.incidents import Incident
 from runflowd.store.reports import Entry
 from runflowd.store.spending import Spend
 from runflowd.web.app import clean

@@ -12,10 +12,12 @@ from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.printable import printable
 from runflowd.core.remedies import remedy_for
 from runflowd.observability.incidents import CREDIT, SERVICE, download_scope, output_scope, rule_scope
+from runflowd.store.assets import find_asset
 from runflowd.store.batches import batch_from
-from runflowd.store.facts import find_asset, incidents, output_at, outputs_of
 from runflowd.store.history import story
+from runflowd.store.incidents import incidents
 from runflowd.store.items import item_at, item_by_id, item_from, split
+from runflowd.store.outputs import output_at, outputs_of
 from runflowd.store.pauses import EVERY_RULE, pauses
 from runflowd.store.purchases import purchases_of_batch
 
@@ -85,7 +87,7 @@ def _version(context: CommandContext, row: Row) -> dict[str, Any]:
         "current": item.current,
         "present": item.present,
         "size": max(0, item.stat.size),
-        "content": item.content,
+        "content_hash": item.content_hash,
         "reference": item.client_ref,
         "run": item.run_id,
         "cost": str(item.cost) if item.cost is not None else None,
@@ -101,7 +103,12 @@ def _version(context: CommandContext, row: Row) -> dict[str, Any]:
         "then": _then(context, item),
         "batch": _batch_json(context, batch_from(batch), item) if batch else None,
         "outputs": [
-            {"path": printable(each.path), "size": each.size, "content": each.content, "written": each.written}
+            {
+                "path": printable(each.path),
+                "size": each.size,
+                "content_hash": each.content_hash,
+                "written": each.written,
+            }
             for each in outputs_of(context.connection, item.id)
         ],
         "now": [printable(line) for line in _now(context, item, row, batch_from(batch) if batch else None)],
@@ -110,7 +117,7 @@ def _version(context: CommandContext, row: Row) -> dict[str, Any]:
 
 def _source(context: CommandContext, item: Item) -> dict[str, Any] | None:
     """The item whose result this one takes."""
-    original = item_by_id(context.connection, item.source_item) if item.source_item is not None else None
+    original = item_by_id(context.connection, item.duplicate_of) if item.duplicate_of is not None else None
     return {"id": original.id, "path": printable(original.path)} if original else None
 
 
@@ -140,7 +147,7 @@ def _then(context: CommandContext, item: Item) -> list[dict[str, Any]]:
 
 def _batch_json(context: CommandContext, batch: Batch, item: Item) -> dict[str, Any]:
     """What was sent, and how often; the keys under which it was bought are nobody's business."""
-    asset = find_asset(context.connection, batch.service, item.content or "", item.mime)
+    asset = find_asset(context.connection, batch.service, item.content_hash or "", item.mime)
     asked = purchases_of_batch(context.connection, batch.id)
     return {
         "id": batch.id,

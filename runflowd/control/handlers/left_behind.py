@@ -40,5 +40,5 @@ def left_behind(context: CommandContext, parameters: Parameters) -> Answer | Out
 def _is_there(rule: Rule, path: str) -> bool:
     try:
         return files.stat(rule.watch, path) is not None
-    except files.FileTrouble:
+    except files.FileError:
         return False

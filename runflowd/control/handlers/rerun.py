@@ -19,15 +19,15 @@ from runflowd.pipeline.intake.overrides import Overrides
 from runflowd.pipeline.intake.references import read_references
 from runflowd.pipeline.io_guard import Role
 from runflowd.store.elsewhere import deliver_under
-from runflowd.store.facts import outputs_of
 from runflowd.store.history import record
 from runflowd.store.items import item_by_id, path_of
+from runflowd.store.outputs import outputs_of
 
 if TYPE_CHECKING:
     from runflowd.control.command_context import Answer, CommandContext, Parameters
     from runflowd.core.model import Reference, Rule
     from runflowd.store.connection import Row
-    from runflowd.store.facts import Output
+    from runflowd.store.outputs import Output
 
 PAGE = 200
 """Done files looked at for one answer; of each, folders or recipes are looked at."""
@@ -59,7 +59,7 @@ def choose(context: CommandContext, parameters: Parameters) -> Outside:
 def run_again(context: CommandContext, parameters: Parameters) -> Answer:
     """Mark the `items` (id and reference, as `choose` gave them): fetched with `missing`, else run again."""
     missing = flag(parameters, "missing")
-    statement = "fetch_again" if missing else "run_again"
+    statement = "fetch_again" if missing else "request_rerun"
     detail = f"a rerun was asked for: {'its result is fetched again' if missing else 'under the rule as it is now'}"
     marked = 0
     items = parameters.get("items", ())
@@ -87,7 +87,7 @@ def _deliver_here(context: CommandContext, number: int) -> None:
 def _by_recipe(rule: Rule, rows: list[Row]) -> list[dict[str, Any]]:
     try:
         references = read_references(rule.files, {})
-    except files.FileTrouble as error:
+    except files.FileError as error:
         raise CommandRefused(f"rule {rule.name}: a file named under `files` cannot be used: {error}") from error
     overrides = Overrides(rule)
     return [_item_json(row, _under(rule, row, overrides, references)) for row in rows]
@@ -99,9 +99,9 @@ def _under(rule: Rule, row: Row, overrides: Overrides, references: dict[str, Ref
         return GONE
     try:
         settings = overrides.for_folder(path.rpartition("/")[0])
-    except (ConfigError, files.FileTrouble) as error:
+    except (ConfigError, files.FileError) as error:
         raise CommandRefused(str(error)) from error
-    return SAME if present_recipe(rule, path, settings, references)[1] == row["recipe"] else BUY
+    return SAME if present_recipe(rule, path, settings, references)[1] == row["recipe_hash"] else BUY
 
 
 def _by_result(rule: Rule, rows: list[Row], outputs: list[list[Output]]) -> list[dict[str, Any]]:

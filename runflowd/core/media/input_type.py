@@ -41,7 +41,7 @@ class NotAccepted:
 Check: TypeAlias = Acceptable | Partial | NotAccepted
 
 
-def kind_of(mime: str) -> MediaKind | None:
+def media_kind(mime: str) -> MediaKind | None:
     """The kind that a MIME type is of; None if no rule can take it."""
     return _KINDS.get(mime)
 
@@ -60,7 +60,7 @@ def check(source: Source, accept: Collection[MediaKind]) -> Check:
     """Say whether `source` is a whole file of a kind in `accept`. `source.read` may raise; nothing else here does."""
     head = source.read(0, SNIFF_BYTES)
     mime = announced(head)
-    kind = kind_of(mime)
+    kind = media_kind(mime)
     if kind in accept and mime in _WALKERS:
         return _walked(source, mime)
     if kind not in accept and MediaKind.IMAGE not in accept and (beginning := _beginning(head, accept)):

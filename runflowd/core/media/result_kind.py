@@ -42,7 +42,7 @@ class Unfit:
 Found: TypeAlias = Kind | Unfit
 
 
-def kind_of(source: Source, declared: str = "", hint: str = "") -> Found:
+def detect_kind(source: Source, declared: str = "", hint: str = "") -> Found:
     """What `source` is. `declared` is the MIME type that came with it, `hint` the file name in its link.
 
     Both are the service's word: they choose from a table of ours, and never become part of a path.

@@ -71,7 +71,9 @@ async def create_batch(request: Request) -> Response:
         check_callback_url(body.callback_url)
         admitted = await admit(service, model, _entries(service, body))
         with service.storage.transaction():
-            stored = one_time.replay()  # a twin may have been quicker while images were stored
+            stored = (
+                one_time.replay()
+            )  # another request under the same key may have been quicker while images were stored
             if stored is None:
                 check_credit(service, model, len(admitted))
                 stored = _insert(request, model, body, admitted)

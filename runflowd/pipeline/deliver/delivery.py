@@ -15,9 +15,9 @@ from runflowd.errors import RunflowdError
 from runflowd.pipeline.deliver.output_writer import BrokenResult, Label, OutputWriter, mirrored
 from runflowd.pipeline.deliver.result_downloader import NoResult, ResultDownloader, intact
 from runflowd.pipeline.deliver.verdict import is_final
-from runflowd.store.facts import Output, forget_output, output_written, outputs_of
 from runflowd.store.history import record
 from runflowd.store.items import holders_of, holders_of_file
+from runflowd.store.outputs import Output, forget_output, output_written, outputs_of
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Delivery:
 
         None for an item that is to have a result of its own, since it was bought itself just now.
         """
-        if item.source_item is None and item.ended_at is None:
+        if item.duplicate_of is None and item.ended_at is None:
             return []
         return await self._context.store.read(lambda connection: find(connection, item))
 
@@ -228,7 +228,7 @@ def _copy_into(output: Output, draft: files.Draft) -> None:
     standing = files.stat(*output.place)
     if standing is None:
         raise files.Changed("copy", output.path)
-    for piece in files.read_chunks(*output.place, standing, sha256=output.content):
+    for piece in files.read_chunks(*output.place, standing, sha256=output.content_hash):
         draft.write(piece)
 
 
@@ -255,5 +255,5 @@ def _remove(rule: Rule, output: Output, placed: list[str]) -> None:
     if any(files.respell(root, below, path) for path in alike):
         return
     standing = files.stat(root, below)
-    if standing is not None and files.hash_file(root, below, standing) == output.content:
+    if standing is not None and files.hash_file(root, below, standing) == output.content_hash:
         files.remove(root, below, standing)

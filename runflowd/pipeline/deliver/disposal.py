@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from runflowd.core.chains import beside
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.rules import Matcher
-from runflowd.store.facts import outputs_of
 from runflowd.store.items import item_at
+from runflowd.store.outputs import outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,7 @@ def _is_served(connection: Connection, other: Item | None, item: Item) -> bool:
         return False
     if other.state is ItemState.SKIPPED:  # left alone on purpose
         return True
-    if other.content != item.content:
+    if other.content_hash != item.content_hash:
         return False
     if other.state is ItemState.DOWNLOADING:
         outputs = outputs_of(connection, other.id)

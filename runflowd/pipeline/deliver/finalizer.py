@@ -16,9 +16,9 @@ from runflowd.core.undeliverable import recipe_of
 from runflowd.pipeline.deliver.disposal import Disposal, unserved
 from runflowd.pipeline.deliver.failure_note import note_for
 from runflowd.store.deliveries import finish, note_written
-from runflowd.store.facts import output_written
-from runflowd.store.followers import release_followers
-from runflowd.store.items import item_by_id
+from runflowd.store.duplicates import release_duplicates
+from runflowd.store.items import NoteState, item_by_id
+from runflowd.store.outputs import output_written
 from runflowd.store.results import note_delivered
 from runflowd.system.failpoints import reach
 
@@ -46,7 +46,7 @@ class Finalizer:
         if remark and item.current:
             now = self._context.clock.wall()
             await self._note(rule, replace(item, failure_code=PARTIAL_RESULT, failure=remark, ended_at=now))
-        elif item.noted:
+        elif item.note_state is not NoteState.NONE:
             await self._output_io.run(rule, files.remove_note, rule.output, failure_note(item.path))
             reach("note.removed")
         detail = f"result: {', '.join(placed)}{f'; {remark}' if remark else ''}"
@@ -61,7 +61,7 @@ class Finalizer:
             finish(connection, item, self._context.clock.wall(), detail, remark)
             if item.batch is None:
                 return []
-            return note_delivered(connection, self._context.remote.name, recipe_of(rule))
+            return note_delivered(connection, self._context.service.name, recipe_of(rule))
 
         freed = await self._context.store.write(write)
         reach("output.recorded")
@@ -76,7 +76,7 @@ class Finalizer:
 
     async def _remark(self, item: Item) -> str:
         """What is missing of the result of an item, or of the one whose result it shares."""
-        number = item.source_item
+        number = item.duplicate_of
         if item.remark or number is None:
             return item.remark
         original = await self._context.store.read(lambda connection: item_by_id(connection, number))
@@ -100,16 +100,16 @@ class Finalizer:
                     self._context.hint(taker.name, path[len(taker.watch) + 1 :])
 
     def _stands(self, connection: Connection, item: Item, rule: Rule, placed: list[str]) -> None:
-        """The result is there: whoever follows may take it, however long the source cannot be disposed of."""
+        """The result is there: its duplicates may take it, however long the source cannot be disposed of."""
         now = self._context.clock.wall()
         for relative in placed:
             output_written(connection, item, f"{rule.output}/{relative}", now)
-        release_followers(connection, item.id, now)
+        release_duplicates(connection, item.id, now)
 
     async def _dispose(self, item: Item, rule: Rule) -> str:
         """Carry out `after:` now that the result is durable; a source that changed since is left alone.
 
-        Gives what was done, for the story of the item. Raises FileTrouble when the disk does not let it:
+        Gives what was done, for the story of the item. Raises FileError when the disk does not let it:
         then the item is not done, and this is tried again.
         """
         disposal = ""
@@ -154,7 +154,7 @@ def _write_note(rule: Rule, item: Item) -> None:
 
 def _archive(rule: Rule, item: Item) -> str:
     """Move a source away; where a file of that name lies already, under a name with a mark. Give its new path."""
-    folder, content = rule.after.folder, item.content or ""
+    folder, content = rule.after.folder, item.content_hash or ""
     files.ensure_root(folder)
     try:
         moved = files.move(rule.watch, item.path, folder, item.path, item.stat, sha256=content)

@@ -15,11 +15,11 @@ import anyio.from_thread
 import structlog
 
 from runflowd import files
-from runflowd.core.media.result_kind import UNKNOWN, Unfit, kind_of
+from runflowd.core.media.result_kind import UNKNOWN, Unfit, detect_kind
 from runflowd.core.naming import EXTENSIONS, marked, output_path
 from runflowd.errors import RunflowdError
 from runflowd.store.claims import hold
-from runflowd.store.facts import Output, forget_output, output_at, reserve_output
+from runflowd.store.outputs import Output, forget_output, output_at, reserve_output
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class OutputWriter:
 
 def mirrored(item: Item) -> str:
     """The input path that names an item's outputs; a superseded content is filed beside the new one."""
-    return item.path if item.current else marked(item.path, (item.content or "")[:8])
+    return item.path if item.current else marked(item.path, (item.content_hash or "")[:8])
 
 
 def _finished(
@@ -162,7 +162,7 @@ def _may_have(item: Item, path: str, recorded: Output | None, heir: int | None) 
 
 
 def _checked_type(draft: Draft, label: Label) -> str:
-    match kind_of(draft.source(), label.mime_type, label.name):
+    match detect_kind(draft.source(), label.mime_type, label.name):
         case Unfit(reason):
             raise BrokenResult(reason)
         case kind:
@@ -180,6 +180,6 @@ def _check_target(
     found = files.hash_file(rule.output, relative, standing)
     if found == content:
         return TargetName(relative, adopted=True)
-    if recorded is not None and found in {recorded.content, *recorded.earlier}:
+    if recorded is not None and found in {recorded.content_hash, *recorded.earlier}:
         return TargetName(relative, replaces=standing)
     return TargetName(relative, overwrite=True) if rule.overwrite else None

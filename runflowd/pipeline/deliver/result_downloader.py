@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from runflowd.files import Draft
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.deliver.output_io import OutputIo
-    from runflowd.store.facts import Output
     from runflowd.store.items import Item
+    from runflowd.store.outputs import Output
 
 MAX_PAGES = 200
 
@@ -80,7 +80,7 @@ class ResultDownloader:
 
     async def read_again(self, item: Item) -> Json:
         """The output of an item as the service shows it now, with freshly signed URLs."""
-        api = self._context.remote.api
+        api = self._context.service.api
         if item.run_id:
             return (await api.run(item.run_id)).output
         row = await self._context.store.read(lambda connection: connection.one("batch", id=item.batch))
@@ -146,7 +146,7 @@ class ResultDownloader:
         self, fetched: _Fetched, draft: Draft, write: Callable[[Callable[[], None]], Awaitable[None]]
     ) -> None:
         start = draft.size
-        async with self._context.remote.api.download(fetched.url, draft.limit, start, fetched.validator) as body:
+        async with self._context.service.api.download(fetched.url, draft.limit, start, fetched.validator) as body:
             if body.start != start:
                 await write(draft.restart)
             fetched.mime_type, fetched.validator = body.mime_type, body.validator
@@ -184,12 +184,12 @@ class ResultDownloader:
     async def paid_before(self, item: Item) -> Item:
         """The item that was paid for, the result of which is this one's as well."""
         origin = item
-        while origin.batch is None and origin.source_item is not None:
+        while origin.batch is None and origin.duplicate_of is not None:
             origin = await self._source_of(origin)
         return origin
 
     async def _source_of(self, item: Item) -> Item:
-        number = item.source_item or 0
+        number = item.duplicate_of or 0
         found = await self._context.store.read(lambda connection: item_by_id(connection, number))
         if found is None:
             raise NoResult("the result it was to share is not on record any more")
@@ -202,6 +202,6 @@ def intact(output: Output) -> bool:
     if standing is None or standing.size != output.size:
         return False
     try:
-        return files.hash_file(*output.place, standing) == output.content
-    except files.FileTrouble:
+        return files.hash_file(*output.place, standing) == output.content_hash
+    except files.FileError:
         return False

@@ -32,10 +32,10 @@ from runflowd.pipeline.error_scopes import kept_reason, of_disk, of_service, une
 from runflowd.pipeline.io_guard import Abandoned, Role
 from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.deliveries import release_item
-from runflowd.store.facts import Output, outputs_of
 from runflowd.store.history import record_try
 from runflowd.store.items import Item, item_from, move
 from runflowd.store.leases import Lease
+from runflowd.store.outputs import Output, outputs_of
 from runflowd.store.pauses import hold_rule, stop
 from runflowd.store.results import note_doubt, note_undeliverable
 from runflowd.system.failpoints import reach
@@ -200,7 +200,7 @@ class Deliver:
         Return the report about it; None where there is none, or where it is open already.
         """
         item, recipe = claimed.item, self._recipe_bought(claimed)
-        if not recipe or not note_undeliverable(connection, self._context.remote.name, recipe, item.id):
+        if not recipe or not note_undeliverable(connection, self._context.service.name, recipe, item.id):
             return None
         if not self._is_in_force(item, recipe):
             return None
@@ -213,7 +213,7 @@ class Deliver:
     def _hold_rule(self, connection: Connection, claimed: Claimed, reason: str, now: float) -> str:
         """Buy no more before it is known whether this can be delivered, on the same terms; give the reason if new."""
         item, recipe = claimed.item, self._recipe_bought(claimed)
-        if not recipe or not note_doubt(connection, self._context.remote.name, recipe, item.id):
+        if not recipe or not note_doubt(connection, self._context.service.name, recipe, item.id):
             return ""
         if not self._is_in_force(item, recipe):
             return ""
@@ -255,7 +255,7 @@ def _wider_report(item: Item, error: Exception) -> IncidentReport | None:
         return full
     if isinstance(error, OutputTimeout | Abandoned):
         return _timeout_report(OutputTimeout(item.rule), item.rule)
-    if isinstance(error, files.FileTrouble):
+    if isinstance(error, files.FileError):
         remedy = error.advice or "Mend the folder; delivery goes on by itself then"
         return IncidentReport(output_scope(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)
     if isinstance(error, ApiError) and (wide := of_service(error)) and wide.scope != STORAGE:

@@ -54,10 +54,10 @@ class Content(Protocol):
     def mime(self) -> str: ...
 
     def check(self) -> None:
-        """Ask the disk for what is to be read; that it answers is what counts. Blocking. Raises `FileTrouble`."""
+        """Ask the disk for what is to be read; that it answers is what counts. Blocking. Raises `FileError`."""
 
     def opened(self, read: Read) -> AbstractAsyncContextManager[Body]:
-        """Make the bytes ready; `read` makes the calls to users' folders. Raises `FileTrouble`, `Changed` above all."""
+        """Make the bytes ready; `read` makes the calls to users' folders. Raises `FileError`, `Changed` above all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class ZipPayload:
 
 def item_content(root: str, item: Item) -> FileContent:
     """The dropped file itself."""
-    return FileContent(root, item.path, item.stat, item.content or "", item.mime)
+    return FileContent(root, item.path, item.stat, item.content_hash or "", item.mime)
 
 
 def reference_content(reference: Reference) -> FileContent:

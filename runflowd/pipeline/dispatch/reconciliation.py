@@ -72,7 +72,7 @@ class Reconciliation:
     async def find_run(self, item: Item) -> Run | None:
         """The run that was made for an item; None also where runs cannot be searched."""
         try:
-            found = await self._context.remote.api.find_runs(item.client_ref)
+            found = await self._context.service.api.find_runs(item.client_ref)
         except Permanent:
             return None
         return found[0] if found else None

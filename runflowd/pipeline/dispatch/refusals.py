@@ -17,7 +17,7 @@ from runflowd.core.suspicion import Cause, Suspicion
 from runflowd.errors import RunflowdError
 from runflowd.pipeline.dispatch.habits import learn, learn_omitted
 from runflowd.pipeline.rule_fault import GOES_ON, IN_LOG, RuleAtFault, fault_of_folder, fault_of_rule, place_of
-from runflowd.store.facts import stored_value
+from runflowd.store.kv import stored_value
 from runflowd.store.unbought import drop_from_batch
 from runflowd.system.failpoints import reach
 
@@ -62,7 +62,7 @@ class Refusals:
 
     def in_use(self, body_format: BodyFormat) -> frozenset[str]:
         """The optional fields of a body in this wording."""
-        unset = frozenset() if self._context.remote.callback_url else frozenset({CALLBACK_URL})
+        unset = frozenset() if self._context.service.callback_url else frozenset({CALLBACK_URL})
         return OPTIONAL_FIELDS - body_format.omitted - unset
 
     async def omit(
@@ -70,7 +70,7 @@ class Refusals:
     ) -> BodyFormat:
         """Leave fields out of a shape from now on; give the format without them."""
         without = BodyFormat(body_format.shape, body_format.omitted | fields)
-        url = self._context.remote.callback_url
+        url = self._context.service.callback_url
         await self._context.store.write(lambda connection: learn_omitted(connection, batch.service, without, url))
         reach("body.learnt")
         names = ", ".join(sorted(fields))
@@ -115,7 +115,7 @@ class Refusals:
             if len(items) > 1:
                 known, cause = known.of_batch(message_of(refusal))
             else:
-                known, cause = known.of_file(message_of(refusal), items[0].content or "", now)
+                known, cause = known.of_file(message_of(refusal), items[0].content_hash or "", now)
             _remember(connection, batch, known)
             return cause
 

@@ -74,7 +74,7 @@ class Dispatch:
         if context.incidents.closed_for(SERVICE, CREDIT, STORAGE):
             return []
         lease = Lease(context.store.owner, context.clock.wall())
-        paused, probed, service = self._paused(), context.incidents.probed_rules(), context.remote.name
+        paused, probed, service = self._paused(), context.incidents.probed_rules(), context.service.name
         share = max(1, context.limits.batches - 1)  # one slot stays free for the next rule
         claimed = await context.store.write(
             lambda connection: claim_batches(connection, BatchState.SEALED, service, lease, room, paused, share, probed)
@@ -88,7 +88,7 @@ class Dispatch:
 
     async def _pause(self) -> float:
         context = self._context
-        service, paused = context.remote.name, self._paused()
+        service, paused = context.service.name, self._paused()
         due_at = await context.store.read(lambda connection: next_due(connection, BatchState.SEALED, service, paused))
         return context.idle_timeout(due_at, SERVICE, CREDIT, STORAGE)
 
@@ -241,5 +241,5 @@ def _require_space(output: str, floor: int) -> None:
         files.require_space(output, floor)
     except files.NoSpace:
         raise
-    except files.FileTrouble:
+    except files.FileError:
         return

@@ -98,7 +98,7 @@ class Submitter:
         """Store key and bytes for a purchase of what is prepared. Raises `Paused`."""
         metadata = {"source": "runflowd", "rule": batch.rule, "batch": batch.id}
         named = [BatchItem(one.item.client_ref, one.input) for one in prepared]
-        body = body_of(body_format, named, metadata, self._context.remote.callback_url)
+        body = body_of(body_format, named, metadata, self._context.service.callback_url)
         now, links_at = self._context.clock.wall(), oldest_link(prepared)
 
         def write(connection: Connection) -> SubmitRequest:
@@ -116,7 +116,7 @@ class Submitter:
 
         `items` are those it was to buy: they are prepared anew then, under another key.
         """
-        now, service = self._context.clock.wall(), self._context.remote.name
+        now, service = self._context.clock.wall(), self._context.service.name
 
         def write(connection: Connection) -> bool:
             fresh = is_fresh(request.links_at, link_life(connection, service), now)
@@ -136,7 +136,7 @@ class Submitter:
 
     async def post(self, batch: Batch, request: SubmitRequest) -> Created:
         """Send an intent; keep book of what a failure proves. Raises `ApiError`, and `LeaseLost` before it sends."""
-        api = self._context.remote.api
+        api = self._context.service.api
         assert request.body is not None, "an open intent has its bytes"
         if request.unreceived:  # what was certain of the last time is not of this one
             await self._context.store.write(partial(about_to_send, batch=batch, key=request.key))
@@ -164,7 +164,7 @@ class Submitter:
 
     async def habits(self, batch: Batch) -> Habits:
         """What the service of a batch was seen to take."""
-        url = self._context.remote.callback_url
+        url = self._context.service.callback_url
         return await self._context.store.read(lambda each: habits_of(each, batch.service, batch.model, url))
 
     async def note_shape(self, batch: Batch, shape: str) -> None:
@@ -181,7 +181,7 @@ class Submitter:
             learn(connection, batch.service, BODY_KEY, body_format.shape)
             learn(connection, batch.service, takes_key(batch.model), "yes")
             if body_format.omitted:
-                learn_omitted(connection, batch.service, body_format, self._context.remote.callback_url)
+                learn_omitted(connection, batch.service, body_format, self._context.service.callback_url)
             relieve(connection, batch, now)
             note_references(connection, batch, request)
             for item in items:
@@ -202,7 +202,7 @@ class Submitter:
             close_purchase(connection, batch, request.key, Outcome.ACCEPTED, run_id)
             learn(connection, batch.service, takes_key(batch.model), "no")
             if request.body_format.omitted:
-                learn_omitted(connection, batch.service, request.body_format, self._context.remote.callback_url)
+                learn_omitted(connection, batch.service, request.body_format, self._context.service.callback_url)
             relieve(connection, batch, now)
             note_references(connection, batch, request)
             mark_run_submitted(connection, batch, item, run_id, now)

@@ -12,7 +12,7 @@ import anyio
 from runflowd.api.errors import Expired, Gone, NotFound, Rejected
 from runflowd.core.links import REFERENCE, ages, is_fresh
 from runflowd.pipeline.dispatch.reads import READ_TIMEOUT, DeadlineReader, Stalled
-from runflowd.store.facts import UploadedAsset, find_asset, save_asset
+from runflowd.store.assets import UploadedAsset, find_asset, save_asset
 from runflowd.store.links import learn_life, link_life
 from runflowd.system.failpoints import reach
 
@@ -67,7 +67,7 @@ class Uploads:
         `folder` is where the content lies, `known` what the service was given before, as `Uploads.known` found it;
         `unreadable` how often the service could not read it: first the link is to blame, then the upload.
         Raises `files.Changed` when a file is no longer what was hashed, another
-        `FileTrouble` when it cannot be read, `ApiError` when the service cannot take it.
+        `FileError` when it cannot be read, `ApiError` when the service cannot take it.
         """
         if known and known.url and not unreadable:
             return _link(known.asset_id, known.url, known.confirmed_at, by_reference=by_reference)
@@ -100,7 +100,7 @@ class Uploads:
 
         A link that is too old to be sent is left out of it.
         """
-        service, now = self._context.remote.name, self._context.clock.wall()
+        service, now = self._context.service.name, self._context.clock.wall()
 
         def read(connection: Connection) -> dict[str, UploadedAsset]:
             life = link_life(connection, service)
@@ -115,14 +115,14 @@ class Uploads:
 
     async def are_fresh(self, links: Iterable[Link]) -> bool:
         """Whether all of these may still be sent."""
-        service, now = self._context.remote.name, self._context.clock.wall()
+        service, now = self._context.service.name, self._context.clock.wall()
         life = await self._context.store.read(lambda connection: link_life(connection, service))
         return all(is_fresh(link.made_at, life, now) for link in links)
 
     async def _renewed(self, known: UploadedAsset) -> Asset | None:
         try:
             async with self._room:
-                asset = await self._context.remote.api.asset(known.asset_id)
+                asset = await self._context.service.api.asset(known.asset_id)
         except NotFound:
             return None
         return asset if asset.url else None
@@ -149,7 +149,7 @@ class Uploads:
                 raise last.refusal from None
 
     async def _upload(self, content: Content, body: Body) -> Asset:
-        api = self._context.remote.api
+        api = self._context.service.api
         session = await api.create_upload(content.name, content.mime, body.size)
         await api.put(session, content.mime, body.size, body.chunks)
         reach("asset.uploaded")
@@ -162,7 +162,7 @@ class Uploads:
 
     async def _save(self, asset: Asset, content: str, mime: str) -> float:
         """Remember an upload and what its link tells of itself; give when that was made."""
-        service, now = self._context.remote.name, self._context.clock.wall()
+        service, now = self._context.service.name, self._context.clock.wall()
 
         def write(connection: Connection) -> None:
             save_asset(connection, service, content, mime, asset.id, asset.url, now)

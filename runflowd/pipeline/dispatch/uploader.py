@@ -15,7 +15,7 @@ from runflowd.observability.incidents import SERVICE, STORAGE
 from runflowd.pipeline.dispatch.required_assets import RequiredAssets, ZipTooLarge
 from runflowd.pipeline.dispatch.upload import Uploads
 from runflowd.pipeline.dispatch.zip_payload import ZipError
-from runflowd.store.facts import stored_value
+from runflowd.store.kv import stored_value
 from runflowd.store.links import references_key
 from runflowd.store.unbought import drop_from_batch
 from runflowd.system.failpoints import reach
@@ -68,7 +68,7 @@ class Uploader:
         by_reference = needs.by_reference and await self._takes_references(needs.model)
         try:
             shared = await self._upload_shared(needs.shared(items), items, folder, by_reference=by_reference)
-        except files.FileTrouble as error:
+        except files.FileError as error:
             for item in items:
                 await self._set_free(batch, item, error)
             return []
@@ -79,7 +79,7 @@ class Uploader:
 
     async def _takes_references(self, model: str) -> bool:
         """Whether `runflow://` may stand for an upload, as far as anybody knows."""
-        service, key = self._context.remote.name, references_key(model)
+        service, key = self._context.service.name, references_key(model)
         return await self._context.store.read(lambda connection: stored_value(connection, service, key)) != "no"
 
     async def _upload_own(
@@ -111,7 +111,7 @@ class Uploader:
                     )
             except (ApiError, ZipError) as error:
                 await self._note(batch, item, error, errors)
-            except files.FileTrouble as error:
+            except files.FileError as error:
                 await self._set_free(batch, item, error)
             else:
                 values = {**{symbol: link.url for symbol, link in links.items()}, **needs.names(item)}
@@ -160,7 +160,7 @@ class Uploader:
                 fitting.append(item)
         return fitting
 
-    async def _set_free(self, batch: Batch, item: Item, error: files.FileTrouble) -> None:
+    async def _set_free(self, batch: Batch, item: Item, error: files.FileError) -> None:
         """The file is no longer what was hashed, or cannot be read now: intake decides about it anew."""
         now = self._context.clock.wall()
         gone = isinstance(error, files.Changed)

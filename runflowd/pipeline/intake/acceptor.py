@@ -18,7 +18,7 @@ from runflowd.pipeline.intake.inspect import Good, Refused, Unfinished, look_at,
 from runflowd.pipeline.intake.left_out import remove_notes
 from runflowd.pipeline.intake.roots import still_recognised
 from runflowd.store.arrivals import Arrival, arrive, set_aside
-from runflowd.store.items import item_at, known_contents
+from runflowd.store.items import NoteState, item_at, known_contents
 from runflowd.store.own_results import OWN_RESULT, own_result
 from runflowd.system.failpoints import reach
 
@@ -149,11 +149,11 @@ class Acceptor:
         """What is left out now may have failed before, and a note says so; it goes first, as no row recalls it then."""
         rule = rule_state.rule.name
 
-        def noted(connection: Connection) -> list[str]:
+        def with_note(connection: Connection) -> list[str]:
             items = {path: item_at(connection, rule, path) for path in paths}
-            return [path for path, item in items.items() if item is not None and item.noted]
+            return [path for path, item in items.items() if item is not None and item.note_state is not NoteState.NONE]
 
-        if paths and (stale := await self._context.store.read(noted)):
+        if paths and (stale := await self._context.store.read(with_note)):
             await rule_state.folder_io.read(remove_notes, rule_state.rule.output, stale)
 
     def _hint(self, decisions: list[Decision], failures: bool) -> int:

@@ -61,7 +61,7 @@ class BatchSealer:
         return groups
 
     async def _seal(self, rule_state: RuleState, group: Group) -> int:
-        rule, service, now = rule_state.rule, self._context.remote.name, self._context.clock.wall()
+        rule, service, now = rule_state.rule, self._context.service.name, self._context.clock.wall()
 
         def write(connection: Connection) -> str | None:
             return seal(

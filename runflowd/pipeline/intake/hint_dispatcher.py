@@ -59,8 +59,10 @@ class HintDispatcher:
         now = self._context.clock.now()
         if now >= self._facts_due:
             self._facts_due = now + FACTS
-            for row in await self._context.store.read(lambda connection: connection.all("to_look_at", limit=100)):
-                self._context.hints.add(ScanHint(row["rule"], os.fsdecode(row["folder"])))
+            for row in await self._context.store.read(
+                lambda connection: connection.all("requested_folders", limit=100)
+            ):
+                self._context.hints.add(ScanHint(row["rule"], os.fsdecode(row["dir"])))
         ready = [hint for due, hint in self._second_looks if due <= now]
         self._second_looks = [entry for entry in self._second_looks if entry[0] > now]
         hints, lost = self._context.hints.take()

@@ -20,7 +20,7 @@ from runflowd import files
 from runflowd.core.model import Existing
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
 from runflowd.observability.incidents import scopes_of
-from runflowd.store.facts import stored_value
+from runflowd.store.kv import stored_value
 from runflowd.store.pauses import pause, pauses, resume
 from runflowd.store.renames import earlier_name, rename, seen_key
 from runflowd.system.failpoints import reach

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.media.image_type import SNIFF_BYTES, Partial
-from runflowd.core.media.input_type import NotAccepted, announced, check, in_words, kind_of, words
+from runflowd.core.media.input_type import NotAccepted, announced, check, in_words, media_kind, words
 from runflowd.core.model import MediaKind
 from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.errors import ConfigError
@@ -73,7 +73,7 @@ def look_at(
     """A fresh look at each file, each reported to `on_progress`; unreadable ones are left out. Blocking."""
     seen: dict[str, Stat | None] = {}
     for path in paths:
-        with suppress(files.FileTrouble):
+        with suppress(files.FileError):
             seen[path] = files.stat(root, path)
         on_progress()
     return seen
@@ -98,7 +98,7 @@ def read_all(
     found: list[tuple[str, Finding]] = []
     for path, stat in stable.items():
         before = known.get(path)
-        before = before if before and kind_of(before[1]) in rule.accept else None
+        before = before if before and media_kind(before[1]) in rule.accept else None
         other = None if before or promises(path) else _other_media(rule, path, stat)
         age = still.get(path, math.inf)
         found.append((path, other or _read(rule, path, stat, limit, overrides, before, on_progress, age)))
@@ -117,11 +117,11 @@ def unstable(verdict: StillChanging, stat: Stat, *, promised: bool) -> Refused:
 def _other_media(rule: Rule, path: str, stat: Stat) -> Refused | None:
     """What a file of any name is, if its first bytes announce nothing that the rule takes. Blocking."""
     try:
-        with files.image_source(rule.watch, path) as source:
+        with files.open_source(rule.watch, path) as source:
             head = source.read(0, SNIFF_BYTES)
-    except files.FileTrouble:
+    except files.FileError:
         return None  # found again, and told, where it is read
-    if kind_of(announced(head)) in rule.accept:
+    if media_kind(announced(head)) in rule.accept:
         return None
     reason = f"{words(head)}; the rule's model takes {in_words(rule.accept)}"
     return Refused(stat, ItemState.SKIPPED, OTHER_MEDIA, reason)
@@ -149,7 +149,7 @@ def _read(
         return None  # the tracker hands it out again
     except files.Busy as error:
         return Unfinished(str(error), ItemState.WAITING, "BUSY")
-    except files.FileTrouble as error:
+    except files.FileError as error:
         return Refused(stat, ItemState.WAITING, "UNREADABLE", str(error))
 
 
@@ -164,7 +164,7 @@ def _read_whole(
 ) -> Finding:
     if known:
         return Good(stat, *known, _overridden(path, overrides))
-    with files.image_source(rule.watch, path) as source:
+    with files.open_source(rule.watch, path) as source:
         found = check(source, rule.accept)
     if isinstance(found, Partial):
         return Unfinished(found.reason)

@@ -81,7 +81,7 @@ async def _drop_rows(
 def remove_notes(output: str, paths: list[str]) -> None:
     """Remove the notes about files at these paths, where there are any. Blocking."""
     for path in paths:
-        with suppress(files.FileTrouble):
+        with suppress(files.FileError):
             files.remove_note(output, failure_note(path))
 
 

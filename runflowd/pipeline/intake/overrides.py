@@ -26,7 +26,7 @@ class Overrides:
     def for_folder(self, folder: str) -> dict[str, Json]:
         """The input keys set for files in a folder, the nearest `_runflow.yaml` winning.
 
-        Raises `ConfigError` with every mistake in one of them, `FileTrouble` when one cannot be read.
+        Raises `ConfigError` with every mistake in one of them, `FileError` when one cannot be read.
         """
         above: dict[str, Json] = {}
         for each in ("", *accumulate(folder.split("/"), "{}/{}".format)) if folder else ("",):
@@ -41,7 +41,7 @@ class Overrides:
         self._refuse_nearly(folder, standing)
         if standing is None:
             return {}
-        with files.image_source(self._rule.watch, path) as source:
+        with files.open_source(self._rule.watch, path) as source:
             data = source.read(0, MAX_BYTES + 1)
         return load_override(data.decode("utf-8", "replace"), f"{self._rule.watch}/{path}", self._rule)
 

@@ -95,7 +95,7 @@ class Planning:
             rule_state.roots = self._roots(rule_state)
             with suppress(NoAnswer):  # somebody else's output; nothing of it is met here then
                 within(deadline.ANSWER_TIMEOUT, rule.output, rule_state.outputs.refresh, outputs_of(rule, self._rules))
-        except files.FileTrouble:
+        except files.FileError:
             if makers(self._rules, rule) and not roots_of(self._connection, rule.name).folders:
                 return  # it is made for the first result of another rule
             yield Planned("/", Fate.WAIT, 0, "WATCH_MISSING", f"the watched folder {rule.watch} is not there")
@@ -109,7 +109,7 @@ class Planning:
         try:
             for name, path in rule.files.items():
                 rule_state.references |= within(deadline.ANSWER_TIMEOUT, path, read_references, {name: path}, {})
-        except files.FileTrouble as error:
+        except files.FileError as error:
             yield Planned("/", Fate.WAIT, 0, "REFERENCE_UNUSABLE", f"a file named under `files` is missing: {error}")
             return
         held = self._held(rule)
@@ -118,7 +118,7 @@ class Planning:
             yield replace(planned, fate=Fate.WAIT, code="PAUSED", why=held) if stopped else planned
 
     def _roots(self, rule_state: RuleState) -> Roots:
-        """Who the watched folder is, as a rescan would judge it. Raises FileTrouble."""
+        """Who the watched folder is, as a rescan would judge it. Raises FileError."""
         name = rule_state.rule.name
         known = roots_of(self._connection, name)
         found = _ask(rule_state, survey, rule_state, known)
@@ -216,7 +216,7 @@ class Planning:
         original = item_by_id(self._connection, decision.original) if decision.original is not None else None
         if decision.state is ItemState.OUTCOME_UNKNOWN:
             why = "the same content as another file, and whether that was bought is not known"
-            return Planned(path, Fate.ASK, size, "TWIN_UNKNOWN", why)
+            return Planned(path, Fate.ASK, size, "ORIGINAL_UNKNOWN", why)
         return Planned(
             path, Fate.TAKE, size, "", f"the same content as {original.path}" if original else "it was bought before"
         )
@@ -237,9 +237,9 @@ class Planning:
             return Planned(path, Fate.LEFT_OUT, size, "EXCLUDED", reason)
         try:
             overrides = overridden(path.rpartition("/")[0])
-        except (ConfigError, files.FileTrouble) as mistake:
+        except (ConfigError, files.FileError) as mistake:
             return Planned(path, Fate.WAIT, size, BAD_OVERRIDE, str(mistake))
-        anew = arrival(rule_state, path, item.stat, item.content or "", item.mime, overrides)
+        anew = arrival(rule_state, path, item.stat, item.content_hash or "", item.mime, overrides)
         return self._decided(anew, foresee_again(self._connection, item, anew))
 
 

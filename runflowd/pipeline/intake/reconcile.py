@@ -137,7 +137,7 @@ class FolderScanner:
             return
         while rule_state.roots is not None:
             rows = await self._context.store.read(partial(_folders_below, rule=rule, after=after))
-            folders = [row["folder"].decode("utf-8", "surrogateescape") for row in rows]
+            folders = [row["dir"].decode("utf-8", "surrogateescape") for row in rows]
             unseen = [each for each in folders if each not in seen and not rule_state.roots.is_strange(each)]
             missing = await rule_state.folder_io.read(_missing_among, rule_state.rule.watch, rule_state.roots, unseen)
             if missing is None:
@@ -147,7 +147,7 @@ class FolderScanner:
                 await self._forget_folder(rule_state, folder)
             if len(rows) < FOLDERS:
                 return
-            after = rows[-1]["folder"]
+            after = rows[-1]["dir"]
 
     async def _forget_folder(self, rule_state: RuleState, folder: str) -> None:
         known = await self._context.store.read(
@@ -182,7 +182,7 @@ def _note_unreadable(rule_state: RuleState, page: list[Listing]) -> None:
 
 def is_changed(before: Known, stat: Stat) -> bool:
     """Whether a file is to be examined; one that waits always is."""
-    return before.stat != stat or before.state is ItemState.WAITING
+    return before.requested or before.stat != stat or before.state is ItemState.WAITING
 
 
 def _mark_present(connection: Connection, numbers: list[int], now: float) -> bool:

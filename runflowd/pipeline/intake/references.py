@@ -10,7 +10,7 @@ from runflowd.core.model import MediaKind, Reference
 from runflowd.core.snapshot import to_text
 from runflowd.observability.incidents import IncidentReport, files_scope, rule_scope
 from runflowd.pipeline.intake.inspect import OTHER_MEDIA
-from runflowd.store.facts import stored_value
+from runflowd.store.kv import stored_value
 from runflowd.store.sealing import save_snapshot
 from runflowd.system.failpoints import reach
 
@@ -34,7 +34,7 @@ async def update_references(context: Context, rule_state: RuleState) -> bool:
     rule = rule_state.rule
     try:
         found = await rule_state.folder_io.read(read_references, rule.files, rule_state.references)
-    except files.FileTrouble as error:
+    except files.FileError as error:
         message = f"rule {rule.name}: a file named under `files` cannot be used: {error}"
         remedy = "Put the file there or correct the rule; what was dropped waits"
         await context.incidents.report(IncidentReport(files_scope(rule.name), "REFERENCE_UNUSABLE", message, remedy))
@@ -61,14 +61,14 @@ def _renew(connection: Connection, rule: Rule, text: str) -> str:
     key, kinds = f"{ACCEPTED}{rule.name}", " ".join(rule.accept)
     if kinds != (stored_value(connection, "", key) or MediaKind.IMAGE):
         connection.run("save_value", service="", key=key, value=kinds)
-        connection.run("look_again_at_kind", rule=rule.name, code=OTHER_MEDIA)
+        connection.run("request_rescan_of_skipped", rule=rule.name, code=OTHER_MEDIA)
     return snapshot
 
 
 def read_references(paths: Mapping[str, str], before: Mapping[str, Reference]) -> dict[str, Reference]:
     """Reference files by name as they are; what did not change since `before` is not read again. Blocking.
 
-    Raises `FileTrouble` when one cannot be read.
+    Raises `FileError` when one cannot be read.
     """
     return {name: _read(path, before.get(name)) for name, path in paths.items()}
 
@@ -81,7 +81,7 @@ def _read(path: str, before: Reference | None) -> Reference:
         raise files.Missing("read", path)
     if before is not None and before.stat == stat:
         return before
-    with files.image_source(folder or "/", name) as source:
+    with files.open_source(folder or "/", name) as source:
         found = check(source, tuple(MediaKind))
     mime = found.mime if isinstance(found, Acceptable) else "application/octet-stream"
     return Reference(path, stat, files.hash_file(folder or "/", name, stat), mime)

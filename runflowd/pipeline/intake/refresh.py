@@ -6,10 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.media.input_type import kind_of
+from runflowd.core.media.input_type import media_kind
 from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.errors import ConfigError
-from runflowd.files import FileTrouble
+from runflowd.files import FileError
 from runflowd.pipeline.intake.acceptor import arrival
 from runflowd.pipeline.intake.overrides import Overrides
 from runflowd.store.arrivals import arrive_again, drop_unsent, set_aside
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
     from runflowd.store.items import Item
 
-Found: TypeAlias = "dict[str, Json] | ConfigError | FileTrouble"
+Found: TypeAlias = "dict[str, Json] | ConfigError | FileError"
 
 PAGE = 500
 
@@ -63,19 +63,19 @@ def _retry_all(connection: Connection, rule_state: RuleState, after: int, found:
         overrides = found.get(_folder(item))
         if not isinstance(overrides, dict) or not _takes(rule_state, item):
             continue
-        anew = arrival(rule_state, item.path, item.stat, item.content or "", item.mime, overrides)
-        if anew.recipe != item.recipe:
+        anew = arrival(rule_state, item.path, item.stat, item.content_hash or "", item.mime, overrides)
+        if anew.recipe_hash != item.recipe_hash:
             arrive_again(connection, item, anew, now)
 
 
 def _page(connection: Connection, rule_state: RuleState) -> list[Item]:
     named = {"rule": rule_state.rule.name, "snapshot": rule_state.snapshot, "limit": PAGE}
-    rows = connection.all("followers_of_ready", **named) or connection.all("ready_of_rule", **named)
+    rows = connection.all("duplicates_of_ready", **named) or connection.all("ready_of_rule", **named)
     return [item_from(row) for row in rows]
 
 
 def _takes(rule_state: RuleState, item: Item) -> bool:
-    return rule_state.matcher.matches(item.path) and kind_of(item.mime) in rule_state.rule.accept
+    return rule_state.matcher.matches(item.path) and media_kind(item.mime) in rule_state.rule.accept
 
 
 def _folder(item: Item) -> str:
@@ -91,7 +91,7 @@ def _overrides(rule: Rule, folders: set[str]) -> dict[str, Found]:
 def _read(overrides: Overrides, folder: str) -> Found:
     try:
         return overrides.for_folder(folder)
-    except (ConfigError, FileTrouble) as mistake:
+    except (ConfigError, FileError) as mistake:
         return mistake
 
 
@@ -108,5 +108,5 @@ def _rebuild(connection: Connection, rule_state: RuleState, item: Item, found: F
     if isinstance(found, Exception):
         set_aside(connection, item.rule, item.path, item.stat, ItemState.WAITING, BAD_OVERRIDE, str(found), now)
         return
-    anew = arrival(rule_state, item.path, item.stat, item.content or "", item.mime, found)
+    anew = arrival(rule_state, item.path, item.stat, item.content_hash or "", item.mime, found)
     arrive_again(connection, item, anew, now)

@@ -9,17 +9,17 @@ import structlog
 
 from runflowd import files
 from runflowd.core.model import OnDelete
-from runflowd.store.facts import forget_output, outputs_of
 from runflowd.store.history import record
 from runflowd.store.items import item_from
+from runflowd.store.outputs import forget_output, outputs_of
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from runflowd.core.model import Rule
     from runflowd.pipeline.context import Context
     from runflowd.store import Connection
-    from runflowd.store.facts import Output
     from runflowd.store.items import Item
+    from runflowd.store.outputs import Output
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ async def _remove_of(context: Context, rule: Rule, items: list[Item]) -> None:
         for output in await context.store.read(partial(outputs_of, item=item.id)):
             try:
                 removed = await context.io.written(rule).write(_remove, output)
-            except files.FileTrouble as error:
+            except files.FileError as error:
                 log.warning(str(error), action="output.stuck", rule=rule.name)
                 continue  # it stays on record, and the next rescan tries again
             reach("output.removed")
@@ -66,11 +66,11 @@ def _forget(connection: Connection, output: Output, now: float, *, removed: bool
 def _remove(output: Output) -> bool:
     """Remove a file if it still is what runflowd wrote; an edited one belongs to whoever edited it.
 
-    Raises FileTrouble when the disk does not let it be looked at or removed.
+    Raises FileError when the disk does not let it be looked at or removed.
     """
     try:
         standing = files.stat(*output.place)
-        if standing is None or files.hash_file(*output.place, standing) != output.content:
+        if standing is None or files.hash_file(*output.place, standing) != output.content_hash:
             return False
         return files.remove(*output.place, standing)
     except (files.Changed, files.Missing):

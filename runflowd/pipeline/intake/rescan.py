@@ -87,7 +87,7 @@ class Rescan:
             rule_state.reset()
             await self._root_missing(rule_state)
             return False
-        except files.FileTrouble as error:
+        except files.FileError as error:
             rule_state.reset()
             rule_state.unreadable, rule_state.unreadable_count = error, 1
             await self._report_unreadable(rule_state)
@@ -108,7 +108,7 @@ class Rescan:
             return False
         try:
             await rule_state.folder_io.read(files.ensure_root, rule.watch)
-        except files.FileTrouble:
+        except files.FileError:
             return False  # the incident of the missing folder says so
         return True
 

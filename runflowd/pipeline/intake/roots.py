@@ -41,7 +41,7 @@ class Survey:
 
 
 async def recognise(context: Context, rule_state: RuleState) -> Roots:
-    """Judge the folders of a rule, mark those that have none, and put it on record. Raises FileTrouble."""
+    """Judge the folders of a rule, mark those that have none, and put it on record. Raises FileError."""
     rule = rule_state.rule
     known, others = await context.store.read(
         lambda connection: (roots_of(connection, rule.name), roots_of_others(connection, rule.name))
@@ -59,13 +59,13 @@ async def recognise(context: Context, rule_state: RuleState) -> Roots:
 
 
 def survey(rule_state: RuleState, known: Roots) -> Survey:
-    """Ask every folder that counts who it is. Blocking. Raises FileTrouble when the root cannot be looked at."""
+    """Ask every folder that counts who it is. Blocking. Raises FileError when the root cannot be looked at."""
     root = rule_state.rule.watch
     met: dict[str, Identity | None] = {"": files.identify(root)}
     mounted = frozenset(path for path in mounts_below(root) if not rule_state.matcher.prunes(path))
     for path in sorted((known.folders.keys() | mounted) - {""}):
         met[path] = None
-        with suppress(files.FileTrouble):
+        with suppress(files.FileError):
             met[path] = found = files.identify(root, path)
             if (found.device, found.inode) in rule_state.outputs:
                 del met[path]
@@ -111,7 +111,7 @@ def still_recognised(root: str, roots: Roots | None) -> bool:
             for path, known in roots.folders.items()
             if path not in roots.strange
         )
-    except files.FileTrouble:
+    except files.FileError:
         return False
 
 
@@ -136,15 +136,14 @@ def _evidence(root: str, sample: Sample) -> Evidence:
     return Evidence(sample.worked, len(sample.files), present)
 
 
-def _is_there(root: str, path: str, size: int, mtime_ns: int) -> bool:
+def _is_there(root: str, path: str, size: int | None, mtime_ns: int) -> bool:
     try:
         found = files.stat(root, path)
-    except files.FileTrouble:
+    except files.FileError:
         return False
     if found is None:
         return False
-    # A negative size is a request to look at the file anew, not its size.
-    return (size < 0 or found.size == size) and abs(found.mtime_ns - mtime_ns) <= COARSEST
+    return (size is None or found.size == size) and abs(found.mtime_ns - mtime_ns) <= COARSEST
 
 
 def _marked(rule: Rule, known: Roots, roots: Roots, others: list[Identity]) -> Roots:

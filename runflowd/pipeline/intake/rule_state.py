@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from runflowd.core.model import Reference, Rule
-    from runflowd.files import FileTrouble, SharedScans
+    from runflowd.files import FileError, SharedScans
     from runflowd.pipeline.context import ScanHint
     from runflowd.pipeline.io_guard import FolderIo
     from runflowd.store.roots import Roots
@@ -64,13 +64,13 @@ class RuleState:
     admitted: bool = False
     roots: Roots | None = None
     outputs: OutputPlaces = field(default_factory=OutputPlaces)
-    outputs_inside: dict[str, FileTrouble] = field(default_factory=dict)
+    outputs_inside: dict[str, FileError] = field(default_factory=dict)
     snapshot: str = ""
     references: dict[str, Reference] = field(default_factory=dict)
     inputs_stale: bool = False
     references_ready: bool = True
     overflowed: bool = field(default=False)
-    unreadable: FileTrouble | None = None
+    unreadable: FileError | None = None
     unreadable_count: int = 0
     events_lost: bool = False
     rescan_again: bool = False

@@ -12,7 +12,7 @@ from runflowd.core.links import input_was_unreadable, was_too_old
 from runflowd.core.model import LOCAL
 from runflowd.core.outputs import PARTIAL_RESULT, extract, listed
 from runflowd.store.batches import Batch, set_result
-from runflowd.store.followers import fail_followers
+from runflowd.store.duplicates import fail_duplicates
 from runflowd.store.items import Item, move
 from runflowd.store.links import learn_from_batch, send_again
 
@@ -53,7 +53,7 @@ def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answ
         return
     code, reason = failure_of(answer)
     move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
-    fail_followers(connection, item.id, code, reason, now)
+    fail_duplicates(connection, item.id, code, reason, now)
 
 
 def _price(batch: Batch, answer: Answer) -> str:

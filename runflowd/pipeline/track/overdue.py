@@ -22,7 +22,7 @@ CHECK_INTERVAL = 10.0
 """Seconds between two looks at what is overdue."""
 
 
-class Overdues:
+class OverdueReporter:
     """Keeps the incidents about overdue batches in step with the state file."""
 
     def __init__(self, context: Context) -> None:

@@ -9,7 +9,7 @@ import structlog
 from runflowd.api.outcomes import is_documented
 from runflowd.core.backoff import poll_delay
 from runflowd.core.units import duration_text
-from runflowd.store.facts import stored_value
+from runflowd.store.kv import stored_value
 from runflowd.store.leases import release
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class PollSchedule:
         pause = poll_delay(
             age,
             None if yielding else usual,
-            context.remote.poll,
+            context.service.poll,
             jitter=context.clock.jitter(),
             cap=300.0 if stalled else 30.0,
         )
@@ -92,6 +92,6 @@ class PollSchedule:
 
     async def usual(self, model: str) -> float | None:
         """How many seconds batches of this model usually take; None while none has ended."""
-        service = self._context.remote.name
+        service = self._context.service.name
         text = await self._context.store.read(lambda connection: stored_value(connection, service, usual_key(model)))
         return float(text) if text else None

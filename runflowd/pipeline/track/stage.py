@@ -18,7 +18,7 @@ from runflowd.pipeline.rule_fault import fault_of_rule
 from runflowd.pipeline.track.answers import answer_of, record_answers, was_unreadable
 from runflowd.pipeline.track.invalid import take_back, was_invalid
 from runflowd.pipeline.track.items import is_new, read_items, wanted
-from runflowd.pipeline.track.overdue import Overdues
+from runflowd.pipeline.track.overdue import OverdueReporter
 from runflowd.pipeline.track.poll_schedule import PollSchedule, usual_key
 from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.batches import Batch, doubt_items, end_batch, move_batch
@@ -57,7 +57,7 @@ class Track:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._patience = PollSchedule(context)
-        self._overdue = Overdues(context)
+        self._overdue = OverdueReporter(context)
         self.worker_loop: WorkerLoop[Batch] = WorkerLoop(
             "track",
             context,
@@ -75,13 +75,13 @@ class Track:
         if context.incidents.closed_for(SERVICE):
             return []
         lease = Lease(context.store.owner, context.clock.wall())
-        service = context.remote.name
+        service = context.service.name
         return await context.store.write(
             lambda connection: claim_batches(connection, BatchState.SUBMITTED, service, lease, room)
         )
 
     async def _pause(self) -> float:
-        service = self._context.remote.name
+        service = self._context.service.name
         due_at = await self._context.store.read(lambda connection: next_due(connection, BatchState.SUBMITTED, service))
         return self._context.idle_timeout(due_at, SERVICE)
 
@@ -89,14 +89,14 @@ class Track:
         items = await self._context.store.read(lambda connection: items_of_batch(connection, batch.id))
         waiting = [item for item in items if item.state is ItemState.SUBMITTED]
         if batch.shape == Shape.RUN or batch.remote_id is None:
-            await self._look_at_runs(batch, waiting)
+            await self._poll_runs(batch, waiting)
         else:
-            await self._look_at_batch(batch, batch.remote_id, items, waiting)
+            await self._poll_batch(batch, batch.remote_id, items, waiting)
         await self._context.got_through(SERVICE)
 
-    async def _look_at_batch(self, batch: Batch, remote_id: str, items: list[Item], waiting: list[Item]) -> None:
-        seen = await self._context.remote.api.batch(remote_id)
-        matched, error = await read_items(self._context.remote.api, remote_id, items, wanted(seen, items, waiting))
+    async def _poll_batch(self, batch: Batch, remote_id: str, items: list[Item], waiting: list[Item]) -> None:
+        seen = await self._context.service.api.batch(remote_id)
+        matched, error = await read_items(self._context.service.api, remote_id, items, wanted(seen, items, waiting))
         new = ((item, answer) for item, answer in matched.pairs if is_new(item, answer))
         # What is to be sent again waits for the end of its batch: until then a failure may still turn into a result.
         results = [(item, answer) for item, answer in new if seen.ended or not may_go_again(item, answer)]
@@ -123,7 +123,7 @@ class Track:
         else:
             await self._end(batch, seen.word, seen.cost, silent)
 
-    async def _look_at_runs(self, batch: Batch, waiting: list[Item]) -> None:
+    async def _poll_runs(self, batch: Batch, waiting: list[Item]) -> None:
         results: list[tuple[Item, Answer]] = []
         lost: list[str] = []
         trouble: ApiError | None = None
@@ -156,7 +156,7 @@ class Track:
 
     async def _run_of(self, item: Item) -> Run | None:
         """The run of an item; searched by its reference when a lost answer kept its id from us."""
-        api = self._context.remote.api
+        api = self._context.service.api
         if item.run_id:
             return await api.run(item.run_id)
         return next(iter(await api.find_runs(item.client_ref)), None)
@@ -230,7 +230,7 @@ class Track:
             looks, pause = batch.attempts, await context.incidents.report(report) - context.clock.now()
         else:
             # A request that failed by itself proves nothing against the batch: the next look is as if it had none.
-            single, base = isinstance(error, Transient), max(context.remote.poll, 1.0)
+            single, base = isinstance(error, Transient), max(context.service.poll, 1.0)
             looks = batch.attempts if single else batch.attempts + 1
             pause = delay(looks, base=base, cap=300.0, jitter=context.clock.jitter())
             if single:

@@ -17,7 +17,7 @@ from runflowd.core.media.input_type import (
     check,
     fitting_name,
     in_words,
-    kind_of,
+    media_kind,
     promising_suffixes,
 )
 from runflowd.core.model import MediaKind
@@ -39,7 +39,7 @@ def test_every_part_of_a_file_with_an_end_is_partial(name: str, share: float) ->
     data = recordings.MARKED[name]
     cut = data[: max(1, int(len(data) * share))]
 
-    found = check(BytesSource(cut), (kind_of(name.partition(",")[0]),))  # type: ignore[arg-type]
+    found = check(BytesSource(cut), (media_kind(name.partition(",")[0]),))  # type: ignore[arg-type]
 
     if "fragments" in name and isinstance(found, Acceptable):
         assert found.stillness == UNMARKED_STILLNESS  # a file cut between two fragments is one of fewer fragments

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.core.media.result_kind import Kind, Unfit, kind_of
+from runflowd.core.media.result_kind import Kind, Unfit, detect_kind
 from runflowd.core.naming import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Bytes:
 
 def found(content: bytes, declared: str = "", hint: str = "") -> Found:
     """What a result of this content is."""
-    return kind_of(Bytes(content), declared, hint)
+    return detect_kind(Bytes(content), declared, hint)
 
 
 ZIP = b"PK\x03\x04" + bytes(22) + b"\x09\x00\x00\x00"

@@ -228,7 +228,7 @@ async def test_the_same_key_and_body_replay_the_first_answer(tmp_path: Path) -> 
     assert (made[0], 1, 1) == (made[1], ledger["counts"]["batches"], ledger["charged_times"])
 
 
-async def test_twins_under_one_key_make_one_batch(tmp_path: Path) -> None:
+async def test_requests_at_once_under_one_key_make_one_batch(tmp_path: Path) -> None:
     """Ten at once, with images that have to be stored first."""
     ids: set[str] = set()
     async with local_service(tmp_path) as caller:

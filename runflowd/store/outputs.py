@@ -1,4 +1,4 @@
-"""What the store remembers beside items and batches: uploads, outputs, a service's habits, incidents."""
+"""Files in output folders that runflowd wrote, or is about to: the row comes before the rename."""
 
 from __future__ import annotations
 
@@ -19,15 +19,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class UploadedAsset:
-    """A content the service holds; its `url` is signed and short-lived, its id is not."""
-
-    asset_id: str
-    url: str
-    confirmed_at: float
-
-
-@dataclass(frozen=True, slots=True)
 class Output:
     """A file that runflowd wrote or is about to write; `source` is the input path it belongs to.
 
@@ -38,7 +29,7 @@ class Output:
     path: str
     item: int
     position: int
-    content: str
+    content_hash: str
     size: int
     written: bool
     earlier: tuple[str, ...] = ()
@@ -56,44 +47,12 @@ class Output:
         return self.root, "" if below == self.path else below
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Trouble wider than one item, while it lasts."""
-
-    scope: str
-    code: str
-    message: str
-    remedy: str
-    since: float
-    last: float
-    count: int
-
-
-def find_asset(connection: Connection, service: str, content: str, mime: str) -> UploadedAsset | None:
-    """The upload that holds this content, if there was one."""
-    row = connection.one("asset", service=service, content=content, mime=mime)
-    return UploadedAsset(row["asset_id"], row["url"], row["confirmed_at"]) if row else None
-
-
-def save_asset(
-    connection: Connection, service: str, content: str, mime: str, asset_id: str, url: str, now: float
-) -> None:
-    """Remember an upload, or the fresh URL of one."""
-    connection.run("save_asset", service=service, content=content, mime=mime, asset_id=asset_id, url=url, now=now)
-
-
-def stored_value(connection: Connection, service: str, key: str) -> str | None:
-    """What is stored of a service under a key, such as the batch body it takes."""
-    row = connection.one("value", service=service, key=key)
-    return row["value"] if row else None
-
-
 def _output(row: Row) -> Output:
     return Output(
         os.fsdecode(row["path"]),
         row["item"],
         row["position"],
-        row["content"],
+        row["content_hash"],
         row["size"],
         row["written_at"] is not None,
         tuple(row["earlier"].split()),
@@ -135,7 +94,7 @@ def reserve_output(connection: Connection, item: Item, path: str, position: int,
         key=_key(path),
         item=item.id,
         position=position,
-        content=content,
+        content_hash=content,
         size=size,
     )
 
@@ -158,8 +117,3 @@ def forget_output(connection: Connection, path: str, *, by: Claim | None) -> Non
 
 def _key(path: str) -> str:
     return printable(collision_key(path))
-
-
-def incidents(connection: Connection) -> list[Incident]:
-    """All trouble that lasts, oldest first."""
-    return [Incident(**dict(row)) for row in connection.all("incidents")]
