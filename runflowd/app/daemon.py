@@ -37,17 +37,17 @@ async def run_daemon(config: Config, source: Path) -> None:
     notifier = Notifier()
     async with open_engine(config) as engine, anyio.create_task_group() as group:
         reloading = Reloading(engine.context, source, config, notifier)
-        site = _site(engine, reloading)
+        page_state = _page_state(engine, reloading)
         engine.context.service = with_callbacks(engine.context.service, config)
         engine.context.incidents.notify = config.notify
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             # Before the stages: whoever is told of an address in use has bought nothing yet.
-            await group.start(ListenerManager(site, passed_sockets().get("web", ())).run)
+            await group.start(ListenerManager(page_state, passed_sockets().get("web", ())).run)
             await group.start(serve_control, Control(engine.context, source, reloading), source)
             group.start_soon(_serve, engine, group)
             group.start_soon(reloading.run)
             group.start_soon(_report, engine, reloading, notifier)
-            group.start_soon(NotificationSender(engine.context, site.is_alive).run)
+            group.start_soon(NotificationSender(engine.context, page_state.is_alive).run)
             notifier.ready(f"{len(config.rules)} rules")
             log.info("ready", action="daemon.ready", rules=len(config.rules), service=engine.context.service.name)
             async for number in signals:
@@ -57,12 +57,12 @@ async def run_daemon(config: Config, source: Path) -> None:
                 break
             notifier.stopping("finishing what is in hand")
             log.info("stopping", action="daemon.stopping", grace=GRACE)
-            site.stopping = True
+            page_state.stopping = True
             engine.stop()
             await _wait_for_end(engine, group)
 
 
-def _site(engine: Engine, reloading: Reloading) -> PageState:
+def _page_state(engine: Engine, reloading: Reloading) -> PageState:
     """What the web listener shows."""
 
     def watch() -> WatchHealth:

@@ -14,6 +14,7 @@ import anyio.to_thread
 import structlog
 
 from runflowd.config import CredentialError, load
+from runflowd.core.incident_scope import IncidentScope, ScopeKind
 from runflowd.errors import ConfigError
 from runflowd.observability.incidents import IncidentReport
 from runflowd.store.due_updates import wake_all
@@ -31,8 +32,8 @@ log = structlog.get_logger()
 CHECK_INTERVAL = 1.0
 """Seconds between two looks at the files, in case no event came."""
 
-SCOPE = "config"
-RESTART_SCOPE = "restart"
+SCOPE = IncidentScope(ScopeKind.CONFIG)
+RESTART_SCOPE = IncidentScope(ScopeKind.RESTART)
 
 FIXED = ("service", "state", "log", "limits")
 """The parts of a configuration that are built into the daemon when it starts."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from runflowd.app.engine import open_engine, run_stages
+from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
-from runflowd.observability.incidents import CREDIT, SERVICE, IncidentReport, watch_scope
+from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.io_guard import Role
 from runflowd.store.pauses import EVERY_RULE, Pause, pauses
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from runflowd.app.engine import Engine
     from runflowd.config import Config
     from runflowd.store import Connection
-
-PAUSE = "pause:"
-"""The scope of a rule that the operator paused; alone, that of all rules."""
 
 CHECK_INTERVAL = 0.1
 """Seconds between two looks at how far things are."""
@@ -86,6 +84,10 @@ _FOR_A_PERSON = frozenset(
 _UNSENT = frozenset({ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED})
 
 
+_UNSENT_ONLY = frozenset({ScopeKind.PAUSE, ScopeKind.WATCH})
+"""Kinds of scope that keep from being sent, and nothing that was."""
+
+
 def _held(progress: Progress) -> bool:
     """Whether all that is still in flight waits for the operator: a key, credit, a disk, a rule.
 
@@ -94,10 +96,12 @@ def _held(progress: Progress) -> bool:
     scopes = {report.scope for report in progress.incidents if report.code in _FOR_A_PERSON}
     if not scopes or SERVICE in scopes:
         return bool(scopes)
-    unsent = {rule for rule in progress.counts if scopes & {CREDIT, f"{PAUSE}{rule}", PAUSE, watch_scope(rule)}}
-    rules = {
-        scope.partition(":")[2] for scope in scopes if not scope.startswith((PAUSE, watch_scope(""))) and ":" in scope
+    unsent = {
+        rule
+        for rule in progress.counts
+        if scopes & {CREDIT, ScopeKind.PAUSE.of(rule), ScopeKind.PAUSE.of(EVERY_RULE), ScopeKind.WATCH.of(rule)}
     }
+    rules = {scope.name for scope in scopes if scope.name and scope.kind not in _UNSENT_ONLY}
     return all(
         not count or state not in IN_FLIGHT or rule in rules or (rule in unsent and state in _UNSENT)
         for rule, counts in progress.counts.items()
@@ -124,4 +128,4 @@ async def look(engine: Engine) -> tuple[Progress, int]:
 
 def _as_report(pause: Pause) -> IncidentReport:
     message = f"{pause.subject} is paused" + (f": {pause.reason}" if pause.reason else "")
-    return IncidentReport(f"{PAUSE}{pause.rule}", "PAUSED", message, pause.remedy)
+    return IncidentReport(ScopeKind.PAUSE.of(pause.rule), "PAUSED", message, pause.remedy)

@@ -17,10 +17,10 @@ from runflowd.commands.options import config_option, find_config, json_option
 from runflowd.commands.shell_complete import rule_names
 from runflowd.config import load
 from runflowd.core.chains import in_order, takers
+from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind
 from runflowd.core.printable import printable
 from runflowd.core.suggestion import unknown_rule
 from runflowd.core.units import size_text
-from runflowd.observability.incidents import CREDIT, SERVICE, rule_scope
 from runflowd.pipeline.intake.fates import Fate, Planned
 from runflowd.pipeline.intake.onward import Onward
 from runflowd.pipeline.intake.planning import Planning
@@ -153,7 +153,7 @@ def _tally(connection: Connection, config: Config, rule: Rule) -> Tally:
 
 def _held_up(connection: Connection, rules: list[Rule]) -> list[Incident]:
     """What keeps the daemon from buying anything now, or anything for these rules."""
-    scopes = {SERVICE, CREDIT, *(rule_scope(rule.name) for rule in rules)}
+    scopes = {str(scope) for scope in (SERVICE, CREDIT, *(ScopeKind.RULE.of(rule.name) for rule in rules))}
     return [each for each in incidents(connection) if each.scope in scopes]
 
 

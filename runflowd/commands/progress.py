@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from runflowd.app.sync_run import Progress as Snapshot
+    from runflowd.core.incident_scope import IncidentScope
     from runflowd.observability.incidents import IncidentReport
 
 LINE_PAUSE = 1.0
@@ -146,7 +147,7 @@ class PrintedIncidents:
     """Remembers which incidents were printed, so that each is shown once."""
 
     def __init__(self) -> None:
-        self._known: set[tuple[str, str]] = set()
+        self._known: set[tuple[IncidentScope, str]] = set()
 
     def new_lines(self, reports: Iterable[IncidentReport]) -> list[str]:
         """A line for each incident that is new."""

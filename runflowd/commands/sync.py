@@ -184,7 +184,7 @@ def _json(summary: Summary) -> dict[str, object]:
         "failed": [entry_json(entry) for entry in summary.failed],
         "waiting": [entry_json(entry) for entry in summary.waiting],
         "incidents": [
-            {"scope": each.scope, "code": each.code, "message": each.message, "remedy": each.remedy}
+            {"scope": str(each.scope), "code": each.code, "message": each.message, "remedy": each.remedy}
             for each in summary.incidents
         ],
         "blocked": summary.blocked,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runflowd.app.sync_run import Progress
+from runflowd.core.incident_scope import parse_scope
 from runflowd.core.lifecycle import ItemState
 from runflowd.demo.process import DaemonStuck
 from runflowd.observability.incidents import IncidentReport
@@ -73,7 +74,9 @@ def follow(process: DaemonProcess, state: Path, expected: int, show: Callable[[P
 
 def _look(connection: Connection, expected: int) -> Progress:
     counts = count_states(connection)
-    errors = tuple(IncidentReport(each.scope, each.code, each.message, each.remedy) for each in incidents(connection))
+    errors = tuple(
+        IncidentReport(parse_scope(each.scope), each.code, each.message, each.remedy) for each in incidents(connection)
+    )
     known = sum(sum(states.values()) for states in counts.values())
     return Progress(counts, max(0, expected - known), errors)
 

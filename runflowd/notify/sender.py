@@ -14,11 +14,12 @@ import structlog
 
 from runflowd.api.hooks import Hooks
 from runflowd.core.backoff import delay
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.errors import StoreError
 from runflowd.notify.channels import post, run
 from runflowd.notify.heartbeat import Heartbeats
 from runflowd.notify.thresholds import record, threshold_events
-from runflowd.observability.incidents import IncidentReport, channel_scope
+from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.error_scopes import unexpected
 from runflowd.store.notices import close_stories, delivered, drop_strays, next_notice, not_delivered, stories_are_over
 
@@ -105,7 +106,7 @@ class NotificationSender:
             await self._postpone(notice, error)
             return False
         await self._context.store.write(partial(delivered, notice=notice))
-        await self._context.incidents.resolve(channel_scope(channel))
+        await self._context.incidents.resolve(ScopeKind.NOTIFY.of(channel))
         log.info("sent", action="notice.sent", channel=channel, kind=notice.message.kind, scope=notice.message.scope)
         return True
 
@@ -143,7 +144,7 @@ def _due(connection: Connection, channel: str, now: float) -> Notice | None:
 def _undelivered(channel: str, count: int, error: Exception) -> IncidentReport:
     what = "1 message" if count == 1 else f"{count} messages"
     return IncidentReport(
-        channel_scope(channel),
+        ScopeKind.NOTIFY.of(channel),
         "NOTIFY_FAILED",
         f"{what} could not be delivered by notify.{channel}: {error}",
         f"Correct `notify.{channel}`, or what it leads to; the messages follow by themselves for a day",

@@ -1,12 +1,7 @@
 """Trouble wider than one item: what it covers is paused, it is said once, probed, and ends by itself.
 
-Scopes that pause: `service` (no call gets through), `storage` (nothing can be uploaded), `credit` (nothing may
-be bought) and `rule:NAME`. A stage asks how long its scopes are closed; the first success after a probe closes
-the incident. That the probe is one request alone is the client's to see to (`api.gate`). Scopes
-that only tell: `watch:NAME` and `output:NAME` (a rule's folders), `files:NAME` (what its input refers to),
-`owner:NAME` (another daemon writes there, too), `batch:NAME` (its batches are overdue), `results:NAME` (it was
-stopped, see `store.pauses`), `config` (an edit was refused), `restart` (an edit that only the next start takes),
-`notify:CHANNEL` (people cannot be told).
+A stage asks how long its scopes are closed; the first success after a probe closes the incident. That the probe is one
+request alone is the client's to see to (`api.gate`).
 """
 
 from __future__ import annotations
@@ -20,6 +15,7 @@ import structlog
 
 from runflowd.config import Notify
 from runflowd.core.backoff import delay
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.notices import Kind, Message
 from runflowd.store.notices import begin_incident, end_incident
 from runflowd.system.failpoints import reach
@@ -27,63 +23,12 @@ from runflowd.system.failpoints import reach
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from runflowd.core.incident_scope import IncidentScope
     from runflowd.store import Connection, Store
     from runflowd.store.connection import Row
     from runflowd.system.clock import Clock
 
 log = structlog.get_logger()
-
-SERVICE = "service"
-CREDIT = "credit"
-STORAGE = "storage"
-
-
-def rule_scope(rule: str) -> str:
-    """The scope that covers one rule and nothing else."""
-    return f"rule:{rule}"
-
-
-def watch_scope(rule: str) -> str:
-    """The scope of trouble with a rule's watched folder; it pauses nothing."""
-    return f"watch:{rule}"
-
-
-def files_scope(rule: str) -> str:
-    """The scope of trouble with a rule's reference files; it pauses nothing but what needs them."""
-    return f"files:{rule}"
-
-
-def output_scope(rule: str) -> str:
-    """The scope of trouble with a rule's output folder; it pauses nothing."""
-    return f"output:{rule}"
-
-
-def owner_scope(rule: str) -> str:
-    """The scope of trouble about who else writes into a rule's output folder; it pauses nothing."""
-    return f"owner:{rule}"
-
-
-def download_scope(rule: str) -> str:
-    """The scope of trouble with fetching a rule's results; it pauses nothing."""
-    return f"download:{rule}"
-
-
-def channel_scope(channel: str) -> str:
-    """The scope of trouble with telling people; it pauses nothing."""
-    return f"notify:{channel}"
-
-
-def batch_scope(rule: str) -> str:
-    """The scope of trouble with a rule's batches at the service; it pauses nothing."""
-    return f"batch:{rule}"
-
-
-_OF_RULES = (rule_scope, watch_scope, files_scope, output_scope, owner_scope, download_scope, batch_scope)
-
-
-def scopes_of(rule: str) -> tuple[str, ...]:
-    """Every scope that has to do with one rule alone."""
-    return tuple(scope(rule) for scope in _OF_RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +39,7 @@ class IncidentReport:
     `slowest`. `until_result` says that a purchase which is taken does not end it, since only results tell.
     """
 
-    scope: str
+    scope: IncidentScope
     code: str
     message: str
     remedy: str
@@ -119,11 +64,11 @@ class Incidents:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._open: dict[str, _Open] = {}
+        self._open: dict[IncidentScope, _Open] = {}
         self.notify = Notify()
 
     def __repr__(self) -> str:
-        return f"<Incidents {', '.join(sorted(self._open)) or 'none'}>"
+        return f"<Incidents {', '.join(sorted(map(str, self._open))) or 'none'}>"
 
     def snapshot(self) -> tuple[IncidentReport, ...]:
         """Every incident that is open now."""
@@ -144,7 +89,7 @@ class Incidents:
         self._open[report.scope] = _Open(report, attempts, now + pause)
         if entry is None or entry.report.code != report.code:
             log.error(
-                report.message, action="incident.open", scope=report.scope, code=report.code, remedy=report.remedy
+                report.message, action="incident.open", scope=str(report.scope), code=report.code, remedy=report.remedy
             )
         await self._store.write(partial(self.record, report=report))
         reach("incident.recorded")
@@ -153,8 +98,8 @@ class Incidents:
     def record(self, connection: Connection, report: IncidentReport) -> None:
         """Write an incident down, and in the same transaction what people are to hear of it."""
         now = self._clock.wall()
-        facts = {"scope": report.scope, "code": report.code, "message": report.message, "remedy": report.remedy}
-        before = connection.one("incident_of", scope=report.scope)
+        facts = {"scope": str(report.scope), "code": report.code, "message": report.message, "remedy": report.remedy}
+        before = connection.one("incident_of", scope=facts["scope"])
         connection.run("raise_incident", owner=self._store.owner, now=now, **facts)
         if before is None or before["code"] != report.code:
             message = Message(Kind.INCIDENT, count=1, since=now, **facts)
@@ -164,19 +109,19 @@ class Incidents:
         """The channels that are to hear of a kind of message: a channel's own trouble is not sent over it."""
         if kind not in self.notify.on:
             return ()
-        return tuple(channel for channel in self.notify.channels if scope != channel_scope(channel))
+        return tuple(channel for channel in self.notify.channels if scope != str(ScopeKind.NOTIFY.of(channel)))
 
     async def restate(self, report: IncidentReport) -> None:
         """What is wrong with this scope is something else now: that counts at once, whatever was open before."""
         self._open.pop(report.scope, None)
         await self.report(report)
 
-    async def resolve(self, *scopes: str) -> None:
+    async def resolve(self, *scopes: IncidentScope) -> None:
         """A call got through: whatever was open for these scopes has ended."""
         for scope in scopes:
             if self._open.pop(scope, None):
-                log.info("resolved", action="incident.resolved", scope=scope)
-                mine = {"scope": scope, "owner": self._store.owner}
+                log.info("resolved", action="incident.resolved", scope=str(scope))
+                mine = {"scope": str(scope), "owner": self._store.owner}
                 await self._store.write(partial(_clear, rows=[mine], now=self._clock.wall()))
 
     async def forget_all(self) -> None:
@@ -192,7 +137,7 @@ class Incidents:
             lambda connection: _clear(connection, connection.all("incidents_left", living=known), now)
         )
 
-    def closed_for(self, *scopes: str) -> float:
+    def closed_for(self, *scopes: IncidentScope) -> float:
         """Seconds until the given scopes may be tried again; 0 when all of them are open."""
         now = self._clock.now()
         return max((max(0.0, self._open[scope].retry_at - now) for scope in scopes if scope in self._open), default=0.0)
@@ -201,18 +146,16 @@ class Incidents:
         """Names of the rules that are not to be touched before their next probe; one `until_result` may deliver."""
         now = self._clock.now()
         return [
-            scope.removeprefix("rule:")
+            scope.name
             for scope, entry in self._open.items()
-            if scope.startswith("rule:") and entry.retry_at > now and (buying or not entry.report.until_result)
+            if scope.kind is ScopeKind.RULE and entry.retry_at > now and (buying or not entry.report.until_result)
         ]
 
     def probed_rules(self) -> list[str]:
         """Names of the rules in trouble that may be tried again now: one try is enough to tell."""
         now = self._clock.now()
         return [
-            scope.removeprefix("rule:")
-            for scope, entry in self._open.items()
-            if scope.startswith("rule:") and entry.retry_at <= now
+            scope.name for scope, entry in self._open.items() if scope.kind is ScopeKind.RULE and entry.retry_at <= now
         ]
 
     def next_probe(self) -> float | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runflowd.api.client import Runflow
+    from runflowd.core.incident_scope import IncidentScope
     from runflowd.core.model import Rule
     from runflowd.observability.incidents import Incidents
     from runflowd.store import Store
@@ -79,11 +80,11 @@ class Context:
         self.hints.add(ScanHint(rule, path.rpartition("/")[0]))
         self.stage_events.intake.notify()
 
-    async def got_through(self, *scopes: str) -> None:
+    async def got_through(self, *scopes: IncidentScope) -> None:
         """A call got through: what was open for these scopes has ended, unless the client knows that others do not."""
-        await self.incidents.resolve(*(scope for scope in scopes if self.service.api.takes(scope)))
+        await self.incidents.resolve(*(scope for scope in scopes if self.service.api.takes(str(scope))))
 
-    def idle_timeout(self, due_at: float | None, *scopes: str) -> float:
+    def idle_timeout(self, due_at: float | None, *scopes: IncidentScope) -> float:
         """Seconds an idle loop may sleep: until `due_at` (epoch seconds), and no shorter than its scopes are closed.
 
         While anything is paused the next probe ends the sleep, since what it covers is not in `due_at`.

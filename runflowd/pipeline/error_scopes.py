@@ -6,9 +6,10 @@ import structlog
 
 from runflowd.api.breaker import KEY_PROBE
 from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Scope, Transient, Unauthorized
+from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind, parse_scope
 from runflowd.errors import RunflowdError
 from runflowd.files import NoSpace
-from runflowd.observability.incidents import CREDIT, SERVICE, IncidentReport, rule_scope
+from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.rule_fault import GOES_ON, RuleAtFault
 
 log = structlog.get_logger()
@@ -35,7 +36,7 @@ def of_service(error: ApiError) -> IncidentReport | None:
             return IncidentReport(CREDIT, "OUT_OF_CREDIT", message, error.remedy, wait=wait)
         case Transient() if closed is not None:
             code = "RATE_LIMITED" if error.status == 429 else "UNREACHABLE"
-            return IncidentReport(closed.scope, code, message, _PASSES, wait=wait)
+            return IncidentReport(parse_scope(closed.scope), code, message, _PASSES, wait=wait)
     return None
 
 
@@ -46,7 +47,7 @@ def of_rule(rule: str, model: str, place: str, error: ApiError) -> IncidentRepor
     """
     if isinstance(error, Transient) and error.scope is Scope.RULE and error.closed is None:
         return IncidentReport(
-            rule_scope(rule),
+            ScopeKind.RULE.of(rule),
             "MODEL_UNAVAILABLE",
             f"rule {rule}: {error}",
             "Nothing to do: the rule goes on by itself, the others are not affected",
@@ -59,14 +60,14 @@ def of_rule(rule: str, model: str, place: str, error: ApiError) -> IncidentRepor
         )
         message = error.answer if error.message else f"{error.answer}: the service does not know this model"
         sentence = f"{named}: {message}{error.reference}"
-        return IncidentReport(rule_scope(rule), "MODEL_NOT_FOUND", sentence, remedy, slowest=KEY_PROBE)
+        return IncidentReport(ScopeKind.RULE.of(rule), "MODEL_NOT_FOUND", sentence, remedy, slowest=KEY_PROBE)
     return None
 
 
 def of_refusal(rule: str, fault: RuleAtFault) -> IncidentReport:
     """The trouble of a rule whose requests are refused: it waits to be corrected, and is tried now and then."""
     _log_all(rule, fault)
-    return IncidentReport(rule_scope(rule), "RULE_REFUSED", str(fault), fault.remedy, slowest=KEY_PROBE)
+    return IncidentReport(ScopeKind.RULE.of(rule), "RULE_REFUSED", str(fault), fault.remedy, slowest=KEY_PROBE)
 
 
 ITEMS_PROBE = 3600.0
@@ -77,7 +78,7 @@ def of_failed_items(rule: str, fault: RuleAtFault) -> IncidentReport:
     """The same of a rule whose purchases are taken, and of which each item is refused by itself."""
     _log_all(rule, fault)
     return IncidentReport(
-        rule_scope(rule), "RULE_REFUSED", str(fault), fault.remedy, wait=ITEMS_PROBE, until_result=True
+        ScopeKind.RULE.of(rule), "RULE_REFUSED", str(fault), fault.remedy, wait=ITEMS_PROBE, until_result=True
     )
 
 
@@ -95,7 +96,9 @@ def of_disk(rule: str, error: Exception) -> IncidentReport | None:
     """The trouble of a rule whose output folder has no room: what it bought now could not be written."""
     if not isinstance(error, NoSpace):
         return None
-    return IncidentReport(rule_scope(rule), "NO_SPACE", str(error), "Free space there; the rule goes on by itself then")
+    return IncidentReport(
+        ScopeKind.RULE.of(rule), "NO_SPACE", str(error), "Free space there; the rule goes on by itself then"
+    )
 
 
 def kept_reason(error: Exception, report: IncidentReport | None) -> str:

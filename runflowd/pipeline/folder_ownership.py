@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from runflowd import files
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.errors import StoreError
-from runflowd.observability.incidents import IncidentReport, owner_scope
+from runflowd.observability.incidents import IncidentReport
 from runflowd.store.kv import stored_value
 from runflowd.store.lock_holder import holder
 
@@ -95,11 +96,11 @@ def _other_owner(folder: str, us: Owner) -> Owner | None:
 
 async def _report(context: Context, rule: Rule, them: Owner | None) -> None:
     if them is None:
-        await context.incidents.resolve(owner_scope(rule.name))
+        await context.incidents.resolve(ScopeKind.OWNER.of(rule.name))
         return
     await context.incidents.report(
         IncidentReport(
-            owner_scope(rule.name),
+            ScopeKind.OWNER.of(rule.name),
             "OUTPUT_SHARED",
             f"rule {rule.name}: the runflowd with the state file {them.state} on {them.host} writes into "
             f"{rule.output}, too; what both find is bought twice",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.errors import RunflowdError
 from runflowd.store.notices import end_incident
 
@@ -99,7 +100,7 @@ def end_holds(connection: Connection, recipe: str) -> list[str]:
 
 def resume(connection: Connection, rule: str, now: float) -> bool:
     """Let a rule go on; False when it was not paused."""
-    scope = results_scope(rule)
+    scope = str(ScopeKind.RESULTS.of(rule))
     if connection.run("end_incident_of_pause", scope=scope):
         end_incident(connection, scope, now)
     return connection.run("drop_pause", rule=rule) == 1
@@ -109,8 +110,3 @@ def resume_edited(connection: Connection, recipes: Mapping[str, str], now: float
     """Let go on whatever was stopped for a recipe that its rule no longer has, given what each has now."""
     edited = [each.rule for each in pauses(connection) if each.recipe and each.recipe != recipes.get(each.rule, "")]
     return [rule for rule in edited if rule in recipes and resume(connection, rule, now)]
-
-
-def results_scope(rule: str) -> str:
-    """The scope of the incident that goes with a rule that was stopped; it lasts as long as the pause does."""
-    return f"results:{rule}"

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from runflowd.api import callback_signature
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.printable import printable, scrubbed
 from runflowd.observability.metrics import CONTENT_TYPE, Metrics, Reading
 from runflowd.observability.status import as_json
@@ -45,12 +46,12 @@ MAX_FORM_BYTES = 4096
 class Application:
     """The handlers, and what they count from the start of the daemon to its end."""
 
-    def __init__(self, site: PageState) -> None:
-        self._site = site
+    def __init__(self, state: PageState) -> None:
+        self._state = state
         self._metrics = Metrics()
-        self._started = self._counted_until = site.context.clock.wall()
-        self.poller = CallbackPoller(site.context, self._metrics.count_callback, self._log_overdue)
-        self._receiver = CallbackEndpoint(site, self.poller, self._metrics.count_callback)
+        self._started = self._counted_until = state.context.clock.wall()
+        self.poller = CallbackPoller(state.context, self._metrics.count_callback, self._log_overdue)
+        self._receiver = CallbackEndpoint(state, self.poller, self._metrics.count_callback)
 
     def asgi(self, *, guarded: bool) -> HostGuard:
         """The application for one listener. With `guarded`, only this machine's names are served."""
@@ -71,49 +72,49 @@ class Application:
 
     async def page(self, _: Request) -> Response:
         """GET /: how things stand, for people."""
-        context = self._site.context
-        shown = view(await self._site.status(), self._site.unready(), set(context.rules), context.service.api.pace())
+        context = self._state.context
+        shown = view(await self._state.status(), self._state.unready(), set(context.rules), context.service.api.pace())
         nonce = secrets.token_urlsafe(16)
-        html = await anyio.to_thread.run_sync(render, shown, self._site.token, nonce)
+        html = await anyio.to_thread.run_sync(render, shown, self._state.token, nonce)
         return HTMLResponse(html, headers={"content-security-policy": page_policy(nonce)})
 
     async def status(self, _: Request) -> Response:
         """GET /status.json: the same for programs."""
-        found = as_json(await self._site.status()) | {"ready": not self._site.unready()}
+        found = as_json(await self._state.status()) | {"ready": not self._state.unready()}
         return JSONResponse(clean(found))
 
     async def health(self, _: Request) -> Response:
         """GET /healthz: 200 while every stage turns."""
-        if self._site.is_alive():
+        if self._state.is_alive():
             return PlainTextResponse("ok\n")
         return PlainTextResponse("a stage does not turn any more\n", 503)
 
     async def ready(self, _: Request) -> Response:
         """GET /readyz: 200 once recovery is done and the first rescan has begun, until the end begins."""
-        if reasons := self._site.unready():
+        if reasons := self._state.unready():
             return PlainTextResponse("".join(f"{reason}\n" for reason in reasons), 503)
         return PlainTextResponse("ready\n")
 
     async def metrics(self, _: Request) -> Response:
         """GET /metrics: Prometheus text."""
-        site = self._site
+        state = self._state
         await self._count_bought()
-        now = site.context.clock.wall()
+        now = state.context.clock.wall()
         start = midnight(now)
 
         def read(connection: Connection) -> Measures:
             return take_measures(connection, start)
 
-        measures = await site.context.store.read(read)
-        watch = site.watch()
+        measures = await state.context.store.read(read)
+        watch = state.watch()
         reading = Reading(
             measures=measures,
-            traffic=site.context.service.api.snapshot(),
-            pace=site.context.service.api.pace(),
-            rules=tuple(site.context.rules),
+            traffic=state.context.service.api.snapshot(),
+            pace=state.context.service.api.pace(),
+            rules=tuple(state.context.rules),
             now=now,
-            config_good=not any(each.scope == "config" for each in measures.incidents),
-            config_taken=site.config_taken,
+            config_good=not any(each.scope == ScopeKind.CONFIG for each in measures.incidents),
+            config_taken=state.config_taken,
             overflows=watch.overflows,
             unwatched=watch.problems,
             missed=watch.missed,
@@ -122,11 +123,11 @@ class Application:
 
     async def _count_bought(self) -> None:
         """Read on from where the last scrape ended; a clock that was set back is followed."""
-        now = self._site.context.clock.wall()
+        now = self._state.context.clock.wall()
         since = min(self._counted_until, now)
         while True:
             query = partial(bought_since, since=since, limit=PAGE_OF_BOUGHT)
-            found = await self._site.context.store.read(query)
+            found = await self._state.context.store.read(query)
             self._metrics.count_bought(found)
             if len(found) < PAGE_OF_BOUGHT or found[-1].ended_at <= since:
                 break
@@ -139,11 +140,11 @@ class Application:
             form = parse_qs((await read_body(request, most=MAX_FORM_BYTES, seconds=5.0)).decode("utf-8", "replace"))
         except BodyRefused as refused:
             return PlainTextResponse(f"{refused}\n", refused.status, {"connection": "close"})
-        if not same_origin(request.headers) or not token_matches(_field(form, "token"), self._site.token):
+        if not same_origin(request.headers) or not token_matches(_field(form, "token"), self._state.token):
             return PlainTextResponse(
                 "This form is not from the page as it is now. Reload the page and try again.\n", 403
             )
-        item = await retry(self._site.context, _field(form, "reference"))
+        item = await retry(self._state.context, _field(form, "reference"))
         if item is None:
             return PlainTextResponse("No such file has failed; it may be under way again already.\n", 404)
         log.info("retry asked for on the page", action="item.retry", rule=item.rule, file=item.path)

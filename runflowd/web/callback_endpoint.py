@@ -49,15 +49,15 @@ _BODY_WORDS = {400: "cut off", 413: "too large", 408: "too slow"}
 class CallbackEndpoint:
     """The route. `count` is told what became of each callback."""
 
-    def __init__(self, site: PageState, poller: CallbackPoller, count: Callable[[str], None]) -> None:
-        self._site = site
+    def __init__(self, state: PageState, poller: CallbackPoller, count: Callable[[str], None]) -> None:
+        self._state = state
         self._poller = poller
         self._count = count
         self._tally: RateCounter[str] = RateCounter()
 
     async def receive(self, request: Request) -> Response:
         """Answer one callback. A refusal says nothing that helps to guess."""
-        config = self._site.config()
+        config = self._state.config()
         if config.service.callbacks is None:
             return PlainTextResponse("Not Found", 404)
         given = request.headers.getlist(callback_signature.SIGNATURE_HEADER)
@@ -100,12 +100,12 @@ class CallbackEndpoint:
 
     def _count_and_log(self, kind: str, detail: str = "") -> None:
         self._count(kind)
-        if count := self._tally.note(kind, self._site.context.clock.now()):
+        if count := self._tally.note(kind, self._state.context.clock.now()):
             self._log(kind, count, detail)
 
     def log_overdue(self) -> None:
         """Log what was kept back while the same kept happening."""
-        for kind, count in self._tally.overdue(self._site.context.clock.now()).items():
+        for kind, count in self._tally.overdue(self._state.context.clock.now()).items():
             self._log(kind, count)
 
     @staticmethod

@@ -12,6 +12,7 @@ import structlog
 from anyio import TASK_STATUS_IGNORED
 
 from runflowd.config.snapshot import Listen
+from runflowd.core.incident_scope import IncidentScope, ScopeKind
 from runflowd.observability.incidents import IncidentReport
 from runflowd.web.address import AddressUnusable, adopt, bind
 
@@ -35,15 +36,14 @@ CHECK_INTERVAL = 0.5
 _PASSED = Listen(socket="passed by systemd")
 """Stands for the sockets that systemd handed over, whatever `web.listen` names."""
 
-SCOPE = "web"
-"""The scope of trouble with the listener; it pauses nothing."""
+SCOPE = IncidentScope(ScopeKind.WEB)
 
 
 class ListenerManager:
     """Follows `web.listen`; `passed` are sockets from systemd, which then are the address."""
 
-    def __init__(self, site: PageState, passed: Sequence[socket.socket] = ()) -> None:
-        self._site = site
+    def __init__(self, state: PageState, passed: Sequence[socket.socket] = ()) -> None:
+        self._state = state
         self._passed = tuple(passed)
         self._config: Config | None = None
         self._application: Application | None = None
@@ -66,10 +66,10 @@ class ListenerManager:
                     await self._report(error)
 
     async def _follow(self, group: TaskGroup) -> None:
-        config, context = self._site.config(), self._site.context
+        config, context = self._state.config(), self._state.context
         if config is not self._config:
             self._config = config
-            self._site.config_taken = context.clock.wall()
+            self._state.config_taken = context.clock.wall()
         wanted = _PASSED if config.web and self._passed else config.web
         if wanted == self._listen:
             await context.incidents.resolve(SCOPE)
@@ -107,7 +107,7 @@ class ListenerManager:
         from runflowd.web.app import Application  # noqa: PLC0415
         from runflowd.web.uvicorn_runner import UvicornRunner  # noqa: PLC0415
 
-        self._application = self._application or Application(self._site)
+        self._application = self._application or Application(self._state)
         self._serving = UvicornRunner(self._application, bound)
         await group.start(self._serving.run)
         self._listen = wanted
@@ -116,4 +116,4 @@ class ListenerManager:
     async def _report(self, error: AddressUnusable) -> None:
         still = f"; {self._listen} stays open" if self._serving else ""
         remedy = f"Correct `web.listen`{still}. It is tried again by itself"
-        await self._site.context.incidents.report(IncidentReport(SCOPE, "ADDRESS_UNUSABLE", str(error), remedy))
+        await self._state.context.incidents.report(IncidentReport(SCOPE, "ADDRESS_UNUSABLE", str(error), remedy))

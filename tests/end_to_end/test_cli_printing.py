@@ -16,6 +16,7 @@ from runflowd.commands.formatting import duration, money, reason_of
 from runflowd.commands.progress import Bars, Lines, Tally
 from runflowd.commands.terminal import MAX_ROWS, finished_table, trouble_text
 from runflowd.config import Config, LocalService, Service
+from runflowd.core.incident_scope import SERVICE
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import short_id
 from runflowd.errors import ConfigError, RunflowdError, StoreError
@@ -25,7 +26,7 @@ from runflowd.store import Locked
 from runflowd.store.reports import Entry
 from runflowd.system.paths import state_path
 
-SILENT = IncidentReport("service", "UNREACHABLE", "nobody answers", "Wait")
+SILENT = IncidentReport(SERVICE, "UNREACHABLE", "nobody answers", "Wait")
 
 
 def entry(path: str = "mug.jpg", *, reason: str = "") -> Entry:

@@ -10,6 +10,7 @@ import pytest
 from web_rig import rule, samples, web
 
 from runflowd.api.statistics import Pace, Traffic
+from runflowd.core.incident_scope import IncidentScope, ScopeKind
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.observability.incidents import IncidentReport
 from runflowd.observability.metrics import Metrics, Reading
@@ -250,7 +251,7 @@ async def test_the_page_of_metrics_reads_the_running_daemon(tmp_path: Path) -> N
     """Incidents from the state file, the watcher's losses, and the state of the configuration."""
     async with web(tmp_path) as rig:
         rig.site.watch = lambda: WatchHealth(5, 1, 7)
-        await rig.context.incidents.report(IncidentReport("config", "CONFIG_REFUSED", "m", "r"))
+        await rig.context.incidents.report(IncidentReport(IncidentScope(ScopeKind.CONFIG), "CONFIG_REFUSED", "m", "r"))
 
         values = [
             await rig.metric("runflowd_watch_overflows_total"),

@@ -22,6 +22,7 @@ from stage_rig import Rig, picture, rule, running
 
 from runflowd.config import Config
 from runflowd.config.snapshot import Callbacks, Service
+from runflowd.core.incident_scope import SERVICE
 from runflowd.core.lifecycle import IN_FLIGHT
 from runflowd.local.api_variants import ApiVariants
 from runflowd.local.faults.plan import CallbackKind, RequestKind
@@ -324,7 +325,7 @@ async def test_nobody_silences_us_for_longer_than_an_hour(tmp_path: Path, status
             while not rig.engine.context.incidents.snapshot():
                 await anyio.sleep(1)
 
-        assert 3500 < rig.engine.context.incidents.closed_for("service") <= 3600
+        assert 3500 < rig.engine.context.incidents.closed_for(SERVICE) <= 3600
 
 
 async def test_a_model_that_takes_an_archive_gets_one(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from runflowd.api.hooks import Hooks
 from runflowd.api.settings import Service
 from runflowd.app.reload import Reloading
 from runflowd.config import Notify, Webhook, load
+from runflowd.core.incident_scope import SERVICE, ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
 from runflowd.core.notices import Kind
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 NOTIFY = Notify(webhook=Webhook("https://hooks.test/secret-path"))
-GONE = IncidentReport("service", "UNREACHABLE", "nobody answers", "Wait")
+GONE = IncidentReport(SERVICE, "UNREACHABLE", "nobody answers", "Wait")
 DAY = 24 * 3600.0
 
 
@@ -119,7 +120,7 @@ async def test_trouble_that_lasts_is_one_message(tmp_path: Path) -> None:
     async with desk.life() as context:
         await lasting(context, GONE, 600)
         before = list(desk.ear.kinds)
-        await context.incidents.resolve("service")
+        await context.incidents.resolve(SERVICE)
         await anyio.sleep(400)
 
     assert (["incident"], ["incident", "resolved"]) == (before, desk.ear.kinds)
@@ -131,7 +132,7 @@ async def test_a_hiccup_is_not_told(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     async with desk.life() as context:
         await lasting(context, GONE, 30)
-        await context.incidents.resolve("service")
+        await context.incidents.resolve(SERVICE)
         await anyio.sleep(600)
 
     assert [] == desk.ear.kinds
@@ -143,7 +144,7 @@ async def test_trouble_that_comes_and_goes_is_one_incident(tmp_path: Path) -> No
     async with desk.life() as context:
         for _ in range(10):
             await lasting(context, GONE, 50)
-            await context.incidents.resolve("service")
+            await context.incidents.resolve(SERVICE)
             await anyio.sleep(40)
         await anyio.sleep(400)
 
@@ -229,10 +230,10 @@ async def test_a_webhook_that_is_away_is_an_incident_and_tried_ever_more_slowly(
     desk.ear.status = 500
     async with desk.life() as context:
         await lasting(context, GONE, 1000)
-        calls, open_then = desk.ear.calls, {each.scope for each in context.incidents.snapshot()}
+        calls, open_then = desk.ear.calls, {str(each.scope) for each in context.incidents.snapshot()}
         desk.ear.status = 200
         await lasting(context, GONE, 1000)
-        open_now = {each.scope for each in context.incidents.snapshot()}
+        open_now = {str(each.scope) for each in context.incidents.snapshot()}
 
     assert calls < 10
     assert ({"service", "notify:webhook"}, {"service"}) == (open_then, open_now)
@@ -246,7 +247,7 @@ async def test_a_message_that_is_a_day_old_is_given_up(tmp_path: Path) -> None:
     async with desk.life() as context:
         await lasting(context, GONE, 100)
         desk.later = DAY
-        await lasting(context, replace(GONE, scope="rule:studio", code="NO_SPACE"), 100)
+        await lasting(context, replace(GONE, scope=ScopeKind.RULE.of("studio"), code="NO_SPACE"), 100)
         desk.ear.status = 200
         await lasting(context, GONE, 300)
 
@@ -258,7 +259,7 @@ async def test_only_what_is_asked_for_is_told(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     async with desk.life(replace(NOTIFY, on=frozenset({Kind.RESOLVED}))) as context:
         await lasting(context, GONE, 100)
-        await context.incidents.resolve("service")
+        await context.incidents.resolve(SERVICE)
         await anyio.sleep(400)
 
     assert ["resolved"] == desk.ear.kinds
@@ -271,7 +272,7 @@ async def test_a_channel_that_is_no_more_is_not_waited_for(tmp_path: Path) -> No
     async with desk.life() as context:
         await lasting(context, GONE, 100)
         context.incidents.notify = Notify()
-        await lasting(context, replace(GONE, scope="rule:studio"), 100)
+        await lasting(context, replace(GONE, scope=ScopeKind.RULE.of("studio")), 100)
         rows = await context.store.read(_messages)
 
     assert 0 == rows

@@ -41,7 +41,7 @@ def posts(rig: Rig, kind: str = "batches") -> int:
 
 def open_codes(rig: Rig) -> dict[str, str]:
     """The open incidents, by their scope."""
-    return {trouble.scope: trouble.code for trouble in rig.engine.context.incidents.snapshot()}
+    return {str(trouble.scope): trouble.code for trouble in rig.engine.context.incidents.snapshot()}
 
 
 async def first_told(rig: Rig) -> IncidentReport:

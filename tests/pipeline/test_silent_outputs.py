@@ -37,7 +37,7 @@ def delivered(folder: Path, work: Rule) -> int:
 
 def told(rig: Rig) -> set[tuple[str, str]]:
     """Scope and code of every open incident."""
-    return {(trouble.scope, trouble.code) for trouble in rig.engine.context.incidents.snapshot()}
+    return {(str(trouble.scope), trouble.code) for trouble in rig.engine.context.incidents.snapshot()}
 
 
 async def test_an_output_folder_that_does_not_answer_holds_up_its_own_rule_only(

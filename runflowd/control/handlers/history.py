@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from runflowd.control.command_context import count, rule_asked_for, text
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.chains import is_within
+from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.printable import printable
 from runflowd.core.remedies import remedy_for
-from runflowd.observability.incidents import CREDIT, SERVICE, download_scope, output_scope, rule_scope
 from runflowd.store.assets import find_asset
 from runflowd.store.batches import batch_from
 from runflowd.store.history import story
@@ -187,7 +187,8 @@ def _held_up(context: CommandContext, item: Item) -> Iterator[str]:
         for each in pauses(context.connection):
             if each.rule in {EVERY_RULE, item.rule}:
                 yield f"{each.subject} is paused: {each.reason or 'somebody asked'}; {each.remedy}"
-    scopes = {SERVICE, CREDIT, rule_scope(item.rule), output_scope(item.rule), download_scope(item.rule)}
+    kinds = (ScopeKind.RULE, ScopeKind.OUTPUT, ScopeKind.DOWNLOAD)
+    scopes = {str(scope) for scope in (SERVICE, CREDIT, *(kind.of(item.rule) for kind in kinds))}
     for report in incidents(context.connection):
         if report.scope in scopes:
             yield f"{report.message}. {report.remedy}"

@@ -12,10 +12,11 @@ import structlog
 from runflowd import files
 from runflowd.api.errors import ApiError, Transient
 from runflowd.core.backoff import delay
+from runflowd.core.incident_scope import SERVICE, STORAGE, ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.snapshot import from_text
 from runflowd.core.undeliverable import recipe_of
-from runflowd.observability.incidents import SERVICE, STORAGE, IncidentReport, download_scope, output_scope, rule_scope
+from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.deliver.delivery import Delivery, Undelivered
 from runflowd.pipeline.deliver.finalizer import Finalizer
 from runflowd.pipeline.deliver.output_io import OutputIo, OutputTimeout
@@ -118,10 +119,10 @@ class Deliver:
         else:
             placed = await self._delivery.bring(item, rule, claimed.done)
             await self._finalizer.succeed(item, rule, placed)
-            await self._context.got_through(SERVICE, download_scope(item.rule))
+            await self._context.got_through(SERVICE, ScopeKind.DOWNLOAD.of(item.rule))
         incidents = self._context.incidents
         purchases = {report.scope for report in incidents.snapshot() if report.until_result}
-        await incidents.resolve(*({output_scope(item.rule), rule_scope(item.rule)} - purchases))
+        await incidents.resolve(*({ScopeKind.OUTPUT.of(item.rule), ScopeKind.RULE.of(item.rule)} - purchases))
 
     def _rule_of(self, claimed: Claimed) -> Rule | None:
         """The rule as it was when the item was accepted; the present one for a file never accepted."""
@@ -205,7 +206,7 @@ class Deliver:
         if not self._is_in_force(item, recipe):
             return None
         report = undeliverable(item, code, reason)
-        known = connection.one("incident_of", scope=report.scope) is not None
+        known = connection.one("incident_of", scope=str(report.scope)) is not None
         stop(connection, item.rule, report.message, recipe, now)
         self._context.incidents.record(connection, report)
         return None if known else report
@@ -241,7 +242,7 @@ def _claimed(connection: Connection, item: Item) -> Claimed:
 
 
 def _timeout_report(error: OutputTimeout, rule: str) -> IncidentReport:
-    return IncidentReport(output_scope(rule), "OUTPUT_TIMEOUT", str(error), error.remedy)
+    return IncidentReport(ScopeKind.OUTPUT.of(rule), "OUTPUT_TIMEOUT", str(error), error.remedy)
 
 
 def _wider_report(item: Item, error: Exception) -> IncidentReport | None:
@@ -257,13 +258,13 @@ def _wider_report(item: Item, error: Exception) -> IncidentReport | None:
         return _timeout_report(OutputTimeout(item.rule), item.rule)
     if isinstance(error, files.FileError):
         remedy = error.advice or "Mend the folder; delivery goes on by itself then"
-        return IncidentReport(output_scope(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)
+        return IncidentReport(ScopeKind.OUTPUT.of(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)
     if isinstance(error, ApiError) and (wide := of_service(error)) and wide.scope != STORAGE:
         return wide
     if isinstance(error, Transient):
         remedy = "Nothing to do: the results are paid for, and are fetched as soon as that works"
         wait = error.closed.seconds if error.closed else None
         return IncidentReport(
-            download_scope(item.rule), "RESULT_UNREACHABLE", f"rule {item.rule}: {error}", remedy, wait=wait
+            ScopeKind.DOWNLOAD.of(item.rule), "RESULT_UNREACHABLE", f"rule {item.rule}: {error}", remedy, wait=wait
         )
     return None

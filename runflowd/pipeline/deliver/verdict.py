@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd.api.errors import ApiError, Gone, NotFound, Unsafe
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.remedies import as_pattern
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.deliver.output_writer import BrokenResult
 from runflowd.pipeline.deliver.result_downloader import NoResult
-from runflowd.store.pauses import results_scope
 
 if TYPE_CHECKING:
     from runflowd.store.items import Item
@@ -65,7 +65,7 @@ def undeliverable(item: Item, code: str, reason: str) -> IncidentReport:
         f"{item.path}: {reason}"
     )
     remedy = _REMEDIES[code].format(rule=item.rule, path=as_pattern(item.path))
-    return IncidentReport(results_scope(item.rule), "RESULT_UNDELIVERABLE", message, remedy)
+    return IncidentReport(ScopeKind.RESULTS.of(item.rule), "RESULT_UNDELIVERABLE", message, remedy)
 
 
 _EDIT = (

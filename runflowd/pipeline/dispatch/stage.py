@@ -8,10 +8,10 @@ import structlog
 
 from runflowd import files
 from runflowd.api.errors import Conflict, Rejected
+from runflowd.core.incident_scope import CREDIT, SERVICE, STORAGE, ScopeKind
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome, Resume, resume
 from runflowd.core.refusal import Shape, Step
 from runflowd.core.snapshot import from_text, sends_the_same
-from runflowd.observability.incidents import CREDIT, SERVICE, STORAGE, rule_scope
 from runflowd.pipeline.dispatch.failed_batches import FailedBatches
 from runflowd.pipeline.dispatch.reconciliation import Reconciliation
 from runflowd.pipeline.dispatch.refusals import Refusals
@@ -210,7 +210,7 @@ class Dispatch:
 
     async def _got_through(self, batch: Batch) -> None:
         """A purchase was taken: what paused the service, the credit or its rule is over."""
-        incidents, scope = self._context.incidents, rule_scope(batch.rule)
+        incidents, scope = self._context.incidents, ScopeKind.RULE.of(batch.rule)
         await self._context.got_through(SERVICE, CREDIT)
         for report in incidents.snapshot():
             if report.scope == scope and report.until_result:

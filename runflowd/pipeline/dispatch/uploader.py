@@ -9,9 +9,9 @@ import anyio
 
 from runflowd import files
 from runflowd.api.errors import ApiError, Rejected
+from runflowd.core.incident_scope import SERVICE, STORAGE
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.template import bind
-from runflowd.observability.incidents import SERVICE, STORAGE
 from runflowd.pipeline.dispatch.required_assets import RequiredAssets, ZipTooLarge
 from runflowd.pipeline.dispatch.upload import Uploads
 from runflowd.pipeline.dispatch.zip_payload import ZipError

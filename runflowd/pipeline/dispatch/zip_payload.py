@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from runflowd import files
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.model import MAX_UPLOAD_BYTES
 from runflowd.errors import RunflowdError
-from runflowd.observability.incidents import IncidentReport, rule_scope
+from runflowd.observability.incidents import IncidentReport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -61,7 +62,7 @@ def of_packing(rule: str, error: Exception) -> IncidentReport | None:
     if not isinstance(error, ZipError):
         return None
     remedy = "Free or mend that folder, which $TMPDIR names (/tmp by default); the rule goes on by itself then"
-    return IncidentReport(rule_scope(rule), "ZIP_FAILED", f"rule {rule}: {error}", remedy)
+    return IncidentReport(ScopeKind.RULE.of(rule), "ZIP_FAILED", f"rule {rule}: {error}", remedy)
 
 
 @asynccontextmanager

@@ -17,9 +17,9 @@ import anyio
 import structlog
 
 from runflowd import files
+from runflowd.core.incident_scope import scopes_of
 from runflowd.core.model import Existing
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
-from runflowd.observability.incidents import scopes_of
 from runflowd.store.kv import stored_value
 from runflowd.store.pauses import pause, pauses, resume
 from runflowd.store.renames import earlier_name, rename, seen_key

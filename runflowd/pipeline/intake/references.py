@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd import files
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.media.input_type import Acceptable, check
 from runflowd.core.model import MediaKind, Reference
 from runflowd.core.snapshot import to_text
-from runflowd.observability.incidents import IncidentReport, files_scope, rule_scope
+from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.intake.inspect import OTHER_MEDIA
 from runflowd.store.kv import stored_value
 from runflowd.store.sealing import save_snapshot
@@ -37,14 +38,16 @@ async def update_references(context: Context, rule_state: RuleState) -> bool:
     except files.FileError as error:
         message = f"rule {rule.name}: a file named under `files` cannot be used: {error}"
         remedy = "Put the file there or correct the rule; what was dropped waits"
-        await context.incidents.report(IncidentReport(files_scope(rule.name), "REFERENCE_UNUSABLE", message, remedy))
+        await context.incidents.report(
+            IncidentReport(ScopeKind.FILES.of(rule.name), "REFERENCE_UNUSABLE", message, remedy)
+        )
         return False
-    await context.incidents.resolve(files_scope(rule.name))
+    await context.incidents.resolve(ScopeKind.FILES.of(rule.name))
     if found != rule_state.references or not rule_state.snapshot:
         rule_state.references = found
         text = to_text(rule, found)
         rule_state.snapshot = await context.store.write(lambda connection: _renew(connection, rule, text))
-        await context.incidents.resolve(rule_scope(rule.name))  # what was wrong with the rule as it was
+        await context.incidents.resolve(ScopeKind.RULE.of(rule.name))  # what was wrong with the rule as it was
         context.stage_events.dispatch.notify()
         reach("rule.worded")
         rule_state.inputs_stale = True

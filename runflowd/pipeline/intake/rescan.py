@@ -8,8 +8,9 @@ import structlog
 
 from runflowd import files
 from runflowd.core.chains import makers
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.errors import StoreError
-from runflowd.observability.incidents import IncidentReport, watch_scope
+from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline import io_guard
 from runflowd.pipeline.intake.initial_import import InitialImport
 from runflowd.pipeline.intake.left_out import forget_left_out
@@ -114,7 +115,7 @@ class Rescan:
 
     async def _report_unreadable(self, rule_state: RuleState) -> None:
         """After a whole rescan: a folder that was not read, or is another one, is an incident; its files wait."""
-        scope, error = watch_scope(rule_state.rule.name), rule_state.unreadable
+        scope, error = ScopeKind.WATCH.of(rule_state.rule.name), rule_state.unreadable
         if rule_state.roots is not None and rule_state.roots.strange:
             await self._report(strangeness(rule_state.rule, rule_state.roots))
             return
@@ -142,7 +143,7 @@ class Rescan:
         rule = rule_state.rule
         await self._report(
             IncidentReport(
-                watch_scope(rule.name),
+                ScopeKind.WATCH.of(rule.name),
                 "WATCH_MISSING",
                 f"rule {rule.name}: the watched folder {rule.watch} is not there",
                 "Create it or mount it; nothing that was in it counts as deleted",
@@ -159,7 +160,7 @@ class Rescan:
 
 async def report_timeout(context: Context, rule_state: RuleState) -> None:
     """A folder that does not answer is an incident of its rule; the other rules go on."""
-    rule, scope = rule_state.rule, watch_scope(rule_state.rule.name)
+    rule, scope = rule_state.rule, ScopeKind.WATCH.of(rule_state.rule.name)
     silent = rule_state.folder_io.unresponsive_for(context.clock.now()) >= io_guard.RESPONSE_TIMEOUT
     if silent:
         sentence = f"rule {rule.name}: the watched folder {rule.watch} does not answer"

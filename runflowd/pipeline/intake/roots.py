@@ -15,7 +15,8 @@ import structlog
 
 from runflowd import files
 from runflowd.core.identity import Evidence, Identity, is_likely, is_surely
-from runflowd.observability.incidents import IncidentReport, watch_scope
+from runflowd.core.incident_scope import ScopeKind
+from runflowd.observability.incidents import IncidentReport
 from runflowd.store.roots import Roots, roots_of, roots_of_others, sample_of, save_roots
 from runflowd.system.mounts import mounts_below
 
@@ -121,7 +122,7 @@ def strangeness(rule: Rule, roots: Roots) -> IncidentReport:
     where = f"{rule.watch}/{paths[0]}".rstrip("/")
     more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
     return IncidentReport(
-        watch_scope(rule.name),
+        ScopeKind.WATCH.of(rule.name),
         "WATCH_CHANGED",
         f"rule {rule.name}: {where}{more} is not the folder that it was: a disk is not mounted, another one is, or "
         "the folder was replaced. Nothing in it counts as new or as deleted",

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.printable import short_id
 from runflowd.core.units import duration_text
-from runflowd.observability.incidents import IncidentReport, batch_scope
+from runflowd.observability.incidents import IncidentReport
 from runflowd.store.overdue import overdue
 
 if TYPE_CHECKING:
@@ -59,4 +60,4 @@ def trouble_of(found: Overdue, now: float) -> IncidentReport:
         f"`runflowd list --rule {found.rule} --state submitted` names the files. If the model takes this long, say so "
         "with `batch: {deadline: 6h}` in the rule"
     )
-    return IncidentReport(batch_scope(found.rule), CODE, message, remedy)
+    return IncidentReport(ScopeKind.BATCH.of(found.rule), CODE, message, remedy)

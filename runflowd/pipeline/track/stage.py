@@ -9,10 +9,10 @@ import structlog
 from runflowd.api.errors import ApiError, Permanent, Transient
 from runflowd.api.values import Status
 from runflowd.core.backoff import delay, poll_delay
+from runflowd.core.incident_scope import SERVICE, ScopeKind
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.refusal import Shape
 from runflowd.core.snapshot import sends_the_same
-from runflowd.observability.incidents import SERVICE, rule_scope
 from runflowd.pipeline.error_scopes import kept_reason, of_failed_items, of_service, unexpected
 from runflowd.pipeline.rule_fault import fault_of_rule
 from runflowd.pipeline.track.answers import answer_of, record_answers, was_unreadable
@@ -185,7 +185,7 @@ class Track:
     async def _judge_rule(self, batch: Batch, blame: Blame | None, succeeded: bool) -> None:
         """Buy nothing more of a rule whose items are refused for what it says, until a probe has a result."""
         context, rule = self._context, self._context.rules.get(batch.rule)
-        scope = rule_scope(batch.rule)
+        scope = ScopeKind.RULE.of(batch.rule)
         waits = any(report.scope == scope and report.until_result for report in context.incidents.snapshot())
         if rule is None or not (blame or (succeeded and waits)):
             return

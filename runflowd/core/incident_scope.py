@@ -1,0 +1,89 @@
+"""What an incident covers: all calls, one rule, one folder, one channel. Its text is what people and the store see.
+
+Four kinds pause something: `service` (no call gets through), `storage` (nothing can be uploaded), `credit` (nothing may
+be bought) and `rule`. The others only report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ScopeKind(StrEnum):
+    """The kinds of scope; `of` makes one that concerns a rule or a channel."""
+
+    SERVICE = "service"
+    STORAGE = "storage"
+    CREDIT = "credit"
+    RULE = "rule"
+    WATCH = "watch"
+    """A rule's watched folder."""
+    FILES = "files"
+    """What the input of a rule refers to."""
+    OUTPUT = "output"
+    """A rule's output folder."""
+    OWNER = "owner"
+    """Another daemon writes into a rule's output folder, too."""
+    DOWNLOAD = "download"
+    """A rule's results cannot be fetched."""
+    BATCH = "batch"
+    """A rule's batches are overdue at the service."""
+    RESULTS = "results"
+    """A rule was stopped, see `store.pauses`: it lasts as long as that pause does."""
+    PAUSE = "pause"
+    """A rule was paused by the operator; of no rule, all were."""
+    NOTIFY = "notify"
+    """A channel takes no messages."""
+    CONFIG = "config"
+    """An edit was refused."""
+    RESTART = "restart"
+    """An edit that only the next start takes."""
+    WEB = "web"
+    """The listener has no address."""
+
+    def of(self, name: str) -> IncidentScope:
+        """The scope of this kind that concerns one rule, or one channel."""
+        return IncidentScope(self, name)
+
+
+_UNNAMED = frozenset(
+    {ScopeKind.SERVICE, ScopeKind.STORAGE, ScopeKind.CREDIT, ScopeKind.CONFIG, ScopeKind.RESTART, ScopeKind.WEB}
+)
+
+_OF_RULES = (
+    ScopeKind.RULE,
+    ScopeKind.WATCH,
+    ScopeKind.FILES,
+    ScopeKind.OUTPUT,
+    ScopeKind.OWNER,
+    ScopeKind.DOWNLOAD,
+    ScopeKind.BATCH,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentScope:
+    """One scope; `name` is that of the rule or channel it concerns, "" where its kind says all."""
+
+    kind: ScopeKind
+    name: str = ""
+
+    def __str__(self) -> str:
+        return str(self.kind) if self.kind in _UNNAMED else f"{self.kind}:{self.name}"
+
+
+SERVICE = IncidentScope(ScopeKind.SERVICE)
+STORAGE = IncidentScope(ScopeKind.STORAGE)
+CREDIT = IncidentScope(ScopeKind.CREDIT)
+
+
+def scopes_of(rule: str) -> tuple[IncidentScope, ...]:
+    """Every scope that concerns one rule alone, and ends when nothing is wrong with it any more."""
+    return tuple(kind.of(rule) for kind in _OF_RULES)
+
+
+def parse_scope(text: str) -> IncidentScope:
+    """The scope with that text. Raises `ValueError` where no kind begins it."""
+    kind, _, name = text.partition(":")
+    return IncidentScope(ScopeKind(kind), name)
