@@ -38,7 +38,7 @@ class Breaker:
         return self._circuit.retry_at is not None
 
     def closed(self) -> Closed | None:
-        """What is told with an error of something that this breaker refuses now."""
+        """What is reported with an error of something that this breaker refuses now."""
         seconds = self._circuit.retry_in(anyio.current_time())
         return None if seconds is None else Closed(self.name, seconds)
 

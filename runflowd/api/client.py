@@ -25,7 +25,7 @@ from runflowd.api.settings import Limits
 from runflowd.api.statistics import Pace
 from runflowd.api.transfers import Transfers
 from runflowd.api.values import Asset, Run
-from runflowd.core.links import REFERENCE, life_told
+from runflowd.core.links import REFERENCE, stated_life
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -131,7 +131,7 @@ class Runflow:
 
     def _timed(self, asset: Asset) -> Asset:
         """With the life of its link, which the service's own clock began to count."""
-        return replace(asset, life=life_told(asset.url, time.time() + (self.snapshot().ahead or 0.0)))
+        return replace(asset, life=stated_life(asset.url, time.time() + (self.snapshot().ahead or 0.0)))
 
     async def create_batch(self, model: str, body: bytes, key: str, before: Before | None = None) -> Created:
         """Buy a batch: exactly `body` under the idempotency `key`, after `before` had nothing against it.

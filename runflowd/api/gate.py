@@ -31,7 +31,7 @@ PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each repetition of a request; half of it is left to chance."""
 
 LONG = 60.0
-"""Seconds of `Retry-After` that are waited for here; more than that closes the origin, and is told."""
+"""Seconds of `Retry-After` that are waited for here; more than that closes the origin, and is reported."""
 
 ABSURD = 120.0
 """Seconds of nothing but refusals after which the same holds without a word of the service."""

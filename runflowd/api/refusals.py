@@ -111,7 +111,7 @@ def _passing(place: Place, response: httpx.Response, code: str, message: str, *,
 
 
 def _redirect(response: httpx.Response) -> str:
-    # The host alone: the rest may hold whatever the server was told.
+    # The host alone: the rest may hold whatever the server was sent.
     where = response.headers.get("location", "").partition("://")[2].partition("/")[0] or "another address"
     return f"it redirects to {where}, and redirects are never followed"
 

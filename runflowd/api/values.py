@@ -182,7 +182,7 @@ class ModelDetail:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose key it is. `organizations` are names or slugs, `scopes` what the key may do where told."""
+    """Whose key it is. `organizations` are names or slugs, `scopes` what the key may do where stated."""
 
     id: str
     email: str

@@ -41,7 +41,7 @@ async def run_daemon(config: Config, source: Path) -> None:
         engine.context.service = with_callbacks(engine.context.service, config)
         engine.context.incidents.notify = config.notify
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            # Before the stages: whoever is told of an address in use has bought nothing yet.
+            # Before the stages: whoever gets the error of an address in use has bought nothing yet.
             await group.start(ListenerManager(page_state, passed_sockets().get("web", ())).run)
             await group.start(serve_control, Control(engine.context, source, reloading), source)
             group.start_soon(_serve, engine, group)

@@ -100,7 +100,7 @@ def explain(error: BaseException) -> None:
 
 
 def coloured(problem: Problem) -> str:
-    """`file:line:column: path: message` with the parts told apart; click drops colours off a terminal."""
+    """`file:line:column: path: message` with the parts distinguished; click drops colours off a terminal."""
     place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
     where = f"{click.style(printable(problem.where), fg='cyan')}: " if problem.where else ""
     return f"{click.style(printable(place), bold=True)}: {where}{click.style(printable(problem.message), fg='red')}"

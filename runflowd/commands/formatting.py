@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 MAX_REASON_LENGTH = 300
-"""Letters of one file's reason where many files are told of."""
+"""Letters of one file's reason where many files are listed."""
 
 
 def money(amount: Decimal | None) -> str:

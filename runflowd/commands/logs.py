@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Version = dict[str, Any]
 
 MAX_ONWARD = 50
-"""Items told of at most that took results along a chain of rules."""
+"""Items listed at most that took results along a chain of rules."""
 
 MAX_ID_LENGTH = 15
 """Digits of an item's id at most."""

@@ -50,7 +50,7 @@ TITLES = {
 """Fates whose files are named; of the others their number is enough."""
 
 MAX_REASONS = 20
-"""Reasons told, with numbers, why files are left out."""
+"""Reasons listed, with numbers, why files are left out."""
 
 
 @dataclass(slots=True)

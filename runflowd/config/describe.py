@@ -78,7 +78,7 @@ def _notify(notify: Notify) -> Iterator[str]:
 
 
 def _notified_kinds(notify: Notify) -> Iterator[str]:
-    """What people are told of, in the order in which it is documented."""
+    """What people are notified of, in the order in which it is documented."""
     if Kind.INCIDENT in notify.on:
         yield "of incidents wider than one file"
     if Kind.RESOLVED in notify.on:

@@ -127,8 +127,8 @@ class RuleSection(SharedSection):
         min_length=1,
     )
     accept: Annotated[list[Annotated[MediaKind, Field(strict=False)]], OneOrMore()] | None = described(
-        "Kinds of file to take, told by content: image, video (MP4, MOV, WebM), audio (MP3, WAV, M4A, FLAC, Ogg), "
-        "document (PDF), model (GLB); a list or one word. Others are left out, without a note. image by default.",
+        "Kinds of file to take, recognised by content: image, video (MP4, MOV, WebM), audio (MP3, WAV, M4A, FLAC, "
+        "Ogg), document (PDF), model (GLB); a list or one word. Others are left out, without a note. image by default.",
         ["image", "video"],
         "audio",
         min_length=1,

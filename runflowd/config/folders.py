@@ -1,7 +1,7 @@
 """Whether the folders of rules get along: who may watch, fill and empty the same one, and who must not.
 
 Folders are compared with symbolic links resolved, because the kernel will resolve them too, and by device and inode,
-because of bind mounts. Rules that share one must also spell it alike: later on they are told by the text.
+because of bind mounts. Rules that share one must also spell it alike: later on they are recognised by the text.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 
 
 
 def written_folders(config: Config) -> Iterator[str]:
-    """Every folder that the daemon writes to, or may be told to by the next edit of a rule."""
+    """Every folder that the daemon writes to, or may have to after the next edit of a rule."""
     for rule in config.rules:
         yield from (rule.watch, rule.output)
         if rule.after.kind is AfterKind.MOVE:

@@ -124,7 +124,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Who is told of what. `budget` is money per day and None for no limit, `failures` 0 for no threshold."""
+    """Who is notified of what. `budget` is money per day and None for no limit, `failures` 0 for no threshold."""
 
     webhook: Webhook | None = None
     command: tuple[str, ...] = ()

@@ -109,14 +109,14 @@ def _in_prose(message: str, shape: Shape, names: AbstractSet[str]) -> Iterator[B
     if _NO_MODEL.search(text):
         yield Blame(item=_only(shape), key=(MODEL,), message=text)
     for name in sorted(OPTIONAL_FIELDS):
-        if re.search(rf"(?<!\w){name}(?!\w)", text) and (name != "metadata" or _is_told_of("metadata", text)):
+        if re.search(rf"(?<!\w){name}(?!\w)", text) and (name != "metadata" or _is_mentioned("metadata", text)):
             yield Blame(field=name, message=text)
     for key in _keys_in(text, names):
         if key[0] not in OPTIONAL_FIELDS:
             yield Blame(item=_only(shape), key=key, message=text)
 
 
-def _is_told_of(name: str, text: str) -> bool:
+def _is_mentioned(name: str, text: str) -> bool:
     """Whether a plain word is meant as the name of a field."""
     return bool(re.search(rf"['\"`.]{name}|{name}['\"`:]", text) or _STRANGER.search(text))
 

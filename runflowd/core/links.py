@@ -81,7 +81,7 @@ def life_ended(made_at: float | None, now: float) -> float | None:
     return None if made_at is None or now <= made_at else min(now - made_at, 2 * UNTIL_LEARNT)
 
 
-def life_told(link: str, now: float) -> float | None:
+def stated_life(link: str, now: float) -> float | None:
     """How many seconds a link will live, as its own parameters have it; None where they do not say, or make no sense.
 
     `now` is the time of the service that signed it, in epoch seconds.

@@ -99,7 +99,7 @@ class Rule:
 
     `watch`, `output` and the paths in `files` are absolute. `input` is the rule's template with its
     placeholders unresolved. `include` and `exclude` are gitwildmatch patterns over relative paths.
-    `accept` are the kinds of file that are taken, told by content, each once and in the order of `MediaKind`.
+    `accept` are the kinds of file that are taken, recognised by content, each once and in the order of `MediaKind`.
     """
 
     name: str

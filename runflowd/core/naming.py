@@ -161,7 +161,7 @@ def marked(relative: str, mark: str) -> str:
 
 
 def failure_note(relative: str) -> str:
-    """Where the failure of `relative` is told, relative to the output folder: `photo.jpg.failed.txt`."""
+    """Where the failure of `relative` is noted, relative to the output folder: `photo.jpg.failed.txt`."""
     folder, name = _split(relative)
 
     return _join(folder, _fitted(name, FAILURE_SUFFIX))

@@ -1,4 +1,4 @@
-"""What people are told, and when: once per incident, however often it comes and goes.
+"""What people are notified of, and when: once per incident, however often it comes and goes.
 
 A message about an incident is sent when it has lasted a while, so that a hiccup wakes nobody. Its end is sent when it
 stayed away for `RESOLVE_DELAY`; what comes back before that is the same incident. The start of a program forgets
@@ -57,7 +57,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class IncidentRecord:
-    """An incident as people know it: the troubles they were told of, or soon are, and how often it came."""
+    """An incident as people know it: the troubles they were notified of, or soon are, and how often it came."""
 
     codes: tuple[str, ...]
     count: int = 1
@@ -66,7 +66,7 @@ class IncidentRecord:
 def begun(
     story: IncidentRecord | None, code: str, unsent: Collection[str], *, quiet: bool
 ) -> tuple[IncidentRecord, bool]:
-    """The story after trouble with `code` came up in its scope, and whether that is to be told.
+    """The story after trouble with `code` came up in its scope, and whether that is to be sent.
 
     `unsent` are the codes of messages that did not go out yet, which a newer one replaces; `quiet` says
     that the trouble had been away.
@@ -81,7 +81,7 @@ def begun(
 
 
 def ended(story: IncidentRecord, unsent: Collection[str]) -> bool:
-    """Whether the end of an incident is to be told: only if its beginning was."""
+    """Whether the end of an incident is to be sent: only if its beginning was."""
     return any(code not in unsent for code in story.codes)
 
 
@@ -118,7 +118,7 @@ def failures_message(count: int, limit: int, within: float, now: float) -> Messa
 
 
 def unknown_needs_message(last: tuple[float, float] | None, newest: float, now: float) -> bool:
-    """Whether items in doubt are to be told of: `last` is when that was done last, and the newest item then."""
+    """Whether items in doubt are to be reported: `last` is when that was done last, and the newest item then."""
     if last is None:
         return True
     sent_at, known = last

@@ -2,7 +2,7 @@
 
 Two sources disagree on the body of a batch, no list says which models take batches, and nothing says
 whether one bad item refuses the whole batch. So a validation refusal may mean any of several things,
-and they are told apart in the cheapest order: nothing is bought by a request that was refused.
+and they are distinguished in the cheapest order: nothing is bought by a request that was refused.
 
 Besides its items a body has fields that a service can do without. One that a refusal names is left out
 from then on; the body of the guide, to the letter, is the last form tried before a batch is taken apart.

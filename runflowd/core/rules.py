@@ -135,8 +135,8 @@ class Matcher:
     def promises(self, path: str) -> bool:
         """Whether the name of a file says that it is of a kind that is taken, or a pattern spells out its suffix.
 
-        Whoever drops one wants it taken, and is told if it is none. Of the others nobody has asked for a result: what
-        proves to be of another kind among them is left out.
+        Whoever drops one wants it taken, and hears of it if it is none. Of the others nobody has asked for a result:
+        what proves to be of another kind among them is left out.
         """
         path = path.lower()
         name = path.rpartition("/")[2]
@@ -219,13 +219,13 @@ class Matcher:
         return False
 
 
-# A leading # needs its escape to be a pattern, but people are told the plain form.
+# A leading # needs its escape to be a pattern, but people are shown the plain form.
 _DROPPING_PATTERNS = tuple(replace(pattern(re.sub("^#", r"\#", line)), line=line) for line in DROPPINGS)
 _MANY_FOLDERS = 20_000
 
 
 def _reserved_reason(reserved: Pattern, name: str) -> str:
-    """Why a file of this name is left out; patterns know no case, so the name is told as it is written."""
+    """Why a file of this name is left out; patterns know no case, so the name is shown as it is written."""
     if name != OVERRIDE_NAME and reserved.line in {OVERRIDE_NAME, *NEARLY_OVERRIDE_NAMES}:
         return f"settings under another name than {OVERRIDE_NAME}, which are not read ({name})"
     return f"runflowd's own file ({reserved.line})"

@@ -1,4 +1,4 @@
-"""The whole examination: which looks there are, in the order in which they are told."""
+"""The whole examination: which looks there are, in the order in which they are reported."""
 
 from __future__ import annotations
 

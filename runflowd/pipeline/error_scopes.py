@@ -102,7 +102,7 @@ def of_disk(rule: str, error: Exception) -> IncidentReport | None:
 
 
 def kept_reason(error: Exception, report: IncidentReport | None) -> str:
-    """What is kept with work that a try did not bring on: of `report` wider than that its code, where it is told."""
+    """What is kept with work that a try did not bring on: its own words, or the code of the `report` that is wider."""
     return f"held up by {report.code}" if report else str(error)
 
 

@@ -1,4 +1,4 @@
-"""What the one at fault for a refused input is told: where it stands, which value, and what to do."""
+"""What the report to the one at fault for a refused input says: where it stands, which value, and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An item that was claimed, to be delivered or told of: what is written when that is done, or is to be tried again."""
+"""An item that was claimed, to be delivered or noted: what is written when that is done, or is to be tried again."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def release_item(
 def note_written(connection: Connection, item: Item, now: float) -> bool:
     """A note stands beside an item that was claimed for it; False when nobody needs it any more.
 
-    Another trouble with the same file may have come up meanwhile, or another process may have told of it: then
+    Another trouble with the same file may have come up meanwhile, or another process may have noted it: then
     the note is to be written anew.
     """
     if connection.run("note_stands", **item.claim.values):
-        record(connection, item.id, now, f"told in the output folder: {failure_note(item.path)}")
+        record(connection, item.id, now, f"noted in the output folder: {failure_note(item.path)}")
         return True
     standing = item_at(connection, item.rule, item.path)
     if standing is None or standing.state not in {ItemState.FAILED, ItemState.OUTCOME_UNKNOWN, ItemState.WAITING}:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runflowd.store.connection import Connection
 
 MAX_ROWS = 200
-"""Rows told by folder; where there are more, they are told for all folders of a rule together."""
+"""Rows reported by folder; where there are more, they are reported for all folders of a rule together."""
 
 
 class Count(NamedTuple):

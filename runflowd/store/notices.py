@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from runflowd.store.connection import Connection, Row
 
     Audience: TypeAlias = "Callable[[Kind, str], Collection[str]]"
-    """The channels that are told of a kind of message about a scope."""
+    """The channels that get a kind of message about a scope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Notice:
 def begin_incident(connection: Connection, message: Message, audience: Audience, now: float, patience: float) -> None:
     """An incident began, came back, or turned into another trouble: see that people hear of it once.
 
-    It is told after `patience` seconds, unless it is away then.
+    It is sent after `patience` seconds, unless it is away then.
     """
     channels = audience(Kind.INCIDENT, message.scope) or audience(Kind.RESOLVED, message.scope)
     row = connection.one("story", kind=Kind.INCIDENT, scope=message.scope)
@@ -72,7 +72,7 @@ def end_incident(connection: Connection, scope: str, now: float) -> None:
 
 
 def close_stories(connection: Connection, audience: Audience, now: float) -> None:
-    """Tell of the end of incidents that stayed away; one whose beginning was never told is not mentioned."""
+    """Tell of the end of incidents that stayed away; one whose beginning was never sent is not mentioned."""
     for row in connection.all("stories_over", now=now):
         unsent = connection.all("unsent_notices", scope=row["scope"])
         story = _story(row)
@@ -97,13 +97,13 @@ def _codes(rows: list[Row]) -> set[str]:
 
 
 def mark_of(connection: Connection, kind: Kind) -> tuple[float, str] | None:
-    """When a threshold was told of last (epoch seconds), and what was remembered of it."""
+    """When a threshold was reported last (epoch seconds), and what was remembered of it."""
     row = connection.one("story", kind=kind, scope="")
     return (row["at"], json.loads(row["body"])["mark"]) if row else None
 
 
 def set_mark(connection: Connection, kind: Kind, mark: str | None, now: float) -> None:
-    """Remember that a threshold was told of; None forgets it."""
+    """Remember that a threshold was reported; None forgets it."""
     row = connection.one("story", kind=kind, scope="")
     body = json.dumps({"mark": mark})
     if mark is None:

@@ -25,7 +25,7 @@ def seen_key(rule: str) -> str:
 
 
 def earlier_name(connection: Connection, rule: Rule, in_force: Container[str]) -> str:
-    """The name that `rule` had before; "" when it is a new rule, or when that cannot be told."""
+    """The name that `rule` had before; "" when it is a new rule, or when that is not known."""
     texts = {row["rule"]: row["text"] for row in connection.all("latest_snapshots")}
     if rule.name in texts:
         return ""

@@ -193,7 +193,7 @@ def open_reader(path: Path) -> Connection:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Connection]:
-    """`open_reader` for as long as it is needed. Trouble on the way is told as `Damaged` or `NotReadable`."""
+    """`open_reader` for as long as it is needed. Trouble on the way is raised as `Damaged` or `NotReadable`."""
     connection = open_reader(path)
     try:
         yield connection

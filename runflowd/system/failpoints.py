@@ -14,7 +14,7 @@ FAILPOINTS = (
     "state.copied",  # the old state file was copied, its schema is still the old one
     "state.migrated",  # one step of the schema is done
     "backup.drafted",  # a copy for a person is whole, not yet under its name
-    "command.recorded",  # what a person asked for is written, nobody was told
+    "command.recorded",  # what a person asked for is written, nobody was answered
     "incident.recorded",  # trouble wider than one item is written, nothing waits for its end yet
     "rule.worded",  # the text of a rule is kept, what waits is still under the old one
     "rule.opened",  # whether old files of a rule are taken is settled, none was looked at
@@ -48,7 +48,7 @@ FAILPOINTS = (
     "note.written",  # the note about a failure stands, its row does not say so
     "note.removed",  # the note is gone, its row says delivering
     "result.doubted",  # what came is no result, and its rule is held: it is to be fetched again
-    "result.lost",  # paid and not to be had: the row says unknown, nobody was told
+    "result.lost",  # paid and not to be had: the row says unknown, nobody was notified
     "source.copied",  # archived on another file system, and still in its place
     "source.aside",  # about to be removed, hidden from whoever writes a newer version
     "source.disposed",  # `after: move` or `delete` carried out

@@ -50,7 +50,7 @@ _DEEPEST = 6
 # syslog(3) severities, read by journald from a "<N>" prefix (sd-daemon(3)).
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 
-# httpx logs each URL at INFO, uvicorn each start and stop: noise here, and both are told in our words.
+# httpx logs each URL at INFO, uvicorn each start and stop: noise here, and both are logged in our words.
 _LIBRARIES = {"httpx": "WARNING", "httpcore": "WARNING", "uvicorn": "WARNING", "watchdog": "WARNING"}
 
 

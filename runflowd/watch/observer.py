@@ -92,7 +92,7 @@ class OverflowFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Drop overflow records after passing on what they mean, and last words of an observer that was stopped."""
         if "thread is inactive" in str(record.msg):
-            return False  # its successor has been told to look at everything
+            return False  # its successor has been asked to look at everything
         if "overflow" not in str(record.msg):
             return True
         for heard in self._listeners:

@@ -64,7 +64,7 @@ class Watcher:
         self._armed: dict[str, _Armed] = {}
         self._problems: dict[tuple[ProblemKind, str], WatchProblem] = {}
         self._overflows = 0
-        self._overflows_told = 0
+        self._overflows_reported = 0
 
     def __repr__(self) -> str:
         return f"<Watcher of {len(self._armed)} of {len(self._roots)} roots, {len(self._problems)} troubles>"
@@ -93,7 +93,7 @@ class Watcher:
 
     @property
     def roots(self) -> frozenset[str]:
-        """The folders that it was told to watch, and has tried to."""
+        """The folders that it was asked to watch, and has tried to."""
         return self._tried
 
     @property
@@ -160,8 +160,8 @@ class Watcher:
         found += self._check_roots()
         found += self._arm_all()
         found += self._check_limit(found)
-        if self._overflows != self._overflows_told:
-            self._overflows_told = self._overflows
+        if self._overflows != self._overflows_reported:
+            self._overflows_reported = self._overflows
             found.append(WatchProblem(ProblemKind.OVERFLOW, "", overflow_message()))
         return found
 

@@ -47,7 +47,7 @@ _BODY_WORDS = {400: "cut off", 413: "too large", 408: "too slow"}
 
 
 class CallbackEndpoint:
-    """The route. `count` is told what became of each callback."""
+    """The route. `count` is given what became of each callback."""
 
     def __init__(self, state: PageState, poller: CallbackPoller, count: Callable[[str], None]) -> None:
         self._state = state

@@ -366,7 +366,9 @@ async def test_the_balance_is_read_in_every_shape(script: tuple[Behaviour, ...],
 @pytest.mark.parametrize(
     ("told_threshold", "expected"), [("5.00", Decimal(5)), (None, None), ("much", None), ("-1", None)]
 )
-async def test_the_threshold_of_a_low_balance_is_read_where_told(told_threshold: Any, expected: Decimal | None) -> None:
+async def test_the_threshold_of_a_low_balance_is_read_where_stated(
+    told_threshold: Any, expected: Decimal | None
+) -> None:
     """Nonsense tells nothing."""
     async with facing(json_answer({"balance": "1", "low_balance_threshold": told_threshold})) as (client, _):
         credit = await client.credit()
@@ -387,7 +389,7 @@ async def test_the_clock_of_the_service_is_read_from_its_answers(date: str, *, e
     assert expected == (ahead is not None and ahead < -1_000_000_000)
 
 
-async def test_a_bad_key_is_told_when_reading_the_balance() -> None:
+async def test_a_bad_key_is_reported_when_reading_the_balance() -> None:
     """401 is no missing scope."""
     async with facing(json_answer({}, 401)) as (client, _):
         with pytest.raises(Unauthorized):

@@ -141,7 +141,7 @@ async def test_what_is_refused_for_all_is_sent_by_nobody_until_a_probe_gets_thro
     assert (50, 2, "service", 1.0) == (len(heard), len(made), closed and closed.scope, closed and closed.seconds)
 
 
-async def test_a_long_wait_that_the_service_asks_for_is_told() -> None:
+async def test_a_long_wait_that_the_service_asks_for_is_reported() -> None:
     """A minute is waited for in silence, an hour is not (scenario 80)."""
     send, _ = answering(RateLimited(PLACE, status=429, retry_after=3600.0))
     with pytest.raises(RateLimited) as caught:
@@ -151,7 +151,7 @@ async def test_a_long_wait_that_the_service_asks_for_is_told() -> None:
     assert 3600 == caught.value.closed.seconds
 
 
-async def test_storage_hosts_are_told_apart_and_few_are_remembered() -> None:
+async def test_storage_hosts_are_distinguished_and_few_are_remembered() -> None:
     """Their names come from the service."""
     found = gates()
     first = found.storage("a.test")

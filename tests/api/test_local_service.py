@@ -200,7 +200,7 @@ async def test_a_run_is_bought_and_read_like_an_item(tmp_path: Path) -> None:
     assert (Status.SUCCEEDED, "solo", "", JPEG) == (run.status, run.client_ref, run.batch_id, result)
 
 
-async def test_an_expired_link_is_told_and_a_fresh_one_works(tmp_path: Path) -> None:
+async def test_an_expired_link_is_reported_and_a_fresh_one_works(tmp_path: Path) -> None:
     """Reading the item again mends an expired result."""
     now = [1_800_000_000.0]
     async with (
@@ -254,7 +254,7 @@ async def test_the_account_is_read(tmp_path: Path) -> None:
     assert secret.plain_secret
 
 
-async def test_refusals_are_told_apart(tmp_path: Path) -> None:
+async def test_refusals_are_distinguished(tmp_path: Path) -> None:
     """A wrong key, a wrong model and a wrong id."""
     async with local(tmp_path, api_keys=frozenset({"good"})) as (client, _):
         with pytest.raises(Unauthorized):

@@ -105,7 +105,7 @@ def test_a_rejection_of_the_whole_points_at_no_item(body: Any) -> None:
     ("loc", "expected"),
     [(["body", "input"], True), (["items"], True), (["body", "input", 0, "image_url"], False), (["metadata"], False)],
 )
-def test_a_wrong_body_shape_is_told_from_a_wrong_item(loc: list[Any], expected: bool) -> None:
+def test_a_wrong_body_shape_is_distinguished_from_a_wrong_item(loc: list[Any], expected: bool) -> None:
     """`items` where `input` is expected, or the reverse, is seen at the top level."""
     assert expected == rejected({"errors": [{"loc": loc, "msg": "x"}]}).blames_the_shape()
 

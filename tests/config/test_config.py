@@ -153,7 +153,7 @@ def test_paths_start_from_the_configuration_and_home(tmp_path: Path, monkeypatch
         ("web: {listen: 'unix:/run/x.sock'}", Listen(socket="/run/x.sock")),
     ],
 )
-def test_web_listens_where_it_is_told(tmp_path: Path, text: str, expected: Listen | None) -> None:
+def test_web_listens_where_it_is_configured(tmp_path: Path, text: str, expected: Listen | None) -> None:
     """No port is opened unasked."""
     assert expected == loaded(tmp_path, f"service: local\nrules: {{}}\n{text}\n").web
 
@@ -470,7 +470,7 @@ def test_home_of_nobody_is_a_mistake(tmp_path: Path) -> None:
     assert any("has a ~ for which there is no home folder" in line for line in problems(tmp_path, text))
 
 
-def test_list_of_rules_is_told_to_be_a_mapping(tmp_path: Path) -> None:
+def test_list_of_rules_is_said_to_be_a_mapping(tmp_path: Path) -> None:
     """Rules have names."""
     expected = ["2:8: rules: must hold rules by name; write rules: {} for none"]
 

@@ -51,7 +51,7 @@ def loaded(folder: Path, text: str) -> Config:
         ("enabled: false", "Turned off: one."),
     ],
 )
-def test_rule_is_told_in_plain_words(tmp_path: Path, lines: str, expected: str) -> None:
+def test_rule_is_described_in_plain_words(tmp_path: Path, lines: str, expected: str) -> None:
     """Whoever wrote the rule can see whether it means what they meant."""
     config = loaded(tmp_path, f"service: local\n{RULE}    {lines}\n")
 
@@ -166,7 +166,7 @@ def test_open_doors_are_warnings(tmp_path: Path, text: str, expected: str) -> No
         ("heartbeat: {url: https://ping.test/SECRET}", "While every stage works, ping.test is called every 5m."),
     ],
 )
-def test_who_is_told_of_what_is_told_in_plain_words(tmp_path: Path, notify: str, expected: str) -> None:
+def test_who_is_notified_of_what_is_described_in_plain_words(tmp_path: Path, notify: str, expected: str) -> None:
     """Without the paths of the addresses, which are often secrets."""
     section = f"notify:\n  {notify}\n" if notify else ""
     said = describe(loaded(tmp_path, f"service: local\n{RULE}{section}"))
@@ -192,7 +192,7 @@ def test_who_is_told_of_what_is_told_in_plain_words(tmp_path: Path, notify: str,
         ),
     ],
 )
-def test_who_cannot_be_told_is_warned_of(tmp_path: Path, notify: str, expected: str) -> None:
+def test_who_cannot_be_notified_is_warned_of(tmp_path: Path, notify: str, expected: str) -> None:
     """Before there is trouble, when it can still be mended in peace."""
     (tmp_path / "open").write_text("topsecret\n")
     (tmp_path / "open").chmod(0o644)

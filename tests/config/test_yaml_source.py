@@ -115,7 +115,7 @@ def test_alias_repeats_its_value() -> None:
         ("[" * 5000, (1, 41), "nested more than 40 levels"),
     ],
 )
-def test_trouble_is_told_with_its_place(text: str, place: tuple[int, int], sentence: str) -> None:
+def test_trouble_is_reported_with_its_place(text: str, place: tuple[int, int], sentence: str) -> None:
     """Line and column count from 1 and point at what to change."""
     problem = refused(text)[0]
 

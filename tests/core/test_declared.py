@@ -105,7 +105,7 @@ def test_an_unknown_input_may_mean_the_missing_one() -> None:
     assert (("colour_red",), True) == (found[0].path, found[0].at_key)
 
 
-def test_an_unknown_input_is_told_what_there_is() -> None:
+def test_an_unknown_input_is_answered_with_what_there_is() -> None:
     """When nothing is near."""
     assert [(("xyz",), "the model has no such input; it takes image_url, color_red")] == told({"xyz": 1}, (IMAGE, RED))
 

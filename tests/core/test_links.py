@@ -12,9 +12,9 @@ from runflowd.core.links import (
     input_was_unreadable,
     is_fresh,
     life_ended,
-    life_told,
     refuses_references,
     shorter,
+    stated_life,
     usable_for,
     was_too_old,
 )
@@ -43,12 +43,12 @@ INPUT = {"image_url": "${file.url}", "prompt": "white"}
 )
 def test_a_signed_link_tells_its_life(query: str, life: float | None) -> None:
     """In the forms of the usual storages; nonsense tells nothing (scenario 134)."""
-    assert life == life_told(f"{HOST}?{query}", NOW)
+    assert life == stated_life(f"{HOST}?{query}", NOW)
 
 
 def test_a_link_that_is_none_tells_nothing() -> None:
     """Server data is hostile."""
-    assert (None, None) == (life_told("https://[oops", NOW), life_told("runflow://assets/1", NOW))
+    assert (None, None) == (stated_life("https://[oops", NOW), stated_life("runflow://assets/1", NOW))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_link_that_the_rule_gives_is_the_rule_s(given: dict[str, Any], ours: b
     assert ours is input_was_unreadable(given, "", "cannot download https://shop.example/logo.png: 404 not found")
 
 
-def test_age_and_references_are_told_from_words() -> None:
+def test_age_and_references_are_recognised_from_words() -> None:
     """A file that is gone says nothing of the life of links; one source has the words for a refused reference."""
     assert (True, True, False) == (was_too_old("", "403"), was_too_old("LINK_EXPIRED", ""), was_too_old("", "404"))
     assert refuses_references("image_url: media URL must use HTTP(S) or data URI, got 'runflow'")

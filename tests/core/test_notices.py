@@ -33,7 +33,7 @@ from runflowd.core.notices import (
     ],
     ids=["new", "back", "restated", "back-unsent", "another", "instead", "an-earlier-one"],
 )
-def test_an_incident_is_told_once_for_each_trouble(
+def test_an_incident_is_reported_once_for_each_trouble(
     story: IncidentRecord | None, code: str, unsent: tuple[str, ...], quiet: bool, expected: tuple[IncidentRecord, bool]
 ) -> None:
     """What came back is counted; only a trouble that nobody heard of is told."""
@@ -44,7 +44,9 @@ def test_an_incident_is_told_once_for_each_trouble(
     ("codes", "unsent", "expected"),
     [(("A",), (), True), (("A",), ("A",), False), (("A", "B"), ("B",), True)],
 )
-def test_only_what_was_told_is_told_as_over(codes: tuple[str, ...], unsent: tuple[str, ...], expected: bool) -> None:
+def test_only_what_was_reported_is_reported_as_over(
+    codes: tuple[str, ...], unsent: tuple[str, ...], expected: bool
+) -> None:
     """Nobody hears of the end of what they never heard of."""
     assert expected is ended(IncidentRecord(codes), unsent)
 
@@ -83,7 +85,7 @@ def test_a_budget_is_reached_once_a_day(spent: str, limit: str | None, day: str,
     ],
     ids=["first", "the-same", "too-soon", "later", "clock-set-back"],
 )
-def test_items_in_doubt_are_told_together(
+def test_items_in_doubt_are_reported_together(
     told: tuple[float, float] | None, newest: float, now: float, expected: bool
 ) -> None:
     """A hundred that come one by one are a few messages."""

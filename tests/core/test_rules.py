@@ -168,7 +168,7 @@ def test_a_name_promises_an_image_by_its_suffix_or_by_a_pattern(
     ("path", "expected"),
     [("x/a.CR2", "*.cr2"), ("#snapshot/", "#snapshot"), (".DS_Store", ".*"), ("a.jpg", ""), ("a.failed.txt", "")],
 )
-def test_a_dropping_is_told_by_the_pattern_that_it_is_counted_under(path: str, expected: str) -> None:
+def test_a_dropping_is_reported_by_the_pattern_that_it_is_counted_under(path: str, expected: str) -> None:
     """So that a hundred thousand of them are one line (scenario 141)."""
     assert expected == Matcher(make_rule()).dropping(path)
 

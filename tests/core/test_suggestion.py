@@ -15,7 +15,7 @@ from runflowd.core.suggestion import MAX_NAMES, unknown_rule
         ("x", [], "there is no rule 'x'. There are none."),
     ],
 )
-def test_an_unknown_rule_is_told_with_the_one_that_may_be_meant(name: str, known: list[str], expected: str) -> None:
+def test_an_unknown_rule_is_answered_with_the_one_that_may_be_meant(name: str, known: list[str], expected: str) -> None:
     """And with those that there are."""
     assert expected == unknown_rule(name, known)
 

@@ -209,7 +209,7 @@ def test_a_configuration_that_everyone_may_change_is_a_warning(mode: int, level:
     assert [level] == [found.level for found in check_configuration({"/etc/a.yaml": mode}, 1)]
 
 
-def test_what_check_warns_of_is_told_with_its_place() -> None:
+def test_what_check_warns_of_is_reported_with_its_place() -> None:
     """The setting is the subject."""
     found = check_warning("a.yaml:3:5: rules.x: is odd")
 

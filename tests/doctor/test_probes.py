@@ -97,7 +97,7 @@ def test_a_look_that_fails_is_a_finding(error: Exception, level: Level, named: s
     assert "0123456789abcdef" not in found.message
 
 
-def test_an_address_with_a_login_is_told_without_it() -> None:
+def test_an_address_with_a_login_is_reported_without_it() -> None:
     """Addresses of the configuration are in findings, whatever somebody wrote into them."""
     address = "https://me:secret@hooks.example/x?token=abc"
     (found,) = findings_of([Probe("callbacks", "x", lambda: [good("callbacks", address, f"{address} is")], "")])
@@ -105,7 +105,7 @@ def test_an_address_with_a_login_is_told_without_it() -> None:
     assert ("https://hooks.example/x?...", "https://hooks.example/x?... is") == (found.subject, found.message)
 
 
-def test_more_looks_than_run_at_once_are_told_in_order() -> None:
+def test_more_looks_than_run_at_once_are_reported_in_order() -> None:
     """A rule has several folders, and there are many rules."""
     names = [str(number) for number in range(20)]
 
@@ -183,7 +183,7 @@ async def test_a_state_file_is_read_whole_and_left_alone(tmp_path: Path) -> None
     assert (len(migrations()), len(migrations())) == (sound.schema, sound.known)
 
 
-def test_a_damaged_state_file_is_told(tmp_path: Path) -> None:
+def test_a_damaged_state_file_is_reported(tmp_path: Path) -> None:
     """And one that is not there (scenario 62)."""
     path = tmp_path / "state.db"
     with pytest.raises(StoreError, match="no state file yet"):

@@ -80,7 +80,7 @@ def test_a_plan_follows_the_chain(desk: Desk) -> None:
     assert "Then up to 1 file more" in plain.out
 
 
-def test_a_loop_is_told_from_a_chain(desk: Desk) -> None:
+def test_a_loop_is_distinguished_from_a_chain(desk: Desk) -> None:
     """With the way round, before anything runs (scenario 143)."""
     rules = {"one": desk.rule(output="one"), "next": desk.rule(watch="one", output="in")}
     desk.configure(rules=rules)

@@ -48,7 +48,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
         yield process
 
 
-def test_every_misfit_is_told_with_its_place(desk: Desk) -> None:
+def test_every_misfit_is_reported_with_its_place(desk: Desk) -> None:
     """Missing, out of range, unknown, of a wrong type, and no such model: each with line and column."""
     desk.config.write_text("service: local\n" + RULES)
 

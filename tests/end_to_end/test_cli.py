@@ -45,7 +45,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     yield from desk_in(tmp_path)
 
 
-def test_version_is_told(desk: Desk) -> None:
+def test_version_is_reported(desk: Desk) -> None:
     """`--version` names the program and its version."""
     said = desk.run("--version")
 
@@ -74,7 +74,7 @@ def test_wrong_usage_is_exit_2(desk: Desk, arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
-def test_every_mistake_is_told_at_once(desk: Desk, command: str) -> None:
+def test_every_mistake_is_reported_at_once(desk: Desk, command: str) -> None:
     """Each command that needs the configuration reports all its mistakes, one to a line with its place."""
     desk.config.write_text(WRONG)
 
@@ -116,7 +116,7 @@ def test_mistakes_come_as_json(desk: Desk) -> None:
     assert {"file", "line", "column", "where", "message"} == set(first)
 
 
-def test_a_good_configuration_is_told_in_words(desk: Desk) -> None:
+def test_a_good_configuration_is_described_in_words(desk: Desk) -> None:
     """`check` says which files go where through what."""
     desk.configure()
 
@@ -136,7 +136,7 @@ def test_check_warns_of_what_would_keep_run_from_starting(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "run", "sync"])
-def test_missing_weights_are_told_with_the_command_that_gets_them(desk: Desk, command: str) -> None:
+def test_missing_weights_are_reported_with_the_command_that_gets_them(desk: Desk, command: str) -> None:
     """Every file would fail without the network, so nothing starts; `check` warns."""
     desk.configure(rules={"one": desk.rule(model="runflow/background-removal")})
 

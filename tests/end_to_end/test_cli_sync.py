@@ -109,7 +109,7 @@ def test_old_failures_do_not_fail_a_new_run(desk: Desk) -> None:
     assert (3, 0) == (first.code, desk.run("sync").code)
 
 
-def test_an_unreadable_file_waits_and_is_told(desk: Desk) -> None:
+def test_an_unreadable_file_waits_and_is_reported(desk: Desk) -> None:
     """It is neither lost nor failed for good: once readable it is taken."""
     photo = desk.input / "mug.jpg"
     photo.write_bytes(picture())
@@ -123,7 +123,7 @@ def test_an_unreadable_file_waits_and_is_told(desk: Desk) -> None:
     assert (0, {"mug.jpg"}) == (second.code, set(desk.outputs()))
 
 
-def test_an_unreadable_folder_is_told_and_the_others_go_on(desk: Desk) -> None:
+def test_an_unreadable_folder_is_reported_and_the_others_go_on(desk: Desk) -> None:
     """The folder is named with its remedy; its files are taken once it can be read."""
     closed = desk.input / "closed"
     closed.mkdir()
@@ -140,7 +140,7 @@ def test_an_unreadable_folder_is_told_and_the_others_go_on(desk: Desk) -> None:
     assert (0, {"beside.jpg", "closed/inside.jpg"}) == (second.code, set(desk.outputs()))
 
 
-def test_a_missing_folder_is_told(desk: Desk) -> None:
+def test_a_missing_folder_is_reported(desk: Desk) -> None:
     """A folder that is not there is named; nothing counts as deleted."""
     desk.input.rmdir()
 

@@ -209,7 +209,7 @@ def test_reload_answers_whether_the_edit_was_taken(busy: Desk) -> None:
     assert (0, {"problems": [], "rules": ["one"]}) == (taken.code, taken.json)
 
 
-def test_a_rerun_buys_only_when_told_so(busy: Desk) -> None:
+def test_a_rerun_buys_only_when_asked_to(busy: Desk) -> None:
     """Without a terminal it needs --yes; --dry-run shows the count and does nothing."""
     good = busy.config.read_text()
     (busy.input / "bowl.jpg").write_bytes(picture())
@@ -317,7 +317,7 @@ def test_sync_does_not_wait_for_a_paused_rule(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["with a daemon", "without"])
-def test_an_accepted_folder_is_told_with_the_results_that_stay(desk: Desk, running: bool) -> None:
+def test_an_accepted_folder_is_reported_with_the_results_that_stay(desk: Desk, running: bool) -> None:
     """Whoever set `on_delete: remove` would expect them to go; with `keep` there is nothing to say (scenario 135)."""
     removing = desk.rule(on_delete="remove", rescan="1s")
     desk.configure(rules={"one": removing, "two": desk.rule(output="kept", rescan="1s")})

@@ -92,7 +92,7 @@ def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
         prepare(tmp_path / "demo", tmp_path / "own")
 
 
-def test_missing_weights_are_told_before_anything_is_made(desk: Desk) -> None:
+def test_missing_weights_are_reported_before_anything_is_made(desk: Desk) -> None:
     """The command that gets them is named, and no folder is left behind."""
     said = desk.call("demo", "--folder", "demo", env={"RUNFLOWD_WEIGHTS": "nowhere.onnx"})
 

@@ -104,7 +104,7 @@ def test_one_refused_item_does_not_hold_up_the_others(installation: Installation
     assert {*good, "2.jpg.failed.txt"} == set(books.outputs)
 
 
-def test_a_failed_item_is_told_and_tried_again_when_touched(installation: Installation) -> None:
+def test_a_failed_item_is_reported_and_tried_again_when_touched(installation: Installation) -> None:
     """The others are delivered; the failure has a note and costs nothing (scenarios 93, 100)."""
     dropped = drop(installation)
     bad = sha256(dropped["1.jpg"])

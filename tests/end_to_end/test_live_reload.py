@@ -76,7 +76,7 @@ def test_a_broken_edit_changes_nothing_and_the_next_good_one_counts(installation
     assert [("new", 1)] == bought_with(installation, second)
 
 
-def test_a_refused_edit_is_still_told_after_a_hangup(installation: Installation) -> None:
+def test_a_refused_edit_is_still_reported_after_a_hangup(installation: Installation) -> None:
     """SIGHUP tries everything again; what is still wrong is said again."""
     daemon = installation.start()
     in_place(installation, "rules: {}\nrulez: {}\n")
@@ -87,7 +87,7 @@ def test_a_refused_edit_is_still_told_after_a_hangup(installation: Installation)
     assert {"CONFIG_REFUSED"} == installation.incidents()
 
 
-def test_the_service_manager_is_told_for_as_long_as_an_edit_is_refused(installation: Installation) -> None:
+def test_the_service_manager_is_notified_for_as_long_as_an_edit_is_refused(installation: Installation) -> None:
     """With its place; the regular line on rules and batches comes only when the files are good (scenario 118)."""
     daemon = installation.start(WATCHDOG_USEC="200000")
     in_place(installation, "rules: {}\nservice: local\nrulez: {}\n")
@@ -100,7 +100,7 @@ def test_the_service_manager_is_told_for_as_long_as_an_edit_is_refused(installat
     assert [] == [line for line in told if not line.startswith(refused)]
 
 
-def test_the_newest_mistake_is_the_one_that_is_told(installation: Installation) -> None:
+def test_the_newest_mistake_is_the_one_that_is_reported(installation: Installation) -> None:
     """Two bad edits in a row: the first is history, in `status` as in the log (scenario 118)."""
     installation.start()
     for key in ("rulez", "serwice"):
@@ -124,7 +124,7 @@ def messages(installation: Installation) -> str:
         ("service", {"service": "local"}),
     ],
 )
-def test_what_only_a_restart_takes_is_told_until_it_is_taken_back(
+def test_what_only_a_restart_takes_is_reported_until_it_is_taken_back(
     reloaded: Installation, part: str, changed: dict[str, object]
 ) -> None:
     """Rules of the same edit count at once; the rest says that it waits."""
@@ -283,7 +283,7 @@ def test_an_output_folder_that_moves_leaves_old_results_where_they_are(installat
     assert second == (installation.folder / "elsewhere" / "b.jpg").read_bytes()
 
 
-def test_an_edited_output_is_told_and_filled_by_a_rerun(installation: Installation) -> None:
+def test_an_edited_output_is_reported_and_filled_by_a_rerun(installation: Installation) -> None:
     """`check` and `plan` say what it means for known files, and name what helps (scenario 145)."""
     installation.write("a.jpg", first := picture())
     daemon = installation.start()

@@ -53,7 +53,7 @@ def test_a_switch_that_does_not_exist_is_wrong_usage(desk: Desk, option: str, va
     assert (2, True) == (said.code, told in said.err)
 
 
-def test_the_command_plays_what_it_is_told(desk: Desk) -> None:
+def test_the_command_plays_what_it_is_asked(desk: Desk) -> None:
     """`runflowd local` with a reading, open for control to whoever has its key."""
     process = desk.start("local", "--port", "0", "--folder", "own", "--api-variants", '{"health": "ok"}', "--control")
     assert process.stdout is not None

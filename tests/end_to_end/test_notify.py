@@ -59,7 +59,7 @@ def monitor() -> Iterator[Monitor]:
             thread.join()
 
 
-def test_people_are_told_and_nobody_waits_for_that(installation: Installation) -> None:
+def test_people_are_notified_and_nobody_waits_for_that(installation: Installation) -> None:
     """A missing folder is one message and a ping goes out; a program that hangs ends with the daemon at once."""
     pid = installation.folder / "pid"
     program = installation.folder / "tell"

@@ -72,7 +72,7 @@ def test_a_second_configuration_is_refused_by_name(desk: Desk, command: tuple[st
     assert {str(desk.config), str(desk.folder / "second.yaml")} <= set(re.findall(r"/\S+\.yaml", said.err)), said.err
 
 
-def test_the_state_file_that_it_is_told_to_name_lets_it_work(desk: Desk) -> None:
+def test_the_state_file_that_it_is_asked_to_name_lets_it_work(desk: Desk) -> None:
     """The line that the refusal says, put at the top of the configuration (scenario 144)."""
     said = second(desk, "sync")
     line = re.search(r"`state: (\S+)`", said.err)
@@ -107,7 +107,7 @@ def test_a_configuration_that_moved_keeps_its_state(desk: Desk) -> None:
     assert Exit.CONFIGURATION == second(desk, "sync").code
 
 
-def test_a_configuration_that_replaces_another_is_told_how(desk: Desk) -> None:
+def test_a_configuration_that_replaces_another_is_shown_how(desk: Desk) -> None:
     """The other one is put aside, as the refusal says (scenario 144)."""
     said = second(desk, "sync")
     desk.config.rename(desk.config.with_suffix(".old"))

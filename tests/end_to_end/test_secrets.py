@@ -52,7 +52,9 @@ def service(tmp_path: Path) -> Iterator[Service]:
         yield made
 
 
-def test_no_secret_is_ever_told(installation: Installation, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_is_ever_reported(
+    installation: Installation, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """API key, callback secret and signed links: not in the log at its most talkative, on a page, in a command's
     answer or in a note; the keys not in the state file either (scenario 117).
     """

@@ -102,7 +102,7 @@ def failing_from(patch: pytest.MonkeyPatch, fatal: int, code: int, *, lasting: b
 class TestScan:
     """Listings are facts about regular files."""
 
-    def test_files_and_folders_are_told_apart(self, root: str) -> None:
+    def test_files_and_folders_are_distinguished(self, root: str) -> None:
         """Files come with their stat, folders by name."""
         expected = put(root, "a.jpg")
         put(root, "sub/b.jpg")
@@ -416,7 +416,7 @@ class TestDiscard:
         assert (before, []) == (open_descriptors(), names_in(output))
 
     @pytest.mark.usefixtures("refused")
-    def test_what_went_wrong_first_is_what_is_told(self, output: str) -> None:
+    def test_what_went_wrong_first_is_what_is_reported(self, output: str) -> None:
         """A full disk pauses the rule; an error of closing, told in its place, would not."""
         with pytest.raises(files.TooBig), files.start_draft(output, "", limit=1) as draft:
             draft.write(b"12")
@@ -671,7 +671,7 @@ class TestDraft:
         assert (b"new", True) == (seen["a/x.png"], fatal > 6)
 
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
-    def test_whichever_call_of_reading_fails_it_is_told_as_file_trouble(self, root: str, code: int) -> None:
+    def test_whichever_call_of_reading_fails_it_is_reported_as_a_file_error(self, root: str, code: int) -> None:
         """A stale network handle fails any of them, and nothing else may come out of this package."""
         before = open_descriptors()
         expected = put(root, "a/x.jpg")

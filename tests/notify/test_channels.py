@@ -72,7 +72,9 @@ async def test_a_message_holds_no_secrets_and_no_escapes(tmp_path: Path) -> None
     ],
     ids=["redirect", "500", "404", "hangs-up", "silent", "drips"],
 )
-async def test_an_address_that_does_not_take_it_is_told_without_its_path(behaviour: Behaviour, expected: str) -> None:
+async def test_an_address_that_does_not_take_it_is_reported_without_its_path(
+    behaviour: Behaviour, expected: str
+) -> None:
     """One request, a deadline for all of it, and no word of what may be a secret."""
     async with hostile_server(behaviour) as server, Hooks(SOON) as hooks:
         with pytest.raises(ApiError, match=expected) as told:
@@ -125,7 +127,7 @@ async def test_a_program_gets_the_message_and_nothing_of_the_daemon(
     ],
     ids=["says-no", "talks-much", "hangs"],
 )
-async def test_a_program_that_fails_is_told_with_what_it_wrote(tmp_path: Path, body: str, expected: str) -> None:
+async def test_a_program_that_fails_is_reported_with_what_it_wrote(tmp_path: Path, body: str, expected: str) -> None:
     """The beginning of it, on one line."""
     with pytest.raises(CommandFailed, match=expected):
         await run(program(tmp_path, body), NOTICE, within=1)
@@ -153,7 +155,7 @@ def _lives(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("command", [("/no/such/program",), ("/etc/hostname",), ("a\0b",)])
-async def test_a_program_that_cannot_be_run_is_told(command: tuple[str, ...]) -> None:
+async def test_a_program_that_cannot_be_run_is_reported(command: tuple[str, ...]) -> None:
     """It is not there, or no program."""
     with pytest.raises(CommandFailed, match="cannot be run"):
         await run(command, NOTICE)

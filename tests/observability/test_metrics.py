@@ -80,7 +80,7 @@ def test_files_are_counted_by_rule_and_state() -> None:
     )
 
 
-def test_a_pause_is_told_with_its_beginning() -> None:
+def test_a_pause_is_reported_with_its_beginning() -> None:
     """The earlier of the rule's own and that of all rules; 0 for a rule that works."""
     nothing = Measures({}, {}, (), (), Decimal(0))
     own, everything = Pause("studio", 7e8, "stock-taking"), Pause(EVERY_RULE, 8e8, "")
@@ -98,7 +98,7 @@ def test_a_pause_is_told_with_its_beginning() -> None:
     assert [{"studio": 0, "other": 0}, {"studio": 7e8, "other": 0}, {"studio": 7e8, "other": 8e8}] == told
 
 
-def test_what_is_learned_of_the_service_is_told() -> None:
+def test_what_is_learned_of_the_service_is_reported() -> None:
     """The rate, the refusals, and how many may be under way (scenario 129)."""
     found = read(Metrics(), reading(pace=Pace(24.6, 7, 32, 16)))
 
@@ -110,7 +110,7 @@ def test_what_is_learned_of_the_service_is_told() -> None:
     )
 
 
-def test_traffic_is_told_by_route_and_status() -> None:
+def test_traffic_is_reported_by_route_and_status() -> None:
     """With bytes and seconds, as counters."""
     traffic = Traffic({("GET batches/{id}", 200): 3, ("GET batches/{id}", 0): 1}, {"GET batches/{id}": 1.5}, 10, 20, 2)
 
@@ -153,7 +153,7 @@ def test_incidents_batches_spend_and_lost_events_show() -> None:
     )
 
 
-def test_overdue_batches_are_told_with_their_age_and_what_waits_for_them() -> None:
+def test_overdue_batches_are_reported_with_their_age_and_what_waits_for_them() -> None:
     """Scenario 132: by rule, zero for one without, and for a rule that was removed as long as it has some."""
     late = (Overdue("studio", 2, 5, 1e9 - 7200, "x", ""), Overdue("removed", 1, 1, 1e9 + 60, "y", ""))
     measures = Measures({}, {}, late, (), Decimal(0))

@@ -71,7 +71,7 @@ async def test_a_file_that_another_program_holds_is_taken_once_it_is_let_go(tmp_
         assert ({}, [1]) == (before, rig.charged())
 
 
-async def test_a_file_that_is_held_for_long_is_told_and_waits(tmp_path: Path) -> None:
+async def test_a_file_that_is_held_for_long_is_reported_and_waits(tmp_path: Path) -> None:
     """With its reason and what to do, still without a purchase or a failure (scenario 24)."""
     async with running(tmp_path) as rig:
         path = rig.drop("a.jpg")
@@ -265,7 +265,7 @@ def asked(rig: Rig) -> int:
     return sum(count for route, count in ledger(rig.local.service)["requests"].items() if route.startswith("GET"))
 
 
-async def test_two_daemons_over_one_output_folder_are_told_apart(tmp_path: Path) -> None:
+async def test_two_daemons_over_one_output_folder_are_distinguished(tmp_path: Path) -> None:
     """The second names the first; once that has ended, the folder is its own (scenario 66)."""
     first, second = tmp_path / "first", tmp_path / "second"
     (shared := tmp_path / "out").mkdir()
@@ -316,7 +316,7 @@ async def test_trouble_that_lasts_is_one_line_and_a_count(
     assert ("FOLDER_UNREADABLE", True, 1) == (row["code"], row["count"] > 5, len(lines))
 
 
-async def test_a_folder_of_too_many_names_is_told_and_the_rest_goes_on(
+async def test_a_folder_of_too_many_names_is_reported_and_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its remedy works when it is followed; nothing of it counts as deleted meanwhile (scenario 147)."""

@@ -168,7 +168,7 @@ async def test_a_folder_may_set_what_its_rule_allows(tmp_path: Path) -> None:
         assert expected == words
 
 
-async def test_a_mistake_in_a_folder_s_settings_is_told_there(tmp_path: Path) -> None:
+async def test_a_mistake_in_a_folder_s_settings_is_reported_there(tmp_path: Path) -> None:
     """Its files wait with a note; nothing is bought; correcting it is enough."""
     template = {"image_url": "${file.url}", "prompt": "white studio"}
     async with running(tmp_path, rule(tmp_path, input=template, overridable=("prompt",))) as rig:

@@ -138,7 +138,7 @@ async def test_an_outage_is_probed_by_one_request_at_a_time(tmp_path: Path) -> N
         assert 12 > rig.local.service.plan.struck - before > 3
 
 
-async def test_an_outage_is_told_once_though_deliveries_go_on(tmp_path: Path) -> None:
+async def test_an_outage_is_reported_once_though_deliveries_go_on(tmp_path: Path) -> None:
     """What comes from the storage says nothing about the API (scenario 130)."""
     slow = {"route": "GET /storage/*", "kind": "slow", "seconds": 20, "count": None}
     gone = {"route": "* /v1/*", "kind": "status", "status": 503, "count": None}

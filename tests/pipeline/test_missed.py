@@ -38,7 +38,7 @@ def hear(rig: Rig, changes: Changes) -> None:
 
 
 @pytest.mark.usefixtures("_deaf")
-async def test_files_that_no_event_told_of_are_counted_once(tmp_path: Path) -> None:
+async def test_files_that_no_event_announced_are_counted_once(tmp_path: Path) -> None:
     """One line for all of them, and a new watcher; what lay there before the start does not count."""
     with capture_logs() as lines:
         async with running(tmp_path, rule(tmp_path), watch=True) as rig:

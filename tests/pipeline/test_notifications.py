@@ -127,7 +127,7 @@ async def test_trouble_that_lasts_is_one_message(tmp_path: Path) -> None:
     assert "service is well again after 10m (UNREACHABLE)" == desk.ear.heard[1]["message"]
 
 
-async def test_a_hiccup_is_not_told(tmp_path: Path) -> None:
+async def test_a_hiccup_is_not_reported(tmp_path: Path) -> None:
     """What is over before `after` wakes nobody, and neither does its end."""
     desk = Desk(tmp_path)
     async with desk.life() as context:
@@ -152,7 +152,7 @@ async def test_trouble_that_comes_and_goes_is_one_incident(tmp_path: Path) -> No
     assert 10 == desk.ear.heard[1]["count"]
 
 
-async def test_two_troubles_that_take_turns_are_told_once_each(tmp_path: Path) -> None:
+async def test_two_troubles_that_take_turns_are_reported_once_each(tmp_path: Path) -> None:
     """A service that now refuses and now does not answer."""
     desk = Desk(tmp_path)
     async with desk.life() as context:
@@ -163,7 +163,7 @@ async def test_two_troubles_that_take_turns_are_told_once_each(tmp_path: Path) -
     assert ["UNREACHABLE", "RATE_LIMITED"] == desk.ear.codes
 
 
-async def test_trouble_that_outlasts_restarts_is_told_once(tmp_path: Path) -> None:
+async def test_trouble_that_outlasts_restarts_is_reported_once(tmp_path: Path) -> None:
     """A start forgets its incidents, people do not; another trouble in its place is news."""
     desk = Desk(tmp_path)
     for _ in range(3):
@@ -186,7 +186,7 @@ async def test_trouble_that_does_not_come_back_after_a_restart_is_over(tmp_path:
     assert ["incident", "resolved"] == desk.ear.kinds
 
 
-async def test_trouble_just_before_a_crash_that_does_not_come_back_is_not_told(tmp_path: Path) -> None:
+async def test_trouble_just_before_a_crash_that_does_not_come_back_is_not_reported(tmp_path: Path) -> None:
     """It lasted less than `after`, as far as anybody knows."""
     desk = Desk(tmp_path)
     async with desk.life() as context:
@@ -208,7 +208,7 @@ async def test_a_crash_before_sending_loses_no_message(tmp_path: Path) -> None:
     assert ["incident"] == desk.ear.kinds
 
 
-async def test_trouble_that_could_not_be_written_down_at_first_is_told(tmp_path: Path) -> None:
+async def test_trouble_that_could_not_be_written_down_at_first_is_reported(tmp_path: Path) -> None:
     """The disk was full when it began (scenario 64)."""
     desk = Desk(tmp_path)
     calls = Calls(fatal=1, code=errno.ENOSPC, lasting=True)
@@ -254,7 +254,7 @@ async def test_a_message_that_is_a_day_old_is_given_up(tmp_path: Path) -> None:
     assert ["NO_SPACE"] == desk.ear.codes
 
 
-async def test_only_what_is_asked_for_is_told(tmp_path: Path) -> None:
+async def test_only_what_is_asked_for_is_reported(tmp_path: Path) -> None:
     """`on` leaves kinds out."""
     desk = Desk(tmp_path)
     async with desk.life(replace(NOTIFY, on=frozenset({Kind.RESOLVED}))) as context:
@@ -278,7 +278,7 @@ async def test_a_channel_that_is_no_more_is_not_waited_for(tmp_path: Path) -> No
     assert 0 == rows
 
 
-async def test_an_edit_of_who_is_told_counts_at_once(tmp_path: Path) -> None:
+async def test_an_edit_of_who_is_notified_counts_at_once(tmp_path: Path) -> None:
     """Like one of the rules, and unlike one of the service it needs no restart."""
     source = tmp_path / "runflowd.yaml"
     source.write_text("service: local\nrules: {}\n")
@@ -334,7 +334,7 @@ async def test_a_budget_that_several_batches_cross_is_one_message(tmp_path: Path
         assert ear.heard[0]["message"].startswith("27 was spent on ")
 
 
-async def test_purchases_in_doubt_are_told_together(tmp_path: Path) -> None:
+async def test_purchases_in_doubt_are_reported_together(tmp_path: Path) -> None:
     """A batch that the service forgot is one message with its number of files."""
     ear = Ear()
     forgotten = {"route": "GET /v1/batches/*", "kind": "status", "status": 404, "count": 1000}

@@ -56,7 +56,7 @@ async def notices(rig: Rig) -> list[dict[str, Any]]:
     )
 
 
-async def test_a_batch_past_its_deadline_is_told_of_and_ends_by_itself(tmp_path: Path) -> None:
+async def test_a_batch_past_its_deadline_is_reported_and_ends_by_itself(tmp_path: Path) -> None:
     """With its age, what it holds up, and a notice; once it ends, all is well again (scenarios 92, 132)."""
     async with running(tmp_path, impatient(tmp_path), service={"faults": STUCK}) as rig:
         rig.engine.context.incidents.notify = Notify(webhook=Webhook("https://hooks.test/x"))
@@ -92,7 +92,7 @@ async def test_without_a_deadline_an_hour_or_ten_times_the_usual_counts(tmp_path
         assert HOUR <= taken < 1.1 * HOUR
 
 
-async def test_an_overdue_batch_is_told_of_at_once_after_a_restart(tmp_path: Path) -> None:
+async def test_an_overdue_batch_is_reported_at_once_after_a_restart(tmp_path: Path) -> None:
     """The start forgets incidents, and what is on record brings this one back; it may be over then, too (132)."""
     async with running(tmp_path, impatient(tmp_path), service={"faults": STUCK}) as rig:
         rig.drop("stuck.jpg")

@@ -21,7 +21,7 @@ NOTE = "a.jpg.failed.txt"
 
 
 @pytest.mark.parametrize("batches", [True, False])
-async def test_what_came_is_delivered_and_what_is_missing_is_told(tmp_path: Path, batches: bool) -> None:
+async def test_what_came_is_delivered_and_what_is_missing_is_reported(tmp_path: Path, batches: bool) -> None:
     """In the note beside it, in `status`, `list` and its story; nothing is bought again (scenario 93)."""
     async with running(tmp_path) as rig:
         if not batches:
@@ -69,7 +69,7 @@ async def test_the_remark_outlives_trouble_with_the_download_and_goes_with_a_who
         assert {"a.jpg"} == rig.outputs()
 
 
-async def test_whoever_shares_a_partial_result_is_told_too_and_keeps_the_source(tmp_path: Path) -> None:
+async def test_whoever_shares_a_partial_result_is_notified_too_and_keeps_the_source(tmp_path: Path) -> None:
     """Equal files share what was paid for; no source is deleted for half a result (scenarios 44, 93)."""
     deleting = rule(tmp_path, after=After(AfterKind.DELETE))
     async with running(tmp_path, deleting) as rig:

@@ -299,7 +299,7 @@ async def test_the_incident_names_the_key_and_the_value(tmp_path: Path) -> None:
     assert "/etc/runflowd/rules.yaml:12" in told.remedy
 
 
-async def test_an_unknown_model_is_told_once_with_its_place(tmp_path: Path) -> None:
+async def test_an_unknown_model_is_reported_once_with_its_place(tmp_path: Path) -> None:
     """What the rule says, where, and what the service says to that; no second time in our own words (scenario 133)."""
     async with running(tmp_path, rule(tmp_path, model="runflow/pass-thru")) as rig:
         rig.engine.context.places = {"studio": {("model",): "/etc/runflowd/rules.yaml:7"}}
@@ -312,7 +312,7 @@ async def test_an_unknown_model_is_told_once_with_its_place(tmp_path: Path) -> N
     assert "Correct it in /etc/runflowd/rules.yaml:7" in told.remedy
 
 
-async def test_a_misspelt_key_is_told_beside_the_one_that_is_missing(tmp_path: Path) -> None:
+async def test_a_misspelt_key_is_reported_beside_the_one_that_is_missing(tmp_path: Path) -> None:
     """The service knows the one only, the rule the other only (scenario 133)."""
     async with running(tmp_path, rule(tmp_path, input={"image_ulr": "${file.url}"})) as rig:
         places: dict[tuple[str | int, ...], str] = {
@@ -370,7 +370,7 @@ async def test_the_story_of_a_file_that_is_refused_has_all_that_the_service_said
     assert "word150" in (tmp_path / "out/bad.jpg.failed.txt").read_text()
 
 
-async def test_the_value_of_a_secret_is_not_told(tmp_path: Path) -> None:
+async def test_the_value_of_a_secret_is_not_reported(tmp_path: Path) -> None:
     """Neither in the incident nor in the state file (scenario 133)."""
     guarded = rule(tmp_path, input={"image_url": "${file.url}", "api_key": "hunter2"})
     async with running(tmp_path, guarded) as rig:

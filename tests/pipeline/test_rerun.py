@@ -111,7 +111,7 @@ async def test_a_deleted_result_comes_back_at_no_cost(tmp_path: Path) -> None:
         assert {"a.jpg", "b.jpg"} == rig.outputs()
 
 
-async def test_a_result_the_service_has_no_more_is_bought_only_when_told_so(tmp_path: Path) -> None:
+async def test_a_result_the_service_has_no_more_is_bought_only_when_asked_to(tmp_path: Path) -> None:
     """The file says why it cannot be had; the operator decides."""
     async with running(tmp_path) as rig:
         rig.drop("a.jpg")

@@ -81,7 +81,7 @@ async def test_a_batch_the_service_did_not_know_is_asked_for_again(tmp_path: Pat
         assert ([Retried.ASK], [1]) == (done, rig.charged())
 
 
-async def test_what_may_have_been_bought_is_bought_again_only_when_told_so(tmp_path: Path) -> None:
+async def test_what_may_have_been_bought_is_bought_again_only_when_asked_to(tmp_path: Path) -> None:
     """An unlisted item: the first request refuses, the second buys."""
     async with running(tmp_path) as rig:
         rig.switch(api_variants={"items": "missing"})

@@ -93,7 +93,9 @@ async def test_clearing_away_half_a_result_does_not_stop_the_daemon(
     assert [True] == waits
 
 
-async def test_a_share_that_reads_and_does_not_write_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_share_that_reads_and_does_not_write_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The rescan's looks at it are answered all the while, which says nothing of what is written (scenario 36)."""
     answered, flush = threading.Event(), Draft.flush
 

@@ -48,7 +48,7 @@ async def try_again(rig: Rig) -> None:
     await anyio.sleep(10)
 
 
-async def test_a_file_s_whole_life_is_told_in_its_order(tmp_path: Path) -> None:
+async def test_a_file_s_whole_life_is_reported_in_its_order(tmp_path: Path) -> None:
     """A failure and a retry, another content whose result cannot be had at first, and a rename."""
     async with running(tmp_path) as rig:
         rig.switch(faults={"runs": [{"kind": "fail"}]})
@@ -84,7 +84,7 @@ async def test_a_file_s_whole_life_is_told_in_its_order(tmp_path: Path) -> None:
     assert (first["current"], second["current"], second["present"], renamed["whole"]) == (False, True, False, True)
     details = [step["detail"] for step in first["steps"] + second["steps"] + renamed["steps"]]
     for words in (
-        "told in the output folder: a.jpg.failed.txt",
+        "noted in the output folder: a.jpg.failed.txt",
         "another try was asked for: will be looked at again, as if it had been touched",
         f"another content took its place: item {second['id']}",
         "another try was asked for: its result will be fetched again",
@@ -94,7 +94,7 @@ async def test_a_file_s_whole_life_is_told_in_its_order(tmp_path: Path) -> None:
         assert words in details
 
 
-async def test_a_source_that_is_cleared_away_is_told(tmp_path: Path) -> None:
+async def test_a_source_that_is_cleared_away_is_reported(tmp_path: Path) -> None:
     """And the same file once more, which costs nothing."""
     async with running(tmp_path, rule(tmp_path, after=After(AfterKind.DELETE))) as rig:
         for _ in range(2):
@@ -108,7 +108,7 @@ async def test_a_source_that_is_cleared_away_is_told(tmp_path: Path) -> None:
     assert ["downloading", "done"] == [state for state, _ in groupby(states(version))][-2:]
 
 
-async def test_what_holds_a_file_up_is_told_for_the_present(tmp_path: Path) -> None:
+async def test_what_holds_a_file_up_is_reported_for_the_present(tmp_path: Path) -> None:
     """A pause is a fact of now, not a step of every file that waits for its end."""
     async with running(tmp_path, rule(tmp_path, batch=BatchLimits(quiet=600, max_wait=600))) as rig:
         rig.drop("a.jpg")
@@ -119,7 +119,7 @@ async def test_what_holds_a_file_up_is_told_for_the_present(tmp_path: Path) -> N
     assert (["ready"], True) == (states(version), "stock-taking" in version["now"][0])
 
 
-async def test_a_purchase_is_told_without_its_key(tmp_path: Path) -> None:
+async def test_a_purchase_is_reported_without_its_key(tmp_path: Path) -> None:
     """Who knows a key can ask for the purchase in our name."""
     async with running(tmp_path) as rig:
         rig.drop("a.jpg")

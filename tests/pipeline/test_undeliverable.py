@@ -285,7 +285,7 @@ async def test_a_result_that_is_gone_is_asked_for_where_it_may_still_be(tmp_path
         assert ({"a.jpg", "b.jpg"}, [1, 1], []) == (rig.outputs(), rig.charged(), await told(rig))
 
 
-async def test_what_a_stopped_rule_is_told_is_the_same_wherever_it_is_asked(tmp_path: Path) -> None:
+async def test_what_a_stopped_rule_reports_is_the_same_wherever_it_is_asked(tmp_path: Path) -> None:
     """To resume it alone would buy the next result that is too large."""
     async with running(tmp_path) as rig:
         rig.engine.context.limits = Limits(free_space=0, download_size=10)
@@ -297,7 +297,7 @@ async def test_what_a_stopped_rule_is_told_is_the_same_wherever_it_is_asked(tmp_
         assert (True, incident.remedy) == ("limits.download_size" in stop.remedy, stop.remedy)
 
 
-async def test_a_stop_is_told_once(tmp_path: Path) -> None:
+async def test_a_stop_is_reported_once(tmp_path: Path) -> None:
     """What was bought before it, and cannot be delivered either, is told as itself."""
     told_at = []
     with capture_logs() as lines:

@@ -32,7 +32,7 @@ def recall(connection: Connection) -> str | None:
     return row["value"] if row else None
 
 
-async def test_what_cannot_be_read_is_told_as_trouble_with_the_state_file(tmp_path: Path) -> None:
+async def test_what_cannot_be_read_is_reported_as_trouble_with_the_state_file(tmp_path: Path) -> None:
     """Every stage knows how to wait for that; an error of SQLite would end the daemon (scenario 64)."""
     calls = Calls(fatal=1, code=errno.EIO)
     async with open_store(tmp_path / "state.db") as store:

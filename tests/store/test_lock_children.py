@@ -111,7 +111,7 @@ def test_a_child_that_is_just_begun_is_waited_for(
         assert waits
 
 
-def test_a_child_that_stays_is_told_of(
+def test_a_child_that_stays_is_reported(
     tmp_path: Path, killed: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sentence names what is gone, and how to find what is not."""

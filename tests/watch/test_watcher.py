@@ -264,7 +264,7 @@ class TestIlls:
         async with watching(root) as watcher:
             assert () == await watcher.audit()
 
-    async def test_a_missing_root_is_told_once(self, root: Path) -> None:
+    async def test_a_missing_root_is_reported_once(self, root: Path) -> None:
         """Standby with a reason, not an error at each turn (scenario 32)."""
         shutil.rmtree(root)
         async with Watcher() as watcher:
@@ -376,7 +376,7 @@ class TestIlls:
         assert (frozenset({str(other)}),) * 2 == (changes.folders, watched)
 
 
-def test_the_watch_limit_is_told_with_its_remedy(tmp_path: Path) -> None:
+def test_the_watch_limit_is_reported_with_its_remedy(tmp_path: Path) -> None:
     """The library watches 19 of 60 folders without a word; we name the number needed (scenario 28)."""
     for number in range(60):
         (tmp_path / "in" / str(number)).mkdir(parents=True)

@@ -361,7 +361,7 @@ async def test_callbacks_come_under_any_host_name(tmp_path: Path) -> None:
         assert answer.status_code == 204
 
 
-def test_a_flood_is_told_once_a_minute_with_its_count() -> None:
+def test_a_flood_is_reported_once_a_minute_with_its_count() -> None:
     """The first is told at once, the others together when the minute is over (scenario 101)."""
     tally: RateCounter[str] = RateCounter()
     told_now = [tally.note("forged", float(second)) for second in (0, 1, 2, WINDOW)]
@@ -369,7 +369,7 @@ def test_a_flood_is_told_once_a_minute_with_its_count() -> None:
     assert told_now == [1, 0, 0, 3]
 
 
-def test_a_flood_that_ends_is_told_to_its_end() -> None:
+def test_a_flood_that_ends_is_reported_to_its_end() -> None:
     """What was kept back comes out without another event."""
     tally: RateCounter[str] = RateCounter()
     for second in (0.0, 1.0, 2.0):

@@ -187,7 +187,7 @@ class Reader:
         if event.implicit[0] and (found := finder(event.value)):
             line, column = _start(event)
             column += found.index
-            self.problems.append(Problem(self._file, line, column, dotted(path), found.told(column)))
+            self.problems.append(Problem(self._file, line, column, dotted(path), found.message(column)))
 
     def _count(self, event: Any, path: Path, nodes: int) -> None:
         self._nodes += nodes

@@ -26,7 +26,7 @@ class Lookalike:
     index: int
     character: str
 
-    def told(self, column: int) -> str:
+    def message(self, column: int) -> str:
         """Which one it is, in which column (from 1), and what to write instead."""
         if re.match(f"[{_QUOTES}]", self.character):
             remedy = "is no quote to YAML; write plain quotes"

@@ -23,7 +23,7 @@ def explained(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, str]:
     began = error.context_mark.line if error.context_mark else mark.line
     for number in range(min(mark.line, len(lines) - 1), began - 1, -1):
         if found := in_line(lines[number]):
-            return number + 1, found.index + 1, f"{said}; {found.told(found.index + 1)}"
+            return number + 1, found.index + 1, f"{said}; {found.message(found.index + 1)}"
     written = lines[mark.line] if mark.line < len(lines) else ""
     opened = f"opened on line {began + 1}" if error.context_mark else "opened above"
     remedy = next((remedy for slipped, remedy in _slips(said, written, mark.column + 1, opened) if slipped), "")

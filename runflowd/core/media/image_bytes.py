@@ -42,7 +42,7 @@ def refuse_zero_tail(source: Source, label: str) -> None:
     """For containers without an end marker: zeros at the end of compressed data are reserved space.
 
     An eighth of the file is asked for, because a flat image in lossy WebP honestly ends in zeros: in
-    tries 5 to 6 % of the file. Uncompressed formats cannot be told this way, black pixels are zeros.
+    tries 5 to 6 % of the file. Uncompressed formats cannot be recognised this way, black pixels are zeros.
     """
     length = min(max(source.size // 8, 4096), source.size - 64, PIECE)
     if length > 0 and not any(source.read(source.size - length, length)):

@@ -1,4 +1,4 @@
-"""What a file is, told by its bytes and never by its name, and whether all of it is there.
+"""What a file is, recognised by its bytes and never by its name, and whether all of it is there.
 
 A copier that reserves space first makes a file of full size at once, so size and mtime cannot tell
 a half image. `check` therefore walks the container from header to end marker. It never decodes a
@@ -23,7 +23,7 @@ SNIFF_BYTES = 512
 
 
 class ImageType(Enum):
-    """The image formats told apart: MIME type, usual extension without dot, name for people."""
+    """The image formats distinguished: MIME type, usual extension without dot, name for people."""
 
     JPEG = ("image/jpeg", "jpg", "JPEG")
     PNG = ("image/png", "png", "PNG")

@@ -1,4 +1,4 @@
-"""What a dropped file is, told by its bytes: of a kind that its rule takes or not, and whole or not."""
+"""What a dropped file is, recognised by its bytes: of a kind that its rule takes or not, and whole or not."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _image(source: Source, head: bytes, accept: Collection[MediaKind]) -> Check:
 def _beginning(head: bytes, accept: Collection[MediaKind]) -> Partial | None:
     """A file too short to tell what it is, which may become what is accepted; None for any other."""
     if 0 < len(head) < _SHORTEST and set(accept) != {MediaKind.IMAGE} and _begins(head):
-        return Partial(f"the file ends after {len(head)} bytes, before it can be told what it is")
+        return Partial(f"the file ends after {len(head)} bytes, before it can be recognised")
     return None
 
 

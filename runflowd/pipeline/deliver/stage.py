@@ -63,7 +63,7 @@ class Claimed:
 
 
 class Deliver:
-    """Stage four. Claims items whose result is known, and failures nobody was told of."""
+    """Stage four. Claims items whose result is known, and failures without a note yet."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -1,4 +1,4 @@
-"""After a refusal: whom it blames, what is learnt from it, and what the one at fault is told."""
+"""After a refusal: whom it blames, what is learnt from it, and what is reported to the one at fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stable file is, told by its bytes: whole and of a kind that its rule takes, half of that, or neither."""
+"""What a stable file is, recognised by its bytes: whole and of a kind that its rule takes, half of that, or neither."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _other_media(rule: Rule, path: str, stat: Stat) -> Refused | None:
         with files.open_source(rule.watch, path) as source:
             head = source.read(0, SNIFF_BYTES)
     except files.FileError:
-        return None  # found again, and told, where it is read
+        return None  # found again, and reported, where it is read
     if media_kind(announced(head)) in rule.accept:
         return None
     reason = f"{words(head)}; the rule's model takes {in_words(rule.accept)}"
@@ -137,7 +137,7 @@ def _read(
     on_progress: Callable[[], None],
     still: float,
 ) -> Finding:
-    """What a stable file is, told by its bytes. Blocking."""
+    """What a stable file is, recognised by its bytes. Blocking."""
     if stat.size > limit:
         reason = f"the file has {stat.size:,} bytes; the service takes at most {limit:,}"
         return Refused(stat, ItemState.FAILED, "TOO_LARGE", reason)

@@ -21,7 +21,7 @@ MADE = frozenset({Fate.BUY, Fate.TAKE, Fate.UNDER_WAY})
 
 
 class Onward:
-    """Counts what comes to each rule from others, as far as that can be told before the results are there.
+    """Counts what comes to each rule from others, as far as that is known before the results are there.
 
     Rules are to be planned with those that make before those that take. What a result is, and so the end of its
     name, is only known then; so a rule is counted in if its patterns take it under any.

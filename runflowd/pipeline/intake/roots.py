@@ -86,7 +86,7 @@ def samples_of(connection: Connection, rule: str, folders: list[str]) -> dict[st
 def judged(rule: Rule, known: Roots, found: Survey, samples: dict[str, Sample]) -> Roots:
     """Each folder as recognised or strange. Blocking.
 
-    Below a strange root nothing can be told. A disk that was unmounted for good is an ordinary folder again.
+    Below a strange root nothing can be known. A disk that was unmounted for good is an ordinary folder again.
     """
     roots = Roots()
     for path, met in found.met.items():
@@ -117,7 +117,7 @@ def still_recognised(root: str, roots: Roots | None) -> bool:
 
 
 def strangeness(rule: Rule, roots: Roots) -> IncidentReport:
-    """What is to be told of the strange folders of a rule."""
+    """The report of the strange folders of a rule."""
     paths = sorted(roots.strange)
     where = f"{rule.watch}/{paths[0]}".rstrip("/")
     more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""

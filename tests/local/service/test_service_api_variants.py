@@ -124,7 +124,7 @@ async def test_the_same_api_variants_tell_the_same_story(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", list(ApiVariants.model_fields))
-async def test_every_choice_of_a_reading_can_be_told_from_the_others(tmp_path: Path, name: str) -> None:
+async def test_every_choice_of_a_reading_can_be_distinguished_from_the_others(tmp_path: Path, name: str) -> None:
     """No switch is dead, and no two choices are the same."""
     choices = [choice for choice in _choices(name)[1:] if (name, choice) != ("output", "outputs")]  # as the model's
     told = [await _told(tmp_path / str(i), ApiVariants(**{name: choice})) for i, choice in enumerate(choices)]
