@@ -49,7 +49,8 @@ WHERE id = :id
 
 -- name: supersede_item
 -- Whoever delivers it goes on; whoever was to tell of its failure does not.
-UPDATE item SET current = 0, generation = iif(state = 'downloading', generation, generation + 1),
+UPDATE item SET current = 0, rescan_requested = 0, rerun_requested = 0,
+                generation = iif(state = 'downloading', generation, generation + 1),
                 owner = iif(state = 'downloading', owner, NULL)
 WHERE id = :id
 

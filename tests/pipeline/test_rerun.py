@@ -66,6 +66,18 @@ async def test_patterns_choose_among_the_files(tmp_path: Path) -> None:
         assert ({"x/b.jpg": "buy"}, [1, 1, 1]) == (chosen, rig.charged())
 
 
+async def test_a_request_is_over_once_its_file_was_sent(tmp_path: Path) -> None:
+    """On the row of the earlier content, too: what is asked for is looked up at every turn."""
+    async with running(tmp_path) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        rig.engine.context.rules = {"studio": inputs_stale(tmp_path)}
+        await rerun(rig)
+        await anyio.sleep(60)
+
+        assert [(False, False), (True, False)] == sorted((item.current, item.requested) for item in await rig.items())
+
+
 async def test_a_rerun_keeps_a_result_that_somebody_edited(tmp_path: Path) -> None:
     """The new one stands beside it (scenario 53)."""
     async with running(tmp_path) as rig:

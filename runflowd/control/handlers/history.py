@@ -86,7 +86,7 @@ def _version(context: CommandContext, row: Row) -> dict[str, Any]:
         "state": item.state.value,
         "current": item.current,
         "present": item.present,
-        "size": max(0, item.stat.size),
+        "size": item.stat.size,
         "content_hash": item.content_hash,
         "reference": item.client_ref,
         "run": item.run_id,
