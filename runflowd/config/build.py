@@ -21,6 +21,7 @@ from runflowd.config.snapshot import (
     Service,
     Webhook,
 )
+from runflowd.core.media.accepted_kinds import default_kinds
 from runflowd.core.model import (
     After,
     AfterKind,
@@ -160,16 +161,18 @@ def _first(*choices: T | None) -> T:
 
 def _rule(name: str, rule: RuleSection, shared: SharedSection, base: str) -> Rule:
     usual = Rule(name="", watch="", output="", model="", input={})
+    template = rule.input or dict(DEFAULT_INPUT)
 
     return Rule(
         name=name,
         watch=absolute(rule.watch, base),
         output=absolute(rule.output, base),
         model=rule.model,
-        input=rule.input or dict(DEFAULT_INPUT),
+        input=template,
         include=tuple(rule.include or usual.include),
         exclude=(*(shared.exclude or ()), *(rule.exclude or ())),
-        accept=tuple(kind for kind in MediaKind if kind in (rule.accept or usual.accept)),
+        accept=tuple(kind for kind in MediaKind if kind in (rule.accept or default_kinds(template))),
+        max_file_size=rule.max_file_size,
         files={key: absolute(file, base) for key, file in (rule.files or {}).items()},
         overridable=tuple(rule.overridable or ()),
         naming=rule.name or usual.naming,

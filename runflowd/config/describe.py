@@ -14,7 +14,7 @@ from runflowd.core.media.input_type import UNMARKED_STILLNESS, in_words
 from runflowd.core.model import AfterKind, Existing, MediaKind, OnDelete, Rule, WatchMode
 from runflowd.core.notices import Kind
 from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
-from runflowd.core.template import placeholders, sends_the_file
+from runflowd.core.template import FILE_TEXT, placeholders, sends_the_file
 from runflowd.core.units import duration_text, size_text
 from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
 from runflowd.system.mounts import file_system_of, shared_with_others
@@ -60,7 +60,7 @@ def _service(service: Service) -> str:
         return "Files are processed on this machine; nothing is sent anywhere and nothing is billed."
     how = f"it reports finished batches to {service.callbacks.public_url}" if service.callbacks else "it is polled"
 
-    return f"Images are sent to {service.url}, which bills for them; {how}."
+    return f"Files are sent to {service.url}, which bills for them; {how}."
 
 
 def _notify(notify: Notify) -> Iterator[str]:
@@ -136,9 +136,13 @@ def _files(rule: Rule) -> str:
 
 def _input(rule: Rule) -> str:
     sent = [key for key, value in rule.input.items() if sends_the_file(placeholders(value))]
-    fixed = [f"{key} {value!r}" for key, value in rule.input.items() if key not in sent]
+    worded = [key for key, value in rule.input.items() if FILE_TEXT in placeholders(value) and key not in sent]
+    fixed = [f"{key} {value!r}" for key, value in rule.input.items() if key not in {*sent, *worded}]
+    ways = [f"the file goes in as {', '.join(sent)}"] if sent else []
+    ways += [f"what stands in the file goes in as {', '.join(worded)}"] if worded else []
+    how = _and(ways) if ways else "nothing of the file but its name goes in"
 
-    return f"the file goes in as {', '.join(sent)}" + (f", with {', '.join(fixed)}." if fixed else ".")
+    return how + (f", with {', '.join(fixed)}." if fixed else ".")
 
 
 def _timing(rule: Rule) -> str:

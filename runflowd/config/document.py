@@ -20,7 +20,16 @@ from runflowd.config.sections import (
     described,
 )
 from runflowd.config.types import Folder, Model, Naming, OneOrMore, OrWord, PatternText, RuleName, Text, duration, size
-from runflowd.core.model import MAX_BATCH_ITEMS, AfterKind, Existing, InputLinks, MediaKind, OnDelete, WatchMode
+from runflowd.core.model import (
+    MAX_BATCH_ITEMS,
+    MAX_UPLOAD_BYTES,
+    AfterKind,
+    Existing,
+    InputLinks,
+    MediaKind,
+    OnDelete,
+    WatchMode,
+)
 
 _HOUR = 3600.0
 _DAY = 86400.0
@@ -128,16 +137,23 @@ class RuleSection(SharedSection):
     )
     accept: Annotated[list[Annotated[MediaKind, Field(strict=False)]], OneOrMore()] | None = described(
         "Kinds of file to take, recognised by content: image, video (MP4, MOV, WebM), audio (MP3, WAV, M4A, FLAC, "
-        "Ogg), document (PDF), model (GLB); a list or one word. Others are left out, without a note. image by default.",
+        "Ogg), document (PDF), model (GLB), text (UTF-8); a list or one word. Others are left out, without a note. "
+        "By default what `input` names: video for video_url, text for ${file.text}; else image.",
         ["image", "video"],
         "audio",
         min_length=1,
     )
+    max_file_size: Annotated[int, size(1, MAX_UPLOAD_BYTES)] | None = described(
+        "The largest file that the model takes; larger ones fail before anything is sent. `limits.upload_size` by "
+        "default; `check --online` says where a model's own words name a limit.",
+        "30MB",
+    )
     model: Model = described("The Runflow model, as owner/model.", "runflow/background-replace", default=...)
     input: dict[str, Any] | None = described(
-        "What the model gets. ${file.url} stands for the uploaded file, ${file.name}, ${file.stem}, ${file.dir} and "
-        "${file.path} for its relative path, ${files.NAME.url} for a file of `files`. ${zip.url} stands for an archive "
-        "of the file and the files named in ${zip.files.NAME}, ${zip.file} for its name inside; $${ is a plain ${. "
+        "What the model gets. ${file.url} stands for the uploaded file, ${file.text} for what stands in a text file, "
+        "${file.name}, ${file.stem}, ${file.dir} and ${file.path} for its relative path, ${files.NAME.url} for a file "
+        "of `files`. ${zip.url} stands for an archive of the file and the files named in ${zip.files.NAME}, "
+        "${zip.file} for its name inside; $${ is a plain ${. "
         "By default {image_url: ${file.url}}.",
         {"image_url": "${file.url}", "prompt": "white studio, soft shadow"},
         min_length=1,

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 from runflowd.config.folders import check_folders
 from runflowd.config.types import is_loopback
 from runflowd.config.validation_issues import ValidationIssue
-from runflowd.core.template import FILE_URL, placeholders, references_in, sends_the_file, template_problems
+from runflowd.core.model import MediaKind
+from runflowd.core.template import (
+    FILE_TEXT,
+    FILE_URL,
+    placeholders,
+    references_in,
+    tells_files_apart,
+    template_problems,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,10 +100,13 @@ def _input(path: Path, rule: dict[str, Any]) -> Iterator[ValidationIssue]:
     yield from (ValidationIssue((*path, "input", *where), message) for where, message in found)
 
     used = placeholders(template)
-    if not found and not sends_the_file(used):
+    if not found and not tells_files_apart(used):
         yield ValidationIssue(
             (*path, "input"), "never uses the file, so all would be the same; add image_url: ${file.url}", at_key=True
         )
+    accept = rule.get("accept")
+    if FILE_TEXT in used and accept is not None and accept not in (str(MediaKind.TEXT), [str(MediaKind.TEXT)]):
+        yield ValidationIssue((*path, "accept"), "input uses ${file.text}, so it takes text; leave accept out")
     if "client_ref" in template:
         yield ValidationIssue((*path, "input", "client_ref"), "is set by runflowd; leave it out", at_key=True)
     unused = [name for name in names if name not in references_in(used)]

@@ -10,16 +10,22 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from runflowd.core.media.accepted_kinds import kind_of_input
+from runflowd.core.media.input_type import in_words
 from runflowd.core.suggestion import closest
+from runflowd.core.template import keys_that_send_the_file
+from runflowd.core.units import size_in_bytes, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from runflowd.core.model import Json
+    from runflowd.core.model import Json, Rule
 
 Path: TypeAlias = tuple[str | int, ...]
 
 _PLACEHOLDER = re.compile(r"\$\{[^{}]*\}")
+_SIZE = re.compile(r"\b(?:up to|at most|no more than|maximum|max\.?) (\d{1,6}(?:\.\d)?) ?([kKMG]B|[KMG]iB)\b")
+"""How the pages of models word a limit: "JPEG, PNG or WebP up to 30 MB"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class Declared:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,34 @@ def misfits(given: Mapping[str, Json], declared: Sequence[Declared], elsewhere: 
         if name in known and value is not None:
             found += _wrong(known[name], value, (name,))
     return found + [Misfit((one.name,), f"is missing; the model needs it ({_kind(one)})") for one in missing]
+
+
+def kind_misfit(rule: Rule, declared: Sequence[Declared]) -> Misfit | None:
+    """What a rule takes that the inputs do not which its files go in as; the path is of the rule."""
+    for one in declared:
+        if one.name not in keys_that_send_the_file(rule.input):
+            continue
+        kind = kind_of_input(one.name, one.kind)
+        if kind is not None and (others := [each for each in rule.accept if each is not kind]):
+            taken = f"the model's {one.name} takes {in_words([kind])}, not {in_words(others)}"
+            return Misfit(("accept",), f"{taken}; write accept: {kind}")
+    return None
+
+
+def undeclared_size(rule: Rule, declared: Sequence[Declared]) -> str:
+    """What a model's own words say of the size of a file, where the rule lets larger ones through; "" if nothing."""
+    for one in declared:
+        found = _SIZE.search(one.description) if one.name in keys_that_send_the_file(rule.input) else None
+        if found is None:
+            continue
+        most = size_in_bytes(f"{found[1]}{found[2]}")
+        if rule.max_file_size is None or rule.max_file_size > most:
+            key = f"`max_file_size: {size_text(most).replace(' ', '')}`"
+            return (
+                f"rule {rule.name}: {one.name} of {rule.model} takes files of {found[0]}; larger ones would be sent "
+                f"and then refused. With {key} in the rule they fail before."
+            )
+    return ""
 
 
 def _unknown(name: str, known: list[str], missing: Sequence[Declared]) -> str:

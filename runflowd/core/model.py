@@ -40,6 +40,7 @@ class MediaKind(StrEnum):
     AUDIO = "audio"
     DOCUMENT = "document"
     MODEL = "model"
+    TEXT = "text"
 
 
 class AfterKind(StrEnum):
@@ -100,6 +101,7 @@ class Rule:
     `watch`, `output` and the paths in `files` are absolute. `input` is the rule's template with its
     placeholders unresolved. `include` and `exclude` are gitwildmatch patterns over relative paths.
     `accept` are the kinds of file that are taken, recognised by content, each once and in the order of `MediaKind`.
+    `max_file_size` is what the model takes at most, in bytes; None where only the service sets a limit.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Rule:
     include: tuple[str, ...] = ("**/*",)
     exclude: tuple[str, ...] = ()
     accept: tuple[MediaKind, ...] = (MediaKind.IMAGE,)
+    max_file_size: int | None = None
     files: dict[str, str] = field(default_factory=dict)
     overridable: tuple[str, ...] = ()
     naming: str = "{stem}.{ext}"

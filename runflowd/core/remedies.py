@@ -11,7 +11,7 @@ from runflowd.core.printable import printable
 
 _REMEDIES = {
     "EMPTY": "Save the file again; it holds no bytes.",
-    "TOO_LARGE": "Make the file smaller than 50 MiB (52,428,800 bytes) and save it again.",
+    "TOO_LARGE": "Make the file smaller than that, and save it again.",
     "NOT_AN_IMAGE": "Put an image in its place, or move it out of the folder.",
     "NOT_ACCEPTED": "Put a file of a kind that the rule takes in its place, or move it out of the folder.",
     "INCOMPLETE": "Copy the file again; its end is missing.",

@@ -2,16 +2,17 @@
 
 A template may hold placeholders in any text value, at any depth:
 
-    ${file.url} ${file.name} ${file.stem} ${file.dir} ${file.path} ${files.NAME.url}
+    ${file.url} ${file.text} ${file.name} ${file.stem} ${file.dir} ${file.path} ${files.NAME.url}
     ${zip.url} ${zip.file} ${zip.files.NAME}
 
-The last line is for models that take one archive instead of addresses: runflowd makes a zip of the
-file and the reference files that are named, and puts in its address and the names inside it.
+`${file.text}` is what stands in a text file. The last line is for models that take one archive
+instead of addresses: runflowd makes a zip of the file and the reference files that are named, and
+puts in its address and the names inside it.
 
 `resolve` fills in what the file's path tells and leaves the URLs symbolic, because they are minted
-per upload and expire: the *symbolic* input is what is hashed and stored. `bind` puts the URLs in
-just before posting. In symbolic text every `$` that is data is doubled, so a file named
-`${file.url}.jpg` is inserted as data and never expanded.
+per upload and expire, and the text, which the hash of the file's content stands for: the *symbolic*
+input is what is hashed and stored. `bind` puts both in just before posting. In symbolic text every
+`$` that is data is doubled, so a file named `${file.url}.jpg` is inserted as data and never expanded.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 FILE_URL = "file.url"
 """The symbol that stands for the URL of the uploaded file."""
+
+FILE_TEXT = "file.text"
+"""The symbol that stands for the words in a text file."""
 
 ZIP_URL = "zip.url"
 """The symbol that stands for the URL of an archive with the file and its references."""
@@ -73,7 +77,7 @@ class UnknownUrlError(KeyError):
 def template_problems(template: Json, files: Sequence[str]) -> list[tuple[tuple[str | int, ...], str]]:
     """Given a template and the names of the rule's reference files, return (path, sentence) per mistake."""
     bundled = (ZIP_URL, ZIP_FILE, *(f"zip.files.{name}" for name in files))
-    known = (FILE_URL, *_TEXT_FIELDS, *(f"files.{name}.url" for name in files), *bundled)
+    known = (FILE_URL, FILE_TEXT, *_TEXT_FIELDS, *(f"files.{name}.url" for name in files), *bundled)
 
     return [
         (path, sentence)
@@ -96,6 +100,20 @@ def symbols(symbolic: Json) -> frozenset[str]:
 def sends_the_file(names: AbstractSet[str]) -> bool:
     """Whether any of these placeholders or symbols brings the dropped file to the model."""
     return not names.isdisjoint({FILE_URL, ZIP_URL})
+
+
+def tells_files_apart(names: AbstractSet[str]) -> bool:
+    """Whether any of these placeholders makes the input of one file differ from that of the file beside it."""
+    return not names.isdisjoint({FILE_URL, ZIP_URL, FILE_TEXT, "file.name", "file.stem", "file.path"})
+
+
+def keys_that_send_the_file(template: Json) -> frozenset[str]:
+    """The names of the inputs, at any depth, that the address of the file stands under."""
+    return frozenset(
+        next((str(part) for part in reversed(path) if isinstance(part, str)), "")
+        for path, text in _texts(template, ())
+        if FILE_URL in placeholders(text)
+    )
 
 
 def uploads_in(symbolic: Json) -> frozenset[str]:

@@ -40,6 +40,13 @@ def loaded(folder: Path, text: str) -> Config:
             ),
         ),
         ("", "one: the result appears in {0}/out at the same relative path, named {{stem}}.{{ext}}."),
+        ("input: {text: '${file.text}', n: 3}", "one: what stands in the file goes in as text, with n 3."),
+        (
+            "input: {prompt: 'a ${file.stem}'}",
+            "one: nothing of the file but its name goes in, with prompt 'a ${{file.stem}}'.",
+        ),
+        ("input: {text: '${file.text}'}", "one: all files that are texts in {0}/in go through a/b."),
+        ("input: {video_url: '${file.url}'}", "one: all files that are videos in {0}/in go through a/b."),
         ("input: {a: '${file.url}', n: 3}", "one: the file goes in as a, with n 3."),
         ("after: delete", "one: a source is DELETED once its result is safe."),
         ("after: {move: done}", "one: a source moves to {0}/done once its result is safe."),
@@ -71,7 +78,7 @@ def test_service_says_whether_it_bills(tmp_path: Path) -> None:
     hosted = describe(loaded(tmp_path, "service: {}\nrules: {}\n"))[0]
 
     assert local == "Files are processed on this machine; nothing is sent anywhere and nothing is billed."
-    assert hosted == "Images are sent to https://api.runflow.io, which bills for them; it is polled."
+    assert hosted == "Files are sent to https://api.runflow.io, which bills for them; it is polled."
 
 
 def test_missing_folders_are_warnings(tmp_path: Path) -> None:

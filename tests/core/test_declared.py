@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.core.declared import Declared, Misfit, misfits
+from runflowd.core.declared import Declared, Misfit, kind_misfit, misfits, undeclared_size
+from runflowd.core.model import MediaKind, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,3 +127,55 @@ def test_nothing_in_an_input_can_make_it_raise(values: dict[str, Any]) -> None:
     known = {one.name for one in ALL} | values.keys()
 
     assert set() == {one.path[0] for one in misfits(values, ALL)} - known
+
+
+def ruled(**changes: Any) -> Rule:
+    """A rule that sends its file as `image_url`."""
+    return Rule("one", "/in", "/out", "a/b", **{"input": {"image_url": "${file.url}"}, **changes})
+
+
+@pytest.mark.parametrize(
+    ("accept", "declared", "message"),
+    [
+        (("image",), IMAGE, None),
+        (("video",), IMAGE, "the model's image_url takes images, not videos; write accept: image"),
+        (("image", "video"), IMAGE, "the model's image_url takes images, not videos; write accept: image"),
+        (
+            ("image",),
+            Declared("image_url", "video"),
+            "the model's image_url takes videos, not images; write accept: video",
+        ),
+        (("audio",), Declared("other", "image"), None),
+        (
+            ("audio",),
+            Declared("image_url", "string"),
+            "the model's image_url takes images, not audio files; write accept: image",
+        ),
+    ],
+    ids=["fits", "another", "one too many", "declared wins", "not sent there", "by its name"],
+)
+def test_what_a_rule_takes_is_held_against_where_it_goes(
+    accept: tuple[str, ...], declared: Declared, message: str | None
+) -> None:
+    """A clip under an input for images would be uploaded, bought and refused."""
+    found = kind_misfit(ruled(accept=tuple(map(MediaKind, accept))), (declared,))
+
+    assert message == (found.message if found else None)
+
+
+@pytest.mark.parametrize(
+    ("description", "most", "key"),
+    [
+        ("JPEG, PNG or WebP up to 30 MB.", None, "`max_file_size: 30MB`"),
+        ("at most 5MiB", None, "`max_file_size: 5MiB`"),
+        ("no more than 20MiB", 20 * 2**20 + 1, "`max_file_size: 20MiB`"),
+        ("no more than 20MiB", 20 * 2**20, ""),
+        ("The product photo.", None, ""),
+        ("up to 10 MBit", None, ""),
+    ],
+)
+def test_a_size_in_a_models_own_words_is_pointed_out(description: str, most: int | None, key: str) -> None:
+    """Before anything is uploaded that is refused then; not where the rule has a limit of its own that fits."""
+    sentence = undeclared_size(ruled(max_file_size=most), (Declared("image_url", "image", description=description),))
+
+    assert (bool(key), True) == (bool(sentence), key in sentence)

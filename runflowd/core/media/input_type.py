@@ -9,6 +9,7 @@ from runflowd.core.media import image_type, media_walk
 from runflowd.core.media.image_bytes import CutShortError, DamagedError
 from runflowd.core.media.image_type import SNIFF_BYTES, ImageType, NotAnImage, Partial, describe, sniff
 from runflowd.core.media.signatures import mime_of
+from runflowd.core.media.text_type import TEXT_MIME, TEXT_SUFFIXES, text_end
 from runflowd.core.model import MediaKind
 from runflowd.core.naming import EXTENSIONS
 
@@ -63,6 +64,8 @@ def check(source: Source, accept: Collection[MediaKind]) -> Check:
     kind = media_kind(mime)
     if kind in accept and mime in _WALKERS:
         return _walked(source, mime)
+    if MediaKind.TEXT in accept and not mime:  # its name says so (`kinds_under`), or nothing else is taken
+        return _walked(source, TEXT_MIME)
     if kind not in accept and MediaKind.IMAGE not in accept and (beginning := _beginning(head, accept)):
         return beginning
     if MediaKind.IMAGE in accept or (head and not any(head)):
@@ -85,8 +88,16 @@ def in_words(accept: Collection[MediaKind]) -> str:
 
 def promising_suffixes(accept: Collection[MediaKind]) -> frozenset[str]:
     """File-name suffixes, without dot, that promise a file of one of these kinds."""
-    sounds = {suffix for mime, found in _SUFFIXES.items() if _KINDS[mime] in accept for suffix in found}
-    return frozenset(sounds | set(_IMAGE_SUFFIXES if MediaKind.IMAGE in accept else ()))
+    marked = {suffix for mime, found in _SUFFIXES.items() if _KINDS[mime] in accept for suffix in found}
+    return frozenset(marked | set(_IMAGE_SUFFIXES if MediaKind.IMAGE in accept else ()))
+
+
+def kinds_under(name: str, accept: Collection[MediaKind]) -> Collection[MediaKind]:
+    """The kinds that a file of this name is asked for: nothing in its bytes marks a text, so `a.jpg` is none."""
+    if set(accept) == {MediaKind.TEXT}:
+        return accept
+    suffix = name.lower().rpartition(".")[2]
+    return accept if suffix in TEXT_SUFFIXES else [kind for kind in accept if kind is not MediaKind.TEXT]
 
 
 def fitting_name(name: str, mime: str) -> str:
@@ -119,7 +130,7 @@ def _image(source: Source, head: bytes, accept: Collection[MediaKind]) -> Check:
 
 def _beginning(head: bytes, accept: Collection[MediaKind]) -> Partial | None:
     """A file too short to tell what it is, which may become what is accepted; None for any other."""
-    if 0 < len(head) < _SHORTEST and set(accept) != {MediaKind.IMAGE} and _begins(head):
+    if 0 < len(head) < _SHORTEST and set(accept) - {MediaKind.IMAGE, MediaKind.TEXT} and _begins(head):
         return Partial(f"the file ends after {len(head)} bytes, before it can be recognised")
     return None
 
@@ -161,6 +172,7 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
     "audio/opus": ("opus", "ogg"),
     "application/pdf": ("pdf",),
     "model/gltf-binary": ("glb",),
+    TEXT_MIME: TEXT_SUFFIXES,
 }
 
 _KINDS: dict[str, MediaKind] = {
@@ -169,6 +181,7 @@ _KINDS: dict[str, MediaKind] = {
     **{mime: MediaKind.AUDIO for mime in _SUFFIXES if mime.startswith("audio/")},
     "application/pdf": MediaKind.DOCUMENT,
     "model/gltf-binary": MediaKind.MODEL,
+    TEXT_MIME: MediaKind.TEXT,
 }
 
 _WALKERS: dict[str, Callable[[Source], bool]] = {
@@ -178,6 +191,7 @@ _WALKERS: dict[str, Callable[[Source], bool]] = {
     **dict.fromkeys(("audio/mpeg", "audio/flac", "audio/ogg", "audio/opus"), media_walk.no_end),
     "application/pdf": media_walk.pdf_end,
     "model/gltf-binary": media_walk.glb_end,
+    TEXT_MIME: text_end,
 }
 
 _WORDS = {
@@ -186,4 +200,5 @@ _WORDS = {
     MediaKind.AUDIO: "audio files",
     MediaKind.DOCUMENT: "PDF documents",
     MediaKind.MODEL: "3D models",
+    MediaKind.TEXT: "texts",
 }

@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from runflowd import files
 from runflowd.core.media.input_type import fitting_name
+from runflowd.core.media.text_type import text_of
 from runflowd.core.template import FileFacts
 from runflowd.pipeline.dispatch.zip_payload import MIME, ZipEntry, key_of, packed
 
@@ -76,6 +77,10 @@ class FileContent:
 
     def check(self) -> None:
         files.stat(self.root, self.path)
+
+    def text(self) -> str:
+        """The words in it. Blocking. Raises `FileError`, and what `text_of` raises where it holds none."""
+        return text_of(b"".join(files.read_chunks(self.root, self.path, self.stat, sha256=self.key)))
 
     @asynccontextmanager
     async def opened(self, read: Read) -> AsyncIterator[Body]:

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 from runflowd.core.model import InputLinks
 from runflowd.core.naming import EXTENSIONS
 from runflowd.core.snapshot import from_text, references_from
-from runflowd.core.template import FILE_URL, ZIP_FILE, ZIP_URL, references_in, symbols
+from runflowd.core.template import FILE_TEXT, FILE_URL, ZIP_FILE, ZIP_URL, references_in, symbols
 from runflowd.errors import RunflowdError
-from runflowd.pipeline.dispatch.content import Content, ZipPayload, item_content, reference_content, zip_entry
+from runflowd.pipeline.dispatch.content import (
+    Content,
+    FileContent,
+    ZipPayload,
+    item_content,
+    reference_content,
+    zip_entry,
+)
 from runflowd.pipeline.dispatch.zip_payload import too_large
 
 if TYPE_CHECKING:
@@ -55,6 +62,10 @@ class RequiredAssets:
         if ZIP_URL in used:
             found[ZIP_URL] = self._zip_payload(item)
         return found
+
+    def text(self, item: Item) -> FileContent | None:
+        """The file whose words the input holds, if it does."""
+        return item_content(self.rule.watch, item) if FILE_TEXT in symbols(item.input) else None
 
     def names(self, item: Item) -> dict[str, str]:
         """By symbol, the names inside the archive: of our own making, with the extension of the bytes."""

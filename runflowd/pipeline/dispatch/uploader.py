@@ -11,7 +11,8 @@ from runflowd import files
 from runflowd.api.errors import ApiError, Rejected
 from runflowd.core.incident_scope import SERVICE, STORAGE
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.template import bind
+from runflowd.core.media.image_bytes import CutShortError, DamagedError
+from runflowd.core.template import FILE_TEXT, bind
 from runflowd.pipeline.dispatch.required_assets import RequiredAssets, ZipTooLarge
 from runflowd.pipeline.dispatch.upload import Uploads
 from runflowd.pipeline.dispatch.zip_payload import ZipError
@@ -109,12 +110,16 @@ class Uploader:
                         unreadable=item.resent,
                         by_reference=by_reference and not item.resent,
                     )
+                text = needs.text(item)
+                words = {} if text is None else {FILE_TEXT: await folder.read(text.text)}
             except (ApiError, ZipError) as error:
                 await self._note(batch, item, error, errors)
+            except (CutShortError, DamagedError) as error:  # an override asks for the words of what is no text
+                await self.fail(batch, item, "NOT_ACCEPTED", str(error))
             except files.FileError as error:
                 await self._set_free(batch, item, error)
             else:
-                values = {**{symbol: link.url for symbol, link in links.items()}, **needs.names(item)}
+                values = {**{symbol: link.url for symbol, link in links.items()}, **needs.names(item), **words}
                 bound = {} if errors else {item.id: Prepared(item, bind(item.input, values), tuple(links.values()))}
                 prepared.update(bound)
 

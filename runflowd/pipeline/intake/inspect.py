@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.media.image_type import SNIFF_BYTES, Partial
-from runflowd.core.media.input_type import NotAccepted, announced, check, in_words, media_kind, words
+from runflowd.core.media.input_type import NotAccepted, announced, check, in_words, kinds_under, media_kind, words
 from runflowd.core.model import MediaKind
 from runflowd.core.rules import BAD_OVERRIDE
+from runflowd.core.template import placeholders, sends_the_file
 from runflowd.errors import ConfigError
 from runflowd.pipeline.intake.overrides import Overrides
 
@@ -138,9 +139,8 @@ def _read(
     still: float,
 ) -> Finding:
     """What a stable file is, recognised by its bytes. Blocking."""
-    if stat.size > limit:
-        reason = f"the file has {stat.size:,} bytes; the service takes at most {limit:,}"
-        return Refused(stat, ItemState.FAILED, "TOO_LARGE", reason)
+    if too_large := _too_large(rule, stat.size, limit):
+        return Refused(stat, ItemState.FAILED, "TOO_LARGE", too_large)
     try:
         return _read_whole(rule, path, stat, overrides, known, on_progress, still)
     except ConfigError as mistake:
@@ -151,6 +151,15 @@ def _read(
         return Unfinished(str(error), ItemState.WAITING, "BUSY")
     except files.FileError as error:
         return Refused(stat, ItemState.WAITING, "UNREADABLE", str(error))
+
+
+def _too_large(rule: Rule, size: int, limit: int) -> str:
+    """Why a file of so many bytes is not sent; "" if it is, or if nothing but its name is."""
+    if not sends_the_file(placeholders(rule.input)):
+        return ""
+    if rule.max_file_size is not None and size > rule.max_file_size:
+        return f"the file has {size:,} bytes; its rule's model takes at most {rule.max_file_size:,} (max_file_size)"
+    return f"the file has {size:,} bytes; the service takes at most {limit:,}" if size > limit else ""
 
 
 def _read_whole(
@@ -165,7 +174,7 @@ def _read_whole(
     if known:
         return Good(stat, *known, _overridden(path, overrides))
     with files.open_source(rule.watch, path) as source:
-        found = check(source, rule.accept)
+        found = check(source, kinds_under(path, rule.accept))
     if isinstance(found, Partial):
         return Unfinished(found.reason)
     if isinstance(found, NotAccepted):
