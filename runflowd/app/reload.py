@@ -17,8 +17,9 @@ from runflowd.config import CredentialError, load
 from runflowd.core.incident_scope import IncidentScope, ScopeKind
 from runflowd.errors import ConfigError
 from runflowd.observability.incidents import IncidentReport
+from runflowd.pipeline.wake_event import WakeEvent
 from runflowd.store.due_updates import wake_all
-from runflowd.watch import Watcher
+from runflowd.watch import HintQueue, Watcher
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,11 +74,14 @@ class Reloading:
     async def run(self) -> None:
         """Follow the files until cancelled."""
         folder = self._source if self._source.is_dir() else self._source.parent
-        async with Watcher(limit=64, deep=False) as watcher:
+        hints, changed = HintQueue(), WakeEvent()
+        hints.set_roots({SCOPE: str(folder)})
+        async with Watcher(hints, changed.notify, deep=False) as watcher:
             await watcher.set_roots([str(folder)])
             marks: tuple[tuple[str, int, int, int], ...] | None = None  # an edit may have come since the start read it
             while True:
-                await watcher.wait(CHECK_INTERVAL)
+                await changed.wait(CHECK_INTERVAL)
+                hints.discard(SCOPE)
                 found = await anyio.to_thread.run_sync(_marks, self._source)
                 if found != marks:
                     marks = found

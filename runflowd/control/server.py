@@ -25,7 +25,6 @@ from runflowd.control.refusal import CommandRefused
 from runflowd.control.registry import entry
 from runflowd.control.socket_path import sun_path
 from runflowd.errors import RunflowdError
-from runflowd.pipeline.context import ScanHint
 from runflowd.pipeline.io_guard import Role
 from runflowd.system import deadline
 from runflowd.system.deadline import NoAnswer
@@ -113,7 +112,7 @@ class Control:
         reach("command.recorded")
         log.info("asked for over the control socket", action=f"control.{name}", **_log_fields(parameters))
         for row in await context.store.read(lambda connection: connection.all("requested_folders", limit=MAX_READS)):
-            context.hints.add(ScanHint(row["rule"], os.fsdecode(row["dir"])))
+            context.hints.add(row["rule"], os.fsdecode(row["dir"]))
         context.stage_events.notify_all()
         return answer
 

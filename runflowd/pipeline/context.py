@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from runflowd.config import Limits
 from runflowd.observability.log_throttle import LogThrottle
-from runflowd.pipeline.hint_queue import HintQueue
 from runflowd.pipeline.io_guard import THREADS, IoGuard
 from runflowd.pipeline.wake_event import StageEvents
+from runflowd.watch import HintQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,15 +42,6 @@ class ServiceClient:
     reload_key: Callable[[], bool] = bool
 
 
-@dataclass(frozen=True, slots=True)
-class ScanHint:
-    """A hint to look at one folder of one rule soon, and at what is below it if `deep`."""
-
-    rule: str
-    folder: str
-    deep: bool = False
-
-
 @dataclass(slots=True)
 class Context:
     """One per daemon. `rules`, `places` and `service` are replaced whole by a reload; the rest stays.
@@ -77,7 +68,7 @@ class Context:
 
     def hint(self, rule: str, path: str) -> None:
         """Hint that the folder of `path` is to be scanned: what was known of that file is out of date."""
-        self.hints.add(ScanHint(rule, path.rpartition("/")[0]))
+        self.hints.add(rule, path.rpartition("/")[0])
         self.stage_events.intake.notify()
 
     async def got_through(self, *scopes: IncidentScope) -> None:

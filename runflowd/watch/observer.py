@@ -18,7 +18,7 @@ from runflowd.files import TEMPORARY_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runflowd.watch.dirty_set import Dirty
+    from runflowd.watch.hint_queue import HintQueue
 
 WANTED: list[type[events.FileSystemEvent]] = [
     *(events.FileCreatedEvent, events.FileMovedEvent, events.FileClosedEvent, events.FileDeletedEvent),
@@ -31,11 +31,13 @@ WANTED: list[type[events.FileSystemEvent]] = [
 class Handler(events.FileSystemEventHandler):
     """Turns the events of one root into hints. It must not raise: that would end watchdog's thread."""
 
-    def __init__(self, root: str, real: str, ignore: frozenset[str], dirty: Dirty, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, root: str, real: str, ignore: frozenset[str], hints: HintQueue, wake: Callable[[], None]
+    ) -> None:
         self.real = real
         self._root = root.rstrip("/")
         self._ignored = tuple(f"{path.rstrip('/')}/" for path in ignore if path.startswith(f"{self._root}/"))
-        self._dirty = dirty
+        self._hints = hints
         self._wake = wake
 
     def dispatch(self, event: events.FileSystemEvent) -> None:
@@ -43,7 +45,7 @@ class Handler(events.FileSystemEventHandler):
         try:
             first = self._note(event)
         except Exception:  # noqa: BLE001  whatever it was, a rescan is the answer
-            first = self._dirty.add_everything()
+            first = self._hints.lose()
         if first:
             self._wake()
 
@@ -57,9 +59,9 @@ class Handler(events.FileSystemEventHandler):
 
     def _hint(self, event: events.FileSystemEvent, path: str) -> bool:
         parent = path.rpartition("/")[0] if path != self._root else path
-        first = self._dirty.add_folder(parent or "/")
+        first = self._hints.add_path(parent or "/")
         if event.is_directory and not isinstance(event, events.DirDeletedEvent):
-            first |= self._dirty.add_tree(path or "/")
+            first |= self._hints.add_path(path or "/", deep=True)
         return first
 
     def _is_noise(self, path: str) -> bool:

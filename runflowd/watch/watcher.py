@@ -16,7 +16,6 @@ import anyio.to_thread
 from runflowd.core.printable import printable
 from runflowd.files import root_identity
 from runflowd.system.mounts import watches_used_up
-from runflowd.watch.dirty_set import Changes, Dirty
 from runflowd.watch.observer import OVERFLOWS, WANTED, Handler, is_alive, started
 from runflowd.watch.problems import ProblemKind, WatchProblem, instances_message, limit_message, overflow_message
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
     from watchdog.observers.api import ObservedWatch
     from watchdog.observers.inotify import InotifyObserver
+
+    from runflowd.watch.hint_queue import HintQueue
 
 
 T = TypeVar("T")
@@ -46,14 +47,15 @@ class Watcher:
     """Watches root folders with everything beneath. Use with `async with`, on any anyio backend.
 
     Args:
-        limit: Most hints kept between two waits; more become "rescan everything".
+        hints: Where its hints go, from threads of their own.
+        wake: Called on the event loop after the first hint of a rule.
         deep: Whether what is beneath the roots is watched, too.
     """
 
-    def __init__(self, *, limit: int = 4096, deep: bool = True) -> None:
+    def __init__(self, hints: HintQueue, wake: Callable[[], None], *, deep: bool = True) -> None:
         self._deep = deep
-        self._dirty = Dirty(limit)
-        self._event = anyio.Event()
+        self._hints = hints
+        self._wake_loop = wake
         self._token: anyio.lowlevel.EventLoopToken | None = None
         self._turn = anyio.Lock()
         self._thread = anyio.CapacityLimiter(1)
@@ -105,7 +107,7 @@ class Watcher:
         """Watch exactly these absolute folders; events beneath `ignore` (own outputs) are dropped.
 
         A root that cannot be watched is no error: the next audit names it and tries again. Every
-        newly armed root comes up as a tree in the next `wait`.
+        newly armed root comes up as a hint.
         """
         async with self._turn:
             ignored = frozenset(ignore)
@@ -119,20 +121,11 @@ class Watcher:
     async def rebuild(self) -> None:
         """Start the observer anew, as when events are missed for no reason that `audit` knows.
 
-        Every root comes up as a tree in the next `wait`.
+        Every root comes up as a hint.
         """
         async with self._turn:
             await self._on_thread(self._stop)
             await self._on_thread(self._arm_all)
-
-    async def wait(self, timeout: float) -> Changes:  # noqa: ASYNC109  a deadline is half of this call's purpose
-        """Wait for hints, at most `timeout` seconds; empty changes after that."""
-        await anyio.lowlevel.checkpoint()
-        with anyio.move_on_after(timeout):
-            while not self._dirty:
-                await self._event.wait()
-                self._event = anyio.Event()
-        return self._dirty.take()
 
     async def _on_thread(self, call: Callable[[], T]) -> T:
         """Run a blocking call on a thread of its own. Who is cancelled does not wait: a folder may never answer."""
@@ -141,7 +134,7 @@ class Watcher:
     async def audit(self) -> tuple[WatchProblem, ...]:
         """Compare the watcher with the facts and mend it; return the troubles not reported before.
 
-        What was mended comes up in `wait` as trees or everything. Cheap enough for each turn.
+        What was mended comes up as hints. Cheap enough for each turn.
         """
         async with self._turn:
             found = await self._on_thread(self._examine)
@@ -203,15 +196,15 @@ class Watcher:
             message = f"{printable(root)} is not there (unmounted, or removed); its files wait until it is back"
             return WatchProblem(ProblemKind.ROOT_GONE, root, message)
         # The library does not follow a symlink given as root, so it gets the real folder.
-        handler = Handler(root, os.path.realpath(root), self._ignore, self._dirty, self._wake)
+        handler = Handler(root, os.path.realpath(root), self._ignore, self._hints, self._wake)
         try:
             self._observer = self._observer or started()
             watch = self._observer.schedule(handler, handler.real, recursive=self._deep, event_filter=WANTED)
         except (OSError, RuntimeError) as error:
             return self._why_unwatched(root, error)
         self._armed[root] = _Armed(watch, identity)
-        self._dirty.add_tree(root)
-        self._wake()
+        if self._hints.add_path(root, deep=True):
+            self._wake()
         return None
 
     def _why_unwatched(self, root: str, error: Exception) -> WatchProblem:
@@ -249,12 +242,9 @@ class Watcher:
 
     def _on_overflow(self) -> None:
         self._overflows += 1
-        if self._dirty.add_everything():
+        if self._hints.lose():
             self._wake()
 
     def _wake(self) -> None:
         with suppress(anyio.RunFinishedError):
-            anyio.from_thread.run_sync(self._set_event, token=self._token)
-
-    def _set_event(self) -> None:
-        self._event.set()
+            anyio.from_thread.run_sync(self._wake_loop, token=self._token)

@@ -9,10 +9,7 @@ import pytest
 from stage_rig import rule, running
 from structlog.testing import capture_logs
 
-from runflowd.pipeline.context import ScanHint
-from runflowd.pipeline.hint_queue import HintQueue
 from runflowd.pipeline.intake.reconcile import FolderScanner
-from runflowd.watch.dirty_set import Changes
 from runflowd.watch.observer import Handler
 
 if TYPE_CHECKING:
@@ -31,10 +28,11 @@ def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Handler, "dispatch", lambda *_: None)
 
 
-def hear(rig: Rig, changes: Changes) -> None:
-    """Let the intake stage hear of changes as from its watcher."""
-    intake = rig.engine.intake
-    intake._hint_dispatcher.note(changes, intake._rule_states)
+def hear(rig: Rig, *folders: str) -> None:
+    """Let the intake stage hear of folders as from its watcher."""
+    for folder in folders:
+        rig.engine.context.hints.add_path(folder)
+    rig.engine.context.stage_events.intake.notify()
 
 
 @pytest.mark.usefixtures("_deaf")
@@ -64,7 +62,7 @@ async def test_a_late_event_is_not_a_missed_one(tmp_path: Path) -> None:
         await rig.settled(1)
         rig.drop("late.jpg")
         await rig.until(lambda states: "late.jpg" in states)
-        hear(rig, Changes(folders=frozenset({str(tmp_path / "in")})))
+        hear(rig, str(tmp_path / "in"))
         await anyio.sleep(120)
 
         assert 0 == rig.engine.intake.missed
@@ -77,7 +75,7 @@ async def test_what_is_known_to_be_lost_is_not_missed(tmp_path: Path) -> None:
         rig.drop("before.jpg")
         await rig.settled(1)
         rig.drop("lost.jpg")
-        hear(rig, Changes(everything=True))
+        rig.engine.context.hints.lose()
         await rig.settled(2)
         await anyio.sleep(120)
 
@@ -95,7 +93,7 @@ async def test_more_hints_than_are_kept_mean_a_rescan(tmp_path: Path, source: st
         rig.drop("lost/a.jpg")
         if source == "events":
             for some in (folders[:1], folders[1:]):  # in this order
-                hear(rig, Changes(folders=frozenset(f"{tmp_path}/in/{folder}" for folder in some)))
+                hear(rig, *(f"{tmp_path}/in/{folder}" for folder in some))
         else:
             for folder in folders:
                 rig.engine.context.hint("studio", f"{folder}/a.jpg")
@@ -114,8 +112,8 @@ async def test_hints_that_are_given_up_while_one_is_followed_end_nothing(
     scan = FolderScanner.scan
 
     async def given_up(self: FolderScanner, rule_state: RuleState, *given: Any, **more: Any) -> set[str]:
-        if not rule_state.rescanning:
-            rule_state.hints_lost()
+        if not rule_state.turn.rescanning:
+            rig.engine.context.hints.lose()
         return await scan(self, rule_state, *given, **more)
 
     async with running(tmp_path, rule(tmp_path, rescan=3600.0), watch=True) as rig:
@@ -124,19 +122,5 @@ async def test_hints_that_are_given_up_while_one_is_followed_end_nothing(
         monkeypatch.setattr(FolderScanner, "scan", given_up)
         for name in ("a", "b", "c"):
             rig.drop(f"{name}/{name}.jpg")
-        hear(rig, Changes(folders=frozenset(f"{tmp_path}/in/{name}" for name in ("a", "b", "c"))))
+        hear(rig, *(f"{tmp_path}/in/{name}" for name in ("a", "b", "c")))
         await rig.settled(4)
-
-
-async def test_hints_of_one_rule_do_not_make_another_one_rescan(tmp_path: Path) -> None:
-    """Each rule has room of its own (scenario 138)."""
-    looks = HintQueue(limit=3)
-    for folder in "abcde":
-        looks.add(ScanHint("busy", folder))
-    for folder in "xyzx":
-        looks.add(ScanHint("calm", folder))
-
-    hints, lost = looks.take()
-
-    assert ({"x", "y", "z"}, {"busy"}) == ({hint.folder for hint in hints}, lost)
-    assert ([], set()) == looks.take()

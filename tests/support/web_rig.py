@@ -188,6 +188,7 @@ async def site_over(folder: Path, config: Config | None = None) -> AsyncIterator
     ):
         rules = {each.name: each for each in found.rules}
         context = Context(store, clock, Incidents(store, clock), ServiceClient("test", api), rules)
+        context.hints.set_roots({name: each.watch for name, each in rules.items()})
         for stage in STAGES:
             context.heartbeat(stage)
         yield PageState(context, lambda: found, lambda: True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from runflowd.core.model import Rule, WatchMode
+from runflowd.core.turns import Events
 from runflowd.pipeline.intake.rule_state import RuleState
 from runflowd.pipeline.io_guard import FolderIo
 from runflowd.system import mounts
@@ -77,9 +79,10 @@ def test_a_rule_over_a_silent_file_system_is_rescanned_every_few_seconds(
     monkeypatch.setattr(mounts, "mounts", lambda: (Mount("/", kind),))
     rule = Rule(name="r", watch="/in", output="/out", model="a/b", input={}, mode=mode, rescan=300.0)
     rule_state = RuleState.for_rule(rule, FolderIo())
-    rule_state.by_events = mounts.follows_events(rule)
+    by_events = mounts.follows_events(rule)
+    rule_state.turn = replace(rule_state.turn, events=Events.COMING if by_events else Events.ABSENT)
 
-    assert expected == (rule_state.by_events, rule_state.interval)
+    assert expected == (by_events, rule_state.interval)
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "virtiofs", "fuse.sshfs"])

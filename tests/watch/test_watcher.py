@@ -18,19 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
+import hearing
 import pytest
+from hearing import ALL, Changes, HearingWatcher, queue, take
 from hypothesis import given
 from hypothesis import strategies as st
 from watchdog.events import FileCreatedEvent
 
 from runflowd import files
-from runflowd.watch import ProblemKind, Watcher, observer
-from runflowd.watch.dirty_set import Changes, Dirty
+from runflowd.core.turns import Lost
+from runflowd.watch import HintQueue, ProblemKind, ScanHint, observer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.anyio
+
+SUPPORT = Path(hearing.__file__).parent
+"""Where a script finds what tests share."""
 
 LONG = 20.0
 """Seconds before a test gives a hint up as lost; none waits that long when all is well."""
@@ -51,16 +56,16 @@ def root(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def watching(*roots: Path, ignore: tuple[Path, ...] = (), limit: int = 4096) -> AsyncIterator[Watcher]:
+async def watching(*roots: Path, ignore: tuple[Path, ...] = (), limit: int = 4096) -> AsyncIterator[HearingWatcher]:
     """A watcher whose first hints, the newly armed roots, are taken already."""
-    async with Watcher(limit=limit) as watcher:
+    async with HearingWatcher(limit) as watcher:
         await watcher.set_roots(map(str, roots), ignore=map(str, ignore))
         armed = await watcher.wait(LONG)
         assert {str(path) for path in roots if path.exists()} == armed.trees
         yield watcher
 
 
-async def hinted(watcher: Watcher, path: Path, *, tree: bool = False) -> bool:
+async def hinted(watcher: HearingWatcher, path: Path, *, tree: bool = False) -> bool:
     """Wait until a hint leads to `path`: its folder itself, or with `tree` all beneath it."""
     with anyio.move_on_after(LONG):
         while True:
@@ -267,7 +272,7 @@ class TestIlls:
     async def test_a_missing_root_is_reported_once(self, root: Path) -> None:
         """Standby with a reason, not an error at each turn (scenario 32)."""
         shutil.rmtree(root)
-        async with Watcher() as watcher:
+        async with HearingWatcher() as watcher:
             await watcher.set_roots([str(root)])
             first, second = await watcher.audit(), await watcher.audit()
 
@@ -382,9 +387,10 @@ def test_the_watch_limit_is_reported_with_its_remedy(tmp_path: Path) -> None:
         (tmp_path / "in" / str(number)).mkdir(parents=True)
     code = """
         import sys, anyio
-        from runflowd.watch import Watcher
+        sys.path.insert(0, sys.argv[2])
+        from hearing import HearingWatcher
         async def main():
-            async with Watcher() as watcher:
+            async with HearingWatcher() as watcher:
                 await watcher.set_roots([sys.argv[1]])
                 for trouble in await watcher.audit():
                     print(trouble.kind, trouble.message)
@@ -399,7 +405,8 @@ def test_the_watch_limit_is_reported_with_its_remedy(tmp_path: Path) -> None:
     """
     script = tmp_path / "limit.py"
     script.write_text(textwrap.dedent(code), encoding="utf-8")
-    limited = f'echo 20 > /proc/sys/user/max_inotify_watches && exec "{sys.executable}" "{script}" "{tmp_path}/in"'
+    command = f'exec "{sys.executable}" "{script}" "{tmp_path}/in" "{SUPPORT}"'
+    limited = f"echo 20 > /proc/sys/user/max_inotify_watches && {command}"
     if subprocess.run(["unshare", "-Ur", "true"], check=False, capture_output=True).returncode:
         pytest.skip("user namespaces are not available")
 
@@ -415,38 +422,107 @@ def test_the_watch_limit_is_reported_with_its_remedy(tmp_path: Path) -> None:
 def test_a_handler_never_raises() -> None:
     """An exception would end the library's thread; a rescan is the answer instead (scenario 41)."""
 
-    class Broken(Dirty):
-        def add_folder(self, path: str) -> bool:
-            raise RuntimeError(path)
+    class Broken(HintQueue):
+        def add_path(self, path: str, *, deep: bool = False) -> bool:
+            raise RuntimeError(path, deep)
 
-    dirty = Broken(10)
+    hints = Broken()
+    hints.set_roots({ALL: "/"})
     woken: list[bool] = []
-    handler = observer.Handler("/in", "/in", frozenset(), dirty, lambda: woken.append(True))
+    handler = observer.Handler("/in", "/in", frozenset(), hints, lambda: woken.append(True))
 
     handler.dispatch(FileCreatedEvent("/in/a.jpg"))
 
-    assert (Changes(everything=True), [True]) == (dirty.take(), woken)
+    assert (Changes(everything=True), [True]) == (take(hints), woken)
 
 
 paths = st.lists(st.sampled_from("abc"), max_size=4).map(lambda parts: "/" + "/".join(parts))
 
 
 @given(st.lists(st.tuples(st.booleans(), paths)), st.integers(1, 8))
-def test_every_hint_is_covered(hints: list[tuple[bool, str]], limit: int) -> None:
+def test_every_hint_is_covered(noted: list[tuple[bool, str]], limit: int) -> None:
     """Folding and bounding may widen where to look, never narrow it."""
-    dirty = Dirty(limit)
-    firsts = [dirty.add_tree(path) if tree else dirty.add_folder(path) for tree, path in hints]
+    hints = queue(limit)
+    firsts = [hints.add_path(path, deep=tree) for tree, path in noted]
 
-    changes = dirty.take()
+    changes = take(hints)
 
     def covered(path: str, *, tree: bool) -> bool:
         above = {path, *map(str, Path(path).parents)} & changes.trees
         return changes.everything or bool(above) or (not tree and path in changes.folders)
 
-    assert all(covered(path, tree=tree) for tree, path in hints)
+    assert all(covered(path, tree=tree) for tree, path in noted)
     assert len(changes.folders) + len(changes.trees) <= limit
-    assert [True] * bool(hints) == [first for first in firsts if first]
-    assert not dirty
+    assert bool(noted) == any(firsts)
+    assert not hints
+
+
+class TestHintQueue:
+    """One queue from whoever notices to the scan."""
+
+    def test_a_path_is_a_hint_for_every_rule_that_it_lies_in(self) -> None:
+        """Rules may watch the same folder, or one beneath another's."""
+        hints = HintQueue()
+        hints.set_roots({"outer": "/in", "same": "/in", "inner": "/in/a", "other": "/in/ab"})
+
+        hints.add_path("/in/a/b")
+
+        expected = {("outer", "a/b"), ("same", "a/b"), ("inner", "b")}
+        assert {(rule, folder, False) for rule, folder in expected} == set(hints)
+
+    def test_hints_of_one_rule_do_not_make_another_one_rescan(self) -> None:
+        """Each rule has room of its own (scenario 138)."""
+        hints = HintQueue(limit=3)
+        hints.set_roots({"busy": "/busy", "calm": "/calm"})
+        for folder in "abcde":
+            hints.add("busy", folder)
+        for folder in "xyzx":
+            hints.add("calm", folder)
+
+        assert {"x", "y", "z"} == {hint.folder for hint in hints}
+        assert (Lost.HINTS, Lost.NOTHING) == (hints.pop_lost("busy"), hints.pop_lost("calm"))
+
+    def test_a_root_that_is_watched_anew_is_told_apart_from_lost_hints(self) -> None:
+        """Before the first rescan there is nothing to catch up with."""
+        hints = HintQueue()
+        hints.set_roots({"rule": "/in"})
+
+        assert hints.add_path("/in", deep=True)
+
+        assert (Lost.REARMED, Lost.NOTHING) == (hints.pop_lost("rule"), hints.pop_lost("rule"))
+
+    def test_a_repeated_hint_comes_when_it_is_due_and_once(self) -> None:
+        """A pasted folder is scanned again, and not for a third time."""
+        hints = HintQueue()
+        hints.set_roots({"rule": "/in"})
+        hint = ScanHint("rule", "a", deep=True)
+        hints.repeat(hint, 12.0)
+
+        hints.put_due(11.9)
+        early = hints.pop("rule")
+        hints.put_due(12.0)
+
+        assert (None, (hint, False), None) == (early, hints.pop("rule"), hints.pop("rule"))
+
+    def test_a_new_paste_below_one_that_is_repeated_gets_its_own_second_scan(self) -> None:
+        """The repeated scan is the last one of its folder; what is pasted meanwhile needs another."""
+        hints = HintQueue()
+        hints.set_roots({"rule": "/in"})
+        hints.repeat(ScanHint("rule", "a", deep=True), 0.0)
+        hints.put_due(0.0)
+
+        hints.add_path("/in/a/b", deep=True)
+
+        assert [False, True] == [again for _, again in iter(lambda: hints.pop("rule"), None)]
+
+    def test_a_rule_that_is_not_in_force_has_no_hints(self) -> None:
+        """Else they would wait for ever, and `sync` with them."""
+        hints = HintQueue()
+        hints.set_roots({"old": "/in"})
+        hints.add("old", "a")
+        hints.set_roots({"new": "/in"})
+
+        assert (False, False) == (hints.add("old", "b"), bool(hints))
 
 
 @pytest.mark.anyio

@@ -102,7 +102,7 @@ class FolderScanner:
                 elif (path := listing.path_of(name)) and rule_state.matcher.matches(path):
                     if missed_events and before is None and path not in rule_state.stability:
                         missed_events.found(listing.relative)
-                    rule_state.overflowed |= not rule_state.stability.see(path, stat, now)
+                    rule_state.see(path, stat, now)
             if listing.error is None and (listing.files or listing.folders or listing.relative):
                 gone |= {
                     listing.path_of(name): entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -38,35 +39,33 @@ class Rescan:
     async def run(self, rule_state: RuleState) -> None:
         """Look at the whole tree once, and say when to do so again."""
         started = self._context.clock.now()
-        rule_state.overflowed = False
+        whole = False
         outputs = outputs_of(rule_state.rule, self._context.rules.values())
         await rule_state.outputs.update(self._context.io.written(rule_state.rule), outputs, anew=True)
         try:
             if await self._recognised(rule_state):
                 await self._look(rule_state)
-            rule_state.rescanned = True
+            whole = True
         except StoreError as error:
             self._context.log_throttle.error(str(error), action="store.failed", stage="intake")
         finally:
-            rule_state.rescanning = False
             now = self._context.clock.now()
-            # A folder that takes long to read is read less often: at most a tenth of the time.
-            unsure = rule_state.roots is None or rule_state.roots.strange
-            soon = unsure or rule_state.overflowed or rule_state.rescan_again or not rule_state.admitted
-            pause = min(rule_state.interval, 5.0) if soon else rule_state.interval
-            rule_state.rescan_due = now + max(pause, 10 * (now - started))
+            settled = rule_state.roots is not None and not rule_state.roots.strange
+            rule_state.turn = rule_state.turn.rescan_ended(
+                started, now, rule_state.interval, settled=settled, whole=whole
+            )
             rule_state.missed_events.rescanned(now)
             self._context.stage_events.intake.notify()
 
     async def _look(self, rule_state: RuleState) -> None:
         """Compare all that is there with what is on record."""
-        if not rule_state.admitted:
+        if not rule_state.turn.admitted:
             # A rule that got another name has taken over by then who its folder was.
-            rule_state.admitted = await self._initial_import.admits(rule_state) and await self._recognised(rule_state)
-            if not rule_state.admitted:
+            if not (await self._initial_import.admits(rule_state) and await self._recognised(rule_state)):
                 return
+            rule_state.turn = replace(rule_state.turn, admitted=True)
         rule_state.outputs_inside = {}
-        missed_events = rule_state.missed_events if rule_state.expects_events else None
+        missed_events = rule_state.missed_events if rule_state.turn.expects_events else None
         seen = await self._scanner.scan(
             rule_state, "", deep=True, since=rule_state.rescan_since, missed_events=missed_events
         )

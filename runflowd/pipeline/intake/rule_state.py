@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runflowd.core.media.input_type import UNMARKED_STILLNESS
@@ -10,14 +10,14 @@ from runflowd.core.missed_events import MissedEventDetector
 from runflowd.core.model import MediaKind
 from runflowd.core.rules import Matcher
 from runflowd.core.stability import StabilityTracker
+from runflowd.core.turns import Events, RuleTurn
 from runflowd.pipeline.intake.output_places import OutputPlaces
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from runflowd.core.model import Reference, Rule
+    from runflowd.core.model import Reference, Rule, Stat
     from runflowd.files import FileError, SharedScans
-    from runflowd.pipeline.context import ScanHint
     from runflowd.pipeline.io_guard import FolderIo
     from runflowd.store.roots import Roots
 
@@ -34,21 +34,16 @@ three times what a file without an end marker is waited for, where the rule take
 
 @dataclass(slots=True)
 class RuleState:
-    """One rule's matcher, its stability tracker, and when its folder is rescanned next.
+    """One rule's matcher and its stability tracker, and in `turn` where it stands in intake's turns.
 
-    `by_events` says whether the kernel announces changes, once `events_known`.
     `snapshot` names the rule text, references included, that items are accepted under; `inputs_stale` says that it
     changed and that the inputs of what waits must be rebuilt. `references_ready` is False while a reference is missing.
-    Nothing is scanned before the rule is `admitted`: first it is decided whether what lies there is imported; nor
+    Nothing is scanned before the rule is admitted: first it is decided whether what lies there is imported; nor
     without `roots`, the folders recognised by the last rescan. Folders that it found to be one of `outputs`
     stand in `outputs_inside`, each with its error. `unreadable_count` counts folders that could not be read since the
     last rescan began; `unreadable` is the error of the first of them.
-    `events_lost` says that events are known to have been lost since then, `rescan_again` that the next rescan must make
-    up for it soon, `expects_events` that events should have announced all that the present rescan finds.
-    `hints` are the folders to scan, and whether each deserves a second scan. The rule is `processing` while those are
-    drained and stable files are taken, `overdue` when the others go on without it, and `has_backlog` when there was
-    more to do than fits into a turn. `scans` are shared with the other rules over the same folder, if there are any;
-    listings begun after `rescan_since` and `hints_since` are new enough for the present rescan and hints.
+    `scans` are shared with the other rules over the same folder, if there are any; listings begun after
+    `rescan_since` and `hints_since` are new enough for the present rescan and hints.
     """
 
     rule: Rule
@@ -56,12 +51,7 @@ class RuleState:
     matcher: Matcher
     stability: StabilityTracker
     missed_events: MissedEventDetector
-    by_events: bool = False
-    events_known: bool = False
-    rescan_due: float = 0.0
-    rescanning: bool = False
-    rescanned: bool = False
-    admitted: bool = False
+    turn: RuleTurn
     roots: Roots | None = None
     outputs: OutputPlaces = field(default_factory=OutputPlaces)
     outputs_inside: dict[str, FileError] = field(default_factory=dict)
@@ -69,16 +59,8 @@ class RuleState:
     references: dict[str, Reference] = field(default_factory=dict)
     inputs_stale: bool = False
     references_ready: bool = True
-    overflowed: bool = field(default=False)
     unreadable: FileError | None = None
     unreadable_count: int = 0
-    events_lost: bool = False
-    rescan_again: bool = False
-    expects_events: bool = False
-    hints: dict[ScanHint, bool] = field(default_factory=dict)
-    processing: bool = False
-    overdue: bool = False
-    has_backlog: bool = False
     scans: SharedScans | None = None
     rescan_since: int = 0
     hints_since: int = 0
@@ -86,37 +68,28 @@ class RuleState:
     @classmethod
     def for_rule(cls, rule: Rule, folder_io: FolderIo) -> Self:
         """The state of a rule that was just loaded; `folder_io` makes the calls to its folder."""
-        return cls(rule, folder_io, Matcher(rule), _tracker(rule), MissedEventDetector(rule.settle))
+        turn = RuleTurn(rule.watch)
+        return cls(rule, folder_io, Matcher(rule), _tracker(rule), MissedEventDetector(rule.settle), turn)
+
+    def see(self, path: str, stat: Stat, now: float) -> None:
+        """Track a file; one that there is no room for is found by a later rescan."""
+        if not self.stability.see(path, stat, now):
+            self.turn = replace(self.turn, overflowed=True)
 
     def reset(self) -> None:
         """The folder is not the one that it was: what was seen in it is forgotten, and a rescan identifies it."""
-        self.roots, self.rescan_due = None, 0.0
+        self.roots, self.turn = None, replace(self.turn, rescan_due=0.0)
         self.stability = _tracker(self.rule)
-        self.hints.clear()
 
     @property
     def idle(self) -> bool:
-        """Whether all of it was rescanned and nothing of it waits to become stable or to be scanned."""
-        busy = (
-            self.rescanning
-            or self.rescan_again
-            or self.processing
-            or self.overflowed
-            or self.hints
-            or len(self.stability)
-        )
-        return self.rescanned and not busy
-
-    def hints_lost(self) -> None:
-        """Too many hints came to be kept: only a rescan finds what they pointed at, and no event was missed."""
-        self.hints.clear()
-        self.missed_events.excuse()
-        self.rescan_due, self.events_lost, self.rescan_again = 0.0, True, True
+        """Whether all of it was rescanned and nothing of it waits to become stable."""
+        return self.turn.idle and not len(self.stability)
 
     @property
     def interval(self) -> float:
         """Seconds between two rescans."""
-        return self.rule.rescan if self.by_events else min(self.rule.rescan, NETWORK_RESCAN)
+        return self.rule.rescan if self.turn.events is Events.COMING else min(self.rule.rescan, NETWORK_RESCAN)
 
 
 def _tracker(rule: Rule) -> StabilityTracker:
