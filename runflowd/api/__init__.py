@@ -14,12 +14,12 @@ from runflowd.api.errors import (
     Permanent,
     RateLimited,
     Rejected,
-    Rejection,
     Scope,
     Transient,
     Unauthorized,
     Unsafe,
 )
+from runflowd.api.rejection import Rejection
 from runflowd.api.settings import Limits, SecretKey, Service
 from runflowd.api.statistics import Traffic
 from runflowd.api.values import (

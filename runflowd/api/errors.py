@@ -21,11 +21,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from runflowd.api.redaction import redact
 from runflowd.core.printable import shortened
 from runflowd.errors import RunflowdError
+
+if TYPE_CHECKING:
+    from runflowd.api.rejection import Rejection
 
 MESSAGE_LIMIT = 2000
 """Characters of the server's own words that an error keeps."""
@@ -183,28 +186,6 @@ class Conflict(Permanent):
     """409: the idempotency key is already in use with another body; never answered with a new key."""
 
 
-Location: TypeAlias = tuple[str | int, ...]
-
-_LISTS_OF_ITEMS = frozenset({"input", "inputs", "items"})
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """One thing the server found wrong, and where: `("body", "input", 3, "image_url")`."""
-
-    loc: Location
-    message: str
-
-    def item_indexes(self) -> list[int]:
-        """Positions in the batch, from 0, that this points at."""
-        steps = zip(self.loc, self.loc[1:], strict=False)
-        return [position for name, position in steps if name in _LISTS_OF_ITEMS and isinstance(position, int)]
-
-    def __str__(self) -> str:
-        where = ".".join(str(part) for part in self.loc)
-        return f"{where}: {self.message}" if where else self.message
-
-
 class Rejected(Permanent):
     """400 or 422: the body did not pass validation. `problems` may be empty when nothing was named."""
 
@@ -229,11 +210,7 @@ class Rejected(Permanent):
 
     def blames_the_shape(self) -> bool:
         """Whether the top level of the body is at fault, as when `items` was sent and `input` expected."""
-        return any(
-            loc[-1] in _LISTS_OF_ITEMS and len(loc) == 1
-            for problem in self.problems
-            if (loc := problem.loc[1:] if problem.loc[:1] == ("body",) else problem.loc)
-        )
+        return any(problem.blames_the_shape() for problem in self.problems)
 
 
 class Unauthorized(ApiError):

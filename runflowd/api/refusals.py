@@ -22,12 +22,12 @@ from runflowd.api.errors import (
     Place,
     RateLimited,
     Rejected,
-    Rejection,
     Scope,
     Transient,
     Unauthorized,
     Unsafe,
 )
+from runflowd.api.rejection import Rejection
 from runflowd.api.scalars import Unreadable, decode, first, text
 from runflowd.core.backoff import MAX_WAIT
 

@@ -33,6 +33,9 @@ log = structlog.get_logger()
 CHECK_INTERVAL = 1.0
 """Seconds between two looks at the files, in case no event came."""
 
+FILES = "configuration"
+"""What hints from the folder of the configuration are kept under."""
+
 SCOPE = IncidentScope(ScopeKind.CONFIG)
 RESTART_SCOPE = IncidentScope(ScopeKind.RESTART)
 
@@ -75,13 +78,13 @@ class Reloading:
         """Follow the files until cancelled."""
         folder = self._source if self._source.is_dir() else self._source.parent
         hints, changed = HintQueue(), WakeEvent()
-        hints.set_roots({SCOPE: str(folder)})
+        hints.set_roots({FILES: str(folder)})
         async with Watcher(hints, changed.notify, deep=False) as watcher:
             await watcher.set_roots([str(folder)])
             marks: tuple[tuple[str, int, int, int], ...] | None = None  # an edit may have come since the start read it
             while True:
                 await changed.wait(CHECK_INTERVAL)
-                hints.discard(SCOPE)
+                hints.discard(FILES)
                 found = await anyio.to_thread.run_sync(_marks, self._source)
                 if found != marks:
                     marks = found

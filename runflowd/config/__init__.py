@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from runflowd.config.check_warnings import open_doors, warnings
 from runflowd.config.credentials import Credential, CredentialError, callback_secrets, notify_secret, service_key
-from runflowd.config.describe import describe, open_doors, warnings
+from runflowd.config.describe import describe
 from runflowd.config.loading import load, locate
 from runflowd.config.overrides import load_override
 from runflowd.config.published import schema, schema_text, stored_schema

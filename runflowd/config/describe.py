@@ -1,14 +1,10 @@
-"""What a configuration means, in plain words, and what about it is worth a warning: the text of `check`."""
+"""What a configuration means, in plain words: the text of `check`."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from runflowd.config.credentials import CredentialError, notify_secret
 from runflowd.core.chains import beside, makers
 from runflowd.core.media.input_type import UNMARKED_STILLNESS, in_words
 from runflowd.core.model import AfterKind, Existing, MediaKind, OnDelete, Rule, WatchMode
@@ -16,9 +12,6 @@ from runflowd.core.notices import Kind
 from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
 from runflowd.core.template import FILE_TEXT, placeholders, sends_the_file
 from runflowd.core.units import duration_text, size_text
-from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
-from runflowd.system.mounts import file_system_of, shared_with_others
-from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,17 +35,6 @@ def describe(config: Config) -> list[str]:
     sentences.append(f"Ignored by default: {', '.join(DROPPINGS)}.")
 
     return sentences
-
-
-def warnings(config: Config) -> list[str]:
-    """What is no mistake of the text but may still surprise: folders that are not there, open doors."""
-    return [
-        *(str(problem) for problem in config.warnings),
-        *open_doors(config),
-        *_state_warnings(config),
-        *_notify_warnings(config.notify),
-        *(warning for rule in config.rules for warning in _folder_warnings(rule)),
-    ]
 
 
 def _service(service: Service) -> str:
@@ -191,64 +173,3 @@ def _unusual(rule: Rule) -> Iterator[str]:
         yield "a source is DELETED once its result is safe."
     if rule.existing is Existing.SKIP:
         yield "files that are there when the rule first runs are left alone."
-
-
-def open_doors(config: Config) -> Iterator[str]:
-    """What lets others in, or listen: the setting and, after a colon, what it means."""
-    if config.web and not config.web.local_only:
-        yield f"web.listen: {config.web} can be reached from other machines and asks for no password"
-    if config.service.allow_http:
-        yield "service.allow_http: the API key may cross the network in the clear"
-
-
-def _state_warnings(config: Config) -> Iterator[str]:
-    place = state_path(config)
-    kind = file_system_of(str(place))
-    if shared_with_others(kind):
-        yield (
-            f"state: {place} lies on a file system of type {kind}, where neither locks nor the write-ahead log can be "
-            "relied upon; name a place on a local disk"
-        )
-
-
-def _notify_warnings(notify: Notify) -> Iterator[str]:
-    if notify.command and shutil.which(notify.command[0]) is None:
-        yield f"notify.command: {notify.command[0]} is not there, or is no program that this user may run"
-    try:
-        secret = notify_secret(notify.webhook) if notify.webhook else None
-    except CredentialError as error:
-        yield f"notify.webhook.secret_file: {error}"
-    else:
-        yield from [secret.warning] if secret and secret.warning else []
-
-
-def _folder_warnings(rule: Rule) -> Iterator[str]:
-    checks = [("watch", rule.watch, os.R_OK | os.X_OK), ("output", rule.output, os.W_OK | os.X_OK)]
-    if rule.after.kind is AfterKind.MOVE:
-        checks.append(("after.move", rule.after.folder, os.W_OK | os.X_OK))
-    looks = [(key, folder, partial(_folder_problem, key, folder, needed)) for key, folder, needed in checks]
-    looks += [(f"files.{name}", file, partial(_file_problem, file)) for name, file in rule.files.items()]
-    for key, path, look in looks:
-        try:
-            error = within(LOOK_TIMEOUT, path, look)
-        except NoAnswer as silence:
-            error = str(silence)
-        if error:
-            yield f"rules.{rule.name}.{key}: {error}"
-
-
-def _folder_problem(key: str, folder: str, needed: int) -> str:
-    """What is wrong with a folder, "" if nothing is. Blocking."""
-    verb = "read" if key == "watch" else "written to"
-    if os.path.isfile(folder):  # noqa: PTH113  # text, not Path: bytes survive
-        return f"{folder} is a file; name the folder it is in, or another"
-    if not os.path.isdir(folder):  # noqa: PTH112
-        return f"{folder} is not there yet"
-    if not os.access(folder, needed):
-        return f"{folder} cannot be {verb} by this user; see ReadWritePaths= under systemd"
-    return ""
-
-
-def _file_problem(file: str) -> str:
-    """The same of a reference file. Blocking."""
-    return "" if os.access(file, os.R_OK) else f"{file} is not there or cannot be read"

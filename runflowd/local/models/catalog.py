@@ -29,6 +29,12 @@ RESOLUTION = InputSpec(
     choices=RESOLUTIONS,
     description="About 1, 4 or 17 megapixels, whatever the ratio.",
 )
+PROMPT = InputSpec(
+    "prompt",
+    "string",
+    required=True,
+    description="Backdrop, surface and shadow, such as: white studio, soft shadow.",
+)
 
 
 def catalog(weights: Path | None = None) -> dict[str, Model]:
@@ -36,12 +42,12 @@ def catalog(weights: Path | None = None) -> dict[str, Model]:
 
     Cheap: neither the weights nor numpy, Pillow or onnxruntime are touched before a model runs.
     """
-    models = (*_cutting(weights), *_reshaping(weights), *_plain())
+    models = (*_cutting(weights), *_isolating(weights), *_reshaping(weights), *_plain())
     return {model.id: model for model in models}
 
 
 def _cutting(weights: Path | None) -> tuple[Model, ...]:
-    """The models that find the product and put it elsewhere."""
+    """The models that find the product and put it before something else, in the frame of the photo."""
     return (
         Model(
             id="runflow/background-removal",
@@ -67,15 +73,7 @@ def _cutting(weights: Path | None) -> tuple[Model, ...]:
                 "4096 pixels. The light on the product stays as it was photographed."
             ),
             price=Decimal("0.35"),
-            inputs=(
-                IMAGE,
-                InputSpec(
-                    "prompt",
-                    "string",
-                    required=True,
-                    description="Backdrop, surface and shadow, such as: white studio, soft shadow.",
-                ),
-            ),
+            inputs=(IMAGE, PROMPT),
             output_shape="outputs",
             takes_batches=True,
             process=late("cutting", "replace_background", weights),
@@ -93,6 +91,12 @@ def _cutting(weights: Path | None) -> tuple[Model, ...]:
             takes_batches=True,
             process=late("cutting", "colour_background", weights),
         ),
+    )
+
+
+def _isolating(weights: Path | None) -> tuple[Model, ...]:
+    """The models that find the product and put it into another frame."""
+    return (
         Model(
             id="runflow/product-isolation",
             name="Product isolation (local)",

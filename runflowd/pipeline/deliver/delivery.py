@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.api.errors import ApiError, Scope
-from runflowd.core.model import AfterKind
-from runflowd.core.naming import collision_key, output_path
+from runflowd.core.naming import output_path
 from runflowd.errors import RunflowdError
 from runflowd.pipeline.deliver.output_writer import BrokenResult, Label, OutputWriter, mirrored
+from runflowd.pipeline.deliver.renames import is_gone, may_be_renamed, remove_result
 from runflowd.pipeline.deliver.result_downloader import NoResult, ResultDownloader, intact
 from runflowd.pipeline.deliver.verdict import is_final
 from runflowd.store.history import record
@@ -116,7 +116,7 @@ class Delivery:
             return await self._copies(item, rule, done, before)
         for holder in await self._holders(item, holders_of_file):
             undone = await self._became(holder, item, rule)
-            if undone and not await self._output_io.run(rule, _is_gone, rule, holder, item):
+            if undone and not await self._output_io.run(rule, is_gone, rule, holder, item):
                 return []  # a rename that was undone meanwhile: the result is where it belongs
             theirs = await self._intact_outputs(holder, rule)
             if not theirs:
@@ -133,7 +133,7 @@ class Delivery:
 
     async def _became(self, item: Item, other: Item, rule: Rule) -> bool:
         """Whether the file of `other` is that of `item` now, under a new name."""
-        return _may_be_renamed(item, other, rule) and await self._output_io.run(rule, _is_gone, rule, other, item)
+        return may_be_renamed(item, other, rule) and await self._output_io.run(rule, is_gone, rule, other, item)
 
     async def _copies(
         self, item: Item, rule: Rule, done: list[Output], theirs: list[Output], heir: int | None = None
@@ -162,7 +162,7 @@ class Delivery:
         reach("output.shared")
         for output in await self._context.store.read(partial(outputs_of, item=original.id)):
             with suppress(files.Changed, files.Missing):  # somebody edits or removes it: it is theirs
-                await self._output_io.run(rule, _remove, rule, output, placed)
+                await self._output_io.run(rule, remove_result, rule, output, placed)
             reach("output.cleared")
             await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
 
@@ -230,30 +230,3 @@ def _copy_into(output: Output, draft: files.Draft) -> None:
         raise files.Changed("copy", output.path)
     for piece in files.read_chunks(*output.place, standing, sha256=output.content_hash):
         draft.write(piece)
-
-
-def _may_be_renamed(item: Item, original: Item, rule: Rule) -> bool:
-    """Whether the file of `original` may have become that of `item`: a rename keeps size, time and inode.
-
-    A rule that disposes of its sources removes the first of two equal files itself.
-    """
-    return rule.after.kind is AfterKind.KEEP and original.path != item.path and original.stat == item.stat
-
-
-def _is_gone(rule: Rule, one: Item, other: Item) -> bool:
-    """Whether the file of `one` is not there. Where a disk takes both names for one, the last scan says so."""
-    if files.root_identity(rule.watch) is None:
-        return False
-    alike = collision_key(one.path) == collision_key(other.path)
-    return files.stat(rule.watch, one.path) is None or (alike and not one.present)
-
-
-def _remove(rule: Rule, output: Output, placed: list[str]) -> None:
-    """Clear an old place, unless the disk takes it for one of the new ones: then that gets its new spelling."""
-    root, below = output.place
-    alike = [path for path in placed if root == rule.output and collision_key(path) == collision_key(below)]
-    if any(files.respell(root, below, path) for path in alike):
-        return
-    standing = files.stat(root, below)
-    if standing is not None and files.hash_file(root, below, standing) == output.content_hash:
-        files.remove(root, below, standing)

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd import files
-from runflowd.api.errors import ApiError, Transient
 from runflowd.core.backoff import delay
-from runflowd.core.incident_scope import SERVICE, STORAGE, ScopeKind
+from runflowd.core.incident_scope import SERVICE, ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.snapshot import from_text
 from runflowd.core.undeliverable import recipe_of
-from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.deliver.delivery import Delivery, Undelivered
+from runflowd.pipeline.deliver.delivery_incidents import timeout_report, wider_report
 from runflowd.pipeline.deliver.finalizer import Finalizer
 from runflowd.pipeline.deliver.output_io import OutputIo, OutputTimeout
 from runflowd.pipeline.deliver.verdict import (
@@ -29,8 +27,8 @@ from runflowd.pipeline.deliver.verdict import (
     undeliverable,
     with_run,
 )
-from runflowd.pipeline.error_scopes import kept_reason, of_disk, of_service, unexpected
-from runflowd.pipeline.io_guard import Abandoned, Role
+from runflowd.pipeline.error_scopes import kept_reason, unexpected
+from runflowd.pipeline.io_guard import Role
 from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.deliveries import release_item
 from runflowd.store.history import record_try
@@ -43,6 +41,7 @@ from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from runflowd.core.model import Rule
+    from runflowd.observability.incidents import IncidentReport
     from runflowd.pipeline.context import Context
     from runflowd.store import Connection
     from runflowd.store.connection import Row
@@ -90,7 +89,7 @@ class Deliver:
         values = {"owner": lease.owner, "now": lease.now, "until": lease.until}
         paused = self._left_alone()
         for rule in context.io.unresponsive(Role.WRITTEN):
-            await context.incidents.report(_timeout_report(OutputTimeout(rule), rule))
+            await context.incidents.report(timeout_report(OutputTimeout(rule), rule))
 
         def take(connection: Connection) -> list[Claimed]:
             rows: list[Row] = []
@@ -133,7 +132,7 @@ class Deliver:
     async def _give_back(self, claimed: Claimed, raised: Exception) -> None:
         context, item = self._context, claimed.item
         error: Exception = raised.first_error if isinstance(raised, Undelivered) else raised
-        trouble = _wider_report(item, error)
+        trouble = wider_report(item, error)
         if trouble:
             # Wider trouble does not count against the item, however long it lasts.
             tries, pause = item.attempts, await context.incidents.report(trouble) - context.clock.now()
@@ -239,32 +238,3 @@ def _rule(text: str) -> Rule:
 def _claimed(connection: Connection, item: Item) -> Claimed:
     row = connection.one("snapshot", id=item.snapshot) if item.snapshot is not None else None
     return Claimed(item, row["text"] if row else None, outputs_of(connection, item.id))
-
-
-def _timeout_report(error: OutputTimeout, rule: str) -> IncidentReport:
-    return IncidentReport(ScopeKind.OUTPUT.of(rule), "OUTPUT_TIMEOUT", str(error), error.remedy)
-
-
-def _wider_report(item: Item, error: Exception) -> IncidentReport | None:
-    """The trouble behind a delivery that did not work, when it is not the item's own.
-
-    A full disk pauses the rule, whose submissions would only add to what cannot be written. Other
-    trouble with the folder, or with the storage that holds the results, is said once and pauses nothing;
-    each item is tried again on its own.
-    """
-    if full := of_disk(item.rule, error):
-        return full
-    if isinstance(error, OutputTimeout | Abandoned):
-        return _timeout_report(OutputTimeout(item.rule), item.rule)
-    if isinstance(error, files.FileError):
-        remedy = error.advice or "Mend the folder; delivery goes on by itself then"
-        return IncidentReport(ScopeKind.OUTPUT.of(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)
-    if isinstance(error, ApiError) and (wide := of_service(error)) and wide.scope != STORAGE:
-        return wide
-    if isinstance(error, Transient):
-        remedy = "Nothing to do: the results are paid for, and are fetched as soon as that works"
-        wait = error.closed.seconds if error.closed else None
-        return IncidentReport(
-            ScopeKind.DOWNLOAD.of(item.rule), "RESULT_UNREACHABLE", f"rule {item.rule}: {error}", remedy, wait=wait
-        )
-    return None

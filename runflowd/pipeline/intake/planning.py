@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.core.chains import downstream, makers
@@ -23,9 +23,10 @@ from runflowd.pipeline.intake.acceptor import PAGE, arrival
 from runflowd.pipeline.intake.fates import FATES, REFUSED, Fate, Planned
 from runflowd.pipeline.intake.initial_import import ImportDecision, decide, recorded
 from runflowd.pipeline.intake.inspect import Good, Refused, Unfinished, look_at, read_all
-from runflowd.pipeline.intake.output_places import OUTPUT_INSIDE, outputs_of
+from runflowd.pipeline.intake.output_places import outputs_of
 from runflowd.pipeline.intake.overrides import Overrides
-from runflowd.pipeline.intake.reconcile import LEFT_OUT, folders_of, is_changed, page_of
+from runflowd.pipeline.intake.plan_folders import ask, listings, other_entries
+from runflowd.pipeline.intake.reconcile import LEFT_OUT, is_changed
 from runflowd.pipeline.intake.references import read_references
 from runflowd.pipeline.intake.roots import doubtful, judged, samples_of, strangeness, survey
 from runflowd.pipeline.intake.rule_state import RuleState
@@ -45,14 +46,11 @@ if TYPE_CHECKING:
     from runflowd.config import Limits
     from runflowd.core.arrival import Decision
     from runflowd.core.model import Json, Rule, Stat
-    from runflowd.files import Listing
     from runflowd.pipeline.intake.inspect import Finding
     from runflowd.store import Connection
     from runflowd.store.arrivals import Arrival
     from runflowd.store.items import Known
     from runflowd.store.roots import Roots
-
-T = TypeVar("T")
 
 
 class Planning:
@@ -121,9 +119,9 @@ class Planning:
         """Who the watched folder is, as a rescan would judge it. Raises FileError."""
         name = rule_state.rule.name
         known = roots_of(self._connection, name)
-        found = _ask(rule_state, survey, rule_state, known)
+        found = ask(rule_state, survey, rule_state, known)
         samples = samples_of(self._connection, name, doubtful(known, found))
-        return _ask(rule_state, judged, rule_state.rule, known, found, samples)
+        return ask(rule_state, judged, rule_state.rule, known, found, samples)
 
     def _held(self, rule: Rule) -> str:
         """Why nothing is bought for a rule at present; "" where that is not so."""
@@ -132,11 +130,11 @@ class Planning:
 
     def _walk(self, rule_state: RuleState, held: str) -> Iterator[Planned]:
         rule = rule_state.rule
-        initial = _ask(rule_state, decide, rule_state, *recorded(self._connection, rule.name), self._limits.unasked)
-        for listing in _listings(rule_state):
-            yield from _other_entries(rule_state, listing)
+        initial = ask(rule_state, decide, rule_state, *recorded(self._connection, rule.name), self._limits.unasked)
+        for listing in listings(rule_state):
+            yield from other_entries(rule_state, listing)
             known = known_in_folder(self._connection, rule.name, listing.relative)
-            overrides = cache(partial(_ask, rule_state, Overrides(rule).for_folder))
+            overrides = cache(partial(ask, rule_state, Overrides(rule).for_folder))
             for name, stat in listing.files.items():
                 path, before = listing.path_of(name), known.get(name)
                 if before is not None and not is_changed(before, stat):
@@ -161,7 +159,7 @@ class Planning:
         while (deadline := rule_state.stability.next_deadline()) is not None:
             self._sleep(max(0.0, deadline - self._now()))
             paths = rule_state.stability.due(self._now(), PAGE)
-            seen = _ask(rule_state, look_at, rule_state.rule.watch, paths, rule_state.folder_io.note_progress)
+            seen = ask(rule_state, look_at, rule_state.rule.watch, paths, rule_state.folder_io.note_progress)
             stable: dict[str, Stat] = {}
             for path in paths:
                 if path not in seen:
@@ -178,7 +176,7 @@ class Planning:
                         yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", unstable.reason)
                 rule_state.stability.forget(path)
             limit, promises = self._limits.upload_size, rule_state.matcher.promises
-            for path, finding in _ask(
+            for path, finding in ask(
                 rule_state, read_all, rule_state.rule, stable, limit, promises, {}, rule_state.folder_io.note_progress
             ):
                 yield self._found(rule_state, path, stable[path], finding)
@@ -241,30 +239,3 @@ class Planning:
             return Planned(path, Fate.WAIT, size, BAD_OVERRIDE, str(mistake))
         anew = arrival(rule_state, path, item.stat, item.content_hash or "", item.mime, overrides)
         return self._decided(anew, foresee_again(self._connection, item, anew))
-
-
-def _ask(rule_state: RuleState, call: Callable[..., T], *given: object) -> T:
-    """What a blocking call to the watched folder of a rule answers. Raises `NoAnswer` once it gives no sign of life."""
-    return within(
-        deadline.ANSWER_TIMEOUT, rule_state.rule.watch, call, *given, progress=lambda: rule_state.folder_io.progress
-    )
-
-
-def _listings(rule_state: RuleState) -> Iterator[Listing]:
-    """The folders of a rule, some read at a time."""
-    walking = folders_of(rule_state)
-    while page := _ask(rule_state, page_of, walking):
-        yield from page
-
-
-def _other_entries(rule_state: RuleState, listing: Listing) -> Iterator[Planned]:
-    """What a folder holds beside its files."""
-    if listing.error is not None:
-        code = OUTPUT_INSIDE if isinstance(listing.error, files.OwnOutput) else "FOLDER_UNREADABLE"
-        yield Planned(f"{listing.relative}/", Fate.WAIT, 0, code, str(listing.error))
-    for name in listing.folders:
-        path = listing.path_of(name)
-        if rule_state.matcher.prunes(path):
-            yield Planned(f"{path}/", Fate.LEFT_OUT, 0, "EXCLUDED", "an excluded folder, with all that is in it")
-    for skipped in listing.skipped:
-        yield Planned(listing.path_of(skipped.name), Fate.LEFT_OUT, 0, "NOT_A_FILE", skipped.reason)

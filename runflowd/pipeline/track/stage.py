@@ -15,11 +15,12 @@ from runflowd.core.refusal import Shape
 from runflowd.core.snapshot import sends_the_same
 from runflowd.pipeline.error_scopes import kept_reason, of_failed_items, of_service, unexpected
 from runflowd.pipeline.rule_fault import fault_of_rule
-from runflowd.pipeline.track.answers import answer_of, record_answers, was_unreadable
+from runflowd.pipeline.track.answers import record_answers, was_unreadable
 from runflowd.pipeline.track.invalid import take_back, was_invalid
 from runflowd.pipeline.track.items import is_new, read_items, wanted
 from runflowd.pipeline.track.overdue import OverdueReporter
 from runflowd.pipeline.track.poll_schedule import PollSchedule, usual_key
+from runflowd.pipeline.track.single_runs import read_runs
 from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.batches import Batch, doubt_items, end_batch, move_batch
 from runflowd.store.history import items_held, record_try
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from runflowd.api.values import Batch as SeenBatch
     from runflowd.api.values import Item as Answer
-    from runflowd.api.values import Run
     from runflowd.core.error_places import Blame
     from runflowd.pipeline.context import Context
     from runflowd.store import Connection
@@ -124,22 +124,7 @@ class Track:
             await self._end(batch, seen.word, seen.cost, silent)
 
     async def _poll_runs(self, batch: Batch, waiting: list[Item]) -> None:
-        results: list[tuple[Item, Answer]] = []
-        lost: list[str] = []
-        trouble: ApiError | None = None
-        for item in waiting:
-            try:
-                run = await self._run_of(item)
-            except Permanent as error:  # one run's trouble is not the others'
-                lost.append(str(error))
-                continue
-            except ApiError as error:
-                trouble = error
-                break
-            if run is None:
-                lost.append("no run at the service carries its reference")
-            elif run.status.ended:
-                results.append((item, answer_of(item, run)))
+        results, lost, trouble = await read_runs(self._context.service.api, waiting)
         reach("results.read")
         await self._record(batch, results)
         if trouble:
@@ -153,13 +138,6 @@ class Track:
             await self._mark_unknown(batch, lost[0])
         else:
             await self._end(batch, "ended", None, [])
-
-    async def _run_of(self, item: Item) -> Run | None:
-        """The run of an item; searched by its reference when a lost answer kept its id from us."""
-        api = self._context.service.api
-        if item.run_id:
-            return await api.run(item.run_id)
-        return next(iter(await api.find_runs(item.client_ref)), None)
 
     async def _record(self, batch: Batch, results: list[tuple[Item, Answer]]) -> None:
         """Write down what became of items, in one transaction; the answers are not read again."""

@@ -1,0 +1,41 @@
+"""A source that was renamed: its result moves along. What the disk says of both names. Blocking, all but one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd import files
+from runflowd.core.model import AfterKind
+from runflowd.core.naming import collision_key
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Rule
+    from runflowd.store.items import Item
+    from runflowd.store.outputs import Output
+
+
+def may_be_renamed(item: Item, original: Item, rule: Rule) -> bool:
+    """Whether the file of `original` may have become that of `item`: a rename keeps size, time and inode.
+
+    A rule that disposes of its sources removes the first of two equal files itself.
+    """
+    return rule.after.kind is AfterKind.KEEP and original.path != item.path and original.stat == item.stat
+
+
+def is_gone(rule: Rule, one: Item, other: Item) -> bool:
+    """Whether the file of `one` is not there. Where a disk takes both names for one, the last scan says so."""
+    if files.root_identity(rule.watch) is None:
+        return False
+    alike = collision_key(one.path) == collision_key(other.path)
+    return files.stat(rule.watch, one.path) is None or (alike and not one.present)
+
+
+def remove_result(rule: Rule, output: Output, placed: list[str]) -> None:
+    """Clear an old place, unless the disk takes it for one of the new ones: then that gets its new spelling."""
+    root, below = output.place
+    alike = [path for path in placed if root == rule.output and collision_key(path) == collision_key(below)]
+    if any(files.respell(root, below, path) for path in alike):
+        return
+    standing = files.stat(root, below)
+    if standing is not None and files.hash_file(root, below, standing) == output.content_hash:
+        files.remove(root, below, standing)
