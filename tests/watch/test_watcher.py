@@ -482,7 +482,7 @@ class TestHintQueue:
         assert {"x", "y", "z"} == {hint.folder for hint in hints}
         assert (Lost.HINTS, Lost.NOTHING) == (hints.pop_lost("busy"), hints.pop_lost("calm"))
 
-    def test_a_root_that_is_watched_anew_is_told_apart_from_lost_hints(self) -> None:
+    def test_a_root_that_is_watched_anew_is_distinguished_from_lost_hints(self) -> None:
         """Before the first rescan there is nothing to catch up with."""
         hints = HintQueue()
         hints.set_roots({"rule": "/in"})
