@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pathspec.patterns.gitignore import GitIgnorePatternError
@@ -75,6 +76,7 @@ class Pattern:
                 return found is not None and found.end() == len(path)
 
 
+@lru_cache(maxsize=4096)  # the same rules are matched in several places, and again after each reload
 def pattern(line: str) -> Pattern:
     """Given one include or exclude line, return its pattern; raise PatternError with the remedy."""
     if not line.strip():

@@ -288,3 +288,8 @@ def test_folder_answers_do_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) ->
 
     assert [matcher.matches(f"{number}/a.jpg") for number in range(50)] == [True] * 50
     assert len(matcher._folders) <= 13
+
+
+def test_a_pattern_is_compiled_once() -> None:
+    """A rule's patterns are asked for by several parts of the program, and by each again after a reload."""
+    assert pattern("shoes/**/[ab]*.jpg") is pattern("shoes/**/[ab]*.jpg")
