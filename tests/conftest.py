@@ -49,6 +49,7 @@ PROMISES = (
     "store/test_model.py",
     "store/test_errors.py",
     "core/test_life_model.py",
+    "pipeline/test_budgets.py",
     "pipeline/test_doubt.py",
     "pipeline/test_every_call.py",
     "pipeline/test_kept_state.py",

@@ -91,6 +91,7 @@ async def open_engine(config: Config, clock: Clock | None = None) -> AsyncIterat
         async with open_remote(config, path) as remote:
             context = Context(store, clock, incidents, remote, by_name(config), config.limits_in_force)
             context.places = config.places
+            context.money = config.money_in_force
             yield Engine(context, Intake(context), Dispatch(context), Track(context), Deliver(context))
 
 

@@ -7,6 +7,7 @@ what decides is the content, looked at every `CHECK_INTERVAL` seconds whether or
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -154,6 +155,8 @@ class Reloading:
         self.taken_at = self._context.clock.wall()
         self._context.rules = {rule.name: rule for rule in config.rules}
         self._context.places = config.places
+        # Another service counts from the next start on; until then what this one takes is money, or is none.
+        self._context.money = replace(config, service=self._begun.service).money_in_force
         self._context.incidents.notify = config.notify
         self._context.stage_events.notify_all()
         names = ", ".join(sorted(self._context.rules))

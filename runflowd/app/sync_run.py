@@ -10,6 +10,7 @@ import anyio
 from runflowd.app.engine import open_engine, run_stages
 from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
+from runflowd.core.money import BUDGET_REACHED, FILE_TOO_EXPENSIVE, PRICE_UNKNOWN
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.io_guard import Role
 from runflowd.store.pauses import EVERY_RULE, Pause, pauses
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from runflowd.app.engine import Engine
     from runflowd.config import Config
     from runflowd.store import Connection
+
+HOLD_PATIENCE = 12.0
+"""More than twice the interval at which what limits of money hold is tried again (`pipeline.intake.holds`)."""
 
 CHECK_INTERVAL = 0.1
 """Seconds between two looks at how far things are."""
@@ -65,12 +69,16 @@ async def run_once(config: Config, show: Callable[[Progress], None]) -> Outcome:
 
 
 async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
+    held_since: float | None = None
     while True:
         await anyio.sleep(CHECK_INTERVAL)
         idle_before = engine.intake.idle
         progress, unnoted = await look(engine)
         show(progress)
         held = _held(progress)
+        held_since = (held_since or anyio.current_time()) if held else None
+        if held_since is not None and anyio.current_time() - held_since < _patience(progress):
+            continue
         if idle_before and engine.intake.idle and (held or not (progress.total(*IN_FLIGHT) or unnoted)):
             return Outcome(progress, held and progress.total(*IN_FLIGHT) > 0)
 
@@ -78,13 +86,20 @@ async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
 _FOR_A_PERSON = frozenset(
     {"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "RULE_REFUSED", "OUTPUT_UNUSABLE", "PAUSED"}
     | {"WATCH_TIMEOUT", "OUTPUT_TIMEOUT"}
+    | {BUDGET_REACHED, FILE_TOO_EXPENSIVE, PRICE_UNKNOWN}
 )
 """Incidents that only the operator can end."""
+
+
+def _patience(progress: Progress) -> float:
+    """Seconds that a hold must last: what a limit of money holds is tried again once something was settled."""
+    return HOLD_PATIENCE if any(report.scope.kind is ScopeKind.BUDGET for report in progress.incidents) else 0.0
+
 
 _UNSENT = frozenset({ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED})
 
 
-_UNSENT_ONLY = frozenset({ScopeKind.PAUSE, ScopeKind.WATCH})
+_UNSENT_ONLY = frozenset({ScopeKind.PAUSE, ScopeKind.WATCH, ScopeKind.BUDGET})
 """Kinds of scope that keep from being sent, and nothing that was."""
 
 
@@ -99,7 +114,14 @@ def _held(progress: Progress) -> bool:
     unsent = {
         rule
         for rule in progress.counts
-        if scopes & {CREDIT, ScopeKind.PAUSE.of(rule), ScopeKind.PAUSE.of(EVERY_RULE), ScopeKind.WATCH.of(rule)}
+        if scopes
+        & {
+            CREDIT,
+            ScopeKind.PAUSE.of(rule),
+            ScopeKind.PAUSE.of(EVERY_RULE),
+            ScopeKind.WATCH.of(rule),
+            ScopeKind.BUDGET.of(rule),
+        }
     }
     rules = {scope.name for scope in scopes if scope.name and scope.kind not in _UNSENT_ONLY}
     return all(

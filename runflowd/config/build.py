@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from runflowd.config.document import MoveSection, SharedSection
 from runflowd.config.folders import absolute
@@ -33,6 +33,7 @@ from runflowd.core.model import (
     Rule,
     WatchMode,
 )
+from runflowd.core.money import Budget, Money, RuleMoney, UnknownPrice
 from runflowd.core.notices import Kind
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from runflowd.config.document import BatchSection, Document, RuleSection
     from runflowd.config.merged_document import MergedDocument
+    from runflowd.config.money_section import BudgetSection
     from runflowd.config.notify_section import NotifySection
     from runflowd.config.sections import CallbacksSection, ServiceSection, WebSection
     from runflowd.config.yaml.events import Path
@@ -64,6 +66,7 @@ def build(document: Document, merged: MergedDocument, base: str, source: str) ->
         log=Log(log.format, log.level),
         limits=Limits(**limits.model_dump()),
         notify=_notify(document.notify, base),
+        money=_money(document),
         disabled=tuple(name for name, rule in document.rules.items() if not rule.enabled),
         source=source,
         warnings=tuple(merged.warnings),
@@ -143,11 +146,24 @@ def _notify(section: NotifySection | None, base: str) -> Notify:
         command=tuple(section.command or ()),
         on=frozenset(map(Kind, section.on)) if section.on else frozenset(Kind),
         after=section.after,
-        budget=Decimal(f"{section.budget.per_day:.10g}") if section.budget else None,
         failures=failures.count if failures else 0,
         within=failures.within if failures else 3600.0,
         heartbeat=Heartbeat(heartbeat.url, heartbeat.every) if heartbeat else None,
     )
+
+
+def _money(document: Document) -> Money:
+    section = document.money
+    zone = ZoneInfo(section.timezone) if section and section.timezone else None
+    rules = {
+        name: RuleMoney(_budget(rule.budget), rule.price, UnknownPrice(rule.unknown_price or UnknownPrice.ASK))
+        for name, rule in document.rules.items()
+    }
+    return Money(zone, _budget(section.budget if section else None), rules)
+
+
+def _budget(section: BudgetSection | None) -> Budget:
+    return Budget(**section.model_dump()) if section else Budget()
 
 
 def _optional(path: str | None, base: str) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from runflowd.core.chains import beside, makers
 from runflowd.core.media.input_type import UNMARKED_STILLNESS, in_words
 from runflowd.core.model import AfterKind, Existing, MediaKind, OnDelete, Rule, WatchMode
+from runflowd.core.money import Money, RuleMoney, Stop, UnknownPrice
 from runflowd.core.notices import Kind
 from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
 from runflowd.core.template import FILE_TEXT, placeholders, sends_the_file
@@ -29,7 +30,8 @@ def describe(config: Config) -> list[str]:
         sentences += _rule(rule)
         sentences += _taken(config, rule)
     sentences += _together(config)
-    sentences += _notify(config.notify)
+    sentences += _money(config)
+    sentences += _notify(config.notify, config.money_in_force)
     if config.disabled:
         sentences.append(f"Turned off: {', '.join(config.disabled)}.")
     sentences.append(f"Ignored by default: {', '.join(DROPPINGS)}.")
@@ -45,11 +47,41 @@ def _service(service: Service) -> str:
     return f"Files are sent to {service.url}, which bills for them; {how}."
 
 
-def _notify(notify: Notify) -> Iterator[str]:
+def _money(config: Config) -> Iterator[str]:
+    """What may be spent."""
+    money = config.money_in_force
+    zone = f"in {money.zone}" if money.zone else "in the time zone of this machine"
+    whole = [("all rules together", money.budget, "")]
+    rules = [(rule.name, money.of(rule.name).budget, _priced(money.of(rule.name))) for rule in config.rules]
+    for name, budget, priced in whole + rules:
+        periods = (("a day", budget.per_day), ("a month", budget.per_month), ("for one file", budget.per_file))
+        limits = [f"${amount} {words}" for words, amount in periods if amount is not None]
+        if limits and budget.stop is Stop.NOTIFY:
+            yield f"{name}: more than {_and(limits)} is reported and stops nothing; a day begins at midnight {zone}."
+        elif limits:
+            how = "at the highest price to be expected" if budget.stop is Stop.CAUTIOUS else "by what is charged"
+            yield f"{name}: at most {_and(limits)} may be spent, {how}{priced}; a day begins at midnight {zone}."
+    if config.money != money and config.money != Money(config.money.zone, rules=config.money.rules):
+        yield "What is said of money counts for nothing: this machine takes none."
+
+
+def _priced(money: RuleMoney) -> str:
+    """How the price of a file is known."""
+    if money.price is not None:
+        return f", ${money.price} a file"
+    return {
+        UnknownPrice.ASK: ", which is learnt from one file",
+        UnknownPrice.ALLOW: ", and files of unknown price count only once they are charged",
+        UnknownPrice.REFUSE: ", and files of unknown price are not bought",
+    }[money.unknown_price]
+
+
+def _notify(notify: Notify, money: Money) -> Iterator[str]:
     ways = [f"a message to {urlsplit(notify.webhook.url).hostname}"] if notify.webhook else []
     ways += [f"the program {notify.command[0]}"] if notify.command else []
     if ways:
-        yield f"Messages go out by {' and by '.join(ways)}: {', '.join(_notified_kinds(notify)) or 'of nothing'}."
+        kinds = ", ".join(_notified_kinds(notify, money)) or "of nothing"
+        yield f"Messages go out by {' and by '.join(ways)}: {kinds}."
         lasted = duration_text(notify.after)
         yield f"Incidents are reported when they have lasted {lasted}, once however often they come and go."
     else:
@@ -59,14 +91,14 @@ def _notify(notify: Notify) -> Iterator[str]:
         yield f"While every stage works, {host} is called every {every}."
 
 
-def _notified_kinds(notify: Notify) -> Iterator[str]:
+def _notified_kinds(notify: Notify, money: Money) -> Iterator[str]:
     """What people are notified of, in the order in which it is documented."""
     if Kind.INCIDENT in notify.on:
         yield "of incidents wider than one file"
     if Kind.RESOLVED in notify.on:
         yield "when that is resolved"
-    if Kind.BUDGET in notify.on and notify.budget is not None:
-        yield f"when {notify.budget} was spent in a day, which stops nothing"
+    if Kind.BUDGET in notify.on and money.budget.per_day is not None:
+        yield f"when ${money.budget.per_day} was spent in a day"
     if Kind.FAILURES in notify.on and notify.failures:
         yield f"when {notify.failures} files failed within {duration_text(notify.within)}"
     if Kind.UNKNOWN in notify.on:

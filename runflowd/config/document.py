@@ -9,6 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from runflowd.config.money_section import (  # noqa: TC001  pydantic reads the annotations
+    Dollars,
+    MoneySection,
+    RuleBudgetSection,
+)
 from runflowd.config.notify_section import NotifySection  # noqa: TC001  pydantic reads the annotation
 from runflowd.config.sections import (
     DEFAULT_LISTEN,
@@ -30,6 +35,7 @@ from runflowd.core.model import (
     OnDelete,
     WatchMode,
 )
+from runflowd.core.money import UnknownPrice  # noqa: TC001  pydantic reads the annotation
 
 _HOUR = 3600.0
 _DAY = 86400.0
@@ -179,6 +185,19 @@ class RuleSection(SharedSection):
         "skip",
         strict=False,
     )
+    budget: RuleBudgetSection | None = described(
+        "What the rule may spend; the limits of `money.budget` hold as well.", {"per_day": 20, "per_file": 0.6}
+    )
+    price: Dollars | None = described(
+        "What a file costs, in dollars; by default between the least and the most of the last 20 charges of the model.",
+        0.35,
+    )
+    unknown_price: UnknownPrice | None = described(
+        "Under a limit, what becomes of files whose price nobody knows: ask buys one to learn it, allow buys them all, "
+        "refuse buys none. ask by default.",
+        "refuse",
+        strict=False,
+    )
     enabled: bool = described("Whether the rule takes new files; true by default.", False, default=True)
 
 
@@ -204,6 +223,10 @@ class Document(Section):
     notify: NotifySection | None = described(
         "Who is notified of incidents, and of which; nobody when left out.",
         {"webhook": {"url": "https://hooks.example.com/runflowd"}},
+    )
+    money: MoneySection | None = described(
+        "What may be spent, and when a day begins; nothing is limited when left out.",
+        {"timezone": "Europe/Berlin", "budget": {"per_day": 50, "per_month": 600}},
     )
     defaults: SharedSection | None = described(
         "Settings for every rule that does not set them itself.", {"settle": "5s", "batch": {"quiet": "10s"}}

@@ -25,19 +25,6 @@ class WebhookSection(Section):
     )
 
 
-class BudgetSection(Section):
-    """A message when a day costs more than expected; nothing stops."""
-
-    per_day: float = described(
-        "Tell once a day, in local time, when this much was spent, in the currency of the service.",
-        20,
-        default=...,
-        gt=0,
-        le=1e9,
-        allow_inf_nan=False,
-    )
-
-
 class FailuresSection(Section):
     """A message when many files fail."""
 
@@ -78,9 +65,6 @@ class NotifySection(Section):
     )
     after: Annotated[float, duration(0, _HOUR)] = described(
         "How long an incident must last before it is reported; 1m by default.", "1m", "0s", default=60.0
-    )
-    budget: BudgetSection | None = described(
-        "Tell when a day costs more than expected; nothing stops.", {"per_day": 20}
     )
     failures: FailuresSection | None = described("Tell when many files fail.", {"count": 10, "within": "1h"})
     heartbeat: HeartbeatSection | None = described(

@@ -82,7 +82,7 @@ def _notify(notify: dict[str, Any]) -> Iterator[ValidationIssue]:
         url = _mapping(notify.get(key)).get("url")
         if isinstance(url, str) and url.startswith("http:") and not is_loopback(url):
             yield ValidationIssue(("notify", key, "url"), "must be https, unless it is on this machine")
-    dependent = next((key for key in ("on", "budget", "failures") if notify.get(key) is not None), None)
+    dependent = next((key for key in ("on", "failures") if notify.get(key) is not None), None)
     if dependent and not (notify.get("webhook") or notify.get("command")):
         yield ValidationIssue(("notify", dependent), "has nobody to tell; add webhook or command", at_key=True)
 

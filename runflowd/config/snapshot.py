@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import LOCAL, MAX_UPLOAD_BYTES
+from runflowd.core.money import Money
 from runflowd.core.notices import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
     from runflowd.core.model import Json, Rule
     from runflowd.errors import Problem
@@ -124,13 +124,12 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Who is notified of what. `budget` is money per day and None for no limit, `failures` 0 for no threshold."""
+    """Who is notified of what; `failures` is 0 for no threshold."""
 
     webhook: Webhook | None = None
     command: tuple[str, ...] = ()
     on: frozenset[Kind] = frozenset(Kind)
     after: float = 60.0
-    budget: Decimal | None = None
     failures: int = 0
     within: float = 3600.0
     heartbeat: Heartbeat | None = None
@@ -160,6 +159,7 @@ class Config:
     log: Log = Log()
     limits: Limits = Limits()
     notify: Notify = Notify()
+    money: Money = field(default_factory=Money)
     disabled: tuple[str, ...] = ()
     source: str = ""
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
@@ -169,6 +169,11 @@ class Config:
     def limits_in_force(self) -> Limits:
         """The limits as the service makes them: one on this machine costs nothing, so nothing has to be asked."""
         return self.limits if self.service.local is None else replace(self.limits, unasked=None)
+
+    @property
+    def money_in_force(self) -> Money:
+        """What is said of money as the service makes it: this machine takes none, so no limit counts."""
+        return self.money if self.service.local is None else Money(self.money.zone)
 
     def rule(self, name: str) -> Rule | None:
         """The enabled rule of this name."""

@@ -29,6 +29,10 @@ class ScopeKind(StrEnum):
     """A rule's results cannot be fetched."""
     BATCH = "batch"
     """A rule's batches are overdue at the service."""
+    BUDGET = "budget"
+    """Limits of money hold a rule's files; what was bought goes on."""
+    PRICE = "price"
+    """A rule's files cost more than was expected of them."""
     RESULTS = "results"
     """A rule was stopped, see `store.pauses`: it lasts as long as that pause does."""
     PAUSE = "pause"
@@ -59,6 +63,8 @@ _OF_RULES = (
     ScopeKind.OWNER,
     ScopeKind.DOWNLOAD,
     ScopeKind.BATCH,
+    ScopeKind.BUDGET,
+    ScopeKind.PRICE,
 )
 
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from runflowd.core.money import Stop
 from runflowd.core.units import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from decimal import Decimal
+
+    from runflowd.core.money import Budget
 
 RESOLVE_DELAY = 300.0
 """Seconds that an incident stays away before it counts as over, and between two messages about unknown items."""
@@ -102,11 +105,14 @@ def budget_mark(spent: Decimal, limit: Decimal | None, day: str) -> str | None:
     return f"{day} {limit}" if limit is not None and spent >= limit else None
 
 
-def budget_message(spent: Decimal, estimated: Decimal, limit: Decimal, day: str, midnight: float) -> Message:
+def budget_message(spent: Decimal, estimated: Decimal, budget: Budget, day: str, midnight: float) -> Message:
     """The message that a day's budget is reached; `estimated` is the part of it whose price is not stated yet."""
     part = f", {estimated} of it by estimate" if estimated else ""
-    sentence = f"{spent} was spent on {day}{part}, and the budget of a day is {limit}; work goes on"
-    remedy = "`runflowd pause --all` buys nothing more; `runflowd status` shows what was bought for"
+    goes_on = budget.stop is Stop.NOTIFY
+    then = "work goes on" if goes_on else "nothing more is bought until the next day"
+    sentence = f"{spent} was spent on {day}{part}, and the budget of a day is {budget.per_day}; {then}"
+    remedy = "`runflowd pause --all` buys nothing more" if goes_on else "To go on sooner raise money.budget.per_day"
+    remedy = f"{remedy}; `runflowd status` shows what was bought for"
     return Message(Kind.BUDGET, "budget", "BUDGET_REACHED", sentence, remedy, 1, midnight)
 
 

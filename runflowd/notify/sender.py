@@ -90,7 +90,7 @@ class NotificationSender:
         started = context.clock.now()
         if started < self._thresholds_due:
             return
-        if found := await context.store.read(partial(threshold_events, notify=notify, now=now)):
+        if found := await context.store.read(partial(threshold_events, notify=notify, money=context.money, now=now)):
             await context.store.write(partial(record, found=found, audience=audience, now=now))
         self._thresholds_due = started + max(THRESHOLDS, 20 * (context.clock.now() - started))
 

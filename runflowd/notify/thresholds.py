@@ -21,19 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runflowd.config import Notify
+    from runflowd.core.money import Money
     from runflowd.core.notices import Message
     from runflowd.store import Connection
     from runflowd.store.notices import Audience
 
 
 def threshold_events(
-    connection: Connection, notify: Notify, now: float
+    connection: Connection, notify: Notify, money: Money, now: float
 ) -> list[tuple[Kind, str | None, Message | None]]:
     """What to remember of each threshold that changed, and the message about it, if one is to be sent.
 
     Reads only; `now` is epoch seconds. None to remember means that the threshold can be reached anew.
     """
-    return [*_budget(connection, notify, now), *_failures(connection, notify, now), *_doubt(connection, now)]
+    return [*_budget(connection, money, now), *_failures(connection, notify, now), *_doubt(connection, now)]
 
 
 def record(
@@ -46,15 +47,15 @@ def record(
             send(connection, message, audience, now)
 
 
-def _budget(connection: Connection, notify: Notify, now: float) -> Iterator[tuple[Kind, str | None, Message | None]]:
-    if notify.budget is None:
+def _budget(connection: Connection, money: Money, now: float) -> Iterator[tuple[Kind, str | None, Message | None]]:
+    if money.budget.per_day is None:
         return
-    midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = datetime.fromtimestamp(now, money.zone).replace(hour=0, minute=0, second=0, microsecond=0)
     day = midnight.date().isoformat()
     spent = spend_since(connection, midnight.timestamp())
-    mark, last = budget_mark(spent.total, notify.budget, day), mark_of(connection, Kind.BUDGET)
+    mark, last = budget_mark(spent.total, money.budget.per_day, day), mark_of(connection, Kind.BUDGET)
     if mark is not None and (last is None or last[1] != mark):
-        yield Kind.BUDGET, mark, budget_message(spent.total, spent.estimated, notify.budget, day, midnight.timestamp())
+        yield Kind.BUDGET, mark, budget_message(spent.total, spent.estimated, money.budget, day, midnight.timestamp())
 
 
 def _failures(connection: Connection, notify: Notify, now: float) -> Iterator[tuple[Kind, str | None, Message | None]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.config import Limits
+from runflowd.core.money import Money
 from runflowd.observability.log_throttle import LogThrottle
 from runflowd.pipeline.io_guard import THREADS, IoGuard
 from runflowd.pipeline.wake_event import StageEvents
@@ -44,7 +45,7 @@ class ServiceClient:
 
 @dataclass(slots=True)
 class Context:
-    """One per daemon. `rules`, `places` and `service` are replaced whole by a reload; the rest stays.
+    """One per daemon. `rules`, `places`, `money` and `service` are replaced whole by a reload; the rest stays.
 
     `places` tells for each rule where its `model` and its keys of `input` are written, as `file:line`.
     """
@@ -58,6 +59,7 @@ class Context:
     stage_events: StageEvents = field(default_factory=StageEvents)
     hints: HintQueue = field(default_factory=HintQueue)
     places: Mapping[str, Mapping[tuple[str | int, ...], str]] = field(default_factory=dict)
+    money: Money = field(default_factory=Money)
     heartbeats: dict[str, float] = field(default_factory=dict)
     log_throttle: LogThrottle = field(init=False)
     io: IoGuard = field(init=False)

@@ -70,6 +70,8 @@ class Item:
     output: Json
     cost: Decimal | None
     hosted: Decimal | None
+    estimate_high: Decimal | None
+    period: str | None
     failure_code: str
     failure: str
     attempts: int
@@ -133,6 +135,8 @@ def item_from(row: Row) -> Item:
         output=json.loads(row["output"]) if row["output"] else None,
         cost=Decimal(row["cost"]) if row["cost"] else None,
         hosted=Decimal(row["hosted"]) if row["hosted"] else None,
+        estimate_high=Decimal(row["estimate_high"]) if row["estimate_high"] else None,
+        period=row["period"],
         failure_code=row["failure_code"],
         failure=row["failure"],
         attempts=row["attempts"],

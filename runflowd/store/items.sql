@@ -37,7 +37,8 @@ RETURNING id
 UPDATE item
 SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, state = :state, content_hash = :content_hash, mime = :mime,
     recipe_hash = :recipe_hash, input = :input, snapshot = :snapshot, client_ref = :client_ref, duplicate_of = :duplicate_of,
-    batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, failure_code = :failure_code,
+    batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, estimate_low = NULL,
+    estimate_high = NULL, period = NULL, failure_code = :failure_code,
     failure = :failure, attempts = 0, resent = 0, bought_at = NULL, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
     note_state = iif(note_state = 'none', 'none', 'outdated'), rescan_requested = 0, rerun_requested = 0,
     owner = NULL, generation = generation + 1

@@ -7,8 +7,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import BOUGHT, IN_FLIGHT, ItemState
+from runflowd.store.batches import batch_from
 from runflowd.store.history import record
 from runflowd.store.items import item_by_id, move
+from runflowd.store.ledger import presume
 from runflowd.store.listing import Wanted, every
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ def retry(connection: Connection, item: Item, now: float, *, buy_again: bool) ->
     if not buy_again:
         return Retried.REFUSED
     _leave_doubt(connection, item, ItemState.READY, Retried.BUY, now)
+    if item.batch is not None:
+        presume(connection, batch_from(connection.all("batch", id=item.batch)[0]), item, now)
     connection.run("buy_again", id=item.id, client_ref=uuid.uuid4().hex)
     return Retried.BUY
 

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runflowd.core.batching import take
+from runflowd.core.model import LOCAL
 from runflowd.store.history import record
+from runflowd.store.reserving import allowed, reserve
 
 if TYPE_CHECKING:
     from runflowd.core.model import BatchLimits
+    from runflowd.core.money import Hold, Money, Price
     from runflowd.store.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The batch that was made, of how many items, and what holds those that were left; `price` is that of a file."""
+
+    batch: str | None = None
+    count: int = 0
+    hold: Hold | None = None
+    price: Price | None = None
 
 
 def save_snapshot(connection: Connection, rule: str, text: str) -> str:
@@ -30,13 +44,22 @@ def seal(
     service: str,
     limits: BatchLimits,
     now: float,
-) -> str | None:
-    """Make a batch of the oldest ready items under one rule text; None when nothing is ready."""
+    money: Money,
+) -> Sealed:
+    """Make a batch of the oldest ready items under one rule text: as many as fit the batch and every limit of money."""
     rows = connection.all("ready_of_snapshot", snapshot=snapshot, limit=limits.max_items)
-    chosen = rows[: take((row["size"] for row in rows), limits)]
-    if not chosen:
-        return None
-    return new_batch(connection, [row["id"] for row in chosen], snapshot, rule, model, service, now)
+    numbers = [row["id"] for row in rows[: take((row["size"] for row in rows), limits)]]
+    if not numbers:
+        return Sealed()
+    if service == LOCAL:
+        return Sealed(new_batch(connection, numbers, snapshot, rule, model, service, now), len(numbers))
+    found, price = allowed(connection, len(numbers), rule=rule, model=model, service=service, money=money, now=now)
+    numbers = numbers[: found.count]
+    if not numbers:
+        return Sealed(hold=found.hold, price=price)
+    reserve(connection, numbers, money, price, now)
+    batch = new_batch(connection, numbers, snapshot, rule, model, service, now)
+    return Sealed(batch, len(numbers), found.hold, price)
 
 
 def new_batch(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +41,6 @@ def test_every_key_arrives(tmp_path: Path) -> None:
   command: [/bin/tell, -v]
   on: [incident, budget]
   after: 2m
-  budget: {per_day: 19.90}
   failures: {count: 5, within: 10m}
   heartbeat: {url: "http://localhost:9/ping", every: 30s}
 """,
@@ -53,7 +51,6 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         command=("/bin/tell", "-v"),
         on=frozenset({Kind.INCIDENT, Kind.BUDGET}),
         after=120.0,
-        budget=Decimal("19.9"),
         failures=5,
         within=600.0,
         heartbeat=Heartbeat("http://localhost:9/ping", 30.0),
@@ -67,10 +64,9 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         ("notify: {heartbeat: {url: 'http://a.test'}}", "notify.heartbeat.url: must be https, unless it is on this"),
         ("notify: {webhook: {url: 'https://me:pw@a.test'}}", "notify.webhook.url: holds a user name or password"),
         ("notify: {webhook: {url: 'ftp://a.test'}}", "notify.webhook.url: is no web address"),
-        ("notify: {budget: {per_day: 20}}", "notify.budget: has nobody to tell; add webhook or command"),
+        ("notify: {failures: {count: 2}}", "notify.failures: has nobody to tell; add webhook or command"),
         ("notify: {command: []}", "notify.command: must not be empty"),
         ("notify: {command: [a], on: [everything]}", "notify.on"),
-        ("notify: {command: [a], budget: {per_day: 0}}", "notify.budget.per_day"),
         ("notify: {webhook: {url: 'https://a.test', secret: x}}", "put it into a file of its own"),
     ],
 )

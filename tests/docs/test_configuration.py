@@ -12,8 +12,8 @@ from page_blocks import Block, blocks
 
 from runflowd.config import load, load_override, schema, schema_text, stored_schema
 from runflowd.config.document import BatchSection, Document, MoveSection, RuleSection, SharedSection
+from runflowd.config.money_section import BudgetSection, MoneySection, RuleBudgetSection
 from runflowd.config.notify_section import (
-    BudgetSection,
     FailuresSection,
     HeartbeatSection,
     NotifySection,
@@ -49,7 +49,9 @@ CHAPTERS: dict[str, type[Section]] = {
     "`limits`": LimitsSection,
     "`notify`": NotifySection,
     "`notify.webhook`": WebhookSection,
-    "`notify.budget`": BudgetSection,
+    "`money`": MoneySection,
+    "`money.budget`": BudgetSection,
+    "`rules.NAME.budget`": RuleBudgetSection,
     "`notify.failures`": FailuresSection,
     "`notify.heartbeat`": HeartbeatSection,
     "`defaults`": SharedSection,

@@ -58,7 +58,8 @@ def test_no_budget_is_reached_by_what_costs_nothing(desk: Desk) -> None:
     heard = desk.folder / "heard"
     budget, failures = {"per_day": 0.01}, {"count": 1}
     command = ["/bin/sh", "-c", f"cat >> {heard}"]
-    whole["notify"] = {"command": command, "budget": budget, "after": "0s", "failures": failures}
+    whole["money"] = {"budget": budget}
+    whole["notify"] = {"command": command, "after": "0s", "failures": failures}
     desk.config.write_text(json.dumps(whole))
     (desk.input / "text.jpg").write_text("no image")
     daemon = desk.start("run")

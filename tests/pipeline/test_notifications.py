@@ -25,6 +25,7 @@ from runflowd.config import Notify, Webhook, load
 from runflowd.core.incident_scope import SERVICE, ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
+from runflowd.core.money import Budget, Money, Stop
 from runflowd.core.notices import Kind
 from runflowd.errors import StoreError
 from runflowd.notify import NotificationSender
@@ -321,7 +322,8 @@ async def test_many_failures_are_one_message_until_they_are_fewer(tmp_path: Path
 async def test_a_budget_that_several_batches_cross_is_one_message(tmp_path: Path) -> None:
     """Once a day, however many batches follow, and nothing stops."""
     ear = Ear()
-    async with running(tmp_path) as rig, telling(rig.engine.context, ear, replace(NOTIFY, budget=Decimal(20))):
+    async with running(tmp_path) as rig, telling(rig.engine.context, ear, NOTIFY):
+        rig.engine.context.money = Money(budget=Budget(per_day=Decimal(20), stop=Stop.NOTIFY))
         object.__setattr__(rig.local.service.models["runflow/pass-through"], "price", Decimal(9))
         heard = []
         for number in range(4):

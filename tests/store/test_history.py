@@ -19,6 +19,7 @@ from runflowd.control.command_context import CommandContext
 from runflowd.control.handlers.history import logs
 from runflowd.core.lifecycle import ITEM_MOVES, BatchState, ItemState
 from runflowd.core.model import BatchLimits, Stat
+from runflowd.core.money import Money
 from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, arrive_again, drop_unsent, forget_absent, set_aside
 from runflowd.store.batches import batch_from
@@ -159,7 +160,14 @@ class Lives(RuleBasedStateMachine):
     @rule()
     def a_batch_is_sealed(self) -> None:
         snapshot = save_snapshot(self.connection, "studio", "{}")
-        values = {"rule": "studio", "model": "m", "service": "s", "limits": BatchLimits(), "now": self.now}
+        values = {
+            "rule": "studio",
+            "model": "m",
+            "service": "s",
+            "limits": BatchLimits(),
+            "now": self.now,
+            "money": Money(),
+        }
         seal(self.connection, snapshot=snapshot, **values)  # type: ignore[arg-type]  # each is of its kind
 
     @rule(after=st.sampled_from(["split", "submit", "drop"]), state=st.sampled_from(["waiting", "failed", "skipped"]))

@@ -35,6 +35,7 @@ from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.model import BatchLimits, Stat
+from runflowd.core.money import Money
 from runflowd.pipeline.track.answers import record_answer
 from runflowd.store import pauses
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
@@ -249,8 +250,9 @@ class StoreAgainstModel(RuleBasedStateMachine):
                 service=SERVICE,
                 limits=LIMITS,
                 now=self.now,
+                money=Money(),
             )
-        )
+        ).batch
         ready = [item for item in self.model.within(READY) if item.recipe == recipe][: LIMITS.max_items]
         assert bool(ready) == (batch is not None)
         if batch is not None:

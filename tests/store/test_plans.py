@@ -17,6 +17,7 @@ BOUNDED = frozenset({"incident", "pause", "notice", "story", "snapshot", "planne
 COMPUTED = frozenset({"names", "kinds", "prices", "held", "ready", "last"})
 """What a statement makes for itself: rules, states, prices; a group or two."""
 
+BY_AMOUNT = "groups by amount what a day or a month has cost, of which there are few, found by an index that has both"
 ONE_BATCH = "sorts the rows of one batch"
 ONE_ITEM = "sorts the few outputs of one item"
 OPEN_BATCHES = "sorts the batches that are open, of which there are as many as slots and those that wait for one"
@@ -24,6 +25,8 @@ TROUBLE = "sorts what is in trouble; of that a page is kept"
 A_PERSON_ASKED = "runs once for a command that a person gave"
 
 REASONS = {
+    "charged": BY_AMOUNT,
+    "charged_of_rule": BY_AMOUNT,
     "claim_batches": OPEN_BATCHES,
     "doubt_left_purchases": "its index holds the purchases whose outcome is open, and all of them are meant",
     "files_left": OPEN_BATCHES,
@@ -41,6 +44,8 @@ REASONS = {
     "purchases_of_batch": ONE_BATCH,
     "ready_groups": "counts what is ready, and nothing but the index of that is read",
     "rename_items": A_PERSON_ASKED,
+    "reserved": BY_AMOUNT,
+    "reserved_of_rule": BY_AMOUNT,
     "results_by_snapshot": A_PERSON_ASKED,
     "sample_of_folder": "asked only while a mark does not settle who a folder is",
     "requested_folders": "its index holds the files that are to be read again, and a page of those is meant",

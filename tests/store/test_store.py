@@ -14,6 +14,7 @@ import pytest
 
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.model import BatchLimits, Stat
+from runflowd.core.money import Money
 from runflowd.errors import StoreError
 from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
@@ -55,7 +56,9 @@ def prepare(connection: Connection, *paths: str, content: str = "") -> None:
 def sealed(connection: Connection, *paths: str) -> str:
     """A batch of ready items."""
     prepare(connection, *paths)
-    batch = seal(connection, snapshot="snap", rule="studio", model="m", service="s", limits=BatchLimits(), now=NOW)
+    batch = seal(
+        connection, snapshot="snap", rule="studio", model="m", service="s", limits=BatchLimits(), now=NOW, money=Money()
+    ).batch
     assert batch is not None
     return batch
 
@@ -395,7 +398,9 @@ def test_a_batch_holds_the_oldest_within_its_limits(connection: Connection) -> N
     """The rest waits for the next one."""
     prepare(connection, "a.jpg", "b.jpg", "c.jpg")
     limits = replace(BatchLimits(), max_items=2)
-    batch = seal(connection, snapshot="snap", rule="studio", model="m", service="s", limits=limits, now=NOW)
+    batch = seal(
+        connection, snapshot="snap", rule="studio", model="m", service="s", limits=limits, now=NOW, money=Money()
+    ).batch
 
     assert batch is not None
     assert ["a.jpg", "b.jpg"] == [item.path for item in items_of_batch(connection, batch)]

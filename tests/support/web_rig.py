@@ -18,6 +18,7 @@ from runflowd.config import Config
 from runflowd.config.snapshot import Callbacks, Listen, Service
 from runflowd.core.lifecycle import BatchState
 from runflowd.core.model import BatchLimits, Rule, Stat
+from runflowd.core.money import Money
 from runflowd.observability.incidents import Incidents
 from runflowd.pipeline.context import Context, ServiceClient
 from runflowd.store import open_store
@@ -165,7 +166,16 @@ def _submitted(
     for run in runs or (remote_id,):
         arrival = Arrival(name, f"{run}.jpg", Stat(1, 1, 1), f"content {run}", "image/jpeg", "recipe", {}, snapshot)
         arrive(connection, arrival, 1e9)
-    batch = seal(connection, snapshot=snapshot, rule=name, model="m", service="test", limits=BatchLimits(), now=1e9)
+    batch = seal(
+        connection,
+        snapshot=snapshot,
+        rule=name,
+        model="m",
+        service="test",
+        limits=BatchLimits(),
+        now=1e9,
+        money=Money(),
+    ).batch
     assert batch is not None
     claimed = claim_batches(connection, BatchState.SEALED, "test", Lease("rig", 1e9), 100)
     held = next(each for each in claimed if each.id == batch)

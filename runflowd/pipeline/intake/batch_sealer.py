@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from runflowd.core.batching import Group, due, next_deadline
-from runflowd.store.sealing import seal
+from runflowd.pipeline.intake.holds import Holds
+from runflowd.store.sealing import Sealed, seal
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class BatchSealer:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._times: dict[str, tuple[float, float]] = {}
+        self._holds = Holds(context)
         self.deadline: float | None = None
 
     def arrived(self, snapshot: str) -> None:
@@ -38,13 +40,20 @@ class BatchSealer:
         present = {rule_state.snapshot: rule_state for rule_state in rule_states if rule_state.snapshot}
         groups = await self._groups(present, rule_states)
         self._times = {group.key: (group.oldest, group.newest) for group in groups}
+        await self._holds.keep({present[group.key].rule.name for group in groups})
         sealed = 0
-        for group in due(groups, self._context.clock.now()):
+        for group in due(self._free(groups, present), self._context.clock.now()):
             sealed += await self._seal(present[group.key], group)
-        self.deadline = next_deadline(await self._groups(present, rule_states) if sealed else groups)
+        groups = await self._groups(present, rule_states) if sealed else groups
+        times = (next_deadline(self._free(groups, present)), self._holds.deadline())
+        self.deadline = min((time for time in times if time is not None), default=None)
         if sealed:
             self._context.stage_events.dispatch.notify()
         return sealed
+
+    def _free(self, groups: list[Group], present: dict[str, RuleState]) -> list[Group]:
+        """The groups that no limit of money holds."""
+        return [group for group in groups if self._holds.free(present[group.key].rule.name)]
 
     async def _groups(self, present: dict[str, RuleState], rule_states: Collection[RuleState]) -> list[Group]:
         """The groups that may be sealed. Items left under an older text of a rule are marked to be rebuilt."""
@@ -62,8 +71,9 @@ class BatchSealer:
 
     async def _seal(self, rule_state: RuleState, group: Group) -> int:
         rule, service, now = rule_state.rule, self._context.service.name, self._context.clock.wall()
+        money = self._context.money
 
-        def write(connection: Connection) -> str | None:
+        def write(connection: Connection) -> Sealed:
             return seal(
                 connection,
                 snapshot=group.key,
@@ -72,16 +82,19 @@ class BatchSealer:
                 service=service,
                 limits=rule.batch,
                 now=now,
+                money=money,
             )
 
-        batch = await self._context.store.write(write)
+        sealed = await self._context.store.write(write)
         reach("batch.sealed")
         # What was left behind is not new: it goes on waiting from now, at most another quiet time.
         moment = self._context.clock.now()
         self._times[group.key] = (moment, self._times.get(group.key, (moment, moment))[1])
-        if batch is None:
+        if sealed.hold is not None and sealed.count < group.count:
+            await self._holds.hold(rule.name, sealed.hold, group.count - sealed.count, sealed.price)
+        else:
+            await self._holds.release([rule.name])
+        if sealed.batch is None:
             return 0
-        log.info(
-            "sealed", action="batch.sealed", rule=rule.name, batch=batch, items=min(group.count, rule.batch.max_items)
-        )
+        log.info("sealed", action="batch.sealed", rule=rule.name, batch=sealed.batch, items=sealed.count)
         return 1

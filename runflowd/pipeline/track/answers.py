@@ -14,6 +14,7 @@ from runflowd.core.outputs import PARTIAL_RESULT, extract, listed
 from runflowd.store.batches import Batch, set_result
 from runflowd.store.duplicates import fail_duplicates
 from runflowd.store.items import Item, move
+from runflowd.store.ledger import settle
 from runflowd.store.links import learn_from_batch, send_again
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answ
     """Store the end of one item of a batch: its output to be delivered, or why there is none. Raises `LeaseLost`."""
     output = answer.output if answer.status is Status.SUCCEEDED else None
     set_result(connection, batch, item, run_id=answer.run_id or None, output=output, cost=answer.cost)
+    settle(connection, batch, item, answer.cost, answer.run_id or item.run_id or "", now)
     if answer.status is Status.SUCCEEDED:
         reason = missing_of(answer)
         detail = f"run {answer.run_id or item.run_id} succeeded{_price(batch, answer)}{f'; {reason}' if reason else ''}"

@@ -15,6 +15,7 @@ from runflowd.core.refusal import Shape
 from runflowd.core.snapshot import sends_the_same
 from runflowd.pipeline.error_scopes import kept_reason, of_failed_items, of_service, unexpected
 from runflowd.pipeline.rule_fault import fault_of_rule
+from runflowd.pipeline.track.above_estimate import report_prices
 from runflowd.pipeline.track.answers import record_answers, was_unreadable
 from runflowd.pipeline.track.invalid import take_back, was_invalid
 from runflowd.pipeline.track.items import is_new, read_items, wanted
@@ -154,6 +155,7 @@ class Track:
             reach("upload.resent")
             self._context.stage_events.dispatch.notify()
         reach("results.recorded")
+        await report_prices(self._context, batch, results)
         await self._judge_rule(batch, fault, any(answer.status is Status.SUCCEEDED for _, answer in results))
         self._context.stage_events.intake.notify()
         self._context.stage_events.deliver.notify()

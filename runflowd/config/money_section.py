@@ -1,0 +1,109 @@
+"""The section `money`, and what a rule says of money."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator
+from pydantic_core import core_schema
+
+from runflowd.config.sections import Section, described
+from runflowd.config.types import refuse
+from runflowd.core.money import Stop
+from runflowd.core.suggestion import closest
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+
+_MOST = Decimal(10) ** 9
+_PLACES = 9
+_NUMBER = re.compile(r"[+-]?[0-9][0-9_]*(\.[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Dollars, written as a number and held as `Decimal`: 0.1 is a tenth."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "number", "exclusiveMinimum": 0, "maximum": int(_MOST)}
+
+    def _check(self, value: Any) -> Decimal:
+        if isinstance(value, str):
+            raise refuse(_about_text(value))
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise refuse("is no amount of money; write a number of dollars, such as 0.35")
+        try:
+            amount = Decimal(str(value))
+        except (InvalidOperation, ValueError):
+            raise refuse("is no amount of money; write a number of dollars, such as 0.35") from None
+        if not amount.is_finite():
+            raise refuse("is no finite number; write a number of dollars, such as 0.35, or leave it out for no limit")
+        if amount < 0:
+            raise refuse("is negative; write a number of dollars above 0")
+        if not amount:
+            raise refuse("is 0, which would stop everything; `enabled: false` turns a rule off")
+        if amount > _MOST or -int(amount.as_tuple().exponent) > _PLACES:
+            raise refuse(f"is out of range; it has up to {_PLACES} decimal places and goes up to {_MOST:,} dollars")
+        return amount
+
+
+def _about_text(value: str) -> str:
+    """What is wrong with an amount that is written as text."""
+    if re.fullmatch(r"(?i)[+-]?\.?(nan|inf(inity)?)", value.strip()):
+        return "is no finite number; write a number of dollars, such as 0.35, or leave it out for no limit"
+    bare = re.sub(r"(?i)usd|us-dollars?|dollars?|\$", "", value).strip()
+    if _NUMBER.fullmatch(bare):
+        return f"is text; amounts are dollars without quotes or a sign: write {bare.lstrip('+').replace('_', '')}"
+    if re.search(r"(?i)[€£¥₹]|\b(eur|gbp|chf|jpy|euro?s?|pounds?|yen|cents?)\b", value):
+        return "is in another currency; the service bills in US dollars, so write a number of dollars, such as 0.35"
+    return "is no number; write a number of dollars, such as 0.35"
+
+
+def _check_zone(value: str) -> str:
+    known = available_timezones()
+    if value not in known:
+        tail = {name.rpartition("/")[2]: name for name in sorted(known)}
+        near = closest(value, known) or tail.get(closest(value.rpartition("/")[2], tail), "")
+        raise refuse(f"is no time zone{f'; did you mean {near}?' if near else '; write one such as Europe/Berlin'}")
+    return value
+
+
+Dollars = Annotated[Decimal, Amount()]
+Zone = Annotated[str, AfterValidator(_check_zone)]
+
+
+class BudgetSection(Section):
+    """What may be spent at most."""
+
+    per_day: Dollars | None = described("Dollars a day.", 50)
+    per_month: Dollars | None = described("Dollars a calendar month.", 600)
+    stop: Stop = described(
+        "What a limit does: cautious buys only what fits at the highest price that is to be expected; soft goes on "
+        "until that much is charged; notify only sends a message. cautious by default.",
+        "cautious",
+        default=Stop.CAUTIOUS,
+        strict=False,
+    )
+
+
+class RuleBudgetSection(BudgetSection):
+    """What a rule may spend at most."""
+
+    per_file: Dollars | None = described("Dollars for one file; what costs more is not bought.", 0.6)
+
+
+class MoneySection(Section):
+    """What may be spent, and when a day begins."""
+
+    timezone: Zone | None = described(
+        "Where days and months begin, as a name of the time zone database; that of this machine by default.",
+        "Europe/Berlin",
+    )
+    budget: BudgetSection | None = described("What all rules together may spend.", {"per_day": 50, "per_month": 600})

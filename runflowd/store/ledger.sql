@@ -1,0 +1,39 @@
+-- name: charged
+SELECT amount, count(*) AS count FROM ledger WHERE period >= :first AND period <= :last GROUP BY amount
+
+-- name: charged_of_rule
+SELECT amount, count(*) AS count FROM ledger WHERE rule = :rule AND period >= :first AND period <= :last GROUP BY amount
+
+-- name: reserved
+SELECT estimate_high AS amount, count(*) AS count FROM item
+WHERE period >= :first AND period <= :last AND period IS NOT NULL AND cost IS NULL
+  AND state IN ('queued', 'submitted', 'outcome_unknown', 'downloading', 'done')
+GROUP BY estimate_high
+
+-- name: reserved_of_rule
+SELECT estimate_high AS amount, count(*) AS count FROM item
+WHERE rule = :rule AND period >= :first AND period <= :last AND period IS NOT NULL AND cost IS NULL
+  AND state IN ('queued', 'submitted', 'outcome_unknown', 'downloading', 'done')
+GROUP BY estimate_high
+
+-- name: asked_price
+SELECT 1 FROM item INDEXED BY item_reserved_of_rule
+WHERE rule = :rule AND estimate_high IS NULL AND period > '' AND period IS NOT NULL AND cost IS NULL
+  AND state IN ('queued', 'submitted', 'outcome_unknown', 'downloading', 'done')
+LIMIT 1
+
+-- name: last_charges
+SELECT amount FROM ledger WHERE service = :service AND model = :model AND kind = 'charge' ORDER BY id DESC LIMIT :limit
+
+-- name: reserve
+UPDATE item SET estimate_low = :low, estimate_high = :high, period = :period WHERE id = :id
+
+-- name: movements
+SELECT amount FROM ledger WHERE key = :key AND item = :item
+
+-- name: insert_movement
+INSERT INTO ledger (key, item, kind, amount, at, period, service, rule, dir, model, run)
+VALUES (:key, :item, :kind, :amount, :at, :period, :service, :rule, :dir, :model, :run)
+
+-- name: rename_charges
+UPDATE ledger SET rule = :after WHERE rule = :before

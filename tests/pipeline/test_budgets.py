@@ -1,0 +1,308 @@
+"""Money that stops: limits over real batches, real SQLite and a service that charges, in virtual time."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import anyio
+import pytest
+import trio
+from doomed import live_until
+from stage_rig import rule, running
+from virtual_clock import patient_clock
+
+from runflowd.core.incident_scope import ScopeKind
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.model import BatchLimits
+from runflowd.core.money import BUDGET_REACHED, PRICE_UNKNOWN, Budget, Money, RuleMoney, Stop, UnknownPrice
+from runflowd.store.reserving import limits_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stage_rig import Rig
+
+    from runflowd.core.money import Limit
+    from runflowd.store import Connection
+
+pytestmark = pytest.mark.anyio
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOON = datetime(2026, 11, 29, 12, tzinfo=BERLIN).timestamp()
+BUYING = {ItemState.QUEUED, ItemState.SUBMITTED, ItemState.DOWNLOADING, ItemState.DONE, ItemState.OUTCOME_UNKNOWN}
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    """Virtual time."""
+    return "trio", {"clock": patient_clock()}
+
+
+def money(per_day: str | None = None, price: str | None = "0.30", **says: Any) -> Money:
+    """A limit for all rules together, and a price of the rule `studio`."""
+    whole = Budget(Decimal(per_day) if per_day else None, stop=says.pop("stop", Stop.CAUTIOUS))
+    own = RuleMoney(price=Decimal(price) if price else None, **says)
+    return Money(BERLIN, whole, {"studio": own})
+
+
+def charge(rig: Rig, amount: str) -> None:
+    """What the service takes for a file from now on."""
+    object.__setattr__(rig.local.service.models["runflow/pass-through"], "price", Decimal(amount))
+
+
+async def bought(rig: Rig) -> int:
+    """How many files are bought, or about to be."""
+    return sum(item.state in BUYING for item in await rig.items())
+
+
+async def limit(rig: Rig, of: str = "studio") -> Limit:
+    """The first limit of a rule, and what counts against it."""
+    context = rig.engine.context
+    read = partial(limits_of, money=context.money, rule=of, now=context.clock.wall())
+    return (await rig.store.read(read))[0]
+
+
+def held(rig: Rig) -> list[str]:
+    """What is said to be held, as codes."""
+    return [each.code for each in rig.engine.context.incidents.snapshot() if each.scope.kind is ScopeKind.BUDGET]
+
+
+async def test_no_more_is_bought_than_fits_the_day(tmp_path: Path) -> None:
+    """Ten files at 0.30 under a limit of 1.00 are three, and seven wait, which is said with its end."""
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("1.00")
+        charge(rig, "0.30")
+        for number in range(10):
+            rig.drop(f"{number}.jpg")
+        await anyio.sleep(600)
+        report = next(
+            each for each in rig.engine.context.incidents.snapshot() if each.scope == ScopeKind.BUDGET.of("studio")
+        )
+
+        assert (3, 3) == (await bought(rig), sum(rig.charged()))
+        assert report.message.startswith("rule studio: 7 files are held, about $2.10. money.budget.per_day is 1.00: ")
+        assert "begins anew on 2026-11-30 at 00:00" in report.remedy
+
+
+async def test_what_is_held_goes_on_when_the_day_begins_anew(tmp_path: Path) -> None:
+    """By itself, as much as fits the new day."""
+    async with running(tmp_path, began=NOON + 12 * 3600 - 300) as rig:
+        rig.engine.context.money = money("1.00")
+        charge(rig, "0.30")
+        for number in range(5):
+            rig.drop(f"{number}.jpg")
+        await anyio.sleep(240)
+        before = await bought(rig)
+        await anyio.sleep(300)
+
+        assert (3, 5, []) == (before, await bought(rig), held(rig))
+
+
+async def test_a_clock_that_is_set_back_fills_no_limit_anew(tmp_path: Path) -> None:
+    """The day on record stays the latest that there was."""
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("1.00")
+        charge(rig, "0.30")
+        for number in range(3):
+            rig.drop(f"{number}.jpg")
+        await rig.settled(3)
+        rig.jump(-2 * 24 * 3600.0)
+        rig.drop("late.jpg")
+        await anyio.sleep(600)
+
+        assert (3, [BUDGET_REACHED]) == (await bought(rig), held(rig))
+
+
+async def test_an_edit_of_the_limit_counts_within_seconds(tmp_path: Path) -> None:
+    """And the incident ends."""
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("0.50")
+        charge(rig, "0.30")
+        rig.drop("a.jpg")
+        rig.drop("b.jpg")
+        await anyio.sleep(300)
+        before = await bought(rig)
+        rig.engine.context.money = money("5.00")
+        rig.engine.context.stage_events.intake.notify()
+        await anyio.sleep(10)
+
+        assert (1, 2, []) == (before, await bought(rig), held(rig))
+
+
+async def test_two_rules_that_race_for_one_limit_stay_within_it(tmp_path: Path) -> None:
+    """Each is sealed in its own transaction, which sees what the other one reserved."""
+    usual = rule(tmp_path, batch=BatchLimits(quiet=1, max_wait=5, max_items=2))
+    (tmp_path / "in2").mkdir()
+    other = replace(usual, name="second", watch=str(tmp_path / "in2"), output=str(tmp_path / "out2"))
+    async with running(tmp_path, usual, other, began=NOON) as rig:
+        each = RuleMoney(price=Decimal("0.30"))
+        rig.engine.context.money = Money(BERLIN, Budget(Decimal(2)), {"studio": each, "second": each})
+        charge(rig, "0.30")
+        for number in range(6):
+            rig.drop(f"{number}.jpg")
+            rig.drop(f"../in2/{number}.jpg", f"other {number}")
+        most = Decimal(0)
+        for _ in range(300):
+            found = await limit(rig)
+            most = max(most, found.charged + found.reserved)
+            await anyio.sleep(1)
+
+        assert (6, 6, Decimal("1.80")) == (await bought(rig), sum(rig.charged()), most)
+        assert [BUDGET_REACHED] * 2 == held(rig)
+
+
+async def test_a_rule_at_its_own_limit_holds_no_other(tmp_path: Path) -> None:
+    """Other rules go on."""
+    usual = rule(tmp_path)
+    (tmp_path / "in2").mkdir()
+    other = replace(usual, name="second", watch=str(tmp_path / "in2"), output=str(tmp_path / "out2"))
+    async with running(tmp_path, usual, other, began=NOON) as rig:
+        rig.engine.context.money = money(None, budget=Budget(per_day=Decimal("0.10")))
+        rig.drop("a.jpg")
+        rig.drop("../in2/b.jpg")
+        await anyio.sleep(300)
+
+        assert {"a.jpg": ItemState.READY, "b.jpg": ItemState.DONE} == await rig.states()
+
+
+async def test_an_unknown_price_is_learnt_from_one_file(tmp_path: Path) -> None:
+    """Then as many follow as fit at what was charged."""
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("1.00", price=None)
+        charge(rig, "0.30")
+        rig.switch(faults={"runs": [{"kind": "slow", "seconds": 120}]})
+        for number in range(10):
+            rig.drop(f"{number}.jpg")
+        await anyio.sleep(60)
+        first, codes = await bought(rig), held(rig)
+        await anyio.sleep(900)
+
+        assert (1, [PRICE_UNKNOWN]) == (first, codes)
+        assert (3, [BUDGET_REACHED]) == (await bought(rig), held(rig))
+
+
+async def test_an_unknown_price_may_be_refused(tmp_path: Path) -> None:
+    """Then nothing is bought until the rule says what a file costs."""
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("1.00", price=None, unknown_price=UnknownPrice.REFUSE)
+        rig.drop("a.jpg")
+        await anyio.sleep(300)
+
+        assert ([], [PRICE_UNKNOWN]) == (rig.charged(), held(rig))
+
+
+async def test_a_soft_limit_stops_once_that_much_is_charged(tmp_path: Path) -> None:
+    """What went out before that comes on top."""
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("1.00", stop=Stop.SOFT)
+        charge(rig, "0.30")
+        for number in range(5):
+            rig.drop(f"{number}.jpg")
+        await rig.settled(5)
+        rig.drop("late.jpg")
+        await anyio.sleep(300)
+
+        assert (5, [BUDGET_REACHED]) == (await bought(rig), held(rig))
+
+
+async def test_a_failure_gives_back_what_was_reserved_for_it(tmp_path: Path) -> None:
+    """Unless it was charged."""
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("0.50")
+        charge(rig, "0.30")
+        rig.switch(faults={"runs": [{"kind": "fail", "count": 1}]})
+        rig.drop("bad.jpg")
+        await rig.settled(1)
+        failed = await limit(rig)
+        rig.drop("good.jpg")
+        await rig.settled(2)
+
+        assert (Decimal(0), Decimal(0)) == (failed.charged, failed.reserved)
+        assert {"bad.jpg": ItemState.FAILED, "good.jpg": ItemState.DONE} == await rig.states()
+
+
+async def test_a_file_of_unknown_outcome_stays_reserved_and_counts_twice_when_bought_again(tmp_path: Path) -> None:
+    """It may have been charged; so may the second one."""
+    forgotten = {"route": "GET /v1/batches/*", "kind": "status", "status": 404, "count": 1000}
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("1.00")
+        charge(rig, "0.30")
+        rig.switch(faults={"requests": [forgotten]})
+        rig.drop("a.jpg")
+        await rig.until(lambda states: set(states.values()) == {ItemState.OUTCOME_UNKNOWN})
+        doubted = await limit(rig)
+        rig.switch(faults={})
+        await rig.store.write(_no_longer_asked)
+        await rig.ask("retry", patterns=["a.jpg"], buy_again=True)
+        rig.engine.context.stage_events.intake.notify()
+        await rig.settled(1)
+        again = await limit(rig)
+
+        assert (Decimal(0), Decimal("0.30")) == (doubted.charged, doubted.reserved)
+        assert (Decimal("0.60"), Decimal(0)) == (again.charged, again.reserved)
+
+
+def _no_longer_asked(connection: Connection) -> None:
+    """The service was asked often enough: what is left is to buy again."""
+    connection.raw.execute("UPDATE item SET failure_code = 'LOST' WHERE state = 'outcome_unknown'")
+
+
+async def test_the_halves_of_a_split_batch_keep_what_was_reserved(tmp_path: Path) -> None:
+    """And every file is charged and settled once."""
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("3.00")
+        charge(rig, "0.30")
+        rig.switch(faults={"requests": [{"route": "POST /v1/models/*/batches", "kind": "status", "status": 422}]})
+        for number in range(4):
+            rig.drop(f"{number}.jpg")
+        most = Decimal(0)
+        for _ in range(600):
+            found = await limit(rig)
+            most = max(most, found.charged + found.reserved)
+            await anyio.sleep(1)
+
+        assert (4, Decimal("1.20"), Decimal("1.20")) == (sum(rig.charged()), most, (await limit(rig)).charged)
+
+
+async def test_a_charge_above_the_price_is_entered_and_said(tmp_path: Path) -> None:
+    """What was expected is not what counts."""
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("1.00")
+        charge(rig, "0.50")
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        codes = [each.code for each in rig.engine.context.incidents.snapshot()]
+
+        assert (Decimal("0.50"), ["ABOVE_ESTIMATE"]) == ((await limit(rig)).charged, codes)
+
+
+@pytest.mark.parametrize(
+    "point", ["batch.sealed", "purchase.intended", "purchase.answered", "results.read", "results.recorded"]
+)
+def test_a_kill_neither_loses_nor_keeps_a_reservation(tmp_path: Path, point: str) -> None:
+    """Around sealing and settling: after the next start the books say what the service charged, and no more."""
+
+    async def first() -> None:
+        async with running(tmp_path, began=NOON) as rig:
+            rig.engine.context.money = money("1.00")
+            charge(rig, "0.30")
+            for number in range(5):
+                rig.drop(f"{number}.jpg")
+            await anyio.sleep(600)
+
+    async def second() -> tuple[int, Decimal, Decimal]:
+        async with running(tmp_path, began=NOON + 700) as rig:
+            rig.engine.context.money = money("1.00")
+            charge(rig, "0.30")
+            await anyio.sleep(1200)
+            found = await limit(rig)
+            return sum(rig.charged()), found.charged, found.reserved
+
+    assert -signal.SIGKILL == live_until(point, first)
+    assert (3, Decimal("0.90"), Decimal(0)) == trio.run(second, clock=patient_clock())
