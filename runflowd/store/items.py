@@ -185,14 +185,12 @@ def item_by_id(connection: Connection, number: int) -> Item | None:
 
 def holders_of(connection: Connection, item: Item) -> list[Item]:
     """A few other done items of the same content and recipe that have results: other files."""
-    rows = connection.all("holders_of", id=item.id, **item.stat._asdict())
-    return [item_from(row) for row in rows]
+    return [item_from(row) for row in connection.all("holders_of", id=item.id, **item.stat._asdict())]
 
 
 def holders_of_file(connection: Connection, item: Item) -> list[Item]:
     """Done items of the same content and recipe that have results, whose file this may be under another name."""
-    rows = connection.all("holders_of_file", id=item.id, **item.stat._asdict())
-    return [item_from(row) for row in rows]
+    return [item_from(row) for row in connection.all("holders_of_file", id=item.id, **item.stat._asdict())]
 
 
 def bring_back(connection: Connection, number: int, now: float) -> bool:
@@ -249,5 +247,4 @@ def move(
 
 def in_flight(connection: Connection) -> int:
     """How many items will change without anyone's help."""
-    row = connection.one("count_in_flight")
-    return int(row["count"]) if row else 0
+    return int(connection.all("count_in_flight")[0]["count"])
