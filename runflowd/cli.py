@@ -29,7 +29,7 @@ COMMANDS = {
     "reload": "Have the daemon take the configuration now.",
     "init": "Write a commented configuration to start from.",
     "schema": "Print the JSON Schema of the configuration.",
-    "local": "Serve the local image service alone.",
+    "local": "Serve the local service alone.",
     "callbacks": "Make the secret that proves where callbacks come from.",
     "systemd": "Place the unit files, and say what their sandbox must allow.",
     "backup": "Copy the state file whole, while the daemon runs.",

@@ -30,6 +30,6 @@ def command(target: Path, kind: str) -> int:
     watched = target.parent / "in"
     watched.mkdir(exist_ok=True)
     name = "" if target == Path(FILE_NAME) else f" -c {target}"
-    click.echo(f"Wrote {target}. Images dropped into {watched} are processed by `runflowd run{name}`.")
+    click.echo(f"Wrote {target}. Files dropped into {watched} are processed by `runflowd run{name}`.")
     click.echo(f"What it means: `runflowd check{name}`.")
     return Exit.DONE

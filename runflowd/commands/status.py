@@ -62,11 +62,17 @@ def _parts(status: dict[str, Any]) -> Iterator[list[str]]:
     if found := status["incidents"]:
         yield _section("Incidents", "red", [_incident(each, now) for each in found])
     if found := status["failures"]:
-        yield _section("Failed", "red", [_problem(each) for each in found])
+        yield _section(_failed(status["rules"], len(found)), "red", [_problem(each) for each in found])
     if found := status["partial"]:
         yield _section("In part", "yellow", [_problem(each) for each in found])
     if found := status["waiting"]:
         yield _section("Waiting", "yellow", [_problem(each) for each in found])
+
+
+def _failed(rules: list[dict[str, Any]], shown: int) -> str:
+    """The title over the failures: how many there are beside those that are shown."""
+    failed = sum(_count(rule, "failed") for rule in rules)
+    return f"Failed ({shown} of {failed}; `runflowd list --state failed` has all)" if failed > shown else "Failed"
 
 
 def _head(status: dict[str, Any]) -> Iterator[str]:

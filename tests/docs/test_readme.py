@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 PROMISE = (
-    "Every image that comes to rest in a watched folder is bought at most once per content and recipe, and ends as a "
+    "Every file that comes to rest in a watched folder is bought at most once per content and recipe, and ends as a "
     "complete result or as a failure with a reason. No crash, restart, lost event, lost or doubled callback, or bad "
     "edit of the YAML changes that. Where the outcome of a purchase cannot be known, runflowd stops and asks."
 )
