@@ -50,6 +50,7 @@ DROPPINGS: Mapping[str, str] = {
     "*.part": "unfinished downloads and copies",
     "*.partial": "unfinished downloads and copies",
     "*.filepart": "unfinished WinSCP transfers",
+    "*.aria2": "unfinished aria2 downloads",
     "*.crdownload": "unfinished Chrome downloads",
     "*.download": "unfinished Safari downloads",
     "*.tmp": "temporary files",

@@ -1,155 +1,44 @@
-"""The two containers that are trees of pointers: TIFF directories, and the boxes of HEIC and AVIF.
+"""HEIC and AVIF: boxes on the top level, and in one of them where the data of each image lie (ISO/IEC 14496-12).
 
 As in `image_walk`: bounded, raising `CutShortError` or `DamagedError`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from runflowd.core.media.image_bytes import CutShortError, DamagedError, Source, refuse_zero_tail, take
+from runflowd.core.media.image_bytes import CutShortError, DamagedError, Extent, Source, refuse_zero_tail, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MOST_DIRECTORIES = 1_000
-_MOST_ENTRIES = 4_096
-_MOST_STRIPS = 1_000_000
 _MOST_BOXES = 10_000
-
-# TIFF 6.0 section 2 and the BigTIFF addition: tag -> meaning.
-_WIDTH, _HEIGHT = 256, 257
-_STRIPS, _STRIP_LENGTHS, _TILES, _TILE_LENGTHS = 273, 279, 324, 325
-_DNG_VERSION = 50706
-_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_MOST_ITEMS = 65_536
+_LARGEST_TABLE = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _Tiff:
-    """How to read this file's numbers: byte order and width of offsets (4, or 8 in BigTIFF)."""
-
-    source: Source
-    order: Literal["little", "big"]
-    wide: bool
-
-    def number(self, offset: int, length: int) -> int:
-        return int.from_bytes(take(self.source, offset, length), self.order)
-
-    @property
-    def offset_bytes(self) -> int:
-        return 8 if self.wide else 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """One directory entry: type, how many values, and where they lie."""
-
-    type: int
-    count: int
-    offset: int
-
-    @property
-    def width(self) -> int:
-        return _TYPE_BYTES.get(self.type, 1)
-
-
-def tiff_end(source: Source) -> None:
-    tiff = _open_tiff(source)
-    first = next(_directories(tiff))
-    if _DNG_VERSION in first or source.read(8, 2) == b"CR":
-        raise DamagedError("this is a camera raw file")
-    _refuse_unknown_size(tiff, first)
-    for fields in _directories(tiff):
-        for field in fields.values():
-            if field.offset + field.width * field.count > source.size:
-                raise _beyond("TIFF", source)
-        _refuse_missing_data(tiff, fields, _STRIPS, _STRIP_LENGTHS)
-        _refuse_missing_data(tiff, fields, _TILES, _TILE_LENGTHS)
-
-
-def _open_tiff(source: Source) -> _Tiff:
-    head = take(source, 0, 4)
-    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
-    return _Tiff(source, order, wide=int.from_bytes(head[2:], order) == 43)
-
-
-def _directories(tiff: _Tiff) -> Iterator[dict[int, _Field]]:
-    seen: set[int] = set()
-    start = tiff.number(8 if tiff.wide else 4, tiff.offset_bytes)
-    if not start:
-        raise CutShortError("the TIFF's directory is not written yet")
-    while start and start not in seen and len(seen) < _MOST_DIRECTORIES:
-        seen.add(start)
-        fields, end = _directory(tiff, start)
-        yield fields
-        start = tiff.number(end, tiff.offset_bytes)
-
-
-def _directory(tiff: _Tiff, start: int) -> tuple[dict[int, _Field], int]:
-    """The entries of one directory by tag, and the offset behind them."""
-    count_bytes, entry_bytes = (8, 20) if tiff.wide else (2, 12)
-    count = tiff.number(start, count_bytes)
-    if not count:
-        raise CutShortError("the TIFF's directory is not written yet")
-    if count > _MOST_ENTRIES:
-        raise DamagedError("the TIFF's directory is damaged")
-    entries = take(tiff.source, start + count_bytes, count * entry_bytes)
-    fields = {}
-    for at in range(0, len(entries), entry_bytes):
-        entry = entries[at : at + entry_bytes]
-        tag = int.from_bytes(entry[:2], tiff.order)
-        fields[tag] = _field(tiff, entry, start + count_bytes + at)
-    return fields, start + count_bytes + len(entries)
-
-
-def _field(tiff: _Tiff, entry: bytes, offset: int) -> _Field:
-    kind = int.from_bytes(entry[2:4], tiff.order)
-    count = int.from_bytes(entry[4 : 4 + tiff.offset_bytes], tiff.order)
-    inline = 4 + tiff.offset_bytes
-    if _TYPE_BYTES.get(kind, 1) * count <= tiff.offset_bytes:
-        return _Field(kind, count, offset + inline)
-    return _Field(kind, count, int.from_bytes(entry[inline:], tiff.order))
-
-
-def _refuse_unknown_size(tiff: _Tiff, fields: dict[int, _Field]) -> None:
-    for tag in (_WIDTH, _HEIGHT):
-        if tag not in fields or not fields[tag].count:
-            raise DamagedError("the TIFF does not say how large its image is")
-        take(tiff.source, fields[tag].offset, fields[tag].width)
-
-
-def _refuse_missing_data(tiff: _Tiff, fields: dict[int, _Field], starts: int, lengths: int) -> None:
-    if starts not in fields or lengths not in fields:
-        return
-    pairs = zip(_values(tiff, fields[starts]), _values(tiff, fields[lengths]), strict=False)
-    if any(start + length > tiff.source.size for start, length in pairs):
-        raise _beyond("TIFF", tiff.source)
-
-
-def _values(tiff: _Tiff, field: _Field) -> list[int]:
-    if field.count > _MOST_STRIPS:
-        raise DamagedError("the TIFF's directory is damaged")
-    data = take(tiff.source, field.offset, field.width * field.count)
-    return [int.from_bytes(data[at : at + field.width], tiff.order) for at in range(0, len(data), field.width)]
-
-
-def _beyond(label: str, source: Source) -> CutShortError:
-    return CutShortError(f"the {label} refers to data behind the file's {source.size} bytes")
-
-
-# HEIC and AVIF: ISO/IEC 14496-12 section 4.2 (boxes).
-
-
-def box_end(source: Source) -> None:
-    kinds = {kind for kind, _, _ in _boxes(source, 0, source.size)}
-    if not kinds & {b"meta", b"moov"}:
+def box_end(source: Source) -> Extent:
+    """From the first box to the last extent that an image refers to; to the end of the file where none says so."""
+    found: dict[bytes, tuple[int, int]] = {}
+    try:
+        for kind, start, stop in _boxes(source, 0, source.size):
+            found.setdefault(kind, (start, stop))
+    except (CutShortError, DamagedError):
+        end = _items_end(source, found)
+        if not end or end > source.size:
+            raise
+        return 0, end
+    if not found.keys() & {b"meta", b"moov"}:
         raise CutShortError("the part that describes the image is missing")
-    refuse_zero_tail(source, "image")
+    end = _items_end(source, found) or source.size
+    if end > source.size:
+        raise _beyond(source)
+    refuse_zero_tail(source, "image", end)
+    return 0, end
 
 
 def _boxes(source: Source, offset: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, payload start and payload end of each box in a range."""
+    """Kind, payload start and payload end of each box in a range (section 4.2)."""
     for _ in range(_MOST_BOXES):
         if offset >= end:
             return
@@ -163,7 +52,60 @@ def _boxes(source: Source, offset: int, end: int) -> Iterator[tuple[bytes, int, 
         if not kind.isascii() or stop < start:
             raise DamagedError(f"the file is damaged at byte {offset}")
         if stop > end:
-            raise _beyond("image", source)
+            raise _beyond(source)
         yield kind, start, stop
         offset = stop
     raise DamagedError("the file has too many parts")
+
+
+def _items_end(source: Source, found: dict[bytes, tuple[int, int]]) -> int:
+    """Where the last extent of an image ends (`iloc`, section 8.11.3); 0 where no table says so, or a film has more."""
+    if b"meta" not in found or b"moov" in found:
+        return 0
+    start, stop = found[b"meta"]
+    try:
+        table = next((box for box in _boxes(source, start + 4, stop) if box[0] == b"iloc"), None)
+    except (CutShortError, DamagedError):
+        return 0
+    if table is None or table[2] - table[1] > _LARGEST_TABLE:
+        return 0
+    return _Table(source.read(table[1], table[2] - table[1])).end()
+
+
+class _Table:
+    """The numbers of an `iloc` box, read one after the other; what is missing reads as 0."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def end(self) -> int:
+        """The highest end of an extent in the file itself; 0 if one runs to the end of the file, or none is there."""
+        version = self._number(1)
+        self._number(3)
+        widths = self._number(2)
+        offset_width, length_width, base_width, index_width = (widths >> shift & 15 for shift in (12, 8, 4, 0))
+        count = self._number(4 if version == 2 else 2)
+        ends = [0]
+        for _ in range(min(count, _MOST_ITEMS)):
+            self._number(4 if version == 2 else 2)
+            method = self._number(2) & 15 if version else 0
+            self._number(2)
+            base = self._number(base_width)
+            for _ in range(min(self._number(2), _MOST_ITEMS)):
+                self._number(index_width if version else 0)
+                offset, length = self._number(offset_width), self._number(length_width)
+                if not length or self._at > len(self._data):
+                    return 0
+                if method == 0:  # 1 and 2 are within other parts of the file
+                    ends.append(base + offset + length)
+        return max(ends)
+
+    def _number(self, width: int) -> int:
+        found = self._data[self._at : self._at + width]
+        self._at += width
+        return int.from_bytes(found, "big")
+
+
+def _beyond(source: Source) -> CutShortError:
+    return CutShortError(f"the image refers to data behind the file's {source.size} bytes")

@@ -10,6 +10,7 @@ from runflowd.core.media.image_bytes import (
     PIECE,
     CutShortError,
     DamagedError,
+    Extent,
     Source,
     take,
     unwritten_or_damaged,
@@ -20,20 +21,27 @@ if TYPE_CHECKING:
 
 
 _ZEROS_MEAN_UNWRITTEN = 64 * 1024
-"""Cameras pad a finished JPEG to a block; more zeros than this is space reserved, not yet written."""
+"""Cameras pad a finished JPEG to a block; more zeros than this may be space that was reserved for more."""
 
+_MOST_STRAY = 64 * 1024
+"""Bytes between two segments that are passed over in search of the next, as decoders do."""
+
+_SEGMENT = re.compile(rb"\xff+[^\x00\x01\xd0-\xd9\xff]")
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-def jpeg_end(source: Source) -> None:
+def jpeg_end(source: Source) -> Extent:
+    """Where the data of the first image begin and end: what a camera puts behind it is not part of it."""
     offset = 2
     for marker, start, length in _jpeg_segments(source):
         offset = start + length
         if marker == 0xDA:
             break
     if source.read(max(offset, source.size - 2), 2) == b"\xff\xd9":
-        return
-    _refuse_zeros_after(source, _jpeg_end_of_image(source, offset))
+        return offset, source.size
+    end = _jpeg_end_of_image(source, offset)
+    reserved = source.size - end > _ZEROS_MEAN_UNWRITTEN and not any(source.read(source.size - 4096, 4096))
+    return offset, source.size if reserved else end
 
 
 def _jpeg_segments(source: Source) -> Iterator[tuple[int, int, int]]:
@@ -42,7 +50,8 @@ def _jpeg_segments(source: Source) -> Iterator[tuple[int, int, int]]:
     for _ in range(MOST_PARTS):
         lead, marker = take(source, offset, 2)
         if lead != 0xFF:
-            raise unwritten_or_damaged(source, offset, "JPEG")
+            offset = _next_segment(source, offset)
+            continue
         if marker == 0xFF:
             offset += 1
             continue
@@ -56,6 +65,15 @@ def _jpeg_segments(source: Source) -> Iterator[tuple[int, int, int]]:
             return
         offset += 4 + length
     raise DamagedError("the JPEG has too many segments")
+
+
+def _next_segment(source: Source, offset: int) -> int:
+    """The place of the next segment behind bytes that belong to none; zeros are none yet."""
+    stray = source.read(offset, _MOST_STRAY)
+    found = _SEGMENT.search(stray)
+    if found is None or not any(stray[:64]):
+        raise unwritten_or_damaged(source, offset, "JPEG")
+    return offset + found.end() - 2
 
 
 def _jpeg_end_of_image(source: Source, offset: int) -> int:
@@ -79,9 +97,3 @@ def _next_marker(source: Source, offset: int) -> tuple[int, int]:
             return offset + found.end(), piece[found.end() - 1]
         offset += len(piece) - 1  # a marker may straddle two pieces
     raise CutShortError("the JPEG's end marker is missing")
-
-
-def _refuse_zeros_after(source: Source, offset: int) -> None:
-    rest = source.size - offset
-    if rest > _ZEROS_MEAN_UNWRITTEN and not any(source.read(source.size - 4096, 4096)):
-        raise CutShortError(f"the last of {rest} bytes behind the JPEG are still zero")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
-from runflowd.core.media import image_boxes, image_jpeg, image_walk
-from runflowd.core.media.image_bytes import CutShortError, DamagedError
+from runflowd.core.media import image_boxes, image_jpeg, image_tiff, image_walk
+from runflowd.core.media.image_bytes import CutShortError, DamagedError, has_hole
 from runflowd.core.media.image_bytes import Source as Source  # noqa: PLC0414  part of this module's interface
 
 if TYPE_CHECKING:
@@ -42,9 +42,10 @@ class ImageType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Header and end marker are there."""
+    """Header and end marker are there; a `hole` is a block of zeros where data should lie, perhaps not written yet."""
 
     type: ImageType
+    hole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,12 @@ def check(source: Source) -> Check:
     if kind is None:
         return _no_image(head)
     try:
-        _WALKERS[kind](source)
+        hole = has_hole(source, *_WALKERS[kind](source))
     except CutShortError as error:
         return Partial(str(error))
     except DamagedError as error:
         return NotAnImage(str(error))
-    return Whole(kind)
+    return Whole(kind, hole)
 
 
 def _no_image(head: bytes) -> Check:
@@ -155,12 +156,12 @@ _MAGIC = (
 
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 
-_WALKERS: dict[ImageType, Callable[[Source], None]] = {
+_WALKERS: dict[ImageType, Callable[[Source], tuple[int, int]]] = {
     ImageType.JPEG: image_jpeg.jpeg_end,
     ImageType.PNG: image_walk.png_end,
     ImageType.WEBP: image_walk.webp_end,
     ImageType.GIF: image_walk.gif_end,
-    ImageType.TIFF: image_boxes.tiff_end,
+    ImageType.TIFF: image_tiff.tiff_end,
     ImageType.BMP: image_walk.bmp_end,
     ImageType.HEIC: image_boxes.box_end,
     ImageType.AVIF: image_boxes.box_end,

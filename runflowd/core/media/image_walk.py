@@ -1,8 +1,8 @@
 """From header to end marker of an image container, one walker for each: PNG, WebP, GIF, BMP.
 
-For each format a function returns if the last byte the container needs is there. Otherwise it raises
-`CutShortError` or `DamagedError` with a clause for people. Loops only move forward and are bounded,
-whatever the bytes say.
+For each format a function gives where the image's data begin and where what the image needs ends, if
+the last byte of that is there: what follows is not part of it. Otherwise it raises `CutShortError` or
+`DamagedError` with a clause for people. Loops only move forward and are bounded, whatever the bytes say.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from runflowd.core.media.image_bytes import (
     PIECE,
     CutShortError,
     DamagedError,
+    Extent,
     Source,
     refuse_zero_tail,
     take,
@@ -21,7 +22,7 @@ from runflowd.core.media.image_bytes import (
 # PNG: W3C Portable Network Graphics, section 5.
 
 
-def png_end(source: Source) -> None:
+def png_end(source: Source) -> Extent:
     if take(source, 8, 16)[4:8] != b"IHDR":
         raise unwritten_or_damaged(source, 8, "PNG")
     offset = 8
@@ -32,7 +33,7 @@ def png_end(source: Source) -> None:
             raise unwritten_or_damaged(source, offset, "PNG")
         if head[4:] == b"IEND":
             take(source, offset, 12)
-            return
+            return 8, offset + 12
         offset += 12 + length
     raise DamagedError("the PNG has too many chunks")
 
@@ -40,7 +41,7 @@ def png_end(source: Source) -> None:
 # WebP: RFC 9649.
 
 
-def webp_end(source: Source) -> None:
+def webp_end(source: Source) -> Extent:
     end = int.from_bytes(take(source, 4, 4), "little") + 8
     if end > source.size:
         raise CutShortError(f"the WebP should have {end} bytes and has {source.size}")
@@ -49,7 +50,8 @@ def webp_end(source: Source) -> None:
     offset = 12
     for _ in range(MOST_PARTS):
         if offset + 8 > end:
-            return refuse_zero_tail(source, "WebP")
+            refuse_zero_tail(source, "WebP", end)
+            return 12, end
         head = take(source, offset, 8)
         if not any(head):
             raise unwritten_or_damaged(source, offset, "WebP")
@@ -61,13 +63,13 @@ def webp_end(source: Source) -> None:
 # GIF: GIF89a specification.
 
 
-def gif_end(source: Source) -> None:
+def gif_end(source: Source) -> Extent:
     window = _Window(source)
     offset = 13 + _colour_table(window.byte(10))
     while True:
         block = window.byte(offset)
         if block == 0x3B:
-            return
+            return 13, offset + 1
         if block == 0x21:
             offset += 2
         elif block == 0x2C:
@@ -99,12 +101,23 @@ class _Window:
         return self._piece[at]
 
 
+_INFO_HEADER = 40
+
 # BMP: the BITMAPFILEHEADER and BITMAPINFOHEADER structures of the Windows GDI.
 
 
-def bmp_end(source: Source) -> None:
-    head = take(source, 0, 14)
-    end = max(int.from_bytes(head[2:6], "little"), int.from_bytes(head[10:14], "little"))
+def bmp_end(source: Source) -> Extent:
+    head = take(source, 0, 34)
+    pixels = int.from_bytes(head[10:14], "little")
+    end = pixels + _bitmap_bytes(head) or max(pixels, int.from_bytes(head[2:6], "little"))
     if end > source.size:
         raise CutShortError(f"the BMP should have {end} bytes and has {source.size}")
-    take(source, 14, 12)
+    return pixels, end
+
+
+def _bitmap_bytes(head: bytes) -> int:
+    """The length of an uncompressed bitmap, which its size in the header often misses by a few; 0 if not known."""
+    if int.from_bytes(head[14:18], "little") < _INFO_HEADER or int.from_bytes(head[30:34], "little") not in {0, 3}:
+        return 0
+    width, height = (int.from_bytes(head[at : at + 4], "little", signed=True) for at in (18, 22))
+    return (width * int.from_bytes(head[28:30], "little") + 31) // 32 * 4 * abs(height) if width > 0 else 0

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 UNMARKED_STILLNESS = 10.0
 """Seconds without change after which a file whose bytes cannot say where it ends counts as whole."""
 
+HOLE_STILLNESS = 60.0
+"""Seconds without change after which zeros within an image count as what is meant: it may as well be a flat area."""
+
 _IMAGE_SUFFIXES = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "tif", "tiff", "bmp", "heic", "heif", "avif")
 
 
@@ -125,7 +128,7 @@ def _image(source: Source, head: bytes, accept: Collection[MediaKind]) -> Check:
         case NotAnImage(reason):
             return _beginning(head, accept) or NotAccepted(reason)
         case whole:
-            return Acceptable(whole.type.mime)
+            return Acceptable(whole.type.mime, HOLE_STILLNESS if whole.hole else 0.0)
 
 
 def _beginning(head: bytes, accept: Collection[MediaKind]) -> Partial | None:

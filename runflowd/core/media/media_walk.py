@@ -160,7 +160,7 @@ def pdf_end(source: Source) -> bool:
 
 def no_end(source: Source) -> bool:
     """MP3, FLAC and Ogg: a part of such a file is such a file. Zeros at the end are space that was reserved."""
-    refuse_zero_tail(source, "recording")
+    refuse_zero_tail(source, "recording", source.size)
     return False
 
 

@@ -29,6 +29,11 @@ OTHER_MEDIA = "OTHER_MEDIA"
 in its folder."""
 
 
+UNFINISHED_BESIDE = (".aria2", ".part")
+"""What downloaders keep beside a file of full size that they write out of order: as long as it is there, nothing in the
+file tells whether it is whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Good:
     """A whole file of a kind that the rule takes, hashed, and what its folder overrides in the rule's input."""
@@ -171,6 +176,10 @@ def _read_whole(
     on_progress: Callable[[], None],
     still: float,
 ) -> Finding:
+    for suffix in UNFINISHED_BESIDE:
+        if files.stat(rule.watch, f"{path}{suffix}") is not None:
+            reason = f"{path}{suffix} lies beside it, so it is still being downloaded"
+            return Unfinished(reason, ItemState.WAITING, "STILL_CHANGING")
     if known:
         return Good(stat, *known, _overridden(path, overrides))
     with files.open_source(rule.watch, path) as source:
