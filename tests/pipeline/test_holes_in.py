@@ -1,4 +1,4 @@
-"""Files of full size that are not written yet: holes, and what downloaders keep beside them (scenario 131)."""
+"""Files of full size that are not written yet: holes, and what downloaders keep beside them."""
 
 from __future__ import annotations
 
