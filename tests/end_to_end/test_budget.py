@@ -1,0 +1,50 @@
+"""A limit of money, seen from the command line of somebody who uses a service that bills."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from command_line import WITH_KEY, Desk, desk_in
+from daemon_process import picture
+from local_service import ServiceProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PRICE = 0.08
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """Three different photos under a limit that two of them fit."""
+    with ServiceProcess(tmp_path / "service") as service:
+        for made in desk_in(tmp_path):
+            rule = made.rule(model="runflow/upscale", input={"image_url": "${file.url}"}, price=PRICE)
+            made.configure(service={"url": service.url, "allow_http": True}, rules={"one": rule})
+            whole = json.loads(made.config.read_text())
+            made.config.write_text(json.dumps({**whole, "money": {"budget": {"per_day": 0.2}}}))
+            for number in range(3):
+                (made.input / f"{number}.jpg").write_bytes(picture())
+            yield made
+
+
+def test_sync_buys_what_fits_and_ends_with_75(desk: Desk) -> None:
+    """The rest stays, with the limit, the sum and the key that raises it."""
+    said = desk.run("sync", env=WITH_KEY)
+
+    assert (75, 2) == (said.code, len(list(desk.output.iterdir()))), said.err
+    assert "1 file is held, about $0.08" in said.err + said.out
+    assert "money.budget.per_day is 0.2: 0.16 is charged" in said.err + said.out
+
+
+def test_a_raised_limit_lets_the_rest_go_on(desk: Desk) -> None:
+    """Nothing is bought twice."""
+    desk.run("sync", env=WITH_KEY)
+    desk.config.write_text(desk.config.read_text().replace('"per_day": 0.2', '"per_day": 1'))
+    said = desk.run("sync", env=WITH_KEY)
+    status = desk.run("status", "--json", env=WITH_KEY).json
+
+    assert (0, 3, "0.24") == (said.code, len(list(desk.output.iterdir())), status["spent_today"]), said.err
