@@ -109,7 +109,8 @@ _INFO_HEADER = 40
 def bmp_end(source: Source) -> Extent:
     head = take(source, 0, 34)
     pixels = int.from_bytes(head[10:14], "little")
-    end = pixels + _bitmap_bytes(head) or max(pixels, int.from_bytes(head[2:6], "little"))
+    length = _bitmap_bytes(head)
+    end = pixels + length if length else max(pixels, int.from_bytes(head[2:6], "little"))
     if end > source.size:
         raise CutShortError(f"the BMP should have {end} bytes and has {source.size}")
     return pixels, end

@@ -65,6 +65,18 @@ def test_a_bitmap_whose_header_counts_too_many_bytes_is_whole() -> None:
     assert Whole(ImageType.BMP) == check(BytesSource(larger))
 
 
+@pytest.mark.parametrize(("field", "value"), [(30, 1), (30, 2), (14, 12)], ids=["RLE8", "RLE4", "a header of OS/2"])
+def test_half_a_bitmap_of_which_only_the_header_knows_the_length_waits(field: int, value: int) -> None:
+    """Compressed, or from OS/2: width and height do not say how many bytes there are."""
+    data = encoded(noise(), "BMP")
+    data = data[:field] + value.to_bytes(4, "little") + data[field + 4 :]
+
+    assert (Whole(ImageType.BMP), Partial) == (
+        check(BytesSource(data)),
+        type(check(BytesSource(data[: len(data) // 2]))),
+    )
+
+
 def test_an_image_whose_extent_is_not_there_waits() -> None:
     """However whole its boxes look."""
     assert isinstance(check(BytesSource(heif(3000))), Partial)
