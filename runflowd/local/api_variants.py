@@ -133,7 +133,9 @@ class ApiVariants(BaseModel):
     pointer: Literal["loc", "none"] = Field(
         "loc", description="Whether a validation error names the offending item in `errors[].loc`."
     )
-    errors: Literal["all", "first"] = Field("all", description="Every problem of a request is told, or the first one.")
+    errors: Literal["all", "first"] = Field(
+        "all", description="Every problem of a request is reported, or the first one."
+    )
     unknown_inputs: Literal["ignored", "refused"] = Field(
         "ignored", description="Inputs that the model does not declare: without effect, or refused (422)."
     )

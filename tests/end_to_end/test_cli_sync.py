@@ -87,7 +87,7 @@ def _bad(desk: Desk, kind: str) -> Path:
     [
         ("empty", "is empty (0 bytes)", "Save the file again"),
         ("text", "this is text", "Put an image in its place"),
-        ("huge", "52,428,801 bytes", "smaller than 50 MiB"),
+        ("huge", "52,428,801 bytes", "smaller than that"),
     ],
 )
 def test_a_bad_file_is_named_with_its_remedy_and_the_others_go_on(desk: Desk, kind: str, why: str, remedy: str) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stage_rig import Rig
 
     from runflowd.core.model import Rule
+from runflowd.core.money import Money
 
 pytestmark = pytest.mark.anyio
 
@@ -148,6 +149,7 @@ async def test_what_was_sealed_before_the_edit_is_not_bought_as_it_was(tmp_path:
             service="test",
             limits=waiting.batch,
             now=EPOCH,
+            money=Money(),
         )
         await rig.store.write(sealed)
         rig.switch(faults={})
