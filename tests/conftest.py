@@ -29,7 +29,7 @@ WAITS = (
     "docs/test_manual.py",
     "api/test_local_service.py",
     "api/test_network.py",
-    "api/test_sockets.py",
+    "api/test_direct_transport.py",
     "doctor/test_probes.py",
     "files/test_files.py",
     "files/test_races.py",

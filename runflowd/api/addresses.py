@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from runflowd.core.model import Json
+    from collections.abc import Callable
 
 _LONGEST_URL = 16_384
 _IPAddress: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
@@ -77,20 +75,14 @@ class AddressPolicy:
             return False
         return _is_public(address) or (self._loopback and address.is_loopback)
 
-    def guard(self, host: str) -> Callable[[str, dict[str, Json]], Awaitable[None]]:
-        """Return a trace hook for httpx that closes a direct connection for `host` which reached a forbidden peer."""
+    def guard(self, host: str) -> Callable[[str], None]:
+        """Return a judge of the address that a direct connection for `host` has reached. It raises `Refused`."""
 
-        async def hook(event: str, info: dict[str, Json]) -> None:
-            if event != "connection.connect_tcp.complete":
-                return
-            stream = info["return_value"]
-            peer = stream.get_extra_info("server_addr")
-            reached = str(peer[0]) if isinstance(peer, tuple) else ""
-            if not self.admits(host, reached):
-                await stream.aclose()
-                raise Refused(f"{host} leads to {reached or 'nowhere known'}, which is not public")
+        def judge(peer: str) -> None:
+            if not self.admits(host, peer):
+                raise Refused(f"{host} leads to {peer or 'nowhere known'}, which is not public")
 
-        return hook
+        return judge
 
     def _at_home(self, host: str) -> bool:
         return self._loopback or host == self._host

@@ -13,13 +13,10 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from runflowd.api.addresses import is_loopback_name
-from runflowd.api.sockets import DirectTransport
+from runflowd.api.http import KEEPALIVE, DirectTransport
 
 if TYPE_CHECKING:
     from runflowd.api.settings import Limits
-
-_KEEPALIVE = 20.0
-"""Seconds an idle connection is kept, a little longer than the usual polling interval."""
 
 
 class Connections:
@@ -62,11 +59,11 @@ class Connections:
         return proxy if "://" in proxy else f"http://{proxy}"
 
     def _make(self, scheme: str, proxy: str, connections: int) -> httpx.AsyncBaseTransport:
-        limits = httpx.Limits(
-            max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_KEEPALIVE
-        )
         if not proxy:
-            return DirectTransport(self._context(scheme), limits)
+            return DirectTransport(self._context(scheme), connections)
+        limits = httpx.Limits(
+            max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEPALIVE
+        )
         return httpx.AsyncHTTPTransport(verify=self._context("https"), proxy=proxy, limits=limits)
 
     def _context(self, scheme: str) -> ssl.SSLContext:
@@ -79,5 +76,6 @@ class Connections:
         if found is None:
             plain = scheme == "http"
             found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else httpx.create_ssl_context()
+            found.set_alpn_protocols(["http/1.1"])
             self._contexts[scheme] = found
         return found

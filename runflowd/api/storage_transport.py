@@ -39,7 +39,7 @@ class StorageTransport(httpx.AsyncBaseTransport):
         """Send a request directly, or by the proxy of the environment."""
         host = request.url.host
         if not self._connections.proxied(request.url):
-            request.extensions = {**request.extensions, "trace": self._policy.guard(host)}
+            request.extensions = {**request.extensions, "admit": self._policy.guard(host)}
         elif inside := [each for each in await self._look_up(request.url) if not self._policy.admits(host, each)]:
             raise Refused(f"{host} leads to {inside[0]}, which is not public")
         return await self._connections.storage(request.url).handle_async_request(request)
