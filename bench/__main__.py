@@ -43,9 +43,12 @@ def _bytes(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("part", nargs="?", default="all", choices=(*PARTS, "all"))
-    parser.add_argument("--files", type=int, help="of the throughput run; 2000")
+    parser.add_argument("--files", type=int, help="of the throughput run; 1000")
     parser.add_argument("--size", type=_bytes, default=_bytes("200KB"), help="of each of them; 200KB")
-    parser.add_argument("--rounds", type=int, help="throughput runs of floor and daemon each; 3")
+    parser.add_argument(
+        "--latency", type=float, action="append", help="of the throughput run, in seconds; 0, 0.05, 0.2"
+    )
+    parser.add_argument("--rounds", type=int, help="of the flaky run; 5")
     parser.add_argument("--drops", type=int, help="single files of the latency run; 50")
     parser.add_argument("--known", type=int, help="files of the rescan; 100000")
     parser.add_argument(
@@ -63,11 +66,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str, Callable[[], None]]:
     quick = options.quick
-    files = options.files or (200 if quick else 2000)
-    rounds = options.rounds or (1 if quick else 3)
+    files = options.files or (100 if quick else 1000)
+    latencies = options.latency or [0.0, 0.05, 0.2]
     return {
         "throughput": lambda: throughput.measure(
-            report, folder / "throughput", files=files, size=options.size, rounds=rounds
+            report, folder / "throughput", files=files, size=options.size, latencies=latencies
         ),
         "latency": lambda: latency.measure(report, folder / "latency", drops=options.drops or (10 if quick else 50)),
         "rescan": lambda: rescan.measure(

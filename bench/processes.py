@@ -34,10 +34,12 @@ class Usage:
 class Program:
     """A Python module as a process; its standard output goes to a pipe, its errors to a file."""
 
-    def __init__(self, log: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, log: Path, *arguments: str, environment: dict[str, str] | None = None, python: str = sys.executable
+    ) -> None:
         self._errors = log.open("wb")
         self.process = subprocess.Popen(  # noqa: S603  our own modules
-            [sys.executable, *arguments],
+            [python, *arguments],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -124,11 +126,15 @@ class Service(Program):
         return found
 
 
-def daemon(folder: Path, config: str) -> Program:
-    """`runflowd run` with a configuration; its state lies in `folder`."""
+def daemon(folder: Path, config: str, *, python: str = sys.executable) -> Program:
+    """`runflowd run` with a configuration; its state lies in `folder`. With another `python`, as installed there."""
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "config.yaml"
     source.write_text(config, "utf-8")
     environment = {"RUNFLOW_API_KEY": KEY, "STATE_DIRECTORY": str(folder / "state"), "HOME": str(folder)}
-    command = ("bench.launch", str(source)) if "BENCH_PROFILE" in os.environ else ("runflowd", "run", "-c", str(source))
-    return Program(folder / "daemon.log", "-m", *command, environment=environment)
+    command: tuple[str, ...] = ("-m", "runflowd", "run", "-c", str(source))
+    if python != sys.executable:  # the script, since `-m` would take the checkout
+        command = (str(Path(python).with_name("runflowd")), *command[2:])
+    if "BENCH_PROFILE" in os.environ:
+        command = ("-m", "bench.launch", str(source))
+    return Program(folder / "daemon.log", *command, environment=environment, python=python)

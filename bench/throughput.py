@@ -1,107 +1,141 @@
-"""Files a second through the whole daemon, beside the floor, each against a fresh local service."""
+"""Files a second and CPU a file through the whole daemon, beside three plain programs, at several latencies.
+
+Everybody gets the same files and a fresh stub of a service (`bench.stub`), from the same fresh environment.
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
+import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.configuration import configuration
 from bench.pictures import count_files, fill
-from bench.processes import Program, Service, Usage, daemon
-from bench.report import MIB, Figure, middle
+from bench.processes import Program, daemon
+from bench.report import MIB, Figure
+from bench.user_environment import user_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bench.report import Report
 
-_POLL = "GET /v1/batches/{id}"
+WIDTHS = (8, 16, 32, 64)
+"""Requests at once among which the plain aiohttp loop has its best."""
+
+HTTPX_WIDTH = 16
+"""The plain httpx loop's, at which it is about as fast as at any other."""
+
+_ASIDE = {"poll", "GET items"}
+"""Routes that only ask how far a batch is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """One run over all files: wall-clock seconds, what the process used, and its requests."""
+class Run:
+    """One way over all files: seconds from the first look to the last result, CPU of that, and requests by route."""
 
     seconds: float
-    usage: Usage
+    cpu: float
     requests: dict[str, int]
-
-    @property
-    def polls(self) -> int:
-        """Requests that only asked whether a batch was ready."""
-        return self.requests.get(_POLL, 0)
-
-    def requests_per_file(self, files: int) -> float:
-        """All other requests, by file."""
-        calls = {route: count for route, count in self.requests.items() if "_control" not in route}
-        return (sum(calls.values()) - self.polls) / files
+    peak: int = 0
 
 
-def measure(report: Report, folder: Path, *, files: int, size: int, rounds: int) -> None:
-    """Run floor and daemon in turn, `rounds` times each, over the same files."""
-    source = folder / "in"
-    fill(source, files, size)
-    floors: list[Round] = []
-    daemons: list[Round] = []
-    for number in range(rounds):
-        # Every other round begins with the other one, so that neither always has the warmer machine.
-        runs = [
-            lambda number=number: floors.append(_floor_round(folder / f"floor-{number}", source, files)),
-            lambda number=number: daemons.append(_daemon_round(folder / f"daemon-{number}", source, files)),
-        ]
-        for run in runs if number % 2 == 0 else reversed(runs):
-            run()
-    shutil.rmtree(source)
-    report.add(f"throughput: {files:,} files of {size:,} bytes, {rounds} rounds", *_figures(files, floors, daemons))
+class Contest:
+    """All programs over the same files."""
+
+    def __init__(self, folder: Path, files: int, size: int) -> None:
+        self.folder = folder
+        self.files = files
+        self.staging = folder / "staging"
+        fill(self.staging, files, size)
+        self.python = str(user_environment(folder / "venv"))
+
+    def plain(self, latency: float, module: str, argument: int) -> Run:
+        """One of the plain programs."""
+        target = self.folder / "out"
+        with Stub(self.folder, latency) as stub:
+            command = ("-m", f"bench.{module}", stub.url, str(self.staging), str(target), str(argument))
+            with Program(self.folder / f"{module}.log", *command, python=self.python) as program:
+                took = program.line()
+            return Run(took["seconds"], took["cpu"], self.checked(stub, target))
+
+    def daemon(self, latency: float) -> Run:
+        """The program that all this is about: a folder is pasted into the one that it watches."""
+        source, target, home = self.folder / "in", self.folder / "out", self.folder / "daemon"
+        source.mkdir()
+        with Stub(self.folder, latency) as stub:
+            config = configuration(stub.url, {"bench": (source, target)}, rest="100ms")
+            with daemon(home, config, python=self.python) as running:
+                running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 60)
+                time.sleep(1.0)  # the first rescan and the arming of watches belong to the start
+                start, began = running.cpu(), time.monotonic()
+                self.staging.rename(source / "pasted")
+                running.until(lambda: count_files(target / "pasted") >= self.files, 900)
+                seconds = time.monotonic() - began
+                usage = running.end()
+            (source / "pasted").rename(self.staging)
+            run = Run(seconds, usage.cpu - start, self.checked(stub, target / "pasted"), usage.peak)
+        for used in (source, target, home):
+            shutil.rmtree(used, ignore_errors=True)
+        return run
+
+    def checked(self, stub: Stub, target: Path) -> dict[str, int]:
+        """The stub's requests by route. Raises SystemExit unless every file was bought once and delivered."""
+        ledger = stub.ledger()
+        if count_files(target) != self.files or ledger["bought"] != [1] * self.files:
+            raise SystemExit(f"{count_files(target)} of {self.files} delivered, {len(ledger['bought'])} bought")
+        shutil.rmtree(target)
+        found: dict[str, int] = ledger["requests"]
+        return found
 
 
-def _figures(files: int, floors: list[Round], daemons: list[Round]) -> list[Figure]:
-    ratios = [floor.seconds / run.seconds for floor, run in zip(floors, daemons, strict=True)]
+class Stub(Program):
+    """A service that costs next to nothing."""
+
+    def __init__(self, folder: Path, latency: float) -> None:
+        super().__init__(folder / "stub.log", "-m", "bench.stub", str(latency))
+        self.url: str = self.line()["url"]
+
+    def ledger(self) -> dict[str, Any]:
+        """What was bought, and how many requests came on each route."""
+        with urllib.request.urlopen(f"{self.url}/_ledger") as answer:  # noqa: S310  our own address
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def measure(report: Report, folder: Path, *, files: int, size: int, latencies: Sequence[float]) -> None:
+    """Run everybody at every latency."""
+    contest = Contest(folder, files, size)
+    for latency in latencies:
+        widths = {width: contest.plain(latency, "plain_aiohttp", width) for width in WIDTHS}
+        width = min(widths, key=lambda each: widths[each].seconds)
+        plain = contest.plain(latency, "plain_httpx", HTTPX_WIDTH)
+        naive = contest.plain(latency, "naive", files)
+        title = f"throughput: {files:,} files of {size:,} bytes, {latency * 1000:.0f} ms of latency"
+        report.add(title, *_figures(files, latency, widths[width], width, plain, naive, contest.daemon(latency)))
+
+
+def _figures(files: int, latency: float, fastest: Run, width: int, plain: Run, naive: Run, run: Run) -> list[Figure]:
+    said = {
+        "daemon": run,
+        f"aiohttp, {width} wide": fastest,
+        f"httpx, {HTTPX_WIDTH} wide": plain,
+        "naive script": naive,
+    }
+    asked = sum(count for route, count in run.requests.items() if route not in _ASIDE)
     return [
-        middle("daemon", [files / run.seconds for run in daemons], "files/s"),
-        middle("floor", [files / run.seconds for run in floors], "files/s"),
-        middle("daemon / floor", ratios, "", ">= 0.7"),
-        middle("requests per file, daemon", [run.requests_per_file(files) for run in daemons], "", "<= 4.2"),
-        middle("requests per file, floor", [run.requests_per_file(files) for run in floors], ""),
-        middle("polls, daemon", [run.polls for run in daemons], ""),
-        middle("polls, floor", [run.polls for run in floors], ""),
-        middle("CPU, daemon", [run.usage.cpu for run in daemons], "s"),
-        middle("CPU, floor", [run.usage.cpu for run in floors], "s"),
-        middle("CPU per file, daemon", [run.usage.cpu / files * 1000 for run in daemons], "ms"),
-        middle("peak memory, daemon", [run.usage.peak / MIB for run in daemons], "MiB", "<= 120"),
-        middle("peak memory, floor", [run.usage.peak / MIB for run in floors], "MiB"),
+        *(Figure(name, files / each.seconds, "files/s") for name, each in said.items()),
+        *(
+            Figure(f"CPU a file, {name}", each.cpu / files * 1000, "ms", "<= 6" if each is run else "")
+            for name, each in said.items()
+        ),
+        Figure("daemon / aiohttp", fastest.seconds / run.seconds, "", ">= 0.9" if latency >= 0.2 else ">= 0.27"),
+        Figure("daemon / httpx", plain.seconds / run.seconds, "", ">= 1.0"),
+        Figure("daemon / naive", naive.seconds / run.seconds, "", ">= 1.3"),
+        Figure("requests a file, daemon", asked / files, "", "<= 4.05"),
+        Figure("peak memory, daemon", run.peak / MIB, "MiB", "<= 120"),
     ]
-
-
-def _floor_round(folder: Path, source: Path, files: int) -> Round:
-    target = folder / "out"
-    with Service(folder / "service") as service:
-        began = time.monotonic()
-        with Program(folder / "floor.log", "-m", "bench.floor", service.url, str(source), str(target)) as floor:
-            floor.line()
-            seconds = time.monotonic() - began
-            usage = floor.end()
-        return _round(folder, target, files, seconds, usage, service.ledger())
-
-
-def _daemon_round(folder: Path, source: Path, files: int) -> Round:
-    target = folder / "out"
-    with Service(folder / "service") as service:
-        config = configuration(service.url, {"bench": (source, target)}, rest="100ms")
-        began = time.monotonic()
-        with daemon(folder / "daemon", config) as running:
-            running.until(lambda: count_files(target) >= files, 600)
-            seconds = time.monotonic() - began
-            usage = running.end()
-        return _round(folder, target, files, seconds, usage, service.ledger())
-
-
-def _round(folder: Path, target: Path, files: int, seconds: float, usage: Usage, ledger: dict[str, Any]) -> Round:
-    delivered = count_files(target)
-    if delivered != files or ledger["charged_times"] != files:
-        raise SystemExit(f"{folder}: {delivered} of {files} delivered, {ledger['charged_times']} bought")
-    shutil.rmtree(target)
-    shutil.rmtree(folder / "service" / "data", ignore_errors=True)
-    return Round(seconds, usage, ledger["requests"])
