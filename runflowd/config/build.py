@@ -21,18 +21,8 @@ from runflowd.config.snapshot import (
     Service,
     Webhook,
 )
-from runflowd.core.media.accepted_kinds import default_kinds
-from runflowd.core.model import (
-    After,
-    AfterKind,
-    BatchLimits,
-    Existing,
-    InputLinks,
-    MediaKind,
-    OnDelete,
-    Rule,
-    WatchMode,
-)
+from runflowd.core.media.kinds import MediaKind, default_kinds
+from runflowd.core.model import After, AfterKind, BatchLimits, Existing, InputLinks, OnDelete, Rule, WatchMode
 from runflowd.core.money import Budget, Money, RuleMoney, UnknownPrice
 from runflowd.core.notices import Kind
 

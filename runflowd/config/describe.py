@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runflowd.core.chains import beside, makers
+from runflowd.core.matcher import DROPPINGS, OVERRIDE_NAME
 from runflowd.core.media.input_type import UNMARKED_STILLNESS, in_words
-from runflowd.core.model import AfterKind, Existing, MediaKind, OnDelete, Rule, WatchMode
+from runflowd.core.media.kinds import MediaKind
+from runflowd.core.model import AfterKind, Existing, OnDelete, Rule, WatchMode
 from runflowd.core.money import Money, RuleMoney, Stop, UnknownPrice
 from runflowd.core.notices import Kind
-from runflowd.core.rules import DROPPINGS, OVERRIDE_NAME
 from runflowd.core.template import FILE_TEXT, placeholders, sends_the_file
 from runflowd.core.units import duration_text, size_text
 

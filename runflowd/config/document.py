@@ -25,16 +25,8 @@ from runflowd.config.sections import (
     described,
 )
 from runflowd.config.types import Folder, Model, Naming, OneOrMore, OrWord, PatternText, RuleName, Text, duration, size
-from runflowd.core.model import (
-    MAX_BATCH_ITEMS,
-    MAX_UPLOAD_BYTES,
-    AfterKind,
-    Existing,
-    InputLinks,
-    MediaKind,
-    OnDelete,
-    WatchMode,
-)
+from runflowd.core.media.kinds import MediaKind  # noqa: TC001  pydantic reads the annotation
+from runflowd.core.model import MAX_BATCH_ITEMS, MAX_UPLOAD_BYTES, AfterKind, Existing, InputLinks, OnDelete, WatchMode
 from runflowd.core.money import UnknownPrice  # noqa: TC001  pydantic reads the annotation
 
 _HOUR = 3600.0

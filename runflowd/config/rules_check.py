@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runflowd.config.folders import check_folders
 from runflowd.config.types import is_loopback
 from runflowd.config.validation_issues import ValidationIssue
-from runflowd.core.model import MediaKind
+from runflowd.core.media.kinds import MediaKind
 from runflowd.core.template import (
     FILE_TEXT,
     FILE_URL,

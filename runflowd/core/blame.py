@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.error_places import Blame, Path, blames_of
-from runflowd.core.template import FileFacts, placeholders, resolve
+from runflowd.core.template import placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runflowd.core.model import Json
     from runflowd.core.refusal import Shape
+    from runflowd.core.template import Template
 
 _OF_THE_KEY = re.compile(
     r"\bfield['\"`]?:? (?:is )?(?:a )?(?:required|missing)|^(?:is )?(?:required|missing)\b|^missing (?:required )?field"
@@ -62,11 +63,11 @@ def judge(
     message: str,
     *,
     shape: Shape,
-    template: Mapping[str, Json],
+    template: Template,
     items: Sequence[SentItem],
 ) -> Verdict:
-    """Given what the service says about a body and the rule's `input` template, return whom it blames."""
-    names = frozenset({*template, *(key for item in items for key in item.input)})
+    """Given what the service says about a body and the rule's `input`, return whom it blames."""
+    names = frozenset({*template.written, *(key for item in items for key in item.input)})
     blames = [blame for loc, words in problems or [((), message)] for blame in blames_of(loc, words, shape, names)]
     fields = frozenset(blame.field for blame in blames if blame.field)
     rule: Blame | None = None
@@ -84,7 +85,7 @@ class _Fault:
     RULE, FOLDER, FILE = "rule", "folder", "file"
 
 
-def _whom(blame: Blame, template: Mapping[str, Json], items: Sequence[SentItem]) -> dict[int, str]:
+def _whom(blame: Blame, template: Template, items: Sequence[SentItem]) -> dict[int, str]:
     """Whose fault a problem is, by the place of each item that it concerns; empty when that is open."""
     if blame.item is not None:
         known = 0 <= blame.item < len(items)  # the server's index is not trusted
@@ -96,18 +97,16 @@ def _whom(blame: Blame, template: Mapping[str, Json], items: Sequence[SentItem])
     return found if len(found) == 1 or set(found.values()) in ({_Fault.RULE}, {_Fault.FOLDER}) else {}
 
 
-def _fault(blame: Blame, template: Mapping[str, Json], item: SentItem) -> str:
+def _fault(blame: Blame, template: Template, item: SentItem) -> str:
     if not blame.key:
         return _Fault.FILE
     top = str(blame.key[0])
-    alone = resolve({top: template[top]}, FileFacts(item.path)) if top in template else {}
-    assert isinstance(alone, dict), "a mapping resolves to a mapping"
-    if item.input.get(top) != alone.get(top):
+    if item.input.get(top) != template.resolve(item.path).get(top):
         return _Fault.FOLDER
     text = blame.message.replace(str(blame.key[-1]), "field")
     if _OF_THE_KEY.search(text) or _OF_THE_KIND.search(text):
         return _Fault.RULE
-    return _Fault.FILE if _made_by_file(_value_at(template, blame.key)) else _Fault.RULE
+    return _Fault.FILE if _made_by_file(_value_at(template.written, blame.key)) else _Fault.RULE
 
 
 def _neighbours(folders: dict[int, Blame], items: Sequence[SentItem]) -> dict[int, Blame]:

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
+
+from runflowd.core.matcher import Matcher
+from runflowd.core.media.kinds import MediaKind
+from runflowd.core.template import Template
 
 Json: TypeAlias = Any
 """What `json.loads` can give. Checked where it is read, never trusted."""
@@ -30,17 +35,6 @@ class WatchMode(StrEnum):
 
 LOCAL = "local"
 """The name under which batches of the service on this machine are kept."""
-
-
-class MediaKind(StrEnum):
-    """What kinds of file a rule may take."""
-
-    IMAGE = "image"
-    VIDEO = "video"
-    AUDIO = "audio"
-    DOCUMENT = "document"
-    MODEL = "model"
-    TEXT = "text"
 
 
 class AfterKind(StrEnum):
@@ -94,7 +88,7 @@ class After:
     folder: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """One folder, one model, one output folder. Immutable: a reload makes new rules.
 
@@ -102,6 +96,9 @@ class Rule:
     placeholders unresolved. `include` and `exclude` are gitwildmatch patterns over relative paths.
     `accept` are the kinds of file that are taken, recognised by content, each once and in the order of `MediaKind`.
     `max_file_size` is what the model takes at most, in bytes; None where only the service sets a limit.
+
+    What is written is parsed once: `matcher` and `template` go along with the rule, which is compared by what is
+    written.
     """
 
     name: str
@@ -126,6 +123,16 @@ class Rule:
     mode: WatchMode = WatchMode.AUTO
     links: InputLinks = InputLinks.SIGNED
     batch: BatchLimits = BatchLimits()
+
+    @cached_property
+    def matcher(self) -> Matcher:
+        """Which files the rule takes."""
+        return Matcher(self.include, self.exclude, self.accept)
+
+    @cached_property
+    def template(self) -> Template:
+        """What is sent for each file."""
+        return Template(self.input)
 
 
 class Stat(NamedTuple):

@@ -76,7 +76,7 @@ class Pattern:
                 return found is not None and found.end() == len(path)
 
 
-@lru_cache(maxsize=4096)  # the same rules are matched in several places, and again after each reload
+@lru_cache(maxsize=4096)  # the check of a configuration reads it, then its rule does; again after each reload
 def pattern(line: str) -> Pattern:
     """Given one include or exclude line, return its pattern; raise PatternError with the remedy."""
     if not line.strip():

@@ -6,13 +6,13 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from runflowd.core.media.kinds import MediaKind
 from runflowd.core.model import (
     After,
     AfterKind,
     BatchLimits,
     Existing,
     InputLinks,
-    MediaKind,
     OnDelete,
     Reference,
     Rule,

@@ -9,7 +9,7 @@ A template may hold placeholders in any text value, at any depth:
 instead of addresses: runflowd makes a zip of the file and the reference files that are named, and
 puts in its address and the names inside it.
 
-`resolve` fills in what the file's path tells and leaves the URLs symbolic, because they are minted
+`Template.resolve` fills in what the file's path tells and leaves the URLs symbolic, because they are minted
 per upload and expire, and the text, which the hash of the file's content stands for: the *symbolic*
 input is what is hashed and stored. `bind` puts both in just before posting. In symbolic text every
 `$` that is data is doubled, so a file named `${file.url}.jpg` is inserted as data and never expanded.
@@ -21,7 +21,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runflowd.core.suggestion import closest
@@ -41,43 +41,48 @@ ZIP_URL = "zip.url"
 ZIP_FILE = "zip.file"
 """The symbol that stands for the file's name inside that archive."""
 
-_TEXT_FIELDS = ("file.name", "file.stem", "file.dir", "file.path")
+_FIELDS = MappingProxyType({f"file.{name}": f"{{{name}}}" for name in ("name", "stem", "dir", "path")})
+"""What the path of a file fills in, as a format string that `file_facts` are put into."""
+
 _TEMPLATE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _SYMBOLIC = re.compile(r"\$\$|\$\{([^{}]*)\}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """What the path of one file, relative to its watched folder, tells a template.
-
-    Values are text for a remote service: NFC, with undecodable bytes shown as U+FFFD.
-    """
-
-    path: str
-
-    def value(self, field: str) -> str:
-        """The text behind `file.name`, `file.stem`, `file.dir` or `file.path`."""
-        folder, _, name = _presentable(self.path).rpartition("/")
-        stem, dot, _ = name.rpartition(".")
-        values = {
-            "file.name": name,
-            "file.stem": stem if dot and stem else name,
-            "file.dir": folder,
-            "file.path": _presentable(self.path),
-        }
-
-        return values[field]
 
 
 class UnknownUrlError(KeyError):
     """A symbolic input names a URL that was not given to `bind`: a fault of the caller."""
 
 
+class Template:
+    """A rule's `input`, parsed once and filled in for file after file."""
+
+    def __init__(self, written: Mapping[str, Json]) -> None:
+        self.written = written
+        self.placeholders = placeholders(written)
+        self._formats = _map_texts(written, _as_format)
+
+    def resolve(self, path: str, overrides: Mapping[str, Json] | None = None) -> dict[str, Json]:
+        """The symbolic input for the file at a path relative to its watched folder, with what its folder overrides."""
+        formats = {**self._formats, **_map_texts(overrides or {}, _as_format)}
+        facts = {field: _as_data(value) for field, value in file_facts(path).items()}
+        return {key: _map_texts(value, lambda text: text.format_map(facts)) for key, value in formats.items()}
+
+
+def file_facts(path: str) -> dict[str, str]:
+    """What stands for `file.name`, `file.stem`, `file.dir` and `file.path` of the file at a relative path.
+
+    Text for a remote service: NFC, with undecodable bytes shown as U+FFFD.
+    """
+    path = unicodedata.normalize("NFC", _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", path))
+    folder, _, name = path.rpartition("/")
+    stem, dot, _ = name.rpartition(".")
+    return {"name": name, "stem": stem if dot and stem else name, "dir": folder, "path": path}
+
+
 def template_problems(template: Json, files: Sequence[str]) -> list[tuple[tuple[str | int, ...], str]]:
     """Given a template and the names of the rule's reference files, return (path, sentence) per mistake."""
     bundled = (ZIP_URL, ZIP_FILE, *(f"zip.files.{name}" for name in files))
-    known = (FILE_URL, FILE_TEXT, *_TEXT_FIELDS, *(f"files.{name}.url" for name in files), *bundled)
+    known = (FILE_URL, FILE_TEXT, *_FIELDS, *(f"files.{name}.url" for name in files), *bundled)
 
     return [
         (path, sentence)
@@ -136,19 +141,6 @@ def references_in(names: AbstractSet[str]) -> frozenset[str]:
     return frozenset(addressed | bundled)
 
 
-def resolve(template: Mapping[str, Json], file: FileFacts, overrides: Mapping[str, Json] | None = None) -> Json:
-    """Given a valid template, the file's facts and folder overrides, return the symbolic input."""
-
-    def fill(match: re.Match[str]) -> str:
-        name = match[1]
-        if name is None:
-            return "$${"
-
-        return _as_data(file.value(name)) if name in _TEXT_FIELDS else f"${{{name}}}"
-
-    return _map_texts({**template, **(overrides or {})}, lambda text: _substitute(_TEMPLATE, text, fill, _as_data))
-
-
 def bind(symbolic: Json, urls: Mapping[str, str]) -> Json:
     """Given a symbolic input and a URL per symbol, return the input to post; raise UnknownUrlError."""
 
@@ -179,8 +171,20 @@ def _placeholder_problem(match: re.Match[str], known: Sequence[str]) -> str:
     return f"unknown placeholder ${{{name}}}; there are {choices}; write $${{ for a plain ${{"
 
 
-def _presentable(text: str) -> str:
-    return unicodedata.normalize("NFC", _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text))
+def _as_format(text: str) -> str:
+    """A text of a template as a format string for `file_facts`: data, with its placeholders for URLs symbolic."""
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return "$${{"
+        return _FIELDS.get(name) or _escaped(f"${{{name}}}")
+
+    return _substitute(_TEMPLATE, text, fill, lambda plain: _escaped(_as_data(plain)))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _as_data(text: str) -> str:

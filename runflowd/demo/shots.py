@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.template import FileFacts, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +44,7 @@ def shots(config: Config, drops: Iterable[Drop], found: Iterable[Result]) -> lis
 
 def asked(rule: Rule, path: str) -> str:
     """What the rule asks of the model for this file, leaving out the file itself."""
-    resolved = resolve(rule.input, FileFacts(path))
+    resolved = rule.template.resolve(path)
     wanted = {key: value for key, value in resolved.items() if "image" not in key}
     if "prompt" in wanted:
         return f"\u201c{wanted['prompt']}\u201d"

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from runflowd.core.error_places import MODEL
+from runflowd.core.matcher import OVERRIDE_NAME
 from runflowd.core.printable import printable, scrubbed, shortened
-from runflowd.core.rules import OVERRIDE_NAME
 from runflowd.core.suggestion import closest
 from runflowd.errors import RunflowdError
 

@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import BatchState, ItemState
-from runflowd.core.rules import BAD_OVERRIDE
+from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.store.batches import Batch, move_batch
 from runflowd.store.duplicates import promote_duplicate
 from runflowd.store.items import Item, items_of_batch, move

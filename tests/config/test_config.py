@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runflowd.config import Config, Listen, LocalService, load
-from runflowd.core.model import After, AfterKind, BatchLimits, Existing, MediaKind, OnDelete, WatchMode
+from runflowd.core.media.kinds import MediaKind
+from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete, WatchMode
 from runflowd.errors import ConfigError
 
 RULE = """

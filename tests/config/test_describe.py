@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runflowd.config import Config, describe, load, warnings
-from runflowd.core.rules import DROPPINGS
+from runflowd.core.matcher import DROPPINGS
 from runflowd.system import mounts
 from runflowd.system.mounts import Mount
 

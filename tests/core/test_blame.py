@@ -6,6 +6,7 @@ import pytest
 
 from runflowd.core.blame import SentItem, Verdict, judge
 from runflowd.core.refusal import Shape
+from runflowd.core.template import Template
 
 TEMPLATE = {
     "image_url": "${file.url}",
@@ -29,7 +30,7 @@ ITEMS = [sent("a.jpg"), sent("b.jpg"), sent("c.jpg")]
 def verdict(*problems: tuple[tuple[str | int, ...], str], message: str = "", shape: Shape = Shape.GUIDE) -> Verdict:
     """The verdict on the three items."""
     items = ITEMS[:1] if shape is Shape.RUN else ITEMS
-    return judge(problems, message, shape=shape, template=TEMPLATE, items=items)
+    return judge(problems, message, shape=shape, template=Template(TEMPLATE), items=items)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_the_models_own_input_of_such_a_name_is_no_field_of_the_body(shape: Shap
         [(inside, "too long")],
         "",
         shape=shape,
-        template={"metadata": "x"},
+        template=Template({"metadata": "x"}),
         items=[SentItem("a.jpg", {"metadata": "x"})],
     )
 
@@ -124,7 +125,11 @@ def test_a_value_of_a_folder_is_the_folders_and_of_all_its_files() -> None:
     """It was set in a `_runflow.yaml` (scenario 133)."""
     items = [sent("a.jpg"), sent("x/b.jpg", prompt="purple"), sent("x/c.jpg", prompt="purple")]
     found = judge(
-        [(("items", 1, "input", "prompt"), "no such colour")], "", shape=Shape.GUIDE, template=TEMPLATE, items=items
+        [(("items", 1, "input", "prompt"), "no such colour")],
+        "",
+        shape=Shape.GUIDE,
+        template=Template(TEMPLATE),
+        items=items,
     )
 
     assert (None, {1, 2}, frozenset()) == (found.rule, set(found.folders), found.files)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runflowd.core.declared import Declared, Misfit, kind_misfit, misfits, undeclared_size
-from runflowd.core.model import MediaKind, Rule
+from runflowd.core.media.kinds import MediaKind
+from runflowd.core.model import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

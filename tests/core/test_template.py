@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from runflowd.core.template import (
     FILE_URL,
-    FileFacts,
+    Template,
     UnknownUrlError,
     bind,
+    file_facts,
     placeholders,
     references_in,
-    resolve,
     sends_the_file,
     symbols,
     template_problems,
 )
 
-FACTS = FileFacts("shoes/red/a.b.jpg")
+PATH = "shoes/red/a.b.jpg"
 URL = "https://cdn.example.com/x?sig=$1${file.name}"
 
 
@@ -40,19 +40,19 @@ URL = "https://cdn.example.com/x?sig=$1${file.name}"
 )
 def test_placeholder_is_filled_in(template: str, expected: str) -> None:
     """Each placeholder stands for one fact, and $${ for itself."""
-    assert {"x": expected} == bind(resolve({"x": template}, FACTS), {FILE_URL: URL})
+    assert {"x": expected} == bind(Template({"x": template}).resolve(PATH), {FILE_URL: URL})
 
 
 def test_placeholders_work_at_any_depth_and_keys_do_not() -> None:
     """Lists and nested mappings are filled in; numbers, booleans and keys stay as they are."""
     template = {"${file.name}": [{"deep": ["${file.stem}", 3, True, None, 0.5]}]}
 
-    assert bind(resolve(template, FACTS), {}) == {"${file.name}": [{"deep": ["a.b", 3, True, None, 0.5]}]}
+    assert bind(Template(template).resolve(PATH), {}) == {"${file.name}": [{"deep": ["a.b", 3, True, None, 0.5]}]}
 
 
 def test_url_stays_symbolic_until_bound() -> None:
     """What is stored and hashed holds no address, since addresses expire."""
-    symbolic = resolve({"image_url": "${file.url}", "logo": "${files.logo.url}"}, FACTS)
+    symbolic = Template({"image_url": "${file.url}", "logo": "${files.logo.url}"}).resolve(PATH)
 
     assert symbolic == {"image_url": "${file.url}", "logo": "${files.logo.url}"}
     assert {"file.url", "files.logo.url"} == symbols(symbolic)
@@ -60,27 +60,28 @@ def test_url_stays_symbolic_until_bound() -> None:
 
 def test_file_at_the_top_has_no_folder() -> None:
     """The folder of a file in the watched folder itself is empty text."""
-    assert FileFacts("a.jpg").value("file.dir") == ""
+    assert file_facts("a.jpg")["dir"] == ""
 
 
 def test_hidden_name_is_its_own_stem() -> None:
     """A leading dot starts no extension."""
-    assert FileFacts(".rc").value("file.stem") == ".rc"
+    assert file_facts(".rc")["stem"] == ".rc"
 
 
 def test_name_that_is_no_text_is_sent_as_text() -> None:
     """Bytes that are not UTF-8 show as the replacement character, so that the body is valid JSON."""
-    assert FileFacts("a\udcff.jpg").value("file.stem") == "a\N{REPLACEMENT CHARACTER}"
+    assert file_facts("a\udcff.jpg")["stem"] == "a\N{REPLACEMENT CHARACTER}"
 
 
 def test_name_is_sent_in_one_unicode_form() -> None:
     """A Mac's spelling of a name makes no other recipe than Linux' spelling."""
-    assert FileFacts("cafe\u0301.jpg").value("file.stem") == "caf\u00e9"
+    assert file_facts("cafe\u0301.jpg")["stem"] == "caf\u00e9"
 
 
 def test_overrides_replace_keys_and_are_templates_too() -> None:
     """A folder's own prompt may use the placeholders that the rule's may use."""
-    symbolic = resolve({"prompt": "white", "image_url": "${file.url}"}, FACTS, {"prompt": "${file.dir} on grey"})
+    template = Template({"prompt": "white", "image_url": "${file.url}"})
+    symbolic = template.resolve(PATH, {"prompt": "${file.dir} on grey"})
 
     assert symbolic == {"prompt": "shoes/red on grey", "image_url": "${file.url}"}
 
@@ -89,7 +90,7 @@ def test_overrides_replace_keys_and_are_templates_too() -> None:
 def test_names_are_never_expanded(stem: str) -> None:
     """Law: whatever a file is called, its name comes out as it went in."""
     path = "/".join(part for part in stem.split("/") if part)
-    bound = bind(resolve({"x": "${file.path}|${file.url}${file.path}"}, FileFacts(path)), {FILE_URL: "URL"})
+    bound = bind(Template({"x": "${file.path}|${file.url}${file.path}"}).resolve(path), {FILE_URL: "URL"})
 
     assert {"x": f"{path}|URL{path}"} == bound
 
@@ -97,7 +98,7 @@ def test_names_are_never_expanded(stem: str) -> None:
 @given(st.text(alphabet="${}ab", max_size=12))
 def test_addresses_are_never_expanded(url: str) -> None:
     """Law: what a server puts into an address is data as well."""
-    assert {"x": f"{url}{url}"} == bind(resolve({"x": "${file.url}${file.url}"}, FACTS), {FILE_URL: url})
+    assert {"x": f"{url}{url}"} == bind(Template({"x": "${file.url}${file.url}"}).resolve(PATH), {FILE_URL: url})
 
 
 def test_missing_address_is_the_callers_fault() -> None:
@@ -148,4 +149,4 @@ def test_the_names_inside_an_archive_stay_symbolic() -> None:
     """They depend on the type of the file, which only its bytes tell."""
     template = {"zip_url": "${zip.url}", "file_image": "${zip.file}", "file_reference": "${zip.files.look}"}
 
-    assert resolve(template, FileFacts("a.jpg")) == template
+    assert Template(template).resolve("a.jpg") == template

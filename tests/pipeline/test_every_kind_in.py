@@ -11,7 +11,7 @@ import recordings
 from stage_rig import picture, rule, running
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.model import MediaKind
+from runflowd.core.media.kinds import MediaKind
 
 if TYPE_CHECKING:
     from pathlib import Path

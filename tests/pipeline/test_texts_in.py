@@ -11,7 +11,7 @@ import pytest
 from stage_rig import picture, rule, running
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.model import MediaKind
+from runflowd.core.media.kinds import MediaKind
 from runflowd.local.models.contract import EncodedImage, InputSpec, Model, Result
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from runflowd.control.command_context import count, rule_asked_for, text
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.matcher import DROPPINGS
 from runflowd.core.printable import printable
-from runflowd.core.rules import DROPPINGS
 from runflowd.observability.status import as_json, pause_json, take_status
 from runflowd.store.left_out import left_out
 from runflowd.store.listing import Wanted, page

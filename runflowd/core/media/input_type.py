@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from runflowd.core.media import image_type, media_walk
 from runflowd.core.media.image_bytes import CutShortError, DamagedError
 from runflowd.core.media.image_type import SNIFF_BYTES, ImageType, NotAnImage, Partial, describe, sniff
+from runflowd.core.media.kinds import MediaKind
 from runflowd.core.media.signatures import mime_of
 from runflowd.core.media.text_type import TEXT_MIME, TEXT_SUFFIXES, text_end
-from runflowd.core.model import MediaKind
 from runflowd.core.naming import EXTENSIONS
 
 if TYPE_CHECKING:

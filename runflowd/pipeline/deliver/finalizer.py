@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from runflowd import files
-from runflowd.core.chains import is_within, takers
+from runflowd.core.chains import beside, is_within, takers
+from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import failure_note, marked
 from runflowd.core.outputs import PARTIAL_RESULT
 from runflowd.core.undeliverable import recipe_of
-from runflowd.pipeline.deliver.disposal import Disposal, unserved
 from runflowd.pipeline.deliver.failure_note import note_for
 from runflowd.store.deliveries import finish, note_written
 from runflowd.store.duplicates import release_duplicates
-from runflowd.store.items import NoteState, item_by_id
-from runflowd.store.outputs import output_written
+from runflowd.store.items import NoteState, item_at, item_by_id
+from runflowd.store.outputs import output_written, outputs_of
 from runflowd.store.results import note_delivered
 from runflowd.system.failpoints import reach
 
@@ -38,7 +38,6 @@ class Finalizer:
     def __init__(self, context: Context, output_io: OutputIo) -> None:
         self._context = context
         self._output_io = output_io
-        self._disposal = Disposal()
 
     async def succeed(self, item: Item, rule: Rule, placed: list[str]) -> None:
         """Close an item. The row says done only after everything else was done."""
@@ -84,11 +83,12 @@ class Finalizer:
 
     async def _record_results(self, item: Item, rule: Rule, placed: list[str]) -> list[str]:
         """Put on record that the results stand; give the rules over the same folder that want the source still."""
-        others = self._disposal.others(self._context.rules, rule, item.path)
+        rules = beside(self._context.rules.values(), rule)
+        others = [each.name for each in rules if each.matcher.matches(item.path)]
 
         def write(connection: Connection) -> list[str]:
             self._stands(connection, item, rule, placed)
-            return unserved(connection, others, item)
+            return _unserved(connection, others, item)
 
         return await self._context.store.write(write)
 
@@ -161,3 +161,25 @@ def _archive(rule: Rule, item: Item) -> str:
     except files.Taken:
         moved = files.move(rule.watch, item.path, folder, marked(item.path, content[:8]), item.stat, sha256=content)
     return f"{folder}/{moved.relative}"
+
+
+def _unserved(connection: Connection, others: list[str], item: Item) -> list[str]:
+    """The rules of these that have not yet succeeded with the content of an item.
+
+    To be asked in the transaction that records the results of the item itself: of two rules that end at the same
+    time the second one sees the first.
+    """
+    return [rule for rule in others if not _is_served(connection, item_at(connection, rule, item.path), item)]
+
+
+def _is_served(connection: Connection, other: Item | None, item: Item) -> bool:
+    if other is None:
+        return False
+    if other.state is ItemState.SKIPPED:  # left alone on purpose
+        return True
+    if other.content_hash != item.content_hash:
+        return False
+    if other.state is ItemState.DOWNLOADING:
+        outputs = outputs_of(connection, other.id)
+        return bool(outputs) and all(output.written for output in outputs)
+    return other.state is ItemState.DONE

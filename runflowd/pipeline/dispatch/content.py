@@ -13,7 +13,7 @@ import anyio.to_thread
 from runflowd import files
 from runflowd.core.media.input_type import fitting_name
 from runflowd.core.media.text_type import text_of
-from runflowd.core.template import FileFacts
+from runflowd.core.template import file_facts
 from runflowd.pipeline.dispatch.zip_payload import MIME, ZipEntry, key_of, packed
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class FileContent:
 
     @property
     def name(self) -> str:
-        return fitting_name(FileFacts(self.path).value("file.name")[:490], self.mime)
+        return fitting_name(file_facts(self.path)["name"][:490], self.mime)
 
     def check(self) -> None:
         files.stat(self.root, self.path)

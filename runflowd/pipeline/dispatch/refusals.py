@@ -10,8 +10,8 @@ import structlog
 
 from runflowd.core.blame import SentItem, judge
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.refusal import CALLBACK_URL, OPTIONAL_FIELDS, BodyFormat
-from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.core.snapshot import from_text
 from runflowd.core.suspicion import Cause, Suspicion
 from runflowd.errors import RunflowdError
@@ -57,7 +57,7 @@ class Refusals:
         """Whom a refusal blames; `fields` are those that the body has."""
         problems = [(problem.loc, problem.message) for problem in refusal.problems]
         sent = [SentItem(item.path, item.input if isinstance(item.input, dict) else {}) for item in items]
-        template = from_text(snapshot).input
+        template = from_text(snapshot).template
         return judge(problems, message_of(refusal), shape=body_format.shape, template=template, items=sent)
 
     def in_use(self, body_format: BodyFormat) -> frozenset[str]:

@@ -13,7 +13,6 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.recipe import recipe_hash
 from runflowd.core.stability import Stable, StillChanging
-from runflowd.core.template import FileFacts, resolve
 from runflowd.pipeline.intake.inspect import Good, Refused, Unfinished, look_at, read_all, unstable
 from runflowd.pipeline.intake.left_out import remove_notes
 from runflowd.pipeline.intake.roots import still_recognised
@@ -58,7 +57,7 @@ class Acceptor:
                 rule_state.rule,
                 stable,
                 limit,
-                rule_state.matcher.promises,
+                rule_state.rule.matcher.promises,
                 known,
                 rule_state.folder_io.note_progress,
                 still,
@@ -95,7 +94,7 @@ class Acceptor:
                 case Stable() as verdict:
                     stable[path] = verdict.stat
                 case StillChanging(report=True) as verdict if stat:
-                    refused[path] = unstable(verdict, stat, promised=rule_state.matcher.promises(path))
+                    refused[path] = unstable(verdict, stat, promised=rule_state.rule.matcher.promises(path))
                 case _:
                     pass
         return stable
@@ -185,6 +184,6 @@ def present_recipe(
     rule: Rule, path: str, overrides: dict[str, Json], references: dict[str, Reference]
 ) -> tuple[Json, str]:
     """The input that a file would be sent with under a rule as it is, and the name of that recipe."""
-    symbolic = resolve(rule.input, FileFacts(path), overrides)
+    symbolic = rule.template.resolve(path, overrides)
     hashes = {name: reference.content for name, reference in references.items()}
     return symbolic, recipe_hash(rule.model, symbolic, rule.select, hashes)

@@ -57,7 +57,7 @@ class HintDrain:
             if popped is None:
                 return
             hint, again = popped
-            if rule_state.matcher.prunes(hint.folder):
+            if rule_state.rule.matcher.prunes(hint.folder):
                 continue
             rule_state.missed_events.clear(hint.folder, deep=hint.deep)
             await self._scanner.scan(rule_state, hint.folder, deep=hint.deep, since=rule_state.hints_since)

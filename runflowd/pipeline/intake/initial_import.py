@@ -152,13 +152,13 @@ def _reason_to_ask(rule_state: RuleState, unasked: int | None) -> str:
 
 def _holds_more_than(rule_state: RuleState, count: int) -> bool:
     paths = (listing.path_of(name) for listing in _all_of(rule_state) for name in listing.files)
-    return next(islice(filter(rule_state.matcher.matches, paths), count, None), None) is not None
+    return next(islice(filter(rule_state.rule.matcher.matches, paths), count, None), None) is not None
 
 
 def _all_of(rule_state: RuleState) -> Iterator[files.Listing]:
     """The folders that a rule may take something from."""
     scan = partial(files.scan_with_identity, on_progress=rule_state.folder_io.note_progress)
-    return files.walk(rule_state.rule.watch, enter=lambda path: not rule_state.matcher.prunes(path), scan=scan)
+    return files.walk(rule_state.rule.watch, enter=lambda path: not rule_state.rule.matcher.prunes(path), scan=scan)
 
 
 def _earlier_result(rule_state: RuleState) -> str:
@@ -167,7 +167,7 @@ def _earlier_result(rule_state: RuleState) -> str:
     for listing in islice(_all_of(rule_state), FOLDERS):
         standing = scan(rule_state.rule.output, listing.relative)[0].files
         for path in (listing.path_of(name) for name in listing.files if standing):
-            if rule_state.matcher.matches(path) and (found := _result_of(rule_state, path, set(standing))):
+            if rule_state.rule.matcher.matches(path) and (found := _result_of(rule_state, path, set(standing))):
                 return found
     return ""
 

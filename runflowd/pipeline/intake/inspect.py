@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.media.image_type import SNIFF_BYTES, Partial
 from runflowd.core.media.input_type import NotAccepted, announced, check, in_words, kinds_under, media_kind, words
-from runflowd.core.model import MediaKind
-from runflowd.core.rules import BAD_OVERRIDE
-from runflowd.core.template import placeholders, sends_the_file
+from runflowd.core.media.kinds import MediaKind
+from runflowd.core.template import sends_the_file
 from runflowd.errors import ConfigError
 from runflowd.pipeline.intake.overrides import Overrides
 
@@ -160,7 +160,7 @@ def _read(
 
 def _too_large(rule: Rule, size: int, limit: int) -> str:
     """Why a file of so many bytes is not sent; "" if it is, or if nothing but its name is."""
-    if not sends_the_file(placeholders(rule.input)):
+    if not sends_the_file(rule.template.placeholders):
         return ""
     if rule.max_file_size is not None and size > rule.max_file_size:
         return f"the file has {size:,} bytes; its rule's model takes at most {rule.max_file_size:,} (max_file_size)"

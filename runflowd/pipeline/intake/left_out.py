@@ -18,7 +18,7 @@ from runflowd.store.left_out import Count, left_out_folders, left_out_in_folder,
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from runflowd.core.rules import Matcher
+    from runflowd.core.matcher import Matcher
     from runflowd.files import Listing
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.intake.rule_state import RuleState
@@ -38,7 +38,7 @@ async def leave_out(
     """Bring what is on record of a page of folders up to date; `known` are the files in each that have a row."""
     await _drop_rows(context, rule_state, page, known)
     found = {
-        listing.relative: _counted(rule_state.matcher, listing, names)
+        listing.relative: _counted(rule_state.rule.matcher, listing, names)
         for listing, names in zip(page, known, strict=True)
         if listing.error is None
     }
@@ -56,11 +56,12 @@ async def _drop_rows(
     context: Context, rule_state: RuleState, page: list[Listing], known: list[dict[str, Known]]
 ) -> None:
     """The rule takes these no more: what was never sent is forgotten, and with a failure the note about it."""
+    matcher = rule_state.rule.matcher
     left = {
         listing.path_of(name): entry.id
         for listing, entries in zip(page, known, strict=True)
         for name, entry in entries.items()
-        if entry.state in UNTAKEN and name in listing.files and not rule_state.matcher.matches(listing.path_of(name))
+        if entry.state in UNTAKEN and name in listing.files and not matcher.matches(listing.path_of(name))
     }
     if not left:
         return

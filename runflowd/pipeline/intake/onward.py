@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.chains import is_within, takers
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
-from runflowd.core.rules import Matcher
 from runflowd.pipeline.intake.fates import Fate
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ class Onward:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = tuple(rules)
-        self._matchers = {rule.name: Matcher(rule) for rule in self._rules}
         self.coming: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def follow(self, rule: Rule, planned: Planned) -> list[str]:
@@ -37,7 +35,7 @@ class Onward:
         if planned.fate not in MADE:
             return []
         places = list(_places(rule, planned.path))
-        names = [taker.name for taker in takers(self._rules, rule) if self._takes(taker, places)]
+        names = [taker.name for taker in takers(self._rules, rule) if _takes(taker, places)]
         for name in names:
             self.coming[name][rule.name] += 1
         return names
@@ -48,10 +46,10 @@ class Onward:
             for taker in takers(self._rules, rule):
                 self.coming[taker.name][rule.name] += number
 
-    def _takes(self, taker: Rule, places: list[str]) -> bool:
-        matcher = self._matchers[taker.name]
-        inside = (place[len(taker.watch) + 1 :] for place in places if is_within(place, taker.watch))
-        return any(map(matcher.matches, inside))
+
+def _takes(taker: Rule, places: list[str]) -> bool:
+    inside = (place[len(taker.watch) + 1 :] for place in places if is_within(place, taker.watch))
+    return any(map(taker.matcher.matches, inside))
 
 
 def _places(rule: Rule, path: str) -> Iterator[str]:

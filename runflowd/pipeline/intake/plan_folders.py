@@ -41,7 +41,7 @@ def other_entries(rule_state: RuleState, listing: Listing) -> Iterator[Planned]:
         yield Planned(f"{listing.relative}/", Fate.WAIT, 0, code, str(listing.error))
     for name in listing.folders:
         path = listing.path_of(name)
-        if rule_state.matcher.prunes(path):
+        if rule_state.rule.matcher.prunes(path):
             yield Planned(f"{path}/", Fate.LEFT_OUT, 0, "EXCLUDED", "an excluded folder, with all that is in it")
     for skipped in listing.skipped:
         yield Planned(listing.path_of(skipped.name), Fate.LEFT_OUT, 0, "NOT_A_FILE", skipped.reason)

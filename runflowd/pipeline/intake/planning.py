@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from runflowd import files
 from runflowd.core.chains import downstream, makers
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.model import AfterKind
-from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.core.stability import Gone, Stable
 from runflowd.errors import ConfigError
 from runflowd.pipeline.intake.acceptor import PAGE, arrival
@@ -139,7 +139,7 @@ class Planning:
                 path, before = listing.path_of(name), known.get(name)
                 if before is not None and not is_changed(before, stat):
                     yield self._standing(rule_state, path, before, overrides)
-                elif reason := rule_state.matcher.why_not(path):
+                elif reason := rule_state.rule.matcher.why_not(path):
                     yield Planned(path, Fate.LEFT_OUT, stat.size, "EXCLUDED", reason)
                 elif initial.verdict is ImportDecision.SKIP:
                     yield Planned(path, Fate.LEFT_OUT, stat.size, *LEFT_OUT)
@@ -175,7 +175,7 @@ class Planning:
                         size = (seen[path] or (0,))[0]
                         yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", unstable.reason)
                 rule_state.stability.forget(path)
-            limit, promises = self._limits.upload_size, rule_state.matcher.promises
+            limit, promises = self._limits.upload_size, rule_state.rule.matcher.promises
             for path, finding in ask(
                 rule_state, read_all, rule_state.rule, stable, limit, promises, {}, rule_state.folder_io.note_progress
             ):
@@ -231,7 +231,7 @@ class Planning:
             return Planned(path, Fate.UNDER_WAY, size)
         if item.state is not ItemState.READY:
             return Planned(path, fate, size, item.failure_code, item.failure)
-        if reason := rule_state.matcher.why_not(path):
+        if reason := rule_state.rule.matcher.why_not(path):
             return Planned(path, Fate.LEFT_OUT, size, "EXCLUDED", reason)
         try:
             overrides = overridden(path.rpartition("/")[0])

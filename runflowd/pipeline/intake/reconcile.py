@@ -99,7 +99,7 @@ class FolderScanner:
                 before = remembered.get(name)
                 if before and not is_changed(before, stat):
                     back += [] if before.present else [before.id]
-                elif (path := listing.path_of(name)) and rule_state.matcher.matches(path):
+                elif (path := listing.path_of(name)) and rule_state.rule.matcher.matches(path):
                     if missed_events and before is None and path not in rule_state.stability:
                         missed_events.found(listing.relative)
                     rule_state.see(path, stat, now)
@@ -161,7 +161,7 @@ class FolderScanner:
         walking = folders_of(rule_state)
         while page := await self._next_page(rule_state, walking):
             found = [(listing.path_of(name), stat) for listing in page for name, stat in listing.files.items()]
-            chosen = [(path, stat) for path, stat in found if rule_state.matcher.matches(path)]
+            chosen = [(path, stat) for path, stat in found if rule_state.rule.matcher.matches(path)]
             await self._context.store.write(partial(self._skip, rule_state=rule_state, chosen=chosen))
 
     def _skip(self, connection: Connection, rule_state: RuleState, chosen: list[tuple[str, Stat]]) -> None:
@@ -206,7 +206,7 @@ def folders_of(
 
     def enters(path: str) -> bool:
         strange = rule_state.roots is None or path in rule_state.roots.strange
-        return deep and not strange and not rule_state.matcher.prunes(path)
+        return deep and not strange and not rule_state.rule.matcher.prunes(path)
 
     return files.walk(rule_state.rule.watch, start, enter=enters, avoid=rule_state.outputs, scan=scan)
 

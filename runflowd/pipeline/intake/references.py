@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from runflowd import files
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.media.input_type import Acceptable, check
-from runflowd.core.model import MediaKind, Reference
+from runflowd.core.media.kinds import MediaKind
+from runflowd.core.model import Reference
 from runflowd.core.snapshot import to_text
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.intake.inspect import OTHER_MEDIA

@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.media.input_type import media_kind
-from runflowd.core.rules import BAD_OVERRIDE
 from runflowd.errors import ConfigError
 from runflowd.files import FileError
 from runflowd.pipeline.intake.acceptor import arrival
@@ -34,7 +34,7 @@ async def refresh_ready(context: Context, rule_state: RuleState) -> None:
     What folders override is read beforehand: no transaction waits for a share.
     """
     while items := await context.store.read(lambda connection: _page(connection, rule_state)):
-        folders = {_folder(item) for item in items if rule_state.matcher.matches(item.path)}
+        folders = {_folder(item) for item in items if rule_state.rule.matcher.matches(item.path)}
         found = await rule_state.folder_io.read(_overrides, rule_state.rule, folders)
         await context.store.write(partial(_rebuild_all, rule_state=rule_state, found=found, now=context.clock.wall()))
     await _retry_refused(context, rule_state)
@@ -44,7 +44,7 @@ async def _retry_refused(context: Context, rule_state: RuleState) -> None:
     """Buy what the service refused as the rule was, and never sold, as the rule is now, where that differs."""
     after = 0
     while rows := await context.store.read(partial(_refused, rule_state=rule_state, after=after)):
-        folders = {_folder(item) for item in rows if rule_state.matcher.matches(item.path)}
+        folders = {_folder(item) for item in rows if rule_state.rule.matcher.matches(item.path)}
         found = await rule_state.folder_io.read(_overrides, rule_state.rule, folders)
         now = context.clock.wall()
         await context.store.write(partial(_retry_all, rule_state=rule_state, after=after, found=found, now=now))
@@ -75,7 +75,7 @@ def _page(connection: Connection, rule_state: RuleState) -> list[Item]:
 
 
 def _takes(rule_state: RuleState, item: Item) -> bool:
-    return rule_state.matcher.matches(item.path) and media_kind(item.mime) in rule_state.rule.accept
+    return rule_state.rule.matcher.matches(item.path) and media_kind(item.mime) in rule_state.rule.accept
 
 
 def _folder(item: Item) -> str:

@@ -63,7 +63,7 @@ def survey(rule_state: RuleState, known: Roots) -> Survey:
     """Ask every folder that counts who it is. Blocking. Raises FileError when the root cannot be looked at."""
     root = rule_state.rule.watch
     met: dict[str, Identity | None] = {"": files.identify(root)}
-    mounted = frozenset(path for path in mounts_below(root) if not rule_state.matcher.prunes(path))
+    mounted = frozenset(path for path in mounts_below(root) if not rule_state.rule.matcher.prunes(path))
     for path in sorted((known.folders.keys() | mounted) - {""}):
         met[path] = None
         with suppress(files.FileError):

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from runflowd.core.media.input_type import UNMARKED_STILLNESS
+from runflowd.core.media.kinds import MediaKind
 from runflowd.core.missed_events import MissedEventDetector
-from runflowd.core.model import MediaKind
-from runflowd.core.rules import Matcher
 from runflowd.core.stability import StabilityTracker
 from runflowd.core.turns import Events, RuleTurn
 from runflowd.pipeline.intake.output_places import OutputPlaces
@@ -34,7 +33,7 @@ three times what a file without an end marker is waited for, where the rule take
 
 @dataclass(slots=True)
 class RuleState:
-    """One rule's matcher and its stability tracker, and in `turn` where it stands in intake's turns.
+    """One rule and its stability tracker, and in `turn` where it stands in intake's turns.
 
     `snapshot` names the rule text, references included, that items are accepted under; `inputs_stale` says that it
     changed and that the inputs of what waits must be rebuilt. `references_ready` is False while a reference is missing.
@@ -48,7 +47,6 @@ class RuleState:
 
     rule: Rule
     folder_io: FolderIo
-    matcher: Matcher
     stability: StabilityTracker
     missed_events: MissedEventDetector
     turn: RuleTurn
@@ -69,7 +67,7 @@ class RuleState:
     def for_rule(cls, rule: Rule, folder_io: FolderIo) -> Self:
         """The state of a rule that was just loaded; `folder_io` makes the calls to its folder."""
         turn = RuleTurn(rule.watch)
-        return cls(rule, folder_io, Matcher(rule), _tracker(rule), MissedEventDetector(rule.settle), turn)
+        return cls(rule, folder_io, _tracker(rule), MissedEventDetector(rule.settle), turn)
 
     def see(self, path: str, stat: Stat, now: float) -> None:
         """Track a file; one that there is no room for is found by a later rescan."""

@@ -69,4 +69,4 @@ def take_back(connection: Connection, batch: Batch, results: Results, now: float
 def _judge(rule: Rule, item: Item, answer: Answer) -> tuple[Verdict, str]:
     words = answer.failure.message if answer.failure else ""
     sent = SentItem(item.path, item.input if isinstance(item.input, dict) else {})
-    return judge([], words, shape=Shape.RUN, template=rule.input, items=[sent]), words
+    return judge([], words, shape=Shape.RUN, template=rule.template, items=[sent]), words

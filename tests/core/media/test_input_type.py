@@ -20,7 +20,7 @@ from runflowd.core.media.input_type import (
     media_kind,
     promising_suffixes,
 )
-from runflowd.core.model import MediaKind
+from runflowd.core.media.kinds import MediaKind
 
 ALL = tuple(MediaKind)
 marked = pytest.mark.parametrize("name", recordings.MARKED)

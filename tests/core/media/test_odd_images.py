@@ -12,7 +12,7 @@ from runflowd.core.media.image_bytes import BLOCK
 from runflowd.core.media.image_type import ImageType, NotAnImage, Partial, Whole, check
 from runflowd.core.media.input_type import HOLE_STILLNESS, Acceptable
 from runflowd.core.media.input_type import check as check_input
-from runflowd.core.model import MediaKind
+from runflowd.core.media.kinds import MediaKind
 
 LARGE = encoded(noise(300, 300), "JPEG", quality=90)
 

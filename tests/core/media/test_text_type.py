@@ -10,8 +10,8 @@ from pictures import BytesSource
 from runflowd.core.media.image_bytes import CutShortError, DamagedError
 from runflowd.core.media.image_type import Partial
 from runflowd.core.media.input_type import UNMARKED_STILLNESS, Acceptable, NotAccepted, check, kinds_under
+from runflowd.core.media.kinds import MediaKind
 from runflowd.core.media.text_type import MAX_TEXT_BYTES, text_of
-from runflowd.core.model import MediaKind
 
 TEXT = (MediaKind.TEXT,)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pathspec
@@ -9,10 +10,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from runflowd.core import rules
+from runflowd.core import matcher as module
+from runflowd.core.matcher import DROPPINGS
 from runflowd.core.model import Rule
 from runflowd.core.patterns import PatternError, pattern
-from runflowd.core.rules import DROPPINGS, Matcher
 
 
 def make_rule(name: str = "studio", **changes: Any) -> Rule:
@@ -24,7 +25,7 @@ def make_rule(name: str = "studio", **changes: Any) -> Rule:
 )
 def test_default_rule_takes_every_ordinary_file(path: str) -> None:
     """Without include and exclude, whatever is dropped is taken."""
-    assert Matcher(make_rule()).matches(path)
+    assert make_rule().matcher.matches(path)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_default_rule_takes_every_ordinary_file(path: str) -> None:
 )
 def test_droppings_are_ignored_by_default(path: str) -> None:
     """What editors, copiers and systems leave behind is never bought (scenario 26)."""
-    assert not Matcher(make_rule()).matches(path)
+    assert not make_rule().matcher.matches(path)
 
 
 @pytest.mark.parametrize("path", ["_runflow.yaml", "x/_RUNFLOW.yaml", "a.jpg.failed.txt", ".runflowd-12.part"])
@@ -60,12 +61,12 @@ def test_own_files_are_ignored_whatever_the_rule_says(path: str) -> None:
     """No pattern can make runflowd buy its own notes."""
     rule = make_rule(exclude=("!_runflow.yaml", "!*.failed.txt", "!.*", "!*.part"))
 
-    assert not Matcher(rule).matches(path)
+    assert not rule.matcher.matches(path)
 
 
 def test_every_dropping_is_refused_with_its_meaning() -> None:
     """The list that `check` prints is the list that works."""
-    matcher = Matcher(make_rule())
+    matcher = make_rule().matcher
 
     for line, meaning in DROPPINGS.items():
         reason = matcher.why_not(line.replace("*", "x") + "/a.jpg")
@@ -76,12 +77,12 @@ def test_every_dropping_is_refused_with_its_meaning() -> None:
 
 def test_case_makes_no_difference() -> None:
     """Cameras write IMG_1.JPG and people write **/*.jpg."""
-    assert Matcher(make_rule(include=("**/*.jpg",))).matches("DCIM/IMG_1.JPG")
+    assert make_rule(include=("**/*.jpg",)).matcher.matches("DCIM/IMG_1.JPG")
 
 
 def test_negation_brings_a_dropping_back() -> None:
     """The last match wins, and the rule's patterns come after the defaults."""
-    assert Matcher(make_rule(exclude=("!*.tmp",))).matches("a.tmp")
+    assert make_rule(exclude=("!*.tmp",)).matcher.matches("a.tmp")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_negation_brings_a_dropping_back() -> None:
 )
 def test_no_wildcard_brings_a_dropping_in(path: str, wild: dict[str, Any]) -> None:
     """What lies in snapshots, bins and beside photos is not what the pattern's author meant (scenario 141)."""
-    matcher = Matcher(make_rule(**wild))
+    matcher = make_rule(**wild).matcher
 
     assert not matcher.matches(path)
     assert matcher.why_not(path) is not None
@@ -139,7 +140,7 @@ def test_no_wildcard_brings_a_dropping_in(path: str, wild: dict[str, Any]) -> No
 )
 def test_a_pattern_that_spells_a_dropping_out_brings_it_in(rule: dict[str, Any], path: str, *, expected: bool) -> None:
     """Whoever names the folder or the suffix means it, and nothing beside it (scenario 141)."""
-    matcher = Matcher(make_rule(**rule))
+    matcher = make_rule(**rule).matcher
 
     assert expected is matcher.matches(path)
     assert expected is not matcher.prunes(path.rpartition("/")[0]) or not expected
@@ -161,7 +162,7 @@ def test_a_name_promises_an_image_by_its_suffix_or_by_a_pattern(
     include: tuple[str, ...], path: str, *, expected: bool
 ) -> None:
     """Only then is somebody told that it is none (scenario 141)."""
-    assert expected is Matcher(make_rule(include=include)).promises(path)
+    assert expected is make_rule(include=include).matcher.promises(path)
 
 
 @pytest.mark.parametrize(
@@ -170,12 +171,12 @@ def test_a_name_promises_an_image_by_its_suffix_or_by_a_pattern(
 )
 def test_a_dropping_is_reported_by_the_pattern_that_it_is_counted_under(path: str, expected: str) -> None:
     """So that a hundred thousand of them are one line (scenario 141)."""
-    assert expected == Matcher(make_rule()).dropping(path)
+    assert expected == make_rule().matcher.dropping(path)
 
 
 def test_negation_does_not_reach_into_an_excluded_folder() -> None:
     """As in git: what lies in an excluded folder stays excluded."""
-    assert not Matcher(make_rule(exclude=("!*.tmp",))).matches(".stversions/a.tmp")
+    assert not make_rule(exclude=("!*.tmp",)).matcher.matches(".stversions/a.tmp")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_negation_does_not_reach_into_an_excluded_folder() -> None:
 )
 def test_include_follows_gitignore(include: str, path: str, *, expected: bool) -> None:
     """Patterns mean what they mean in .gitignore."""
-    assert expected is Matcher(make_rule(include=(include,))).matches(path)
+    assert expected is make_rule(include=(include,)).matcher.matches(path)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,7 @@ def test_include_follows_gitignore(include: str, path: str, *, expected: bool) -
 )
 def test_refusal_says_why(path: str, expected: str | None) -> None:
     """Whoever wonders about a file gets the pattern and its meaning."""
-    assert expected == Matcher(make_rule(include=("*.jpg",), exclude=("drafts/",))).why_not(path)
+    assert expected == make_rule(include=("*.jpg",), exclude=("drafts/",)).matcher.why_not(path)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_refusal_says_why(path: str, expected: str | None) -> None:
 )
 def test_excluded_folders_are_pruned(folder: str, *, expected: bool) -> None:
     """A scan does not walk what it could not take."""
-    assert expected is Matcher(make_rule(exclude=("old/**",))).prunes(folder)
+    assert expected is make_rule(exclude=("old/**",)).matcher.prunes(folder)
 
 
 @pytest.mark.parametrize("line", ["", "  ", "*.{jpg,png}", "#note", "!", "foo\\", "[z-a].jpg"])
@@ -250,32 +251,32 @@ def test_quick_answers_agree_with_pathspec(include: list[str], path: str) -> Non
     The judge is pathspec's copy of git: what lies in a folder that `a/*` covers is covered, too.
     """
     assume(all("***" not in line for line in include))
-    assume(Matcher(make_rule()).matches(path))
+    assume(make_rule().matcher.matches(path))
     expected = pathspec.GitIgnoreSpec.from_lines(include).match_file(path)
 
-    assert expected is Matcher(make_rule(include=tuple(include))).matches(path)
+    assert expected is make_rule(include=tuple(include)).matcher.matches(path)
 
 
 @given(st.lists(lines, min_size=1, max_size=4), paths)
 def test_excluded_by_pathspec_is_excluded_here(exclude: list[str], path: str) -> None:
     """Nothing that a plain exclude list covers is ever taken, and nothing else is lost to it."""
     assume(all("***" not in line for line in exclude))
-    usual = Matcher(make_rule()).matches(path)
+    usual = make_rule().matcher.matches(path)
     excluded = pathspec.GitIgnoreSpec.from_lines(exclude).match_file(path)
 
-    assert (usual and not excluded) is Matcher(make_rule(exclude=tuple(exclude))).matches(path)
+    assert (usual and not excluded) is make_rule(exclude=tuple(exclude)).matcher.matches(path)
 
 
 @pytest.mark.parametrize("include", ["a*.jpg", "*.jpg", "[a].jpg", "a.jpg"])
 def test_newline_at_the_end_of_a_name_is_part_of_the_name(include: str) -> None:
     """`a.jpg` with a newline behind it is another file than `a.jpg`."""
-    assert not Matcher(make_rule(include=(include,))).matches("a.jpg\n")
+    assert not make_rule(include=(include,)).matcher.matches("a.jpg\n")
 
 
 @given(st.lists(lines, max_size=3), paths)
 def test_pruned_folders_hold_no_match(exclude: list[str], path: str) -> None:
     """Pruning never loses a file."""
-    matcher = Matcher(make_rule(exclude=tuple(exclude)))
+    matcher = make_rule(exclude=tuple(exclude)).matcher
     folder = path.rpartition("/")[0]
 
     assert not (matcher.prunes(folder) and matcher.matches(path))
@@ -283,13 +284,30 @@ def test_pruned_folders_hold_no_match(exclude: list[str], path: str) -> None:
 
 def test_folder_answers_do_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tree with more folders than are remembered is still answered right."""
-    monkeypatch.setattr(rules, "_MANY_FOLDERS", 10)
-    matcher = Matcher(make_rule())
+    monkeypatch.setattr(module, "_MANY_FOLDERS", 10)
+    matcher = make_rule().matcher
 
     assert [matcher.matches(f"{number}/a.jpg") for number in range(50)] == [True] * 50
     assert len(matcher._folders) <= 13
 
 
 def test_a_pattern_is_compiled_once() -> None:
-    """A rule's patterns are asked for by several parts of the program, and by each again after a reload."""
+    """The check of a configuration asks for it, and then the rule."""
     assert pattern("shoes/**/[ab]*.jpg") is pattern("shoes/**/[ab]*.jpg")
+
+
+def test_a_rule_is_parsed_once() -> None:
+    """Several parts of the program ask, some of them for every file."""
+    rule = make_rule()
+
+    assert (rule.matcher, rule.template) == (rule.matcher, rule.template)
+
+
+def test_rules_are_compared_by_what_is_written() -> None:
+    """A reload tells by that what was edited, however long the rule has been in use."""
+    used = make_rule(include=("*.jpg",))
+    assert used.matcher.matches("a.jpg")
+
+    assert make_rule(include=("*.jpg",)) == used
+    assert make_rule(include=("*.png",)) != used
+    assert not replace(used, include=("*.png",)).matcher.matches("a.jpg")

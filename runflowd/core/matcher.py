@@ -16,9 +16,9 @@ from runflowd.core.naming import FAILURE_SUFFIX, TEMPORARY_PREFIX
 from runflowd.core.patterns import Pattern, Patterns, pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from runflowd.core.model import Rule
+    from runflowd.core.media.kinds import MediaKind
 
 BAD_OVERRIDE = "BAD_OVERRIDE"
 """The code of files whose folder has a `_runflow.yaml` with mistakes; they wait until it is corrected."""
@@ -105,16 +105,20 @@ class _Folder:
 
 
 class Matcher:
-    """Answers for one rule whether a relative path is one of its inputs, and if not, why not."""
+    """Answers for one rule whether a relative path is one of its inputs, and if not, why not.
 
-    def __init__(self, rule: Rule) -> None:
-        self._reserved = Patterns([pattern(line) for line in RESERVED])
-        self._droppings = Patterns(_DROPPING_PATTERNS)
-        self._includes = [pattern(line) for line in rule.include]
-        self._excludes = [pattern(line) for line in rule.exclude]
+    Args:
+        include: The patterns that bring files in.
+        exclude: The patterns that keep files out.
+        accept: The kinds of file that are taken.
+    """
+
+    def __init__(self, include: Sequence[str], exclude: Sequence[str], accept: Collection[MediaKind]) -> None:
+        self._includes = [pattern(line) for line in include]
+        self._excludes = [pattern(line) for line in exclude]
         self._include = Patterns(self._includes)
         self._exclude = Patterns(self._excludes)
-        self._suffixes = promising_suffixes(rule.accept)
+        self._suffixes = promising_suffixes(accept)
         self._folders: dict[str, _Folder] = {}
 
     def matches(self, path: str) -> bool:
@@ -122,9 +126,9 @@ class Matcher:
         path = path.lower()
         folder, _, name = path.rpartition("/")
         around = self._folder(folder)
-        if around.excluded or self._reserved.owns(path, name) or self._exclude.owns(path, name):
+        if around.excluded or _RESERVED.owns(path, name) or self._exclude.owns(path, name):
             return False
-        if around.droppings or self._droppings.owns(path, name):
+        if around.droppings or _DROPPED.owns(path, name):
             return self._spelt_out(path, (*around.droppings, *self._dropped(path, name)))
 
         return self._include.owns(path, name) or around.included
@@ -154,7 +158,7 @@ class Matcher:
         """The default pattern by which a file, or with a slash at its end a folder, is left out; "" if by none."""
         lowered = path.lower()
         name = lowered.rstrip("/").rpartition("/")[2]
-        if self._reserved.owns(lowered, name) or self._exclude.owns(lowered, name):
+        if _RESERVED.owns(lowered, name) or self._exclude.owns(lowered, name):
             return ""
         found = self._dropped(lowered, name)
 
@@ -166,7 +170,7 @@ class Matcher:
             return None
 
         for place, (entry, name) in enumerate(_entries(path.lower())):
-            if reserved := self._reserved.deciding(entry, name):
+            if reserved := _RESERVED.deciding(entry, name):
                 return _reserved_reason(reserved, path.split("/")[place])
             if found := self._exclude.deciding(entry, name):
                 return f"excluded by {found.line}"
@@ -190,7 +194,7 @@ class Matcher:
         return known
 
     def _beneath(self, above: _Folder, path: str, name: str) -> _Folder:
-        if above.pruned or self._reserved.owns(path, name) or self._exclude.owns(path, name):
+        if above.pruned or _RESERVED.owns(path, name) or self._exclude.owns(path, name):
             return _Folder(excluded=True, pruned=True)
         droppings = (*above.droppings, *self._dropped(path, name))
         pruned = bool(droppings) and not any(
@@ -201,11 +205,11 @@ class Matcher:
 
     def _dropped(self, path: str, name: str) -> tuple[Pattern, ...]:
         """The droppings that an entry is one of; less those that `exclude` spells out behind a `!`."""
-        if not self._droppings.owns(path, name):
+        if not _DROPPED.owns(path, name):
             return ()
         back = [each for each in self._excludes if not each.positive and each.owns(path, name)]
 
-        return tuple(each for each in self._droppings.all_of(path, name) if not any(one.names(each) for one in back))
+        return tuple(each for each in _DROPPED.all_of(path, name) if not any(one.names(each) for one in back))
 
     def _spelt_out(self, path: str, droppings: tuple[Pattern, ...]) -> bool:
         """Whether a pattern covers a path and spells out every dropping on it."""
@@ -220,8 +224,9 @@ class Matcher:
         return False
 
 
+_RESERVED = Patterns([pattern(line) for line in RESERVED])
 # A leading # needs its escape to be a pattern, but people are shown the plain form.
-_DROPPING_PATTERNS = tuple(replace(pattern(re.sub("^#", r"\#", line)), line=line) for line in DROPPINGS)
+_DROPPED = Patterns([replace(pattern(re.sub("^#", r"\#", line)), line=line) for line in DROPPINGS])
 _MANY_FOLDERS = 20_000
 
 

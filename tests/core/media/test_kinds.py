@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runflowd.core.media.accepted_kinds import default_kinds, kind_of_input
-from runflowd.core.model import MediaKind
+from runflowd.core.media.kinds import MediaKind, default_kinds, kind_of_input
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json

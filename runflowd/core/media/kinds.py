@@ -1,14 +1,25 @@
-"""Which kinds of file a rule takes that does not say so: its input tells."""
+"""The kinds of file, and which of them a rule takes that does not say so: its input tells."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from runflowd.core.model import MediaKind
 from runflowd.core.template import FILE_TEXT, keys_that_send_the_file, placeholders, sends_the_file
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json
+
+
+class MediaKind(StrEnum):
+    """What kinds of file a rule may take."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    DOCUMENT = "document"
+    MODEL = "model"
+    TEXT = "text"
 
 
 def default_kinds(template: Json) -> tuple[MediaKind, ...]:
