@@ -23,7 +23,7 @@ from runflowd.observability.incidents import Incidents
 from runflowd.pipeline.context import Context, ServiceClient
 from runflowd.pipeline.intake.reconcile import FolderScanner
 from runflowd.pipeline.intake.roots import recognise
-from runflowd.pipeline.intake.rule_state import RuleState
+from runflowd.pipeline.intake.watched_rule import WatchedRule
 from runflowd.pipeline.io_guard import FolderIo
 from runflowd.store import open_store
 from runflowd.store.arrivals import set_aside
@@ -46,16 +46,16 @@ async def main(source: Path) -> None:
         clock = Clock()
         remote = ServiceClient("bench", Runflow(Service("http://127.0.0.1:1")))
         context = Context(store, clock, Incidents(store, clock), remote, by_name(config))
-        rule_state, scanner = RuleState.for_rule(rule, FolderIo()), FolderScanner(context)
+        watched, scanner = WatchedRule.of(rule, FolderIo()), FolderScanner(context)
         taken: list[float] = []
         for _ in range(ROUNDS):
             began = time.perf_counter()
-            rule_state.roots = await recognise(context, rule_state)
-            seen = await scanner.scan(rule_state, "", deep=True)
-            await scanner.forget_vanished(rule_state, seen)
+            watched.roots = await recognise(context, watched)
+            scanned = await scanner.scan(watched, "", deep=True)
+            await scanner.forget_vanished(watched, scanned.read)
             taken.append(time.perf_counter() - began)
-            assert len(seen) == folders, "every folder was read"
-        assert not len(rule_state.stability), "every file is known"
+            assert len(scanned.read) == folders, "every folder was read"
+        assert not len(watched.stability), "every file is known"
     sys.stdout.write(json.dumps({"files": known, "seconds": taken}) + "\n")
 
 

@@ -38,13 +38,24 @@ class Events(Enum):
     COMING = "coming"
 
 
+class RescanKind(Enum):
+    """The rescan that is under way."""
+
+    NONE = "none"
+    PLAIN = "plain"
+    AUDIT = "audit"
+    """Events should have announced all that it finds."""
+
+
 class Lost(IntEnum):
-    """What became of hints that never led to a scan."""
+    """What is to be made up for: hints that never led to a scan, files that were found and not kept."""
 
     NOTHING = 0
     REARMED = 1
     """The watched folder is watched anew: what happened in it meanwhile was announced by nobody."""
-    HINTS = 2
+    FILES = 2
+    """More files were found than may be tracked."""
+    HINTS = 3
     """Hints were lost, be it for their number: only a rescan finds what they pointed at."""
 
 
@@ -62,20 +73,22 @@ class RuleTurn:
     """Where one rule stands. Times are monotonic seconds.
 
     `folder` is the watched one. `admitted` says that it was decided what becomes of the files that were there first.
-    `overflowed` says that more files were found than may be tracked, since the last rescan began; `lost` is what was
-    lost since then. `expects_events` says that events should have announced all that the present rescan finds.
+    `rescanned` says that there was a whole rescan since; `lost` is what was lost since the last one began.
     """
 
     folder: str
     rescan_due: float = 0.0
-    rescanning: bool = False
+    rescan: RescanKind = RescanKind.NONE
     rescanned: bool = False
     admitted: bool = False
-    overflowed: bool = False
-    expects_events: bool = False
     events: Events = Events.UNASKED
     lost: Lost = Lost.NOTHING
     work: Work = Work.IDLE
+
+    @property
+    def rescanning(self) -> bool:
+        """Whether a rescan is under way."""
+        return self.rescan is not RescanKind.NONE
 
     @property
     def working(self) -> bool:
@@ -85,28 +98,27 @@ class RuleTurn:
     @property
     def idle(self) -> bool:
         """Whether all was rescanned, and nothing is under way or to be made up for."""
-        return self.rescanned and not (self.rescanning or self.working or self.overflowed or self.lost is Lost.HINTS)
+        return self.rescanned and not (self.rescanning or self.working) and self.lost < Lost.FILES
 
     def begun(self, plan: TurnPlan, *, heard: bool) -> RuleTurn:
         """After the beginning of what was planned; `heard` says that the watcher is well and watches the folder."""
         state = replace(self, work=Work.BUSY) if not self.working else self
         if self.folder not in plan.rescans or self.rescanning:
             return state
-        trusted = heard and self.rescanned and not (self.lost or self.overflowed)
-        expects = trusted and self.events is Events.COMING
-        return replace(state, rescanning=True, overflowed=False, expects_events=expects, lost=Lost.NOTHING)
+        expected = heard and self.rescanned and not self.lost and self.events is Events.COMING
+        return replace(state, rescan=RescanKind.AUDIT if expected else RescanKind.PLAIN, lost=Lost.NOTHING)
 
     def rescan_ended(self, began: float, now: float, interval: float, *, settled: bool, whole: bool) -> RuleTurn:
         """After a rescan; `settled` says that nothing about the folder is in doubt, `whole` that it was not broken off.
 
         `interval` is how long the pause to the next one is otherwise, in seconds.
         """
-        soon = not settled or self.overflowed or not self.admitted or self.lost is Lost.HINTS
+        soon = not (settled and self.admitted) or self.lost >= Lost.FILES
         pause = max(min(interval, SOON) if soon else interval, REST * (now - began))
-        return replace(self, rescanning=False, rescanned=self.rescanned or whole, rescan_due=now + pause)
+        return replace(self, rescan=RescanKind.NONE, rescanned=self.rescanned or whole, rescan_due=now + pause)
 
     def after_loss(self, lost: Lost) -> RuleTurn:
-        """After hints were lost."""
+        """After hints were lost, or files that there was no room for."""
         if lost is Lost.HINTS or (lost is Lost.REARMED and self.rescanned):
             return replace(self, lost=Lost.HINTS, rescan_due=0.0)
         return replace(self, lost=max(self.lost, lost))

@@ -13,7 +13,7 @@ from runflowd.core.units import duration_text, size_text
 from runflowd.doctor.access import PERMISSIONS, Block, check_way, way_to
 from runflowd.doctor.findings import Finding, good, note, problem, warning
 from runflowd.files import FileError, NoSpace, ReadOnly
-from runflowd.pipeline.intake.rule_state import NETWORK_RESCAN
+from runflowd.pipeline.intake.watched_rule import NETWORK_RESCAN
 from runflowd.system.mounts import file_system_of, shared_with_others
 
 if TYPE_CHECKING:

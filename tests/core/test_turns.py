@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.core.turns import Events, Lost, RuleTurn, Work, next_rescan, plan_turn
+from runflowd.core.turns import Events, Lost, RescanKind, RuleTurn, Work, next_rescan, plan_turn
 
 NOW = 1000.0
 
@@ -19,11 +19,9 @@ turns = st.builds(
     RuleTurn,
     folder=st.sampled_from(["/a", "/b", "/c"]),
     rescan_due=st.sampled_from([0.0, NOW - 1, NOW, NOW + 1, NOW + 300]),
-    rescanning=st.booleans(),
+    rescan=st.sampled_from(RescanKind),
     rescanned=st.booleans(),
     admitted=st.booleans(),
-    overflowed=st.booleans(),
-    expects_events=st.booleans(),
     events=st.sampled_from(Events),
     lost=st.sampled_from(Lost),
     work=st.sampled_from(Work),
@@ -37,7 +35,7 @@ rules = st.dictionaries(st.sampled_from("abcdef"), turns)
         pytest.param(NEW, True, True, id="a new rule is rescanned at once"),
         pytest.param(CALM, False, True, id="a rule that is not due looks for stable files"),
         pytest.param(replace(CALM, rescan_due=NOW), True, True, id="due now"),
-        pytest.param(replace(NEW, rescanning=True), False, True, id="a rescan under way is not begun again"),
+        pytest.param(replace(NEW, rescan=RescanKind.PLAIN), False, True, id="a rescan under way is not begun again"),
         pytest.param(replace(CALM, work=Work.BACKLOG), False, True, id="another page"),
         pytest.param(replace(CALM, work=Work.BUSY), False, False, id="at work"),
         pytest.param(replace(CALM, work=Work.OVERDUE), False, False, id="a slow folder is given nothing more"),
@@ -76,7 +74,7 @@ def test_the_hints_of_a_rule_that_is_not_admitted_are_dropped() -> None:
         pytest.param(replace(CALM, rescanned=False), True, False, id="the first rescan finds what was there"),
         pytest.param(replace(CALM, lost=Lost.REARMED), True, False, id="watched anew since"),
         pytest.param(replace(CALM, lost=Lost.HINTS), True, False, id="hints were lost since"),
-        pytest.param(replace(CALM, overflowed=True), True, False, id="more files than were tracked"),
+        pytest.param(replace(CALM, lost=Lost.FILES), True, False, id="more files than were tracked"),
         pytest.param(replace(CALM, events=Events.ABSENT), True, False, id="a share"),
         pytest.param(replace(CALM, events=Events.UNASKED), True, False, id="a folder that has not answered"),
     ],
@@ -85,7 +83,9 @@ def test_events_are_expected_only_where_nothing_kept_them(state: RuleTurn, heard
     """Else a rescan that finds a file would blame the watcher for what it could not know."""
     due = replace(state, rescan_due=NOW)
 
-    assert expected == due.begun(plan_turn({"rule": due}, NOW), heard=heard).expects_events
+    begun = due.begun(plan_turn({"rule": due}, NOW), heard=heard)
+
+    assert expected == (begun.rescan is RescanKind.AUDIT)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_events_are_expected_only_where_nothing_kept_them(state: RuleTurn, heard
     [
         pytest.param(CALM, True, 0.0, 300.0, id="all is well"),
         pytest.param(CALM, False, 0.0, 5.0, id="a folder in doubt"),
-        pytest.param(replace(CALM, overflowed=True), True, 0.0, 5.0, id="more files than may be tracked"),
+        pytest.param(replace(CALM, lost=Lost.FILES), True, 0.0, 5.0, id="more files than may be tracked"),
         pytest.param(replace(CALM, lost=Lost.HINTS), True, 0.0, 5.0, id="hints lost meanwhile"),
         pytest.param(replace(CALM, lost=Lost.REARMED), True, 0.0, 300.0, id="armed meanwhile, which is no loss yet"),
         pytest.param(replace(CALM, admitted=False), True, 0.0, 5.0, id="not decided yet"),
@@ -109,14 +109,14 @@ def test_the_pause_after_a_rescan(state: RuleTurn, settled: bool, took: float, p
 
 def test_a_rescan_that_was_broken_off_is_none() -> None:
     """`sync` would take the rest for scanned."""
-    state = replace(NEW, rescanning=True, admitted=True)
+    state = replace(NEW, rescan=RescanKind.PLAIN, admitted=True)
 
     assert not state.rescan_ended(NOW, NOW, 300.0, settled=True, whole=False).idle
 
 
 def test_a_root_armed_before_the_first_rescan_asks_for_no_second_one() -> None:
     """The first rescan is still to come, and finds all."""
-    state = replace(NEW, rescanning=True).after_loss(Lost.REARMED)
+    state = replace(NEW, rescan=RescanKind.PLAIN).after_loss(Lost.REARMED)
 
     assert state.rescan_ended(NOW, NOW, 300.0, settled=True, whole=True).lost is Lost.REARMED
 

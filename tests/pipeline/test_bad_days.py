@@ -27,9 +27,10 @@ from runflowd.core.model import OnDelete
 from runflowd.files import Forbidden, Listing, scan, walk
 from runflowd.local.http.control import ledger
 from runflowd.pipeline.context import MAX_IDLE, Context
-from runflowd.pipeline.intake import rule_state
+from runflowd.pipeline.intake import watched_rule
 from runflowd.pipeline.intake.batch_sealer import BatchSealer
-from runflowd.pipeline.intake.reconcile import FolderScanner, page_of
+from runflowd.pipeline.intake.folder_pages import Scanned, page_of
+from runflowd.pipeline.intake.reconcile import FolderScanner
 from runflowd.system.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runflowd.observability.incidents import IncidentReport
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
 
 pytestmark = pytest.mark.anyio
@@ -109,7 +110,7 @@ async def test_more_files_than_may_be_watched_at_once_are_all_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory is bounded: what found no room is found again by the next rescan, long before `rescan` (scenario 25)."""
-    monkeypatch.setattr(rule_state, "MAX_TRACKED", 20)
+    monkeypatch.setattr(watched_rule, "MAX_TRACKED", 20)
     watched: set[int] = set()
     async with running(tmp_path, rule(tmp_path, rescan=3600.0)) as rig:
         for number in range(50):
@@ -129,11 +130,11 @@ async def test_the_first_are_bought_while_a_rescan_still_goes_on(
     listing = FolderScanner.scan
     ended: list[float] = []
 
-    async def slow(self: FolderScanner, rule_state: RuleState, start: str, *, deep: bool, **rest: Any) -> set[str]:
-        seen = await listing(self, rule_state, start, deep=deep)
+    async def slow(self: FolderScanner, watched: WatchedRule, start: str, *, deep: bool, **rest: Any) -> Scanned:
+        scanned = await listing(self, watched, start, deep=deep)
         await anyio.sleep(500)  # as much again is still to come
         ended.append(anyio.current_time())
-        return seen
+        return scanned
 
     monkeypatch.setattr(FolderScanner, "scan", slow)
     async with running(tmp_path) as rig:
@@ -149,10 +150,10 @@ async def test_a_folder_that_takes_long_to_look_through_is_looked_through_less_o
     """A big share is busy with our rescans for a tenth of the time at most, whatever `rescan` says (scenario 42)."""
     begun: list[float] = []
 
-    async def slow(self: FolderScanner, rule_state: RuleState, start: str, *, deep: bool, **rest: Any) -> set[str]:
+    async def slow(self: FolderScanner, watched: WatchedRule, start: str, *, deep: bool, **rest: Any) -> Scanned:
         begun.append(anyio.current_time())
         await anyio.sleep(100)
-        return set()
+        return Scanned()
 
     monkeypatch.setattr(FolderScanner, "scan", slow)
     async with running(tmp_path, rule(tmp_path, rescan=1.0)):
@@ -204,9 +205,9 @@ async def test_clearing_up_after_one_rule_leaves_the_others_alone(tmp_path: Path
 async def test_a_loop_with_nothing_to_do_sleeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the only rule is being rescanned nothing else is due, and turning all the same would burn a processor."""
 
-    async def endless(self: FolderScanner, rule_state: RuleState, start: str, *, deep: bool, **rest: Any) -> set[str]:
+    async def endless(self: FolderScanner, watched: WatchedRule, start: str, *, deep: bool, **rest: Any) -> Scanned:
         await anyio.sleep_forever()
-        return set()
+        return Scanned()
 
     turns: list[str] = []
     monkeypatch.setattr(FolderScanner, "scan", endless)
@@ -344,7 +345,7 @@ async def test_a_folder_of_too_many_names_is_reported_and_the_rest_goes_on(
 
 def test_no_page_of_a_scan_holds_many_large_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is for one large folder, however many lie beside each other (scenario 147)."""
-    monkeypatch.setattr("runflowd.pipeline.intake.reconcile.NAMES", 3)
+    monkeypatch.setattr("runflowd.pipeline.intake.folder_pages.NAMES", 3)
     for name in ("a", "b", "c"):
         for number in range(4):
             (tmp_path / name).mkdir(exist_ok=True)

@@ -109,11 +109,11 @@ async def test_in_the_middle_of_a_scan(
     rule = over(tmp_path, mounted, watch=True)
     compare, met = FolderScanner._compare, threading.Event()
 
-    async def first(self: FolderScanner, rule_state: Any, *rest: Any) -> None:
-        if rule_state.rule is rule and not met.is_set():
+    async def first(self: FolderScanner, watched: Any, *rest: Any) -> None:
+        if watched.rule is rule and not met.is_set():
             mounted.stop()
             met.set()
-        await compare(self, rule_state, *rest)
+        await compare(self, watched, *rest)
 
     monkeypatch.setattr(FolderScanner, "_compare", first)
     for number in range(40):

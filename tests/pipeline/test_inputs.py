@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sqlite3
 import tempfile
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from stage_rig import picture, rule, running
 from structlog.testing import capture_logs
 
 from runflowd.core.lifecycle import ItemState
+from runflowd.pipeline.intake import references
+from runflowd.store.store import NotDurable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +77,31 @@ async def test_a_changed_reference_is_a_changed_recipe(tmp_path: Path) -> None:
         await rig.settled(2)
 
         assert [1, 1] == rig.charged()
+        assert picture("new logo, longer") == await fetched(rig, (await sent(rig))[1]["logo"])
+
+
+async def test_a_changed_reference_is_sent_although_it_could_not_be_recorded_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule text that the state file did not take is offered to it again, or files would wait under the old one."""
+    logo, renew = tmp_path / "logo.jpg", references._renew
+    failures = iter([NotDurable(tmp_path, sqlite3.OperationalError("disk full"))])
+
+    def failing_once(*given: Any) -> str:
+        for failure in failures:
+            raise failure
+        return renew(*given)
+
+    logo.write_bytes(picture("old logo"))
+    chosen = rule(tmp_path, files={"logo": str(logo)}, input={"image_url": "${file.url}", "logo": "${files.logo.url}"})
+    async with running(tmp_path, chosen) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        monkeypatch.setattr(references, "_renew", failing_once)
+        logo.write_bytes(picture("new logo, longer"))
+        rig.drop("b.jpg")
+        await rig.settled(2)
+
         assert picture("new logo, longer") == await fetched(rig, (await sent(rig))[1]["logo"])
 
 

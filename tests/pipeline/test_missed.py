@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from stage_rig import Rig
 
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.folder_pages import Scanned
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
 
 pytestmark = pytest.mark.anyio
 
@@ -111,10 +112,10 @@ async def test_hints_that_are_given_up_while_one_is_followed_end_nothing(
     """A rescan takes their place, as when the root turns out to be another folder (scenarios 135, 138)."""
     scan = FolderScanner.scan
 
-    async def given_up(self: FolderScanner, rule_state: RuleState, *given: Any, **more: Any) -> set[str]:
-        if not rule_state.turn.rescanning:
+    async def given_up(self: FolderScanner, watched: WatchedRule, *given: Any, **more: Any) -> Scanned:
+        if not watched.turn.rescanning:
             rig.engine.context.hints.lose()
-        return await scan(self, rule_state, *given, **more)
+        return await scan(self, watched, *given, **more)
 
     async with running(tmp_path, rule(tmp_path, rescan=3600.0), watch=True) as rig:
         rig.drop("before.jpg")

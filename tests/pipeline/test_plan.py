@@ -193,7 +193,7 @@ def test_a_rule_that_is_new_over_old_results_buys_nothing(tmp_path: Path, existi
 
 def test_more_files_than_are_tracked_at_once_are_planned_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded, the plan is not."""
-    monkeypatch.setattr("runflowd.pipeline.intake.rule_state.MAX_TRACKED", 2)
+    monkeypatch.setattr("runflowd.pipeline.intake.watched_rule.MAX_TRACKED", 2)
     for number in range(7):
         drop(tmp_path, f"{number}.jpg", str(number))
 
@@ -215,7 +215,7 @@ def test_a_share_that_dies_in_the_middle_ends_the_plan_of_its_rule_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """Whose folder does not answer is told, and the other rules are planned (scenario 136)."""
-    monkeypatch.setattr("runflowd.pipeline.intake.reconcile.PAGE", 1)
+    monkeypatch.setattr("runflowd.pipeline.intake.folder_pages.PAGE", 1)
     drop(tmp_path, "a.jpg", "1")
     time = [0.0]
 

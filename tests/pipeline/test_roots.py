@@ -18,7 +18,7 @@ from runflowd.control.refusal import CommandRefused
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import After, AfterKind, OnDelete
 from runflowd.files.identity import MARK_FILE
-from runflowd.pipeline.intake import reconcile, roots
+from runflowd.pipeline.intake import folder_pages, roots
 from runflowd.store.renames import seen_key
 from runflowd.store.roots import roots_key
 
@@ -218,7 +218,7 @@ async def test_a_folder_that_is_replaced_while_it_is_read_proves_nothing(
                 backs.append(swap(tmp_path, "stray.jpg"))
             return islice(walking, count)
 
-        monkeypatch.setattr(reconcile, "islice", read)
+        monkeypatch.setattr(folder_pages, "islice", read)
         await until_told(rig, "WATCH_CHANGED")
         backs[0]()
         await until_told(rig)

@@ -9,7 +9,7 @@ import pytest
 
 from runflowd.core.model import Rule, WatchMode
 from runflowd.core.turns import Events
-from runflowd.pipeline.intake.rule_state import RuleState
+from runflowd.pipeline.intake.watched_rule import WatchedRule
 from runflowd.pipeline.io_guard import FolderIo
 from runflowd.system import mounts
 from runflowd.system.mounts import InotifyLimits, Mount
@@ -78,11 +78,11 @@ def test_a_rule_over_a_silent_file_system_is_rescanned_every_few_seconds(
     """Shares, and what WSL and desktop containers bind; the rule's own word counts more (scenarios 34, 35)."""
     monkeypatch.setattr(mounts, "mounts", lambda: (Mount("/", kind),))
     rule = Rule(name="r", watch="/in", output="/out", model="a/b", input={}, mode=mode, rescan=300.0)
-    rule_state = RuleState.for_rule(rule, FolderIo())
+    watched = WatchedRule.of(rule, FolderIo())
     by_events = mounts.follows_events(rule)
-    rule_state.turn = replace(rule_state.turn, events=Events.COMING if by_events else Events.ABSENT)
+    watched.turn = replace(watched.turn, events=Events.COMING if by_events else Events.ABSENT)
 
-    assert expected == (by_events, rule_state.interval)
+    assert expected == (by_events, watched.interval)
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "virtiofs", "fuse.sshfs"])

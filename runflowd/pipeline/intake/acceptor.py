@@ -22,11 +22,13 @@ from runflowd.store.own_results import OWN_RESULT, own_result
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runflowd.core.arrival import Decision
     from runflowd.core.model import Json, Reference, Rule, Stat
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.intake.inspect import Finding
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
 
 PAGE = 100
@@ -42,80 +44,76 @@ class Acceptor:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def due(self, rule_state: RuleState) -> int:
+    async def due(self, watched: WatchedRule) -> int:
         """Take the next page of files that seem stable; give how many became ready."""
-        paths = rule_state.stability.due(self._context.clock.now(), PAGE)
-        if not paths or rule_state.roots is None:
+        paths = watched.stability.due(self._context.clock.now(), PAGE)
+        if not paths or watched.roots is None:
             return 0
         good: list[Arrival] = []
         refused: dict[str, Refused] = {}
 
         async def read(stable: dict[str, Stat]) -> None:
             limit = self._context.limits.upload_size
-            for path, found in await rule_state.folder_io.read(
+            for path, found in await watched.folder_io.read(
                 read_all,
-                rule_state.rule,
+                watched.rule,
                 stable,
                 limit,
-                rule_state.rule.matcher.promises,
+                watched.rule.matcher.promises,
                 known,
-                rule_state.folder_io.note_progress,
+                watched.folder_io.note_progress,
                 still,
             ):
-                match self._judged(rule_state, path, stable[path], found):
+                match self._judged(watched, path, stable[path], found):
                     case Good() as whole:
-                        good.append(_arrival(rule_state, path, whole))
+                        good.append(_arrival(watched, path, whole))
                     case Refused() as refusal:
                         refused[path] = refusal
                     case _:
                         pass
 
-        stable = await self._stable(rule_state, paths, refused)
-        still = rule_state.stability.still_for(stable, self._context.clock.now())
-        others = [each.name for each in beside(self._context.rules.values(), rule_state.rule)]
+        stable = await self._stable(watched, paths, refused)
+        still = watched.stability.still_for(stable, self._context.clock.now())
+        others = [each.name for each in beside(self._context.rules.values(), watched.rule)]
         known = await self._context.store.read(partial(known_contents, rules=others, rested=stable)) if others else {}
         async with anyio.create_task_group() as group:
             for share in _shares(stable, READERS):
                 group.start_soon(read, share)
-        if not await rule_state.folder_io.read(still_recognised, rule_state.rule.watch, rule_state.roots):
-            rule_state.reset()  # what was read may be another folder's
+        if not await watched.folder_io.read(still_recognised, watched.rule.watch, watched.roots):
+            watched.reset()  # what was read may be another folder's
             return 0
-        return await self._record(rule_state, good, refused)
+        return await self._record(watched, good, refused)
 
-    async def _stable(self, rule_state: RuleState, paths: list[str], refused: dict[str, Refused]) -> dict[str, Stat]:
+    async def _stable(self, watched: WatchedRule, paths: list[str], refused: dict[str, Refused]) -> dict[str, Stat]:
         """Those that a fresh stat confirms to be stable; what never becomes stable is added to `refused` once."""
-        seen = await rule_state.folder_io.read(
-            look_at, rule_state.rule.watch, paths, rule_state.folder_io.note_progress
-        )
+        seen = await watched.folder_io.read(look_at, watched.rule.watch, paths, watched.folder_io.note_progress)
         now = self._context.clock.now()
         stable: dict[str, Stat] = {}
         for path, stat in seen.items():
-            match rule_state.stability.confirm(path, stat, now):
+            match watched.stability.confirm(path, stat, now):
                 case Stable() as verdict:
                     stable[path] = verdict.stat
                 case StillChanging(report=True) as verdict if stat:
-                    refused[path] = unstable(verdict, stat, promised=rule_state.rule.matcher.promises(path))
+                    refused[path] = unstable(verdict, stat, promised=watched.rule.matcher.promises(path))
                 case _:
                     pass
         return stable
 
-    def _judged(self, rule_state: RuleState, path: str, stat: Stat, found: Finding) -> Finding:
+    def _judged(self, watched: WatchedRule, path: str, stat: Stat, found: Finding) -> Finding:
         if not isinstance(found, Unfinished):
             return found
-        held = rule_state.stability.hold(path, found.reason, self._context.clock.now(), found.stillness)
+        held = watched.stability.hold(path, found.reason, self._context.clock.now(), found.stillness)
         return Refused(stat, found.state, found.code, found.reason) if held.report else None
 
-    async def _record(self, rule_state: RuleState, good: list[Arrival], refused: dict[str, Refused]) -> int:
+    async def _record(self, watched: WatchedRule, good: list[Arrival], refused: dict[str, Refused]) -> int:
         now = self._context.clock.wall()
-        rule = rule_state.rule.name
+        rule = watched.rule.name
         if not good and not refused:
             return 0
-        disposed = rule_state.rule.after.kind is not AfterKind.KEEP
-        makers = [each.name for each in downstream(rule_state.rule, self._context.rules.values())]
+        disposed = watched.rule.after.kind is not AfterKind.KEEP
+        makers = [each.name for each in downstream(watched.rule, self._context.rules.values())]
         reach("item.hashed")
-        await self._withdraw_notes(
-            rule_state, [path for path, why in refused.items() if why.state is ItemState.SKIPPED]
-        )
+        await self._withdraw_notes(watched, [path for path, why in refused.items() if why.state is ItemState.SKIPPED])
 
         def write(connection: Connection) -> tuple[list[Decision], list[str]]:
             for arrival in good:
@@ -133,9 +131,9 @@ class Acceptor:
         decisions, changed = await self._context.store.write(write)
         reach("item.recorded")
         for path, why in refused.items():
-            rule_state.stability.forget(path, why.stat)
+            watched.stability.forget(path, why.stat)
         for arrival in good:
-            rule_state.stability.forget(arrival.path, arrival.stat)
+            watched.stability.forget(arrival.path, arrival.stat)
         for path in changed:
             if (why := refused[path]).state is ItemState.SKIPPED:
                 continue  # on record, and nobody needs to know
@@ -144,16 +142,16 @@ class Acceptor:
             )
         return self._hint(decisions, bool(changed))
 
-    async def _withdraw_notes(self, rule_state: RuleState, paths: list[str]) -> None:
+    async def _withdraw_notes(self, watched: WatchedRule, paths: list[str]) -> None:
         """What is left out now may have failed before, and a note says so; it goes first, as no row recalls it then."""
-        rule = rule_state.rule.name
+        rule = watched.rule.name
 
         def with_note(connection: Connection) -> list[str]:
             items = {path: item_at(connection, rule, path) for path in paths}
             return [path for path, item in items.items() if item is not None and item.note_state is not NoteState.NONE]
 
         if paths and (stale := await self._context.store.read(with_note)):
-            await rule_state.folder_io.read(remove_notes, rule_state.rule.output, stale)
+            await watched.folder_io.read(remove_notes, watched.rule.output, stale)
 
     def _hint(self, decisions: list[Decision], failures: bool) -> int:
         fresh = [decision for decision in decisions if not decision.touch]
@@ -168,20 +166,20 @@ def _shares(stable: dict[str, Stat], readers: int) -> list[dict[str, Stat]]:
     return [share for share in dealt if share]
 
 
-def _arrival(rule_state: RuleState, path: str, found: Good) -> Arrival:
-    return arrival(rule_state, path, found.stat, found.content, found.mime, found.overrides)
+def _arrival(watched: WatchedRule, path: str, found: Good) -> Arrival:
+    return arrival(watched, path, found.stat, found.content, found.mime, found.overrides)
 
 
 def arrival(
-    rule_state: RuleState, path: str, stat: Stat, content: str, mime: str, overrides: dict[str, Json]
+    watched: WatchedRule, path: str, stat: Stat, content: str, mime: str, overrides: dict[str, Json]
 ) -> Arrival:
     """What a content at a path would be sent as under a rule."""
-    symbolic, recipe = present_recipe(rule_state.rule, path, overrides, rule_state.references)
-    return Arrival(rule_state.rule.name, path, stat, content, mime, recipe, symbolic, rule_state.snapshot)
+    symbolic, recipe = present_recipe(watched.rule, path, overrides, watched.text.references)
+    return Arrival(watched.rule.name, path, stat, content, mime, recipe, symbolic, watched.text.snapshot)
 
 
 def present_recipe(
-    rule: Rule, path: str, overrides: dict[str, Json], references: dict[str, Reference]
+    rule: Rule, path: str, overrides: dict[str, Json], references: Mapping[str, Reference]
 ) -> tuple[Json, str]:
     """The input that a file would be sent with under a rule as it is, and the name of that recipe."""
     symbolic = rule.template.resolve(path, overrides)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from runflowd.pipeline.context import Context
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
 
 log = structlog.get_logger()
@@ -35,42 +35,43 @@ class BatchSealer:
         now = self._context.clock.now()
         self._times[snapshot] = (self._times.get(snapshot, (now, now))[0], now)
 
-    async def turn(self, rule_states: Collection[RuleState]) -> int:
+    async def turn(self, watched_rules: Collection[WatchedRule]) -> int:
         """Seal every group that is due; give how many batches were made."""
-        present = {rule_state.snapshot: rule_state for rule_state in rule_states if rule_state.snapshot}
-        groups = await self._groups(present, rule_states)
+        present = {each.text.snapshot: each for each in watched_rules if each.text.snapshot}
+        groups = await self._groups(present, watched_rules)
         self._times = {group.key: (group.oldest, group.newest) for group in groups}
         await self._holds.keep({present[group.key].rule.name for group in groups})
         sealed = 0
         for group in due(self._free(groups, present), self._context.clock.now()):
             sealed += await self._seal(present[group.key], group)
-        groups = await self._groups(present, rule_states) if sealed else groups
+        groups = await self._groups(present, watched_rules) if sealed else groups
         times = (next_deadline(self._free(groups, present)), self._holds.deadline())
         self.deadline = min((time for time in times if time is not None), default=None)
         if sealed:
             self._context.stage_events.dispatch.notify()
         return sealed
 
-    def _free(self, groups: list[Group], present: dict[str, RuleState]) -> list[Group]:
+    def _free(self, groups: list[Group], present: dict[str, WatchedRule]) -> list[Group]:
         """The groups that no limit of money holds."""
         return [group for group in groups if self._holds.free(present[group.key].rule.name)]
 
-    async def _groups(self, present: dict[str, RuleState], rule_states: Collection[RuleState]) -> list[Group]:
+    async def _groups(self, present: dict[str, WatchedRule], watched_rules: Collection[WatchedRule]) -> list[Group]:
         """The groups that may be sealed. Items left under an older text of a rule are marked to be rebuilt."""
         rows = await self._context.store.read(lambda connection: connection.all("ready_groups"))
         now = self._context.clock.now()
         groups: list[Group] = []
         for row in rows:
-            if rule_state := present.get(row["snapshot"]):
+            if watched := present.get(row["snapshot"]):
                 oldest, newest = self._times.get(row["snapshot"], (now, now))
-                groups.append(Group(row["snapshot"], row["count"], row["bytes"], oldest, newest, rule_state.rule.batch))
+                groups.append(Group(row["snapshot"], row["count"], row["bytes"], oldest, newest, watched.rule.batch))
             else:
-                for other in rule_states:
-                    other.inputs_stale |= other.rule.name == row["rule"]
+                for other in watched_rules:
+                    if other.rule.name == row["rule"]:
+                        other.text = other.text.outdated()
         return groups
 
-    async def _seal(self, rule_state: RuleState, group: Group) -> int:
-        rule, service, now = rule_state.rule, self._context.service.name, self._context.clock.wall()
+    async def _seal(self, watched: WatchedRule, group: Group) -> int:
+        rule, service, now = watched.rule, self._context.service.name, self._context.clock.wall()
         money = self._context.money
 
         def write(connection: Connection) -> Sealed:

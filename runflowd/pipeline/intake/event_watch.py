@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
 
 log = structlog.get_logger()
 
@@ -30,9 +30,9 @@ REBUILD_PAUSE = 3600.0
 class EventWatch:
     """Keeps the watcher at the folders that events tell of. Without one, rescans alone find files."""
 
-    def __init__(self, context: Context, rule_states: Mapping[str, RuleState]) -> None:
+    def __init__(self, context: Context, watched_rules: Mapping[str, WatchedRule]) -> None:
         self._context = context
-        self._rule_states = rule_states
+        self._watched = watched_rules
         self._roots_changed = WakeEvent()
         self._noticed = WakeEvent()
         self._armed = WakeEvent()
@@ -56,10 +56,10 @@ class EventWatch:
             and not any(problem.path in {"", folder} for problem in watcher.problems)
         )
 
-    async def detect(self, rule_state: RuleState) -> None:
+    async def detect(self, watched: WatchedRule) -> None:
         """Find out whether events tell of changes in a rule's folder; until it answers, it is rescanned."""
-        coming = await rule_state.folder_io.read(follows_events, rule_state.rule)
-        rule_state.turn = replace(rule_state.turn, events=Events.COMING if coming else Events.ABSENT)
+        coming = await watched.folder_io.read(follows_events, watched.rule)
+        watched.turn = replace(watched.turn, events=Events.COMING if coming else Events.ABSENT)
         self.rules_changed()
         self._armed.notify()
 
@@ -72,18 +72,18 @@ class EventWatch:
         while self._is_unarmed():
             await self._armed.wait(MAX_IDLE)
 
-    def report_missed(self, rule_states: Iterable[RuleState], now: float, group: TaskGroup) -> None:
+    def report_missed(self, watched_rules: Iterable[WatchedRule], now: float, group: TaskGroup) -> None:
         """Count the files that no event announced, and rebuild the watcher: it may have failed without notice."""
-        for rule_state in rule_states:
-            if self._context.hints.waiting(rule_state.rule.name):
+        for watched in watched_rules:
+            if self._context.hints.waiting(watched.rule.name):
                 continue  # what is still to be scanned may be what an event announced
-            if not (count := rule_state.missed_events.expire(now)):
+            if not (count := watched.missed_events.expire(now)):
                 continue
             self.missed += count
             log.warning(
                 "the rescan found files that no event announced; events are only hints, but these should come",
                 action="watch.missed",
-                rule=rule_state.rule.name,
+                rule=watched.rule.name,
                 count=count,
             )
             if self.watcher is not None and now >= self._rebuild_due:
@@ -92,11 +92,11 @@ class EventWatch:
 
     def _is_unarmed(self) -> bool:
         roots = self._roots()
-        watched = roots if self.watcher is None else self.watcher.roots
-        return roots != watched or any(each.turn.events is Events.UNASKED for each in self._rule_states.values())
+        present = roots if self.watcher is None else self.watcher.roots
+        return roots != present or any(each.turn.events is Events.UNASKED for each in self._watched.values())
 
     def _roots(self) -> frozenset[str]:
-        return frozenset(each.rule.watch for each in self._rule_states.values() if each.turn.events is Events.COMING)
+        return frozenset(each.rule.watch for each in self._watched.values() if each.turn.events is Events.COMING)
 
     async def _arm(self, watcher: Watcher) -> None:
         """Watch the folders that events tell of, as often as those become others."""

@@ -10,9 +10,10 @@ from runflowd.core.turns import Lost
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runflowd.files.scan import Scan
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.intake.reconcile import FolderScanner
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
 
 SCANS_PER_TURN = 64
 
@@ -31,7 +32,7 @@ class HintDrain:
         self._scanner = scanner
         self._facts_due = 0.0
 
-    async def prepare(self, rule_states: Mapping[str, RuleState]) -> None:
+    async def prepare(self, watched_rules: Mapping[str, WatchedRule]) -> None:
         """Put in what the store asks for and what is due for the second time, and note what was lost."""
         hints, now = self._context.hints, self._context.clock.now()
         if now >= self._facts_due:
@@ -41,25 +42,25 @@ class HintDrain:
             ):
                 hints.add(row["rule"], os.fsdecode(row["dir"]))
         hints.put_due(now)
-        for name, rule_state in rule_states.items():
+        for name, watched in watched_rules.items():
             lost = hints.pop_lost(name)
             if lost is not Lost.NOTHING:
-                rule_state.turn = rule_state.turn.after_loss(lost)
-            if rule_state.turn.lost is Lost.HINTS and lost is not Lost.NOTHING:
+                watched.turn = watched.turn.after_loss(lost)
+            if watched.turn.lost is Lost.HINTS and lost is not Lost.NOTHING:
                 hints.discard(name)
-                rule_state.missed_events.excuse()
+                watched.missed_events.excuse()
 
-    async def drain(self, rule_state: RuleState) -> None:
-        """Scan the folders that hints of one rule point at, as many as a turn has time for."""
+    async def drain(self, watched: WatchedRule, scan: Scan | None) -> None:
+        """Scan the folders that hints of one rule point at, as many as a turn has time for; `scan` is for sharing."""
         hints = self._context.hints
         for _ in range(SCANS_PER_TURN):
-            popped = hints.pop(rule_state.rule.name)
+            popped = hints.pop(watched.rule.name)
             if popped is None:
                 return
             hint, again = popped
-            if rule_state.rule.matcher.prunes(hint.folder):
+            if watched.rule.matcher.prunes(hint.folder):
                 continue
-            rule_state.missed_events.clear(hint.folder, deep=hint.deep)
-            await self._scanner.scan(rule_state, hint.folder, deep=hint.deep, since=rule_state.hints_since)
+            watched.missed_events.clear(hint.folder, deep=hint.deep)
+            await self._scanner.scan(watched, hint.folder, deep=hint.deep, scan=scan)
             if hint.deep and again:
                 hints.repeat(hint, self._context.clock.now() + SECOND_LOOK)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.intake.reconcile import FolderScanner
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
 
 log = structlog.get_logger()
@@ -70,35 +70,35 @@ class InitialImport:
         self._context = context
         self._scanner = scanner
 
-    async def admits(self, rule_state: RuleState) -> bool:
+    async def admits(self, watched: WatchedRule) -> bool:
         """Whether the rule's folder may be scanned; False while the operator has to decide."""
-        name = rule_state.rule.name
+        name = watched.rule.name
         answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
-        if answer is None and await self._took_over(rule_state):
+        if answer is None and await self._took_over(watched):
             answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
-        seen = await rule_state.folder_io.read(decide, rule_state, answer, paused, self._context.limits.unasked)
+        seen = await watched.folder_io.read(decide, watched, answer, paused, self._context.limits.unasked)
         if seen.verdict is ImportDecision.ASK:
             if seen.reason:
                 await self._ask(name, seen.reason)
             return False
         if seen.verdict is ImportDecision.SKIP:
-            await self._scanner.skip_all(rule_state)
+            await self._scanner.skip_all(watched)
         if answer != SEEN:
             now = self._context.clock.wall()
             await self._context.store.write(partial(_admit, rule=name, was_asked=bool(answer), now=now))
             reach("rule.opened")
         return True
 
-    async def _took_over(self, rule_state: RuleState) -> bool:
+    async def _took_over(self, watched: WatchedRule) -> bool:
         """Whether this was a new name of a rule; it then has what that did under its old one."""
-        after, store = rule_state.rule.name, self._context.store
-        before = await store.read(lambda connection: earlier_name(connection, rule_state.rule, self._context.rules))
+        after, store = watched.rule.name, self._context.store
+        before = await store.read(lambda connection: earlier_name(connection, watched.rule, self._context.rules))
         if not before:
             return False
         while not await store.write(lambda connection: rename(connection, before, after)):  # noqa: ASYNC110  a row sends no event
             await anyio.sleep(HELD)
         await self._context.incidents.resolve(*scopes_of(before))
-        rule_state.inputs_stale = True
+        watched.text = watched.text.outdated()
         log.info("a rule got another name", action="rule.renamed", rule=after, before=before)
         return True
 
@@ -111,15 +111,15 @@ class InitialImport:
         log.error(reason, action="rule.paused", rule=rule)
 
 
-def decide(rule_state: RuleState, answer: str | None, paused: bool, unasked: int | None) -> ImportVerdict:
+def decide(watched: WatchedRule, answer: str | None, paused: bool, unasked: int | None) -> ImportVerdict:
     """What is to be done about what lies there, by what `recorded` gives. Changes nothing. Blocking."""
     if answer == SEEN:
         return ImportVerdict(ImportDecision.OPEN)
-    if rule_state.rule.existing is Existing.SKIP:
+    if watched.rule.existing is Existing.SKIP:
         return ImportVerdict(ImportDecision.SKIP)
     if answer == ASKED:
         return ImportVerdict(ImportDecision.ASK if paused else ImportDecision.OPEN)
-    if reason := _reason_to_ask(rule_state, unasked):
+    if reason := _reason_to_ask(watched, unasked):
         return ImportVerdict(ImportDecision.ASK, reason)
     return ImportVerdict(ImportDecision.OPEN)
 
@@ -135,46 +135,46 @@ def _admit(connection: Connection, rule: str, *, was_asked: bool, now: float) ->
         resume(connection, rule, now)
 
 
-def _reason_to_ask(rule_state: RuleState, unasked: int | None) -> str:
+def _reason_to_ask(watched: WatchedRule, unasked: int | None) -> str:
     """Why an operator must decide about what lies there, and how; "" when there is no doubt. Blocking."""
-    if found := _earlier_result(rule_state):
+    if found := _earlier_result(watched):
         return (
-            f"this state file does not know the rule, but {rule_state.rule.output} has results for it already, such as "
+            f"this state file does not know the rule, but {watched.rule.output} has results for it already, such as "
             f"{found}: put the old state file back, keep them with `existing: skip`, or resume to buy them anew"
         )
-    if unasked is not None and _holds_more_than(rule_state, unasked):
+    if unasked is not None and _holds_more_than(watched, unasked):
         return (
-            f"the rule is new, and more than {unasked:,} files lie in {rule_state.rule.watch} already: "
+            f"the rule is new, and more than {unasked:,} files lie in {watched.rule.watch} already: "
             "resume to buy them all, or leave them alone with `existing: skip`"
         )
     return ""
 
 
-def _holds_more_than(rule_state: RuleState, count: int) -> bool:
-    paths = (listing.path_of(name) for listing in _all_of(rule_state) for name in listing.files)
-    return next(islice(filter(rule_state.rule.matcher.matches, paths), count, None), None) is not None
+def _holds_more_than(watched: WatchedRule, count: int) -> bool:
+    paths = (listing.path_of(name) for listing in _all_of(watched) for name in listing.files)
+    return next(islice(filter(watched.rule.matcher.matches, paths), count, None), None) is not None
 
 
-def _all_of(rule_state: RuleState) -> Iterator[files.Listing]:
+def _all_of(watched: WatchedRule) -> Iterator[files.Listing]:
     """The folders that a rule may take something from."""
-    scan = partial(files.scan_with_identity, on_progress=rule_state.folder_io.note_progress)
-    return files.walk(rule_state.rule.watch, enter=lambda path: not rule_state.rule.matcher.prunes(path), scan=scan)
+    scan = partial(files.scan_with_identity, on_progress=watched.folder_io.note_progress)
+    return files.walk(watched.rule.watch, enter=lambda path: not watched.rule.matcher.prunes(path), scan=scan)
 
 
-def _earlier_result(rule_state: RuleState) -> str:
+def _earlier_result(watched: WatchedRule) -> str:
     """A result in the output folder that belongs to a file in the watched one; "" when there is none. Blocking."""
-    scan = partial(files.scan_with_identity, on_progress=rule_state.folder_io.note_progress)
-    for listing in islice(_all_of(rule_state), FOLDERS):
-        standing = scan(rule_state.rule.output, listing.relative)[0].files
+    scan = partial(files.scan_with_identity, on_progress=watched.folder_io.note_progress)
+    for listing in islice(_all_of(watched), FOLDERS):
+        standing = scan(watched.rule.output, listing.relative)[0].files
         for path in (listing.path_of(name) for name in listing.files if standing):
-            if rule_state.rule.matcher.matches(path) and (found := _result_of(rule_state, path, set(standing))):
+            if watched.rule.matcher.matches(path) and (found := _result_of(watched, path, set(standing))):
                 return found
     return ""
 
 
-def _result_of(rule_state: RuleState, path: str, standing: set[str]) -> str:
+def _result_of(watched: WatchedRule, path: str, standing: set[str]) -> str:
     try:
-        names = (output_path(rule_state.rule, path, extension) for extension in EXTENSIONS.values())
+        names = (output_path(watched.rule, path, extension) for extension in EXTENSIONS.values())
         return next((name for name in names if name.rpartition("/")[2] in standing), "")
     except UnsafePathError:
         return ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runflowd.core.matcher import Matcher
     from runflowd.files import Listing
     from runflowd.pipeline.context import Context
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
     from runflowd.store.items import Known
 
@@ -32,17 +32,15 @@ FOLDERS = 500
 """Folders on record compared in one go."""
 
 
-async def leave_out(
-    context: Context, rule_state: RuleState, page: list[Listing], known: list[dict[str, Known]]
-) -> None:
+async def leave_out(context: Context, watched: WatchedRule, page: list[Listing], known: list[dict[str, Known]]) -> None:
     """Bring what is on record of a page of folders up to date; `known` are the files in each that have a row."""
-    await _drop_rows(context, rule_state, page, known)
+    await _drop_rows(context, watched, page, known)
     found = {
-        listing.relative: _counted(rule_state.rule.matcher, listing, names)
+        listing.relative: _counted(watched.rule.matcher, listing, names)
         for listing, names in zip(page, known, strict=True)
         if listing.error is None
     }
-    rule = rule_state.rule.name
+    rule = watched.rule.name
 
     def changed(connection: Connection) -> dict[str, dict[str, Count]]:
         before = {folder: left_out_in_folder(connection, rule, folder) for folder in found}
@@ -53,10 +51,10 @@ async def leave_out(
 
 
 async def _drop_rows(
-    context: Context, rule_state: RuleState, page: list[Listing], known: list[dict[str, Known]]
+    context: Context, watched: WatchedRule, page: list[Listing], known: list[dict[str, Known]]
 ) -> None:
     """The rule takes these no more: what was never sent is forgotten, and with a failure the note about it."""
-    matcher = rule_state.rule.matcher
+    matcher = watched.rule.matcher
     left = {
         listing.path_of(name): entry.id
         for listing, entries in zip(page, known, strict=True)
@@ -75,7 +73,7 @@ async def _drop_rows(
             connection.run("delete_unbought", id=left[path])
 
     if paths := await context.store.read(unsent):
-        await rule_state.folder_io.read(remove_notes, rule_state.rule.output, paths)
+        await watched.folder_io.read(remove_notes, watched.rule.output, paths)
         await context.store.write(partial(drop, paths=paths))
 
 
@@ -86,9 +84,9 @@ def remove_notes(output: str, paths: list[str]) -> None:
             files.remove_note(output, failure_note(path))
 
 
-async def forget_left_out(context: Context, rule_state: RuleState, seen: Container[str]) -> None:
+async def forget_left_out(context: Context, watched: WatchedRule, seen: Container[str]) -> None:
     """After a whole rescan: what is on record of folders that were not seen is of folders that are gone."""
-    rule, after = rule_state.rule.name, ""
+    rule, after = watched.rule.name, ""
     while folders := await context.store.read(partial(left_out_folders, rule=rule, after=after, limit=FOLDERS)):
         if gone := {folder: dict[str, Count]() for folder in folders if folder not in seen}:
             await context.store.write(partial(save_left_out, rule=rule, found=gone))

@@ -29,7 +29,7 @@ from runflowd.pipeline.intake.plan_folders import ask, listings, other_entries
 from runflowd.pipeline.intake.reconcile import LEFT_OUT, is_changed
 from runflowd.pipeline.intake.references import read_references
 from runflowd.pipeline.intake.roots import doubtful, judged, samples_of, strangeness, survey
-from runflowd.pipeline.intake.rule_state import RuleState
+from runflowd.pipeline.intake.watched_rule import RuleText, WatchedRule
 from runflowd.pipeline.io_guard import FolderIo
 from runflowd.store.arrivals import foresee, foresee_again
 from runflowd.store.items import item_by_id, known_in_folder
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from runflowd.config import Limits
     from runflowd.core.arrival import Decision
-    from runflowd.core.model import Json, Rule, Stat
+    from runflowd.core.model import Json, Reference, Rule, Stat
     from runflowd.pipeline.intake.inspect import Finding
     from runflowd.store import Connection
     from runflowd.store.arrivals import Arrival
@@ -81,92 +81,94 @@ class Planning:
     def plan(self, rule: Rule) -> Iterator[Planned]:
         """Every file below the watched folder of a rule."""
         try:
-            yield from self._of(RuleState.for_rule(rule, FolderIo()))
+            yield from self._of(WatchedRule.of(rule, FolderIo()))
         except NoAnswer as silence:  # be it in the middle: what else lies there is not known
             yield Planned("/", Fate.WAIT, 0, "WATCH_TIMEOUT", str(silence))
 
-    def _of(self, rule_state: RuleState) -> Iterator[Planned]:
-        rule = rule_state.rule
+    def _of(self, watched: WatchedRule) -> Iterator[Planned]:
+        rule = watched.rule
         try:
             for folder in (rule.watch, rule.output):
                 within(deadline.ANSWER_TIMEOUT, folder, os.path.lexists, folder)
-            rule_state.roots = self._roots(rule_state)
+            watched.roots = self._roots(watched)
             with suppress(NoAnswer):  # somebody else's output; nothing of it is met here then
-                within(deadline.ANSWER_TIMEOUT, rule.output, rule_state.outputs.refresh, outputs_of(rule, self._rules))
+                within(deadline.ANSWER_TIMEOUT, rule.output, watched.outputs.refresh, outputs_of(rule, self._rules))
         except files.FileError:
             if makers(self._rules, rule) and not roots_of(self._connection, rule.name).folders:
                 return  # it is made for the first result of another rule
             yield Planned("/", Fate.WAIT, 0, "WATCH_MISSING", f"the watched folder {rule.watch} is not there")
             return
-        if rule_state.roots.strange:
-            report = strangeness(rule, rule_state.roots)
-            for path in sorted(rule_state.roots.strange):
+        if watched.roots.strange:
+            report = strangeness(rule, watched.roots)
+            for path in sorted(watched.roots.strange):
                 yield Planned(f"{path}/", Fate.WAIT, 0, report.code, f"{report.message}. {report.remedy}")
-            if rule_state.roots.is_strange(""):
+            if watched.roots.is_strange(""):
                 return
         try:
+            references: dict[str, Reference] = {}
             for name, path in rule.files.items():
-                rule_state.references |= within(deadline.ANSWER_TIMEOUT, path, read_references, {name: path}, {})
+                references |= within(deadline.ANSWER_TIMEOUT, path, read_references, {name: path}, {})
+            watched.text = RuleText("", references)
         except files.FileError as error:
             yield Planned("/", Fate.WAIT, 0, "REFERENCE_UNUSABLE", f"a file named under `files` is missing: {error}")
             return
         held = self._held(rule)
-        for planned in self._walk(rule_state, held):
+        for planned in self._walk(watched, held):
             stopped = held and planned.fate is Fate.BUY
             yield replace(planned, fate=Fate.WAIT, code="PAUSED", why=held) if stopped else planned
 
-    def _roots(self, rule_state: RuleState) -> Roots:
+    def _roots(self, watched: WatchedRule) -> Roots:
         """Who the watched folder is, as a rescan would judge it. Raises FileError."""
-        name = rule_state.rule.name
+        name = watched.rule.name
         known = roots_of(self._connection, name)
-        found = ask(rule_state, survey, rule_state, known)
+        found = ask(watched, survey, watched, known)
         samples = samples_of(self._connection, name, doubtful(known, found))
-        return ask(rule_state, judged, rule_state.rule, known, found, samples)
+        return ask(watched, judged, watched.rule, known, found, samples)
 
     def _held(self, rule: Rule) -> str:
         """Why nothing is bought for a rule at present; "" where that is not so."""
         found = next((each for each in pauses(self._connection) if each.rule in {EVERY_RULE, rule.name}), None)
         return f"{found.subject} is paused: {found.reason or 'somebody asked'}; {found.remedy}" if found else ""
 
-    def _walk(self, rule_state: RuleState, held: str) -> Iterator[Planned]:
-        rule = rule_state.rule
-        initial = ask(rule_state, decide, rule_state, *recorded(self._connection, rule.name), self._limits.unasked)
-        for listing in listings(rule_state):
-            yield from other_entries(rule_state, listing)
+    def _walk(self, watched: WatchedRule, held: str) -> Iterator[Planned]:
+        rule = watched.rule
+        initial = ask(watched, decide, watched, *recorded(self._connection, rule.name), self._limits.unasked)
+        for listing in listings(watched):
+            yield from other_entries(watched, listing)
             known = known_in_folder(self._connection, rule.name, listing.relative)
-            overrides = cache(partial(ask, rule_state, Overrides(rule).for_folder))
+            overrides = cache(partial(ask, watched, Overrides(rule).for_folder))
             for name, stat in listing.files.items():
                 path, before = listing.path_of(name), known.get(name)
                 if before is not None and not is_changed(before, stat):
-                    yield self._standing(rule_state, path, before, overrides)
-                elif reason := rule_state.rule.matcher.why_not(path):
+                    yield self._standing(watched, path, before, overrides)
+                elif reason := watched.rule.matcher.why_not(path):
                     yield Planned(path, Fate.LEFT_OUT, stat.size, "EXCLUDED", reason)
                 elif initial.verdict is ImportDecision.SKIP:
                     yield Planned(path, Fate.LEFT_OUT, stat.size, *LEFT_OUT)
                 elif initial.verdict is ImportDecision.ASK:
                     yield Planned(path, Fate.WAIT, stat.size, "EXISTING", initial.reason or held)
                 else:
-                    yield from self._track(rule_state, path, stat)
-        yield from self._stable(rule_state)
+                    yield from self._track(watched, path, stat)
+        yield from self._stable(watched)
 
-    def _track(self, rule_state: RuleState, path: str, stat: Stat) -> Iterator[Planned]:
-        if not rule_state.stability.see(path, stat, self._now()):
-            yield from self._stable(rule_state)
-            rule_state.stability.see(path, stat, self._now())
+    def _track(self, watched: WatchedRule, path: str, stat: Stat) -> Iterator[Planned]:
+        if not watched.stability.see(path, stat, self._now()):
+            yield from self._stable(watched)
+            watched.stability.see(path, stat, self._now())
 
-    def _stable(self, rule_state: RuleState) -> Iterator[Planned]:
+    def _stable(self, watched: WatchedRule) -> Iterator[Planned]:
         """What becomes of the tracked files, each checked once more when it should be stable."""
-        while (deadline := rule_state.stability.next_deadline()) is not None:
+        while (deadline := watched.stability.next_deadline()) is not None:
             self._sleep(max(0.0, deadline - self._now()))
-            paths = rule_state.stability.due(self._now(), PAGE)
-            seen = ask(rule_state, look_at, rule_state.rule.watch, paths, rule_state.folder_io.note_progress)
+            paths = watched.stability.due(self._now(), PAGE)
+            seen = ask(watched, look_at, watched.rule.watch, paths, watched.folder_io.note_progress)
             stable: dict[str, Stat] = {}
             for path in paths:
                 if path not in seen:
                     yield Planned(path, Fate.WAIT, 0, "UNREADABLE", "it cannot be looked at")
-                    rule_state.stability.forget(path)
+                    watched.stability.forget(path)
                     continue
-                match rule_state.stability.confirm(path, seen[path], self._now()):
+                match watched.stability.confirm(path, seen[path], self._now()):
                     case Stable(stat=stat):
                         stable[path] = stat
                     case Gone():
@@ -174,17 +176,17 @@ class Planning:
                     case unstable:
                         size = (seen[path] or (0,))[0]
                         yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", unstable.reason)
-                rule_state.stability.forget(path)
-            limit, promises = self._limits.upload_size, rule_state.rule.matcher.promises
+                watched.stability.forget(path)
+            limit, promises = self._limits.upload_size, watched.rule.matcher.promises
             for path, finding in ask(
-                rule_state, read_all, rule_state.rule, stable, limit, promises, {}, rule_state.folder_io.note_progress
+                watched, read_all, watched.rule, stable, limit, promises, {}, watched.folder_io.note_progress
             ):
-                yield self._found(rule_state, path, stable[path], finding)
+                yield self._found(watched, path, stable[path], finding)
 
-    def _found(self, rule_state: RuleState, path: str, stat: Stat, finding: Finding) -> Planned:
+    def _found(self, watched: WatchedRule, path: str, stat: Stat, finding: Finding) -> Planned:
         match finding:
             case Good():
-                return self._whole(rule_state, path, finding)
+                return self._whole(watched, path, finding)
             case Refused():
                 return Planned(path, REFUSED[finding.state], stat.size, finding.code, finding.reason)
             case Unfinished():
@@ -192,11 +194,11 @@ class Planning:
             case _:
                 return Planned(path, Fate.WAIT, stat.size, "STILL_CHANGING", "the file changed while it was read")
 
-    def _whole(self, rule_state: RuleState, path: str, found: Good) -> Planned:
+    def _whole(self, watched: WatchedRule, path: str, found: Good) -> Planned:
         """What becomes of a file that could be sent."""
-        disposed = rule_state.rule.after.kind is not AfterKind.KEEP
-        arriving = arrival(rule_state, path, found.stat, found.content, found.mime, found.overrides)
-        makers = [each.name for each in downstream(rule_state.rule, self._rules)]
+        disposed = watched.rule.after.kind is not AfterKind.KEEP
+        arriving = arrival(watched, path, found.stat, found.content, found.mime, found.overrides)
+        makers = [each.name for each in downstream(watched.rule, self._rules)]
         if why := own_result(self._connection, arriving, makers):
             return Planned(path, Fate.LEFT_OUT, found.stat.size, OWN_RESULT, why)
         existing, decision = foresee(self._connection, arriving, disposed=disposed)
@@ -220,7 +222,7 @@ class Planning:
         )
 
     def _standing(
-        self, rule_state: RuleState, path: str, known: Known, overridden: Callable[[str], dict[str, Json]]
+        self, watched: WatchedRule, path: str, known: Known, overridden: Callable[[str], dict[str, Json]]
     ) -> Planned:
         """A file that is as it was when its row was written; `overridden` gives what its folder sets."""
         fate, size = FATES[known.state], known.stat.size
@@ -231,11 +233,11 @@ class Planning:
             return Planned(path, Fate.UNDER_WAY, size)
         if item.state is not ItemState.READY:
             return Planned(path, fate, size, item.failure_code, item.failure)
-        if reason := rule_state.rule.matcher.why_not(path):
+        if reason := watched.rule.matcher.why_not(path):
             return Planned(path, Fate.LEFT_OUT, size, "EXCLUDED", reason)
         try:
             overrides = overridden(path.rpartition("/")[0])
         except (ConfigError, files.FileError) as mistake:
             return Planned(path, Fate.WAIT, size, BAD_OVERRIDE, str(mistake))
-        anew = arrival(rule_state, path, item.stat, item.content_hash or "", item.mime, overrides)
+        anew = arrival(watched, path, item.stat, item.content_hash or "", item.mime, overrides)
         return self._decided(anew, foresee_again(self._connection, item, anew))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from runflowd import files
 from runflowd.core.lifecycle import ItemState
+from runflowd.pipeline.intake.folder_pages import Scanned, folders_of, is_empty, missing_among, read_page
 from runflowd.pipeline.intake.left_out import leave_out, remove_notes
 from runflowd.pipeline.intake.output_places import outputs_of
-from runflowd.pipeline.intake.roots import still_recognised
 from runflowd.store.arrivals import forget_absent, set_aside
 from runflowd.store.history import record
 from runflowd.store.items import bring_back, known_in_folder
@@ -23,17 +21,10 @@ if TYPE_CHECKING:
     from runflowd.files import Listing
     from runflowd.files.scan import Scan
     from runflowd.pipeline.context import Context
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
     from runflowd.store.connection import Row
     from runflowd.store.items import Known
-    from runflowd.store.roots import Roots
-
-PAGE = 32
-"""Folders listed, and compared with the store, in one go."""
-
-NAMES = 50_000
-"""Files of such folders after which no further one is listed: memory is for one large folder, not for many."""
 
 FOLDERS = 500
 """Remembered folders checked for existence in one go."""
@@ -50,44 +41,42 @@ class FolderScanner:
 
     async def scan(
         self,
-        rule_state: RuleState,
+        watched: WatchedRule,
         start: str,
         *,
         deep: bool,
-        since: int = 0,
+        scan: Scan | None = None,
         missed_events: MissedEventDetector | None = None,
-    ) -> set[str]:
-        """Scan a folder, and with `deep` all beneath it; give the folders that were read whole.
+    ) -> Scanned:
+        """Scan a folder, and with `deep` all beneath it.
 
-        Where other rules watch the same folder, listings that were begun later than `since` are shared with them.
-        With `missed_events`, events should have announced whatever is new. Another root than the one recognised
-        resets the rule's state, and what was read then does not count.
+        Where other rules watch the same folder, `scan` shares its listings with them. With `missed_events`, events
+        should have announced whatever is new. Another root than the one recognised resets the rule, and what was read
+        then does not count.
         """
-        seen: set[str] = set()
-        if rule_state.roots is None or rule_state.roots.is_strange(start):
-            return seen
-        await rule_state.outputs.update(
-            self._context.io.written(rule_state.rule), outputs_of(rule_state.rule, self._context.rules.values())
+        scanned = Scanned()
+        if watched.roots is None or watched.roots.is_strange(start):
+            return scanned
+        await watched.outputs.update(
+            self._context.io.written(watched.rule), outputs_of(watched.rule, self._context.rules.values())
         )
-        scan = None if rule_state.scans is None else rule_state.scans.since(since)
-        walking = folders_of(rule_state, start, deep=deep, scan=scan)
-        while page := await self._next_page(rule_state, walking):
-            await self._compare(rule_state, page, missed_events)
-            seen.update(listing.relative for listing in page if listing.error is None)
-            _note_unreadable(rule_state, page)
-        return seen
+        walking = folders_of(watched, start, deep=deep, scan=scan)
+        while page := await self._next_page(watched, walking):
+            await self._compare(watched, page, missed_events)
+            scanned.note(page)
+        return scanned
 
-    async def _next_page(self, rule_state: RuleState, walking: Iterator[Listing]) -> list[Listing]:
+    async def _next_page(self, watched: WatchedRule, walking: Iterator[Listing]) -> list[Listing]:
         """The next folders, read while the root was the one that was recognised; none when it is another."""
-        page = await rule_state.folder_io.read(_read_page, rule_state.rule.watch, rule_state.roots, walking)
+        page = await watched.folder_io.read(read_page, watched.rule.watch, watched.roots, walking)
         if page is None:
-            rule_state.reset()
+            watched.reset()
         return page or []
 
     async def _compare(
-        self, rule_state: RuleState, page: list[Listing], missed_events: MissedEventDetector | None
+        self, watched: WatchedRule, page: list[Listing], missed_events: MissedEventDetector | None
     ) -> None:
-        rule = rule_state.rule.name
+        rule = watched.rule.name
         known = await self._context.store.read(
             lambda connection: [known_in_folder(connection, rule, listing.relative) for listing in page]
         )
@@ -99,10 +88,10 @@ class FolderScanner:
                 before = remembered.get(name)
                 if before and not is_changed(before, stat):
                     back += [] if before.present else [before.id]
-                elif (path := listing.path_of(name)) and rule_state.rule.matcher.matches(path):
-                    if missed_events and before is None and path not in rule_state.stability:
+                elif (path := listing.path_of(name)) and watched.rule.matcher.matches(path):
+                    if missed_events and before is None and path not in watched.stability:
                         missed_events.found(listing.relative)
-                    rule_state.see(path, stat, now)
+                    watched.see(path, stat, now)
             if listing.error is None and (listing.files or listing.folders or listing.relative):
                 gone |= {
                     listing.path_of(name): entry
@@ -110,14 +99,14 @@ class FolderScanner:
                     if entry.present and name not in listing.files
                 }
         if gone:  # first: whoever takes a result back asks whether the file that had it is gone
-            await self._forget(rule_state, gone)
+            await self._forget(watched, gone)
         if back:
             write = partial(_mark_present, numbers=back, now=self._context.clock.wall())
             if await self._context.store.write(write):
                 self._context.stage_events.deliver.notify()
-        await leave_out(self._context, rule_state, page, known)
+        await leave_out(self._context, watched, page, known)
 
-    async def _forget(self, rule_state: RuleState, gone: dict[str, Known]) -> None:
+    async def _forget(self, watched: WatchedRule, gone: dict[str, Known]) -> None:
         """Files are gone: what was not bought is dropped, and with a failure the note about it."""
         now = self._context.clock.wall()
 
@@ -127,57 +116,47 @@ class FolderScanner:
 
         failed = [path for path, known in gone.items() if known.state is ItemState.FAILED]
         if failed:
-            await self._context.io.written(rule_state.rule).write(remove_notes, rule_state.rule.output, failed)
+            await self._context.io.written(watched.rule).write(remove_notes, watched.rule.output, failed)
         await self._context.store.write(write)
 
-    async def forget_vanished(self, rule_state: RuleState, seen: set[str]) -> None:
+    async def forget_vanished(self, watched: WatchedRule, seen: set[str]) -> None:
         """After a whole rescan: note files whose folder is gone. An empty root proves nothing."""
-        rule, after = rule_state.rule.name, b""
-        if len(seen) <= 1 and await rule_state.folder_io.read(_is_empty, rule_state.rule.watch):
+        rule, after = watched.rule.name, b""
+        if len(seen) <= 1 and await watched.folder_io.read(is_empty, watched.rule.watch):
             return
-        while rule_state.roots is not None:
+        while watched.roots is not None:
             rows = await self._context.store.read(partial(_folders_below, rule=rule, after=after))
             folders = [row["dir"].decode("utf-8", "surrogateescape") for row in rows]
-            unseen = [each for each in folders if each not in seen and not rule_state.roots.is_strange(each)]
-            missing = await rule_state.folder_io.read(_missing_among, rule_state.rule.watch, rule_state.roots, unseen)
+            unseen = [each for each in folders if each not in seen and not watched.roots.is_strange(each)]
+            missing = await watched.folder_io.read(missing_among, watched.rule.watch, watched.roots, unseen)
             if missing is None:
-                rule_state.reset()
+                watched.reset()
                 return
             for folder in missing:
-                await self._forget_folder(rule_state, folder)
+                await self._forget_folder(watched, folder)
             if len(rows) < FOLDERS:
                 return
             after = rows[-1]["dir"]
 
-    async def _forget_folder(self, rule_state: RuleState, folder: str) -> None:
+    async def _forget_folder(self, watched: WatchedRule, folder: str) -> None:
         known = await self._context.store.read(
-            lambda connection: known_in_folder(connection, rule_state.rule.name, folder)
+            lambda connection: known_in_folder(connection, watched.rule.name, folder)
         )
         beneath = f"{folder}/" if folder else ""
-        await self._forget(rule_state, {f"{beneath}{name}": entry for name, entry in known.items() if entry.present})
+        await self._forget(watched, {f"{beneath}{name}": entry for name, entry in known.items() if entry.present})
 
-    async def skip_all(self, rule_state: RuleState) -> None:
+    async def skip_all(self, watched: WatchedRule) -> None:
         """Record every file that matches as skipped: it was there before its rule."""
-        walking = folders_of(rule_state)
-        while page := await self._next_page(rule_state, walking):
+        walking = folders_of(watched)
+        while page := await self._next_page(watched, walking):
             found = [(listing.path_of(name), stat) for listing in page for name, stat in listing.files.items()]
-            chosen = [(path, stat) for path, stat in found if rule_state.rule.matcher.matches(path)]
-            await self._context.store.write(partial(self._skip, rule_state=rule_state, chosen=chosen))
+            chosen = [(path, stat) for path, stat in found if watched.rule.matcher.matches(path)]
+            await self._context.store.write(partial(self._skip, watched=watched, chosen=chosen))
 
-    def _skip(self, connection: Connection, rule_state: RuleState, chosen: list[tuple[str, Stat]]) -> None:
+    def _skip(self, connection: Connection, watched: WatchedRule, chosen: list[tuple[str, Stat]]) -> None:
         now = self._context.clock.wall()
         for path, stat in chosen:
-            set_aside(connection, rule_state.rule.name, path, stat, ItemState.SKIPPED, *LEFT_OUT, now)
-
-
-def _note_unreadable(rule_state: RuleState, page: list[Listing]) -> None:
-    """Keep what the rescan will tell of all folders together."""
-    for listing in page:
-        if isinstance(listing.error, files.OwnOutput):
-            rule_state.outputs_inside[listing.relative] = listing.error
-        elif listing.error is not None and not isinstance(listing.error, files.Missing):
-            rule_state.unreadable = rule_state.unreadable or listing.error
-            rule_state.unreadable_count += 1
+            set_aside(connection, watched.rule.name, path, stat, ItemState.SKIPPED, *LEFT_OUT, now)
 
 
 def is_changed(before: Known, stat: Stat) -> bool:
@@ -196,53 +175,3 @@ def _mark_present(connection: Connection, numbers: list[int], now: float) -> boo
 
 def _folders_below(connection: Connection, rule: str, after: bytes) -> list[Row]:
     return connection.all("folders_below", rule=rule, after=after, limit=FOLDERS)
-
-
-def folders_of(
-    rule_state: RuleState, start: str = "", *, deep: bool = True, scan: Scan | None = None
-) -> Iterator[Listing]:
-    """The folders of a rule, read one by one: none where the rule takes nothing, no disk that is another one."""
-    scan = scan or partial(files.scan_with_identity, on_progress=rule_state.folder_io.note_progress)
-
-    def enters(path: str) -> bool:
-        strange = rule_state.roots is None or path in rule_state.roots.strange
-        return deep and not strange and not rule_state.rule.matcher.prunes(path)
-
-    return files.walk(rule_state.rule.watch, start, enter=enters, avoid=rule_state.outputs, scan=scan)
-
-
-def _read_page(root: str, roots: Roots | None, walking: Iterator[Listing]) -> list[Listing] | None:
-    """The next folders; None unless the same root stood there before and after they were read."""
-    if not still_recognised(root, roots):
-        return None
-    page = page_of(walking)
-    return page if still_recognised(root, roots) else None
-
-
-def page_of(walking: Iterator[Listing]) -> list[Listing]:
-    """The next folders, fewer where there are many files in them; none at the end. Blocking."""
-    page: list[Listing] = []
-    files = 0
-    for listing in islice(walking, PAGE):
-        page.append(listing)
-        files += len(listing.files)
-        if files >= NAMES:
-            break
-    return page
-
-
-def _missing_among(root: str, roots: Roots, folders: list[str]) -> list[str] | None:
-    """Those that are not there; None unless the same root stood there before and after they were looked for."""
-    if not still_recognised(root, roots):
-        return None
-    missing = [folder for folder in folders if _is_missing(root, folder)]
-    return missing if still_recognised(root, roots) else None
-
-
-def _is_empty(root: str) -> bool:
-    listing = files.scan_directory(root)
-    return listing.error is not None or not (listing.files or listing.folders)
-
-
-def _is_missing(root: str, folder: str) -> bool:
-    return isinstance(files.scan_directory(root, folder).error, files.Missing)

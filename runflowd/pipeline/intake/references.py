@@ -12,6 +12,7 @@ from runflowd.core.model import Reference
 from runflowd.core.snapshot import to_text
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.intake.inspect import OTHER_MEDIA
+from runflowd.pipeline.intake.watched_rule import Inputs, RuleText
 from runflowd.store.kv import stored_value
 from runflowd.store.sealing import save_snapshot
 from runflowd.system.failpoints import reach
@@ -21,38 +22,39 @@ if TYPE_CHECKING:
 
     from runflowd.core.model import Rule
     from runflowd.pipeline.context import Context
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
 
 ACCEPTED = "accept "
 """The beginning of the key under which it is on record which kinds of file a rule takes."""
 
 
-async def update_references(context: Context, rule_state: RuleState) -> bool:
-    """Bring a rule's references, and the rule text that names them, up to date; False when one is unusable.
+async def update_references(context: Context, watched: WatchedRule) -> None:
+    """Bring a rule's references, and the rule text that names them, up to date.
 
     Without its references nothing of the rule is accepted: files wait, and the incident says for what.
     """
-    rule = rule_state.rule
+    rule = watched.rule
     try:
-        found = await rule_state.folder_io.read(read_references, rule.files, rule_state.references)
+        found = await watched.folder_io.read(read_references, rule.files, watched.text.references)
     except files.FileError as error:
         message = f"rule {rule.name}: a file named under `files` cannot be used: {error}"
         remedy = "Put the file there or correct the rule; what was dropped waits"
         await context.incidents.report(
             IncidentReport(ScopeKind.FILES.of(rule.name), "REFERENCE_UNUSABLE", message, remedy)
         )
-        return False
+        watched.text = watched.text.without_reference()
+        return
     await context.incidents.resolve(ScopeKind.FILES.of(rule.name))
-    if found != rule_state.references or not rule_state.snapshot:
-        rule_state.references = found
+    if found == watched.text.references and watched.text.snapshot:
+        watched.text = watched.text.with_references()
+    else:
         text = to_text(rule, found)
-        rule_state.snapshot = await context.store.write(lambda connection: _renew(connection, rule, text))
+        snapshot = await context.store.write(lambda connection: _renew(connection, rule, text))
+        watched.text = RuleText(snapshot, found, Inputs.STALE)
         await context.incidents.resolve(ScopeKind.RULE.of(rule.name))  # what was wrong with the rule as it was
         context.stage_events.dispatch.notify()
         reach("rule.worded")
-        rule_state.inputs_stale = True
-    return True
 
 
 def _renew(connection: Connection, rule: Rule, text: str) -> str:

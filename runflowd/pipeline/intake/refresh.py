@@ -18,7 +18,7 @@ from runflowd.store.items import item_from
 if TYPE_CHECKING:
     from runflowd.core.model import Json, Rule
     from runflowd.pipeline.context import Context
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
     from runflowd.store.items import Item
 
@@ -27,55 +27,55 @@ Found: TypeAlias = "dict[str, Json] | ConfigError | FileError"
 PAGE = 500
 
 
-async def refresh_ready(context: Context, rule_state: RuleState) -> None:
+async def refresh_ready(context: Context, watched: WatchedRule) -> None:
     """Rebuild the input of every unsealed item of the rule; dispatch puts those back that were sealed and not bought.
 
     One rebuilt may set free duplicates that waited for it, so those come first, and this goes on until none is left.
     What folders override is read beforehand: no transaction waits for a share.
     """
-    while items := await context.store.read(lambda connection: _page(connection, rule_state)):
-        folders = {_folder(item) for item in items if rule_state.rule.matcher.matches(item.path)}
-        found = await rule_state.folder_io.read(_overrides, rule_state.rule, folders)
-        await context.store.write(partial(_rebuild_all, rule_state=rule_state, found=found, now=context.clock.wall()))
-    await _retry_refused(context, rule_state)
+    while items := await context.store.read(lambda connection: _page(connection, watched)):
+        folders = {_folder(item) for item in items if watched.rule.matcher.matches(item.path)}
+        found = await watched.folder_io.read(_overrides, watched.rule, folders)
+        await context.store.write(partial(_rebuild_all, watched=watched, found=found, now=context.clock.wall()))
+    await _retry_refused(context, watched)
 
 
-async def _retry_refused(context: Context, rule_state: RuleState) -> None:
+async def _retry_refused(context: Context, watched: WatchedRule) -> None:
     """Buy what the service refused as the rule was, and never sold, as the rule is now, where that differs."""
     after = 0
-    while rows := await context.store.read(partial(_refused, rule_state=rule_state, after=after)):
-        folders = {_folder(item) for item in rows if rule_state.rule.matcher.matches(item.path)}
-        found = await rule_state.folder_io.read(_overrides, rule_state.rule, folders)
+    while rows := await context.store.read(partial(_refused, watched=watched, after=after)):
+        folders = {_folder(item) for item in rows if watched.rule.matcher.matches(item.path)}
+        found = await watched.folder_io.read(_overrides, watched.rule, folders)
         now = context.clock.wall()
-        await context.store.write(partial(_retry_all, rule_state=rule_state, after=after, found=found, now=now))
+        await context.store.write(partial(_retry_all, watched=watched, after=after, found=found, now=now))
         after = rows[-1].id
 
 
-def _refused(connection: Connection, rule_state: RuleState, after: int) -> list[Item]:
+def _refused(connection: Connection, watched: WatchedRule, after: int) -> list[Item]:
     rows = connection.all(
-        "refused_of_rule", rule=rule_state.rule.name, snapshot=rule_state.snapshot, after=after, limit=PAGE
+        "refused_of_rule", rule=watched.rule.name, snapshot=watched.text.snapshot, after=after, limit=PAGE
     )
     return [item_from(row) for row in rows]
 
 
-def _retry_all(connection: Connection, rule_state: RuleState, after: int, found: dict[str, Found], now: float) -> None:
-    for item in _refused(connection, rule_state, after):
+def _retry_all(connection: Connection, watched: WatchedRule, after: int, found: dict[str, Found], now: float) -> None:
+    for item in _refused(connection, watched, after):
         overrides = found.get(_folder(item))
-        if not isinstance(overrides, dict) or not _takes(rule_state, item):
+        if not isinstance(overrides, dict) or not _takes(watched, item):
             continue
-        anew = arrival(rule_state, item.path, item.stat, item.content_hash or "", item.mime, overrides)
+        anew = arrival(watched, item.path, item.stat, item.content_hash or "", item.mime, overrides)
         if anew.recipe_hash != item.recipe_hash:
             arrive_again(connection, item, anew, now)
 
 
-def _page(connection: Connection, rule_state: RuleState) -> list[Item]:
-    named = {"rule": rule_state.rule.name, "snapshot": rule_state.snapshot, "limit": PAGE}
+def _page(connection: Connection, watched: WatchedRule) -> list[Item]:
+    named = {"rule": watched.rule.name, "snapshot": watched.text.snapshot, "limit": PAGE}
     rows = connection.all("duplicates_of_ready", **named) or connection.all("ready_of_rule", **named)
     return [item_from(row) for row in rows]
 
 
-def _takes(rule_state: RuleState, item: Item) -> bool:
-    return rule_state.rule.matcher.matches(item.path) and media_kind(item.mime) in rule_state.rule.accept
+def _takes(watched: WatchedRule, item: Item) -> bool:
+    return watched.rule.matcher.matches(item.path) and media_kind(item.mime) in watched.rule.accept
 
 
 def _folder(item: Item) -> str:
@@ -95,18 +95,18 @@ def _read(overrides: Overrides, folder: str) -> Found:
         return mistake
 
 
-def _rebuild_all(connection: Connection, rule_state: RuleState, found: dict[str, Found], now: float) -> None:
+def _rebuild_all(connection: Connection, watched: WatchedRule, found: dict[str, Found], now: float) -> None:
     """Rebuild those that are still to be; one whose folder was not read comes with the next page."""
-    for item in _page(connection, rule_state):
-        if not _takes(rule_state, item):
+    for item in _page(connection, watched):
+        if not _takes(watched, item):
             drop_unsent(connection, item, now)
         elif _folder(item) in found:
-            _rebuild(connection, rule_state, item, found[_folder(item)], now)
+            _rebuild(connection, watched, item, found[_folder(item)], now)
 
 
-def _rebuild(connection: Connection, rule_state: RuleState, item: Item, found: Found, now: float) -> None:
+def _rebuild(connection: Connection, watched: WatchedRule, item: Item, found: Found, now: float) -> None:
     if isinstance(found, Exception):
         set_aside(connection, item.rule, item.path, item.stat, ItemState.WAITING, BAD_OVERRIDE, str(found), now)
         return
-    anew = arrival(rule_state, item.path, item.stat, item.content_hash or "", item.mime, found)
+    anew = arrival(watched, item.path, item.stat, item.content_hash or "", item.mime, found)
     arrive_again(connection, item, anew, now)

@@ -23,7 +23,7 @@ from runflowd.system.mounts import mounts_below
 if TYPE_CHECKING:
     from runflowd.core.model import Rule
     from runflowd.pipeline.context import Context
-    from runflowd.pipeline.intake.rule_state import RuleState
+    from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
     from runflowd.store.roots import Sample
 
@@ -41,34 +41,34 @@ class Survey:
     mounted: frozenset[str]
 
 
-async def recognise(context: Context, rule_state: RuleState) -> Roots:
+async def recognise(context: Context, watched: WatchedRule) -> Roots:
     """Judge the folders of a rule, mark those that have none, and put it on record. Raises FileError."""
-    rule = rule_state.rule
+    rule = watched.rule
     known, others = await context.store.read(
         lambda connection: (roots_of(connection, rule.name), roots_of_others(connection, rule.name))
     )
-    found = await rule_state.folder_io.read(survey, rule_state, known)
+    found = await watched.folder_io.read(survey, watched, known)
     doubts = doubtful(known, found)
     samples = await context.store.read(partial(samples_of, rule=rule.name, folders=doubts)) if doubts else {}
-    roots = await rule_state.folder_io.read(judged, rule, known, found, samples)
+    roots = await watched.folder_io.read(judged, rule, known, found, samples)
     if "" not in roots.strange:
-        roots = await rule_state.folder_io.read(_marked, rule, known, roots, others)
+        roots = await watched.folder_io.read(_marked, rule, known, roots, others)
     if roots != known:
         await context.store.write(partial(save_roots, rule=rule.name, roots=roots))
         _log_unmarked(rule, known, roots)
     return roots
 
 
-def survey(rule_state: RuleState, known: Roots) -> Survey:
+def survey(watched: WatchedRule, known: Roots) -> Survey:
     """Ask every folder that counts who it is. Blocking. Raises FileError when the root cannot be looked at."""
-    root = rule_state.rule.watch
+    root = watched.rule.watch
     met: dict[str, Identity | None] = {"": files.identify(root)}
-    mounted = frozenset(path for path in mounts_below(root) if not rule_state.rule.matcher.prunes(path))
+    mounted = frozenset(path for path in mounts_below(root) if not watched.rule.matcher.prunes(path))
     for path in sorted((known.folders.keys() | mounted) - {""}):
         met[path] = None
         with suppress(files.FileError):
             met[path] = found = files.identify(root, path)
-            if (found.device, found.inode) in rule_state.outputs:
+            if (found.device, found.inode) in watched.outputs:
                 del met[path]
     return Survey(met, mounted)
 

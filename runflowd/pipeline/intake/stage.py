@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from runflowd.pipeline.intake.reconcile import FolderScanner
 from runflowd.pipeline.intake.references import update_references
 from runflowd.pipeline.intake.refresh import refresh_ready
 from runflowd.pipeline.intake.rescan import Rescan, report_timeout
-from runflowd.pipeline.intake.rule_state import RuleState
+from runflowd.pipeline.intake.watched_rule import Inputs, WatchedRule
 from runflowd.pipeline.wake_event import WakeEvent
 from runflowd.store.pauses import resume_edited
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from runflowd.core.model import Rule
     from runflowd.core.turns import RuleTurn, TurnPlan
+    from runflowd.files.scan import Scan
     from runflowd.watch import Watcher
 
 log = structlog.get_logger()
@@ -56,8 +58,9 @@ class Intake:
         self._rescan = Rescan(context, scanner)
         self._acceptor = Acceptor(context)
         self._sealer = BatchSealer(context)
-        self._rule_states: dict[str, RuleState] = {}
-        self._events = EventWatch(context, self._rule_states)
+        self._watched: dict[str, WatchedRule] = {}
+        self._events = EventWatch(context, self._watched)
+        self._shared_scans: dict[str, SharedScans] = {}
         self._rules: dict[str, Rule] | None = None
         self._processed = WakeEvent()
         self._stopping = False
@@ -71,8 +74,8 @@ class Intake:
     def idle(self) -> bool:
         """Whether every folder that answers was rescanned and no file is waiting to become stable; for `sync`."""
         return self._rules is self._context.rules and all(
-            (rule_state.idle and not self._context.hints.waiting(name)) or rule_state.folder_io.timeout_reported
-            for name, rule_state in self._rule_states.items()
+            (watched.idle and not self._context.hints.waiting(name)) or watched.folder_io.timeout_reported
+            for name, watched in self._watched.items()
         )
 
     @property
@@ -88,7 +91,7 @@ class Intake:
     @property
     def waiting(self) -> int:
         """How many files are watched until they are stable."""
-        return sum(len(rule_state.stability) for rule_state in self._rule_states.values())
+        return sum(len(watched.stability) for watched in self._watched.values())
 
     async def run(self, *, watch: bool = True) -> None:
         """Turn until `stop`; with `watch` off, rescans alone find files."""
@@ -109,59 +112,57 @@ class Intake:
         """Begin what is due, and say for how many seconds nothing more is."""
         if self._rules is not self._context.rules:
             await self._apply_rules(group)
-        await self._hint_drain.prepare(self._rule_states)
+        await self._hint_drain.prepare(self._watched)
         now = self._context.clock.now()
         self._begin(plan_turn(self._turns(), now), group)
         await self._processed_or_late()
-        self._events.report_missed(self._rule_states.values(), now, group)
-        await self._sealer.turn(list(self._rule_states.values()))
+        self._events.report_missed(self._watched.values(), now, group)
+        await self._sealer.turn(list(self._watched.values()))
         has_backlog = any(turn.work is Work.BACKLOG for turn in self._turns().values())
         return 0.0 if has_backlog else self._idle_timeout()
 
     def _turns(self) -> dict[str, RuleTurn]:
-        return {name: rule_state.turn for name, rule_state in self._rule_states.items()}
+        return {name: watched.turn for name, watched in self._watched.items()}
 
     def _begin(self, plan: TurnPlan, group: TaskGroup) -> None:
         """Start what was planned: rescans, and what rules do with their hints and stable files."""
-        for name, rule_state in self._rule_states.items():
-            before, listings = rule_state.turn, rule_state.scans.begun if rule_state.scans else 0
-            rule_state.turn = before.begun(plan, heard=self._events.hears(before.folder))
-            if rule_state.turn.rescanning and not before.rescanning:
-                rule_state.rescan_since = listings
-                group.start_soon(self._rescan.run, rule_state)
-            if rule_state.turn.working and not before.working:
-                rule_state.hints_since = listings
+        scans = {folder: shared.since(shared.begun) for folder, shared in self._shared_scans.items()}
+        for name, watched in self._watched.items():
+            before = watched.turn
+            watched.turn = before.begun(plan, heard=self._events.hears(before.folder))
+            if watched.turn.rescanning and not before.rescanning:
+                group.start_soon(self._rescan.run, watched, scans.get(before.folder))
             if name in plan.unheard:
                 self._context.hints.discard(name)
-        for names in plan.work.values():
-            group.start_soon(self._process_in_turn, [self._rule_states[name] for name in names])
+        for folder, names in plan.work.items():
+            group.start_soon(self._process_in_turn, [self._watched[name] for name in names], scans.get(folder))
 
     async def _processed_or_late(self) -> None:
         """Wait for the rules at work. One whose folder is slow is not waited for: it notifies when it is done."""
         with anyio.move_on_after(TURN):
             while any(turn.work is Work.BUSY for turn in self._turns().values()):
                 await self._processed.wait(TURN)
-        for rule_state in self._rule_states.values():
-            rule_state.turn = rule_state.turn.left_behind()
-            await report_timeout(self._context, rule_state)
+        for watched in self._watched.values():
+            watched.turn = watched.turn.left_behind()
+            await report_timeout(self._context, watched)
 
-    async def _process_in_turn(self, rule_states: list[RuleState]) -> None:
+    async def _process_in_turn(self, watched_rules: list[WatchedRule], scan: Scan | None) -> None:
         """Rules over one folder go one after the other: what the first has read, the others need not read."""
-        for rule_state in rule_states:
-            await self._process(rule_state)
+        for watched in watched_rules:
+            await self._process(watched, scan)
 
-    async def _process(self, rule_state: RuleState) -> None:
+    async def _process(self, watched: WatchedRule, scan: Scan | None) -> None:
         """Scan where hints of this rule point, and take the files that became stable: a page of each."""
         backlog = False
         try:
-            await self._hint_drain.drain(rule_state)
-            ready = await self._accept(rule_state)
-            backlog = bool(ready) or self._context.hints.waiting(rule_state.rule.name)
+            await self._hint_drain.drain(watched, scan)
+            ready = await self._accept(watched)
+            backlog = bool(ready) or self._context.hints.waiting(watched.rule.name)
         except StoreError as error:
             self._context.log_throttle.error(str(error), action="store.failed", stage="intake")
             await anyio.sleep(STORE_PAUSE)
-        was_late = rule_state.turn.work is Work.OVERDUE
-        rule_state.turn = rule_state.turn.work_ended(backlog=backlog)
+        was_late = watched.turn.work is Work.OVERDUE
+        watched.turn = watched.turn.work_ended(backlog=backlog)
         self._processed.notify()
         if was_late:
             self._context.stage_events.intake.notify()
@@ -170,12 +171,12 @@ class Intake:
         """Seconds until something is due by itself. A rule that is overdue notifies when it is done."""
         now = self._context.clock.now()
         deadlines = [next_rescan(self._turns()), self._context.hints.next_due, self._sealer.deadline]
-        for rule_state in self._rule_states.values():
-            stable_at = None if rule_state.turn.working else rule_state.stability.next_deadline()
-            if stable_at is not None and not rule_state.references_ready:
+        for watched in self._watched.values():
+            stable_at = None if watched.turn.working else watched.stability.next_deadline()
+            if stable_at is not None and watched.text.inputs is Inputs.MISSING:
                 # Without its references a rule accepts nothing, however long its files have been stable.
                 stable_at = max(stable_at, now + REFERENCE_INTERVAL)
-            deadlines += [stable_at, rule_state.missed_events.due]
+            deadlines += [stable_at, watched.missed_events.due]
         pauses = (deadline - now for deadline in deadlines if deadline is not None)
         return min(MAX_IDLE, max(0.0, min(pauses, default=MAX_IDLE)))
 
@@ -185,15 +186,16 @@ class Intake:
         How a new one is watched is asked of its folder, which may not answer: then the others go on without it.
         """
         rules = self._context.rules
-        for name in self._rule_states.keys() - rules.keys():
-            del self._rule_states[name]
+        for name in self._watched.keys() - rules.keys():
+            del self._watched[name]
         for name, rule in rules.items():
-            if name not in self._rule_states or self._rule_states[name].rule != rule:
-                self._rule_states[name] = RuleState.for_rule(rule, self._context.io.watched(rule))
-                group.start_soon(self._events.detect, self._rule_states[name])
-        for rule_state in self._rule_states.values():
-            shared = [each.scans for each in self._rule_states.values() if each.rule.watch == rule_state.rule.watch]
-            rule_state.scans = next(filter(None, shared), SharedScans()) if len(shared) > 1 else None
+            if name not in self._watched or self._watched[name].rule != rule:
+                self._watched[name] = WatchedRule.of(rule, self._context.io.watched(rule))
+                group.start_soon(self._events.detect, self._watched[name])
+        folders = Counter(rule.watch for rule in rules.values())
+        self._shared_scans = {
+            folder: self._shared_scans.get(folder) or SharedScans() for folder, count in folders.items() if count > 1
+        }
         self._context.hints.set_roots({name: rule.watch for name, rule in rules.items()})
         self._rules = rules
         await self._resume_edited(rules)
@@ -208,21 +210,19 @@ class Intake:
             log.info("goes on after an edit", action="rule.resumed", rule=name)
             self._context.stage_events.dispatch.notify()
 
-    async def _inputs_ready(self, rule_state: RuleState) -> bool:
+    async def _inputs_ready(self, watched: WatchedRule) -> bool:
         """Whether it is known what files of this rule are to be sent as; waiting inputs are rebuilt if that changed."""
-        if not rule_state.snapshot or rule_state.rule.files:
-            rule_state.references_ready = await update_references(self._context, rule_state)
-        if not rule_state.references_ready:
-            return False
-        if rule_state.inputs_stale:
-            rule_state.inputs_stale = False
-            await refresh_ready(self._context, rule_state)
-        return True
+        if not watched.text.snapshot or watched.rule.files:
+            await update_references(self._context, watched)
+        if watched.text.inputs is Inputs.STALE:
+            watched.text = watched.text.rebuilt()  # first: what is found to be outdated meanwhile is rebuilt once more
+            await refresh_ready(self._context, watched)
+        return watched.text.inputs is not Inputs.MISSING
 
-    async def _accept(self, rule_state: RuleState) -> int:
-        if not await self._inputs_ready(rule_state):
+    async def _accept(self, watched: WatchedRule) -> int:
+        if not await self._inputs_ready(watched):
             return 0
-        ready = await self._acceptor.due(rule_state)
+        ready = await self._acceptor.due(watched)
         if ready:
-            self._sealer.arrived(rule_state.snapshot)
+            self._sealer.arrived(watched.text.snapshot)
         return ready

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from runflowd.core.media.input_type import UNMARKED_STILLNESS
 from runflowd.core.media.kinds import MediaKind
 from runflowd.core.missed_events import MissedEventDetector
 from runflowd.core.stability import StabilityTracker
-from runflowd.core.turns import Events, RuleTurn
+from runflowd.core.turns import Events, Lost, RuleTurn
 from runflowd.pipeline.intake.output_places import OutputPlaces
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
     from runflowd.core.model import Reference, Rule, Stat
-    from runflowd.files import FileError, SharedScans
     from runflowd.pipeline.io_guard import FolderIo
     from runflowd.store.roots import Roots
 
@@ -31,18 +32,49 @@ UNSTABLE_AFTER = 30
 three times what a file without an end marker is waited for, where the rule takes such."""
 
 
-@dataclass(slots=True)
-class RuleState:
-    """One rule and its stability tracker, and in `turn` where it stands in intake's turns.
+class Inputs(Enum):
+    """Whether files can be accepted, and what waits is to be sent as the rule says now."""
 
-    `snapshot` names the rule text, references included, that items are accepted under; `inputs_stale` says that it
-    changed and that the inputs of what waits must be rebuilt. `references_ready` is False while a reference is missing.
-    Nothing is scanned before the rule is admitted: first it is decided whether what lies there is imported; nor
-    without `roots`, the folders recognised by the last rescan. Folders that it found to be one of `outputs`
-    stand in `outputs_inside`, each with its error. `unreadable_count` counts folders that could not be read since the
-    last rescan began; `unreadable` is the error of the first of them.
-    `scans` are shared with the other rules over the same folder, if there are any; listings begun after
-    `rescan_since` and `hints_since` are new enough for the present rescan and hints.
+    CURRENT = "current"
+    STALE = "stale"
+    """The rule is another one than when they were made: the inputs of what waits are to be rebuilt first."""
+    MISSING = "missing"
+    """A reference file is not there: nothing is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """Under what items are accepted: `snapshot` names the rule text that tells the `references` too; "" before it is
+    kept.
+    """
+
+    snapshot: str = ""
+    references: Mapping[str, Reference] = field(default_factory=dict)
+    inputs: Inputs = Inputs.CURRENT
+
+    def outdated(self) -> RuleText:
+        """There are items of an older text."""
+        return self if self.inputs is Inputs.MISSING else replace(self, inputs=Inputs.STALE)
+
+    def without_reference(self) -> RuleText:
+        """A reference file is not there."""
+        return replace(self, inputs=Inputs.MISSING)
+
+    def with_references(self) -> RuleText:
+        """They are there, and what they were."""
+        return replace(self, inputs=Inputs.STALE) if self.inputs is Inputs.MISSING else self
+
+    def rebuilt(self) -> RuleText:
+        """What waits is sent as the text says."""
+        return replace(self, inputs=Inputs.CURRENT)
+
+
+@dataclass(slots=True)
+class WatchedRule:
+    """A rule with what watching its folder takes. What changes are three values, each replaced as a whole.
+
+    `turn` is where it stands in intake's turns, and `text` what it accepts files under. Without `roots`, the folders
+    recognised by the last rescan, nothing is scanned; `outputs` are the folders that nothing is taken from.
     """
 
     rule: Rule
@@ -50,29 +82,19 @@ class RuleState:
     stability: StabilityTracker
     missed_events: MissedEventDetector
     turn: RuleTurn
+    text: RuleText = RuleText()
     roots: Roots | None = None
     outputs: OutputPlaces = field(default_factory=OutputPlaces)
-    outputs_inside: dict[str, FileError] = field(default_factory=dict)
-    snapshot: str = ""
-    references: dict[str, Reference] = field(default_factory=dict)
-    inputs_stale: bool = False
-    references_ready: bool = True
-    unreadable: FileError | None = None
-    unreadable_count: int = 0
-    scans: SharedScans | None = None
-    rescan_since: int = 0
-    hints_since: int = 0
 
     @classmethod
-    def for_rule(cls, rule: Rule, folder_io: FolderIo) -> Self:
-        """The state of a rule that was just loaded; `folder_io` makes the calls to its folder."""
-        turn = RuleTurn(rule.watch)
-        return cls(rule, folder_io, _tracker(rule), MissedEventDetector(rule.settle), turn)
+    def of(cls, rule: Rule, folder_io: FolderIo) -> Self:
+        """A rule that was just loaded; `folder_io` makes the calls to its folder."""
+        return cls(rule, folder_io, _tracker(rule), MissedEventDetector(rule.settle), RuleTurn(rule.watch))
 
     def see(self, path: str, stat: Stat, now: float) -> None:
         """Track a file; one that there is no room for is found by a later rescan."""
         if not self.stability.see(path, stat, now):
-            self.turn = replace(self.turn, overflowed=True)
+            self.turn = self.turn.after_loss(Lost.FILES)
 
     def reset(self) -> None:
         """The folder is not the one that it was: what was seen in it is forgotten, and a rescan identifies it."""
