@@ -15,7 +15,7 @@ from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.formatting import duration, money
 from runflowd.commands.progress import Bars, Lines
 from runflowd.commands.readiness import missing
-from runflowd.commands.terminal import console, finished_table, trouble_text
+from runflowd.commands.terminal import console, entry_text, finished_table
 from runflowd.config import load
 from runflowd.core.lifecycle import ItemState
 from runflowd.demo.follow import follow, results, wait_until_ready
@@ -77,7 +77,7 @@ def _show(out: Console, workspace: Workspace, config: Config, found: tuple[Resul
     out.print(finished_table(done, {rule.name: rule.model for rule in config.rules}))
     failed = [entry for entry in entries if entry.state is not ItemState.DONE]
     for entry in failed:
-        out.print(trouble_text(entry, "red"), soft_wrap=True)
+        out.print(entry_text(entry, "red"), soft_wrap=True)
     cost = money(sum((entry.hosted for entry in entries if entry.hosted), Decimal(0)))
     batches = len({entry.batch for entry in done if entry.batch})
     total = f"{len(done)} of {len(workspace.drops)} done in {duration(seconds)}, {batches} batches"

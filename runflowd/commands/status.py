@@ -149,8 +149,8 @@ def _batches(batches: list[dict[str, Any]]) -> Iterator[str]:
             "overdue" if batch["overdue"] else batch["state"],
             f"{batch['ended']} of {batch['items']}",
             duration(batch["age"]),
-            batch["trouble"],
+            batch["reason"],
         ]
         for batch in batches
     ]
-    return table(["batch", "rule", "model", "state", "ended", "age", "trouble"], rows, ("ended", "age"))
+    return table(["batch", "rule", "model", "state", "ended", "age", "reason"], rows, ("ended", "age"))

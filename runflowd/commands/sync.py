@@ -16,7 +16,7 @@ from runflowd.commands.formatting import duration, price
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.progress import Bars, Lines
 from runflowd.commands.readiness import ensure
-from runflowd.commands.terminal import advice, console, finished_table, trouble_text
+from runflowd.commands.terminal import advice, console, entry_text, finished_table
 from runflowd.config import load, service_key
 from runflowd.core.lifecycle import ItemState
 from runflowd.observability.status import entry_json
@@ -162,9 +162,9 @@ def _summary(path: Path, started: float, seconds: float, outcome: Outcome) -> Su
 def _show(out: Console, summary: Summary, models: dict[str, str]) -> None:
     if summary.done:
         out.print(finished_table(summary.done, models))
-    _list(out, "In part", "yellow", [trouble_text(entry) for entry in summary.partial])
-    _list(out, "Failed", "red", [trouble_text(entry) for entry in summary.failed])
-    _list(out, "Not taken", "yellow", [trouble_text(entry) for entry in summary.waiting])
+    _list(out, "In part", "yellow", [entry_text(entry) for entry in summary.partial])
+    _list(out, "Failed", "red", [entry_text(entry) for entry in summary.failed])
+    _list(out, "Not taken", "yellow", [entry_text(entry) for entry in summary.waiting])
     _list(out, "Held up", "red", [advice(each.code, each.message, each.remedy) for each in summary.incidents])
     counts = f"{len(summary.done)} done, {len(summary.failed)} failed"
     counts += f", {len(summary.waiting)} not taken" if summary.waiting else ""

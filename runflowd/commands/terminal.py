@@ -51,7 +51,7 @@ def advice(subject: str, message: str, remedy: str, style: str = "bold") -> Text
     return Text.assemble((f"  {printable(subject)}", style), f": {printable(message)}\n    -> {printable(remedy)}")
 
 
-def trouble_text(entry: Entry, style: str = "bold") -> Text:
+def entry_text(entry: Entry, style: str = "bold") -> Text:
     """A file that failed, is unknown or waits: why, and the remedy."""
     why = reason_of(entry.reason or entry.code or "no reason was given", entry.path)
     remedy = remedy_for(entry.state, entry.code, entry.rule, entry.path)

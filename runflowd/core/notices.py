@@ -140,6 +140,5 @@ def unknown_message(count: int, newest: float) -> Message:
 
 def sentence_of(message: Message, host: str) -> str:
     """A message in one line, for whoever shows nothing else."""
-    words = {Kind.INCIDENT: "trouble", Kind.RESOLVED: "resolved"}.get(message.kind, str(message.kind))
     remedy = f" {message.remedy.rstrip('.')}." if message.remedy else ""
-    return f"runflowd on {host}: {words}: {message.message.rstrip('.')}.{remedy}"
+    return f"runflowd on {host}: {message.kind}: {message.message.rstrip('.')}.{remedy}"

@@ -18,7 +18,7 @@ from runflowd.store.incidents import incidents
 from runflowd.store.lock_holder import holder
 from runflowd.store.overdue import files_left
 from runflowd.store.pauses import pauses
-from runflowd.store.reports import count_states, partial, troubled, waiting
+from runflowd.store.reports import count_states, failures, partial, waiting
 from runflowd.store.spending import Spend, hosted_since, spend_since
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Status:
     now: float
     rules: tuple[RuleStatus, ...]
     batches: tuple[Batch, ...]
-    troubled: tuple[Entry, ...]
+    failures: tuple[Entry, ...]
     waiting: tuple[Entry, ...]
     incidents: tuple[Incident, ...]
     spent_today: Spend
@@ -81,7 +81,7 @@ class Status:
 
 
 def take_status(connection: Connection, path: Path, config: Config, now: float, limit: int) -> Status:
-    """Read how things stand; at most `limit` troubled items and as many that wait."""
+    """Read how things stand; at most `limit` failed items and as many that wait."""
     midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     return Status(
         state=str(path),
@@ -89,7 +89,7 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         now=now,
         rules=_rules(config, count_states(connection)),
         batches=tuple(batch_from(row) for row in connection.all("open_batches", limit=OPEN_BATCHES)),
-        troubled=tuple(troubled(connection, limit)),
+        failures=tuple(failures(connection, limit)),
         waiting=tuple(waiting(connection, limit)),
         incidents=tuple(incidents(connection)),
         spent_today=spend_since(connection, midnight.timestamp()),
@@ -122,7 +122,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "in_flight": sum(rule.count(*IN_FLIGHT) for rule in status.rules),
         "rules": [_rule_json(rule) for rule in status.rules],
         "batches": [_batch_json(status, batch) for batch in status.batches],
-        "failures": [entry_json(entry) for entry in status.troubled],
+        "failures": [entry_json(entry) for entry in status.failures],
         "waiting": [entry_json(entry) for entry in status.waiting],
         "partial": [entry_json(entry) for entry in status.partial],
         "paused": [pause_json(each) for each in status.pauses],
@@ -168,7 +168,7 @@ def _batch_json(status: Status, batch: Batch) -> dict[str, Any]:
         "age": round(max(0.0, status.now - batch.sealed_at), 1),
         "overdue": batch.overdue,
         "attempts": batch.attempts,
-        "trouble": batch.failure,
+        "reason": batch.failure,
     }
 
 

@@ -1,4 +1,4 @@
-"""What people ask of the state file: how many items stand where, which ended lately, and which are in trouble."""
+"""What people ask of the state file: how many items stand where, which ended lately, and which failed."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def waiting(connection: Connection, limit: int) -> list[Entry]:
     return [_entry(row) for row in connection.all("waiting_items", limit=limit)]
 
 
-def troubled(connection: Connection, limit: int) -> list[Entry]:
+def failures(connection: Connection, limit: int) -> list[Entry]:
     """Failed and unknown items: the unknown ones first, since they wait for a person; then the latest."""
-    return [_entry(row) for row in connection.all("troubled_items", limit=limit)]
+    return [_entry(row) for row in connection.all("failed_items", limit=limit)]
 
 
 def partial(connection: Connection, since: float, limit: int) -> list[Entry]:

@@ -14,7 +14,7 @@ SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.
 FROM names CROSS JOIN item ON item.rule = names.rule
 WHERE item.state = 'waiting' AND item.current = 1 AND item.absent_at IS NULL ORDER BY item.id LIMIT :limit
 
--- name: troubled_items
+-- name: failed_items
 WITH RECURSIVE names(rule) AS (
     SELECT min(rule) FROM item
     UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)

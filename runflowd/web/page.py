@@ -12,7 +12,7 @@ from runflowd.core.lifecycle import IN_FLIGHT, BatchState, ItemState
 from runflowd.core.printable import short_id
 from runflowd.core.remedies import remedy_for
 from runflowd.web.formatting import age, money, number, plural, shown
-from runflowd.web.view_models import BatchRow, Figure, Page, RuleRow, Segment, TroubleRow
+from runflowd.web.view_models import BatchRow, Figure, Page, ProblemRow, RuleRow, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -54,7 +54,7 @@ def view(status: Status, unready: Collection[str], rules: Collection[str], pace:
     """
     columns = tuple(name for name in COLUMNS if name in ALWAYS or _total(status, *COLUMNS[name]))
     headline, tone = _headline(status, unready)
-    failures = tuple(_failure(entry, rules) for entry in status.troubled)
+    failures = tuple(_failure(entry, rules) for entry in status.failures)
     unseen = _total(status, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN) - len(failures)
     return Page(
         version=__version__,
@@ -143,7 +143,7 @@ def _batch(status: Status, batch: Batch) -> BatchRow:
         tone=tone,
         items=f"{number(status.ended(batch))} of {number(batch.items)}",
         age=age(status.now - batch.sealed_at),
-        trouble=shown(batch.failure),
+        reason=shown(batch.failure),
     )
 
 
@@ -157,18 +157,18 @@ def _batch_word(batch: Batch) -> tuple[str, str]:
     return shown(batch.status)[:24] or "submitted", "busy"
 
 
-def _incidents(status: Status) -> Iterator[TroubleRow]:
+def _incidents(status: Status) -> Iterator[ProblemRow]:
     for each in status.incidents:
         since = f"for {age(status.now - each.since)}"
-        yield TroubleRow(shown(each.message), "", shown(each.remedy), shown(f"{each.scope} · {each.code}"), since)
+        yield ProblemRow(shown(each.message), "", shown(each.remedy), shown(f"{each.scope} · {each.code}"), since)
     for pause in (each for each in status.pauses if not each.advice):  # of a stop its incident tells
         since = f"for {age(status.now - pause.since)}"
-        yield TroubleRow(shown(f"{pause.subject} is paused"), shown(pause.reason), shown(pause.remedy), "paused", since)
+        yield ProblemRow(shown(f"{pause.subject} is paused"), shown(pause.reason), shown(pause.remedy), "paused", since)
 
 
-def _failure(entry: Entry, rules: Collection[str]) -> TroubleRow:
+def _failure(entry: Entry, rules: Collection[str]) -> ProblemRow:
     again = entry.state is ItemState.FAILED and entry.rule in rules
-    return TroubleRow(
+    return ProblemRow(
         title=shown(f"{entry.rule}/{entry.path}"),
         detail=shown(entry.reason or "no reason was given"),
         remedy=remedy_for(entry.state, entry.code, entry.rule, entry.path),
@@ -177,8 +177,8 @@ def _failure(entry: Entry, rules: Collection[str]) -> TroubleRow:
     )
 
 
-def _advised(entry: Entry) -> TroubleRow:
-    return TroubleRow(
+def _advised(entry: Entry) -> ProblemRow:
+    return ProblemRow(
         title=shown(f"{entry.rule}/{entry.path}"),
         detail=shown(entry.reason),
         remedy=remedy_for(entry.state, entry.code, entry.rule, entry.path),

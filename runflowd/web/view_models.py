@@ -48,12 +48,12 @@ class BatchRow:
     tone: str
     items: str
     age: str
-    trouble: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class TroubleRow:
-    """An incident or a file in trouble. `reference` names what Retry is for, "" where there is no such button."""
+class ProblemRow:
+    """An incident, or a file that needs attention; `reference` is what Retry is for, "" where there is no button."""
 
     title: str
     detail: str
@@ -75,10 +75,10 @@ class Page:
     columns: tuple[str, ...]
     rules: tuple[RuleRow, ...]
     batches: tuple[BatchRow, ...]
-    incidents: tuple[TroubleRow, ...]
-    failures: tuple[TroubleRow, ...]
+    incidents: tuple[ProblemRow, ...]
+    failures: tuple[ProblemRow, ...]
     more_failures: str
-    partial: tuple[TroubleRow, ...]
-    waiting: tuple[TroubleRow, ...]
+    partial: tuple[ProblemRow, ...]
+    waiting: tuple[ProblemRow, ...]
     state: str
     pid: str

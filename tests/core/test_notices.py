@@ -95,7 +95,7 @@ def test_items_in_doubt_are_reported_together(
 @pytest.mark.parametrize(
     ("kind", "remedy", "expected"),
     [
-        (Kind.INCIDENT, "Call them.", "runflowd on studio-1: trouble: It is gone. Call them."),
+        (Kind.INCIDENT, "Call them.", "runflowd on studio-1: incident: It is gone. Call them."),
         (Kind.RESOLVED, "", "runflowd on studio-1: resolved: It is gone."),
         (Kind.BUDGET, "Look", "runflowd on studio-1: budget: It is gone. Look."),
     ],

@@ -14,7 +14,7 @@ from runflowd.app.sync_run import Progress
 from runflowd.commands.exit_codes import CommandError, Exit, exit_code, single
 from runflowd.commands.formatting import duration, money, reason_of
 from runflowd.commands.progress import Bars, Lines, Tally
-from runflowd.commands.terminal import MAX_ROWS, finished_table, trouble_text
+from runflowd.commands.terminal import MAX_ROWS, entry_text, finished_table
 from runflowd.config import Config, LocalService, Service
 from runflowd.core.incident_scope import SERVICE
 from runflowd.core.lifecycle import ItemState
@@ -41,7 +41,7 @@ def test_a_long_reason_is_cut_at_a_word_and_says_where_all_of_it_is() -> None:
     assert "short" == reason_of("short", "x/a.jpg")
     assert reason_of(long, "x/a b.jpg").endswith("letters… (all of it: `runflowd logs 'x/a b.jpg'`)")
     assert len(reason_of(long, "a.jpg")) < 400
-    assert "runflowd logs mug.jpg" in trouble_text(entry(reason=long)).plain
+    assert "runflowd logs mug.jpg" in entry_text(entry(reason=long)).plain
 
 
 def terminal() -> Console:
@@ -127,7 +127,7 @@ def test_hostile_names_and_reasons_stay_text() -> None:
     """Neither markup nor escapes of a file name reach the terminal."""
     console = terminal()
 
-    console.print(trouble_text(entry("[red]x[/red]\x1b[2J.jpg", reason="a\nb")), soft_wrap=True)
+    console.print(entry_text(entry("[red]x[/red]\x1b[2J.jpg", reason="a\nb")), soft_wrap=True)
 
     assert ("[red]x[/red]\\x1b[2J.jpg" in drawn(console), "a\\nb" in drawn(console)) == (True, True)
 

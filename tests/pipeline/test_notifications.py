@@ -301,7 +301,7 @@ async def test_every_message_has_what_a_receiver_needs(tmp_path: Path) -> None:
     found = desk.ear.heard[0]
     facts = {"kind", "scope", "code", "message", "remedy", "count", "since", "at", "host", "version"}
     assert {"id", "text", *facts} == set(found)
-    assert found["text"].endswith(": trouble: nobody answers. Wait.")
+    assert found["text"].endswith(": incident: nobody answers. Wait.")
 
 
 async def test_many_failures_are_one_message_until_they_are_fewer(tmp_path: Path) -> None:

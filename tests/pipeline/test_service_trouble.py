@@ -114,7 +114,7 @@ async def test_what_to_do_about_the_service_is_said_once(tmp_path: Path, status:
 
     (incident,), (batch,) = shown["incidents"], shown["batches"]
     assert (1, 1) == (json.dumps(shown).count(remedy), incident["remedy"].count(remedy))
-    assert f"held up by {incident['code']}" == batch["trouble"]
+    assert f"held up by {incident['code']}" == batch["reason"]
 
 
 async def test_an_unknown_model_pauses_its_rule_only(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ REASONS = {
     "results_by_snapshot": A_PERSON_ASKED,
     "sample_of_folder": "asked only while a mark does not settle who a folder is",
     "requested_folders": "its index holds the files that are to be read again, and a page of those is meant",
-    "troubled_items": TROUBLE,
+    "failed_items": TROUBLE,
     "unsettled_since": "groups by model what was bought today and has no price yet, found by an index of its own",
     "unnoted_left": "its index holds what is still to be noted, and all of that is counted",
     "waiting_items": TROUBLE,

@@ -51,7 +51,7 @@ def status(counts: dict[ItemState, int] | None = None, **changes: Any) -> Status
     """One rule, and what the test is about."""
     facts: dict[str, Any] = {
         "state": "/state.db", "pid": 1, "now": NOW, "rules": (RuleStatus("studio", "/in", "/out", "m", counts or {}),),
-        "batches": (), "troubled": (), "waiting": (), "incidents": (), "spent_today": Spend(),
+        "batches": (), "failures": (), "waiting": (), "incidents": (), "spent_today": Spend(),
     }  # fmt: skip
     return Status(**{**facts, **changes})
 
@@ -91,13 +91,13 @@ def parsed(html: str) -> _Texts:
     return reader
 
 
-USUAL_TAGS = parsed(render(page(status(troubled=(entry(),))), "t", "n")).tags
+USUAL_TAGS = parsed(render(page(status(failures=(entry(),))), "t", "n")).tags
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_name_and_no_reason_becomes_markup(path: str, reason: str) -> None:
     """The elements of the page are the same whatever a file is called; its name is text, on one line."""
-    found = parsed(render(page(status(troubled=(entry(path, reason),))), "t", "n"))
+    found = parsed(render(page(status(failures=(entry(path, reason),))), "t", "n"))
 
     assert USUAL_TAGS == found.tags
     assert shown(f"studio/{path}") in found.texts
@@ -115,13 +115,13 @@ def test_no_name_and_no_reason_becomes_markup(path: str, reason: str) -> None:
 )
 def test_hostile_names_are_shown_as_they_are_written(name: str, expected: str) -> None:
     """Control characters, direction marks and stray bytes as escapes; the rest as text."""
-    assert expected in parsed(render(page(status(troubled=(entry(name),))), "t", "n")).texts
+    assert expected in parsed(render(page(status(failures=(entry(name),))), "t", "n")).texts
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda text: {"troubled": (entry(reason=text),)},
+        lambda text: {"failures": (entry(reason=text),)},
         lambda text: {"incidents": (Incident("s", "C", text, text, NOW, NOW, 1),)},
         lambda text: {"batches": (batch(failure=text),)},
     ],
@@ -171,7 +171,7 @@ def test_the_headline_says_the_worst(found: Status, unready: tuple[str, ...], ex
 )
 def test_only_failed_files_of_rules_in_force_can_be_retried(changes: dict[str, Any], reference: str) -> None:
     """What may have been paid for is not bought again by a button."""
-    made = page(status(troubled=(entry(**changes),)))
+    made = page(status(failures=(entry(**changes),)))
 
     assert reference == made.failures[0].reference
 

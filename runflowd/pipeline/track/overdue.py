@@ -36,7 +36,7 @@ class OverdueReporter:
         if context.clock.now() < self._due:
             return
         self._due = context.clock.now() + CHECK_INTERVAL
-        found = [trouble_of(each, context.clock.wall()) for each in await context.store.read(overdue)]
+        found = [overdue_report(each, context.clock.wall()) for each in await context.store.read(overdue)]
         for report in found:
             await context.incidents.report(report)
         known = {report.scope for report in found}
@@ -44,7 +44,7 @@ class OverdueReporter:
         await context.incidents.resolve(*(scope for scope in open_ones if scope not in known))
 
 
-def trouble_of(found: Overdue, now: float) -> IncidentReport:
+def overdue_report(found: Overdue, now: float) -> IncidentReport:
     """What is wrong with the overdue batches of a rule; it pauses nothing."""
     one = found.batches == 1
     batches = "1 batch is" if one else f"{found.batches} batches are"
