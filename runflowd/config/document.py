@@ -134,7 +134,7 @@ class RuleSection(SharedSection):
         min_length=1,
     )
     accept: Annotated[list[Annotated[MediaKind, Field(strict=False)]], OneOrMore()] | None = described(
-        "Kinds of file to take, recognised by content: image, video (MP4, MOV, WebM), audio (MP3, WAV, M4A, FLAC, "
+        "Kinds of file to take, recognised by content: image, video (MP4, MOV, WebM, MKV), audio (MP3, WAV, M4A, FLAC, "
         "Ogg), document (PDF), model (GLB), text (UTF-8); a list or one word. Others are left out, without a note. "
         "By default what `input` names: video for video_url, text for ${file.text}; else image.",
         ["image", "video"],

@@ -24,6 +24,7 @@ KINDS = [
     ("clip.mp4", "video/mp4", MediaKind.VIDEO),
     ("clip.mov", "video/quicktime", MediaKind.VIDEO),
     ("clip.webm", "video/webm", MediaKind.VIDEO),
+    ("clip.mkv", "video/x-matroska", MediaKind.VIDEO),
     ("song.mp3", "audio/mpeg", MediaKind.AUDIO),
     ("song.wav", "audio/wav", MediaKind.AUDIO),
     ("song.m4a", "audio/mp4", MediaKind.AUDIO),
@@ -33,7 +34,7 @@ KINDS = [
     ("page.pdf", "application/pdf", MediaKind.DOCUMENT),
     ("shoe.glb", "model/gltf-binary", MediaKind.MODEL),
 ]
-BYTES = recordings.MARKED | recordings.UNMARKED
+BYTES = recordings.MARKED | recordings.ENDED | recordings.UNMARKED
 
 
 def uploads(rig: Rig) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
+import recordings
 from stage_rig import running
 
 from runflowd.core.lifecycle import ItemState
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 DOWNLOAD = "GET /storage/*"
-CLIP = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(range(256)) * 40
+CLIP = recordings.fast_mp4()
 SONG = b"ID3\x04\x00\x00\x00\x00\x00\x00" + b"\xff\xfb\x90\x00" * 500
-MESH = b"glTF\x02\x00\x00\x00" + bytes(64)
-PARTS = b"PK\x03\x04" + bytes(22) + b"\x09\x00\x00\x00photo.jpg" + bytes(100)
 
 
 def gives(rig: Rig, *outputs: tuple[str, bytes]) -> None:
@@ -34,8 +33,8 @@ def gives(rig: Rig, *outputs: tuple[str, bytes]) -> None:
 
 
 def large(size: int) -> bytes:
-    """A video of this many bytes, as far as its beginning tells."""
-    return CLIP[:24] + Random(7).randbytes(size - 24)
+    """A video of about this many bytes."""
+    return recordings.fast_mp4(Random(7).randbytes(size))
 
 
 @pytest.mark.parametrize(
@@ -43,10 +42,10 @@ def large(size: int) -> bytes:
     [
         ("video/mp4", CLIP, "a.mp4"),
         ("audio/mpeg", SONG, "a.mp3"),
-        ("audio/x-wav", b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64), "a.wav"),
-        ("model/gltf-binary", MESH, "a.glb"),
-        ("application/zip", PARTS, "a.zip"),
-        ("application/pdf", b"%PDF-1.7\n%\xe2\xe3\n", "a.pdf"),
+        ("audio/x-wav", recordings.wav(), "a.wav"),
+        ("model/gltf-binary", recordings.glb(), "a.glb"),
+        ("application/zip", recordings.archive(), "a.zip"),
+        ("application/pdf", recordings.pdf(), "a.pdf"),
         ("image/svg+xml", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "a.svg"),
         ("application/json", b'{"caption": "a red shoe"}', "a.json"),
         ("text/plain", "ein roter Schuh, Größe 43".encode(), "a.txt"),

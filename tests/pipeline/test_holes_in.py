@@ -43,7 +43,7 @@ async def test_a_photo_with_a_large_flat_area_is_bought_in_the_end(tmp_path: Pat
         assert ([1], True) == (rig.charged(), 60 <= took < 300)
 
 
-@pytest.mark.parametrize("suffix", [".aria2", ".part"])
+@pytest.mark.parametrize("suffix", [".aria2", ".part", ".crdownload"])
 async def test_a_photo_waits_as_long_as_its_download_is_not_finished(tmp_path: Path, suffix: str) -> None:
     """However whole it looks: the downloader knows better."""
     async with running(tmp_path) as rig:

@@ -21,7 +21,7 @@ def box_end(source: Source) -> Extent:
     """From the first box to the last extent that an image refers to; to the end of the file where none says so."""
     found: dict[bytes, tuple[int, int]] = {}
     try:
-        for kind, start, stop in _boxes(source, 0, source.size):
+        for kind, start, stop in boxes(source, 0, source.size):
             found.setdefault(kind, (start, stop))
     except (CutShortError, DamagedError):
         end = _items_end(source, found)
@@ -37,7 +37,7 @@ def box_end(source: Source) -> Extent:
     return 0, end
 
 
-def _boxes(source: Source, offset: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(source: Source, offset: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Kind, payload start and payload end of each box in a range (section 4.2)."""
     for _ in range(_MOST_BOXES):
         if offset >= end:
@@ -64,7 +64,7 @@ def _items_end(source: Source, found: dict[bytes, tuple[int, int]]) -> int:
         return 0
     start, stop = found[b"meta"]
     try:
-        table = next((box for box in _boxes(source, start + 4, stop) if box[0] == b"iloc"), None)
+        table = next((box for box in boxes(source, start + 4, stop) if box[0] == b"iloc"), None)
     except (CutShortError, DamagedError):
         return 0
     if table is None or table[2] - table[1] > _LARGEST_TABLE:

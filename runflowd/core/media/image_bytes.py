@@ -1,7 +1,8 @@
-"""What every walker through an image reads from, and its two verdicts."""
+"""What every walker through a medium reads from, and its verdicts."""
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -21,6 +22,17 @@ MOST_PARTS = 100_000
 
 Extent: TypeAlias = tuple[int, int]
 """Where an image's data begin in a file, and where what the image needs ends."""
+
+
+class End(Enum):
+    """What the bytes of a medium that is no image say of where it ends."""
+
+    MARKED = auto()
+    """The last byte that it needs is there."""
+    OPEN = auto()
+    """A part of such a file is such a file, too."""
+    STREAMED = auto()
+    """The same of what is written piece by piece over a long time, or says that it should be longer."""
 
 
 class Source(Protocol):

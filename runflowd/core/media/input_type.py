@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from runflowd.core.media import image_type, media_walk
-from runflowd.core.media.image_bytes import CutShortError, DamagedError
+from runflowd.core.media import image_type
+from runflowd.core.media.image_bytes import CutShortError, DamagedError, End
 from runflowd.core.media.image_type import SNIFF_BYTES, ImageType, NotAnImage, Partial, describe, sniff
 from runflowd.core.media.kinds import MediaKind
-from runflowd.core.media.signatures import mime_of
+from runflowd.core.media.signatures import FIRST_BOXES, mime_of
 from runflowd.core.media.text_type import TEXT_MIME, TEXT_SUFFIXES, text_end
+from runflowd.core.media.walkers import WALKERS
 from runflowd.core.naming import EXTENSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from runflowd.core.media.image_bytes import Source
 
 UNMARKED_STILLNESS = 10.0
 """Seconds without change after which a file whose bytes cannot say where it ends counts as whole."""
+
+STREAMED_STILLNESS = 60.0
+"""The same where the file is of a kind that is written piece by piece, or says that it should be longer."""
 
 HOLE_STILLNESS = 60.0
 """Seconds without change after which zeros within an image count as what is meant: it may as well be a flat area."""
@@ -65,7 +69,7 @@ def check(source: Source, accept: Collection[MediaKind]) -> Check:
     head = source.read(0, SNIFF_BYTES)
     mime = announced(head)
     kind = media_kind(mime)
-    if kind in accept and mime in _WALKERS:
+    if kind in accept and mime in WALKERS:
         return _walked(source, mime)
     if MediaKind.TEXT in accept and not mime:  # its name says so (`kinds_under`), or nothing else is taken
         return _walked(source, TEXT_MIME)
@@ -113,12 +117,12 @@ def fitting_name(name: str, mime: str) -> str:
 
 def _walked(source: Source, mime: str) -> Check:
     try:
-        marked = _WALKERS[mime](source)
+        end = text_end(source) if mime == TEXT_MIME else WALKERS[mime](source)
     except CutShortError as error:
         return Partial(str(error))
     except DamagedError as error:
         return NotAccepted(str(error))
-    return Acceptable(mime, 0.0 if marked else UNMARKED_STILLNESS)
+    return Acceptable(mime, _STILLNESS[end])
 
 
 def _image(source: Source, head: bytes, accept: Collection[MediaKind]) -> Check:
@@ -140,9 +144,8 @@ def _beginning(head: bytes, accept: Collection[MediaKind]) -> Partial | None:
 
 def _begins(head: bytes) -> bool:
     """Whether a few bytes may be the beginning of a kind that only more of them tell."""
-    return (
-        any(magic.startswith(head[: len(magic)]) for magic in _BEGINNINGS)
-        or head[4:8] == b"ftyp"[: max(0, len(head) - 4)]
+    return any(magic.startswith(head[: len(magic)]) for magic in _BEGINNINGS) or any(
+        head[4:8] == kind[: max(0, len(head) - 4)] for kind in (b"ftyp", *FIRST_BOXES)
     )
 
 
@@ -161,12 +164,13 @@ def _is_sound(head: bytes) -> bool:
 _SHORTEST = 64
 """Bytes that tell every kind."""
 
-_BEGINNINGS = (b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"ID3", b"fLaC", b"glTF", b"%PDF-")
+_BEGINNINGS = (b"RIFF", b"RF64", b"BW64", b"\x1aE\xdf\xa3", b"OggS", b"ID3", b"fLaC", b"glTF", b"%PDF-")
 
 _SUFFIXES: dict[str, tuple[str, ...]] = {
     "video/mp4": ("mp4", "m4v"),
     "video/quicktime": ("mov", "qt"),
     "video/webm": ("webm",),
+    "video/x-matroska": ("mkv",),
     "audio/mpeg": ("mp3",),
     "audio/wav": ("wav", "wave"),
     "audio/mp4": ("m4a", "m4b"),
@@ -180,22 +184,14 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
 
 _KINDS: dict[str, MediaKind] = {
     **{image.mime: MediaKind.IMAGE for image in ImageType},
-    **dict.fromkeys(("video/mp4", "video/quicktime", "video/webm"), MediaKind.VIDEO),
+    **dict.fromkeys(("video/mp4", "video/quicktime", "video/webm", "video/x-matroska"), MediaKind.VIDEO),
     **{mime: MediaKind.AUDIO for mime in _SUFFIXES if mime.startswith("audio/")},
     "application/pdf": MediaKind.DOCUMENT,
     "model/gltf-binary": MediaKind.MODEL,
     TEXT_MIME: MediaKind.TEXT,
 }
 
-_WALKERS: dict[str, Callable[[Source], bool]] = {
-    **dict.fromkeys(("video/mp4", "video/quicktime", "audio/mp4"), media_walk.mp4_end),
-    "video/webm": media_walk.webm_end,
-    "audio/wav": media_walk.wav_end,
-    **dict.fromkeys(("audio/mpeg", "audio/flac", "audio/ogg", "audio/opus"), media_walk.no_end),
-    "application/pdf": media_walk.pdf_end,
-    "model/gltf-binary": media_walk.glb_end,
-    TEXT_MIME: text_end,
-}
+_STILLNESS = {End.MARKED: 0.0, End.OPEN: UNMARKED_STILLNESS, End.STREAMED: STREAMED_STILLNESS}
 
 _WORDS = {
     MediaKind.IMAGE: "images",

@@ -12,8 +12,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from runflowd.core.media.image_bytes import CutShortError, DamagedError
 from runflowd.core.media.image_type import SNIFF_BYTES, NotAnImage, Partial, check, describe, sniff
 from runflowd.core.media.signatures import mime_of
+from runflowd.core.media.walkers import WALKERS
 from runflowd.core.naming import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -57,13 +59,25 @@ def detect_kind(source: Source, declared: str = "", hint: str = "") -> Found:
             case whole:
                 return Kind(whole.type.mime)
     if mime := mime_of(head):
-        return Kind(mime)
+        return _walked(source, mime)
     declared_type, named_type = _declared(declared), _BY_EXTENSION.get(hint.rpartition(".")[2].lower(), "")
     vague = declared_type in {"", UNKNOWN} or declared_type.startswith("text/")
     expected = (named_type or declared_type) if vague else declared_type
     if not _is_text(head):
         return Kind(expected or UNKNOWN)
     return _text(source, head, expected, (declared_type, named_type))
+
+
+def _walked(source: Source, mime: str) -> Found:
+    """A medium that is no image: half of it is no result; one that is odd is delivered as it came."""
+    try:
+        if mime in WALKERS:
+            WALKERS[mime](source)
+    except CutShortError as error:
+        return Unfit(str(error))
+    except DamagedError:
+        pass
+    return Kind(mime)
 
 
 def _text(source: Source, head: bytes, expected: str, promised: tuple[str, str]) -> Found:

@@ -13,11 +13,17 @@ def mime_of(head: bytes) -> str:
 
 
 def _box(head: bytes) -> str:
-    return _BRANDS.get(head[8:12], "video/mp4") if head[4:8] == b"ftyp" else ""
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12], "video/mp4")
+    if head[4:8] == b"mdat":
+        return "video/quicktime" if min(head[:4]) < ord(" ") else ""  # no text in which the word stands
+    return "video/quicktime" if head[12:16] in FIRST_BOXES.get(head[4:8], ()) else ""
 
 
 def _riff(head: bytes) -> str:
-    return {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}.get(head[8:12], "") if head[:4] == b"RIFF" else ""
+    if head[:4] not in {b"RIFF", b"RF64", b"BW64"}:
+        return ""
+    return {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}.get(head[8:12], "")
 
 
 def _ebml(head: bytes) -> str:
@@ -54,6 +60,16 @@ def _magic(head: bytes) -> str:
 
 _BRANDS = {b"qt  ": "video/quicktime", b"M4A ": "audio/mp4", b"M4B ": "audio/mp4"}
 """Brands of ISO base media files that are no MP4 video (https://mp4ra.org)."""
+
+FIRST_BOXES = {
+    b"mdat": (),
+    b"wide": (b"mdat", b"moov", b"free"),
+    b"moov": (b"mvhd", b"cmov", b"rmra", b"udta"),
+}
+"""What QuickTime files older than `ftyp` begin with, and what stands eight bytes behind it, if that is known.
+
+QuickTime File Format Specification, "Movie atoms".
+"""
 
 _SIGNATURES = (_box, _riff, _ebml, _ogg, _zip, _frame, _magic)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runflowd.core.media.image_bytes import CutShortError, DamagedError
+from runflowd.core.media.image_bytes import CutShortError, DamagedError, End
 
 if TYPE_CHECKING:
     from runflowd.core.media.image_bytes import Source
@@ -22,13 +22,13 @@ _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
-def text_end(source: Source) -> bool:
-    """Walk a text as the walkers of other media do: False, as nothing marks its end. Raises what `text_of` raises."""
+def text_end(source: Source) -> End:
+    """Walk a text as the walkers of other media do: nothing marks its end. Raises what `text_of` raises."""
     if source.size > MAX_TEXT_BYTES:
         message = f"the text has {source.size:,} bytes; at most {MAX_TEXT_BYTES:,} are taken: shorten it"
         raise DamagedError(message)
     text_of(source.read(0, source.size))
-    return False
+    return End.OPEN
 
 
 def text_of(data: bytes) -> str:

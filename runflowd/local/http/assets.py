@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 TYPES = (
     "image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/heic", "image/tiff", "image/bmp",
-    "video/mp4", "video/quicktime", "video/webm", "audio/mpeg", "audio/wav", "audio/mp4", "audio/flac", "audio/ogg",
-    "audio/opus", "application/pdf", "model/gltf-binary", "application/zip",
+    "video/mp4", "video/quicktime", "video/webm", "video/x-matroska", "audio/mpeg", "audio/wav", "audio/mp4",
+    "audio/flac", "audio/ogg", "audio/opus", "application/pdf", "model/gltf-binary", "application/zip",
 )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ OTHER_MEDIA = "OTHER_MEDIA"
 in its folder."""
 
 
-UNFINISHED_BESIDE = (".aria2", ".part")
+UNFINISHED_BESIDE = (".aria2", ".part", ".crdownload")
 """What downloaders keep beside a file of full size that they write out of order: as long as it is there, nothing in the
 file tells whether it is whole."""
 

@@ -6,10 +6,11 @@ import pytest
 import recordings
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import BytesSource, jpeg
+from pictures import BytesSource, box, jpeg
 
 from runflowd.core.media.image_type import Partial
 from runflowd.core.media.input_type import (
+    STREAMED_STILLNESS,
     UNMARKED_STILLNESS,
     Acceptable,
     NotAccepted,
@@ -41,8 +42,8 @@ def test_every_part_of_a_file_with_an_end_is_partial(name: str, share: float) ->
 
     found = check(BytesSource(cut), (media_kind(name.partition(",")[0]),))  # type: ignore[arg-type]
 
-    if "fragments" in name and isinstance(found, Acceptable):
-        assert found.stillness == UNMARKED_STILLNESS  # a file cut between two fragments is one of fewer fragments
+    if name == "video/mp4, in fragments" and isinstance(found, Acceptable):
+        assert found.stillness == STREAMED_STILLNESS  # a file cut between two fragments is one of fewer fragments
     else:
         assert isinstance(found, Partial)
 
@@ -58,8 +59,52 @@ def test_what_has_no_end_marker_rests_on_stillness(name: str) -> None:
     """A part of it is such a file too, so it is waited for longer."""
     data = recordings.UNMARKED[name]
 
-    for found in (check(BytesSource(data), ALL), check(BytesSource(data[:-100]), ALL)):
-        assert Acceptable(name.partition(",")[0], UNMARKED_STILLNESS) == found
+    assert Acceptable(name.partition(",")[0], UNMARKED_STILLNESS) == check(BytesSource(data), ALL)
+
+
+@pytest.mark.parametrize("name", recordings.STREAMED)
+def test_what_is_written_piece_by_piece_is_waited_for_much_longer(name: str) -> None:
+    """Between two pieces of a stream, or within what should be longer, a pause may last."""
+    data = recordings.STREAMED[name]
+
+    assert Acceptable(name.partition(",")[0], STREAMED_STILLNESS) == check(BytesSource(data), ALL)
+
+
+@pytest.mark.parametrize("name", recordings.ENDED)
+def test_sound_that_says_how_long_it_is_is_whole_at_once_and_half_of_it_is_not(name: str) -> None:
+    """Its first frame, or its last page, tells."""
+    data = recordings.ENDED[name]
+
+    assert Acceptable(name) == check(BytesSource(data), ALL)
+    for share in (30, 60, 90, 99):
+        found = check(BytesSource(data[: len(data) * share // 100]), ALL)
+        assert isinstance(found, Acceptable)
+        assert found.stillness > 0
+
+
+def test_bytes_behind_the_last_box_are_no_part_of_a_recording() -> None:
+    """All media that the description names lie before them."""
+    assert Acceptable("video/mp4") == check(BytesSource(recordings.split_mp4() + b"some words of a server"), ALL)
+
+
+def test_a_box_that_is_cut_is_no_stray_word() -> None:
+    """What it describes may be missing, whatever the description names."""
+    cut = recordings.split_mp4() + box(b"udta", bytes(900))[:300]
+
+    assert isinstance(check(BytesSource(cut), ALL), Partial)
+
+
+@pytest.mark.parametrize("rest", [b"\n2 0 obj\n<< /B 2 >>\nendobj\n", b"\nxref\n0 1\n", b"\nstartxref\n90"])
+def test_a_document_cut_within_its_second_revision_is_partial(rest: bytes) -> None:
+    """The end marker that is there is that of the first."""
+    assert isinstance(check(BytesSource(recordings.pdf() + rest), ALL), Partial)
+
+
+def test_words_behind_a_document_are_only_waited_for() -> None:
+    """They are no part of it, and may be the beginning of one."""
+    found = check(BytesSource(recordings.pdf() + b"\n<!-- served in 3 ms -->"), ALL)
+
+    assert Acceptable("application/pdf", UNMARKED_STILLNESS) == found
 
 
 @pytest.mark.parametrize("name", ["video/mp4, in front", "audio/mpeg", "audio/flac", "audio/opus"])
@@ -123,6 +168,12 @@ def test_a_movie_whose_last_box_runs_to_the_end_is_waited_for() -> None:
 def test_what_the_rule_does_not_take_is_not_accepted(accept: tuple[MediaKind, ...], data: bytes, reason: str) -> None:
     """It says what it seems to be."""
     assert NotAccepted(reason) == check(BytesSource(data), accept)
+
+
+@pytest.mark.parametrize("text", ["a moov of words", "the mdat is there and all the rest"])
+def test_a_text_is_no_old_movie(text: str) -> None:
+    """Four letters in a text are no box."""
+    assert not announced(text.encode())
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfb\x00\x64", b"\xff\xfb\xf0\x64", b"\xff\xfb\x9c\x64", b"\xff\xeb\x90\x64"])

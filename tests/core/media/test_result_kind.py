@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import recordings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,24 +35,39 @@ def found(content: bytes, declared: str = "", hint: str = "") -> Found:
 
 
 ZIP = b"PK\x03\x04" + bytes(22) + b"\x09\x00\x00\x00"
+END = b"PK\x05\x06" + bytes(18)
 SIGNED = {
-    "mp4": b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2",
-    "mov": b"\x00\x00\x00\x14ftypqt  \x00\x00\x02\x00qt  ",
-    "m4a": b"\x00\x00\x00\x18ftypM4A \x00\x00\x02\x00M4A isom",
-    "webm": b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webmB\x87\x81\x04",
-    "mkv": b"\x1aE\xdf\xa3\xa3B\x86\x81\x01B\x82\x88matroskaB\x87\x81\x04",
-    "avi": b"RIFF\x00\x10\x00\x00AVI LIST",
-    "wav": b"RIFF\x24\x00\x00\x00WAVEfmt ",
+    "mp4": recordings.mp4(),
+    "mov": recordings.mp4(b"qt  "),
+    "m4a": recordings.mp4(b"M4A "),
+    "webm": recordings.webm(),
+    "mkv": recordings.webm(doctype=b"matroska"),
+    "avi": recordings.wav().replace(b"WAVE", b"AVI "),
+    "wav": recordings.rf64(),
     "mp3": b"\xff\xfb\x90\x00\x00\x00\x00",
     "aac": b"\xff\xf1\x50\x80\x00\x00\x00",
     "flac": b"fLaC\x00\x00\x00\x22",
-    "ogg": b"OggS\x00\x02" + bytes(22) + b"\x01vorbis",
-    "opus": b"OggS\x00\x02" + bytes(22) + b"OpusHead",
-    "glb": b"glTF\x02\x00\x00\x00",
-    "zip": ZIP + b"photo.jpg",
-    "usdz": ZIP + b"shoe.usdc",
-    "pdf": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3",
+    "ogg": recordings.ogg(b"\x01vorbis"),
+    "opus": recordings.ogg(b"OpusHead"),
+    "glb": recordings.glb(),
+    "zip": recordings.archive(),
+    "usdz": ZIP + b"shoe.usdc" + END,
+    "pdf": recordings.pdf(),
 }
+CUT = ("mp4", "mov", "m4a", "webm", "mkv", "avi", "wav", "glb", "zip", "usdz", "pdf")
+
+
+@pytest.mark.parametrize("extension", CUT)
+def test_half_a_medium_is_no_result(extension: str) -> None:
+    """A body that ends too early is fetched again, however its kind was declared."""
+    data = SIGNED[extension]
+
+    assert isinstance(found(data[: len(data) * 6 // 10]), Unfit)
+
+
+def test_a_medium_of_another_make_than_is_known_is_delivered() -> None:
+    """It was paid for, and nothing says that any of it is missing."""
+    assert Kind("video/x-matroska") == found(b"\x1aE\xdf\xa3\x80" + b"\x42\x86\x81\x01" * 40)
 
 
 @pytest.mark.parametrize("extension", SIGNED)
