@@ -30,6 +30,7 @@ WAITS = (
     "api/test_local_service.py",
     "api/test_network.py",
     "api/test_direct_transport.py",
+    "decoder",
     "doctor/test_probes.py",
     "files/test_files.py",
     "files/test_races.py",

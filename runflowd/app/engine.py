@@ -58,6 +58,7 @@ class Engine:
 
     def stop(self) -> None:
         """Take nothing more in and claim nothing more; what is in hand is finished."""
+        self.context.decoder.stop()
         self.intake.stop()
         for stage in (self.dispatch, self.track, self.deliver):
             stage.worker_loop.stop()

@@ -14,6 +14,7 @@ The tracker never touches a file. Its caller looks, and reports what it saw:
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -165,8 +166,8 @@ class StabilityTracker:
     def hold(self, path: str, reason: str, now: float, stillness: float = 0.0) -> StillChanging:
         """Keep a file waiting that is stable but not good yet, such as half an image.
 
-        It is looked at once it has not changed for `stillness` seconds, where that is longer than `settle`.
-
+        It is looked at once it has not changed for `stillness` seconds, where that is longer than `settle`, and is
+        given that much longer; with `math.inf` only another content will do, and it is looked at when its time is over.
         The pauses grow with the time waited, up to `cap`. The caller decides what `report` means:
         for half an image that its writer has left, a failure.
         """
@@ -199,12 +200,13 @@ class StabilityTracker:
 
     def _wait(self, path: str, waiting: _Waiting, reason: str, now: float, stillness: float = 0.0) -> StillChanging:
         waited = now - waiting.first_seen
-        report = waited >= self.cap and not waiting.reported
+        end = waiting.first_seen + self.cap + (stillness if math.isfinite(stillness) else 0.0)
+        report = now >= end and not waiting.reported
         if waiting.reported or report:
             waiting.reported = True
             pause = self.cap
         else:
-            pause = self._pause(waiting, now, stillness)
+            pause = min(self._pause(waiting, now, stillness), end - now)
         self._schedule(path, waiting, now + max(pause, _SHORTEST_PAUSE))
         return StillChanging(path, reason, waited, report)
 
@@ -213,7 +215,7 @@ class StabilityTracker:
         remaining = waiting.still_since + max(self.settle, stillness) - now
         if remaining <= 0:
             remaining = max(self.settle, (now - waiting.first_seen) / 2)
-        return min(remaining, waiting.first_seen + self.cap - now)
+        return remaining
 
     def _schedule(self, path: str, waiting: _Waiting, deadline: float) -> None:
         waiting.deadline = deadline

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.config import Limits
 from runflowd.core.money import Money
+from runflowd.decoder import Decoder
 from runflowd.observability.log_throttle import LogThrottle
 from runflowd.pipeline.io_guard import THREADS, IoGuard
 from runflowd.pipeline.wake_event import StageEvents
@@ -61,6 +62,7 @@ class Context:
     places: Mapping[str, Mapping[tuple[str | int, ...], str]] = field(default_factory=dict)
     money: Money = field(default_factory=Money)
     heartbeats: dict[str, float] = field(default_factory=dict)
+    decoder: Decoder = field(default_factory=Decoder)
     log_throttle: LogThrottle = field(init=False)
     io: IoGuard = field(init=False)
 

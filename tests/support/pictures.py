@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from runflowd.core.media.image_type import ImageType
+from runflowd.core.media.image_type import Check, Doubt, ImageType, Partial
 
 WIDTH, HEIGHT = 40, 30
 
@@ -53,6 +53,18 @@ def heic(width: int = WIDTH, height: int = HEIGHT) -> bytes:
     )
     meta = box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", sizes)))
     return box(b"ftyp", b"heic" + bytes(4) + b"mif1heic") + meta + box(b"mdat", bytes(range(1, 256)) * 40)
+
+
+def is_cut(found: Check) -> bool:
+    """Whether the walk says that the end is missing, for certain or as far as it can tell."""
+    return isinstance(found, Partial) or (isinstance(found, Doubt) and found.cut)
+
+
+def odd_gif() -> bytes:
+    """A GIF with a stray byte in front of its picture, which decoders pass over."""
+    data = encoded(noise(), "GIF")
+    at = 13 + 3 * 256
+    return data[:at] + b"\x07" + data[at:]
 
 
 def jpeg(width: int = WIDTH, height: int = HEIGHT) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runflowd.core.media.image_bytes import CutShortError, DamagedError, End, take
+from runflowd.core.media.image_bytes import CutShortError, DamagedError, End, UnwrittenError, take
 from runflowd.core.media.sound_walk import ends_in_zeros
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _number(source: Source, offset: int) -> tuple[bytes, int]:
     first = take(source, offset, 1, "recording")[0]
     if not first:
         if not any(source.read(offset, 64)):
-            raise CutShortError(f"from byte {offset} on the file holds only zeros so far")
+            raise UnwrittenError(f"from byte {offset} on the file holds only zeros so far")
         raise DamagedError(f"the recording is damaged at byte {offset}")
     length = 9 - first.bit_length()
     return take(source, offset, length, "recording"), offset + length

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runflowd.core.media.image_bytes import CutShortError, DamagedError, Extent, Source, refuse_zero_tail, take
+from runflowd.core.media.image_bytes import (
+    CutShortError,
+    DamagedError,
+    Extent,
+    Source,
+    UnwrittenError,
+    refuse_zero_tail,
+    take,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +53,7 @@ def boxes(source: Source, offset: int, end: int) -> Iterator[tuple[bytes, int, i
         head = take(source, offset, 8)
         length, kind, start = int.from_bytes(head[:4], "big"), head[4:], offset + 8
         if not any(head):
-            raise CutShortError(f"from byte {offset} on the file holds only zeros so far")
+            raise UnwrittenError(f"from byte {offset} on the file holds only zeros so far")
         if length == 1:
             length, start = int.from_bytes(take(source, start, 8), "big"), start + 8
         stop = offset + length if length else end

@@ -47,11 +47,19 @@ class Source(Protocol):
 
 
 class CutShortError(Exception):
-    """The bytes end, or turn into space nobody has written yet, before the image does."""
+    """The bytes end before the medium does."""
+
+
+class UnwrittenError(CutShortError):
+    """They turn into space that nobody has written yet. Decoders pass over zeros, so none is asked."""
 
 
 class DamagedError(Exception):
-    """Bytes that no amount of waiting will turn into an image."""
+    """Bytes that break the rules of their format. They may be odd in a way that decoders pass over."""
+
+
+class CameraRawError(DamagedError):
+    """Sensor data, of which decoders open a thumbnail only."""
 
 
 def take(source: Source, offset: int, length: int, label: str = "image") -> bytes:
@@ -71,7 +79,7 @@ def refuse_zero_tail(source: Source, label: str, end: int) -> None:
     """
     length = min(max(end // 8, 4096), end - 64, PIECE)
     if length > 0 and not any(source.read(end - length, length)):
-        raise CutShortError(f"the {label} ends in {length} or more zeros, it may still be being written")
+        raise UnwrittenError(f"the {label} ends in {length} or more zeros, it may still be being written")
 
 
 def has_hole(source: Source, start: int, end: int) -> bool:
@@ -98,5 +106,5 @@ def _zero_runs(piece: bytes) -> Iterator[int]:
 def unwritten_or_damaged(source: Source, offset: int, label: str) -> Exception:
     """What to raise where something else should stand: zeros are space that nobody has written yet."""
     if not any(source.read(offset, 64)):
-        return CutShortError(f"from byte {offset} on the file holds only zeros so far")
+        return UnwrittenError(f"from byte {offset} on the file holds only zeros so far")
     return DamagedError(f"the {label} is damaged at byte {offset}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from runflowd.core.media.image_bytes import CutShortError, DamagedError, Extent, Source, take
+from runflowd.core.media.image_bytes import CameraRawError, CutShortError, DamagedError, Extent, Source, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def tiff_end(source: Source) -> Extent:
     tiff = _open_tiff(source)
     first = next(_directories(tiff))
     if _DNG_VERSION in first or source.read(8, 2) == b"CR" or _is_raw(tiff, first):
-        raise DamagedError("this is a camera raw file")
+        raise CameraRawError("this is a camera raw file")
     _refuse_unknown_size(tiff, first)
     for fields in _directories(tiff):
         for field in fields.values():

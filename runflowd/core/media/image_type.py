@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd.core.media import image_boxes, image_jpeg, image_tiff, image_walk
-from runflowd.core.media.image_bytes import CutShortError, DamagedError, has_hole
+from runflowd.core.media.image_bytes import CameraRawError, CutShortError, DamagedError, UnwrittenError, has_hole
 from runflowd.core.media.image_bytes import Source as Source  # noqa: PLC0414  part of this module's interface
 
 if TYPE_CHECKING:
@@ -57,12 +57,25 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class NotAnImage:
-    """No image, or one damaged beyond waiting; `reason` is a clause for people."""
+    """No image, or camera raw; `reason` is a clause for people."""
 
     reason: str
 
 
-Check: TypeAlias = Whole | Partial | NotAnImage
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """An image that breaks the rules of its format, or whose end seems to be missing: a decoder knows better.
+
+    `cut` says that its end seems to be missing; a `hole` is a block of zeros in it, and never in one that is cut.
+    """
+
+    type: ImageType
+    reason: str
+    cut: bool
+    hole: bool
+
+
+Check: TypeAlias = Whole | Partial | NotAnImage | Doubt
 
 
 def check(source: Source) -> Check:
@@ -72,12 +85,14 @@ def check(source: Source) -> Check:
     if kind is None:
         return _no_image(head)
     try:
-        hole = has_hole(source, *_WALKERS[kind](source))
-    except CutShortError as error:
-        return Partial(str(error))
-    except DamagedError as error:
+        return Whole(kind, has_hole(source, *_WALKERS[kind](source)))
+    except CameraRawError as error:
         return NotAnImage(str(error))
-    return Whole(kind, hole)
+    except (CutShortError, DamagedError) as error:
+        cut, hole = isinstance(error, CutShortError), has_hole(source, 0, source.size)
+        if isinstance(error, UnwrittenError) or (cut and (hole or kind in _CUT_FOR_CERTAIN)):
+            return Partial(str(error))
+        return Doubt(kind, str(error), cut, hole)
 
 
 def _no_image(head: bytes) -> Check:
@@ -166,6 +181,9 @@ _WALKERS: dict[ImageType, Callable[[Source], tuple[int, int]]] = {
     ImageType.HEIC: image_boxes.box_end,
     ImageType.AVIF: image_boxes.box_end,
 }
+
+_CUT_FOR_CERTAIN = frozenset({ImageType.GIF, ImageType.HEIC, ImageType.AVIF})
+"""Those of which decoders take a part for the whole: fewer pictures of a GIF, less of a HEIC."""
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"})
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd.core.media import image_type
 from runflowd.core.media.image_bytes import CutShortError, DamagedError, End
-from runflowd.core.media.image_type import SNIFF_BYTES, ImageType, NotAnImage, Partial, describe, sniff
+from runflowd.core.media.image_type import SNIFF_BYTES, Doubt, ImageType, NotAnImage, Partial, describe, sniff
 from runflowd.core.media.kinds import MediaKind
 from runflowd.core.media.signatures import FIRST_BOXES, mime_of
 from runflowd.core.media.text_type import TEXT_MIME, TEXT_SUFFIXES, text_end
@@ -24,6 +24,9 @@ UNMARKED_STILLNESS = 10.0
 
 STREAMED_STILLNESS = 60.0
 """The same where the file is of a kind that is written piece by piece, or says that it should be longer."""
+
+DOUBT_STILLNESS = 10.0
+"""Seconds without change after which a decoder is asked about what is odd."""
 
 HOLE_STILLNESS = 60.0
 """Seconds without change after which zeros within an image count as what is meant: it may as well be a flat area."""
@@ -46,7 +49,16 @@ class NotAccepted:
     reason: str
 
 
-Check: TypeAlias = Acceptable | Partial | NotAccepted
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """Of this MIME type, and whole only if a decoder says so and it has stood still for `stillness` seconds then."""
+
+    mime: str
+    reason: str
+    stillness: float
+
+
+Check: TypeAlias = Acceptable | Partial | NotAccepted | Doubtful
 
 
 def media_kind(mime: str) -> MediaKind | None:
@@ -121,7 +133,9 @@ def _walked(source: Source, mime: str) -> Check:
     except CutShortError as error:
         return Partial(str(error))
     except DamagedError as error:
-        return NotAccepted(str(error))
+        if media_kind(mime) not in {MediaKind.VIDEO, MediaKind.AUDIO}:
+            return NotAccepted(str(error))
+        return Doubtful(mime, str(error), STREAMED_STILLNESS)
     return Acceptable(mime, _STILLNESS[end])
 
 
@@ -131,6 +145,8 @@ def _image(source: Source, head: bytes, accept: Collection[MediaKind]) -> Check:
             return partial
         case NotAnImage(reason):
             return _beginning(head, accept) or NotAccepted(reason)
+        case Doubt(kind, reason, cut, hole):
+            return Doubtful(kind.mime, reason, HOLE_STILLNESS if cut or hole else DOUBT_STILLNESS)
         case whole:
             return Acceptable(whole.type.mime, HOLE_STILLNESS if whole.hole else 0.0)
 

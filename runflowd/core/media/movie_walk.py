@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.media.image_boxes import boxes
-from runflowd.core.media.image_bytes import MOST_PARTS, PIECE, CutShortError, DamagedError, End, take
+from runflowd.core.media.image_bytes import MOST_PARTS, PIECE, CutShortError, DamagedError, End, UnwrittenError, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runflowd.core.media.image_bytes import Source
 
-_LARGEST_TABLES = 32 * 1024 * 1024
+_LARGEST_TABLES = 8 * 1024 * 1024
 """Bytes of chunk offsets that are read; a recording with more, days long, is not asked for them."""
 
 _CONTAINERS = frozenset({b"trak", b"mdia", b"minf", b"stbl"})
@@ -77,7 +77,7 @@ def _walk(source: Source, movie: _Movie) -> None:
     for kind, start, stop in _top_level(source):
         if not kind:
             if not movie.complete:
-                raise CutShortError(f"from byte {start} on the file holds only zeros so far")
+                raise UnwrittenError(f"from byte {start} on the file holds only zeros so far")
             movie.padded = True  # padding, or room for more
             return
         if stop > source.size:
@@ -126,7 +126,7 @@ def _refuse_unwritten(source: Source, start: int, stop: int) -> None:
     """Compressed media do not end in zeros: those are space that was reserved."""
     length = min(max((stop - start) // 8, 4096), stop - start, PIECE)
     if length >= 4096 and not any(source.read(stop - length, length)):
-        raise CutShortError(f"the recording ends in {length} or more zeros, it may still be being written")
+        raise UnwrittenError(f"the recording ends in {length} or more zeros, it may still be being written")
 
 
 def _holds_all(source: Source, movie: _Movie) -> bool:

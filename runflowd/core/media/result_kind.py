@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd.core.media.image_bytes import CutShortError, DamagedError
-from runflowd.core.media.image_type import SNIFF_BYTES, NotAnImage, Partial, check, describe, sniff
+from runflowd.core.media.image_type import SNIFF_BYTES, Doubt, NotAnImage, Partial, check, describe, sniff
 from runflowd.core.media.signatures import mime_of
 from runflowd.core.media.walkers import WALKERS
 from runflowd.core.naming import EXTENSIONS
@@ -41,7 +41,15 @@ class Unfit:
     reason: str
 
 
-Found: TypeAlias = Kind | Unfit
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """An image of this MIME type that is odd, or seems to be cut: a result if a decoder opens it, else none."""
+
+    mime: str
+    reason: str
+
+
+Found: TypeAlias = Kind | Unfit | InDoubt
 
 
 def detect_kind(source: Source, declared: str = "", hint: str = "") -> Found:
@@ -53,11 +61,7 @@ def detect_kind(source: Source, declared: str = "", hint: str = "") -> Found:
     if not head or not any(head):
         return Unfit("the file is empty" if not head else "the file holds only zeros")
     if sniff(head) is not None:
-        match check(source):
-            case NotAnImage(reason) | Partial(reason):
-                return Unfit(reason)
-            case whole:
-                return Kind(whole.type.mime)
+        return _image(source)
     if mime := mime_of(head):
         return _walked(source, mime)
     declared_type, named_type = _declared(declared), _BY_EXTENSION.get(hint.rpartition(".")[2].lower(), "")
@@ -66,6 +70,16 @@ def detect_kind(source: Source, declared: str = "", hint: str = "") -> Found:
     if not _is_text(head):
         return Kind(expected or UNKNOWN)
     return _text(source, head, expected, (declared_type, named_type))
+
+
+def _image(source: Source) -> Found:
+    match check(source):
+        case NotAnImage(reason) | Partial(reason):
+            return Unfit(reason)
+        case Doubt(kind, reason):
+            return InDoubt(kind.mime, reason)
+        case whole:
+            return Kind(whole.type.mime)
 
 
 def _walked(source: Source, mime: str) -> Found:

@@ -11,8 +11,9 @@ from runflowd import files
 from runflowd.api.errors import ApiError, Scope
 from runflowd.core.naming import output_path
 from runflowd.errors import RunflowdError
-from runflowd.pipeline.deliver.output_writer import BrokenResult, Label, OutputWriter, mirrored
+from runflowd.pipeline.deliver.output_writer import OutputWriter, mirrored
 from runflowd.pipeline.deliver.renames import is_gone, may_be_renamed, remove_result
+from runflowd.pipeline.deliver.result_check import BrokenResult, Label
 from runflowd.pipeline.deliver.result_downloader import NoResult, ResultDownloader, intact
 from runflowd.pipeline.deliver.verdict import is_final
 from runflowd.store.history import record

@@ -15,9 +15,9 @@ import anyio.from_thread
 import structlog
 
 from runflowd import files
-from runflowd.core.media.result_kind import UNKNOWN, Unfit, detect_kind
+from runflowd.core.media.result_kind import UNKNOWN
 from runflowd.core.naming import EXTENSIONS, marked, output_path
-from runflowd.errors import RunflowdError
+from runflowd.pipeline.deliver.result_check import checked_type
 from runflowd.store.claims import hold
 from runflowd.store.outputs import Output, forget_output, output_at, reserve_output
 from runflowd.system.failpoints import reach
@@ -27,26 +27,12 @@ if TYPE_CHECKING:
     from runflowd.files import Draft
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.deliver.output_io import OutputIo
+    from runflowd.pipeline.deliver.result_check import Label
     from runflowd.store import Connection
     from runflowd.store.items import Item
 
 
 log = structlog.get_logger()
-
-
-class BrokenResult(RunflowdError):
-    """What was downloaded cannot be a result, or not all of it. The sentence is shown beside its file."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"the service sent a broken result: {why}")
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What who gives a result says of it: a MIME type, and a file name whose extension counts. Both may be empty."""
-
-    mime_type: str = ""
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +60,7 @@ class OutputWriter:
 
         The names of the item `heir`, whose file has become this one, are free to take.
         """
-        mime, written, free = await self._output_io.run(rule, _finished, item, rule, draft, label, index, count)
+        mime, written, free = await self._output_io.run(rule, self._finished, item, rule, draft, label, index, count)
         refused: set[str] = set()
         while True:
             relative = output_path(
@@ -130,6 +116,15 @@ class OutputWriter:
         reach("output.reserved")
         return True
 
+    def _finished(
+        self, item: Item, rule: Rule, draft: Draft, label: Label, index: int, count: int
+    ) -> tuple[str, files.Written, str]:
+        """Check and sync a draft; give its type, its facts, and its first name if no file stands there, else ""."""
+        mime = checked_type(draft, label, self._context.decoder, self._context.io.written(rule).note_progress)
+        written = draft.flush()
+        relative = output_path(rule, mirrored(item), EXTENSIONS[mime], index, count)
+        return mime, written, "" if files.stat(rule.output, relative) else relative
+
     def _commit(self, item: Item, draft: Draft, target: TargetName) -> None:
         # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
         anyio.from_thread.run(self._context.store.read, partial(hold, claim=item.claim))
@@ -142,16 +137,6 @@ def mirrored(item: Item) -> str:
     return item.path if item.current else marked(item.path, (item.content_hash or "")[:8])
 
 
-def _finished(
-    item: Item, rule: Rule, draft: Draft, label: Label, index: int, count: int
-) -> tuple[str, files.Written, str]:
-    """Check and sync a draft; give its type, its facts, and its first name if no file stands there, else ""."""
-    mime = _checked_type(draft, label)
-    written = draft.flush()
-    relative = output_path(rule, mirrored(item), EXTENSIONS[mime], index, count)
-    return mime, written, "" if files.stat(rule.output, relative) else relative
-
-
 def _may_have(item: Item, path: str, recorded: Output | None, heir: int | None) -> bool:
     """Whether a path is nobody's on record, or this very input's, or that of the one whose file it has become."""
     return (
@@ -159,14 +144,6 @@ def _may_have(item: Item, path: str, recorded: Output | None, heir: int | None) 
         or recorded.item == heir
         or (recorded.rule, recorded.source, recorded.path) == (item.rule, item.path, path)
     )
-
-
-def _checked_type(draft: Draft, label: Label) -> str:
-    match detect_kind(draft.source(), label.mime_type, label.name):
-        case Unfit(reason):
-            raise BrokenResult(reason)
-        case kind:
-            return kind.mime
 
 
 def _check_target(

@@ -8,7 +8,7 @@ from runflowd.api.errors import ApiError, Gone, NotFound, Unsafe
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.remedies import as_pattern
 from runflowd.observability.incidents import IncidentReport
-from runflowd.pipeline.deliver.output_writer import BrokenResult
+from runflowd.pipeline.deliver.result_check import BrokenResult
 from runflowd.pipeline.deliver.result_downloader import NoResult
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.recipe import recipe_hash
 from runflowd.core.stability import Stable, StillChanging
-from runflowd.pipeline.intake.inspect import Good, Refused, Unfinished, look_at, read_all, unstable
+from runflowd.pipeline.intake.doubts import settle_doubts
+from runflowd.pipeline.intake.inspect import Doubted, Good, Refused, Unfinished, look_at, read_all, unstable
 from runflowd.pipeline.intake.left_out import remove_notes
 from runflowd.pipeline.intake.roots import still_recognised
 from runflowd.store.arrivals import Arrival, arrive, set_aside
@@ -49,28 +50,23 @@ class Acceptor:
         paths = watched.stability.due(self._context.clock.now(), PAGE)
         if not paths or watched.roots is None:
             return 0
-        good: list[Arrival] = []
         refused: dict[str, Refused] = {}
+        found: dict[str, Finding] = {}
 
         async def read(stable: dict[str, Stat]) -> None:
             limit = self._context.limits.upload_size
-            for path, found in await watched.folder_io.read(
-                read_all,
-                watched.rule,
-                stable,
-                limit,
-                watched.rule.matcher.promises,
-                known,
-                watched.folder_io.note_progress,
-                still,
-            ):
-                match self._judged(watched, path, stable[path], found):
-                    case Good() as whole:
-                        good.append(_arrival(watched, path, whole))
-                    case Refused() as refusal:
-                        refused[path] = refusal
-                    case _:
-                        pass
+            found.update(
+                await watched.folder_io.read(
+                    read_all,
+                    watched.rule,
+                    stable,
+                    limit,
+                    watched.rule.matcher.promises,
+                    known,
+                    watched.folder_io.note_progress,
+                    still,
+                )
+            )
 
         stable = await self._stable(watched, paths, refused)
         still = watched.stability.still_for(stable, self._context.clock.now())
@@ -79,10 +75,27 @@ class Acceptor:
         async with anyio.create_task_group() as group:
             for share in _shares(stable, READERS):
                 group.start_soon(read, share)
+        await self._settle(watched, found, still)
         if not await watched.folder_io.read(still_recognised, watched.rule.watch, watched.roots):
             watched.reset()  # what was read may be another folder's
             return 0
+        good: list[Arrival] = []
+        for path, finding in found.items():
+            match self._judged(watched, path, stable[path], finding):
+                case Good() as whole:
+                    good.append(_arrival(watched, path, whole))
+                case Refused() as refusal:
+                    refused[path] = refusal
         return await self._record(watched, good, refused)
+
+    async def _settle(self, watched: WatchedRule, found: dict[str, Finding], still: dict[str, float]) -> None:
+        """Put in the place of each doubt what the decoder makes of it."""
+        doubts = {path: finding for path, finding in found.items() if isinstance(finding, Doubted)}
+        if doubts:
+            progress = watched.folder_io.note_progress
+            decoder = self._context.decoder
+            settle = (settle_doubts, watched.rule, doubts, still, decoder, progress)
+            found.update(await watched.folder_io.read(*settle))
 
     async def _stable(self, watched: WatchedRule, paths: list[str], refused: dict[str, Refused]) -> dict[str, Stat]:
         """Those that a fresh stat confirms to be stable; what never becomes stable is added to `refused` once."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,7 +13,19 @@ from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.media.image_type import SNIFF_BYTES, Partial
-from runflowd.core.media.input_type import NotAccepted, announced, check, in_words, kinds_under, media_kind, words
+from runflowd.core.media.input_type import (
+    DOUBT_STILLNESS,
+    Acceptable,
+    Check,
+    Doubtful,
+    NotAccepted,
+    announced,
+    check,
+    in_words,
+    kinds_under,
+    media_kind,
+    words,
+)
 from runflowd.core.media.kinds import MediaKind
 from runflowd.core.template import sends_the_file
 from runflowd.errors import ConfigError
@@ -48,13 +61,23 @@ class Good:
 class Unfinished:
     """It is stable, but cannot be taken yet. `state` and `code` are what it becomes if that lasts.
 
-    `stillness` is how many seconds without change will do, 0 where only another content will.
+    `stillness` is how many seconds without change will do, 0 where it is to be looked at again and again, `math.inf`
+    where only another content will do.
     """
 
     reason: str
     state: ItemState = ItemState.FAILED
     code: str = "INCOMPLETE"
     stillness: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted(Unfinished):
+    """What only a decoder can tell: of the type `mime`, and whole if it decodes and has not changed for `needed` s."""
+
+    stat: Stat = field(kw_only=True)
+    mime: str = field(kw_only=True)
+    needed: float = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +169,13 @@ def _read(
     """What a stable file is, recognised by its bytes. Blocking."""
     if too_large := _too_large(rule, stat.size, limit):
         return Refused(stat, ItemState.FAILED, "TOO_LARGE", too_large)
+    return guarded(stat, partial(_read_whole, rule, path, stat, overrides, known, on_progress, still))
+
+
+def guarded(stat: Stat, read: Callable[[], Finding]) -> Finding:
+    """What `read` finds, or what it means that the file, or what its folder overrides, cannot be read."""
     try:
-        return _read_whole(rule, path, stat, overrides, known, on_progress, still)
+        return read()
     except ConfigError as mistake:
         return Refused(stat, ItemState.WAITING, BAD_OVERRIDE, str(mistake))
     except (files.Changed, files.Missing):
@@ -184,16 +212,30 @@ def _read_whole(
         return Good(stat, *known, _overridden(path, overrides))
     with files.open_source(rule.watch, path) as source:
         found = check(source, kinds_under(path, rule.accept))
-    if isinstance(found, Partial):
-        return Unfinished(found.reason)
-    if isinstance(found, NotAccepted):
-        code = "NOT_AN_IMAGE" if rule.accept == (MediaKind.IMAGE,) else "NOT_ACCEPTED"
-        return Refused(stat, ItemState.FAILED, code, found.reason)
-    if still < found.stillness:
-        reason = f"its bytes cannot tell whether more will come, so it must not change for {found.stillness:.0f} s"
-        return Unfinished(reason, ItemState.WAITING, "STILL_CHANGING", found.stillness)
+    if isinstance(found, Acceptable) and still >= found.stillness:
+        return hashed(rule, path, stat, found.mime, overrides, on_progress)
+    return _not_yet(rule, stat, found)
+
+
+def _not_yet(rule: Rule, stat: Stat, found: Check) -> Finding:
+    """A file that cannot be taken now, or not at all."""
+    match found:
+        case Doubtful(mime, reason, needed):
+            return Doubted(reason, stillness=DOUBT_STILLNESS, stat=stat, mime=mime, needed=needed)
+        case Partial(reason):
+            return Unfinished(reason)
+        case NotAccepted(reason):
+            code = "NOT_AN_IMAGE" if rule.accept == (MediaKind.IMAGE,) else "NOT_ACCEPTED"
+            return Refused(stat, ItemState.FAILED, code, reason)
+        case Acceptable(_, stillness):
+            reason = f"its bytes cannot tell whether more will come, so it must not change for {stillness:.0f} s"
+            return Unfinished(reason, ItemState.WAITING, "STILL_CHANGING", stillness)
+
+
+def hashed(rule: Rule, path: str, stat: Stat, mime: str, overrides: Overrides, on_progress: Callable[[], None]) -> Good:
+    """A file that is whole. Blocking. Raises `ConfigError` for what its folder overrides, `FileError`."""
     settings = _overridden(path, overrides)
-    return Good(stat, files.hash_file(rule.watch, path, stat, on_progress=on_progress), found.mime, settings)
+    return Good(stat, files.hash_file(rule.watch, path, stat, on_progress=on_progress), mime, settings)
 
 
 def _overridden(path: str, overrides: Overrides) -> dict[str, Json]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.core.incident_scope import ScopeKind
-from runflowd.core.media.input_type import Acceptable, check
+from runflowd.core.media.input_type import Acceptable, Doubtful, check
 from runflowd.core.media.kinds import MediaKind
 from runflowd.core.model import Reference
 from runflowd.core.snapshot import to_text
@@ -89,5 +89,5 @@ def _read(path: str, before: Reference | None) -> Reference:
         return before
     with files.open_source(folder or "/", name) as source:
         found = check(source, tuple(MediaKind))
-    mime = found.mime if isinstance(found, Acceptable) else "application/octet-stream"
+    mime = found.mime if isinstance(found, Acceptable | Doubtful) else "application/octet-stream"
     return Reference(path, stat, files.hash_file(folder or "/", name, stat), mime)

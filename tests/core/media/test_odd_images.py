@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 
 import pytest
-from pictures import BytesSource, box, encoded, jpeg, noise, png
+from pictures import BytesSource, box, encoded, is_cut, jpeg, noise, odd_gif, png
 from PIL import Image
 
 from runflowd.core.media.image_bytes import BLOCK
-from runflowd.core.media.image_type import ImageType, NotAnImage, Partial, Whole, check
-from runflowd.core.media.input_type import HOLE_STILLNESS, Acceptable
+from runflowd.core.media.image_type import Doubt, ImageType, NotAnImage, Partial, Whole, check
+from runflowd.core.media.input_type import DOUBT_STILLNESS, HOLE_STILLNESS, Acceptable, Doubtful
 from runflowd.core.media.input_type import check as check_input
 from runflowd.core.media.kinds import MediaKind
 
@@ -71,15 +71,28 @@ def test_half_a_bitmap_of_which_only_the_header_knows_the_length_waits(field: in
     data = encoded(noise(), "BMP")
     data = data[:field] + value.to_bytes(4, "little") + data[field + 4 :]
 
-    assert (Whole(ImageType.BMP), Partial) == (
-        check(BytesSource(data)),
-        type(check(BytesSource(data[: len(data) // 2]))),
-    )
+    assert Whole(ImageType.BMP) == check(BytesSource(data))
+    assert is_cut(check(BytesSource(data[: len(data) // 2])))
 
 
 def test_an_image_whose_extent_is_not_there_waits() -> None:
     """However whole its boxes look."""
     assert isinstance(check(BytesSource(heif(3000))), Partial)
+
+
+def test_stray_bytes_between_the_blocks_of_a_gif_are_a_doubt() -> None:
+    """Decoders pass over them; whether they do is for one of them to say, once nothing has changed for ten seconds."""
+    expected = Doubt(ImageType.GIF, "the GIF is damaged at byte 781", cut=False, hole=False)
+
+    assert expected == check(BytesSource(odd_gif()))
+    assert Doubtful("image/gif", expected.reason, DOUBT_STILLNESS) == check_input(
+        BytesSource(odd_gif()), (MediaKind.IMAGE,)
+    )
+
+
+def test_a_hole_in_an_image_that_is_cut_is_no_question_for_a_decoder() -> None:
+    """It would take zeros for data."""
+    assert isinstance(check(BytesSource(holed(LARGE)[:-100])), Partial)
 
 
 @pytest.mark.parametrize("missing", [1, 20, 500])

@@ -10,7 +10,7 @@ import recordings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.core.media.result_kind import Kind, Unfit, detect_kind
+from runflowd.core.media.result_kind import InDoubt, Kind, Unfit, detect_kind
 from runflowd.core.naming import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -126,12 +126,18 @@ def test_what_has_no_signature_goes_by_its_text_and_then_by_what_is_declared(
         (b'{"id": "0', "application/json", ""),
         (b'{"caption": "x"}', "application/json", "result_1.jpg"),
         (b"Service Unavailable", "image/png", "answer.txt"),
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "image/jpeg", ""),
     ],
 )
 def test_what_cannot_be_a_result_is_refused(content: bytes, declared: str, hint: str) -> None:
     """Nothing, a page, an error, half an image, or a sentence where a medium was to come."""
     assert isinstance(found(content, declared, hint), Unfit)
+
+
+def test_half_an_image_is_no_result_unless_a_decoder_opens_it() -> None:
+    """It was paid for, so a decoder is asked before it is refused."""
+    reason = "the file ends after 10 bytes, before the image does"
+
+    assert InDoubt("image/jpeg", reason) == found(b"\xff\xd8\xff\xe0\x00\x10JFIF", "image/jpeg")
 
 
 def test_a_large_json_is_an_answer_and_no_error() -> None:
@@ -151,4 +157,4 @@ def test_no_bytes_and_no_words_make_it_fail(content: bytes, declared: str, hint:
     """The service is a stranger."""
     kind = found(content, declared, hint)
 
-    assert isinstance(kind, Unfit) or kind.mime in EXTENSIONS
+    assert isinstance(kind, Unfit | InDoubt) or kind.mime in EXTENSIONS

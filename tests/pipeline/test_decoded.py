@@ -1,0 +1,129 @@
+"""What the bytes cannot tell is decided by a decoder: whether a file is sent, and whether a result is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+import recordings
+from pictures import encoded, noise, odd_gif
+from stage_rig import Rig, rule, running
+
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.media.image_bytes import BLOCK
+from runflowd.core.media.kinds import MediaKind
+from runflowd.decoder import Decoder, Installed
+from runflowd.local.models.contract import EncodedImage, Result
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+
+def without_end() -> bytes:
+    """A JPEG of which nothing but the end marker is missing."""
+    return encoded(noise(), "JPEG")[:-2]
+
+
+def gives(rig: Rig, data: bytes) -> None:
+    """Let the model answer every input with this GIF."""
+    result = Result((EncodedImage("result_0", "image/gif", data, 0, 0),))
+    object.__setattr__(rig.local.service.models["runflow/pass-through"], "process", lambda *_: result)
+
+
+async def failure(rig: Rig) -> tuple[ItemState, str, str]:
+    """How the only file has failed."""
+    await rig.settled(1)
+    found = (await rig.items())[0]
+    return found.state, found.failure_code, found.failure
+
+
+async def test_an_odd_image_that_decodes_is_bought_but_not_at_once(tmp_path: Path) -> None:
+    """What is odd may be half written; ten seconds of rest say that it is meant so."""
+    async with running(tmp_path) as rig:
+        (tmp_path / "in/a.gif").write_bytes(odd_gif())
+        took = await rig.until(bool)
+        await rig.settled(1)
+
+        assert ([1], {"a.gif": ItemState.DONE}, True) == (rig.charged(), await rig.states(), 10 <= took < 20)
+
+
+async def test_an_image_that_breaks_off_is_not_bought_and_fails_with_the_decoder_s_words(tmp_path: Path) -> None:
+    """After the time that an image which is still being written is given."""
+    async with running(tmp_path) as rig:
+        (tmp_path / "in/a.jpg").write_bytes(encoded(noise(300, 300), "JPEG")[:9000])
+        state, code, why = await failure(rig)
+
+        assert (ItemState.FAILED, "INCOMPLETE", []) == (state, code, rig.charged())
+        assert ("end marker is missing" in why, "truncated" in why) == (True, True)
+
+
+async def test_damage_is_waited_for_and_fails_in_the_decoder_s_words(tmp_path: Path) -> None:
+    """It may be a copy whose bytes are still being put right."""
+    data = odd_gif()
+    broken = data[: data.index(b"\x07,") + 11] + b"\xff" + bytes([200]) * 40 + b";"
+    async with running(tmp_path) as rig:
+        (tmp_path / "in/a.gif").write_bytes(broken)
+        await anyio.sleep(45)
+        assert {} == await rig.states()
+        state, code, why = await failure(rig)
+
+        assert (ItemState.FAILED, "INCOMPLETE", True) == (state, code, "Pillow says" in why)
+
+
+async def test_without_a_decoder_what_is_odd_waits_and_fails_naming_it(tmp_path: Path) -> None:
+    """Nothing is bought on a guess, and who reads the note knows what to install."""
+    async with running(tmp_path) as rig:
+        rig.engine.context.decoder = Decoder(Installed())
+        (tmp_path / "in/a.gif").write_bytes(odd_gif())
+        state, _, why = await failure(rig)
+
+        assert (ItemState.FAILED, []) == (state, rig.charged())
+        assert "the GIF is damaged at byte 781; no decoder was asked: Pillow is not installed" == why
+
+
+async def test_a_hole_in_an_odd_image_is_waited_for_first(tmp_path: Path) -> None:
+    """Decoders pass over zeros where data belongs."""
+    data = encoded(noise(300, 300), "GIF")
+    data = data[:781] + b"\x07" + data[781:]
+    at = len(data) // 2 // BLOCK * BLOCK
+    data = data[:at] + bytes(BLOCK) + data[at + BLOCK :]
+    async with running(tmp_path) as rig:
+        (tmp_path / "in/a.gif").write_bytes(data)
+        await anyio.sleep(50)
+
+        assert [] == rig.charged()
+
+
+async def test_a_recording_that_no_decoder_is_there_for_waits_and_fails(tmp_path: Path) -> None:
+    """Ffmpeg is asked for what no walk understands."""
+    async with running(tmp_path, rule(tmp_path, accept=(MediaKind.VIDEO,))) as rig:
+        rig.engine.context.decoder = Decoder(Installed())
+        data = recordings.webm()
+        (tmp_path / "in/a.webm").write_bytes(data.replace(b"\x18\x53\x80\x67", b"\x00\x53\x80\x67"))
+        state, _, why = await failure(rig)
+
+        assert (ItemState.FAILED, True) == (state, why.endswith("no decoder was asked: ffmpeg is not installed"))
+
+
+async def test_a_paid_image_that_is_odd_is_delivered_if_it_decodes(tmp_path: Path) -> None:
+    """It is fetched once: the service's encoder may be as odd as any."""
+    async with running(tmp_path) as rig:
+        gives(rig, data := odd_gif())
+        rig.drop("a.jpg")
+        await rig.settled(1)
+
+        assert (data, [1]) == ((tmp_path / "out/a.gif").read_bytes(), rig.charged())
+
+
+async def test_a_paid_image_that_does_not_decode_is_refused_in_the_decoder_s_words(tmp_path: Path) -> None:
+    """After it was fetched as often as any result that is broken."""
+    async with running(tmp_path) as rig:
+        rig.engine.context.decoder = Decoder(Installed())
+        gives(rig, odd_gif())
+        rig.drop("a.jpg")
+        state, _, why = await failure(rig)
+
+        assert (ItemState.OUTCOME_UNKNOWN, True) == (state, "Pillow is not installed" in why)
