@@ -12,6 +12,7 @@ from runflowd.commands.options import config_option, echo_json, find_config, jso
 from runflowd.commands.readiness import missing_for
 from runflowd.config import CredentialError, describe, load, locate, service_key, warnings
 from runflowd.core.printable import printable
+from runflowd.doctor.decoders import probe_decoders
 from runflowd.errors import ConfigError, StoreError
 from runflowd.store import reading
 from runflowd.store.elsewhere import elsewhere_messages
@@ -42,7 +43,7 @@ def command(place: Path | None, *, as_json: bool, online: bool) -> int:
         echo_json({"valid": False, "problems": [asdict(problem) for problem in error.problems]})
         return Exit.CONFIGURATION
     fits = ["Every rule fits the model that it names."] if online and not worries else []
-    meaning = [*describe(config), *notes, *fits]
+    meaning = [*describe(config), *notes, *fits, *_decoders(config)]
     worries += [*warnings(config), *_unready(config), *_left_behind(config)]
     if as_json:
         echo_json({"valid": True, "files": list(config.files), "meaning": meaning, "warnings": worries})
@@ -53,6 +54,11 @@ def command(place: Path | None, *, as_json: bool, online: bool) -> int:
     for worry in worries:
         click.echo(f"{click.style('warning:', fg='yellow')} {printable(worry)}", err=True)
     return Exit.DONE
+
+
+def _decoders(config: Config) -> list[str]:
+    """Which decoders this machine has for media in doubt."""
+    return [f"Decoder for {each.subject}: {each.message}." for each in probe_decoders(config.rules)]
 
 
 def _compared(config: Config, source: Path) -> tuple[list[str], list[str]]:

@@ -74,7 +74,10 @@ class SharedSection(Section):
         ["drafts/", "*_wip.*"],
     )
     settle: Annotated[float, duration(0.1, _HOUR)] | None = described(
-        "How long a file must stand still before it counts as complete; 2s by default.", "2s", "30s"
+        "How long a file must stand still before it counts as complete; 2s by default. What does not say where it ends "
+        "must for 10s (MP3, FLAC, Ogg, texts), streamed video and what is in doubt for up to a minute.",
+        "2s",
+        "30s",
     )
     rescan: Annotated[float, duration(1, _DAY)] | None = described(
         "How often the whole folder is looked through, whatever events say; 5m by default.", "5m", "10s"

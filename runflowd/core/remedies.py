@@ -14,7 +14,7 @@ _REMEDIES = {
     "TOO_LARGE": "Make the file smaller than that, and save it again.",
     "NOT_AN_IMAGE": "Put an image in its place, or move it out of the folder.",
     "NOT_ACCEPTED": "Put a file of a kind that the rule takes in its place, or move it out of the folder.",
-    "INCOMPLETE": "Copy the file again; its end is missing.",
+    "INCOMPLETE": "Copy the file again, or save it anew: it is not whole.",
     "BAD_OVERRIDE": "Correct the _runflow.yaml named above; the file is then taken up by itself.",
     PARTIAL_RESULT: (
         "What came is in its place and paid for, and the file is not sent again by itself. A changed copy of it would "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.model import AfterKind
 from runflowd.doctor.access import PERMISSIONS, check_person
+from runflowd.doctor.decoders import DECODERS, probe_decoders
 from runflowd.doctor.findings import Level
 from runflowd.doctor.folders import probe_watched, probe_written
 from runflowd.doctor.inotify import INOTIFY, probe_watching
@@ -51,6 +52,7 @@ def _looks(case: Target) -> Iterator[Probe]:
     yield Probe(STATE, str(case.state.parent), partial(probe_state_folder, case, user), _SHARE)
     yield Probe(STATE, str(case.state), partial(probe_state, case), _BUSY, 60.0, Level.WARNING)
     yield Probe(DAEMON, "control socket", partial(probe_daemon, case), "see the daemon's log", 15.0, Level.WARNING)
+    yield Probe(DECODERS, "this machine", partial(probe_decoders, case.config.rules), _BUSY)
     yield Probe("systemd", "unit", partial(probe_unit, case), _BUSY)
 
 

@@ -14,8 +14,10 @@ from runflowd.api import Credit, Identity, NotFound, Permanent, RateLimited, Ser
 from runflowd.api.errors import ApiError, Place
 from runflowd.api.probing import Echo
 from runflowd.config import Credential, CredentialError
-from runflowd.core.model import After, AfterKind, Rule, WatchMode
+from runflowd.core.model import After, AfterKind, MediaKind, Rule, WatchMode
+from runflowd.decoder import Installed
 from runflowd.doctor.access import Block, Way, check_person, check_way
+from runflowd.doctor.decoders import check_decoders
 from runflowd.doctor.findings import Finding, Level
 from runflowd.doctor.folders import (
     check_space,
@@ -456,3 +458,21 @@ def test_a_sandbox_must_let_the_daemon_write_to_its_folders(
     found = check_sandbox(Unit("/etc/u", settings_of(texts)), folders, "/etc/runflowd")
 
     assert levels == [each.level for each in found]
+
+
+@pytest.mark.parametrize(
+    ("has", "levels"),
+    [
+        (Installed("13.0.0", "1.8.1", "/usr/bin/ffmpeg"), [Level.OK, Level.OK]),
+        (Installed("13.0.0"), [Level.OK, Level.NOTE, Level.NOTE]),
+        (Installed(), [Level.NOTE, Level.NOTE]),
+    ],
+)
+def test_decoders_that_are_missing_are_worth_a_note(has: Installed, levels: list[Level]) -> None:
+    """The work goes on without them; what each is for is said."""
+    assert levels == [each.level for each in check_decoders({MediaKind.VIDEO}, has)]
+
+
+def test_a_rule_for_images_needs_no_decoder_of_films() -> None:
+    """What no rule takes is not asked for."""
+    assert ["images"] == [each.subject for each in check_decoders({MediaKind.IMAGE}, Installed("13.0.0", "1.8.1"))]
