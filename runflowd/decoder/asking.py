@@ -26,7 +26,7 @@ MAX_ANSWER = 60.0
 _PROGRESS = 1.0
 """Seconds between two signs of life while a child is waited for."""
 
-_KEPT = ("HOME", "PATH", "PYTHONPATH")
+_KEPT = ("HOME", "PATH")
 """What a child's environment keeps: by these its Python finds its packages."""
 
 

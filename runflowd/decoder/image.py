@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FORMATS: Mapping[str, str] = {
-    "image/jpeg": "JPEG",
-    "image/png": "PNG",
-    "image/webp": "WEBP",
-    "image/gif": "GIF",
-    "image/tiff": "TIFF",
-    "image/bmp": "BMP",
-    "image/heic": "HEIF",
-    "image/avif": "AVIF",
+    "image/jpeg": "jpeg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/tiff": "tiff",
+    "image/bmp": "bmp",
+    "image/heic": "heif",
+    "image/avif": "avif",
 }
 """The one format that may be tried for each type: what is said to be a TIFF is not tried as anything else."""
 
@@ -43,11 +43,11 @@ def trouble_of(descriptor: int, mime: str) -> str:
     try:
         # Opened anew: a descriptor that was handed down shares its position with the daemon's.
         with Path(f"/proc/self/fd/{descriptor}").open("rb") as file, Image.open(file, formats=(form,)) as image:
-            for frame in range(1 if form == "JPEG" else min(getattr(image, "n_frames", 1), MAX_FRAMES)):
+            for frame in range(1 if form == "jpeg" else min(getattr(image, "n_frames", 1), MAX_FRAMES)):
                 image.seek(frame)
                 image.load()
     except UnidentifiedImageError:
-        return f"Pillow finds no {form} in it"
+        return f"Pillow finds no {form.upper()} in it"
     except MemoryError:
         return f"decoding it needs more than {MAX_MEMORY // 1024**2} MiB of memory"
     except _DAMAGE as error:
