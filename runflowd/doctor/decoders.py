@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runflowd.core.model import MediaKind
+from runflowd.core.media.kinds import MediaKind
 from runflowd.decoder import Installed, installed
 from runflowd.doctor.findings import Finding, Level, good
 

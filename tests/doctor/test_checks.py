@@ -14,7 +14,8 @@ from runflowd.api import Credit, Identity, NotFound, Permanent, RateLimited, Ser
 from runflowd.api.errors import ApiError, Place
 from runflowd.api.probing import Echo
 from runflowd.config import Credential, CredentialError
-from runflowd.core.model import After, AfterKind, MediaKind, Rule, WatchMode
+from runflowd.core.media.kinds import MediaKind
+from runflowd.core.model import After, AfterKind, Rule, WatchMode
 from runflowd.decoder import Installed
 from runflowd.doctor.access import Block, Way, check_person, check_way
 from runflowd.doctor.decoders import check_decoders
