@@ -18,7 +18,7 @@ from runflowd.core.links import REFERENCE
 from runflowd.core.model import InputLinks
 from runflowd.core.suggestion import closest
 from runflowd.errors import StoreError
-from runflowd.store.kv import stored_value
+from runflowd.store.connection import stored_value
 from runflowd.store.links import references_key
 from runflowd.store.store import reading
 from runflowd.system.paths import state_path

@@ -9,7 +9,7 @@ import click
 from runflowd.commands.options import config_option, find_config
 from runflowd.config import load
 from runflowd.core.printable import printable
-from runflowd.store.copying import copy_state
+from runflowd.store.state_file import copy_state
 from runflowd.system.paths import state_path
 
 

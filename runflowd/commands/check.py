@@ -15,7 +15,7 @@ from runflowd.core.printable import printable
 from runflowd.doctor.decoders import probe_decoders
 from runflowd.errors import ConfigError, StoreError
 from runflowd.store import reading
-from runflowd.store.elsewhere import elsewhere_messages
+from runflowd.store.rule_edits import elsewhere_messages
 from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:

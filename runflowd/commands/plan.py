@@ -25,9 +25,9 @@ from runflowd.pipeline.intake.fates import Fate, Planned
 from runflowd.pipeline.intake.onward import Onward
 from runflowd.pipeline.intake.planning import Planning
 from runflowd.store.configuration import ensure_own
-from runflowd.store.elsewhere import elsewhere_messages, results_elsewhere
-from runflowd.store.incidents import incidents
 from runflowd.store.plans import open_for_plan
+from runflowd.store.reports import incidents
+from runflowd.store.rule_edits import elsewhere_messages, results_elsewhere
 from runflowd.store.spending import usual_price
 from runflowd.system.paths import state_path
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from runflowd.config import Config
     from runflowd.core.model import Rule
     from runflowd.store import Connection
-    from runflowd.store.incidents import Incident
+    from runflowd.store.reports import Incident
 
 TITLES = {
     Fate.BUY: "would be bought",

@@ -12,10 +12,9 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.demo.process import DaemonStuck
 from runflowd.observability.incidents import IncidentReport
 from runflowd.store import open_reader
-from runflowd.store.incidents import incidents
-from runflowd.store.lock_holder import holder
 from runflowd.store.outputs import outputs_of
-from runflowd.store.reports import count_states, ended_since
+from runflowd.store.reports import count_states, ended_since, incidents
+from runflowd.store.state_file import holder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

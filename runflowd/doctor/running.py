@@ -11,7 +11,7 @@ from runflowd.control.client import ask
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.units import duration_text
 from runflowd.doctor.findings import Finding, good, note, warning
-from runflowd.store.lock_holder import holder
+from runflowd.store.state_file import holder
 from runflowd.system.paths import control_sockets
 
 if TYPE_CHECKING:

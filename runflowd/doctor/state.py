@@ -12,8 +12,8 @@ from runflowd.doctor.findings import Finding, good, note, problem, warning
 from runflowd.doctor.folders import SYSTEMS, probe_written
 from runflowd.errors import StoreError
 from runflowd.store import Damaged, open_reader
-from runflowd.store.incidents import incidents
-from runflowd.store.integrity import Soundness, examine
+from runflowd.store.reports import incidents
+from runflowd.store.state_file import Soundness, examine
 from runflowd.system.mounts import file_system_of, shared_with_others
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runflowd.doctor.target import Target
-    from runflowd.store.incidents import Incident
+    from runflowd.store.reports import Incident
 
 STATE = "state"
 

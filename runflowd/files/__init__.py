@@ -8,7 +8,7 @@ share can make the daemon read or write elsewhere by swapping a folder for a lin
 
 from __future__ import annotations
 
-from runflowd.files.clearing import clear_up
+from runflowd.files.aside import clear_up
 from runflowd.files.draft import TEMPORARY_PREFIX, Draft, Written, start_draft
 from runflowd.files.errors import (
     Busy,

@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.remedies import remedy_for
 from runflowd.store.batches import batch_from
-from runflowd.store.incidents import incidents
-from runflowd.store.lock_holder import holder
-from runflowd.store.overdue import files_left
 from runflowd.store.pauses import pauses
-from runflowd.store.reports import count_states, failures, partial, waiting
+from runflowd.store.reports import count_states, failures, files_left, incidents, partial, waiting
 from runflowd.store.spending import Spend, hosted_since, spend_since
+from runflowd.store.state_file import holder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +26,8 @@ if TYPE_CHECKING:
     from runflowd.config import Config
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
-    from runflowd.store.incidents import Incident
     from runflowd.store.pauses import Pause
-    from runflowd.store.reports import Entry
+    from runflowd.store.reports import Entry, Incident
 
 LATELY = 24 * 3600.0
 """Seconds for which a result that came in part is shown; `list` and the note beside it tell of it for good."""

@@ -18,8 +18,8 @@ from runflowd import files
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.errors import StoreError
 from runflowd.observability.incidents import IncidentReport
-from runflowd.store.kv import stored_value
-from runflowd.store.lock_holder import holder
+from runflowd.store.connection import stored_value
+from runflowd.store.state_file import holder
 
 if TYPE_CHECKING:
     from runflowd.core.model import Rule

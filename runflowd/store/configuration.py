@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.printable import printable
 from runflowd.errors import StoreError
-from runflowd.store.kv import stored_value
+from runflowd.store.connection import stored_value
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection

@@ -1,4 +1,4 @@
-"""One SQLite connection: opened with care, and spoken to by the names of its statements."""
+"""One SQLite connection: opened with care, and spoken to by the names of its statements; what is stored by key."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from runflowd.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
 
 Row: TypeAlias = sqlite3.Row
 
@@ -165,3 +166,9 @@ def _explain(path: Path, error: sqlite3.Error) -> StoreError:
     if isinstance(error, sqlite3.OperationalError) and "not a database" not in str(error):
         return StoreError(f"{path}: cannot be opened ({error}). Check that its folder exists and is writable.")
     return Damaged(path, str(error))
+
+
+def stored_value(connection: Connection, service: str, key: str) -> str | None:
+    """What is stored of a service under a key, such as the batch body it takes."""
+    row = connection.one("value", service=service, key=key)
+    return row["value"] if row else None

@@ -1,4 +1,4 @@
-"""An item that was claimed, to be delivered or noted: what is written when that is done, or is to be tried again."""
+"""What is written of a delivery: that an item is done, noted or to be tried again, and how its recipe fares."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.naming import failure_note
 from runflowd.core.outputs import PARTIAL_RESULT
+from runflowd.core.undeliverable import after_doubt, after_failure, after_success, holds, stops
 from runflowd.store.claims import run_held
+from runflowd.store.connection import stored_value
 from runflowd.store.history import record
 from runflowd.store.items import Item, NoteState, item_at, move
+from runflowd.store.pauses import end_holds
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection
@@ -47,3 +50,46 @@ def note_written(connection: Connection, item: Item, now: float) -> bool:
         return False
     connection.run("note_outdated", id=standing.id)
     return True
+
+
+def results_key(recipe: str) -> str:
+    """Under which key that is remembered of a recipe at a service."""
+    return f"results:{recipe}"
+
+
+def resumed_key(rule: str) -> str:
+    """Under which key it is stored when a person let a rule go on in spite of its results."""
+    return f"resumed:{rule}"
+
+
+def note_delivered(connection: Connection, service: str, recipe: str) -> list[str]:
+    """A result was delivered; give the rules that go on for it. Written only when it is news: every file tells it."""
+    key, value = results_key(recipe), after_success()
+    if stored_value(connection, service, key) != value:
+        connection.run("save_value", service=service, key=key, value=value)
+    return end_holds(connection, recipe)
+
+
+def note_undeliverable(connection: Connection, service: str, recipe: str, item: int) -> bool:
+    """A result that is paid for cannot be delivered; give whether no more are to be bought by this recipe."""
+    value = after_failure(stored_value(connection, service, results_key(recipe)) or "", item)
+    connection.run("save_value", service=service, key=results_key(recipe), value=value)
+    return stops(value) and not _is_resumed(connection, item)
+
+
+def note_doubt(connection: Connection, service: str, recipe: str, item: int) -> bool:
+    """A result that is paid for may come or not; give whether no more are to be bought before that is known."""
+    before = stored_value(connection, service, results_key(recipe)) or ""
+    value = after_doubt(before, item)
+    if value != before:
+        connection.run("save_value", service=service, key=results_key(recipe), value=value)
+    return holds(value) and not _is_resumed(connection, item)
+
+
+def note_resumed(connection: Connection, rule: str, now: float) -> None:
+    """A person lets a rule go on: what was bought until now neither holds nor stops it again."""
+    connection.run("save_value", service="", key=resumed_key(rule), value=str(now))
+
+
+def _is_resumed(connection: Connection, item: int) -> bool:
+    return connection.one("bought_before_resume", id=item) is not None

@@ -1,15 +1,26 @@
-"""Items that wait for another of the same content and recipe: they take its result, its failure, or its place."""
+"""Contents that are there already: duplicates take the result, the failure or the place of their original, and what a
+rule made itself is never bought as something new.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.store.history import record
-from runflowd.store.items import move
+from runflowd.store.items import item_at, move
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runflowd.store.arrivals import Arrival
     from runflowd.store.connection import Connection
+
+
+OWN_RESULT = "OWN_RESULT"
+"""The failure code of a skipped file whose content is a result."""
 
 
 def promote_duplicate(connection: Connection, number: int, now: float) -> None:
@@ -45,3 +56,21 @@ def fail_duplicates(connection: Connection, number: int, code: str, reason: str,
     """The same content under the same recipe fails the same way: its duplicates fail with it."""
     for row in connection.all("duplicates_of", id=number):
         move(connection, row["id"], ItemState.DUPLICATE, ItemState.FAILED, by=None, code=code, reason=reason, now=now)
+
+
+def own_result(connection: Connection, arrival: Arrival, makers: Iterable[str]) -> str:
+    """Why a stable file is not taken: its content is a result of one of `makers`; "" when it is none.
+
+    A person who retried it knows.
+    """
+    values = {"rule": arrival.rule, "content_hash": arrival.content_hash, "makers": json.dumps(sorted(makers))}
+    found = connection.one("own_result", **values)
+    if found is None:
+        return ""
+    standing = item_at(connection, arrival.rule, arrival.path)
+    if standing is not None and standing.failure_code == OWN_RESULT and standing.rescan_requested:
+        return ""
+    return (
+        f"its content is a result of rule {found['rule']}, {os.fsdecode(found['path'])}; to have it taken as an input "
+        "all the same: `runflowd retry PATH`"
+    )

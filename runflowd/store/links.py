@@ -1,21 +1,23 @@
-"""Links to uploads: how long they were seen to live, and what is sent again because one led nowhere."""
+"""Uploads: what a service holds, how long links to it live, and what is sent again because one led nowhere."""
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import MAX_TRIES, life_ended, shorter
+from runflowd.store.connection import stored_value
 from runflowd.store.duplicates import fail_duplicates
 from runflowd.store.items import move
-from runflowd.store.kv import stored_value
 from runflowd.store.sealing import new_batch
 
 if TYPE_CHECKING:
     from runflowd.store.batches import Batch
     from runflowd.store.connection import Connection
     from runflowd.store.items import Item
+
 
 LIFE_KEY = "link-life"
 """Under which key the shortest life of a service's links is remembered, in seconds."""
@@ -74,3 +76,25 @@ def _fail(connection: Connection, batch: Batch, item: Item, words: str, now: flo
     if item.state is ItemState.QUEUED:
         connection.run("leave_batch", id=item.id, batch=batch.id)
     fail_duplicates(connection, item.id, code, reason, now)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedAsset:
+    """A content the service holds; its `url` is signed and short-lived, its id is not."""
+
+    asset_id: str
+    url: str
+    confirmed_at: float
+
+
+def find_asset(connection: Connection, service: str, content: str, mime: str) -> UploadedAsset | None:
+    """The upload that holds this content, if there was one."""
+    row = connection.one("asset", service=service, content_hash=content, mime=mime)
+    return UploadedAsset(row["asset_id"], row["url"], row["confirmed_at"]) if row else None
+
+
+def save_asset(
+    connection: Connection, service: str, content: str, mime: str, asset_id: str, url: str, now: float
+) -> None:
+    """Remember an upload, or the fresh URL of one."""
+    connection.run("save_asset", service=service, content_hash=content, mime=mime, asset_id=asset_id, url=url, now=now)

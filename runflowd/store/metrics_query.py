@@ -7,17 +7,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import BatchState, ItemState
-from runflowd.store.incidents import incidents
-from runflowd.store.overdue import overdue
 from runflowd.store.pauses import pauses
-from runflowd.store.reports import count_states
+from runflowd.store.reports import count_states, incidents, overdue
 from runflowd.store.spending import spend_since
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection, Row
-    from runflowd.store.incidents import Incident
-    from runflowd.store.overdue import Overdue
     from runflowd.store.pauses import Pause
+    from runflowd.store.reports import Incident, Overdue
 
 
 @dataclass(frozen=True, slots=True)

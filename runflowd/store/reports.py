@@ -1,4 +1,4 @@
-"""What people ask of the state file: how many items stand where, which ended lately, and which failed."""
+"""What people ask of the state file: how items and batches stand, what failed, and which incidents are open."""
 
 from __future__ import annotations
 
@@ -84,3 +84,50 @@ def _entry(row: Row) -> Entry:
         reason=row["failure"],
         reference=row["client_ref"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """The overdue batches of one rule: how many, how many files wait for them, and the oldest.
+
+    `since` is when that one was submitted, in epoch seconds; `oldest` its id, and `remote` the one that the service
+    gave it, empty for single runs.
+    """
+
+    rule: str
+    batches: int
+    files: int
+    since: float
+    oldest: str
+    remote: str
+
+
+def overdue(connection: Connection) -> list[Overdue]:
+    """What is overdue, rule by rule; a rule without such a batch is left out."""
+    return [
+        Overdue(row["rule"], row["batches"], row["files"], row["since"], row["oldest"], row["remote_id"] or "")
+        for row in connection.all("overdue")
+    ]
+
+
+def files_left(connection: Connection) -> dict[str, int]:
+    """How many files each open batch still waits for, by its id."""
+    return {row["batch"]: row["files"] for row in connection.all("files_left")}
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Trouble wider than one item, while it lasts."""
+
+    scope: str
+    code: str
+    message: str
+    remedy: str
+    since: float
+    last: float
+    count: int
+
+
+def incidents(connection: Connection) -> list[Incident]:
+    """All trouble that lasts, oldest first."""
+    return [Incident(**dict(row)) for row in connection.all("incidents")]

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.money import Limit, allowance, day_ends, month_ends, period_of
-from runflowd.store.kv import stored_value
+from runflowd.store.connection import stored_value
 from runflowd.store.ledger import expected_price
 
 if TYPE_CHECKING:

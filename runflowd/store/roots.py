@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.identity import Identity
+from runflowd.store.connection import stored_value
 from runflowd.store.items import path_of
-from runflowd.store.kv import stored_value
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection

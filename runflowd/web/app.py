@@ -18,21 +18,25 @@ from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.printable import printable, scrubbed
 from runflowd.observability.metrics import CONTENT_TYPE, Metrics, Reading
 from runflowd.observability.status import as_json
+from runflowd.store.items import item_from
 from runflowd.store.metrics_query import bought_since, take_measures
+from runflowd.store.retries import ask_again
 from runflowd.web.body_limit import BodyRefused, read_body
 from runflowd.web.callback_endpoint import CallbackEndpoint
 from runflowd.web.callback_wakeups import CallbackPoller
 from runflowd.web.host_guard import HostGuard, same_origin, token_matches
 from runflowd.web.page import render, view
 from runflowd.web.page_state import midnight
-from runflowd.web.retrying import retry
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from runflowd.pipeline.context import Context
     from runflowd.store import Connection
+    from runflowd.store.items import Item
     from runflowd.store.metrics_query import Measures
     from runflowd.web.page_state import PageState
+
 
 log = structlog.get_logger()
 
@@ -173,3 +177,23 @@ def clean(value: Any) -> Any:
 
 def _field(form: dict[str, list[str]], name: str) -> str:
     return form.get(name, [""])[0]
+
+
+async def retry(context: Context, reference: str) -> Item | None:
+    """Have a failed file looked at anew; None when no such file has failed, or its rule is gone.
+
+    Nothing is bought by this: the file is hashed and judged again, and what is the same as something
+    bought before takes that result.
+    """
+
+    def write(connection: Connection) -> Item | None:
+        row = connection.one("failed_by_reference", reference=reference)
+        if row is None or row["rule"] not in context.rules:
+            return None
+        ask_again(connection, row["id"], context.clock.wall())
+        return item_from(row)
+
+    item = await context.store.write(write)
+    if item is not None:
+        context.hint(item.rule, item.path)
+    return item

@@ -45,8 +45,8 @@ from runflowd.doctor.unit import Unit, check_sandbox, settings_of
 from runflowd.errors import StoreError
 from runflowd.files import Forbidden, NoSpace, ReadOnly
 from runflowd.store import Damaged
-from runflowd.store.incidents import Incident
-from runflowd.store.integrity import Soundness
+from runflowd.store.reports import Incident
+from runflowd.store.state_file import Soundness
 
 OK, NOTE, WARNING, PROBLEM = Level.OK, Level.NOTE, Level.WARNING, Level.PROBLEM
 PLACE = Place("read the account", "api.example")

@@ -28,8 +28,8 @@ from runflowd.doctor.unit import environment_of, installed_unit, key_file, probe
 from runflowd.errors import StoreError
 from runflowd.files import Missing, try_writing
 from runflowd.store import Damaged, open_store
-from runflowd.store.integrity import examine
 from runflowd.store.schema import migrations
+from runflowd.store.state_file import examine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

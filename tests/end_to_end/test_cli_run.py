@@ -14,7 +14,7 @@ import pytest
 from command_line import WITH_KEY, Desk, desk_in
 from daemon_process import Service, picture, until
 
-from runflowd.store.lock_holder import holder
+from runflowd.store.state_file import holder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

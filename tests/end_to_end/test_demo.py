@@ -17,7 +17,7 @@ from runflowd.demo.sheet import CELL, COLUMNS, PICTURE, PITCH, draw_sheet, short
 from runflowd.demo.shots import Shot, asked
 from runflowd.demo.workspace import PLAN, FolderInUse, NoPhotos, prepare, sample
 from runflowd.local.weights import WeightsError, locate
-from runflowd.store.lock_holder import holder
+from runflowd.store.state_file import holder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,10 +14,9 @@ from runflowd.core.incident_scope import IncidentScope, ScopeKind
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.observability.incidents import IncidentReport
 from runflowd.observability.metrics import Metrics, Reading
-from runflowd.store.incidents import Incident
 from runflowd.store.metrics_query import Bought, Measures
-from runflowd.store.overdue import Overdue
 from runflowd.store.pauses import EVERY_RULE, Pause
+from runflowd.store.reports import Incident, Overdue
 from runflowd.web.page_state import WatchHealth
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import MAX_TRIES
 from runflowd.core.model import InputLinks
 from runflowd.pipeline.dispatch.habits import takes_key
+from runflowd.store.connection import stored_value
 from runflowd.store.history import story
-from runflowd.store.kv import stored_value
 from runflowd.store.links import LIFE_KEY, references_key
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.files import draft
 from runflowd.pipeline.deliver import output_writer
 from runflowd.pipeline.dispatch import submitter
-from runflowd.pipeline.track import items as track
+from runflowd.pipeline.track import answers as track
 from runflowd.store.claims import Claim, Claimable, LeaseLost
 
 if TYPE_CHECKING:

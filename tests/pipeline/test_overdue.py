@@ -14,7 +14,7 @@ from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.model import BatchLimits
 from runflowd.local.faults.plan import Faults, RunFault
 from runflowd.pipeline.track.poll_schedule import usual_key
-from runflowd.store.kv import stored_value
+from runflowd.store.connection import stored_value
 
 if TYPE_CHECKING:
     from pathlib import Path

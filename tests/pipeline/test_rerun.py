@@ -10,8 +10,8 @@ import pytest
 from stage_rig import EPOCH, picture, rule, running
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.store.elsewhere import results_elsewhere
 from runflowd.store.retries import retry
+from runflowd.store.rule_edits import results_elsewhere
 
 if TYPE_CHECKING:
     from pathlib import Path

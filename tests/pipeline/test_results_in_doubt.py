@@ -18,9 +18,9 @@ from runflowd.core.model import BatchLimits
 from runflowd.core.undeliverable import IN_A_ROW
 from runflowd.pipeline.deliver.verdict import MAX_TRIES
 from runflowd.pipeline.intake.planning import Planning
-from runflowd.store.incidents import incidents
 from runflowd.store.pauses import Pause, pauses
 from runflowd.store.plans import open_for_plan
+from runflowd.store.reports import incidents
 
 if TYPE_CHECKING:
     from pathlib import Path

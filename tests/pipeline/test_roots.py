@@ -19,8 +19,8 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import After, AfterKind, OnDelete
 from runflowd.files.identity import MARK_FILE
 from runflowd.pipeline.intake import folder_pages, roots
-from runflowd.store.renames import seen_key
 from runflowd.store.roots import roots_key
+from runflowd.store.rule_edits import seen_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

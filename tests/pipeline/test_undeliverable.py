@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from runflowd.config import Limits
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.undeliverable import IN_A_ROW
-from runflowd.store.incidents import incidents
 from runflowd.store.pauses import pauses
+from runflowd.store.reports import incidents
 from runflowd.store.sealing import seal
 from runflowd.store.spending import Spend, spend_since
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runflowd.store import open_store
-from runflowd.store.lock_holder import holder
+from runflowd.store.state_file import holder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

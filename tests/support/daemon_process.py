@@ -25,7 +25,7 @@ import httpx
 from pictures import encoded, noise
 
 from runflowd.pipeline.intake.initial_import import SEEN
-from runflowd.store.renames import seen_key
+from runflowd.store.rule_edits import seen_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

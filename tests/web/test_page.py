@@ -14,8 +14,7 @@ from runflowd.api.statistics import Pace
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.observability.status import RuleStatus, Status
 from runflowd.store.batches import Batch
-from runflowd.store.incidents import Incident
-from runflowd.store.reports import Entry
+from runflowd.store.reports import Entry, Incident
 from runflowd.store.spending import Spend
 from runflowd.web.app import clean
 from runflowd.web.formatting import MAX_LENGTH, age, money, number, shown

@@ -12,14 +12,14 @@ from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.printable import printable
 from runflowd.core.remedies import remedy_for
-from runflowd.store.assets import find_asset
 from runflowd.store.batches import batch_from
 from runflowd.store.history import story
-from runflowd.store.incidents import incidents
 from runflowd.store.items import item_at, item_by_id, item_from, split
+from runflowd.store.links import find_asset
 from runflowd.store.outputs import output_at, outputs_of
 from runflowd.store.pauses import EVERY_RULE, pauses
 from runflowd.store.purchases import purchases_of_batch
+from runflowd.store.reports import incidents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from runflowd.control.refusal import CommandRefused
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable, scrubbed
 from runflowd.core.suggestion import unknown_rule
+from runflowd.store.deliveries import note_resumed
 from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
 from runflowd.store.reports import count_states
-from runflowd.store.results import note_resumed
 from runflowd.store.retries import fetch_lost
 from runflowd.store.roots import accept_folders as accept_strange
 

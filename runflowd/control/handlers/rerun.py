@@ -18,10 +18,10 @@ from runflowd.pipeline.intake.acceptor import present_recipe
 from runflowd.pipeline.intake.overrides import Overrides
 from runflowd.pipeline.intake.references import read_references
 from runflowd.pipeline.io_guard import Role
-from runflowd.store.elsewhere import deliver_under
 from runflowd.store.history import record
 from runflowd.store.items import item_by_id, path_of
 from runflowd.store.outputs import outputs_of
+from runflowd.store.rule_edits import deliver_under
 
 if TYPE_CHECKING:
     from runflowd.control.command_context import Answer, CommandContext, Parameters

@@ -9,8 +9,8 @@ from runflowd.control.command_context import flag, rule_asked_for, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
+from runflowd.store.duplicates import OWN_RESULT
 from runflowd.store.listing import Wanted, every
-from runflowd.store.own_results import OWN_RESULT
 from runflowd.store.retries import retry
 
 if TYPE_CHECKING:

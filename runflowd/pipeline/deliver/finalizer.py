@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,13 +14,12 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import failure_note, marked
 from runflowd.core.outputs import PARTIAL_RESULT
+from runflowd.core.remedies import remedy_for
 from runflowd.core.undeliverable import recipe_of
-from runflowd.pipeline.deliver.failure_note import note_for
-from runflowd.store.deliveries import finish, note_written
+from runflowd.store.deliveries import finish, note_delivered, note_written
 from runflowd.store.duplicates import release_duplicates
 from runflowd.store.items import NoteState, item_at, item_by_id
 from runflowd.store.outputs import output_written, outputs_of
-from runflowd.store.results import note_delivered
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runflowd.pipeline.deliver.output_io import OutputIo
     from runflowd.store import Connection
     from runflowd.store.items import Item
+
 
 log = structlog.get_logger()
 
@@ -183,3 +184,18 @@ def _is_served(connection: Connection, other: Item | None, item: Item) -> bool:
         outputs = outputs_of(connection, other.id)
         return bool(outputs) and all(output.written for output in outputs)
     return other.state is ItemState.DONE
+
+
+def note_for(item: Item) -> str:
+    """The text of the note about one item."""
+    moment = datetime.fromtimestamp(item.ended_at or 0.0, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    lines = [
+        f"File:    {item.path}",
+        f"Why:     {item.failure or item.failure_code or 'no reason was given'}",
+        f"When:    {moment}",
+        f"What to do: {remedy_for(item.state, item.failure_code, item.rule, item.path)}",
+        "",
+        f"(rule {item.rule}, code {item.failure_code or 'none'}, reference {item.client_ref})",
+        "This note disappears when the file has been processed.",
+    ]
+    return "\n".join(lines)

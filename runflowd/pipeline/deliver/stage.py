@@ -15,7 +15,6 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.snapshot import from_text
 from runflowd.core.undeliverable import recipe_of
 from runflowd.pipeline.deliver.delivery import Delivery, Undelivered
-from runflowd.pipeline.deliver.delivery_incidents import timeout_report, wider_report
 from runflowd.pipeline.deliver.finalizer import Finalizer
 from runflowd.pipeline.deliver.output_io import OutputIo, OutputTimeout
 from runflowd.pipeline.deliver.verdict import (
@@ -24,19 +23,20 @@ from runflowd.pipeline.deliver.verdict import (
     in_doubt,
     is_doubtful,
     is_final,
+    timeout_report,
     undeliverable,
+    wider_report,
     with_run,
 )
 from runflowd.pipeline.error_scopes import kept_reason, unexpected
 from runflowd.pipeline.io_guard import Role
 from runflowd.pipeline.worker_loop import WorkerLoop
-from runflowd.store.deliveries import release_item
+from runflowd.store.deliveries import note_doubt, note_undeliverable, release_item
 from runflowd.store.history import record_try
 from runflowd.store.items import Item, item_from, move
 from runflowd.store.leases import Lease
 from runflowd.store.outputs import Output, outputs_of
 from runflowd.store.pauses import hold_rule, stop
-from runflowd.store.results import note_doubt, note_undeliverable
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from runflowd.core.refusal import CALLBACK_URL, OPTIONAL_FIELDS, Habits, Shape
-from runflowd.store.kv import stored_value
+from runflowd.store.connection import stored_value
 
 if TYPE_CHECKING:
     from runflowd.core.refusal import BodyFormat

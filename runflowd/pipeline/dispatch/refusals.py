@@ -17,7 +17,7 @@ from runflowd.core.suspicion import Cause, Suspicion
 from runflowd.errors import RunflowdError
 from runflowd.pipeline.dispatch.habits import learn, learn_omitted
 from runflowd.pipeline.rule_fault import GOES_ON, IN_LOG, RuleAtFault, fault_of_folder, fault_of_rule, place_of
-from runflowd.store.kv import stored_value
+from runflowd.store.connection import stored_value
 from runflowd.store.unbought import drop_from_batch
 from runflowd.system.failpoints import reach
 

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from runflowd.api.errors import Expired, Gone, NotFound, Rejected
 from runflowd.core.links import REFERENCE, ages, is_fresh
-from runflowd.pipeline.dispatch.reads import READ_TIMEOUT, DeadlineReader, Stalled
-from runflowd.store.assets import UploadedAsset, find_asset, save_asset
-from runflowd.store.links import learn_life, link_life
+from runflowd.store.links import UploadedAsset, find_asset, learn_life, link_life, save_asset
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
     from runflowd.api.values import Asset
     from runflowd.pipeline.context import Context
-    from runflowd.pipeline.dispatch.content import Body, Content
+    from runflowd.pipeline.dispatch.content import Body, Content, Read
     from runflowd.pipeline.io_guard import FolderIo
     from runflowd.store import Connection
+
+
+T = TypeVar("T")
+
+READ_TIMEOUT = 5.0
+"""Seconds that a disk has for its next piece, the first time; twice as many after each time that it was late."""
+
+
+class Stalled(Exception):
+    """The disk did not answer in time: the upload is begun anew when it does."""
+
 
 _PAUSES = (0.25, 0.75)
 """Seconds before the second and third try of one upload, as the service's own client does."""
@@ -133,11 +143,11 @@ class Uploads:
             await folder.read(content.check)
             with suppress(Stalled):
                 async with self._room:
-                    return await self._persistently(content, DeadlineReader(folder, READ_TIMEOUT * 2**late))
+                    return await self._persistently(content, partial(_within, folder, READ_TIMEOUT * 2**late))
         raise AssertionError("it goes on until the disk answers")
 
-    async def _persistently(self, content: Content, reader: DeadlineReader) -> Asset:
-        async with content.opened(reader.read) as body:
+    async def _persistently(self, content: Content, read: Read) -> Asset:
+        async with content.opened(read) as body:
             for pause in _PAUSES:
                 try:
                     return await self._upload(content, body)
@@ -175,3 +185,13 @@ class Uploads:
 def _link(asset: str, url: str, made_at: float, *, by_reference: bool) -> Link:
     chosen = f"{REFERENCE}{asset}" if by_reference else url
     return Link(chosen, made_at if ages(chosen) else None)
+
+
+async def _within(folder: FolderIo, seconds: float, call: Callable[..., T], *given: object) -> T:
+    """Run a blocking call to a folder: a disk that does not answer must not keep the network from other rules' files.
+
+    Raises `Stalled`.
+    """
+    with anyio.move_on_after(seconds):
+        return await folder.read(call, *given)
+    raise Stalled

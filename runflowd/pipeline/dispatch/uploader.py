@@ -16,7 +16,7 @@ from runflowd.core.template import FILE_TEXT, bind
 from runflowd.pipeline.dispatch.required_assets import RequiredAssets, ZipTooLarge
 from runflowd.pipeline.dispatch.upload import Uploads
 from runflowd.pipeline.dispatch.zip_payload import ZipError
-from runflowd.store.kv import stored_value
+from runflowd.store.connection import stored_value
 from runflowd.store.links import references_key
 from runflowd.store.unbought import drop_from_batch
 from runflowd.system.failpoints import reach
@@ -95,37 +95,34 @@ class Uploader:
         # A batch queues a few uploads at a time, so that the next batch's first one waits for these few only.
         queue = anyio.CapacityLimiter(max(1, self._context.limits.uploads // 2))
 
-        async def one(item: Item) -> None:
-            async with queue:
-                await upload(item)
-
         async def upload(item: Item) -> None:
-            try:
-                links = dict(shared)
-                for symbol, content in own[item.id].items() if not errors else ():
-                    links[symbol] = await self._uploads.link_of(
-                        content,
-                        known.get(content.key),
-                        folder,
-                        unreadable=item.resent,
-                        by_reference=by_reference and not item.resent,
-                    )
-                text = needs.text(item)
-                words = {} if text is None else {FILE_TEXT: await folder.read(text.text)}
-            except (ApiError, ZipError) as error:
-                await self._note(batch, item, error, errors)
-            except (CutShortError, DamagedError) as error:  # an override asks for the words of what is no text
-                await self.fail(batch, item, "NOT_ACCEPTED", str(error))
-            except files.FileError as error:
-                await self._set_free(batch, item, error)
-            else:
-                values = {**{symbol: link.url for symbol, link in links.items()}, **needs.names(item), **words}
-                bound = {} if errors else {item.id: Prepared(item, bind(item.input, values), tuple(links.values()))}
-                prepared.update(bound)
+            async with queue:
+                try:
+                    links = dict(shared)
+                    for symbol, content in own[item.id].items() if not errors else ():
+                        links[symbol] = await self._uploads.link_of(
+                            content,
+                            known.get(content.key),
+                            folder,
+                            unreadable=item.resent,
+                            by_reference=by_reference and not item.resent,
+                        )
+                    text = needs.text(item)
+                    words = {} if text is None else {FILE_TEXT: await folder.read(text.text)}
+                except (ApiError, ZipError) as error:
+                    await self._note(batch, item, error, errors)
+                except (CutShortError, DamagedError) as error:  # an override asks for the words of what is no text
+                    await self.fail(batch, item, "NOT_ACCEPTED", str(error))
+                except files.FileError as error:
+                    await self._set_free(batch, item, error)
+                else:
+                    values = {**{symbol: link.url for symbol, link in links.items()}, **needs.names(item), **words}
+                    bound = {} if errors else {item.id: Prepared(item, bind(item.input, values), tuple(links.values()))}
+                    prepared.update(bound)
 
         async with anyio.create_task_group() as group:
             for item in items:
-                group.start_soon(one, item)
+                group.start_soon(upload, item)
         if errors:
             raise errors[0]
         return [prepared[item.id] for item in items if item.id in prepared]

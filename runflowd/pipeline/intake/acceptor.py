@@ -18,8 +18,8 @@ from runflowd.pipeline.intake.inspect import Doubted, Good, Refused, Unfinished,
 from runflowd.pipeline.intake.left_out import remove_notes
 from runflowd.pipeline.intake.roots import still_recognised
 from runflowd.store.arrivals import Arrival, arrive, set_aside
+from runflowd.store.duplicates import OWN_RESULT, own_result
 from runflowd.store.items import NoteState, item_at, known_contents
-from runflowd.store.own_results import OWN_RESULT, own_result
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Acceptor:
         for path, finding in found.items():
             match self._judged(watched, path, stable[path], finding):
                 case Good() as whole:
-                    good.append(_arrival(watched, path, whole))
+                    good.append(arrival(watched, path, whole))
                 case Refused() as refusal:
                     refused[path] = refusal
         return await self._record(watched, good, refused)
@@ -179,16 +179,11 @@ def _shares(stable: dict[str, Stat], readers: int) -> list[dict[str, Stat]]:
     return [share for share in dealt if share]
 
 
-def _arrival(watched: WatchedRule, path: str, found: Good) -> Arrival:
-    return arrival(watched, path, found.stat, found.content, found.mime, found.overrides)
-
-
-def arrival(
-    watched: WatchedRule, path: str, stat: Stat, content: str, mime: str, overrides: dict[str, Json]
-) -> Arrival:
+def arrival(watched: WatchedRule, path: str, found: Good) -> Arrival:
     """What a content at a path would be sent as under a rule."""
-    symbolic, recipe = present_recipe(watched.rule, path, overrides, watched.text.references)
-    return Arrival(watched.rule.name, path, stat, content, mime, recipe, symbolic, watched.text.snapshot)
+    rule, text = watched.rule, watched.text
+    symbolic, recipe = present_recipe(rule, path, found.overrides, text.references)
+    return Arrival(rule.name, path, found.stat, found.content, found.mime, recipe, symbolic, text.snapshot)
 
 
 def present_recipe(

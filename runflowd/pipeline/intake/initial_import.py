@@ -20,9 +20,9 @@ from runflowd import files
 from runflowd.core.incident_scope import scopes_of
 from runflowd.core.model import Existing
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
-from runflowd.store.kv import stored_value
+from runflowd.store.connection import stored_value
 from runflowd.store.pauses import pause, pauses, resume
-from runflowd.store.renames import earlier_name, rename, seen_key
+from runflowd.store.rule_edits import earlier_name, rename, seen_key
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:

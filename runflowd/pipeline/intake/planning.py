@@ -32,8 +32,8 @@ from runflowd.pipeline.intake.roots import doubtful, judged, samples_of, strange
 from runflowd.pipeline.intake.watched_rule import RuleText, WatchedRule
 from runflowd.pipeline.io_guard import FolderIo
 from runflowd.store.arrivals import foresee, foresee_again
+from runflowd.store.duplicates import OWN_RESULT, own_result
 from runflowd.store.items import item_by_id, known_in_folder
-from runflowd.store.own_results import OWN_RESULT, own_result
 from runflowd.store.pauses import EVERY_RULE, pauses
 from runflowd.store.plans import plan_purchase
 from runflowd.store.roots import roots_of
@@ -197,7 +197,7 @@ class Planning:
     def _whole(self, watched: WatchedRule, path: str, found: Good) -> Planned:
         """What becomes of a file that could be sent."""
         disposed = watched.rule.after.kind is not AfterKind.KEEP
-        arriving = arrival(watched, path, found.stat, found.content, found.mime, found.overrides)
+        arriving = arrival(watched, path, found)
         makers = [each.name for each in downstream(watched.rule, self._rules)]
         if why := own_result(self._connection, arriving, makers):
             return Planned(path, Fate.LEFT_OUT, found.stat.size, OWN_RESULT, why)
@@ -239,5 +239,5 @@ class Planning:
             overrides = overridden(path.rpartition("/")[0])
         except (ConfigError, files.FileError) as mistake:
             return Planned(path, Fate.WAIT, size, BAD_OVERRIDE, str(mistake))
-        anew = arrival(watched, path, item.stat, item.content_hash or "", item.mime, overrides)
+        anew = arrival(watched, path, Good(item.stat, item.content_hash or "", item.mime, overrides))
         return self._decided(anew, foresee_again(self._connection, item, anew))

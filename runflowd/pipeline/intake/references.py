@@ -13,7 +13,7 @@ from runflowd.core.snapshot import to_text
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.intake.inspect import OTHER_MEDIA
 from runflowd.pipeline.intake.watched_rule import Inputs, RuleText
-from runflowd.store.kv import stored_value
+from runflowd.store.connection import stored_value
 from runflowd.store.sealing import save_snapshot
 from runflowd.system.failpoints import reach
 

@@ -1,25 +1,35 @@
-"""What an answer of the service means for the item it is about."""
+"""What became of items: read from the pages of a batch or run by run, and recorded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from runflowd.api.errors import ApiError, Permanent
 from runflowd.api.outcomes import is_partial
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import input_was_unreadable, was_too_old
 from runflowd.core.model import LOCAL
+from runflowd.core.newly_ended import newly_ended
 from runflowd.core.outputs import PARTIAL_RESULT, extract, listed
+from runflowd.core.results import Matched, match
 from runflowd.store.batches import Batch, set_result
 from runflowd.store.duplicates import fail_duplicates
 from runflowd.store.items import Item, move
 from runflowd.store.ledger import settle
 from runflowd.store.links import learn_from_batch, send_again
+from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
+    from runflowd.api.client import Runflow
+    from runflowd.api.values import Batch as SeenBatch
     from runflowd.api.values import Run
     from runflowd.store import Connection
+    from runflowd.store.items import Item
+
+
+MAX_PAGES = 200
 
 
 def record_answers(connection: Connection, batch: Batch, answers: list[tuple[Item, Answer]], now: float) -> int:
@@ -87,3 +97,84 @@ def failure_of(answer: Answer) -> tuple[str, str]:
     if failure is None or not (failure.code or failure.message):
         return "FAILED", f"the service says {answer.word or 'failed'} and gives no reason"
     return failure.code or "FAILED", failure.message or failure.code
+
+
+def wanted(seen: SeenBatch, items: list[Item], waiting: list[Item]) -> frozenset[str] | None:
+    """The references of the items that are worth reading now; None for all of them."""
+    if seen.ended:
+        return frozenset(item.client_ref for item in waiting)
+    return newly_ended(items, waiting, [row for row in seen.items if row.word], seen.items_ended)
+
+
+async def read_items(
+    api: Runflow, batch: str, items: list[Item], references: frozenset[str] | None
+) -> tuple[Matched[Item, Answer], ApiError | None]:
+    """What the service says of the items of a batch: page by page until all of `references` have ended.
+
+    None reads every page. An error ends it, and is given along with what the pages before it said.
+    """
+    answers: list[Answer] = []
+    matched: Matched[Item, Answer] = match(items, answers)
+    trouble: ApiError | None = None
+    cursor: str | None = None
+    seen: set[str | None] = set()
+    while (references is None or not references <= _ended(matched)) and cursor not in seen and len(seen) < MAX_PAGES:
+        seen.add(cursor)
+        try:
+            page = await api.items(batch, cursor)
+        except ApiError as error:
+            trouble = error
+            break
+        answers += page.items
+        matched = match(items, answers)
+        cursor = page.next
+        if cursor is None:
+            break
+    if answers:
+        reach("results.read")
+    return matched, trouble
+
+
+def is_new(item: Item, answer: Answer) -> bool:
+    """Whether an answer changes what is on record; a failure may turn into a result as long as its batch runs."""
+    if item.state is ItemState.FAILED:
+        return answer.status is Status.SUCCEEDED
+    return item.state is ItemState.SUBMITTED and answer.status.ended
+
+
+def _ended(matched: Matched[Item, Answer]) -> set[str]:
+    return {item.client_ref for item, answer in matched.pairs if answer.status.ended}
+
+
+class RunsRead(NamedTuple):
+    """Answers of runs that ended, why others are not to be found, and the error that broke the reading off."""
+
+    results: list[tuple[Item, Answer]]
+    lost: list[str]
+    error: ApiError | None
+
+
+async def read_runs(api: Runflow, waiting: list[Item]) -> RunsRead:
+    """Read the runs of these items until an error that concerns them all."""
+    results: list[tuple[Item, Answer]] = []
+    lost: list[str] = []
+    for item in waiting:
+        try:
+            run = await _run_of(api, item)
+        except Permanent as error:  # one run's trouble is not the others'
+            lost.append(str(error))
+            continue
+        except ApiError as error:
+            return RunsRead(results, lost, error)
+        if run is None:
+            lost.append("no run at the service carries its reference")
+        elif run.status.ended:
+            results.append((item, answer_of(item, run)))
+    return RunsRead(results, lost, None)
+
+
+async def _run_of(api: Runflow, item: Item) -> Run | None:
+    """The run of an item; searched by its reference when a lost answer kept its id from us."""
+    if item.run_id:
+        return await api.run(item.run_id)
+    return next(iter(await api.find_runs(item.client_ref)), None)

@@ -11,11 +11,11 @@ from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.printable import short_id
 from runflowd.core.units import duration_text
 from runflowd.observability.incidents import IncidentReport
-from runflowd.store.overdue import overdue
+from runflowd.store.reports import overdue
 
 if TYPE_CHECKING:
     from runflowd.pipeline.context import Context
-    from runflowd.store.overdue import Overdue
+    from runflowd.store.reports import Overdue
 
 CODE = "BATCH_OVERDUE"
 

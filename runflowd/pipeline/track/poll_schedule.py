@@ -9,7 +9,7 @@ import structlog
 from runflowd.api.outcomes import is_documented
 from runflowd.core.backoff import poll_delay
 from runflowd.core.units import duration_text
-from runflowd.store.kv import stored_value
+from runflowd.store.connection import stored_value
 from runflowd.store.leases import release
 
 if TYPE_CHECKING:

@@ -16,12 +16,10 @@ from runflowd.core.snapshot import sends_the_same
 from runflowd.pipeline.error_scopes import kept_reason, of_failed_items, of_service, unexpected
 from runflowd.pipeline.rule_fault import fault_of_rule
 from runflowd.pipeline.track.above_estimate import report_prices
-from runflowd.pipeline.track.answers import record_answers, was_unreadable
+from runflowd.pipeline.track.answers import is_new, read_items, read_runs, record_answers, wanted, was_unreadable
 from runflowd.pipeline.track.invalid import take_back, was_invalid
-from runflowd.pipeline.track.items import is_new, read_items, wanted
 from runflowd.pipeline.track.overdue import OverdueReporter
 from runflowd.pipeline.track.poll_schedule import PollSchedule, usual_key
-from runflowd.pipeline.track.single_runs import read_runs
 from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.batches import Batch, doubt_items, end_batch, move_batch
 from runflowd.store.history import items_held, record_try

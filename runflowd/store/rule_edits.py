@@ -1,4 +1,4 @@
-"""Results in an output folder that their rule had before its `output:` was edited."""
+"""What an edit of a rule means for what it did: it got another name, or its results are to lie in another folder."""
 
 from __future__ import annotations
 
@@ -7,11 +7,44 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.printable import printable
 from runflowd.core.snapshot import from_text, with_output
+from runflowd.store.deliveries import resumed_key
+from runflowd.store.roots import roots_key
 from runflowd.store.sealing import save_snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from runflowd.core.model import Rule
     from runflowd.store.connection import Connection
+
+
+def seen_key(rule: str) -> str:
+    """Under which key it is stored that a rule was seen before."""
+    return f"rule-seen:{rule}"
+
+
+def earlier_name(connection: Connection, rule: Rule, in_force: Container[str]) -> str:
+    """The name that `rule` had before; "" when it is a new rule, or when that is not known."""
+    texts = {row["rule"]: row["text"] for row in connection.all("latest_snapshots")}
+    if rule.name in texts:
+        return ""
+    gone = [name for name, text in texts.items() if name not in in_force and _is_alike(from_text(text), rule)]
+    return gone[0] if len(gone) == 1 else ""
+
+
+def rename(connection: Connection, before: str, after: str) -> bool:
+    """Give all that a rule did another name; False while some of it is in a stage's hands, which know the old one."""
+    if connection.one("held_of_rule", rule=before):
+        return False
+    for name in ("rename_items", "rename_batches", "rename_pause", "rename_charges"):
+        connection.run(name, before=before, after=after)
+    for key_of in (seen_key, roots_key, resumed_key):
+        connection.run("rename_key", before=key_of(before), after=key_of(after))
+    return True
+
+
+def _is_alike(one: Rule, other: Rule) -> bool:
+    return (one.watch, one.output, one.model) == (other.watch, other.output, other.model)
 
 
 def results_elsewhere(connection: Connection, rule: Rule) -> Counter[str]:
