@@ -105,13 +105,7 @@ class _Folder:
 
 
 class Matcher:
-    """Answers for one rule whether a relative path is one of its inputs, and if not, why not.
-
-    Args:
-        include: The patterns that bring files in.
-        exclude: The patterns that keep files out.
-        accept: The kinds of file that are taken.
-    """
+    """Answers whether a relative path is an input by these patterns and kinds of file, and if not, why not."""
 
     def __init__(self, include: Sequence[str], exclude: Sequence[str], accept: Collection[MediaKind]) -> None:
         self._includes = [pattern(line) for line in include]
