@@ -22,7 +22,7 @@ QUICK_PARTS = $(or $(PART),core api config store system watch pipeline/test_relo
 TARGET ?= yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest pythons again check lint types imports dead schema format bench soak fuzz weights clean distclean
+.PHONY: help demo test lowest pythons again check lint types imports dead schema format bench soak corpus fuzz weights clean distclean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,6 +79,10 @@ bench: $(VENV)/tools-$(STAMP) weights ## Measure
 
 soak: $(VENV)/tools-$(STAMP) ## Kills, faults and people at random: make soak ROUNDS=100 MINUTES=30 SEED=7
 	$(BIN)/python -m tests.soak --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+corpus: $(VENV)/tools-$(STAMP) ## Judge a thousand real media, whole and cut short; fetches 150 MB into build/corpus, once
+	$(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[heic]'
+	$(BIN)/python -m tests.corpus
 
 fuzz: $(VENV)/tools-$(STAMP) ## Try hostile inputs: make fuzz TARGET=yaml MINUTES=10 SEED=1
 	$(BIN)/python -m tests.fuzz $(TARGET) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

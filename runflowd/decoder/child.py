@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -20,6 +21,9 @@ from runflowd.decoder.limits import MAX_CPU, MAX_SECONDS, confine, confine_to
 
 MAX_BATCH = 20.0
 """Seconds after which no further file is begun."""
+
+_SPEAKER = re.compile(r"^\[[^]]{0,100}] ")
+"""Which part of ffmpeg speaks, and where it lies in memory."""
 
 MAX_WORDS = 2_000
 """Bytes kept of what a decoder says."""
@@ -66,13 +70,15 @@ def _decoded_apart(descriptor: int, mime: str, ffmpeg: str) -> str:
     os.close(saying)
     words = b""
     while piece := os.read(hearing, 4096):
-        words = (words + piece)[-MAX_WORDS:]
+        words = (words + piece)[:MAX_WORDS]
     os.close(hearing)
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     if status < 0:
         return _BY_SIGNAL.get(signal.Signals(-status), f"its decoder was ended by {signal.Signals(-status).name}")
     text = words.decode("utf-8", "backslashreplace").strip()
-    return text.splitlines()[-1] if text else "" if status == 0 else f"its decoder ended with exit code {status}"
+    if text:
+        return _SPEAKER.sub("", text.splitlines()[0])
+    return "" if status == 0 else f"its decoder ended with exit code {status}"
 
 
 def _decode(descriptor: int, mime: str, ffmpeg: str) -> NoReturn:
