@@ -127,3 +127,16 @@ async def test_a_paid_image_that_does_not_decode_is_refused_in_the_decoder_s_wor
         state, _, why = await failure(rig)
 
         assert (ItemState.OUTCOME_UNKNOWN, True) == (state, "Pillow is not installed" in why)
+
+
+async def test_a_result_in_doubt_at_the_end_of_the_daemon_is_left_to_the_next_start(tmp_path: Path) -> None:
+    """No try is counted, and nobody is told of a trouble that is none."""
+    async with running(tmp_path) as rig:
+        rig.engine.context.decoder.stop()
+        gives(rig, odd_gif())
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.DOWNLOADING)
+        await anyio.sleep(30)
+        found = (await rig.items())[0]
+
+        assert (ItemState.DOWNLOADING, 0, ()) == (found.state, found.attempts, rig.engine.context.incidents.snapshot())

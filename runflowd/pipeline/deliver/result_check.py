@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runflowd.core.media.result_kind import InDoubt, Unfit, detect_kind
-from runflowd.decoder import Ended
 from runflowd.errors import RunflowdError
-from runflowd.pipeline.io_guard import Abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,17 +34,14 @@ def checked_type(draft: Draft, label: Label, decoder: Decoder, on_progress: Call
     """The MIME type of a finished draft. Blocking; `on_progress` is called while a decoder is waited for.
 
     An image that is odd was paid for as any other: it is refused only if no decoder opens it.
-    Raises `BrokenResult` for what can be no result, `Abandoned` where the process ends before that is known.
+    Raises `BrokenResult` for what can be no result, `Ended` where the process ends before that is known.
     """
     source = draft.source()
     match detect_kind(source, label.mime_type, label.name):
         case Unfit(reason):
             raise BrokenResult(reason)
         case InDoubt(mime, reason):
-            try:
-                verdicts = decoder.judge([(source.descriptor, mime)], on_progress)
-            except Ended:
-                raise Abandoned from None
+            verdicts = decoder.judge([(source.descriptor, mime)], on_progress)
             if not any(verdict.decoded for verdict in verdicts):
                 raise BrokenResult("; ".join([reason, *(verdict.words for verdict in verdicts)]))
             return mime

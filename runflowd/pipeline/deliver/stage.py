@@ -14,6 +14,7 @@ from runflowd.core.incident_scope import SERVICE, ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.snapshot import from_text
 from runflowd.core.undeliverable import recipe_of
+from runflowd.decoder import Ended
 from runflowd.pipeline.deliver.delivery import Delivery, Undelivered
 from runflowd.pipeline.deliver.finalizer import Finalizer
 from runflowd.pipeline.deliver.output_io import OutputIo, OutputTimeout
@@ -132,6 +133,8 @@ class Deliver:
     async def _give_back(self, claimed: Claimed, raised: Exception) -> None:
         context, item = self._context, claimed.item
         error: Exception = raised.first_error if isinstance(raised, Undelivered) else raised
+        if isinstance(error, Ended):
+            return  # nothing was learnt; the next start takes it up, as after a crash
         trouble = wider_report(item, error)
         if trouble:
             # Wider trouble does not count against the item, however long it lasts.
