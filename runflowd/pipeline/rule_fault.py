@@ -59,6 +59,16 @@ def fault_of_rule(rule: Rule, places: Mapping[tuple[str | int, ...], str], blame
     return RuleAtFault(printable(scrubbed(sentence)), remedy, "" if said == words else words)
 
 
+def fault_of_reference(rule: Rule, symbol: str, message: str) -> RuleAtFault:
+    """A file that a rule names under `files`, as `symbol` in its input, cannot be uploaded: the service refuses it."""
+    name = symbol.removeprefix("files.").removesuffix(".url")
+    sentence = f"rule {rule.name}: the service refuses the file named as {name} under `files`, {rule.files[name]}"
+    return RuleAtFault(
+        printable(scrubbed(f"{sentence}: {shortened(message, _TOLD)}. Nothing was bought")),
+        f"Put a file that the service takes there, or name another; {GOES_ON}",
+    )
+
+
 def fault_of_folder(rule: Rule, path: str, blame: Blame, message: str) -> str:
     """Why the file at `path` waits for another value in its `_runflow.yaml`."""
     place = "/".join(filter(None, (rule.watch, path.rpartition("/")[0], OVERRIDE_NAME)))

@@ -105,6 +105,41 @@ async def test_a_changed_reference_is_sent_although_it_could_not_be_recorded_at_
         assert picture("new logo, longer") == await fetched(rig, (await sent(rig))[1]["logo"])
 
 
+async def test_a_reference_is_uploaded_as_what_its_bytes_are(tmp_path: Path) -> None:
+    """An archive too, which no rule takes as a file: a service refuses the upload of a type it has not heard of."""
+    masks = tmp_path / "masks.zip"
+    with zipfile.ZipFile(masks, "w") as archive:
+        archive.writestr("mask.png", picture("mask"))
+    bundle = {"image_url": "${file.url}", "bundle": "${files.masks.url}"}
+    chosen = rule(tmp_path, files={"masks": str(masks)}, input=bundle)
+    async with running(tmp_path, chosen) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        rows = rig.local.service.storage.all("SELECT mime_type FROM assets WHERE name = 'masks.zip'")
+
+        assert (["application/zip"], [1]) == ([row["mime_type"] for row in rows], rig.charged())
+
+
+async def test_a_reference_that_the_service_does_not_take_holds_the_rule_and_says_so(tmp_path: Path) -> None:
+    """Nothing is bought without it, and no file is blamed."""
+    (tmp_path / "look.cube").write_bytes(b"\x00\x01 a table of colours")
+    look = {"image_url": "${file.url}", "look": "${files.look.url}"}
+    chosen = rule(tmp_path, files={"look": str(tmp_path / "look.cube")}, input=look)
+    async with running(tmp_path, chosen) as rig:
+        rig.drop("a.jpg")
+        await anyio.sleep(300)
+        (told,) = rig.engine.context.incidents.snapshot()
+
+        assert ("RULE_REFUSED", [], {"a.jpg": ItemState.QUEUED}) == (told.code, rig.charged(), await rig.states())
+        assert f"named as look under `files`, {tmp_path}/look.cube: " in told.message
+        assert "GET /v1/assets/types" in told.message
+
+        (tmp_path / "look.cube").write_bytes(picture("look"))
+        await rig.until(lambda states: states == {"a.jpg": ItemState.DONE})
+
+        assert ([1], ()) == (rig.charged(), tuple(rig.engine.context.incidents.snapshot()))
+
+
 async def test_a_missing_reference_holds_the_rule_and_says_so(tmp_path: Path) -> None:
     """Nothing is bought without it; the files go on when it is there."""
     logo = tmp_path / "logo.jpg"

@@ -235,22 +235,23 @@ async def test_uploads_can_be_named_without_a_link(tmp_path: Path) -> None:
         assert (["accepted"], [1], "yes") == (await outcomes(rig), rig.charged(), remembered)
 
 
+@pytest.mark.parametrize("invalid", ["item", "batch"])
 @pytest.mark.parametrize("runs", [False, True])
-async def test_where_names_are_refused_links_are_sent(tmp_path: Path, runs: bool) -> None:
+async def test_where_names_are_refused_links_are_sent(tmp_path: Path, runs: bool, invalid: str) -> None:
     """No file fails for it, and the next one is sent with a link at once (scenario 134)."""
     async with running(tmp_path, rule(tmp_path, links=InputLinks.ASSET)) as rig:
         await single(rig, runs=runs)
-        rig.switch(api_variants={"asset_ref": "refused"})
+        rig.switch(api_variants={"asset_ref": "refused", "invalid_item": invalid})
         rig.drop("a.jpg")
-        await rig.settled(1)
-        first = await outcomes(rig)
+        await rig.until(lambda states: states == {"a.jpg": ItemState.DONE})
+        asked = (await outcomes(rig)).count("outdated"), len(await rig.batches())
         rig.drop("b.jpg")
         await rig.settled(2)
 
-        assert ("no", [1, 1], first.count("outdated")) == (
+        assert ("no", [1, 1], asked) == (
             await told(rig, references_key(MODEL)),
             rig.charged(),
-            (await outcomes(rig)).count("outdated"),
+            ((await outcomes(rig)).count("outdated"), len(await rig.batches()) - 1),
         )
 
 
@@ -280,7 +281,7 @@ async def test_halves_are_prepared_anew_as_well(tmp_path: Path) -> None:
     """A batch was refused whole, and before its halves could be sent the service was out of reach (scenario 134)."""
     bad = {"match": "*bad.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}
     async with running(tmp_path, service=SHORT, wire=away(200, passed=2)) as rig:
-        rig.switch(api_variants={"pointer": "none", **AT_ITS_TURN}, faults={"runs": [bad]})
+        rig.switch(api_variants={"pointer": "none", "invalid_item": "batch", **AT_ITS_TURN}, faults={"runs": [bad]})
         for name in ("a.jpg", "b.jpg", "bad.jpg"):
             rig.drop(name)
         await rig.settled(3)

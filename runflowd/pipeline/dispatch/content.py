@@ -78,6 +78,11 @@ class FileContent:
     def check(self) -> None:
         files.stat(self.root, self.path)
 
+    def require_unchanged(self) -> None:
+        """Raise `files.Changed` where it is no longer what was hashed. Blocking."""
+        if files.stat(self.root, self.path) != self.stat:
+            raise files.Changed("read", f"{self.root}/{self.path}")
+
     def text(self) -> str:
         """The words in it. Blocking. Raises `FileError`, and what `text_of` raises where it holds none."""
         return text_of(b"".join(files.read_chunks(self.root, self.path, self.stat, sha256=self.key)))

@@ -47,7 +47,7 @@ class RequiredAssets:
         """Whether the rule asks for names of uploads in the place of links."""
         return self.rule.links is InputLinks.ASSET
 
-    def shared(self, items: list[Item]) -> dict[str, Content]:
+    def shared(self, items: list[Item]) -> dict[str, FileContent]:
         """By symbol, the reference files that any item wants an address of."""
         used = frozenset().union(*(symbols(item.input) for item in items))
         found = {f"files.{name}.url": reference for name, reference in self._references.items()}

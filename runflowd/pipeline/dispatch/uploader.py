@@ -16,6 +16,7 @@ from runflowd.core.template import FILE_TEXT, bind
 from runflowd.pipeline.dispatch.required_assets import RequiredAssets, ZipTooLarge
 from runflowd.pipeline.dispatch.upload import Uploads
 from runflowd.pipeline.dispatch.zip_payload import ZipError
+from runflowd.pipeline.rule_fault import fault_of_reference
 from runflowd.store.connection import stored_value
 from runflowd.store.links import references_key
 from runflowd.store.unbought import drop_from_batch
@@ -24,7 +25,6 @@ from runflowd.system.failpoints import reach
 if TYPE_CHECKING:
     from runflowd.core.model import Json
     from runflowd.pipeline.context import Context
-    from runflowd.pipeline.dispatch.content import Content
     from runflowd.pipeline.dispatch.upload import Link
     from runflowd.pipeline.io_guard import FolderIo
     from runflowd.store.batches import Batch
@@ -68,7 +68,7 @@ class Uploader:
         folder = self._context.io.watched(needs.rule)
         by_reference = needs.by_reference and await self._takes_references(needs.model)
         try:
-            shared = await self._upload_shared(needs.shared(items), items, folder, by_reference=by_reference)
+            shared = await self._upload_shared(needs, items, folder, by_reference=by_reference)
         except files.FileError as error:
             for item in items:
                 await self._set_free(batch, item, error)
@@ -137,18 +137,26 @@ class Uploader:
             errors.append(error)
 
     async def _upload_shared(
-        self, contents: dict[str, Content], items: list[Item], folder: FolderIo, *, by_reference: bool
+        self, needs: RequiredAssets, items: list[Item], folder: FolderIo, *, by_reference: bool
     ) -> dict[str, Link]:
-        """Links to the reference files, uploaded once for all items."""
+        """Links to the reference files, uploaded once for all items.
+
+        Raises `RuleAtFault` for one that is refused, `files.FileError` for one that is not as it was.
+        """
+        contents = needs.shared(items)
         known = await self._uploads.known(contents.values()) if contents else {}
         unreadable = max((item.resent for item in items), default=0)
         by_reference = by_reference and not unreadable
-        return {
-            symbol: await self._uploads.link_of(
-                content, known.get(content.key), folder, unreadable=unreadable, by_reference=by_reference
-            )
-            for symbol, content in contents.items()
-        }
+        links: dict[str, Link] = {}
+        for symbol, content in contents.items():
+            try:
+                links[symbol] = await self._uploads.link_of(
+                    content, known.get(content.key), folder, unreadable=unreadable, by_reference=by_reference
+                )
+            except Rejected as refusal:
+                await folder.read(content.require_unchanged)  # the rule has another one by now
+                raise fault_of_reference(needs.rule, symbol, refusal.in_full) from refusal
+        return links
 
     async def _without_large(self, batch: Batch, needs: RequiredAssets, items: list[Item]) -> list[Item]:
         """The items whose archive, if they need one, may be uploaded; the others fail."""

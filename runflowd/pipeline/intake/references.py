@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.core.incident_scope import ScopeKind
+from runflowd.core.media.image_type import SNIFF_BYTES
 from runflowd.core.media.input_type import Acceptable, Doubtful, check
 from runflowd.core.media.kinds import MediaKind
+from runflowd.core.media.result_kind import UNKNOWN
+from runflowd.core.media.signatures import mime_of
 from runflowd.core.model import Reference
 from runflowd.core.snapshot import to_text
 from runflowd.observability.incidents import IncidentReport
@@ -88,6 +91,6 @@ def _read(path: str, before: Reference | None) -> Reference:
     if before is not None and before.stat == stat:
         return before
     with files.open_source(folder or "/", name) as source:
-        found = check(source, tuple(MediaKind))
-    mime = found.mime if isinstance(found, Acceptable | Doubtful) else "application/octet-stream"
+        found, head = check(source, tuple(MediaKind)), source.read(0, SNIFF_BYTES)
+    mime = found.mime if isinstance(found, Acceptable | Doubtful) else mime_of(head) or UNKNOWN
     return Reference(path, stat, files.hash_file(folder or "/", name, stat), mime)

@@ -9,16 +9,17 @@ from runflowd.api.outcomes import is_partial
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.links import input_was_unreadable, was_too_old
+from runflowd.core.links import input_was_unreadable, refuses_references, was_too_old
 from runflowd.core.model import LOCAL
 from runflowd.core.newly_ended import newly_ended
 from runflowd.core.outputs import PARTIAL_RESULT, extract, listed
 from runflowd.core.results import Matched, match
+from runflowd.core.template import uploads_in
 from runflowd.store.batches import Batch, set_result
 from runflowd.store.duplicates import fail_duplicates
 from runflowd.store.items import Item, move
 from runflowd.store.ledger import settle
-from runflowd.store.links import learn_from_batch, send_again
+from runflowd.store.links import learn_from_batch, references_key, send_again
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def record_answers(connection: Connection, batch: Batch, answers: list[tuple[Ite
             unreadable.append((item, failure_of(answer)[1]))
         else:
             record_answer(connection, batch, item, answer, now)
-    if any(was_unreadable(item, answer) and was_too_old(*failure_of(answer)) for item, answer in answers):
+    if any(_names_refused(item, answer) for item, answer in answers):
+        connection.run("save_value", service=batch.service, key=references_key(batch.model), value="no")
+    elif any(was_unreadable(item, answer) and was_too_old(*failure_of(answer)) for item, answer in answers):
         learn_from_batch(connection, batch, now)
     return send_again(connection, batch, unreadable, now)
 
@@ -49,7 +52,14 @@ def was_unreadable(item: Item, answer: Answer) -> bool:
     """Whether an item failed, uncharged, because the service could not read what was uploaded for it."""
     if answer.status is not Status.FAILED or answer.cost or answer.failure is None:
         return False
-    return input_was_unreadable(item.input, answer.failure.code, answer.failure.message)
+    return _names_refused(item, answer) or input_was_unreadable(item.input, answer.failure.code, answer.failure.message)
+
+
+def _names_refused(item: Item, answer: Answer) -> bool:
+    """Whether an item failed because its upload was named by `runflow://`, which the first try alone may do."""
+    if answer.status is not Status.FAILED or answer.cost or answer.failure is None or item.resent:
+        return False
+    return bool(uploads_in(item.input)) and refuses_references(answer.failure.message)
 
 
 def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answer, now: float) -> None:

@@ -10,6 +10,7 @@ from runflowd.core.blame import SentItem, judge
 from runflowd.core.refusal import Shape
 from runflowd.core.snapshot import from_text
 from runflowd.pipeline.rule_fault import fault_of_folder
+from runflowd.pipeline.track.answers import was_unreadable
 from runflowd.store import unbought
 from runflowd.store.batches import rule_text
 
@@ -46,7 +47,7 @@ def take_back(connection: Connection, batch: Batch, results: Results, now: float
     Give what else there is to record, and what the rule is blamed for. A rule under whose present text there ever
     was a result is not to blame. Raises `LeaseLost`.
     """
-    judged = [each for each in results if was_invalid(each[1]) and each[0].current]
+    judged = [each for each in results if was_invalid(each[1]) and not was_unreadable(*each) and each[0].current]
     if not judged:
         return results, None
     rule, fault, taken = from_text(rule_text(connection, batch)), None, set()
