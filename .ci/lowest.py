@@ -10,7 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-libraries = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["local"]]
+extras = project["project"]["optional-dependencies"]
+libraries = [*project["project"]["dependencies"], *extras["local"], *extras["video"]]
 tools = {re.split(r"[\[>]", line)[0].lower() for line in project["dependency-groups"]["dev"]}
 pins = (ROOT / ".ci" / "constraints.txt").read_text("utf-8").splitlines()
 

@@ -15,6 +15,7 @@ from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.readiness import missing
 from runflowd.core.printable import printable
 from runflowd.local.keyfile import NAME, UnusableKey, key_in
+from runflowd.local.models.catalog import catalog
 from runflowd.local.server import serve
 from runflowd.local.settings import BadSwitch, LocalSettings, switches
 from runflowd.system import log
@@ -42,7 +43,7 @@ def command(
     `api_key_file`, or copy the key. It is made at the first start and stays the same.
     """
     log.configure()
-    for sentence in missing(weights):
+    for sentence in missing(catalog(), weights):
         click.echo(f"{click.style('warning:', fg='yellow')} {sentence}", err=True)
     chosen, fault_plan = _switches(api_variants, faults)
     place = folder or user_state() / "local-service"

@@ -1,4 +1,4 @@
-"""Whether this machine has what `service: local` needs, and the command that gets what is missing."""
+"""Whether this machine has what the models of `service: local` need, and the command that gets what is missing."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.local.models.catalog import catalog
+from runflowd.local.models.processes import install_command, install_names
 from runflowd.local.weights import WeightsError, locate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runflowd.config import Config
 
-LIBRARIES = ("numpy", "PIL", "onnxruntime")
 
-UNREAD = "runflow/pass-through"
-"""The one local model that does not look at the picture."""
+def missing(models: Iterable[str], weights: Path | None = None) -> list[str]:
+    """Sentences on what these local models lack here, the remedy last in each; empty when they can run.
 
-UNCUT = "runflow/upscale"
-"""The one that needs the libraries and no network."""
-
-
-def missing(weights: Path | None = None, *, network: bool = True) -> list[str]:
-    """Sentences on what the local models lack here; empty when they can run."""
-    lacking = [name for name in LIBRARIES if find_spec(name) is None]
+    Names that are no local model's need nothing: that there is no such model is for others to tell.
+    """
+    known = catalog()
+    chosen = [known[name] for name in models if name in known]
+    lacking = [name for name in sorted({name for model in chosen for name in model.needs}) if find_spec(name) is None]
     found = []
     if lacking:
-        names = ", ".join("pillow" if name == "PIL" else name for name in lacking)
-        found.append(f"The local image models need {names}. Install with: pip install 'runflowd[local]'")
-    if network:
+        names = ", ".join(install_names(lacking))
+        found.append(f"The local models need {names}. Install with: {install_command(lacking)}")
+    if any(model.cuts_out for model in chosen):
         try:
             locate(weights)
         except WeightsError as error:
@@ -39,10 +40,9 @@ def missing(weights: Path | None = None, *, network: bool = True) -> list[str]:
 def missing_for(config: Config) -> list[str]:
     """The same for one configuration: nothing is missing that none of its rules uses."""
     local = config.service.local
-    models = {rule.model for rule in config.rules} - {UNREAD}
-    if local is None or not models:
+    if local is None:
         return []
-    return missing(Path(local.weights) if local.weights else None, network=bool(models - {UNCUT}))
+    return missing({rule.model for rule in config.rules}, Path(local.weights) if local.weights else None)
 
 
 def ensure(config: Config) -> None:

@@ -34,17 +34,18 @@ class ApiVariants(BaseModel):
     status_field: Literal["status_code", "status", "both"] = Field(
         "status_code", description="The name of the status on records."
     )
-    words: Literal["reference", "canceled", "errored", "novel", "settled"] = Field(
-        "reference",
-        description="Status words: American `canceled`, `errored` for failed, `warming_up` for running, `settled` for a"
-        " batch that has ended.",
+    words: Literal["canceled", "reference", "errored", "novel", "settled"] = Field(
+        "canceled",
+        description="Status words: American `canceled`, the reference's `cancelled`, `errored` for failed, `warming_up`"
+        " for running, `settled` for a batch that has ended.",
     )
     failure: Literal["reference", "sample", "error", "reason"] = Field(
         "reference",
         description="A failed run's fields: `failure_stage_code`, `failure_stage`, `error{}`, `failure_reason`.",
     )
     item_failure: Literal["run", "item"] = Field(
-        "run", description="A failed item says why in `error` and `run`, or in its own `failure_message`."
+        "run",
+        description="A failed item says why in `error`, `failure_message` and `run`, or in `failure_message` alone.",
     )
     list_envelope: Literal["reference", "concept", "both", "url"] = Field(
         "reference", description="Pages: `next`/`previous`, `next_pq`/`prev_pq`, both, or `next` as a URL."
@@ -89,7 +90,8 @@ class ApiVariants(BaseModel):
         description="Input of `background-replace` and the pass-through: `image_url`, or `zip_url` and names in it.",
     )
     asset_ref: Literal["accepted", "refused"] = Field(
-        "accepted", description="`runflow://assets/{id}` as a model input: taken, or refused with 422."
+        "accepted",
+        description="`runflow://assets/{id}` or a bare asset id as a model input: taken, or refused with 422.",
     )
     asset_links: Literal["honest", "early"] = Field(
         "honest", description="Links to uploads live as long as they say, or end after a minute whatever they say."
@@ -127,8 +129,8 @@ class ApiVariants(BaseModel):
     idempotency: Literal["honoured", "batches", "ignored"] = Field(
         "honoured", description="Where `Idempotency-Key` counts: batches and runs, batches only, nowhere."
     )
-    invalid_item: Literal["batch", "item"] = Field(
-        "batch", description="One invalid item refuses the whole batch (422), or only fails that item."
+    invalid_item: Literal["item", "batch"] = Field(
+        "item", description="One invalid item fails alone, or refuses the whole batch (422)."
     )
     pointer: Literal["loc", "none"] = Field(
         "loc", description="Whether a validation error names the offending item in `errors[].loc`."

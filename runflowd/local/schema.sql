@@ -47,8 +47,8 @@ CREATE TABLE runs (
     callback_url TEXT,
     client_ref TEXT,
     status TEXT NOT NULL,
-    output TEXT,                      -- [{"asset_id", "name", "mime_type", "width", "height"}]
-    price INTEGER NOT NULL,
+    output TEXT,                      -- [{"asset_id", "name", "mime_type", "width", "height", "seconds"}]
+    price INTEGER NOT NULL,           -- by the run: what it costs; by the second: about
     cost INTEGER NOT NULL DEFAULT 0,
     failure_code TEXT,
     failure_message TEXT,

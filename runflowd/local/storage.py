@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 
 
-UPGRADES = {2: "ALTER TABLE runs ADD COLUMN starts INTEGER NOT NULL DEFAULT 0;"}
+UPGRADES = {
+    2: "ALTER TABLE runs ADD COLUMN starts INTEGER NOT NULL DEFAULT 0;",
+    3: "UPDATE runs SET status = 'canceled' WHERE status = 'cancelled';"
+    "UPDATE batches SET status = 'canceled' WHERE status = 'cancelled';",
+}
 """By version, what makes it of the one before."""
 
 

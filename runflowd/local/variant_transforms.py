@@ -183,8 +183,8 @@ RULES: dict[str, dict[Any, Callable[[Mapping], Mapping]]] = {
     "item_failure": {"item": _item_failure},
     "ids": {"ulid": _ids(prefixed=False), "prefixed": _ids(prefixed=True)},
     "words": {
-        "canceled": _words({"cancelled": "canceled"}),
-        "errored": _words({"failed": "errored", "cancelled": "canceled"}),
+        "reference": _words({"canceled": "cancelled"}),
+        "errored": _words({"failed": "errored"}),
         "novel": _words({"running": "warming_up", "queued": "pondering"}),
         "settled": _settled,
     },

@@ -90,7 +90,7 @@ def test_every_reading_of_the_documents_is_understood(installation: Installation
 def test_one_refused_item_does_not_hold_up_the_others(installation: Installation, pointer: str) -> None:
     """Whether the service names it or not (scenario 84)."""
     service = installation.service
-    service.control(api_variants={"pointer": pointer})
+    service.control(api_variants={"pointer": pointer, "invalid_item": "batch"})
     dropped = drop(installation, 5)
     bad = sha256(dropped["2.jpg"])
     service.faults(HOLD, runs=({"kind": "invalid", "match": bad, "count": None, "message": "is not to our taste"},))
@@ -288,7 +288,9 @@ def test_a_misspelt_input_is_one_incident_with_its_place_and_a_remedy_that_works
     installation: Installation, pointer: str
 ) -> None:
     """The file, the line and the key; corrected there, every file goes on by itself (scenario 133)."""
-    installation.service.control(api_variants={"unknown_inputs": "refused", "pointer": pointer})
+    installation.service.control(
+        api_variants={"unknown_inputs": "refused", "pointer": pointer, "invalid_item": "batch"}
+    )
     misspelt = {"image_url": "${file.url}", "propmt": "white studio"}
     installation.configure(input=misspelt, batch={"max_items": 2, "quiet": "1s"})
     lines = installation.config.read_text().splitlines()

@@ -105,7 +105,7 @@ def unnamed(api_variants: Mapping[str, Any]) -> bool:
 
 def unexplained(api_variants: Mapping[str, Any]) -> bool:
     """The refusal of an item comes without a reason: in a page, a word, nothing, or without its errors."""
-    alone = api_variants.get("invalid_item") == "item" and api_variants.get("batch_models") != "none"
+    alone = api_variants.get("invalid_item") != "batch" and api_variants.get("batch_models") != "none"
     speechless = (
         api_variants.get("error_envelope") in {"html", "text", "empty"} or api_variants.get("pointer") == "none"
     )

@@ -14,7 +14,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.media.image_bytes import BLOCK
 from runflowd.core.media.kinds import MediaKind
 from runflowd.decoder import Decoder, Installed
-from runflowd.local.models.contract import EncodedImage, Result
+from runflowd.local.models.contract import EncodedFile, Result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def without_end() -> bytes:
 
 def gives(rig: Rig, data: bytes) -> None:
     """Let the model answer every input with this GIF."""
-    result = Result((EncodedImage("result_0", "image/gif", data, 0, 0),))
+    result = Result((EncodedFile("result_0", "image/gif", data, 0, 0),))
     object.__setattr__(rig.local.service.models["runflow/pass-through"], "process", lambda *_: result)
 
 

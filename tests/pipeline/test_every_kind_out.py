@@ -12,7 +12,7 @@ from stage_rig import running
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.files import Draft
-from runflowd.local.models.contract import EncodedImage, Result
+from runflowd.local.models.contract import EncodedFile, Result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ SONG = b"ID3\x04\x00\x00\x00\x00\x00\x00" + b"\xff\xfb\x90\x00" * 500
 
 def gives(rig: Rig, *outputs: tuple[str, bytes]) -> None:
     """Let the model answer every input with these files: the type that the service declares, and the bytes."""
-    images = tuple(EncodedImage(f"result_{n}", mime, data, 0, 0) for n, (mime, data) in enumerate(outputs))
+    images = tuple(EncodedFile(f"result_{n}", mime, data, 0, 0) for n, (mime, data) in enumerate(outputs))
     object.__setattr__(rig.local.service.models["runflow/pass-through"], "process", lambda *_: Result(images))
 
 

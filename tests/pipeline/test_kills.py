@@ -78,7 +78,7 @@ async def replaced_before_its_upload(rig: Rig) -> None:
 async def refused_without_a_word(rig: Rig) -> None:
     """One of three files spoils the batch, and the service does not say which."""
     rig.switch(
-        api_variants={"pointer": "none"},
+        api_variants={"pointer": "none", "invalid_item": "batch"},
         faults={"runs": [{"match": "*bad.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}]},
     )
     for name in ("a.jpg", "b.jpg", "bad.jpg"):

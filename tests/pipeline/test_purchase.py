@@ -130,7 +130,7 @@ async def test_one_refused_item_does_not_hold_up_the_others(tmp_path: Path, poin
     """By the error's pointer, else by halving (scenario 84)."""
     async with running(tmp_path) as rig:
         rig.switch(
-            api_variants={"pointer": pointer},
+            api_variants={"pointer": pointer, "invalid_item": "batch"},
             faults={
                 "runs": [{"match": "*bad.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}]
             },

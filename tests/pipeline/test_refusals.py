@@ -237,7 +237,7 @@ async def test_a_mistake_in_a_rule_is_one_incident_and_its_files_wait(tmp_path: 
     changes, api_variants = MISTAKES[mistake]
     quick = {"batch": BatchLimits(quiet=1, max_wait=5, max_items=2)}
     async with running(tmp_path, rule(tmp_path, **changes, **quick)) as rig:
-        rig.switch(api_variants=api_variants)
+        rig.switch(api_variants={"invalid_item": "batch", **api_variants})
         if runs:
             rig.take_no_batches()
         drop_all(rig)
@@ -261,6 +261,7 @@ async def test_an_unchanged_rule_is_probed_slowly_by_one_batch(tmp_path: Path, r
     """Sixty files of a wrong rule are no sixty requests (scenario 133)."""
     wrong_rule = rule(tmp_path, input={"image": "${file.url}"}, batch=BatchLimits(quiet=1, max_wait=5, max_items=5))
     async with running(tmp_path, wrong_rule) as rig:
+        rig.switch(api_variants={"invalid_item": "batch"})
         if runs:
             rig.take_no_batches()
         for number in range(60):
@@ -276,7 +277,7 @@ async def test_an_unchanged_rule_is_probed_slowly_by_one_batch(tmp_path: Path, r
 async def test_a_service_that_comes_to_terms_with_a_rule_ends_the_incident(tmp_path: Path) -> None:
     """The rule stays as it is: its probe gets through one day, and all of it goes on (scenario 133)."""
     async with running(tmp_path, rule(tmp_path, input={"image_url": "${file.url}", "style": "x"})) as rig:
-        rig.switch(api_variants={"unknown_inputs": "refused"})
+        rig.switch(api_variants={"unknown_inputs": "refused", "invalid_item": "batch"})
         drop_all(rig)
         await rig.until(lambda states: len(states) == 4 and set(states.values()) == {ItemState.QUEUED})
         await anyio.sleep(60)
@@ -374,7 +375,7 @@ async def test_the_value_of_a_secret_is_not_reported(tmp_path: Path) -> None:
     """Neither in the incident nor in the state file (scenario 133)."""
     guarded = rule(tmp_path, input={"image_url": "${file.url}", "api_key": "hunter2"})
     async with running(tmp_path, guarded) as rig:
-        rig.switch(api_variants={"unknown_inputs": "refused"})
+        rig.switch(api_variants={"unknown_inputs": "refused", "invalid_item": "batch"})
         rig.drop("a.jpg")
         told = await first_told(rig)
 
@@ -386,7 +387,7 @@ async def test_bad_files_fail_alone_and_hold_up_nobody(tmp_path: Path, pointer: 
     """Two of them, in either half, whether or not the service names them (scenario 133)."""
     async with running(tmp_path) as rig:
         fault = {"match": "bad*.jpg", "kind": "invalid", "count": None, "message": "is not to our taste"}
-        rig.switch(api_variants={"pointer": pointer}, faults={"runs": [fault]})
+        rig.switch(api_variants={"pointer": pointer, "invalid_item": "batch"}, faults={"runs": [fault]})
         for name in ("a.jpg", "bad1.jpg", "c.jpg", "d.jpg", "bad2.jpg", "f.jpg"):
             rig.drop(name)
         await rig.settled(6)

@@ -12,7 +12,7 @@ from stage_rig import picture, rule, running
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.media.kinds import MediaKind
-from runflowd.local.models.contract import EncodedImage, InputSpec, Model, Result
+from runflowd.local.models.contract import EncodedFile, InputSpec, Model, Result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ SAY = "runflow/say"
 
 def say(given: Any, _: Any) -> Result:
     """What a model was given, as its result."""
-    return Result((EncodedImage("said.txt", "text/plain", f"I say: {given['text']}\n".encode(), 0, 0),))
+    return Result((EncodedFile("said.txt", "text/plain", f"I say: {given['text']}\n".encode(), 0, 0),))
 
 
 def speaks(rig: Rig) -> None:

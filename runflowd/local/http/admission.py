@@ -83,11 +83,16 @@ def check_callback_url(url: str | None) -> None:
         raise invalid([problem(("body", "callback_url"), "Input should be an http or https URL")])
 
 
-def check_credit(service: Service, model: Model, count: int) -> None:
+def check_credit(service: Service, model: Model, admitted: Sequence[Admitted]) -> None:
     """Raises 402 when the projected cost is more than what is left. Nothing was made or charged by then."""
-    projected, left = to_micros(model.price) * count, service.balance()
+    projected, left = sum(_price(model, one) for one in admitted), service.balance()
     if projected > left:
         raise Refusal(402, f"This would cost {dollars(projected)} dollars, {dollars(left)} are left.")
+
+
+def _price(model: Model, admitted: Admitted) -> int:
+    """About what one run will cost, in millionths of a dollar; nothing is ever charged for a refused one."""
+    return 0 if admitted.problems else to_micros(model.projected(admitted.entry.given))
 
 
 def run_row(service: Service, model: Model, admitted: Admitted, request_id: str) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def run_row(service: Service, model: Model, admitted: Admitted, request_id: str)
         "input": json.dumps(_referenced(entry.given, admitted.images)),
         "images": json.dumps({name: _image(picture) for name, picture in admitted.images.items()}),
         "metadata": None, "callback_url": None, "client_ref": entry.client_ref, "status": "queued",
-        "price": to_micros(model.price), "request_id": request_id, "created_at": now, "completed_at": None,
+        "price": _price(model, admitted), "request_id": request_id, "created_at": now, "completed_at": None,
         "failure_code": None, "failure_message": None, "failure_stage": None,
     }  # fmt: skip
     if admitted.problems:

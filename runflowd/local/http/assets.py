@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from runflowd.local.blobs import PIECE, TooLong
 from runflowd.local.http.answers import answer, base_url, checked, created, read_body, service_of
-from runflowd.local.http.errors import Refusal, not_found
+from runflowd.local.http.errors import Refusal, invalid, not_found, problem
 from runflowd.local.http.shapes import Shapes
 from runflowd.local.identity import parse_id
 from runflowd.local.settings import MAX_UPLOAD_BYTES
@@ -28,7 +28,9 @@ TYPES = (
     "image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/heic", "image/tiff", "image/bmp",
     "video/mp4", "video/quicktime", "video/webm", "video/x-matroska", "audio/mpeg", "audio/wav", "audio/mp4",
     "audio/flac", "audio/ogg", "audio/opus", "application/pdf", "model/gltf-binary", "application/zip",
+    "text/plain",
 )  # fmt: skip
+"""What is taken. The hosted list is published at this route alone; this one has a kind of each that its pages name."""
 
 
 class _Anything(PathConvertor):
@@ -68,6 +70,7 @@ async def open_upload(request: Request) -> Response:
     """POST /v1/asset-uploads."""
     service = service_of(request)
     body = checked(await read_body(request), UploadBody)
+    _check_type(body.mime_type)
     asset_id = add_asset(
         service,
         name=body.filename,
@@ -79,6 +82,13 @@ async def open_upload(request: Request) -> Response:
     )
     path = service.signer.path("PUT", asset_id, "upload", service.settings.upload_lifetime)
     return created(request, {"asset_id": asset_id, "upload_url": base_url(request) + path})
+
+
+def _check_type(mime_type: str) -> None:
+    """Raises 422 for a type that is not taken. Parameters and capitals make no other type of it (RFC 9110, 8.3.1)."""
+    if mime_type.partition(";")[0].strip().lower() not in TYPES:
+        taken = "is not taken; GET /v1/assets/types lists what is"
+        raise invalid([problem(("body", "mime_type"), f"The type {mime_type!r} {taken}")])
 
 
 async def confirm_upload(request: Request) -> Response:

@@ -75,7 +75,7 @@ async def create_batch(request: Request) -> Response:
                 one_time.replay()
             )  # another request under the same key may have been quicker while images were stored
             if stored is None:
-                check_credit(service, model, len(admitted))
+                check_credit(service, model, admitted)
                 stored = _insert(request, model, body, admitted)
                 one_time.remember(stored)
         service.work.set()

@@ -69,14 +69,16 @@ async def read_model(request: Request) -> Response:
 
 
 async def read_pricing(request: Request) -> Response:
-    """GET /v1/models/{model_id}/pricing: one flat price per run."""
+    """GET /v1/models/{model_id}/pricing: one price, for a run or for a second of what it makes."""
     model = service_of(request).model(request.path_params["model_id"])
+    timed = model.unit == "second"
     rule = {
-        "id": _part(model, "pricing"), "model_id": model_id(model), "pricing_model_code": "per_request",
-        "rule_effect_code": "base", "model_input_id": None, "match_value": None, "dimension_code": None,
+        "id": _part(model, "pricing"), "model_id": model_id(model), "pricing_model_code": f"per_{model.unit}",
+        "rule_effect_code": "base", "model_input_id": None, "match_value": None,
+        "dimension_code": "duration" if timed else None,
         "min_value": None, "max_value": None, "price": dollars(to_micros(model.price)), "currency_code": "USD",
-        "unit_code": "request", "multiplier_label": None, "description": "Per succeeded run.", "sort_order": 0,
-        "disabled_at": None, "measurement_source": None,
+        "unit_code": model.unit, "multiplier_label": None, "description": f"{_basis(model).capitalize()}.",
+        "sort_order": 0, "disabled_at": None, "measurement_source": "output" if timed else None,
     }  # fmt: skip
     return answer(request, envelope(request, [rule], {"next": None, "previous": None}))
 
@@ -85,17 +87,21 @@ def _shown(service: Service, model: Model) -> dict[str, Any]:
     return {
         "id": model_id(model), "org_id": ORGANISATION, "model_creator_id": None, "slug": model.id.partition("/")[2],
         "owner": model.id.partition("/")[0], "name": model.name, "description": model.description, "version": None,
-        "is_public": True, "is_open_source": True, "icon_url": None, "cover_url": None, "category_code": "image",
+        "is_public": True, "is_open_source": True, "icon_url": None, "cover_url": None, "category_code": model.makes,
         "status_code": "active", "is_official": True, "availability_status": "available",
-        "pricing_note": f"{dollars(to_micros(model.price))} dollars per succeeded run",
+        "pricing_note": f"{dollars(to_micros(model.price))} dollars {_basis(model)}",
         "inputs": [_input(service, model, spec, order) for order, spec in enumerate(model.inputs)],
         "outputs": [_output(model)], "created_at": timestamp(0.0), **dict.fromkeys(UNTOLD),
     }  # fmt: skip
 
 
+def _basis(model: Model) -> str:
+    return f"per second of {model.makes}" if model.unit == "second" else "per succeeded run"
+
+
 def _output(model: Model) -> dict[str, Any]:
     validator = {"validator_code": None, "validator_attrs": None}
-    return {"name": model.output_shape, "variable_type_code": "image_list", **validator}
+    return {"name": model.output_shape, "variable_type_code": f"{model.makes}_list", **validator}
 
 
 def _input(service: Service, model: Model, spec: InputSpec, order: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ MOMENT = {"type": ["string", "null"], "format": "date-time"}
 MONEY = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 OBJECT = {"type": ["object", "null"]}
 ID = {"type": "string", "format": "uuid"}
-STATUS = {"enum": ["queued", "dispatching", "running", "succeeded", "partial_succeeded", "failed", "cancelled"]}
+STATUS = {"enum": ["queued", "dispatching", "running", "succeeded", "partial_succeeded", "failed", "canceled"]}
 TIMES = {"created_at": MOMENT, "started_at": MOMENT, "completed_at": MOMENT}
 
 
@@ -54,7 +54,7 @@ RECORDS: dict[str, dict[str, Any]] = {
     ),
     "Item": _schema(
         id=ID, batch_id=ID, sequence_index=WHOLE, run_id=ID, client_ref=MAYBE, status_code=STATUS, input=OBJECT,
-        cost=MONEY, output=OBJECT, error=OBJECT, run=RUN, **TIMES,
+        cost=MONEY, output=OBJECT, error=OBJECT, failure_message=MAYBE, run=RUN, **TIMES,
     ),
     "Run": RUN,
     "Log": _schema(id=ID, run_id=ID, level_code={"enum": ["info", "error"]}, message=TEXT, timestamp=MOMENT),

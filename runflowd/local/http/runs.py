@@ -32,7 +32,7 @@ MAX_QUERY = 1_000
 """Characters of a filter; the time that reading it takes grows with their square."""
 
 COLUMNS = {"id": "id", "client_ref": "client_ref", "status_code": "status", "batch_id": "batch_id"}
-STATUSES = ("queued", "dispatching", "running", "succeeded", "partial_succeeded", "failed", "cancelled")
+STATUSES = ("queued", "dispatching", "running", "succeeded", "partial_succeeded", "failed", "canceled")
 
 
 CLIENTS, CONCEPT = "field.EQ:'value'", "field:value"
@@ -67,7 +67,7 @@ async def create_run(request: Request) -> Response:
         with service.storage.transaction():
             stored = one_time.replay()
             if stored is None:
-                check_credit(service, model, 1)
+                check_credit(service, model, [admitted])
                 row = run_row(service, model, admitted, request.state.request_id)
                 row["metadata"] = json.dumps(body.metadata) if body.metadata is not None else None
                 row["callback_url"] = body.callback_url

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-TERMINAL = frozenset({"succeeded", "failed", "cancelled", "partial_succeeded"})
+TERMINAL = frozenset({"succeeded", "failed", "canceled", "partial_succeeded"})
 HOSTILE_NAME = "../../../../tmp/escaped\x00\n;rm -rf $HOME'\"<b>\u202egnp.exe"
 
 
@@ -90,8 +90,12 @@ class Shapes:
         url = self._output_url(image["asset_id"], name)
         if self.service.api_variants.output == "data":
             url = self._data_uri(image)
-        size = {key: image[key] for key in ("width", "height") if image[key]}
-        return {"url": url, "type": "image", "content_type": image["mime_type"], "file_name": name, **size}
+        facts = {key: image[key] for key in ("width", "height") if image[key]}
+        if image.get("seconds"):
+            facts["duration"] = image["seconds"]
+        kind = image["mime_type"].partition("/")[0]
+        kind = kind if kind in {"image", "video", "audio"} else "file"
+        return {"url": url, "type": kind, "content_type": image["mime_type"], "file_name": name, **facts}
 
     def _data_uri(self, image: dict[str, Any]) -> str:
         row = self.service.find("assets", "asset", image["asset_id"])
@@ -130,6 +134,7 @@ class Shapes:
             "sequence_index": row["sequence_index"],
             "run_id": row["id"],
             "error": error,
+            "failure_message": row["failure_message"],
             **{key: run[key] for key in copied},
             "run": run,
         }

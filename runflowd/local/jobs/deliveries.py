@@ -93,10 +93,13 @@ def payload(service: Service, kind: str, row: sqlite3.Row) -> bytes:
 
 
 def event(service: Service, kind: str, status: str) -> str:
-    """The event's name; a good run is `completed`, a good batch `succeeded`."""
+    """The event's name: a good run is `completed`, a good batch `succeeded`, and the one that was stopped `cancelled`.
+
+    That the event and the status spell it differently is so in concepts/runs.
+    """
     if status == "succeeded":
         return service.api_variants.batch_event if kind == "batch" else service.api_variants.run_event
-    return f"{kind}.{status}"
+    return f"{kind}.{'cancelled' if status == 'canceled' else status}"
 
 
 def _output(service: Service, shapes: Shapes, kind: str, row: sqlite3.Row) -> Any:

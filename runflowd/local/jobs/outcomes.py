@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from runflowd.local.context import Service
 
 
+COUNTERS = {"succeeded": "succeeded", "partial_succeeded": "succeeded", "failed": "failed", "canceled": "cancelled"}
+"""Terminal status of a run -> the counter of its batch, which has another spelling (concepts/runs)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A finished picture that is already on disk."""
+    """A finished file that is already on disk."""
 
     sha256: str
     size: int
@@ -25,6 +29,7 @@ class Stored:
     mime_type: str
     width: int
     height: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +43,32 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one run ended. A failure without a code is a cancellation; `missing` says why some pictures did not come."""
+    """How one run ended. A failure without a code is a cancellation; `missing` says why some outputs did not come.
+
+    `cost` is in millionths of a dollar, for one that gave a result.
+    """
 
     run: sqlite3.Row
-    pictures: tuple[Stored, ...] = ()
+    files: tuple[Stored, ...] = ()
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
     cancelled: bool = False
     missing: Failure | None = None
+    cost: int = 0
 
     @property
     def status(self) -> str:
         """The run's terminal status."""
         if self.cancelled:
-            return "cancelled"
+            return "canceled"
         if self.failure:
             return "failed"
         return "partial_succeeded" if self.missing else "succeeded"
 
     @property
     def counted(self) -> str:
-        """As what its batch counts it: what gave a result, and was charged, as a success."""
-        return "succeeded" if self.status == "partial_succeeded" else self.status
+        """The column of its batch that counts it: what gave a result, and was charged, counts as a success."""
+        return COUNTERS[self.status]
 
 
 def record(service: Service, outcomes: Sequence[Outcome]) -> None:
@@ -76,7 +85,7 @@ def _record_one(service: Service, outcome: Outcome) -> int:
     """Returns the amount charged, in millionths of a dollar."""
     run, now = outcome.run, service.clock()
     good = outcome.counted == "succeeded"
-    cost = run["price"] if good else 0
+    cost = outcome.cost if good else 0
     failure = outcome.failure or outcome.missing or Failure("", "", "")
     output = _output(service, outcome, now) if good else None
     changed = service.storage.run(
@@ -103,22 +112,23 @@ def _record_one(service: Service, outcome: Outcome) -> int:
 def _output(service: Service, outcome: Outcome, now: float) -> str:
     assets = [
         {
-            "id": service.new_id(), "name": picture.name, "mime_type": picture.mime_type, "size": picture.size,
-            "sha256": picture.sha256, "confirmed": 1, "folder_id": None, "source_type": "run",
+            "id": service.new_id(), "name": file.name, "mime_type": file.mime_type, "size": file.size,
+            "sha256": file.sha256, "confirmed": 1, "folder_id": None, "source_type": "run",
             "source_id": outcome.run["id"], "created_at": now, "updated_at": now,
         }
-        for picture in outcome.pictures
+        for file in outcome.files
     ]  # fmt: skip
     service.storage.insert("assets", assets)
     shown = [
         {
             "asset_id": asset["id"],
-            "name": picture.name,
-            "mime_type": picture.mime_type,
-            "width": picture.width,
-            "height": picture.height,
+            "name": file.name,
+            "mime_type": file.mime_type,
+            "width": file.width,
+            "height": file.height,
+            "seconds": file.seconds,
         }
-        for asset, picture in zip(assets, outcome.pictures, strict=True)
+        for asset, file in zip(assets, outcome.files, strict=True)
     ]
     return json.dumps(shown)
 
@@ -156,7 +166,7 @@ def close_batches(service: Service, batch_ids: Iterable[str]) -> None:
 
 
 def _verdict(row: sqlite3.Row) -> str:
-    for status in ("succeeded", "failed", "cancelled"):
-        if row[status] == row["total"]:
+    for status in ("succeeded", "failed", "canceled"):
+        if row[COUNTERS[status]] == row["total"]:
             return status
     return "partial_succeeded" if row["succeeded"] else "failed"

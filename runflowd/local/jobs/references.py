@@ -40,16 +40,17 @@ class Unresolved(ValueError):
 
 
 async def resolve(service: Service, reference: str) -> Picture:
-    """The image that a reference means: an asset, a signed URL of this service, or a data URI.
+    """The file that a reference means: an asset by `runflow://` or bare id, a signed URL of this service, a data URI.
 
     Raises Unresolved for everything else.
     """
     if reference.startswith("data:"):
         return await _from_data(service, reference)
-    if reference.startswith(SCHEME):
+    named = reference.startswith(SCHEME)
+    asset_id = parse_id(reference.removeprefix(SCHEME))
+    if named or asset_id is not None:  # the reference takes "input URLs or asset IDs"
         if service.api_variants.asset_ref == "refused":
-            raise Unresolved("media URL must use HTTP(S) or data URI, got 'runflow'")
-        asset_id = parse_id(reference.removeprefix(SCHEME))
+            raise Unresolved("media URL must use HTTP(S) or data URI" + (", got 'runflow'" if named else ""))
         if asset_id is None:
             raise Unresolved(f"{reference[:100]!r} is no asset reference")
         return _from_asset(service, asset_id)

@@ -1,6 +1,6 @@
-"""The workers: claim queued runs, process their pictures in a thread, record how they ended.
+"""The workers: claim queued runs, process their files in a thread, record how they ended.
 
-A page of runs is claimed and committed at once. Its size follows the speed of the model: one picture at a
+A page of runs is claimed and committed at once. Its size follows the speed of the model: one file at a
 time when they take long, many when they take next to nothing.
 """
 
@@ -17,11 +17,13 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from runflowd.local.http.admission import names_of
+from runflowd.local.identity import to_micros
 from runflowd.local.jobs.inputs import unknown
 from runflowd.local.jobs.outcomes import Failure, Outcome, Stored, record
 from runflowd.local.jobs.references import Picture
 from runflowd.local.models.bundled import ZIP, bundled
-from runflowd.local.models.contract import EncodedImage, ModelFailure
+from runflowd.local.models.contract import EncodedFile, ModelFailure
+from runflowd.local.models.processes import install_command
 
 if TYPE_CHECKING:
     from runflowd.local.context import Service
@@ -179,13 +181,13 @@ def _links_ended(service: Service, run: sqlite3.Row) -> bool:
 
 
 def _develop(service: Service, run: sqlite3.Row) -> Outcome:
-    """Process one run in this thread: read its images, call the model, store the results."""
+    """Process one run in this thread: read its files, call the model, store the results."""
     try:
         return _process(service, run)
     except ModelFailure as failure:
         return Outcome(run, failure=Failure(failure.code, failure.message, failure.stage))
     except ImportError as error:
-        message = f"{run['model']} needs {error.name or error}; install it with: pip install 'runflowd[local]'"
+        message = f"{run['model']} needs {error.name or error}; install it with: {install_command([error.name or ''])}"
         return Outcome(run, failure=Failure("DEPENDENCY_MISSING", message, "dispatch"))
     except Exception as error:
         logger.exception("run failed", extra={"action": "run_failed", "run_id": run["id"]})
@@ -200,17 +202,17 @@ def _process(service: Service, run: sqlite3.Row) -> Outcome:
     given, images = json.loads(run["input"]), json.loads(run["images"])
     model = bundled(model) if ZIP.name in images else model  # whatever the API variants say by now
     contents = {name: service.blobs.read(image["sha256"]) for name, image in images.items()}
-    values = {spec.name: spec.default for spec in model.inputs if spec.default is not None}
-    values |= {name: value for name, value in given.items() if value is not None}
-    result = model.process(values, contents)
+    result = model.process(model.values(given), contents)
     known = {id(contents[name]): image["sha256"] for name, image in images.items()}
-    pictures = tuple(_store(service, image, known) for image in result.images)
+    made = tuple(_store(service, file, known) for file in result.files)
     ignored = unknown(model, given)
     notes = (f"Ignored inputs that this model does not have: {', '.join(ignored)}.",) if ignored else ()
-    return Outcome(run, pictures, (*result.notes, *notes))
+    played = model.cost_of(sum(file.seconds for file in result.files))
+    cost = to_micros(played) if model.unit == "second" else run["price"]
+    return Outcome(run, made, (*result.notes, *notes), cost=cost)
 
 
-def _store(service: Service, image: EncodedImage, known: dict[int, Any]) -> Stored:
+def _store(service: Service, file: EncodedFile, known: dict[int, Any]) -> Stored:
     """Bytes that a model handed through unchanged are already stored, and hashed."""
-    sha256 = known.get(id(image.data)) or service.blobs.write(image.data)
-    return Stored(sha256, len(image.data), image.name, image.mime_type, image.width, image.height)
+    sha256 = known.get(id(file.data)) or service.blobs.write(file.data)
+    return Stored(sha256, len(file.data), file.name, file.mime_type, file.width, file.height, file.seconds)

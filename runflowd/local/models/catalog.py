@@ -6,17 +6,22 @@ what the same work would cost. Nothing is charged on this machine.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.local.models.contract import InputSpec, Model
+from runflowd.local.models.formats import ONE_K
+from runflowd.local.models.media_catalog import media_models
 from runflowd.local.models.processes import late, pass_through
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+RATIOS = tuple(ONE_K)
 """The ten aspect ratios that the hosted product-photo models take, width:height."""
+
+LIBRARIES = ("PIL", "numpy", "onnxruntime")
 
 RESOLUTIONS = ("1K", "2K", "4K")
 
@@ -42,7 +47,9 @@ def catalog(weights: Path | None = None) -> dict[str, Model]:
 
     Cheap: neither the weights nor numpy, Pillow or onnxruntime are touched before a model runs.
     """
-    models = (*_cutting(weights), *_isolating(weights), *_reshaping(weights), *_plain())
+    cutting = (*_cutting(weights), *_isolating(weights), *_reshaping(weights))
+    with_network = (replace(model, needs=LIBRARIES, cuts_out=True) for model in cutting)
+    models = (*with_network, *_plain(), *media_models(weights))
     return {model.id: model for model in models}
 
 
@@ -193,6 +200,7 @@ def _plain() -> tuple[Model, ...]:
             output_shape="outputs",
             takes_batches=True,
             process=late("framing", "upscale", None),
+            needs=LIBRARIES,
         ),
         Model(
             id="runflow/pass-through",

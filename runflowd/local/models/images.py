@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from runflowd.local.models.contract import EncodedImage, ModelFailure
+from runflowd.local.models.contract import EncodedFile, ModelFailure
 
 MAX_PIXELS = 50_000_000
 """Photos and results above this are refused: 50 megapixels take about 0.6 GB while they are worked on."""
@@ -77,18 +77,18 @@ def check_result_size(width: int, height: int) -> None:
         raise too_large(f"The result ({width} x {height})")
 
 
-def png(picture: Image.Image) -> EncodedImage:
+def png(picture: Image.Image) -> EncodedFile:
     """The picture as PNG: lossless, keeps transparency."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=6)
-    return EncodedImage("result_0.png", "image/png", buffer.getvalue(), picture.width, picture.height)
+    return EncodedFile("result_0.png", "image/png", buffer.getvalue(), picture.width, picture.height)
 
 
-def jpeg(picture: Image.Image) -> EncodedImage:
+def jpeg(picture: Image.Image) -> EncodedFile:
     """The opaque picture as JPEG without colour subsampling, so that coloured edges stay crisp."""
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, progressive=True)
-    return EncodedImage("result_0.jpg", "image/jpeg", buffer.getvalue(), picture.width, picture.height)
+    return EncodedFile("result_0.jpg", "image/jpeg", buffer.getvalue(), picture.width, picture.height)
 
 
 def _check_size(size: tuple[int, int]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from runflowd.local.models.contract import EncodedImage, Json, ModelFailure, Process, Result
+from runflowd.local.models.contract import EncodedFile, Json, ModelFailure, Process, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -35,6 +35,20 @@ _SIGNATURES = (
 """Where the bytes that tell a type stand, what they are, extension and MIME type. The first that fits counts."""
 
 
+_PACKAGES = {"PIL": "pillow", "hibari": "hibari-tts"}
+"""Name that is imported -> name that is installed, where they differ."""
+
+
+def install_names(needed: Sequence[str]) -> list[str]:
+    """The packages behind these imports, as they are called where they are installed from."""
+    return [_PACKAGES.get(name, name) for name in needed]
+
+
+def install_command(needed: Sequence[str]) -> str:
+    """The command that installs these: video has an extra of its own, since it weighs more than all the others."""
+    return f"pip install 'runflowd[{'local,video' if 'av' in needed else 'local'}]'"
+
+
 def pass_through(values: Mapping[str, Json], images: Mapping[str, bytes]) -> Result:  # noqa: ARG001 - a Process
     """The file's bytes as they came; the type is told by the first bytes, nothing is decoded."""
     data = images["image_url"]
@@ -42,7 +56,7 @@ def pass_through(values: Mapping[str, Json], images: Mapping[str, bytes]) -> Res
         ((suffix, mime) for at, magic, suffix, mime in _SIGNATURES if data.startswith(magic, at)),
         ("bin", "application/octet-stream"),
     )
-    return Result((EncodedImage(f"result_0.{suffix}", mime, data, 0, 0),))
+    return Result((EncodedFile(f"result_0.{suffix}", mime, data, 0, 0),))
 
 
 def late(module: str, function: str, weights: Path | None) -> Process:
@@ -52,10 +66,11 @@ def late(module: str, function: str, weights: Path | None) -> Process:
         try:
             found = import_module(f"runflowd.local.models.{module}")
         except ModuleNotFoundError as error:
+            named = install_names([error.name or module])
             raise ModelFailure(
                 "DEPENDENCY_MISSING",
-                f"The local models need the Python package {error.name}, which is not installed. "
-                "Install them with: pip install 'runflowd[local]'",
+                f"This local model needs the Python package {', '.join(named)}, which is not installed. "
+                f"Install it with: {install_command([error.name or module])}",
             ) from error
         result: Result = getattr(found, function)(values, images, weights)
         return result

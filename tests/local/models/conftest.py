@@ -62,7 +62,7 @@ def studio(run: Run) -> Run:
 
 def opened(result: Result) -> Image.Image:
     """The one picture of a result, decoded."""
-    (image,) = result.images
+    (image,) = result.files
     picture = Image.open(io.BytesIO(image.data))
     picture.load()
     return picture

@@ -37,7 +37,7 @@ def test_the_photo_is_taken_out_of_the_archive() -> None:
     result = PASS_THROUGH.process(values, {"zip_url": archive(a=b"photo", b=b"look")})
 
     assert ([b"photo"], ("The reference image was not looked at.",)) == (
-        [image.data for image in result.images],
+        [image.data for image in result.files],
         result.notes,
     )
 

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runflowd.local.models import vocabulary
+from runflowd.local.models.camera import MOVES
 from runflowd.local.models.catalog import catalog
-from runflowd.local.models.contract import EncodedImage, InputSpec, ModelFailure
+from runflowd.local.models.contract import EncodedFile, InputSpec, Model, ModelFailure
 from runflowd.local.models.processes import late
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "local-models.md"
@@ -34,11 +36,15 @@ def named(spec: InputSpec) -> str:
     return f"**{spec.name}**" if spec.required else spec.name
 
 
+def priced(model: Model) -> str:
+    return f"{model.price} a second" if model.unit == "second" else str(model.price)
+
+
 def test_listing_the_models_loads_no_image_library() -> None:
     """The service starts without numpy, Pillow and onnxruntime, and says per run what is missing."""
     code = (
-        "import sys; from runflowd.local.models.catalog import catalog; assert len(catalog()) == 9; "
-        "print(sorted({'numpy', 'PIL', 'onnxruntime'} & set(sys.modules)))"
+        "import sys; from runflowd.local.models.catalog import catalog; assert len(catalog()) == 12; "
+        "print(sorted({'numpy', 'PIL', 'onnxruntime', 'av', 'hibari', 'lameenc'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
@@ -48,7 +54,7 @@ def test_listing_the_models_loads_no_image_library() -> None:
 def test_the_document_lists_every_model_as_it_is() -> None:
     """Ids, prices, inputs and output shapes in the page are those of the code."""
     expected = [
-        [model.id, str(model.price), ", ".join(map(named, model.inputs)), model.output_shape]
+        [model.id, priced(model), ", ".join(map(named, model.inputs)), model.output_shape]
         for model in catalog().values()
     ]
 
@@ -87,12 +93,17 @@ def test_the_documented_kinds_are_the_codes(heading: str, expected: list[list[st
     assert expected == [row[:2] for row in table(heading)]
 
 
+def test_every_move_of_the_camera_is_documented() -> None:
+    """In the order of the code."""
+    assert list(MOVES) == [row[0] for row in table("The camera's words")]
+
+
 def test_pass_through_returns_the_bytes_unread() -> None:
     """Even a broken JPEG: only the first bytes are looked at."""
     data = b"\xff\xd8\xff broken"
     result = catalog()["runflow/pass-through"].process({}, {"image_url": data})
 
-    assert (EncodedImage("result_0.jpg", "image/jpeg", data, 0, 0),) == result.images
+    assert (EncodedFile("result_0.jpg", "image/jpeg", data, 0, 0),) == result.files
 
 
 def test_pass_through_is_free() -> None:
@@ -109,3 +120,39 @@ def test_a_missing_library_is_a_failure_with_its_remedy(tmp_path: Path, monkeypa
         late("cutting", "remove_background", tmp_path)({}, {"image_url": b""})
 
     assert caught.value.code == "DEPENDENCY_MISSING"
+
+
+def test_a_missing_video_library_is_named_with_its_own_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It weighs more than all the others, so nobody gets it unasked."""
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.delitem(sys.modules, "runflowd.local.models.video", raising=False)
+    with pytest.raises(ModelFailure, match=r"package av,.*pip install 'runflowd\[local,video\]'"):
+        catalog()["runflow/image-to-video"].process({}, {})
+
+
+@pytest.mark.parametrize("model", [model for model in catalog().values() if model.needs], ids=lambda model: model.id)
+def test_a_model_needs_what_it_says(model: Model) -> None:
+    """Run without each of its packages in turn, it misses that one; and nothing that is not declared is loaded."""
+    code = (
+        "import sys; from runflowd.local.models.catalog import catalog; from contextlib import suppress\n"
+        f"with suppress(Exception): catalog()[{model.id!r}].process({{}}, {{}})\n"
+        "print(*sorted({'numpy', 'PIL', 'onnxruntime', 'av', 'hibari', 'lameenc'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert set(done.stdout.split()) <= set(model.needs)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "price"),
+    [
+        ("runflow/image-to-video", {"duration": 3}, "0.336"),
+        ("runflow/image-to-video", {}, "0.56"),
+        ("runflow/text-to-speech", {"text": "a" * 100}, "0.025"),
+        ("runflow/text-to-speech", {"text": "a" * 100, "speed": 2.0}, "0.0125"),
+        ("runflow/upscale", {}, "0.08"),
+    ],
+)
+def test_what_a_run_will_cost_follows_its_input(model: str, given: dict[str, Any], price: str) -> None:
+    """Defaults count as if they had been sent."""
+    assert Decimal(price) == catalog()[model].projected(given)

@@ -63,9 +63,9 @@ def test_background_removal_gives_a_transparent_png_of_the_photos_size(run: Run,
     result = run("background-removal", "mug")
     decoded = picture(result)
 
-    assert (result.images[0].mime_type, result.images[0].name) == ("image/png", "result_0.png")
+    assert (result.files[0].mime_type, result.files[0].name) == ("image/png", "result_0.png")
     assert (decoded.format, decoded.mode, decoded.size) == ("PNG", "RGBA", (1000, 900))
-    assert (result.images[0].width, result.images[0].height) == (1000, 900)
+    assert (result.files[0].width, result.files[0].height) == (1000, 900)
 
 
 def test_hidden_pixels_do_not_carry_the_old_backdrop(run: Run, picture: Decode) -> None:

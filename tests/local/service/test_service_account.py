@@ -119,6 +119,24 @@ async def test_a_price_is_found_by_id_and_by_name(tmp_path: Path) -> None:
     assert (by_id, "0.35") == (by_name, by_id["items"][0]["price"])
 
 
+async def test_what_plays_is_priced_by_the_second(tmp_path: Path) -> None:
+    """As the prices of hosted video models are."""
+    async with local_service(tmp_path) as caller:
+        priced = (await caller.get("/v1/models/runflow/image-to-video/pricing"))["items"][0]
+        model = await caller.get("/v1/models/runflow/image-to-video")
+
+    assert ("0.112", "second", "per_second", "duration") == (
+        priced["price"],
+        priced["unit_code"],
+        priced["pricing_model_code"],
+        priced["dimension_code"],
+    )
+    assert ("0.112 dollars per second of video", "video_list") == (
+        model["pricing_note"],
+        model["outputs"][0]["variable_type_code"],
+    )
+
+
 async def test_a_model_without_batches_says_so(tmp_path: Path) -> None:
     """422 with the way out."""
     async with local_service(tmp_path) as caller:

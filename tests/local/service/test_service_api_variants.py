@@ -66,6 +66,7 @@ async def _transcript(caller: Caller) -> str:
         {"items": [{"input": items[0], "client_ref": "a"}], "metadata": {}},
         {"input": [items[0]], "unheard_of": 1},
         {"input": [{**items[0], "propmt": "x"}]},
+        {"input": 7, "metadata": 7},
     ]
     for body in bodies:
         answers.append(await http.post(BATCHES, json=body))
@@ -142,8 +143,8 @@ def test_the_first_choice_is_the_default(name: str) -> None:
 
 def test_what_the_client_sent_is_echoed_untouched() -> None:
     """No rule reaches into metadata or input."""
-    sent = {"status_code": "cancelled", "id": "018f0000-0000-7000-8000-000000000001", "cost": "1"}
-    api_variants = ApiVariants(words="canceled", status_field="status", ids="ulid", cost="number", fields="extra")
+    sent = {"status_code": "canceled", "id": "018f0000-0000-7000-8000-000000000001", "cost": "1"}
+    api_variants = ApiVariants(words="reference", status_field="status", ids="ulid", cost="number", fields="extra")
 
     shown = rewrite({"metadata": sent, "input": sent}, rules(api_variants))
 

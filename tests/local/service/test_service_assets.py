@@ -55,6 +55,29 @@ async def test_a_file_longer_than_one_piece_comes_back_whole(tmp_path: Path) -> 
     assert data == answer.content
 
 
+@pytest.mark.parametrize("refused", ["application/x-msdownload", "text/html", "image/svg+xml"])
+async def test_a_type_that_is_not_taken_is_refused_before_any_byte(tmp_path: Path, refused: str) -> None:
+    """422 at the field, with where the types that are taken stand."""
+    async with local_service(tmp_path) as caller:
+        answer = await _open(caller, mime_type=refused)
+        (error,) = answer.json()["errors"]
+
+    assert (422, "mime_type") == (answer.status_code, error["loc"][-1])
+    assert refused in error["msg"]
+    assert "GET /v1/assets/types" in error["msg"]
+
+
+async def test_every_type_that_is_listed_is_taken(tmp_path: Path) -> None:
+    """Images, video, sound, documents, texts and models; parameters and capitals make no other type of one."""
+    async with local_service(tmp_path) as caller:
+        listed = [entry["mime_type"] for entry in (await caller.get("/v1/assets/types"))["items"]]
+        spelled = [*listed, "IMAGE/JPEG", "audio/ogg; codecs=opus"]
+        statuses = {name: (await _open(caller, mime_type=name)).status_code for name in spelled}
+
+    assert dict.fromkeys(spelled, 201) == statuses
+    assert {"image", "video", "audio", "application", "model", "text"} == {name.partition("/")[0] for name in listed}
+
+
 async def test_confirmation_tells_the_real_size(tmp_path: Path) -> None:
     """The announced size is only a bound."""
     async with local_service(tmp_path) as caller:

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from local_service import JPEG, PASS_THROUGH, Caller, local_service
 
+from runflowd.local.api_variants import ApiVariants
 from runflowd.local.faults.plan import Faults, RunFault
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 BATCHES = f"{PASS_THROUGH}/batches"
+WHOLE = ApiVariants(invalid_item="batch")
 
 
 async def _items(caller: Caller, count: int) -> list[dict[str, Any]]:
@@ -72,6 +74,7 @@ async def test_items_stand_in_the_order_they_were_sent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "place"),
     [
+        ({"input": []}, "input"),
         ({"items": []}, "items"),
         ({"items": [{"input": {"image_url": "x"}}] * 101}, "items"),
         ({"input": [{"image_url": "data:,x", "client_ref": "r" * 256}]}, "client_ref"),
@@ -80,11 +83,6 @@ async def test_items_stand_in_the_order_they_were_sent(tmp_path: Path) -> None:
         ({"input": [{"image_url": "data:,x", "client_ref": "\ud800"}]}, "client_ref"),
         ({"input": [{"image_url": "data:,x"}], "callback_url": "http://h/" + "x" * 2048}, "callback_url"),
         ({"input": [{"image_url": "data:,x"}], "callback_url": "file:///etc/passwd"}, "callback_url"),
-        ({"input": [{}]}, "image_url"),
-        ({"input": [{"image_url": 7}]}, "image_url"),
-        ({"input": [{"image_url": "https://example.com/a.jpg"}]}, "image_url"),
-        ({"input": [{"image_url": "runflow://assets/018f0000-0000-7000-8000-00000000dead"}]}, "image_url"),
-        ({"input": [{"image_url": "data:image/png;base64,***"}]}, "image_url"),
         ({}, "input"),
         ({"input": [{"image_url": "data:,x"}], "items": [{"input": {}}]}, "input"),
     ],
@@ -99,6 +97,53 @@ async def test_an_invalid_body_is_refused_with_its_place(tmp_path: Path, body: A
     assert (422, place, 0) == (answer.status_code, answer.json()["errors"][0]["loc"][-1], made)
 
 
+INVALID: tuple[dict[str, Any], ...] = (
+    {},
+    {"image_url": 7},
+    {"image_url": "https://example.com/a.jpg"},
+    {"image_url": "runflow://assets/018f0000-0000-7000-8000-00000000dead"},
+    {"image_url": "018f0000-0000-7000-8000-00000000dead"},
+    {"image_url": "data:image/png;base64,***"},
+)
+
+
+@pytest.mark.parametrize("item", INVALID)
+async def test_an_invalid_item_fails_alone_uncharged_and_says_why(tmp_path: Path, item: dict[str, Any]) -> None:
+    """It is judged by itself: the batch is made, and the other item has its result."""
+    async with local_service(tmp_path) as caller:
+        made = await caller.batch({**item, "client_ref": "bad"}, *await _items(caller, 1))
+        await caller.idle()
+        batch = await caller.get(f"/v1/batches/{made['id']}")
+        bad, good = (await caller.get(f"/v1/batches/{made['id']}/items"))["items"]
+        charged = caller.ledger()["charged_times"]
+
+    assert ("partial_succeeded", "failed", "succeeded", 1) == (
+        batch["status_code"],
+        bad["status_code"],
+        good["status_code"],
+        charged,
+    )
+    assert ("INPUT_VALIDATION_FAILED", True) == (bad["error"]["code"], bad["failure_message"].startswith("image_url: "))
+
+
+@pytest.mark.parametrize("item", INVALID)
+async def test_an_invalid_item_may_refuse_its_batch(tmp_path: Path, item: dict[str, Any]) -> None:
+    """The other reading: 422 that points at the item, and nothing was made."""
+    async with local_service(tmp_path, api_variants=WHOLE) as caller:
+        answer = await caller.http.post(BATCHES, json={"input": [item]})
+        made = caller.ledger()["counts"]["batches"]
+
+    assert (422, "image_url", 0) == (answer.status_code, answer.json()["errors"][0]["loc"][-1], made)
+
+
+async def test_a_batch_of_invalid_items_has_failed_when_it_is_made(tmp_path: Path) -> None:
+    """Nothing of it is ever worked on."""
+    async with local_service(tmp_path) as caller:
+        made = await caller.batch({}, {"image_url": 7})
+
+    assert ("failed", 2) == (made["status_code"], made["items_failed"])
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"NaN", b'{"input": NaN}', b"[" * 100_000, b"\xff"])
 async def test_a_body_that_is_no_json_object_is_refused(tmp_path: Path, content: bytes) -> None:
     """422 rather than a crash."""
@@ -110,7 +155,7 @@ async def test_a_body_that_is_no_json_object_is_refused(tmp_path: Path, content:
 
 async def test_every_invalid_item_is_named(tmp_path: Path) -> None:
     """A batch of three with two bad ones gets two entries, each with its index."""
-    async with local_service(tmp_path) as caller:
+    async with local_service(tmp_path, api_variants=WHOLE) as caller:
         (good,) = await _items(caller, 1)
         body = {"input": [{}, good, {"image_url": "ftp://x"}]}
         answer = await caller.http.post(BATCHES, json=body)
@@ -120,19 +165,19 @@ async def test_every_invalid_item_is_named(tmp_path: Path) -> None:
 
 async def test_a_network_url_is_refused_with_the_way_out(tmp_path: Path) -> None:
     """The service never fetches anything itself, and says what to do instead."""
-    async with local_service(tmp_path) as caller:
+    async with local_service(tmp_path, api_variants=WHOLE) as caller:
         answer = await caller.http.post(BATCHES, json={"input": [{"image_url": "https://example.com/a.jpg"}]})
 
     assert "never fetches from a network; upload the image as an asset" in answer.json()["message"]
 
 
-async def test_an_asset_can_be_named_in_three_ways(tmp_path: Path) -> None:
-    """Its signed URL from any host, its reference, and its bytes as a data URI; reads show signed URLs."""
+async def test_an_asset_can_be_named_in_four_ways(tmp_path: Path) -> None:
+    """Its signed URL from any host, its reference, its bare id, and its bytes; reads show signed URLs."""
     async with local_service(tmp_path) as caller:
         asset = await caller.upload()
         elsewhere = asset["url"].replace("http://local.test", "http://127.0.0.1:1")
         inline = f"data:image/jpeg;base64,{base64.b64encode(JPEG).decode()}"
-        references = (asset["url"], elsewhere, f"runflow://assets/{asset['id']}", inline)
+        references = (asset["url"], elsewhere, f"runflow://assets/{asset['id']}", asset["id"], inline)
         made = await caller.batch(*({"image_url": reference} for reference in references))
         await caller.idle()
         listed = await caller.get(f"/v1/batches/{made['id']}/items")
@@ -140,7 +185,7 @@ async def test_an_asset_can_be_named_in_three_ways(tmp_path: Path) -> None:
 
     assert [(item["status_code"], answer.content) for item, answer in zip(listed["items"], echoed, strict=True)] == [
         ("succeeded", JPEG)
-    ] * 4
+    ] * 5
 
 
 async def test_items_are_paged_in_both_directions(tmp_path: Path) -> None:
@@ -155,6 +200,21 @@ async def test_items_are_paged_in_both_directions(tmp_path: Path) -> None:
 
     pages = [[item["sequence_index"] for item in page["items"]] for page in (first, second, third, back)]
     assert (pages, third["next"], first["previous"]) == ([[0, 1], [2, 3], [4], [2, 3]], None, None)
+
+
+async def test_a_failed_item_says_why_in_itself_and_a_good_one_says_nothing(tmp_path: Path) -> None:
+    """`failure_message` stands in the item, beside `error`, and holds the same words."""
+    faults = Faults(runs=(RunFault(match="ref-1", kind="fail", message="There is no subject."),))
+    async with local_service(tmp_path, faults=faults) as caller:
+        made = await caller.batch(*await _items(caller, 2))
+        await caller.idle()
+        good, bad = (await caller.get(f"/v1/batches/{made['id']}/items"))["items"]
+
+    assert (None, "There is no subject.", "There is no subject.") == (
+        good["failure_message"],
+        bad["failure_message"],
+        bad["error"]["message"],
+    )
 
 
 async def test_one_item_is_read_with_its_run(tmp_path: Path) -> None:
@@ -191,9 +251,9 @@ async def test_a_failed_item_makes_the_batch_partial_and_costs_nothing(tmp_path:
     ) == ("partial_succeeded", 1, "NO_SUBJECT_FOUND", "NO_SUBJECT_FOUND", 2)
 
 
-@pytest.mark.parametrize(("kind", "status"), [("fail", "failed"), ("cancel", "cancelled")])
+@pytest.mark.parametrize(("kind", "status"), [("fail", "failed"), ("cancel", "canceled")])
 async def test_a_batch_whose_items_all_end_alike_ends_like_them(tmp_path: Path, kind: Any, status: str) -> None:
-    """All failed is failed, all cancelled is cancelled."""
+    """All failed is failed, all cancelled is canceled."""
     faults = Faults(runs=(RunFault(kind=kind, count=None),))
     async with local_service(tmp_path, faults=faults) as caller:
         made = await caller.batch(*await _items(caller, 2))
@@ -257,7 +317,7 @@ async def test_a_reused_key_with_another_body_is_a_conflict(tmp_path: Path) -> N
 
 async def test_a_refusal_does_not_use_up_the_key(tmp_path: Path) -> None:
     """After a 422 the repaired body may come under the same key."""
-    async with local_service(tmp_path) as caller:
+    async with local_service(tmp_path, api_variants=WHOLE) as caller:
         items = await _items(caller, 1)
         refused = await caller.http.post(BATCHES, json={"input": [{}]}, headers={"Idempotency-Key": "k"})
         made = await caller.http.post(BATCHES, json={"input": items}, headers={"Idempotency-Key": "k"})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from local_service import PASS_THROUGH, Caller, Inbox, local_service
 
-from runflowd.local.faults.plan import CallbackFault, Faults, RequestFault
+from runflowd.local.faults.plan import CallbackFault, Faults, RequestFault, RunFault
 from runflowd.local.jobs.deliveries import over_http
 
 if TYPE_CHECKING:
@@ -64,6 +64,16 @@ async def test_a_failed_run_calls_back_with_its_failure(tmp_path: Path) -> None:
         (document,) = caller.inbox.documents
 
     assert (document["event"], document["output"]["error"]["code"]) == ("run.failed", "UNREADABLE_IMAGE")
+
+
+async def test_a_stopped_run_is_canceled_and_its_event_cancelled(tmp_path: Path) -> None:
+    """The newer page of the concept spells the status with one l and the event with two."""
+    async with local_service(tmp_path, faults=Faults(runs=(RunFault(kind="cancel"),))) as caller:
+        await _run(caller)
+        await caller.idle()
+        (document,) = caller.inbox.documents
+
+    assert ("run.cancelled", "canceled") == (document["event"], document["status"])
 
 
 async def test_without_a_secret_nothing_is_signed(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ RUN = (
     "feedback_is_positive feedback_reason source_chat_message_id current_evaluation_summary"
 )
 ITEM = (
-    "id batch_id sequence_index run_id created_at client_ref status_code input cost output error started_at "
-    "completed_at run"
+    "id batch_id sequence_index run_id created_at client_ref status_code input cost output error failure_message "
+    "started_at completed_at run"
 )
 ASSET = (
     "id org_id folder_id name r2_key url thumbnail_url mime_type size_bytes asset_type source_type source_id "

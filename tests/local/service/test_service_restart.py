@@ -155,16 +155,18 @@ def test_a_folder_that_was_swapped_for_a_link_is_refused(tmp_path: Path, name: s
 
 
 def test_a_storage_of_the_first_version_is_taken_along(tmp_path: Path) -> None:
-    """With its runs."""
+    """With its runs, whose words are spelled as they are now."""
+    fields = "id, model, input, images, price, request_id, created_at"
     storage = Storage(tmp_path)
     storage.run("ALTER TABLE runs DROP COLUMN starts")
+    storage.run(f"INSERT INTO runs ({fields}, status) VALUES ('r', 'm', '{{}}', '{{}}', 0, 'q', 0.0, 'cancelled')")
     storage.run("PRAGMA user_version = 1")
     storage.close()
     upgraded = Storage(tmp_path)
-    found = upgraded.all("SELECT starts FROM runs")
+    found = [(row["starts"], row["status"]) for row in upgraded.all("SELECT starts, status FROM runs")]
     upgraded.close()
 
-    assert [] == found
+    assert [(0, "canceled")] == found
 
 
 @pytest.mark.anyio

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from local_service import JPEG, PASS_THROUGH, local_service
 from PIL import Image
+
+from runflowd.local.faults.plan import Faults, RunFault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +58,42 @@ async def test_a_real_model_returns_a_real_picture_and_is_charged_its_price(tmp_
         run["cost"],
         balance["balance"],
     ) == ((40, 20), "0.08", "999.92")
+
+
+async def test_a_video_is_charged_by_its_seconds_and_says_what_it_is(tmp_path: Path) -> None:
+    """Reckoned before, charged as long as it plays; the output has its kind and its length."""
+    async with local_service(tmp_path, balance=Decimal("0.30")) as caller:
+        asset = await caller.upload(_picture())
+        answers = [
+            await caller.http.post(
+                "/v1/models/runflow/image-to-video/runs",
+                json={"input": {"start_image_url": asset["id"], "duration": seconds, "resolution": "480p"}},
+            )
+            for seconds in (3, 2)
+        ]
+        await caller.idle()
+        run = await caller.get(f"/v1/runs/{answers[1].json()['id']}")
+        balance = await caller.get("/v1/billing/balance")
+
+    (output,) = run["output"]["outputs"]
+    assert ([402, 201], "0.224", "0.076") == ([one.status_code for one in answers], run["cost"], balance["balance"])
+    assert ("video", "video/mp4", 2.0) == (output["type"], output["content_type"], output["duration"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("slow", "succeeded"), ("partial", "partial_succeeded"), ("fail", "failed"), ("cancel", "canceled")],
+)
+async def test_every_end_of_a_run_is_a_listed_status(tmp_path: Path, kind: Any, status: str) -> None:
+    """Terminal, as `/v1/runs/statuses` says: a run that has some of its outputs as well."""
+    async with local_service(tmp_path, faults=Faults(runs=(RunFault(kind=kind),))) as caller:
+        made = await caller.http.post(RUNS, json={"input": {"image_url": "data:,x"}})
+        await caller.idle()
+        run = await caller.get(f"/v1/runs/{made.json()['id']}")
+        listed = await caller.get("/v1/runs/statuses")
+
+    assert status == run["status_code"]
+    assert {"code": status, "is_terminal": True} in listed["items"]
 
 
 async def test_a_model_failure_is_shown_and_not_charged(tmp_path: Path) -> None:
