@@ -21,7 +21,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.demo.follow import follow, results, wait_until_ready
 from runflowd.demo.process import daemon
 from runflowd.demo.shots import shots
-from runflowd.demo.workspace import prepare
+from runflowd.demo.workspace import EXTRA_PLAN, prepare, sample
 from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
@@ -31,22 +31,27 @@ if TYPE_CHECKING:
     from runflowd.demo.follow import Result
     from runflowd.demo.workspace import Workspace
 
-TITLE = "runflowd: photos dropped into folders, and what came out"
+TITLE = "runflowd: files dropped into folders, and what came out"
 
 
 @click.command()
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to work; a new temporary folder by default.")
 @click.option("--photos", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Photos of your own.")
 def command(folder: Path | None, photos: Path | None) -> int:
-    """Drop eight sample photos into watched folders, let the daemon process them here, and show the results.
+    """Drop sample photos and a text into watched folders, let the daemon process them here, and show the results.
 
     Nothing leaves this machine and nothing is billed: the models run on the CPU.
     """
-    if lacking := missing():
+    models = {rule.name: rule.model for rule in load(sample() / "runflowd.yaml").rules}
+    extra = {rule for rule, _, _ in EXTRA_PLAN}
+    if lacking := missing(model for rule, model in models.items() if rule not in extra):
         raise CommandError(" ".join(lacking))
-    workspace = prepare(folder or Path(tempfile.mkdtemp(prefix="runflowd-demo-")), photos)
+    left_out = {} if photos else {rule: lacking for rule in sorted(extra) if (lacking := missing([models[rule]]))}
+    workspace = prepare(folder or Path(tempfile.mkdtemp(prefix="runflowd-demo-")), photos, left_out)
     config = load(workspace.config)
     out = console()
+    for rule, sentences in left_out.items():
+        out.print(f"Without {rule}: {' '.join(sentences)}", soft_wrap=True, style="yellow", markup=False)
     out.print(f"Working in {workspace.folder}", soft_wrap=True)
     began = time.monotonic()
     found = _work(out, workspace, config)
@@ -59,7 +64,7 @@ def _work(out: Console, workspace: Workspace, config: Config) -> tuple[Result, .
     expected = Counter(drop.rule for drop in workspace.drops)
     with daemon(workspace.config, workspace.folder / "daemon.log") as process:
         wait_until_ready(process, state)
-        out.print(f"The daemon runs (process {process.pid}); {len(workspace.drops)} photos go into its folders.")
+        out.print(f"The daemon runs (process {process.pid}); {len(workspace.drops)} files go into its folders.")
         workspace.drop()
         with Bars(out, {}, expected) if out.is_terminal else Lines({}) as shown:
             follow(process, state, len(workspace.drops), shown.show)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined
 
 from runflowd.core.printable import printable
-from runflowd.demo.pictures import data_url, fitted
+from runflowd.demo.pictures import data_url, embedded, fitted
+from runflowd.demo.stills import SOUNDS, TEXTS, VIDEOS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from runflowd.demo.shots import Shot
 
@@ -32,10 +34,17 @@ def draw_page(shots: Sequence[Shot], title: str, subtitle: str) -> str:
 
 
 def _figure(shot: Shot) -> dict[str, Any]:
-    pictures = [fitted(path, PICTURE, PICTURE) for path in (shot.before, shot.after)]
-    return {
-        "file": printable(shot.file),
-        "asked": printable(shot.asked),
-        "before": data_url(pictures[0]),
-        "after": data_url(pictures[1]),
-    }
+    sides = [{"when": when, **_shown(path)} for when, path in (("before", shot.before), ("after", shot.after))]
+    return {"file": printable(shot.file), "asked": printable(shot.asked), "sides": sides}
+
+
+def _shown(path: Path) -> dict[str, str]:
+    """What stands for a file in the page: the tag's kind, and its address or its words."""
+    suffix = path.suffix.lower()
+    if suffix in TEXTS:
+        return {"kind": "text", "text": printable(path.read_text("utf-8"))}
+    if suffix in VIDEOS:
+        return {"kind": "video", "url": embedded(path, VIDEOS[suffix])}
+    if suffix in SOUNDS:
+        return {"kind": "audio", "url": embedded(path, SOUNDS[suffix])}
+    return {"kind": "image", "url": data_url(fitted(path, PICTURE, PICTURE))}

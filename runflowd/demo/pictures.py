@@ -48,4 +48,13 @@ def data_url(picture: Image.Image) -> str:
     """The picture as part of a page: a JPEG in a `data:` URL."""
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=86, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+    return _data_url(stream.getvalue(), "image/jpeg")
+
+
+def embedded(path: Path, mime: str) -> str:
+    """A whole file of this MIME type as part of a page."""
+    return _data_url(path.read_bytes(), mime)
+
+
+def _data_url(data: bytes, mime: str) -> str:
+    return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,4 +1,4 @@
-"""The contact sheet as one PNG: every photo beside its result, rows of equal cells, captions below."""
+"""The contact sheet as one PNG: every file beside its result, rows of equal cells, captions below."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 from runflowd.core.printable import printable
-from runflowd.demo.pictures import fitted
+from runflowd.demo.stills import still
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 PICTURE = 232
-"""Pixels of the square that a photo, or a result, is fitted into."""
+"""Pixels of the square that a file, or a result, is fitted into."""
 GAP, MARGIN, GUTTER = 6, 40, 32
 CAPTION = 84
 HEADER = 104
@@ -59,7 +59,7 @@ def _draw_shot(sheet: Image.Image, shot: Shot, left: int, top: int) -> None:
     for place, path in enumerate((shot.before, shot.after)):
         x = left + place * (PICTURE + GAP)
         draw.rectangle((x, top, x + PICTURE - 1, top + PICTURE - 1), fill=MAT)
-        picture = fitted(path, PICTURE, PICTURE)
+        picture = still(path, PICTURE, PICTURE)
         sheet.paste(picture, (x + (PICTURE - picture.width) // 2, top + (PICTURE - picture.height) // 2))
     _arrow(draw, left + PICTURE + GAP // 2, top + PICTURE // 2)
     below = top + PICTURE + 8

@@ -1,4 +1,4 @@
-"""One result beside the photo it was made from, with the words that go under it."""
+"""One result beside the file it was made from, with the words that go under it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.template import FILE_TEXT, FILE_URL, placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A photo and its result. `asked` is the prompt, or else the other inputs in words."""
+    """A file and its result. `asked` is the prompt, or else the other inputs in words."""
 
     before: Path
     after: Path
@@ -45,7 +46,8 @@ def shots(config: Config, drops: Iterable[Drop], found: Iterable[Result]) -> lis
 def asked(rule: Rule, path: str) -> str:
     """What the rule asks of the model for this file, leaving out the file itself."""
     resolved = rule.template.resolve(path)
-    wanted = {key: value for key, value in resolved.items() if "image" not in key}
+    sent = {key for key, value in rule.input.items() if placeholders(value) & {FILE_URL, FILE_TEXT}}
+    wanted = {key: value for key, value in resolved.items() if key not in sent}
     if "prompt" in wanted:
         return f"\u201c{wanted['prompt']}\u201d"
     return ", ".join(str(value) for value in wanted.values())

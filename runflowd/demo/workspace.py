@@ -5,9 +5,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from runflowd.errors import RunflowdError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 MARK = ".runflowd-demo"
 """Says that a folder is a demonstration's own and may be emptied by the next one."""
@@ -34,6 +38,13 @@ PLAN = (
 )
 """Rule, subfolder and photo of each drop."""
 
+EXTRA_PLAN = (
+    ("clips", "", "photos/olive-oil.jpg"),
+    ("clips", "", "photos/headphones.jpg"),
+    ("voice", "", "texts/welcome.txt"),
+)
+"""Rule, subfolder and file of each drop of a rule that a machine may have no libraries for."""
+
 OWN_PLAN = (("white-studio", ""), ("backdrops", "sage"), ("cutouts", ""))
 """Rule and subfolder that each photo of somebody's own is dropped into."""
 
@@ -54,7 +65,7 @@ class NoPhotos(RunflowdError):
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """One photo on its way into a watched folder; `path` is relative to the rule's folder."""
+    """One file on its way into a watched folder; `path` is relative to the rule's folder."""
 
     rule: str
     path: str
@@ -74,19 +85,19 @@ class Workspace:
         return self.folder / "runflowd.yaml"
 
     def drop(self) -> None:
-        """Copy every photo into its watched folder."""
+        """Copy every file into its watched folder."""
         for drop in self.drops:
             target = self.folder / "in" / drop.rule / drop.path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(drop.source, target)
 
 
-def prepare(folder: Path, photos: Path | None) -> Workspace:
+def prepare(folder: Path, photos: Path | None, left_out: Collection[str] = ()) -> Workspace:
     """Make the folder with a configuration in it; an earlier demonstration there is removed.
 
-    Raises FolderInUse, NoPhotos, OSError.
+    `left_out` are rules that this machine cannot do. Raises FolderInUse, NoPhotos, OSError.
     """
-    drops = _own(photos) if photos else _planned(sample() / "photos")
+    drops = _own(photos) if photos else _planned(sample(), left_out)
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).exists():
             raise FolderInUse(folder)
@@ -94,8 +105,8 @@ def prepare(folder: Path, photos: Path | None) -> Workspace:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
     workspace = Workspace(folder.resolve(), drops)
-    shutil.copyfile(sample() / "runflowd.yaml", workspace.config)
-    for rule, _, _ in PLAN:
+    workspace.config.write_text(_without((sample() / "runflowd.yaml").read_text("utf-8"), left_out), "utf-8")
+    for rule, _, _ in (*PLAN, *EXTRA_PLAN):
         (folder / "in" / rule).mkdir(parents=True, exist_ok=True)
     return workspace
 
@@ -106,10 +117,20 @@ def sample() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "configs" / "demo"
 
 
-def _planned(photos: Path) -> tuple[Drop, ...]:
+def _without(text: str, rules: Collection[str]) -> str:
+    """The sample's text without these rules, each of which is a paragraph of it, comments included."""
+    paragraphs = text.rstrip().split("\n\n")
+    return (
+        "\n\n".join(each for each in paragraphs if not any(f"\n  {rule}:\n" in f"\n{each}\n" for rule in rules)) + "\n"
+    )
+
+
+def _planned(source: Path, left_out: Collection[str]) -> tuple[Drop, ...]:
+    photos = tuple((rule, folder, f"photos/{name}.jpg") for rule, folder, name in PLAN)
     return tuple(
-        Drop(rule, f"{folder}/{name}.jpg" if folder else f"{name}.jpg", photos / f"{name}.jpg")
-        for rule, folder, name in PLAN
+        Drop(rule, str(PurePath(folder, PurePath(file).name)), source / file)
+        for rule, folder, file in (*photos, *EXTRA_PLAN)
+        if rule not in left_out
     )
 
 

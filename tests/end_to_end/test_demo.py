@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING
 
 import pytest
 from command_line import Desk, desk_in
 from PIL import Image, ImageDraw
 
+from runflowd.commands import readiness
 from runflowd.config import load
 from runflowd.demo.page import draw_page
 from runflowd.demo.pictures import DARK, LIGHT, fitted
 from runflowd.demo.sheet import CELL, COLUMNS, PICTURE, PITCH, draw_sheet, shortened
 from runflowd.demo.shots import Shot, asked
-from runflowd.demo.workspace import PLAN, FolderInUse, NoPhotos, prepare, sample
+from runflowd.demo.stills import still
+from runflowd.demo.workspace import EXTRA_PLAN, PLAN, FolderInUse, NoPhotos, prepare, sample
+from runflowd.local.models.speech import spoken
+from runflowd.local.models.video import encoded
 from runflowd.local.weights import WeightsError, locate
 from runflowd.store.state_file import holder
 
@@ -52,7 +58,27 @@ def test_every_sample_photo_is_shown() -> None:
     config = load(sample() / "runflowd.yaml")
 
     assert {path.stem for path in (sample() / "photos").glob("*.jpg")} == {name for _, _, name in PLAN}
-    assert {rule.name for rule in config.rules} == {rule for rule, _, _ in PLAN}
+    assert {rule.name for rule in config.rules} == {rule for rule, _, _ in (*PLAN, *EXTRA_PLAN)}
+    assert all((sample() / file).is_file() for _, _, file in EXTRA_PLAN)
+
+
+def test_what_this_machine_cannot_do_is_left_out_whole(tmp_path: Path) -> None:
+    """Neither its rule nor its files are there, and the rest is a configuration as before."""
+    whole, less = prepare(tmp_path / "whole", None), prepare(tmp_path / "less", None, {"clips": ["av is missing"]})
+    rules = [{rule.name for rule in load(each.config).rules} for each in (whole, less)]
+
+    assert {"clips"} == rules[0] - rules[1]
+    assert {"clips"} == {drop.rule for drop in whole.drops} - {drop.rule for drop in less.drops}
+
+
+def test_a_missing_library_for_video_is_said_with_the_command_that_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the extra that has it; what needs other libraries lacks nothing."""
+    monkeypatch.setattr(readiness, "find_spec", lambda name: None if name == "av" else ModuleSpec(name, None))
+
+    assert [] == readiness.missing(["runflow/text-to-speech", "runflow/pass-through", "nobody/knows"])
+    assert ["The local models need av. Install with: pip install 'runflowd[local,video]'"] == readiness.missing(
+        ["runflow/image-to-video"]
+    )
 
 
 def test_the_folder_names_the_backdrop() -> None:
@@ -148,6 +174,43 @@ def test_the_page_needs_nothing_else_and_trusts_no_name(tmp_path: Path) -> None:
 
     assert [] == re.findall(r"<script|https?://", page)
     assert 2 == page.count('src="data:image/jpeg;base64,')
+
+
+def of_kinds(folder: Path) -> list[Shot]:
+    """A video and a sound, each beside what it was made from."""
+    photo, text, clip, speech = (folder / name for name in ("mug.jpg", "said.txt", "mug.mp4", "said.wav"))
+    Image.new("RGB", (40, 30), "blue").save(photo)
+    text.write_text("Good <b>morning</b>.", "utf-8")
+    frames = (Image.new("RGB", (64, 48), (200, 20, 20)) for _ in range(10))
+    clip.write_bytes(encoded(frames, (64, 48)))
+    speech.write_bytes(spoken("Good morning.", 1.0, "wav").data)
+    return [
+        Shot(photo, clip, "clips", "mug.jpg", "runflow/image-to-video", ""),
+        Shot(text, speech, "voice", "said.txt", "runflow/text-to-speech", ""),
+    ]
+
+
+def test_videos_play_and_sounds_are_heard_in_the_page(tmp_path: Path) -> None:
+    """Their bytes are in it, under their types, and a text is shown as words."""
+    clips = of_kinds(tmp_path)
+
+    page = draw_page(clips, "title", "subtitle")
+
+    for tag, mime, path in (("video", "video/mp4", clips[0].after), ("audio", "audio/wav", clips[1].after)):
+        found = re.search(rf'<{tag} src="data:{mime};base64,([^"]+)"[^>]* controls', page)
+        assert found is not None
+        assert path.read_bytes() == base64.b64decode(found[1])
+    assert "media-src data:" in page
+    assert "<blockquote>Good &lt;b&gt;morning&lt;/b&gt;.</blockquote>" in page
+
+
+def test_videos_and_sounds_have_a_picture_in_the_sheet(tmp_path: Path) -> None:
+    """A moment of the one, the shape of the other."""
+    moment, shape = (still(shot.after, PICTURE, PICTURE) for shot in of_kinds(tmp_path))
+    red, green, _ = moment.getpixel((2, 2))  # type: ignore[misc]  # an RGB picture has three
+
+    assert red > 150 > green
+    assert len(shape.getcolors(9_999) or []) > 1
 
 
 @pytest.mark.timeout(300)
