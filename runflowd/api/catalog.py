@@ -70,6 +70,7 @@ def _input(row: dict[str, Json]) -> ModelInput:
         minimum=_limit(first(limits, *_LEAST)),
         maximum=_limit(first(limits, *_MOST)),
         choices=_choices(first(limits, *_CHOICES)),
+        uid=identifier(row.get("id")),
     )
 
 

@@ -15,10 +15,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from runflowd.api import calls, catalog, parse
+from runflowd.api.account import read_credit
 from runflowd.api.addresses import AddressPolicy
 from runflowd.api.connections import Connections
-from runflowd.api.errors import Conflict, NotFound, Permanent, Rejected, Scope, Transient, Unauthorized, Unsafe
+from runflowd.api.errors import Conflict, NotFound, Permanent, Rejected, Scope, Transient, Unsafe
 from runflowd.api.gates import Gates
+from runflowd.api.pricing import read_pricing
 from runflowd.api.search import find_runs
 from runflowd.api.session import Call, Session, origin
 from runflowd.api.settings import Limits
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from runflowd.api.statistics import Traffic
     from runflowd.api.values import Batch, CallbackSecret, Created, Credit, Identity, ModelDetail, Page, Upload
     from runflowd.core.model import Json
+    from runflowd.core.pricing import PricingRule
 
 _PAGE_SIZES = (100, 10, 1)
 """Items asked for at once. Results sent inline (`sync_mode`) can make a page of 100 too large to take."""
@@ -83,6 +86,11 @@ class Runflow:
     def snapshot(self) -> Traffic:
         """Return what went over the wire so far."""
         return self._session.wire.counters.snapshot()
+
+    def service_time(self) -> float | None:
+        """Return what the service's clock shows now, in epoch seconds, as its last answer tells; None before one."""
+        ahead = self.snapshot().ahead
+        return None if ahead is None else time.time() + ahead
 
     def pace(self) -> Pace:
         """Return what is learned of how much the service takes."""
@@ -131,7 +139,7 @@ class Runflow:
 
     def _timed(self, asset: Asset) -> Asset:
         """With the life of its link, which the service's own clock began to count."""
-        return replace(asset, life=stated_life(asset.url, time.time() + (self.snapshot().ahead or 0.0)))
+        return replace(asset, life=stated_life(asset.url, self.service_time() or time.time()))
 
     async def create_batch(self, model: str, body: bytes, key: str, before: Before | None = None) -> Created:
         """Buy a batch: exactly `body` under the idempotency `key`, after `before` had nothing against it.
@@ -200,16 +208,11 @@ class Runflow:
 
         Raises `Transient`, and `Unauthorized` for a key that is not accepted at all (401).
         """
-        for call, *path in ((calls.BALANCE, "billing", "balance"), (calls.CREDIT, "credit-balances")):
-            try:
-                found = await self._session.call(call, catalog.credit, *path)
-            except (Permanent, Unauthorized) as refused:
-                if refused.status == 401:
-                    raise
-                continue
-            if found is not None:
-                return found
-        return None
+        return await read_credit(self._session)
+
+    async def pricing(self, model: str) -> tuple[PricingRule, ...]:
+        """Return the pricing rules of a model by `owner/slug`; none where its prices are not published."""
+        return await read_pricing(self._session, model)
 
     async def model(self, model: str) -> ModelDetail:
         """Read one model by `owner/slug`, with the inputs it declares."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+import anyio
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
@@ -15,7 +17,7 @@ class Traffic:
 
     `requests` maps (route, status) to a number, where the status 0 means that no answer came.
     `seconds` maps a route to the time spent in it. `ahead` is how many seconds the service's clock was
-    ahead of this machine's at its last answer, None while no answer was dated.
+    ahead of this machine's now, as its last answer tells, None while no answer was dated.
     """
 
     requests: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -56,7 +58,7 @@ class Counters:
         self._sent = 0
         self._received = 0
         self._in_flight = 0
-        self._ahead: float | None = None
+        self._service_time: tuple[float, float] | None = None
 
     def start(self) -> None:
         self._in_flight += 1
@@ -75,7 +77,16 @@ class Counters:
     def dated(self, date: str) -> None:
         """Note the `Date` header of an answer (RFC 9110, 6.6.1); one that makes no sense tells nothing."""
         with suppress(ValueError, TypeError, IndexError, OverflowError):
-            self._ahead = parsedate_to_datetime(date).replace(tzinfo=UTC).timestamp() - time.time()
+            told = parsedate_to_datetime(date).replace(tzinfo=UTC).timestamp()
+            self._service_time = told, anyio.current_time()
+
+    @property
+    def _ahead(self) -> float | None:
+        """By the clock that never jumps, so that one on the wall that was set since is told apart, too."""
+        if self._service_time is None:
+            return None
+        told, at = self._service_time
+        return told + anyio.current_time() - at - time.time()
 
     def snapshot(self) -> Traffic:
         """Return the counts as they stand, detached from further changes."""

@@ -167,6 +167,7 @@ class ModelInput:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

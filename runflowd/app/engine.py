@@ -22,11 +22,13 @@ from runflowd.pipeline.deliver import Deliver
 from runflowd.pipeline.dispatch import Dispatch
 from runflowd.pipeline.folder_ownership import claim_outputs
 from runflowd.pipeline.intake import Intake
+from runflowd.pipeline.price_reader import PriceReader
 from runflowd.pipeline.track import Track
 from runflowd.store import open_store
 from runflowd.store.configuration import configuration_of, ensure_own, take_state
 from runflowd.store.due_updates import wake_all
 from runflowd.store.leases import Lease, free_leases, renew_leases
+from runflowd.store.reserving import correct_period, is_ahead
 from runflowd.system.clock import Clock
 from runflowd.system.paths import state_path
 
@@ -117,6 +119,7 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(_upkeep, engine)
         group.start_soon(claim_outputs, engine.context)
+        group.start_soon(PriceReader(engine.context).run)
         for rule in engine.context.rules.values():
             group.start_soon(_clean_up, engine.context, rule)
         async with anyio.create_task_group() as stages:
@@ -131,6 +134,15 @@ async def _clean_up(context: Context, rule: Rule) -> None:
     cleared = await context.io.written(rule).write(files.clear_up, rule.output)
     if cleared:
         log.info("removed temporary files", action="start.cleaned", rule=rule.name, count=cleared)
+
+
+async def _correct_period(context: Context) -> None:
+    """A clock that was set far ahead leaves a day on record that no limit would outlive, once it is right again."""
+    money, now = context.money, context.clock.wall()
+    if context.clock_is_confirmed() and await context.store.read(partial(is_ahead, money=money, now=now)):
+        before = await context.store.write(partial(correct_period, money=money, now=now))
+        log.warning("the clock was ahead", action="clock.corrected", day=before)
+        context.stage_events.intake.notify()
 
 
 async def _upkeep(engine: Engine) -> None:
@@ -148,6 +160,7 @@ async def _upkeep(engine: Engine) -> None:
                 log.warning("the clock jumped", action="clock.jumped", seconds=round(slept))
                 await context.store.write(wake_all)
                 context.stage_events.notify_all()
+            await _correct_period(context)
         except StoreError as error:
             context.log_throttle.error(str(error), action="store.failed", stage="upkeep")
         context.log_throttle.log_overdue()

@@ -99,7 +99,7 @@ def _patience(progress: Progress) -> float:
 _UNSENT = frozenset({ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED})
 
 
-_UNSENT_ONLY = frozenset({ScopeKind.PAUSE, ScopeKind.WATCH, ScopeKind.BUDGET})
+_UNSENT_ONLY = frozenset({ScopeKind.PAUSE, ScopeKind.WATCH, ScopeKind.BUDGET, ScopeKind.PER_FILE})
 """Kinds of scope that keep from being sent, and nothing that was."""
 
 
@@ -121,6 +121,7 @@ def _held(progress: Progress) -> bool:
             ScopeKind.PAUSE.of(EVERY_RULE),
             ScopeKind.WATCH.of(rule),
             ScopeKind.BUDGET.of(rule),
+            ScopeKind.PER_FILE.of(rule),
         }
     }
     rules = {scope.name for scope in scopes if scope.name and scope.kind not in _UNSENT_ONLY}

@@ -153,7 +153,7 @@ def _tally(connection: Connection, config: Config, rule: Rule) -> Tally:
 
 def _held_up(connection: Connection, rules: list[Rule]) -> list[Incident]:
     """What keeps the daemon from buying anything now, or anything for these rules."""
-    own = (kind.of(rule.name) for rule in rules for kind in (ScopeKind.RULE, ScopeKind.BUDGET))
+    own = (kind.of(rule.name) for rule in rules for kind in (ScopeKind.RULE, ScopeKind.BUDGET, ScopeKind.PER_FILE))
     scopes = {str(scope) for scope in (SERVICE, CREDIT, *own)}
     return [each for each in incidents(connection) if each.scope in scopes]
 

@@ -71,7 +71,7 @@ def _priced(money: RuleMoney) -> str:
     if money.price is not None:
         return f", ${money.price} a file"
     return {
-        UnknownPrice.ASK: ", which is learnt from one file",
+        UnknownPrice.ASK: ", which the catalogue says or one file shows",
         UnknownPrice.ALLOW: ", and files of unknown price count only once they are charged",
         UnknownPrice.REFUSE: ", and files of unknown price are not bought",
     }[money.unknown_price]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from runflowd.config.money_section import (  # noqa: TC001  pydantic reads the annotations
-    Dollars,
+    FilePrice,
     MoneySection,
     RuleBudgetSection,
 )
@@ -183,8 +183,9 @@ class RuleSection(SharedSection):
     budget: RuleBudgetSection | None = described(
         "What the rule may spend; the limits of `money.budget` hold as well.", {"per_day": 20, "per_file": 0.6}
     )
-    price: Dollars | None = described(
-        "What a file costs, in dollars; by default between the least and the most of the last 20 charges of the model.",
+    price: FilePrice | None = described(
+        "What a file costs, in dollars; by default what the catalogue says of the model, else between the least and "
+        "the most of the last 20 charges.",
         0.35,
     )
     unknown_price: UnknownPrice | None = described(

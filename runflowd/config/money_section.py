@@ -22,11 +22,21 @@ if TYPE_CHECKING:
 _MOST = Decimal(10) ** 9
 _PLACES = 9
 _NUMBER = re.compile(r"[+-]?[0-9][0-9_]*(\.[0-9]+)?")
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
+
+
+_NUMBER_MEANT = "write a number of dollars, such as 0.35"
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Dollars, written as a number and held as `Decimal`: 0.1 is a tenth."""
+    """Dollars, written as a number and held as `Decimal`: 0.1 is a tenth.
+
+    `zero` is what is wrong with 0 under a key, and `without` what leaving the key out means.
+    """
+
+    zero: str
+    without: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(self._check)
@@ -36,34 +46,38 @@ class Amount:
 
     def _check(self, value: Any) -> Decimal:
         if isinstance(value, str):
-            raise refuse(_about_text(value))
+            raise refuse(self._about_text(value))
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise refuse("is no amount of money; write a number of dollars, such as 0.35")
+            raise refuse(f"is no amount of money; {_NUMBER_MEANT}")
         try:
             amount = Decimal(str(value))
         except (InvalidOperation, ValueError):
-            raise refuse("is no amount of money; write a number of dollars, such as 0.35") from None
+            raise refuse(f"is no amount of money; {_NUMBER_MEANT}") from None
         if not amount.is_finite():
-            raise refuse("is no finite number; write a number of dollars, such as 0.35, or leave it out for no limit")
+            raise refuse(self._not_finite)
         if amount < 0:
             raise refuse("is negative; write a number of dollars above 0")
         if not amount:
-            raise refuse("is 0, which would stop everything; `enabled: false` turns a rule off")
+            raise refuse(f"is 0, {self.zero}")
         if amount > _MOST or -int(amount.as_tuple().exponent) > _PLACES:
             raise refuse(f"is out of range; it has up to {_PLACES} decimal places and goes up to {_MOST:,} dollars")
         return amount
 
+    @property
+    def _not_finite(self) -> str:
+        return f"is no finite number; {_NUMBER_MEANT}, or leave it out {self.without}"
 
-def _about_text(value: str) -> str:
-    """What is wrong with an amount that is written as text."""
-    if re.fullmatch(r"(?i)[+-]?\.?(nan|inf(inity)?)", value.strip()):
-        return "is no finite number; write a number of dollars, such as 0.35, or leave it out for no limit"
-    bare = re.sub(r"(?i)usd|us-dollars?|dollars?|\$", "", value).strip()
-    if _NUMBER.fullmatch(bare):
-        return f"is text; amounts are dollars without quotes or a sign: write {bare.lstrip('+').replace('_', '')}"
-    if re.search(r"(?i)[€£¥₹]|\b(eur|gbp|chf|jpy|euro?s?|pounds?|yen|cents?)\b", value):
-        return "is in another currency; the service bills in US dollars, so write a number of dollars, such as 0.35"
-    return "is no number; write a number of dollars, such as 0.35"
+    def _about_text(self, value: str) -> str:
+        """What is wrong with an amount that is written as text."""
+        if re.fullmatch(r"(?i)[+-]?\.?(nan|inf(inity)?)", value.strip()):
+            return self._not_finite
+        bare = re.sub(r"(?i)usd|us-dollars?|dollars?|\$", "", value).strip()
+        bare = bare.replace(",", "") if _GROUPED.fullmatch(bare) else bare
+        if _NUMBER.fullmatch(bare):
+            return f"is text; amounts are dollars without quotes or a sign: write {bare.lstrip('+').replace('_', '')}"
+        if re.search(r"(?i)[€£¥₹]|\b(eur|gbp|chf|jpy|euro?s?|pounds?|yen|cents?)\b", value):
+            return f"is in another currency; the service bills in US dollars, so {_NUMBER_MEANT}"
+        return f"is no number; {_NUMBER_MEANT}"
 
 
 def _check_zone(value: str) -> str:
@@ -75,7 +89,25 @@ def _check_zone(value: str) -> str:
     return value
 
 
-Dollars = Annotated[Decimal, Amount()]
+Dollars = Annotated[
+    Decimal, Amount("which would stop everything; `enabled: false` turns a rule off", without="for no limit")
+]
+"""A limit of money."""
+
+FilePrice = Annotated[
+    Decimal,
+    Amount(
+        "but what is free needs no price; leave it out to go by what is charged",
+        without="to go by what is charged",
+    ),
+]
+"""What a file costs."""
+
+FileLimit = Annotated[
+    Decimal, Amount("so no file could be bought; `enabled: false` turns a rule off", without="for no limit")
+]
+"""A limit for one file."""
+
 Zone = Annotated[str, AfterValidator(_check_zone)]
 
 
@@ -96,7 +128,7 @@ class BudgetSection(Section):
 class RuleBudgetSection(BudgetSection):
     """What a rule may spend at most."""
 
-    per_file: Dollars | None = described("Dollars for one file; what costs more is not bought.", 0.6)
+    per_file: FileLimit | None = described("Dollars for one file; what costs more is not bought.", 0.6)
 
 
 class MoneySection(Section):

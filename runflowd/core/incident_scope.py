@@ -31,6 +31,8 @@ class ScopeKind(StrEnum):
     """A rule's batches are overdue at the service."""
     BUDGET = "budget"
     """Limits of money hold a rule's files; what was bought goes on."""
+    PER_FILE = "per-file"
+    """Single files of a rule cost more than it lets one cost."""
     PRICE = "price"
     """A rule's files cost more than was expected of them."""
     RESULTS = "results"
@@ -64,6 +66,7 @@ _OF_RULES = (
     ScopeKind.DOWNLOAD,
     ScopeKind.BATCH,
     ScopeKind.BUDGET,
+    ScopeKind.PER_FILE,
     ScopeKind.PRICE,
 )
 

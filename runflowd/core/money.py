@@ -1,19 +1,17 @@
 """What may be bought now: limits of money by day, by month and by file, and what a file costs.
 
-Amounts are `Decimal` dollars, the currency in which the service bills; never floats. A period is a day, written
-`2026-11-29`, of the time zone that the configuration names; a month is the days that begin alike.
+Amounts are `Decimal` dollars, the currency in which the service bills; never floats.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import tzinfo
 
 BUDGET_REACHED = "BUDGET_REACHED"
@@ -46,6 +44,11 @@ class Budget:
     per_file: Decimal | None = None
     stop: Stop = Stop.CAUTIOUS
 
+    @property
+    def stops(self) -> bool:
+        """Whether there is a limit that does more than to send a message."""
+        return self.stop is not Stop.NOTIFY and (self.per_day, self.per_month, self.per_file) != (None, None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class RuleMoney:
@@ -64,17 +67,30 @@ class Money:
     budget: Budget = Budget()
     rules: Mapping[str, RuleMoney] = field(default_factory=dict)
 
+    def has_limits(self, rule: str) -> bool:
+        """Whether any limit could hold files of a rule."""
+        return self.budget.stops or self.of(rule).budget.stops
+
     def of(self, rule: str) -> RuleMoney:
         """What a rule says of money, if anything."""
         return self.rules.get(rule, RuleMoney())
 
 
+class PriceSource(StrEnum):
+    """Who says what a file costs."""
+
+    RULE = "as its rule says"
+    CATALOGUE = "as the catalogue says"
+    CHARGES = "as was charged of late"
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a file costs at least and at most."""
+    """What a file costs at least and at most, and who says so."""
 
     low: Decimal
     high: Decimal
+    source: PriceSource = PriceSource.CHARGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +118,11 @@ class Limit:
         """Where it is written in the configuration."""
         return f"rules.{self.rule}.budget.{self.name}" if self.rule else f"money.budget.{self.name}"
 
-    def fits(self, wanted: int, price: Price | None) -> int:
-        """How many of the wanted files may be bought under this limit."""
-        if self.stop is Stop.NOTIFY:
-            return wanted
+    def fits(self, price: Price | None, more: Decimal) -> bool:
+        """Whether a file may be bought under this limit, beside so many dollars that others are bought for."""
         if self.stop is Stop.SOFT:
-            return wanted if self.charged < self.amount else 0
-        if price is None:
-            return wanted if self.left > 0 else 0
-        return max(0, min(wanted, int((self.left / price.high).to_integral_value(ROUND_FLOOR))))
+            return self.charged < self.amount
+        return self.left - more > 0 if price is None else self.left - more >= price.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,61 +137,57 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How many of the wanted files may be bought now, and what holds the others."""
+    """Which of the wanted files may be bought now, which cost too much by themselves, both by their places.
 
-    count: int
+    `hold` is what holds the others.
+    """
+
+    bought: tuple[int, ...] = ()
+    dear: tuple[int, ...] = ()
     hold: Hold | None = None
 
 
-def period_of(now: float, zone: tzinfo | None, latest: str = "") -> str:
-    """The day of a purchase at `now` (epoch seconds), never one before the `latest` that there was.
-
-    A clock that is set back fills no limit anew.
-    """
-    return max(datetime.fromtimestamp(now, zone).date().isoformat(), latest)
+def shares(amount: Decimal, count: int) -> list[Decimal]:
+    """An amount in so many equal parts, to a millionth of a cent; the first has what division leaves."""
+    each = (amount / count).quantize(Decimal("0.00000001"), ROUND_FLOOR)
+    return [amount - each * (count - 1), *[each] * (count - 1)]
 
 
-def day_ends(period: str, zone: tzinfo | None) -> float:
-    """When the day after a period begins (epoch seconds), in whatever offset from UTC the zone then has."""
-    return _begins(date.fromisoformat(period) + timedelta(days=1), zone)
-
-
-def month_ends(period: str, zone: tzinfo | None) -> float:
-    """When the month after that of a period begins (epoch seconds)."""
-    return _begins((date.fromisoformat(period).replace(day=1) + timedelta(days=32)).replace(day=1), zone)
-
-
-def _begins(day: date, zone: tzinfo | None) -> float:
-    return datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
-
-
-def price_of(own: Decimal | None, charged: Iterable[Decimal]) -> Price | None:
-    """What a file costs: as its rule says, else between the least and the most charged of late; None if unknown."""
-    if own is not None:
-        return Price(own, own)
+def price_of(charged: Iterable[Decimal]) -> Price | None:
+    """What a file costs: between the least and the most charged of late; None if unknown."""
     known = [amount for amount in charged if amount > 0]  # nothing charged for a failure says nothing of a price
     return Price(min(known), max(known)) if known else None
 
 
-def allowance(wanted: int, price: Price | None, money: RuleMoney, limits: Iterable[Limit], *, asked: bool) -> Allowance:
-    """How many of the wanted files of a rule fit every limit.
+def allowance(prices: Sequence[Price | None], money: RuleMoney, limits: Iterable[Limit], *, asked: bool) -> Allowance:
+    """Which files of a rule fit every limit, in their order; each has a price, None where nobody knows it.
 
     `asked` says that a file of unknown price is bought and not settled yet.
     """
     own, limits = money.budget, [limit for limit in limits if limit.stop is not Stop.NOTIFY]
-    stops_files = own.per_file is not None and own.stop is not Stop.NOTIFY
-    if price is None and (limits or stops_files) and money.unknown_price is not UnknownPrice.ALLOW:
-        if asked or money.unknown_price is UnknownPrice.REFUSE:
-            return Allowance(0, _unknown(money.unknown_price))
-        wanted = min(wanted, 1)
-    if price is not None and own.per_file is not None and stops_files and price.high > own.per_file:
-        return Allowance(0, _too_expensive(price, own.per_file))
-    count, hold = wanted, None
-    for limit in limits:
-        fitting = limit.fits(wanted, price)
-        if fitting < count:
-            count, hold = fitting, _reached(limit, price)
-    return Allowance(count, hold)
+    most = own.per_file if own.stop is not Stop.NOTIFY else None
+    dear = tuple(place for place, price in enumerate(prices) if too_dear(price, most))
+    needs_price = bool(limits or most is not None) and money.unknown_price is not UnknownPrice.ALLOW
+    bought: list[int] = []
+    hold, reserved = None, Decimal(0)
+    for place in (place for place in range(len(prices)) if place not in dear):
+        price = prices[place]
+        if price is None and needs_price:
+            if asked or money.unknown_price is UnknownPrice.REFUSE:
+                hold = _unknown(money.unknown_price)
+                continue
+            asked = True
+        if full := [limit for limit in limits if not limit.fits(price, reserved)]:
+            hold = _reached(min(full, key=lambda limit: limit.left), price)
+            break
+        bought.append(place)
+        reserved += price.high if price else 0
+    return Allowance(tuple(bought), dear, hold)
+
+
+def too_dear(price: Price | None, most: Decimal | None) -> bool:
+    """Whether a file may cost more than one file is let cost."""
+    return price is not None and most is not None and price.high > most
 
 
 def _reached(limit: Limit, price: Price | None) -> Hold:
@@ -196,9 +204,9 @@ def _reached(limit: Limit, price: Price | None) -> Hold:
     )
 
 
-def _too_expensive(price: Price, limit: Decimal) -> Hold:
-    sentence = f"a file costs up to {price.high}, and budget.per_file is {limit}"
-    return Hold(FILE_TOO_EXPENSIVE, sentence, "Raise budget.per_file, choose another model, or correct `price`")
+def dear_reason(price: Price | None, most: Decimal | None) -> str:
+    """Why a file is not bought that costs more than one is let cost."""
+    return f"costs up to {price.high if price else 'nobody knows what'}, and budget.per_file is {most}"
 
 
 def _unknown(unknown: UnknownPrice) -> Hold:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runflowd.core.notices import (
@@ -14,8 +13,10 @@ from runflowd.core.notices import (
     unknown_message,
     unknown_needs_message,
 )
+from runflowd.core.periods import day_begins
 from runflowd.store.notices import failed_since, in_doubt, mark_of, send, set_mark
-from runflowd.store.spending import spend_since
+from runflowd.store.reserving import current_period
+from runflowd.store.spending import spent_today
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,12 +51,11 @@ def record(
 def _budget(connection: Connection, money: Money, now: float) -> Iterator[tuple[Kind, str | None, Message | None]]:
     if money.budget.per_day is None:
         return
-    midnight = datetime.fromtimestamp(now, money.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    day = midnight.date().isoformat()
-    spent = spend_since(connection, midnight.timestamp())
+    day, spent = current_period(connection, money, now), spent_today(connection, money, now)
     mark, last = budget_mark(spent.total, money.budget.per_day, day), mark_of(connection, Kind.BUDGET)
     if mark is not None and (last is None or last[1] != mark):
-        yield Kind.BUDGET, mark, budget_message(spent.total, spent.estimated, money.budget, day, midnight.timestamp())
+        begun = day_begins(day, money.zone)
+        yield Kind.BUDGET, mark, budget_message(spent.total, spent.estimated, money.budget, day, begun)
 
 
 def _failures(connection: Connection, notify: Notify, now: float) -> Iterator[tuple[Kind, str | None, Message | None]]:

@@ -7,16 +7,16 @@ costs the daemon nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
+from runflowd.core.periods import day_begins, period_of
 from runflowd.core.remedies import remedy_for
 from runflowd.store.batches import batch_from
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states, failures, files_left, incidents, partial, waiting
-from runflowd.store.spending import Spend, hosted_since, spend_since
+from runflowd.store.spending import Spend, hosted_since, spent_today
 from runflowd.store.state_file import holder
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ class Status:
 
 def take_status(connection: Connection, path: Path, config: Config, now: float, limit: int) -> Status:
     """Read how things stand; at most `limit` failed items and as many that wait."""
-    midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    money = config.money_in_force
+    midnight = day_begins(period_of(now, money.zone), money.zone)
     return Status(
         state=str(path),
         pid=holder(path),
@@ -89,8 +90,8 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         failures=tuple(failures(connection, limit)),
         waiting=tuple(waiting(connection, limit)),
         incidents=tuple(incidents(connection)),
-        spent_today=spend_since(connection, midnight.timestamp()),
-        hosted_today=hosted_since(connection, midnight.timestamp()),
+        spent_today=spent_today(connection, money, now),
+        hosted_today=hosted_since(connection, midnight),
         pauses=tuple(pauses(connection)),
         left=files_left(connection),
         partial=tuple(partial(connection, now - LATELY, limit)),

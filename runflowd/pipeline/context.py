@@ -29,6 +29,9 @@ MAX_IDLE = 15.0
 
 MIN_IDLE = 0.02
 
+CLOCK_TOLERANCE = 300.0
+"""Seconds by which the service's clock and this machine's may be apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceClient:
@@ -48,7 +51,8 @@ class ServiceClient:
 class Context:
     """One per daemon. `rules`, `places`, `money` and `service` are replaced whole by a reload; the rest stays.
 
-    `places` tells for each rule where its `model` and its keys of `input` are written, as `file:line`.
+    `places` tells for each rule where its `model` and its keys of `input` are written, as `file:line`. Of the models in
+    `priced` the catalogue was asked what they cost.
     """
 
     store: Store
@@ -61,6 +65,7 @@ class Context:
     hints: HintQueue = field(default_factory=HintQueue)
     places: Mapping[str, Mapping[tuple[str | int, ...], str]] = field(default_factory=dict)
     money: Money = field(default_factory=Money)
+    priced: set[str] = field(default_factory=set)
     heartbeats: dict[str, float] = field(default_factory=dict)
     decoder: Decoder = field(default_factory=Decoder)
     log_throttle: LogThrottle = field(init=False)
@@ -88,6 +93,11 @@ class Context:
         until_due = MAX_IDLE if due_at is None else due_at - self.clock.wall()
         closed = self.incidents.closed_for(*scopes)
         return min(MAX_IDLE, max(closed, min(until_due, MAX_IDLE if probe is None else probe), MIN_IDLE))
+
+    def clock_is_confirmed(self) -> bool:
+        """Whether the service, by the date of its last answer, takes it for the time that it is here."""
+        told = self.service.api.service_time()
+        return told is not None and abs(told - self.clock.wall()) < CLOCK_TOLERANCE
 
     def heartbeat(self, stage: str) -> None:
         """Note that a stage turned its loop; the service watchdog is fed only while all of them do."""

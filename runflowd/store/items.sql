@@ -90,11 +90,12 @@ ORDER BY dir LIMIT :limit
 -- name: ready_groups
 -- A snapshot is the text of one rule, which may have got another name since: then all of its items have.
 SELECT * FROM (SELECT snapshot, min(rule) AS rule, count(*) AS count, sum(size) AS bytes FROM item
-               WHERE state = 'ready' GROUP BY snapshot) AS ready
+               WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' GROUP BY snapshot) AS ready
 WHERE NOT EXISTS (SELECT 1 FROM pause WHERE pause.rule IN (ready.rule, ''))
 
 -- name: ready_of_snapshot
-SELECT id, size FROM item WHERE state = 'ready' AND snapshot = :snapshot ORDER BY id LIMIT :limit
+SELECT id, size FROM item WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND snapshot = :snapshot
+ORDER BY id LIMIT :limit
 
 -- name: ready_of_rule
 SELECT * FROM item WHERE rule = :rule AND state = 'ready' AND snapshot != :snapshot ORDER BY id LIMIT :limit

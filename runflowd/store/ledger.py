@@ -1,4 +1,4 @@
-"""The books: what every purchase was charged, in rows that are only ever added, and the price of the next one."""
+"""The books: what every purchase was charged, in rows that are only ever added."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import LOCAL
-from runflowd.core.money import period_of, price_of
+from runflowd.core.money import shares
+from runflowd.core.periods import period_of
+from runflowd.store.connection import stored_value
+from runflowd.store.items import items_of_batch
 
 if TYPE_CHECKING:
-    from runflowd.core.money import Price, RuleMoney
     from runflowd.store.batches import Batch
     from runflowd.store.connection import Connection
     from runflowd.store.items import Item
 
-LATEST = 20
-"""Charges from which the price of the next purchase is taken."""
+PERIOD_KEY = "period"
+"""Under which key the latest day on which anything was sealed is on record."""
 
 
 class Movement(StrEnum):
@@ -46,6 +49,22 @@ def settle(connection: Connection, batch: Batch, item: Item, cost: Decimal | Non
     _enter(connection, batch, item, changed if entered else Movement.CHARGE, difference, run, now)
 
 
+def settle_rest(connection: Connection, batch: Batch, cost: Decimal | None, now: float) -> None:
+    """Enter what a batch cost beyond what its items are known to have: the others share it, those that failed last.
+
+    So what is lost, or listed without a price, is charged all the same. Raises `LeaseLost`.
+    """
+    items = items_of_batch(connection, batch.id)
+    silent = [item for item in items if item.cost is None]
+    rest = (cost or Decimal(0)) - sum((item.cost for item in items if item.cost is not None), Decimal(0))
+    if batch.service == LOCAL or not silent or rest <= 0:
+        return
+    sharing = [item for item in silent if item.state is not ItemState.FAILED] or silent
+    for item, share in zip(sharing, shares(rest, len(sharing)), strict=True):
+        connection.run("set_cost", id=item.id, batch=batch.id, cost=format(share.normalize(), "f"))
+        settle(connection, batch, item, share, item.run_id or "", now)
+
+
 def presume(connection: Connection, batch: Batch, item: Item, now: float) -> None:
     """A purchase whose outcome is unknown is left behind for another one: it may have been charged all the same."""
     if item.cost is None and item.estimate_high is not None:
@@ -62,7 +81,7 @@ def _enter(
         kind=kind,
         amount=format(amount.normalize(), "f"),
         at=now,
-        period=item.period or period_of(now, None),  # sealed before there were periods
+        period=_period_of(connection, item, now),
         service=batch.service,
         rule=item.rule,
         dir=os.fsencode(item.path.rpartition("/")[0]),
@@ -71,9 +90,8 @@ def _enter(
     )
 
 
-def expected_price(connection: Connection, money: RuleMoney, service: str, model: str) -> Price | None:
-    """What a file of a rule costs, as the rule says or as its model was charged of late; None if nobody knows."""
-    if money.price is not None:
-        return price_of(money.price, ())
-    rows = connection.all("last_charges", service=service, model=model, limit=LATEST)
-    return price_of(None, [Decimal(row["amount"]) for row in rows])
+def _period_of(connection: Connection, item: Item, now: float) -> str:
+    """The day of a purchase; never one after the day on record, which a clock that was ahead may have made."""
+    latest = stored_value(connection, "", PERIOD_KEY)
+    period = item.period or period_of(now, None)  # sealed before there were periods
+    return min(period, latest) if latest else period

@@ -23,7 +23,9 @@ WHERE rule = :rule AND estimate_high IS NULL AND period > '' AND period IS NOT N
 LIMIT 1
 
 -- name: last_charges
-SELECT amount FROM ledger WHERE service = :service AND model = :model AND kind = 'charge' ORDER BY id DESC LIMIT :limit
+SELECT ledger.amount, item.recipe_hash FROM ledger LEFT JOIN item ON item.id = ledger.item
+WHERE ledger.service = :service AND ledger.model = :model AND ledger.kind = 'charge'
+ORDER BY ledger.id DESC LIMIT :limit
 
 -- name: reserve
 UPDATE item SET estimate_low = :low, estimate_high = :high, period = :period WHERE id = :id
@@ -37,3 +39,27 @@ VALUES (:key, :item, :kind, :amount, :at, :period, :service, :rule, :dir, :model
 
 -- name: rename_charges
 UPDATE ledger SET rule = :after WHERE rule = :before
+
+-- name: priced_by
+SELECT recipe_hash, input FROM item WHERE id = :id
+
+-- name: park
+UPDATE item SET failure_code = 'FILE_TOO_EXPENSIVE', failure = :reason WHERE id = :id AND state = 'ready'
+
+-- name: parked
+SELECT rule, count(*) AS count, min(failure) AS reason FROM item
+WHERE state = 'ready' AND failure_code = 'FILE_TOO_EXPENSIVE' GROUP BY rule
+
+-- name: unpark
+UPDATE item SET failure_code = '', failure = '' WHERE state = 'ready' AND failure_code = 'FILE_TOO_EXPENSIVE'
+
+-- name: set_cost
+UPDATE item SET cost = :cost WHERE id = :id AND batch = :batch
+
+-- name: redate_reservations
+UPDATE item SET period = :period
+WHERE period > :period AND period IS NOT NULL AND cost IS NULL
+  AND state IN ('queued', 'submitted', 'outcome_unknown', 'downloading', 'done')
+
+-- name: redate_movements
+UPDATE ledger SET period = :period WHERE period > :period

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states, incidents, overdue
-from runflowd.store.spending import spend_since
+from runflowd.store.spending import spent_today
 
 if TYPE_CHECKING:
+    from runflowd.core.money import Money
     from runflowd.store.connection import Connection, Row
     from runflowd.store.pauses import Pause
     from runflowd.store.reports import Incident, Overdue
@@ -44,8 +45,8 @@ class Measures:
     pauses: tuple[Pause, ...] = ()
 
 
-def take_measures(connection: Connection, midnight: float) -> Measures:
-    """Count items, open batches and incidents, and sum what was spent since `midnight` (epoch seconds)."""
+def take_measures(connection: Connection, money: Money, now: float) -> Measures:
+    """Count items, open batches and incidents, and sum what was spent today; `now` is epoch seconds."""
     rows = connection.all("open_batch_counts")
     found = {BatchState(row["state"]): int(row["count"]) for row in rows}
     return Measures(
@@ -53,7 +54,7 @@ def take_measures(connection: Connection, midnight: float) -> Measures:
         batches={state: found.get(state, 0) for state in (BatchState.SEALED, BatchState.SUBMITTED, BatchState.UNKNOWN)},
         overdue=tuple(overdue(connection)),
         incidents=tuple(incidents(connection)),
-        spent_today=spend_since(connection, midnight).total,
+        spent_today=spent_today(connection, money, now).total,
         pauses=tuple(pauses(connection)),
     )
 

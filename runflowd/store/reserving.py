@@ -6,26 +6,41 @@ crash can leave a reservation behind.
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from runflowd.core.money import Limit, allowance, day_ends, month_ends, period_of
+from runflowd.core.money import FILE_TOO_EXPENSIVE, Limit, allowance, dear_reason
+from runflowd.core.periods import day_ends, month_ends, period_of
 from runflowd.store.connection import stored_value
-from runflowd.store.ledger import expected_price
+from runflowd.store.history import record
+from runflowd.store.ledger import PERIOD_KEY
+from runflowd.store.prices import Priced, expected_prices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from runflowd.core.money import Allowance, Budget, Money, Price
+    from runflowd.core.money import Allowance, Budget, Money, Price, RuleMoney
     from runflowd.store.connection import Connection
-
-_PERIOD = "period"
-"""The key of the latest day on which anything was sealed."""
 
 
 def current_period(connection: Connection, money: Money, now: float) -> str:
     """The day that purchases count for now; never earlier than one that was on record already."""
-    return period_of(now, money.zone, stored_value(connection, "", _PERIOD) or "")
+    return period_of(now, money.zone, stored_value(connection, "", PERIOD_KEY) or "")
+
+
+def is_ahead(connection: Connection, money: Money, now: float) -> bool:
+    """Whether anything was sealed on a day that has not begun: a clock was ahead, or is behind."""
+    return current_period(connection, money, now) > period_of(now, money.zone)
+
+
+def correct_period(connection: Connection, money: Money, now: float) -> str:
+    """The clock proves right, and was ahead: what was bought meanwhile counts for this day. Give the day on record."""
+    before, period = current_period(connection, money, now), period_of(now, money.zone)
+    connection.run("save_value", service="", key=PERIOD_KEY, value=period)
+    connection.run("redate_reservations", period=period)
+    connection.run("redate_movements", period=period)
+    return before
 
 
 def limits_of(connection: Connection, money: Money, rule: str, now: float) -> list[Limit]:
@@ -38,21 +53,32 @@ def limits_of(connection: Connection, money: Money, rule: str, now: float) -> li
 
 
 def allowed(
-    connection: Connection, wanted: int, *, rule: str, model: str, service: str, money: Money, now: float
-) -> tuple[Allowance, Price | None]:
-    """How many of the wanted files of a rule may be bought now, and what each is expected to cost."""
+    connection: Connection, numbers: Sequence[int], *, rule: str, model: str, service: str, money: Money, now: float
+) -> tuple[Allowance, list[Price | None]]:
+    """Which of these items of a rule may be bought now, and what each is expected to cost."""
     own = money.of(rule)
-    price = expected_price(connection, own, service, model)
-    asked = price is None and connection.one("asked_price", rule=rule) is not None
-    return allowance(wanted, price, own, limits_of(connection, money, rule, now), asked=asked), price
+    rows = [row for number in numbers for row in connection.all("priced_by", id=number)]
+    files = [Priced(row["recipe_hash"], json.loads(row["input"]) if row["input"] else None) for row in rows]
+    prices = expected_prices(connection, own, service, model, files, now)
+    asked = None in prices and connection.one("asked_price", rule=rule) is not None
+    return allowance(prices, own, limits_of(connection, money, rule, now), asked=asked), prices
 
 
-def reserve(connection: Connection, numbers: list[int], money: Money, price: Price | None, now: float) -> None:
-    """Note what the items of a batch may cost, and the day that they count for."""
+def reserve(connection: Connection, bought: Iterable[tuple[int, Price | None]], money: Money, now: float) -> None:
+    """Note what the items of a batch may cost, each with its price, and the day that they count for."""
     period = current_period(connection, money, now)
-    connection.run("save_value", service="", key=_PERIOD, value=period)
-    low, high = (None, None) if price is None else (format(price.low, "f"), format(price.high, "f"))
-    connection.run_many("reserve", [{"id": number, "low": low, "high": high, "period": period} for number in numbers])
+    connection.run("save_value", service="", key=PERIOD_KEY, value=period)
+    for number, price in bought:
+        low, high = (None, None) if price is None else (format(price.low, "f"), format(price.high, "f"))
+        connection.run("reserve", id=number, low=low, high=high, period=period)
+
+
+def park(connection: Connection, dear: Iterable[tuple[int, Price | None]], money: RuleMoney, now: float) -> None:
+    """Leave ready items out of every batch, each with its price: they cost more than their rule lets one file cost."""
+    for number, price in dear:
+        reason = dear_reason(price, money.budget.per_file)
+        connection.run("park", id=number, reason=reason)
+        record(connection, number, now, reason, FILE_TOO_EXPENSIVE)
 
 
 def _limits(connection: Connection, budget: Budget, rule: str, period: str, money: Money) -> Iterator[Limit]:

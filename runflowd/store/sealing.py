@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runflowd.core.batching import take
 from runflowd.core.model import LOCAL
 from runflowd.store.history import record
-from runflowd.store.reserving import allowed, reserve
+from runflowd.store.reserving import allowed, park, reserve
 
 if TYPE_CHECKING:
     from runflowd.core.model import BatchLimits
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """The batch that was made, of how many items, and what holds those that were left; `price` is that of a file."""
+    """The batch that was made, of how many items, and what holds those that were left.
+
+    `price` is that of the first of those, and `parked` is how many cost more than one file may.
+    """
 
     batch: str | None = None
     count: int = 0
     hold: Hold | None = None
     price: Price | None = None
+    parked: int = 0
 
 
 def save_snapshot(connection: Connection, rule: str, text: str) -> str:
@@ -47,19 +52,29 @@ def seal(
     money: Money,
 ) -> Sealed:
     """Make a batch of the oldest ready items under one rule text: as many as fit the batch and every limit of money."""
+    numbers = next_items(connection, snapshot, limits)
+    if not numbers or service == LOCAL:
+        batch = new_batch(connection, numbers, snapshot, rule, model, service, now) if numbers else None
+        return Sealed(batch, len(numbers))
+    look = partial(allowed, connection, rule=rule, model=model, service=service, money=money, now=now)
+    found, prices = look(numbers)
+    park(connection, [(numbers[place], prices[place]) for place in found.dear], money.of(rule), now)
+    bought = [(numbers[place], prices[place]) for place in found.bought]
+    batch = None
+    if bought:
+        reserve(connection, bought, money, now)
+        batch = new_batch(connection, [number for number, _ in bought], snapshot, rule, model, service, now)
+    held = [number for place, number in enumerate(numbers) if place not in {*found.bought, *found.dear}]
+    if not held:
+        return Sealed(batch, len(bought), parked=len(found.dear))
+    left, prices = look(held[:1])  # so that the hold is said with what this batch has reserved
+    return Sealed(batch, len(bought), left.hold, prices[0], len(found.dear))
+
+
+def next_items(connection: Connection, snapshot: str, limits: BatchLimits) -> list[int]:
+    """The oldest ready items under one rule text, as many as fit a batch."""
     rows = connection.all("ready_of_snapshot", snapshot=snapshot, limit=limits.max_items)
-    numbers = [row["id"] for row in rows[: take((row["size"] for row in rows), limits)]]
-    if not numbers:
-        return Sealed()
-    if service == LOCAL:
-        return Sealed(new_batch(connection, numbers, snapshot, rule, model, service, now), len(numbers))
-    found, price = allowed(connection, len(numbers), rule=rule, model=model, service=service, money=money, now=now)
-    numbers = numbers[: found.count]
-    if not numbers:
-        return Sealed(hold=found.hold, price=price)
-    reserve(connection, numbers, money, price, now)
-    batch = new_batch(connection, numbers, snapshot, rule, model, service, now)
-    return Sealed(batch, len(numbers), found.hold, price)
+    return [row["id"] for row in rows[: take((row["size"] for row in rows), limits)]]
 
 
 def new_batch(

@@ -1,4 +1,4 @@
-"""What was spent: counted from the purchase on, at an estimate until the service states what it cost."""
+"""What was spent: what the ledger holds, and what is bought and not settled, at its high estimate."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from runflowd.store.reserving import current_period
+
 if TYPE_CHECKING:
-    from runflowd.store.connection import Connection
+    from runflowd.core.money import Money
+    from runflowd.store.connection import Connection, Row
 
 LATEST = 20
 """Batches that were bought last, from which a price is taken."""
@@ -15,7 +18,7 @@ LATEST = 20
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """Dollars that the service stated, and those that what was bought beside that will cost, as far as is known.
+    """Dollars that were charged, and those that what is bought beside that costs at most, as far as is known.
 
     `unpriced` are items that nobody knows a price for yet: none of their model was ever paid.
     """
@@ -30,18 +33,17 @@ class Spend:
         return self.settled + self.estimated
 
 
-def spend_since(connection: Connection, since: float) -> Spend:
-    """What the items that were bought since then (epoch seconds) cost, or will."""
-    rows = connection.all("spend_since", since=since)
-    settled = sum((Decimal(row["cost"]) * row["count"] for row in rows), Decimal(0))
-    estimated, unpriced = Decimal(0), 0
-    for row in connection.all("unsettled_since", since=since):
-        price = usual_price(connection, row["service"], row["model"])
-        if price is None:
-            unpriced += row["count"]
-        else:
-            estimated += price * row["count"]
-    return Spend(settled, estimated.quantize(Decimal("0.0001")) if estimated else estimated, unpriced)
+def spent_today(connection: Connection, money: Money, now: float) -> Spend:
+    """What purchases of this day cost, or will, as limits by day count it; `now` is epoch seconds."""
+    period = current_period(connection, money, now)
+    days = {"first": period, "last": period}
+    reserved = connection.all("reserved", **days)
+    unpriced = sum(row["count"] for row in reserved if row["amount"] is None)
+    return Spend(_sum(connection.all("charged", **days)), _sum(reserved), unpriced)
+
+
+def _sum(rows: list[Row]) -> Decimal:
+    return sum((Decimal(row["amount"]) * row["count"] for row in rows if row["amount"] is not None), Decimal(0))
 
 
 def hosted_since(connection: Connection, since: float) -> Decimal:

@@ -2,19 +2,6 @@
 UPDATE item SET bought_at = :now WHERE id = :id AND batch = :batch AND bought_at IS NULL
   AND (SELECT service FROM batch WHERE batch.id = :batch) <> 'local'
 
--- name: spend_since
-WITH RECURSIVE prices(cost) AS (
-    SELECT min(cost) FROM item WHERE cost IS NOT NULL
-    UNION ALL
-    SELECT (SELECT min(cost) FROM item WHERE cost IS NOT NULL AND item.cost > prices.cost) FROM prices WHERE prices.cost IS NOT NULL)
-SELECT cost, (SELECT count(*) FROM item WHERE item.cost = prices.cost AND bought_at >= :since) AS count
-FROM prices WHERE cost IS NOT NULL
-
--- name: unsettled_since
-SELECT batch.service, batch.model, count(*) AS count FROM item JOIN batch ON batch.id = item.batch
-WHERE item.cost IS NULL AND item.bought_at >= :since AND item.state <> 'failed'
-GROUP BY batch.service, batch.model
-
 -- name: latest_costs
 SELECT coalesce(cost, hosted) AS cost FROM item WHERE coalesce(cost, hosted) IS NOT NULL AND batch IN (
     SELECT id FROM batch WHERE model = :model AND service = :service AND submitted_at IS NOT NULL

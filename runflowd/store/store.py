@@ -66,7 +66,10 @@ class _Ticket(Generic[T]):
 
 
 class Store:
-    """The open state file. `owner` names this process in leases; every opening has a new one."""
+    """The open state file. `owner` names this process in leases; every opening has a new one.
+
+    `commits` were made so far, and `changes` rows were written in them.
+    """
 
     def __init__(self, path: Path, writer: Connection, reader: Connection) -> None:
         self.path = path
@@ -78,6 +81,7 @@ class Store:
         self._reader_free = threading.Lock()
         self._queue: list[_Ticket[Any]] = []
         self.commits = 0
+        self.changes = 0
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction on the writer's thread; return once it is durable.
@@ -132,6 +136,7 @@ class Store:
                 self._attempt(ticket)
             raw.execute("COMMIT")
             self.commits += 1
+            self.changes = raw.total_changes
         except sqlite3.Error as error:
             for ticket in tickets:
                 ticket.error = NotDurable(self.path, error)

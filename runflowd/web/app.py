@@ -26,7 +26,6 @@ from runflowd.web.callback_endpoint import CallbackEndpoint
 from runflowd.web.callback_wakeups import CallbackPoller
 from runflowd.web.host_guard import HostGuard, same_origin, token_matches
 from runflowd.web.page import render, view
-from runflowd.web.page_state import midnight
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -104,10 +103,9 @@ class Application:
         state = self._state
         await self._count_bought()
         now = state.context.clock.wall()
-        start = midnight(now)
 
         def read(connection: Connection) -> Measures:
-            return take_measures(connection, start)
+            return take_measures(connection, state.context.money, now)
 
         measures = await state.context.store.read(read)
         watch = state.watch()

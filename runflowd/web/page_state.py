@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runflowd.observability.status import take_status
@@ -60,8 +59,3 @@ class PageState:
             lambda connection: take_status(connection, context.store.path, config, now, SHOWN)
         )
         return replace(found, pid=os.getpid())
-
-
-def midnight(now: float) -> float:
-    """The start of the local day that `now` is in; both epoch seconds."""
-    return datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

@@ -65,6 +65,7 @@ def test_this_machine_takes_no_money(tmp_path: Path) -> None:
         ("20 €", "is in another currency; the service bills in US dollars"),
         ("$20", "is text; amounts are dollars without quotes or a sign: write 20"),
         ("'20.50'", "is text; amounts are dollars without quotes or a sign: write 20.50"),
+        ("'1,000'", "is text; amounts are dollars without quotes or a sign: write 1000"),
         ("true", "is no amount of money"),
         ("1e300", "is out of range"),
         ("0.12345678901", "is out of range"),
@@ -96,13 +97,22 @@ def test_a_mistyped_zone_is_refused_with_what_is_meant(tmp_path: Path, zone: str
     assert f"{path}:2:19: money.timezone: {expected}" in str(refused.value)
 
 
-def test_the_price_of_a_rule_is_refused_alike(tmp_path: Path) -> None:
-    """A mistyped price would hold everything, or nothing."""
-    path = written(tmp_path, "", "    price: 20 EUR\n")
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("price: 20 EUR", "8:12: rules.studio.price: is in another currency"),
+        ("price: 0", "8:12: rules.studio.price: is 0, but what is free needs no price; leave it out"),
+        ("price: .inf", "or leave it out to go by what is charged"),
+        ("budget: {per_file: 0}", "8:24: rules.studio.budget.per_file: is 0, so no file could be bought"),
+    ],
+)
+def test_a_slip_in_a_rule_is_answered_in_words_about_its_key(tmp_path: Path, line: str, expected: str) -> None:
+    """A price is no limit, and what is wrong with it is said of prices."""
+    path = written(tmp_path, "", f"    {line}\n")
     with pytest.raises(ConfigError) as refused:
         load(path)
 
-    assert f"{path}:8:12: rules.studio.price: is in another currency" in str(refused.value)
+    assert expected in str(refused.value)
 
 
 @pytest.mark.parametrize(

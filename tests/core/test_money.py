@@ -13,7 +13,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from runflowd.core.money import (
     BUDGET_REACHED,
-    FILE_TOO_EXPENSIVE,
     PRICE_UNKNOWN,
     Allowance,
     Budget,
@@ -23,11 +22,10 @@ from runflowd.core.money import (
     Stop,
     UnknownPrice,
     allowance,
-    day_ends,
-    month_ends,
-    period_of,
     price_of,
+    shares,
 )
+from runflowd.core.periods import day_ends, month_ends, period_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CENTS = st.decimals("0.01", "9", places=2)
@@ -45,7 +43,7 @@ def price(high: str) -> Price:
 
 def allowed(wanted: int, of: Price | None, *limits: Limit, asked: bool = False, **says: object) -> Allowance:
     """The answer about a rule that says these things."""
-    return allowance(wanted, of, RuleMoney(**says), limits, asked=asked)  # type: ignore[arg-type]  # each is of its kind
+    return allowance([of] * wanted, RuleMoney(**says), limits, asked=asked)  # type: ignore[arg-type]  # each is of its kind
 
 
 @pytest.mark.parametrize(
@@ -65,7 +63,7 @@ def allowed(wanted: int, of: Price | None, *limits: Limit, asked: bool = False, 
 )
 def test_a_limit_lets_through_what_fits(found: Limit, expected: int) -> None:
     """Cautious at the high price, soft by what is charged, and a message stops nothing."""
-    assert expected == allowed(10, price("0.30"), found).count
+    assert expected == len(allowed(10, price("0.30"), found).bought)
 
 
 def test_the_tightest_limit_counts_and_is_named() -> None:
@@ -74,16 +72,24 @@ def test_the_tightest_limit_counts_and_is_named() -> None:
     found = allowed(10, price("0.30"), limit("50"), tight)
 
     assert found.hold is not None
-    assert (0, BUDGET_REACHED, 777.0) == (found.count, found.hold.code, found.hold.until)
+    assert (0, BUDGET_REACHED, 777.0) == (len(found.bought), found.hold.code, found.hold.until)
     assert "rules.studio.budget.per_month is 1: 0.8 is charged" in found.hold.message
 
 
-def test_a_file_that_costs_too_much_is_not_bought() -> None:
-    """Whatever is left of the day."""
-    found = allowed(10, price("0.80"), limit("50"), budget=Budget(per_file=Decimal("0.60")))
+def test_only_the_files_that_cost_too_much_are_left_out() -> None:
+    """The others are bought, and what is left of the day is theirs."""
+    prices = [price("0.30"), price("0.80"), price("0.60")]
+    found = allowance(prices, RuleMoney(Budget(per_file=Decimal("0.60"))), [limit("0.90")], asked=False)
 
-    assert found.hold is not None
-    assert (0, FILE_TOO_EXPENSIVE) == (found.count, found.hold.code)
+    assert Allowance(bought=(0, 2), dear=(1,)) == found
+
+
+def test_files_of_different_prices_are_bought_in_their_order_as_far_as_they_fit() -> None:
+    """A cheaper one does not overtake; one that nobody knows a price for holds no other."""
+    mixed = allowance([price("0.30"), None, None, price("0.10")], RuleMoney(), [limit("1")], asked=False)
+    full = allowance([price("0.30"), price("0.90"), price("0.10")], RuleMoney(), [limit("1")], asked=False)
+
+    assert ((0, 1, 3), (0,)) == (mixed.bought, full.bought)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +103,12 @@ def test_a_file_that_costs_too_much_is_not_bought() -> None:
 )
 def test_an_unknown_price_is_learnt_from_one_file(unknown: UnknownPrice, asked: bool, expected: int) -> None:
     """Or as the rule says; never taken for nothing without being told so."""
-    assert expected == allowed(10, None, limit("50"), asked=asked, unknown_price=unknown).count
+    assert expected == len(allowed(10, None, limit("50"), asked=asked, unknown_price=unknown).bought)
 
 
 def test_an_unknown_price_holds_nothing_where_no_limit_is() -> None:
     """Who sets no limit is not asked for a price."""
-    assert Allowance(10) == allowed(10, None, asked=True)
+    assert Allowance(tuple(range(10))) == allowed(10, None, asked=True)
 
 
 def test_an_unknown_price_holds_by_its_own_code() -> None:
@@ -113,13 +119,19 @@ def test_an_unknown_price_holds_by_its_own_code() -> None:
     assert PRICE_UNKNOWN == found.hold.code
 
 
-def test_a_price_is_the_rules_own_before_that_of_the_past() -> None:
+def test_a_price_lies_between_the_least_and_the_most_that_was_charged() -> None:
     """And what was charged for failures, nothing, says nothing."""
-    past = [Decimal(0), Decimal("0.2"), Decimal("0.5")]
+    assert Price(Decimal("0.2"), Decimal("0.5")) == price_of([Decimal(0), Decimal("0.2"), Decimal("0.5")])
+    assert price_of([Decimal(0)]) is None
 
-    assert price("0.35") == price_of(Decimal("0.35"), past)
-    assert Price(Decimal("0.2"), Decimal("0.5")) == price_of(None, past)
-    assert price_of(None, [Decimal(0)]) is None
+
+@given(st.decimals(0, 1000, places=9), st.integers(1, 100))
+def test_shares_of_an_amount_add_up_to_it(amount: Decimal, count: int) -> None:
+    """However it is divided; none is negative."""
+    found = shares(amount, count)
+
+    assert (count, amount) == (len(found), sum(found))
+    assert min(found) >= 0
 
 
 @pytest.mark.parametrize(
@@ -176,8 +188,8 @@ class Buying(RuleBasedStateMachine):
         """A batch as large as fits."""
         bought = Price(low, low + more)
         found = allowed(wanted, bought, self.now())
-        assert found.count == wanted or found.hold is not None
-        self.open += [bought] * found.count
+        assert len(found.bought) == wanted or found.hold is not None
+        self.open += [bought] * len(found.bought)
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from dataclasses import replace
 from datetime import datetime
@@ -11,17 +12,29 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import anyio
+import httpx
 import pytest
 import trio
 from doomed import live_until
+from local_service import InProcess
 from stage_rig import rule, running
 from virtual_clock import patient_clock
 
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits
-from runflowd.core.money import BUDGET_REACHED, PRICE_UNKNOWN, Budget, Money, RuleMoney, Stop, UnknownPrice
+from runflowd.core.money import (
+    BUDGET_REACHED,
+    FILE_TOO_EXPENSIVE,
+    PRICE_UNKNOWN,
+    Budget,
+    Money,
+    RuleMoney,
+    Stop,
+    UnknownPrice,
+)
 from runflowd.store.reserving import limits_of
+from runflowd.store.spending import Spend, spent_today
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +48,9 @@ pytestmark = pytest.mark.anyio
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 11, 29, 12, tzinfo=BERLIN).timestamp()
+UNTOLD = {"route": "GET /v1/models/*", "kind": "status", "status": 404, "count": 1000}
+"""The catalogue has no price."""
+
 BUYING = {ItemState.QUEUED, ItemState.SUBMITTED, ItemState.DOWNLOADING, ItemState.DONE, ItemState.OUTCOME_UNKNOWN}
 
 
@@ -68,9 +84,9 @@ async def limit(rig: Rig, of: str = "studio") -> Limit:
     return (await rig.store.read(read))[0]
 
 
-def held(rig: Rig) -> list[str]:
+def held(rig: Rig, kind: ScopeKind = ScopeKind.BUDGET) -> list[str]:
     """What is said to be held, as codes."""
-    return [each.code for each in rig.engine.context.incidents.snapshot() if each.scope.kind is ScopeKind.BUDGET]
+    return [each.code for each in rig.engine.context.incidents.snapshot() if each.scope.kind is kind]
 
 
 async def test_no_more_is_bought_than_fits_the_day(tmp_path: Path) -> None:
@@ -117,6 +133,47 @@ async def test_a_clock_that_is_set_back_fills_no_limit_anew(tmp_path: Path) -> N
         await anyio.sleep(600)
 
         assert (3, [BUDGET_REACHED]) == (await bought(rig), held(rig))
+
+
+async def test_a_clock_that_was_set_far_ahead_keeps_no_limit_full_for_ever(tmp_path: Path) -> None:
+    """Once the service's dates confirm the clock, what was bought meanwhile counts for this day alone."""
+    decade = 10 * 365 * 24 * 3600.0
+    async with running(tmp_path, began=NOON + 12 * 3600 - 400) as rig:
+        rig.engine.context.money = money("0.50")
+        charge(rig, "0.30")
+        rig.jump(decade)
+        rig.drop("early.jpg")
+        await rig.settled(1)
+        rig.jump(-decade)
+        rig.drop("late.jpg")
+        await anyio.sleep(200)
+        found, before = await limit(rig), await bought(rig)
+        await anyio.sleep(300)
+
+        assert (Decimal("0.30"), 1, 2) == (found.charged, before, await bought(rig))
+        assert NOON + 12 * 3600 == found.resets_at
+
+
+async def test_a_rule_that_is_held_writes_nothing_until_something_changes(tmp_path: Path) -> None:
+    """Its limits are looked up without a transaction, and only after a commit, an edit or the end of the period."""
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("0.50")
+        charge(rig, "0.30")
+        rig.drop("a.jpg")
+        rig.drop("b.jpg")
+        await anyio.sleep(300)
+        commits = [rig.store.commits]
+        await anyio.sleep(600)
+        commits.append(rig.store.commits)
+        assert [BUDGET_REACHED] == held(rig)
+
+        rig.engine.context.money = money("5.00")
+        await anyio.sleep(60)
+        commits.append(rig.store.commits)
+        await anyio.sleep(600)
+        assert [] == held(rig)
+        # Tries every five seconds were 120 more.
+        assert commits[1] - commits[0] < rig.store.commits - commits[2] + 30
 
 
 async def test_an_edit_of_the_limit_counts_within_seconds(tmp_path: Path) -> None:
@@ -171,12 +228,34 @@ async def test_a_rule_at_its_own_limit_holds_no_other(tmp_path: Path) -> None:
         assert {"a.jpg": ItemState.READY, "b.jpg": ItemState.DONE} == await rig.states()
 
 
+async def test_a_single_dear_file_is_parked_and_the_rest_of_its_rule_goes_on(tmp_path: Path) -> None:
+    """What its recipe cost of late tells which one it is; raising the limit lets it go on."""
+    worded = rule(tmp_path, input={"image_url": "${file.url}", "prompt": "${file.dir}"})
+    async with running(tmp_path, worded, began=NOON) as rig:
+        rig.switch(faults={"requests": [UNTOLD]})
+        for count, (folder, price) in enumerate((("cheap", "0.30"), ("dear", "0.80")), start=1):
+            charge(rig, price)
+            rig.drop(f"{folder}/first.jpg")
+            await rig.settled(count)
+        rig.engine.context.money = money("9", price=None, budget=Budget(per_file=Decimal("0.60")))
+        rig.drop("dear/second.jpg")
+        rig.drop("cheap/second.jpg")
+        await anyio.sleep(120)
+        before, reports = await rig.states(), held(rig, ScopeKind.PER_FILE)
+        rig.engine.context.money = money("9", price=None, budget=Budget(per_file=Decimal("0.90")))
+        rig.engine.context.stage_events.intake.notify()
+        await rig.settled(4)
+
+        assert (ItemState.READY, ItemState.DONE) == (before["dear/second.jpg"], before["cheap/second.jpg"])
+        assert ([FILE_TOO_EXPENSIVE], []) == (reports, held(rig, ScopeKind.PER_FILE))
+
+
 async def test_an_unknown_price_is_learnt_from_one_file(tmp_path: Path) -> None:
     """Then as many follow as fit at what was charged."""
     async with running(tmp_path, began=NOON) as rig:
         rig.engine.context.money = money("1.00", price=None)
         charge(rig, "0.30")
-        rig.switch(faults={"runs": [{"kind": "slow", "seconds": 120}]})
+        rig.switch(faults={"runs": [{"kind": "slow", "seconds": 120}], "requests": [UNTOLD]})
         for number in range(10):
             rig.drop(f"{number}.jpg")
         await anyio.sleep(60)
@@ -251,6 +330,51 @@ async def test_a_file_of_unknown_outcome_stays_reserved_and_counts_twice_when_bo
 def _no_longer_asked(connection: Connection) -> None:
     """The service was asked often enough: what is left is to buy again."""
     connection.raw.execute("UPDATE item SET failure_code = 'LOST' WHERE state = 'outcome_unknown'")
+
+
+class Forgetful(InProcess):
+    """The service, whose list of a batch's items leaves one out that it made and charged."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await super().handle_async_request(request)
+        if not request.url.path.startswith("/v1/batches/"):
+            return answer
+        told = json.loads(await answer.aread())
+        return httpx.Response(200, json={**told, "items": told["items"][1:]}, request=request)
+
+
+async def test_what_a_batch_cost_beyond_its_items_is_charged_to_those_that_it_does_not_list(tmp_path: Path) -> None:
+    """A result that is lost was paid for all the same: the ledger has it, and nothing stays reserved."""
+    async with running(tmp_path, began=NOON, wire=Forgetful) as rig:
+        rig.engine.context.money = money("2.00")
+        charge(rig, "0.30")
+        for number in range(3):
+            rig.drop(f"{number}.jpg")
+        await rig.settled(3)
+        found = await limit(rig)
+
+        assert [ItemState.DONE, ItemState.DONE, ItemState.OUTCOME_UNKNOWN] == sorted((await rig.states()).values())
+        assert (Decimal("0.90"), Decimal(0)) == (found.charged, found.reserved)
+
+
+async def test_spent_today_has_both_purchases_of_a_file_that_was_bought_again(tmp_path: Path) -> None:
+    """The second one hides nothing: what is shown as spent is what limits count."""
+    forgotten = {"route": "GET /v1/batches/*", "kind": "status", "status": 404, "count": 1000}
+    async with running(tmp_path, began=NOON) as rig:
+        rig.engine.context.money = money("1.00")
+        charge(rig, "0.30")
+        rig.switch(faults={"requests": [forgotten]})
+        rig.drop("a.jpg")
+        await rig.until(lambda states: set(states.values()) == {ItemState.OUTCOME_UNKNOWN})
+        rig.switch(faults={})
+        await rig.store.write(_no_longer_asked)
+        await rig.ask("retry", patterns=["a.jpg"], buy_again=True)
+        rig.engine.context.stage_events.intake.notify()
+        await rig.settled(1)
+        context = rig.engine.context
+        spent = await rig.store.read(partial(spent_today, money=context.money, now=context.clock.wall()))
+
+        assert Spend(Decimal("0.60")) == spent
 
 
 async def test_the_halves_of_a_split_batch_keep_what_was_reserved(tmp_path: Path) -> None:

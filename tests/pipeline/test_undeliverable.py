@@ -18,7 +18,7 @@ from runflowd.core.undeliverable import IN_A_ROW
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import incidents
 from runflowd.store.sealing import seal
-from runflowd.store.spending import Spend, spend_since
+from runflowd.store.spending import Spend, spent_today
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -317,9 +317,10 @@ async def test_a_stop_is_reported_once(tmp_path: Path) -> None:
     assert [1, 2] == told_at
 
 
-async def spent(rig: Rig, since: float = EPOCH) -> Spend:
-    """What counts as spent."""
-    return await rig.store.read(lambda connection: spend_since(connection, since))
+async def spent(rig: Rig) -> Spend:
+    """What counts as spent today."""
+    context = rig.engine.context
+    return await rig.store.read(partial(spent_today, money=context.money, now=context.clock.wall()))
 
 
 @pytest.mark.parametrize("runs", [False, True])
@@ -337,7 +338,7 @@ async def test_spent_counts_at_the_purchase_and_settles_with_the_result(tmp_path
             seen.append(await spent(rig))
             await rig.until(lambda states: set(states.values()) == {ItemState.DONE})
             seen.append(await spent(rig))
-        now = rig.engine.context.clock.wall()
+        rig.jump(24 * 3600.0)
 
         price, nothing = Decimal("0.35"), Decimal(0)
         assert [
@@ -347,7 +348,7 @@ async def test_spent_counts_at_the_purchase_and_settles_with_the_result(tmp_path
             Spend(2 * price, nothing, 0),
         ] == seen
         assert Decimal("0.70") == seen[2].total
-        assert Spend() == await spent(rig, now)
+        assert Spend() == await spent(rig)
 
 
 async def test_what_is_still_being_saved_is_spent(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""What limits of money hold: said once per rule as an incident, tried again now and then, and over by itself."""
+"""What limits of money hold: said once per rule as an incident, looked at again once it may be over."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,50 +16,89 @@ if TYPE_CHECKING:
     from runflowd.pipeline.context import Context
 
 RETRY_INTERVAL = 5.0
-"""Seconds until files that are held are held against their limits once more: something may have been settled."""
+"""Seconds at least between two looks at the limits that hold a rule."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A rule that is held. `changes` are those of the state file after which its limits were looked up.
+
+    `until` is when it ends by itself (epoch seconds), `retry_at` when it may be looked at again (monotonic).
+    """
+
+    code: str
+    until: float | None
+    retry_at: float
+    changes: int
 
 
 class Holds:
-    """The rules whose ready files are held now. What it forgets in a crash is found by the next sealing."""
+    """The rules whose ready files are held now. What it forgets in a crash is found by the next sealing.
+
+    A hold can end with a period, an edit, or a change of the state file: a charge that was less than reserved, a
+    failure that was not charged. Until one of them nothing is looked up.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._money: Money | None = None
-        self._until: dict[str, float] = {}
-        self._codes: dict[str, str] = {}
+        self._held: dict[str, _Held] = {}
+
+    def __contains__(self, rule: str) -> bool:
+        return rule in self._held
 
     def free(self, rule: str) -> bool:
         """Whether files of a rule may be tried; an edit of what is said of money frees all of them."""
         if self._context.money is not self._money:
             self._money = self._context.money
-            self._until = dict.fromkeys(self._until, 0.0)
-        return self._until.get(rule, 0.0) <= self._context.clock.now()
+            for each in self._held.values():
+                each.changes, each.retry_at = -1, 0.0
+        held = self._held.get(rule)
+        if held is None:
+            return True
+        return self._may_be_over(held) and held.retry_at <= self._context.clock.now()
+
+    def _may_be_over(self, held: _Held) -> bool:
+        over = held.until is not None and held.until <= self._context.clock.wall()
+        return over or held.changes != self._context.store.changes
 
     def deadline(self) -> float | None:
-        """The monotonic time at which the next held rule is tried again; None while none is held."""
-        return min(self._until.values(), default=None)
+        """The monotonic time at which the next held rule may be looked at again; None while none is known."""
+        ends = (self._retry_at(held) for held in self._held.values())
+        return min((end for end in ends if end is not None), default=None)
+
+    def _retry_at(self, held: _Held) -> float | None:
+        if self._may_be_over(held):
+            return held.retry_at
+        clock = self._context.clock
+        return None if held.until is None else max(held.retry_at, clock.now() + held.until - clock.wall())
 
     async def hold(self, rule: str, found: Hold, files: int, price: Price | None) -> None:
         """Say that so many files of a rule stay ready, and why."""
-        told = self._codes.get(rule)
-        self._codes[rule] = found.code
-        self._until[rule] = self._context.clock.now() + RETRY_INTERVAL
+        before, incidents = self._held.get(rule), self._context.incidents
+        report = self._report(rule, found, files, price)
+        if before is None or before.code != found.code:
+            await incidents.restate(report)
+        elif report not in incidents.snapshot():
+            await incidents.report(report)
+        retry_at = self._context.clock.now() + RETRY_INTERVAL
+        self._held[rule] = _Held(found.code, found.until, retry_at, self._context.store.changes)
+
+    def _report(self, rule: str, found: Hold, files: int, price: Price | None) -> IncidentReport:
         about = f", about ${format(price.high * files, 'f')}" if price is not None else ""
         count = "1 file is" if files == 1 else f"{files:,} files are"
         zone = self._context.money.zone
         when = f" on {datetime.fromtimestamp(found.until, zone):%Y-%m-%d at %H:%M}" if found.until is not None else ""
         sentence = f"rule {rule}: {count} held{about}. {found.message}"
         remedy = found.remedy.replace("begins anew", f"begins anew{when}")
-        report = IncidentReport(ScopeKind.BUDGET.of(rule), found.code, sentence, remedy)
-        incidents = self._context.incidents
-        await (incidents.report(report) if told == found.code else incidents.restate(report))
+        return IncidentReport(ScopeKind.BUDGET.of(rule), found.code, sentence, remedy)
 
     async def release(self, rules: Collection[str]) -> None:
         """Nothing of these rules is held any more."""
-        for rule in [each for each in self._until if each in rules]:
-            del self._until[rule], self._codes[rule]
+        for rule in [each for each in self._held if each in rules]:
+            del self._held[rule]
             await self._context.incidents.resolve(ScopeKind.BUDGET.of(rule))
 
     async def keep(self, rules: Collection[str]) -> None:
         """Of all other rules nothing is ready, so nothing is held."""
-        await self.release(self._until.keys() - rules)
+        await self.release(self._held.keys() - rules)

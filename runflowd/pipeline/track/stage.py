@@ -25,6 +25,7 @@ from runflowd.store.batches import Batch, doubt_items, end_batch, move_batch
 from runflowd.store.history import items_held, record_try
 from runflowd.store.items import Item, items_of_batch
 from runflowd.store.leases import Lease, claim_batches, next_due, release
+from runflowd.store.ledger import settle_rest
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ class Track:
         def write(connection: Connection) -> None:
             reason = "the service does not list this item of its batch, though the batch has ended"
             doubt_items(connection, batch, silent, code="RESULT_MISSING", reason=reason, now=now)
+            settle_rest(connection, batch, cost, now)
             end_batch(connection, batch, status=word, cost=cost, now=now)
             if learnt is not None:
                 key, value = usual_key(batch.model), f"{learnt:.3f}"

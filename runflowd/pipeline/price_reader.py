@@ -1,0 +1,82 @@
+"""Asks the catalogue what models cost, before the first purchase of a rule that has limits, and now and then after."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from runflowd.api.errors import ApiError
+from runflowd.core.model import LOCAL
+from runflowd.errors import StoreError
+from runflowd.store.prices import age_of_pricing, save_pricing
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Rule
+    from runflowd.pipeline.context import Context
+    from runflowd.store import Connection
+
+log = structlog.get_logger()
+
+REFRESH = 6 * 3600.0
+"""Seconds after which a price is asked for again."""
+
+RETRY_INTERVAL = 300.0
+"""Seconds until a price that could not be had is asked for again."""
+
+CHECK_INTERVAL = 5.0
+"""Seconds between two looks at whether another rule has limits now."""
+
+
+class PriceReader:
+    """Keeps what the catalogue says of the models whose price counts. Nothing waits for it but first purchases."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._failed_at: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Ask whenever a price is due, until cancelled."""
+        while True:
+            try:
+                for model in await self._due():
+                    await self._ask(model)
+            except StoreError as error:
+                self._context.log_throttle.error(str(error), action="store.failed", stage="prices")
+            await anyio.sleep(CHECK_INTERVAL)
+
+    async def _due(self) -> list[str]:
+        """The models that are to be asked about now."""
+        context, now = self._context, self._context.clock.now()
+        wanted = {rule.model for rule in context.rules.values() if needs_price(context, rule)}
+        tried = {model for model, at in self._failed_at.items() if now - at < RETRY_INTERVAL}
+        ages = partial(_ages, service=context.service.name, models=wanted - tried, now=context.clock.wall())
+        found = await context.store.read(ages) if wanted - tried else {}
+        context.priced.update(model for model, age in found.items() if age < REFRESH)
+        return sorted(model for model, age in found.items() if age >= REFRESH)
+
+    async def _ask(self, model: str) -> None:
+        context = self._context
+        try:
+            rules = await context.service.api.pricing(model)
+        except ApiError as error:
+            self._failed_at[model] = context.clock.now()
+            context.log_throttle.warning(str(error), action="price.failed", model=model)
+        else:
+            service, now = context.service.name, context.clock.wall()
+            await context.store.write(partial(save_pricing, service=service, model=model, rules=rules, now=now))
+            log.info("read the price", action="price.read", model=model, rules=len(rules))
+        context.priced.add(model)
+        context.stage_events.intake.notify()
+
+
+def needs_price(context: Context, rule: Rule) -> bool:
+    """Whether what the catalogue says of a rule's model counts: the rule has limits, and no price of its own."""
+    money = context.money
+    return context.service.name != LOCAL and money.has_limits(rule.name) and money.of(rule.name).price is None
+
+
+def _ages(connection: Connection, service: str, models: set[str], now: float) -> dict[str, float]:
+    return {model: age_of_pricing(connection, service, model, now) for model in models}

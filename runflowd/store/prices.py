@@ -1,0 +1,103 @@
+"""What a file of a rule costs: as the rule says, as the catalogue says, or as was charged of late."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from runflowd.core.money import Price, PriceSource, price_of
+from runflowd.core.pricing import PricingRule, price_range
+from runflowd.store.connection import stored_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from runflowd.core.model import Json
+    from runflowd.core.money import RuleMoney
+    from runflowd.store.connection import Connection
+
+LATEST = 20
+"""Charges from which a price is taken."""
+
+CHARGES_READ = 200
+"""Charges of a model among which those of the same recipe are looked for."""
+
+MAX_AGE = 7 * 24 * 3600.0
+"""Seconds after which what the catalogue said is no price any more."""
+
+_AMOUNTS = ("price", "least", "most")
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """What the price of a file depends on: its recipe, and the inputs that it is sent with."""
+
+    recipe: str | None
+    input: Json
+
+
+def prices_key(model: str) -> str:
+    """Under which key it is stored what the catalogue says of a model."""
+    return f"pricing:{model}"
+
+
+def save_pricing(connection: Connection, service: str, model: str, rules: Iterable[PricingRule], now: float) -> None:
+    """Remember what the catalogue says of a model at `now` (epoch seconds)."""
+    found = [{key: _plain(value) for key, value in asdict(rule).items()} for rule in rules]
+    text = json.dumps({"at": now, "rules": found})
+    connection.run("save_value", service=service, key=prices_key(model), value=text)
+
+
+def _plain(value: Decimal | str | None) -> str | None:
+    return format(value, "f") if isinstance(value, Decimal) else value
+
+
+def stored_pricing(connection: Connection, service: str, model: str, now: float) -> tuple[PricingRule, ...]:
+    """What the catalogue said of a model, none where that is too old, or was never asked."""
+    if age_of_pricing(connection, service, model, now) >= MAX_AGE:
+        return ()
+    known = json.loads(stored_value(connection, service, prices_key(model)) or "{}")
+    return tuple(_rule(row) for row in known["rules"])
+
+
+def _rule(row: dict[str, Any]) -> PricingRule:
+    amounts = {key: Decimal(row[key]) for key in _AMOUNTS if row[key] is not None}
+    return PricingRule(**{**row, **amounts})
+
+
+def age_of_pricing(connection: Connection, service: str, model: str, now: float) -> float:
+    """Seconds since the catalogue was asked about a model; infinite where it never was, or the clock was set back."""
+    text = stored_value(connection, service, prices_key(model))
+    age: float = now - json.loads(text)["at"] if text else -1.0
+    return age if age >= 0 else float("inf")
+
+
+def expected_prices(
+    connection: Connection, money: RuleMoney, service: str, model: str, files: Sequence[Priced], now: float
+) -> list[Price | None]:
+    """What files cost, each by its inputs; None where nobody knows.
+
+    As the rule says; else as the catalogue says; else as the same recipe was charged of late, or else its model. So
+    the price of a dear recipe is not that of the others. Where a recipe was charged more than the catalogue says,
+    that is its highest price.
+    """
+    if money.price is not None:
+        return [Price(money.price, money.price, PriceSource.RULE)] * len(files)
+    rules = stored_pricing(connection, service, model, now)
+    rows = connection.all("last_charges", service=service, model=model, limit=CHARGES_READ)
+    charged: defaultdict[str, list[Decimal]] = defaultdict(list)
+    for row in rows:
+        charged[row["recipe_hash"] or ""].append(Decimal(row["amount"]))
+    usual = price_of([Decimal(row["amount"]) for row in rows[:LATEST]])
+    own = {recipe: price_of(amounts[:LATEST]) for recipe, amounts in charged.items()}
+    return [_expected(rules, file, own.get(file.recipe or ""), usual) for file in files]
+
+
+def _expected(rules: tuple[PricingRule, ...], file: Priced, own: Price | None, usual: Price | None) -> Price | None:
+    listed = price_range(rules, file.input if isinstance(file.input, dict) else {}) if rules else ""
+    if not isinstance(listed, Price):
+        return own or usual
+    return Price(listed.low, max(listed.high, own.high) if own else listed.high, PriceSource.CATALOGUE)
