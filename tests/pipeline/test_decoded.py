@@ -22,9 +22,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-def without_end() -> bytes:
-    """A JPEG of which nothing but the end marker is missing."""
-    return encoded(noise(), "JPEG")[:-2]
+def breaks_off() -> bytes:
+    """A TIFF whose pixels are not all there, behind a directory that says where they are."""
+    data = encoded(noise(300, 300), "TIFF")
+    return data[: len(data) * 6 // 10]
+
+
+def counts_too_much() -> bytes:
+    """A TIFF that says of its pixels, uncompressed, that they are more bytes than they are."""
+    data = encoded(noise(), "TIFF")
+    count = data.index((279).to_bytes(2, "little") + b"\x04\0\x01\0\0\0") + 8
+    return data[:count] + (10_000_000).to_bytes(4, "little") + data[count + 4 :]
 
 
 def gives(rig: Rig, data: bytes) -> None:
@@ -50,14 +58,24 @@ async def test_an_odd_image_that_decodes_is_bought_but_not_at_once(tmp_path: Pat
         assert ([1], {"a.gif": ItemState.DONE}, True) == (rig.charged(), await rig.states(), 10 <= took < 20)
 
 
-async def test_an_image_that_breaks_off_is_not_bought_and_fails_with_the_decoder_s_words(tmp_path: Path) -> None:
+async def test_a_tiff_that_breaks_off_is_not_bought_and_fails_with_the_decoder_s_words(tmp_path: Path) -> None:
     """After the time that an image which is still being written is given."""
     async with running(tmp_path) as rig:
-        (tmp_path / "in/a.jpg").write_bytes(encoded(noise(300, 300), "JPEG")[:9000])
+        (tmp_path / "in/a.tif").write_bytes(breaks_off())
         state, code, why = await failure(rig)
 
         assert (ItemState.FAILED, "INCOMPLETE", []) == (state, code, rig.charged())
-        assert ("end marker is missing" in why, "truncated" in why) == (True, True)
+        assert ("behind the file's" in why, "Pillow says" in why) == (True, True)
+
+
+async def test_a_tiff_that_counts_its_bytes_wrong_is_bought_after_a_minute(tmp_path: Path) -> None:
+    """Every decoder opens it, by its width and height; but it looks as if its end were missing."""
+    async with running(tmp_path) as rig:
+        (tmp_path / "in/a.tif").write_bytes(counts_too_much())
+        took = await rig.until(bool)
+        await rig.settled(1)
+
+        assert ([1], {"a.tif": ItemState.DONE}, True) == (rig.charged(), await rig.states(), 60 <= took < 130)
 
 
 async def test_damage_is_waited_for_and_fails_in_the_decoder_s_words(tmp_path: Path) -> None:

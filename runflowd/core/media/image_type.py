@@ -90,7 +90,7 @@ def check(source: Source) -> Check:
         return NotAnImage(str(error))
     except (CutShortError, DamagedError) as error:
         cut, hole = isinstance(error, CutShortError), has_hole(source, 0, source.size)
-        if isinstance(error, UnwrittenError) or (cut and (hole or kind in _CUT_FOR_CERTAIN)):
+        if isinstance(error, UnwrittenError) or (cut and (hole or kind not in _CUT_IS_A_DOUBT)):
             return Partial(str(error))
         return Doubt(kind, str(error), cut, hole)
 
@@ -182,8 +182,10 @@ _WALKERS: dict[ImageType, Callable[[Source], tuple[int, int]]] = {
     ImageType.AVIF: image_boxes.box_end,
 }
 
-_CUT_FOR_CERTAIN = frozenset({ImageType.GIF, ImageType.HEIC, ImageType.AVIF})
-"""Those of which decoders take a part for the whole: fewer pictures of a GIF, less of a HEIC."""
+_CUT_IS_A_DOUBT = frozenset({ImageType.TIFF})
+"""Those that say how many bytes their pixels are, and are wrong about it. Of the others, decoders take a part for
+the whole: fewer pictures of a GIF, less of a HEIC, a PNG that breaks off behind its last pixel.
+"""
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"})
 

@@ -9,6 +9,7 @@ import pytest
 import recordings
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import odd_gif
 
 from runflowd.core.media.result_kind import InDoubt, Kind, Unfit, detect_kind
 from runflowd.core.naming import EXTENSIONS
@@ -125,6 +126,7 @@ def test_what_has_no_signature_goes_by_its_text_and_then_by_what_is_declared(
         (b'{"id": "0', "application/json", "result_1.jpg"),
         (b'{"id": "0', "application/json", ""),
         (b'{"caption": "x"}', "application/json", "result_1.jpg"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "image/jpeg", ""),
         (b"Service Unavailable", "image/png", "answer.txt"),
     ],
 )
@@ -133,11 +135,9 @@ def test_what_cannot_be_a_result_is_refused(content: bytes, declared: str, hint:
     assert isinstance(found(content, declared, hint), Unfit)
 
 
-def test_half_an_image_is_no_result_unless_a_decoder_opens_it() -> None:
+def test_an_odd_image_is_a_result_only_if_a_decoder_opens_it() -> None:
     """It was paid for, so a decoder is asked before it is refused."""
-    reason = "the file ends after 10 bytes, before the image does"
-
-    assert InDoubt("image/jpeg", reason) == found(b"\xff\xd8\xff\xe0\x00\x10JFIF", "image/jpeg")
+    assert InDoubt("image/gif", "the GIF is damaged at byte 781") == found(odd_gif(), "image/gif")
 
 
 def test_a_large_json_is_an_answer_and_no_error() -> None:
