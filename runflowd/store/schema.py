@@ -50,7 +50,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def migrate(connection: Connection, path: Path) -> None:
-    """Bring the schema up to date, each step in one transaction; refuse a newer or damaged file.
+    """Bring the schema up to date, each step in one transaction; refuse a newer or damaged file. A new file takes one.
 
     A copy named after the old schema is kept beside the file before the first step of an upgrade.
     Raises `StoreError` when there is no room for it; nothing was changed then.
@@ -69,7 +69,7 @@ def migrate(connection: Connection, path: Path) -> None:
     try:
         if 0 < found < len(steps):
             _keep_copy(raw, Path(f"{path}.schema-{found}.{os.getpid()}"))
-        for number, script in list(enumerate(steps, start=1))[found:]:
+        for number, script in _transactions(steps, found):
             raw.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
             reach("state.migrated")
     except sqlite3.OperationalError as error:
@@ -77,6 +77,13 @@ def migrate(connection: Connection, path: Path) -> None:
             f"{path}: cannot be brought from schema {found} to {len(steps)} ({error}). It is as it was: "
             "make room on that disk (twice the size of the file), then start again."
         ) from error
+
+
+def _transactions(steps: list[str], found: int) -> list[tuple[int, str]]:
+    """The scripts still to be run, each with the schema that it leads to; a new file takes all of them as one."""
+    if found == 0:
+        return [(len(steps), "\n".join(steps))]
+    return list(enumerate(steps, start=1))[found:]
 
 
 def check_schema(connection: Connection, path: Path) -> None:
