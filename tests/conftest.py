@@ -61,6 +61,22 @@ PROMISES = (
 )
 """Where tests are about money, kills or the store: one that fails there is never asked again (`-m promise`)."""
 
+SWEEPS = (
+    "core/test_life_model.py",
+    "end_to_end/test_kill_matrix.py",
+    "local/service/test_service_api_variants.py",
+    "local/service/test_service_openapi.py",
+    "pipeline/test_api_variants.py",
+    "pipeline/test_every_call.py",
+    "pipeline/test_kept_state.py",
+    "pipeline/test_kills.py",
+)
+"""Where the same lives are lived hundreds of times: counting their lines says nothing and would double their time."""
+
+
+LONGEST = ("end_to_end", "pipeline")
+"""Folders whose files take longest. They begin first: in the end no worker has a long file to itself."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let nothing that tests do reach the state of who runs them."""
@@ -78,6 +94,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.waits)
         if names.intersection(PROMISES):
             item.add_marker(pytest.mark.promise)
+        if names.intersection(SWEEPS):
+            item.add_marker(pytest.mark.no_cover)
+    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in LONGEST)
 
 
 # How long an example takes says something about the machine, not about the law that it tries.
