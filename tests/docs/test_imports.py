@@ -31,6 +31,7 @@ def test_the_wheel_has_what_the_commands_need() -> None:
     needed = [
         "demo/sample/runflowd.yaml",
         "demo/sample/photos/mug.jpg",
+        "demo/sample/texts/welcome.txt",
         "demo/page.html",
         "commands/starter/local.yaml",
         "commands/starter/hosted.yaml",

@@ -93,6 +93,14 @@ def test_what_shows_through_is_white() -> None:
     assert all(channel > 245 for channel in made.frames[0].getpixel((100, 100)))  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(("size", "frame"), [((1, 1), (480, 480)), ((5000, 3), (1920, 480))])
+def test_no_photo_is_too_small_or_too_long(size: tuple[int, int], frame: tuple[int, int]) -> None:
+    """What it shows of it may be a fraction of a pixel."""
+    made = moved(encoded(Image.new("RGB", size, (200, 30, 30))), prompt="pan left")
+
+    assert {frame} == {each.size for each in made.frames}
+
+
 @pytest.mark.parametrize("data", [b"", b"no photo", b"\xff\xd8\xff\xe0 cut"])
 def test_what_is_no_photo_fails_with_a_reason(data: bytes) -> None:
     """And names the input."""
