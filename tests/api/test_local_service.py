@@ -232,7 +232,7 @@ async def test_a_hundred_items_fit_one_page(tmp_path: Path) -> None:
 
 async def test_an_item_at_fault_is_pointed_at(tmp_path: Path) -> None:
     """The dispatch stage can leave it out and send the others."""
-    async with local(tmp_path) as (client, _):
+    async with local(tmp_path, api_variants=ApiVariants(invalid_item="batch")) as (client, _):
         body = {"input": [{"image_url": await upload(client)}, {"image_url": 5}]}
         with pytest.raises(Rejected) as caught:
             await client.create_batch(MODEL, json.dumps(body).encode(), "k")
