@@ -146,6 +146,21 @@ class Stat(NamedTuple):
     inode: int
 
 
+class OutputPath(NamedTuple):
+    """A file that runflowd writes: `relative` to an output folder, the `root`, below which no link is followed."""
+
+    root: str
+    relative: str
+
+    def __str__(self) -> str:
+        return f"{self.root}/{self.relative}"
+
+    def below(self, folder: str) -> str | None:
+        """The path of the file below another folder, None where it does not lie in that."""
+        path, root = str(self), f"{folder.rstrip('/')}/"
+        return path[len(root) :] if path.startswith(root) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A file named in a rule that goes along with every item: where it is and what it was when last read."""

@@ -85,7 +85,7 @@ def results(state: Path) -> tuple[Result, ...]:
     connection = open_reader(state)
     try:
         found = [
-            Result(entry, tuple(output.path for output in outputs_of(connection, entry.id)))
+            Result(entry, tuple(str(output.path) for output in outputs_of(connection, entry.id)))
             for entry in ended_since(connection, 0.0)
         ]
     finally:

@@ -130,13 +130,12 @@ SELECT output.*, item.rule, item.dir, item.basename FROM output JOIN item ON ite
 ORDER BY output.path = :path DESC LIMIT 1
 
 -- name: outputs_of
-SELECT output.*, snapshot.text AS rule_text FROM output JOIN item ON item.id = output.item
-LEFT JOIN snapshot ON snapshot.id = item.snapshot
-WHERE output.item = :item ORDER BY output.position
+SELECT * FROM output WHERE item = :item ORDER BY position
 
 -- name: reserve_output
-INSERT INTO output (path, key, item, position, content_hash, size) VALUES (:path, :key, :item, :position, :content_hash, :size)
-ON CONFLICT DO UPDATE SET item = excluded.item, position = excluded.position, content_hash = excluded.content_hash, size = excluded.size,
+INSERT INTO output (root, relative, key, item, position, content_hash, size)
+VALUES (:root, :relative, :key, :item, :position, :content_hash, :size)
+ON CONFLICT DO UPDATE SET root = excluded.root, relative = excluded.relative, item = excluded.item, position = excluded.position, content_hash = excluded.content_hash, size = excluded.size,
                           earlier = trim(earlier || ' ' || content_hash), written_at = NULL
 
 -- name: output_written

@@ -35,7 +35,7 @@ RETURNING id
 
 -- name: replace_item
 UPDATE item
-SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, state = :state, content_hash = :content_hash, mime = :mime,
+SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, left_behind = 0, state = :state, content_hash = :content_hash, mime = :mime,
     recipe_hash = :recipe_hash, input = :input, snapshot = :snapshot, client_ref = :client_ref, duplicate_of = :duplicate_of,
     batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, estimate_low = NULL,
     estimate_high = NULL, period = NULL, failure_code = :failure_code,
@@ -45,7 +45,8 @@ SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, state 
 WHERE id = :id
 
 -- name: touch_item
-UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, rescan_requested = 0, rerun_requested = 0
+UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, left_behind = 0, rescan_requested = 0,
+    rerun_requested = 0
 WHERE id = :id
 
 -- name: supersede_item
@@ -74,7 +75,7 @@ UPDATE item SET state = 'downloading', output = NULL, attempts = 0, due_at = 0, 
 WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1
 
 -- name: mark_present
-UPDATE item SET absent_at = NULL WHERE id = :id
+UPDATE item SET absent_at = NULL, left_behind = 0 WHERE id = :id
 
 -- name: mark_absent
 UPDATE item SET absent_at = coalesce(absent_at, :now) WHERE id = :id
@@ -174,9 +175,8 @@ UPDATE item SET note_state = 'written', owner = NULL WHERE id = :id AND owner = 
 UPDATE item SET note_state = 'outdated' WHERE id = :id
 
 -- name: absent_done
--- Not those that were left behind: nobody deleted them.
 SELECT * FROM item WHERE rule = :rule AND absent_at IS NOT NULL AND state = 'done' AND current = 1
-  AND absent_at > 0 AND absent_at < :before
+  AND left_behind = 0 AND absent_at < :before
   AND id > :after
   AND EXISTS (SELECT 1 FROM output WHERE output.item = item.id)
 ORDER BY id LIMIT :limit

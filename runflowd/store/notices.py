@@ -53,7 +53,7 @@ def begin_incident(connection: Connection, message: Message, audience: Audience,
         return
     unsent = connection.all("unsent_notices", scope=message.scope)
     before = _story(row) if row else None
-    story, notify = begun(before, message.code, _codes(unsent), quiet=bool(row and row["due_at"]))
+    story, notify = begun(before, message.code, _codes(unsent), quiet=row is not None and row["over_at"] is not None)
     body = json.dumps(asdict(story))
     if row is None:
         connection.run("save_story", kind=Kind.INCIDENT, scope=message.scope, now=now, body=body)
@@ -68,7 +68,7 @@ def begin_incident(connection: Connection, message: Message, audience: Audience,
 
 def end_incident(connection: Connection, scope: str, now: float) -> None:
     """The incident of a scope ended; whether for good, time will tell."""
-    connection.run("story_ended", scope=scope, until=now + RESOLVE_DELAY)
+    connection.run("story_ended", scope=scope, over_at=now + RESOLVE_DELAY)
 
 
 def close_stories(connection: Connection, audience: Audience, now: float) -> None:
@@ -79,7 +79,9 @@ def close_stories(connection: Connection, audience: Audience, now: float) -> Non
         for each in (*unsent, row):
             connection.run("drop_notice", id=each["id"])
         if ended(story, _codes(unsent)):
-            send(connection, over_message(row["scope"], story, row["at"], row["due_at"] - RESOLVE_DELAY), audience, now)
+            send(
+                connection, over_message(row["scope"], story, row["at"], row["over_at"] - RESOLVE_DELAY), audience, now
+            )
 
 
 def stories_are_over(connection: Connection, now: float) -> bool:

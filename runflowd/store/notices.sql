@@ -1,23 +1,24 @@
--- A row without a channel is what is remembered of something that was told: an incident's story, whose `due_at` is
--- 0 while it is open, else when it counts as over; or the mark of a threshold that was reached.
+-- A row without a channel is what is remembered of something that was told: an incident's story, whose `over_at` is
+-- when it counts as over, NULL while it is open; or the mark of a threshold that was reached.
 
 -- name: story
 SELECT * FROM notice WHERE kind = :kind AND scope = :scope AND channel IS NULL
 
 -- name: save_story
-INSERT INTO notice (kind, scope, at, body, channel, due_at) VALUES (:kind, :scope, :now, :body, NULL, 0)
+INSERT INTO notice (kind, scope, at, body) VALUES (:kind, :scope, :now, :body)
 
 -- name: change_story
-UPDATE notice SET body = :body, at = :at, due_at = 0 WHERE id = :id
+UPDATE notice SET body = :body, at = :at, over_at = NULL WHERE id = :id
 
 -- name: drop_notice
 DELETE FROM notice WHERE id = :id
 
 -- name: story_ended
-UPDATE notice SET due_at = :until WHERE kind = 'incident' AND scope = :scope AND channel IS NULL AND due_at = 0
+UPDATE notice SET over_at = :over_at
+WHERE kind = 'incident' AND scope = :scope AND channel IS NULL AND over_at IS NULL
 
 -- name: stories_over
-SELECT * FROM notice WHERE kind = 'incident' AND channel IS NULL AND due_at > 0 AND due_at <= :now ORDER BY id
+SELECT * FROM notice WHERE kind = 'incident' AND channel IS NULL AND over_at <= :now ORDER BY id
 
 -- name: save_notice
 INSERT INTO notice (kind, scope, at, body, channel, due_at) VALUES (:kind, :scope, :now, :body, :channel, :due_at)
@@ -30,7 +31,7 @@ SELECT * FROM notice WHERE kind = 'incident' AND scope = :scope AND channel IS N
 SELECT * FROM notice WHERE channel = :channel AND (due_at <= :now OR attempts > 0)
   AND (attempts > 0 OR kind <> 'incident' OR NOT EXISTS (
        SELECT 1 FROM notice AS story WHERE story.kind = 'incident' AND story.scope = notice.scope
-                                       AND story.channel IS NULL AND story.due_at > 0))
+                                       AND story.channel IS NULL AND story.over_at IS NOT NULL))
 ORDER BY id LIMIT 1
 
 -- name: notice_failed

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from runflowd.core.model import OutputPath
 from runflowd.core.naming import collision_key
 from runflowd.core.printable import printable
 from runflowd.store.claims import Claim, hold
@@ -23,10 +22,9 @@ class Output:
     """A file that runflowd wrote or is about to write; `source` is the input path it belongs to.
 
     `earlier` are the hashes of what runflowd wrote there before, which still stands while not `written`.
-    `root` is the output folder of the rule that it was made under, "" where that was not asked for.
     """
 
-    path: str
+    path: OutputPath
     item: int
     position: int
     content_hash: str
@@ -35,21 +33,11 @@ class Output:
     earlier: tuple[str, ...] = ()
     rule: str = ""
     source: str = ""
-    root: str = ""
-
-    @property
-    def place(self) -> tuple[str, str]:
-        """The output folder and the path below it: no link between the two is followed.
-
-        An output that lies elsewhere has no path below it, and so is not there for who looks.
-        """
-        below = self.path.removeprefix(f"{self.root}/")
-        return self.root, "" if below == self.path else below
 
 
 def _output(row: Row) -> Output:
     return Output(
-        os.fsdecode(row["path"]),
+        OutputPath(os.fsdecode(row["root"]), os.fsdecode(row["relative"])),
         row["item"],
         row["position"],
         row["content_hash"],
@@ -72,17 +60,12 @@ def output_at(connection: Connection, path: str) -> Output | None:
 
 def outputs_of(connection: Connection, item: int) -> list[Output]:
     """The outputs of an item in their order."""
-    rows = connection.all("outputs_of", item=item)
-    return [replace(_output(row), root=_root(row["rule_text"] or "{}")) for row in rows]
+    return [_output(row) for row in connection.all("outputs_of", item=item)]
 
 
-@lru_cache(maxsize=64)
-def _root(rule: str) -> str:
-    """The output folder of a rule as text."""
-    return str(json.loads(rule).get("output", ""))
-
-
-def reserve_output(connection: Connection, item: Item, path: str, position: int, content: str, size: int) -> None:
+def reserve_output(
+    connection: Connection, item: Item, path: OutputPath, position: int, content: str, size: int
+) -> None:
     """Say which bytes are about to appear at a path, so that a crash before or after the rename is recognised.
 
     Raises `LeaseLost`: only who holds an item gives its results a name.
@@ -90,8 +73,9 @@ def reserve_output(connection: Connection, item: Item, path: str, position: int,
     hold(connection, item.claim)
     connection.run(
         "reserve_output",
-        path=os.fsencode(path),
-        key=_key(path),
+        root=os.fsencode(path.root),
+        relative=os.fsencode(path.relative),
+        key=_key(str(path)),
         item=item.id,
         position=position,
         content_hash=content,
@@ -99,20 +83,20 @@ def reserve_output(connection: Connection, item: Item, path: str, position: int,
     )
 
 
-def output_written(connection: Connection, item: Item, path: str, now: float) -> None:
+def output_written(connection: Connection, item: Item, path: OutputPath, now: float) -> None:
     """The file stands under its final name, unless a newer item took that name meanwhile. Raises `LeaseLost`."""
     hold(connection, item.claim)
-    connection.run("output_written", path=os.fsencode(path), item=item.id, now=now)
+    connection.run("output_written", path=os.fsencode(str(path)), item=item.id, now=now)
 
 
-def forget_output(connection: Connection, path: str, *, by: Claim | None) -> None:
+def forget_output(connection: Connection, path: OutputPath, *, by: Claim | None) -> None:
     """The file is not ours any more, or not there. Raises `LeaseLost`.
 
     `by` is the claim of the item that is being delivered, None where none is.
     """
     if by is not None:
         hold(connection, by)
-    connection.run("forget_output", path=os.fsencode(path))
+    connection.run("forget_output", path=os.fsencode(str(path)))
 
 
 def _key(path: str) -> str:

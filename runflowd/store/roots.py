@@ -18,10 +18,6 @@ SAMPLE = 64
 """Files whose presence is evidence; stat calls, made only where a mark does not settle it."""
 
 
-LEFT_BEHIND = 0.0
-"""Since when a file is not there that was known in a folder before another was accepted: nobody deleted it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Roots:
     """Folders by their path below the root, "" for itself: those recognised, and those that are `strange`.
@@ -64,7 +60,7 @@ def save_roots(connection: Connection, rule: str, roots: Roots) -> None:
     connection.run("save_value", service="", key=roots_key(rule), value=json.dumps(asdict(roots)))
 
 
-def accept_folders(connection: Connection, rule: str) -> bool:
+def accept_folders(connection: Connection, rule: str, now: float) -> bool:
     """Take what is strange for what belongs there, as a person said; False when nothing is.
 
     What was bought for the files known there does not depend on them any more, unless they are found again.
@@ -76,7 +72,7 @@ def accept_folders(connection: Connection, rule: str) -> bool:
     taken = {path: met for path, met in roots.strange.items() if met is not None}
     save_roots(connection, rule, Roots({**kept, **taken}))
     for path in roots.strange:
-        connection.run("leave_behind", rule=rule, absent_at=LEFT_BEHIND, **_below(path))
+        connection.run("leave_behind", rule=rule, now=now, **_below(path))
     return True
 
 
@@ -93,8 +89,8 @@ def sample_of(connection: Connection, rule: str, folder: str) -> Sample:
     As long as none is known of a folder that was accepted, those of the one before tell the two apart from a third.
     """
     wanted = {"rule": rule, "limit": SAMPLE, **_below(folder)}
-    rows = connection.all("sample_of_folder", absent_at=None, **wanted)
-    rows = rows or connection.all("sample_of_folder", absent_at=LEFT_BEHIND, **wanted)
+    rows = connection.all("sample_of_folder", left_behind=False, **wanted)
+    rows = rows or connection.all("sample_of_folder", left_behind=True, **wanted)
     files = tuple((path_of(row), row["size"], row["mtime_ns"]) for row in rows)
     return Sample(bool(files) or connection.one("has_worked", rule=rule) is not None, files)
 

@@ -167,3 +167,19 @@ async def test_results_follow_an_edited_output_at_no_cost(tmp_path: Path) -> Non
         assert ({"a.jpg": "copy", "x/b.jpg": "copy"}, {"a.jpg": "same", "x/b.jpg": "same"}) == (first, again)
         assert ({"c.jpg", "x/b.jpg"}, old, [1, 1]) == (new, rig.outputs(), rig.charged())
         assert ({str(tmp_path / "out"): 2}, {}) == (before, after)
+
+
+async def test_a_result_keeps_its_place_when_its_folder_is_only_told_in_another_way(tmp_path: Path) -> None:
+    """As after an upgrade that could not know where the rule's folder ended; the file is ours all the same."""
+    async with running(tmp_path) as rig:
+        rig.drop("x/b.jpg")
+        await rig.settled(1)
+        place = {"root": bytes(tmp_path / "out/x"), "relative": b"b.jpg"}
+        sql = "UPDATE output SET root = :root, relative = :relative"
+        await rig.store.write(lambda connection: connection.raw.execute(sql, place).rowcount)
+        first = await rerun(rig, missing=True)
+        await rig.settled(1)
+        again = await rerun(rig, missing=True)
+
+        assert ({"x/b.jpg": "copy"}, {"x/b.jpg": "same"}) == (first, again)
+        assert ({"x/b.jpg"}, [1]) == (rig.outputs(), rig.charged())

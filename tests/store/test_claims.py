@@ -15,7 +15,7 @@ import runflowd
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
-from runflowd.core.model import BatchLimits, Stat
+from runflowd.core.model import BatchLimits, OutputPath, Stat
 from runflowd.core.money import Money
 from runflowd.pipeline.track.answers import record_answer
 from runflowd.store import open_store
@@ -106,9 +106,9 @@ SUBMITTED_WRITES: dict[str, BatchWrite] = {
 
 ITEM_WRITES: dict[str, ItemWrite] = {
     "give it back": lambda c, item: release_item(c, item, due_at=LATER, attempts=1),
-    "reserve a name": lambda c, item: reserve_output(c, item, "/out/new.webp", 1, "hash", 5),
-    "say that a file stands": lambda c, item: output_written(c, item, "/out/a.webp", LATER),
-    "forget a name": lambda c, item: forget_output(c, "/out/a.webp", by=item.claim),
+    "reserve a name": lambda c, item: reserve_output(c, item, OutputPath("/out", "new.webp"), 1, "hash", 5),
+    "say that a file stands": lambda c, item: output_written(c, item, OutputPath("/out", "a.webp"), LATER),
+    "forget a name": lambda c, item: forget_output(c, OutputPath("/out", "a.webp"), by=item.claim),
     "close it": lambda c, item: finish(c, item, LATER, "done"),
     "give it up": lambda c, item: move(
         c, item.id, ItemState.DOWNLOADING, ItemState.OUTCOME_UNKNOWN, by=item.claim, now=LATER, code="RESULT_LOST"
@@ -208,7 +208,7 @@ def test_an_item_that_another_one_delivers_is_not_written_about(two: tuple[Conne
     sealed(one, "a.jpg")
     one.raw.execute("UPDATE item SET state = 'downloading'")
     stale = delivery(one, "one", NOW)
-    reserve_output(one, stale, "/out/a.webp", 0, "hash", 5)
+    reserve_output(one, stale, OutputPath("/out", "a.webp"), 0, "hash", 5)
     delivery(other, "other", LATER)
     before = tables(other)
     tried(one, lambda connection: ITEM_WRITES[name](connection, stale))

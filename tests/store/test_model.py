@@ -34,7 +34,7 @@ from plain_store import (
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
-from runflowd.core.model import BatchLimits, Stat
+from runflowd.core.model import BatchLimits, OutputPath, Stat
 from runflowd.core.money import Money
 from runflowd.pipeline.track.answers import record_answer
 from runflowd.store import pauses
@@ -435,12 +435,12 @@ class StoreAgainstModel(RuleBasedStateMachine):
             if self.write_held(work, good=good):
                 self.model.enter(mirror, OUTCOME_UNKNOWN, "RESULT_LOST")
             return
-        place = f"/out/{item.path}" if item.current else f"/out/{item.path}~{item.content_hash}"
+        place = OutputPath("/out", item.path if item.current else f"{item.path}~{item.content_hash}")
         if self.write_held(partial(self.place, item=item, path=place), good=good):
-            self.model.outputs[place] = item.id
+            self.model.outputs[str(place)] = item.id
             self.model.finish(mirror)
 
-    def place(self, connection: Connection, item: Item, path: str) -> None:
+    def place(self, connection: Connection, item: Item, path: OutputPath) -> None:
         """What a delivery writes."""
         reserve_output(connection, item, path, 0, item.content_hash or "", 10)
         output_written(connection, item, path, self.now)
@@ -488,7 +488,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     def every_output_has_its_item(self) -> None:
         for number in self.model.items:
             mine = sorted(path for path, item in self.model.outputs.items() if item == number)
-            assert mine == sorted(output.path for output in outputs_of(self.connection, number))
+            assert mine == sorted(str(output.path) for output in outputs_of(self.connection, number))
 
     @invariant()
     def one_item_stands_for_a_path(self) -> None:

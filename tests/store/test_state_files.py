@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
+
+BEFORE_PLACES = 15
+"""The schema before outputs were known by the folder that they were written below."""
 
 OPEN = """
 import anyio, pathlib, sys
@@ -112,9 +116,55 @@ async def test_an_upgrade_keeps_what_was_asked_of_a_file_and_said_about_it(tmp_p
     with closing(sqlite3.connect(path)) as connection:
         asked = "SELECT size, rescan_requested, rerun_requested, note_state FROM item ORDER BY id LIMIT 4"
         items = connection.execute(asked).fetchall()
-        notices = connection.execute("SELECT scope, at, channel, attempts, due_at FROM notice ORDER BY id").fetchall()
+        notices = connection.execute(
+            "SELECT scope, at, channel, attempts, coalesce(due_at, over_at) FROM notice ORDER BY id"
+        ).fetchall()
     assert [(100, 0, 0, "none"), (0, 1, 0, "written"), (0, 0, 1, "outdated"), (0, 0, 0, "none")] == items
     assert [("watch:a", 1.0, None, 2, 3.0), ("watch:a", 1.0, "mail", 2, 3.0)] == notices
+
+
+async def test_an_upgrade_keeps_what_zeros_meant(tmp_path: Path) -> None:
+    """Files that nobody deleted, incidents that are open or away, and marks of thresholds (scenario 69)."""
+    unpack(BEFORE_PLACES, tmp_path)
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        numbers = [number for (number,) in connection.execute("SELECT id FROM item ORDER BY id LIMIT 3")]
+        for number, absent_at in zip(numbers, (None, 0.0, 70.0), strict=True):
+            connection.execute("UPDATE item SET absent_at = ?, found_at = 50 WHERE id = ?", (absent_at, number))
+        connection.execute("DELETE FROM notice")
+        for channel, due_at in ((None, 0.0), (None, 9.0), ("mail", 0.0)):
+            values = (channel, due_at)
+            connection.execute("INSERT INTO notice VALUES (NULL, 'incident', 'watch:a', 1, '{}', ?, 0, ?)", values)
+    await opened(path)
+
+    with closing(sqlite3.connect(path)) as connection:
+        items = connection.execute("SELECT absent_at, left_behind FROM item ORDER BY id LIMIT 3").fetchall()
+        notices = connection.execute("SELECT channel, due_at, over_at FROM notice ORDER BY id").fetchall()
+    assert [(None, 0), (50.0, 1), (70.0, 0)] == items
+    assert [(None, None, None), (None, None, 9.0), ("mail", 0.0, None)] == notices
+
+
+async def test_an_upgrade_tells_below_which_folder_an_output_was_written(tmp_path: Path) -> None:
+    """By the rule as its item has it, else as it was once, else by the folder that the file lies in (scenario 69)."""
+    unpack(BEFORE_PLACES, tmp_path)
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for name, output in (("now", "/out"), ("once", "/old"), ("deeper", "/old/x")):
+            text = json.dumps({"output": output})
+            connection.execute("INSERT INTO snapshot (id, rule, text) VALUES (?, 'studio', ?)", (name, text))
+        connection.execute("UPDATE item SET rule = 'studio', snapshot = 'now' WHERE id = 1")
+        connection.execute("DELETE FROM output")
+        for place in (b"/out/a\xff/b.jpg", b"/old/x/c.jpg", b"/else/d.jpg", b"/outer/e.jpg"):
+            connection.execute(
+                "INSERT INTO output (path, key, item, position, content_hash, size) VALUES (?, '', 1, 0, '', 1)",
+                (place,),
+            )
+    await opened(path)
+
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT root, relative, path FROM output ORDER BY rowid").fetchall()
+    expected = [(b"/out", b"a\xff/b.jpg"), (b"/old/x", b"c.jpg"), (b"/else", b"d.jpg"), (b"/outer", b"e.jpg")]
+    assert {(root, name, root + b"/" + name) for root, name in expected} == set(found)
 
 
 async def test_an_upgrade_renames_the_code_of_a_doubt_that_is_shared(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
-from runflowd.core.model import BatchLimits, Stat
+from runflowd.core.model import BatchLimits, OutputPath, Stat
 from runflowd.core.money import Money
 from runflowd.errors import StoreError
 from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
@@ -421,11 +421,11 @@ def test_names_that_differ_in_case_are_one_output(connection: Connection) -> Non
     connection.raw.execute("UPDATE item SET state = 'downloading', owner = 'me'")
     item = item_at(connection, "studio", "A.jpg")
     assert item is not None
-    reserve_output(connection, item, "/out/A.webp", 0, "hash", 5)
+    reserve_output(connection, item, OutputPath("/out", "A.webp"), 0, "hash", 5)
     found = output_at(connection, "/out/a.webp")
 
     assert found is not None
-    assert ("/out/A.webp", "A.jpg") == (found.path, found.source)
+    assert ("/out/A.webp", "A.jpg") == (str(found.path), found.source)
 
 
 def test_equal_rules_share_a_snapshot(connection: Connection) -> None:

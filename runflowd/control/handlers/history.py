@@ -104,7 +104,7 @@ def _version(context: CommandContext, row: Row) -> dict[str, Any]:
         "batch": _batch_json(context, batch_from(batch), item) if batch else None,
         "outputs": [
             {
-                "path": printable(each.path),
+                "path": printable(str(each.path)),
                 "size": each.size,
                 "content_hash": each.content_hash,
                 "written": each.written,
@@ -133,10 +133,10 @@ def _made_by(context: CommandContext, item: Item) -> dict[str, Any] | None:
 def _then(context: CommandContext, item: Item) -> list[dict[str, Any]]:
     """The items of other rules that took the results of this one."""
     found = [
-        item_at(context.connection, rule.name, output.path[len(rule.watch) + 1 :])
+        item_at(context.connection, rule.name, below)
         for output in outputs_of(context.connection, item.id)
         for rule in context.config.rules
-        if rule.name != item.rule and is_within(output.path, rule.watch)
+        if rule.name != item.rule and (below := output.path.below(rule.watch)) is not None
     ]
     return [
         {"id": each.id, "rule": each.rule, "path": printable(each.path), "state": each.state.value}

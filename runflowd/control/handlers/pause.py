@@ -65,7 +65,7 @@ def _waiting(context: CommandContext, resumed: Collection[str], still: Collectio
 def accept_folders(context: CommandContext, parameters: Parameters) -> Answer:
     """What stands at the watched folders of `rules` is what belongs there: a person says so."""
     names = _chosen({**parameters, "everything": False}, {rule.name for rule in context.config.rules})
-    accepted = [name for name in names if accept_strange(context.connection, name)]
+    accepted = [name for name in names if accept_strange(context.connection, name, context.now)]
     if not accepted:
         raise CommandRefused(
             f"no other folder was met in the place of {', '.join(names)} by a running daemon or `sync`; "

@@ -110,9 +110,9 @@ def _by_result(rule: Rule, rows: list[Row], outputs: list[list[Output]]) -> list
 
 def _of_result(outputs: list[Output], rule: Rule, row: Row) -> str:
     """Whether the results of a done item are there, where the rule says now. What somebody edited is there."""
-    if row["absent_at"] is None and any(output.root != rule.output for output in outputs):
+    if row["absent_at"] is None and any(output.path.root != rule.output for output in outputs):
         return COPY
-    return FETCH if any(files.stat(*output.place) is None for output in outputs) else SAME
+    return FETCH if any(files.stat(*output.path) is None for output in outputs) else SAME
 
 
 def _item_json(row: Row, what: str) -> dict[str, Any]:

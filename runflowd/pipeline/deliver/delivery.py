@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,7 +23,7 @@ from runflowd.system.failpoints import reach
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from runflowd.core.model import Rule
+    from runflowd.core.model import OutputPath, Rule
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.deliver.output_io import OutputIo
     from runflowd.store import Connection
@@ -38,9 +36,9 @@ class Undelivered(RunflowdError):
     `trouble` is one that may pass, if there is any: then all of them are tried again.
     """
 
-    def __init__(self, errors: list[BrokenResult | ApiError], placed: list[str]) -> None:
+    def __init__(self, errors: list[BrokenResult | ApiError], placed: list[OutputPath]) -> None:
         self.first_error = next((each for each in errors if not is_final(each)), errors[0])
-        others = f". The other outputs are delivered: {', '.join(placed)}" if placed else ""
+        others = f". The other outputs are delivered: {', '.join(each.relative for each in placed)}" if placed else ""
         super().__init__(f"{self.first_error}{others}")
 
 
@@ -57,23 +55,23 @@ class Delivery:
         self._downloader = ResultDownloader(context, output_io)
         self._output_writer = OutputWriter(context, output_io)
         self._checked: dict[str, float] = {}
-        self._checking: set[str] = set()
 
-    async def bring(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
-        """Put every output of an item in place; give their paths below the output folder.
+    async def bring(self, item: Item, rule: Rule, done: list[Output]) -> list[OutputPath]:
+        """Put every output of an item in place; give their paths.
 
         `done` are the outputs on record, which an earlier try left.
         """
         await self._check_space(rule)
-        if done and all(output.written for output in done) and await self._all_intact(rule, done):
-            placed = [output.path.removeprefix(f"{rule.output}/") for output in done]
+        stand = bool(done) and all(output.written and not _lies_elsewhere(output, rule) for output in done)
+        if stand and await self._all_intact(rule, done):
+            placed = [output.path for output in done]
             # All stands, as after a crash: the old place may be left to clear.
             for holder in await self._holders(item, holders_of_file):
                 if await self._became(item, holder, rule):
                     await self._clear(item, holder, rule, placed)
             return placed
         placed = await self._share(item, rule, done)
-        await self._forget_outdated(item, done)
+        await self._forget_outdated(item, rule, done, placed)
         return placed
 
     async def origin(self, item: Item) -> Item:
@@ -82,10 +80,12 @@ class Delivery:
             return await self._downloader.paid_before(item)
         return item
 
-    async def _forget_outdated(self, item: Item, done: list[Output]) -> None:
+    async def _forget_outdated(self, item: Item, rule: Rule, done: list[Output], placed: list[OutputPath]) -> None:
         """What lies where `output` was before an edit is nobody's any more, now that it stands in the new place."""
-        for output in filter(_lies_elsewhere, done):
-            await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
+        standing = {str(path) for path in placed}
+        for output in done:
+            if _lies_elsewhere(output, rule) and str(output.path) not in standing:
+                await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
 
     async def _holders(self, item: Item, find: Callable[[Connection, Item], list[Item]]) -> list[Item]:
         """Items that have, or had, a result of the same content under the same recipe.
@@ -99,19 +99,10 @@ class Delivery:
     async def _check_space(self, rule: Rule) -> None:
         """Make the output folder and see that its disk has room, at most every `SPACE_LOOK` seconds."""
         now = self._context.clock.now()
-        age = now - self._checked.get(rule.output, -math.inf)
-        # While one looks, the others go by the look before, unless that is too old for anybody.
-        if age < SPACE_LOOK or (age < 2 * SPACE_LOOK and rule.output in self._checking):
-            return
-        self._checking.add(rule.output)
-        try:
-            await self._output_io.run(rule, _check_space, rule, self._context.limits.free_space)
-        except BaseException:
+        if now - self._checked.get(rule.output, -SPACE_LOOK) >= SPACE_LOOK:
             self._checked.pop(rule.output, None)
-            raise
-        finally:
-            self._checking.discard(rule.output)
-        self._checked[rule.output] = now
+            await self._output_io.run(rule, _check_space, rule, self._context.limits.free_space)
+            self._checked[rule.output] = now
 
     async def _all_intact(self, rule: Rule, outputs: list[Output]) -> bool:
         return all([await self._output_io.run(rule, intact, output) for output in outputs])
@@ -121,9 +112,9 @@ class Delivery:
         theirs = await self._context.store.read(partial(outputs_of, item=holder.id))
         return theirs if await self._all_intact(rule, theirs) else []
 
-    async def _share(self, item: Item, rule: Rule, done: list[Output]) -> list[str]:
+    async def _share(self, item: Item, rule: Rule, done: list[Output]) -> list[OutputPath]:
         """Take the result of an item with the same content and recipe: copied, or fetched anew, never bought."""
-        before = [_by_folder(output) for output in done if _lies_elsewhere(output)]
+        before = [output for output in done if _lies_elsewhere(output, rule)]
         if before and await self._all_intact(rule, before):
             return await self._copies(item, rule, done, before)
         for holder in await self._holders(item, holders_of_file):
@@ -149,39 +140,43 @@ class Delivery:
 
     async def _copies(
         self, item: Item, rule: Rule, done: list[Output], theirs: list[Output], heir: int | None = None
-    ) -> list[str]:
+    ) -> list[OutputPath]:
         return [
             await self._already_there(done, index, rule)
             or await self._copy(item, rule, output, index, len(theirs), heir)
             for index, output in enumerate(theirs)
         ]
 
-    async def _copy(self, item: Item, rule: Rule, output: Output, index: int, count: int, heir: int | None) -> str:
+    async def _copy(
+        self, item: Item, rule: Rule, output: Output, index: int, count: int, heir: int | None
+    ) -> OutputPath:
         async with self._draft(item, rule) as draft:
             await self._output_io.run(rule, _copy_into, output, draft)
-            return await self._output_writer.place(item, rule, draft, Label(name=output.path), index, count, heir)
+            return await self._output_writer.place(
+                item, rule, draft, Label(name=output.path.relative), index, count, heir
+            )
 
-    async def _clear(self, item: Item, original: Item, rule: Rule, placed: list[str]) -> None:
+    async def _clear(self, item: Item, original: Item, rule: Rule, placed: list[OutputPath]) -> None:
         """The source was renamed, so its result moves along: the new one stands, the old place is cleared."""
         now = self._context.clock.wall()
 
         def write(connection: Connection) -> None:
-            for relative in placed:
-                output_written(connection, item, f"{rule.output}/{relative}", now)
+            for path in placed:
+                output_written(connection, item, path, now)
             record(connection, original.id, now, f"the file was renamed to {item.path}, and its result moved along")
 
         await self._context.store.write(write)
         reach("output.shared")
         for output in await self._context.store.read(partial(outputs_of, item=original.id)):
             with suppress(files.Changed, files.Missing):  # somebody edits or removes it: it is theirs
-                await self._output_io.run(rule, remove_result, rule, output, placed)
+                await self._output_io.run(rule, remove_result, output, placed)
             reach("output.cleared")
             await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
 
-    async def _download(self, item: Item, origin: Item, rule: Rule, done: list[Output]) -> list[str]:
+    async def _download(self, item: Item, origin: Item, rule: Rule, done: list[Output]) -> list[OutputPath]:
         """Fetch what `origin` was paid for, which is the item itself or the one it shares with."""
         references = await self._downloader.references(origin, rule)
-        placed: list[str] = []
+        placed: list[OutputPath] = []
         errors: list[BrokenResult | ApiError] = []
         for index in range(len(references)):
             try:
@@ -213,22 +208,18 @@ class Delivery:
             if not draft.closed:
                 await self._output_io.clean_up(rule, draft.discard)
 
-    async def _already_there(self, done: list[Output], index: int, rule: Rule) -> str | None:
+    async def _already_there(self, done: list[Output], index: int, rule: Rule) -> OutputPath | None:
         """The path of an output that a crash kept from being recorded, if it is whole."""
         for output in done:
-            if output.position == index and await self._output_io.run(rule, intact, output):
-                return output.path.removeprefix(f"{rule.output}/")
+            here = output.position == index and not _lies_elsewhere(output, rule)
+            if here and await self._output_io.run(rule, intact, output):
+                return output.path
         return None
 
 
-def _lies_elsewhere(output: Output) -> bool:
-    """Whether an output is not below the folder that its item is delivered to now."""
-    return not output.place[1]
-
-
-def _by_folder(output: Output) -> Output:
-    """The same, found by its own folder. Only its content is read, and only if it is what was written."""
-    return replace(output, root=output.path.rpartition("/")[0])
+def _lies_elsewhere(output: Output, rule: Rule) -> bool:
+    """Whether an output was written below another folder than the one that its rule delivers to now."""
+    return output.path.root != rule.output
 
 
 def _check_space(rule: Rule, floor: int) -> None:
@@ -237,8 +228,8 @@ def _check_space(rule: Rule, floor: int) -> None:
 
 
 def _copy_into(output: Output, draft: files.Draft) -> None:
-    standing = files.stat(*output.place)
+    standing = files.stat(*output.path)
     if standing is None:
-        raise files.Changed("copy", output.path)
-    for piece in files.read_chunks(*output.place, standing, sha256=output.content_hash):
+        raise files.Changed("copy", str(output.path))
+    for piece in files.read_chunks(*output.path, standing, sha256=output.content_hash):
         draft.write(piece)

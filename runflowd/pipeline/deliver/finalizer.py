@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from runflowd import files
-from runflowd.core.chains import beside, is_within, takers
+from runflowd.core.chains import beside, takers
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import failure_note, marked
@@ -23,7 +23,7 @@ from runflowd.store.outputs import output_written, outputs_of
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
-    from runflowd.core.model import Rule
+    from runflowd.core.model import OutputPath, Rule
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.deliver.output_io import OutputIo
     from runflowd.store import Connection
@@ -40,7 +40,7 @@ class Finalizer:
         self._context = context
         self._output_io = output_io
 
-    async def succeed(self, item: Item, rule: Rule, placed: list[str]) -> None:
+    async def succeed(self, item: Item, rule: Rule, placed: list[OutputPath]) -> None:
         """Close an item. The row says done only after everything else was done."""
         remark = await self._remark(item)
         if remark and item.current:
@@ -49,7 +49,8 @@ class Finalizer:
         elif item.note_state is not NoteState.NONE:
             await self._output_io.run(rule, files.remove_note, rule.output, failure_note(item.path))
             reach("note.removed")
-        detail = f"result: {', '.join(placed)}{f'; {remark}' if remark else ''}"
+        results = [path.relative for path in placed]
+        detail = f"result: {', '.join(results)}{f'; {remark}' if remark else ''}"
         if rule.after.kind is not AfterKind.KEEP and item.current and not remark:
             others = await self._record_results(item, rule, placed)
             waits = f"; the source stays until rule {', '.join(others)} is done with it"
@@ -57,7 +58,7 @@ class Finalizer:
         self._hint_takers(rule, placed)
 
         def write(connection: Connection) -> list[str]:
-            self._stands(connection, item, rule, placed)
+            self._stands(connection, item, placed)
             finish(connection, item, self._context.clock.wall(), detail, remark)
             if item.batch is None:
                 return []
@@ -70,9 +71,9 @@ class Finalizer:
             self._context.stage_events.intake.notify()
             self._context.stage_events.dispatch.notify()
         if remark:
-            log.warning(remark, action="item.partial", rule=item.rule, path=item.path, outputs=placed)
+            log.warning(remark, action="item.partial", rule=item.rule, path=item.path, outputs=results)
         else:
-            log.info("delivered", action="item.done", rule=item.rule, path=item.path, outputs=placed)
+            log.info("delivered", action="item.done", rule=item.rule, path=item.path, outputs=results)
 
     async def _remark(self, item: Item) -> str:
         """What is missing of the result of an item, or of the one whose result it shares."""
@@ -82,29 +83,29 @@ class Finalizer:
         original = await self._context.store.read(lambda connection: item_by_id(connection, number))
         return original.remark if original else ""
 
-    async def _record_results(self, item: Item, rule: Rule, placed: list[str]) -> list[str]:
+    async def _record_results(self, item: Item, rule: Rule, placed: list[OutputPath]) -> list[str]:
         """Put on record that the results stand; give the rules over the same folder that want the source still."""
         rules = beside(self._context.rules.values(), rule)
         others = [each.name for each in rules if each.matcher.matches(item.path)]
 
         def write(connection: Connection) -> list[str]:
-            self._stands(connection, item, rule, placed)
+            self._stands(connection, item, placed)
             return _unserved(connection, others, item)
 
         return await self._context.store.write(write)
 
-    def _hint_takers(self, rule: Rule, placed: list[str]) -> None:
+    def _hint_takers(self, rule: Rule, placed: list[OutputPath]) -> None:
         """Let the rules that take these results look for them, before the item counts as done."""
         for taker in takers(self._context.rules.values(), rule):
-            for path in (f"{rule.output}/{relative}" for relative in placed):
-                if is_within(path, taker.watch):
-                    self._context.hint(taker.name, path[len(taker.watch) + 1 :])
+            for below in (path.below(taker.watch) for path in placed):
+                if below is not None:
+                    self._context.hint(taker.name, below)
 
-    def _stands(self, connection: Connection, item: Item, rule: Rule, placed: list[str]) -> None:
+    def _stands(self, connection: Connection, item: Item, placed: list[OutputPath]) -> None:
         """The result is there: its duplicates may take it, however long the source cannot be disposed of."""
         now = self._context.clock.wall()
-        for relative in placed:
-            output_written(connection, item, f"{rule.output}/{relative}", now)
+        for path in placed:
+            output_written(connection, item, path, now)
         release_duplicates(connection, item.id, now)
 
     async def _dispose(self, item: Item, rule: Rule) -> str:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio.from_thread
 import structlog
 
 from runflowd import files
 from runflowd.core.media.result_kind import UNKNOWN
+from runflowd.core.model import OutputPath
 from runflowd.core.naming import EXTENSIONS, marked, output_path
 from runflowd.pipeline.deliver.result_check import checked_type
 from runflowd.store.claims import hold
@@ -38,7 +40,7 @@ log = structlog.get_logger()
 class TargetName:
     """A name that may be taken; `replaces` is our own older file there, `adopted` the very same bytes."""
 
-    relative: str
+    path: OutputPath
     replaces: Stat | None = None
     overwrite: bool = False
     adopted: bool = False
@@ -54,8 +56,8 @@ class OutputWriter:
 
     async def place(
         self, item: Item, rule: Rule, draft: Draft, label: Label, index: int, count: int, heir: int | None = None
-    ) -> str:
-        """Check, name, record and rename one output; give its path below the output folder.
+    ) -> OutputPath:
+        """Check, name, record and rename one output; give its path.
 
         The names of the item `heir`, whose file has become this one, are free to take.
         """
@@ -65,24 +67,24 @@ class OutputWriter:
             relative = output_path(
                 rule, mirrored(item), EXTENSIONS[mime], index, count, taken=lambda path: path in refused
             )
+            path = OutputPath(rule.output, relative)
             # A rename replaces nothing by itself, so a name that was free needs no second look.
             target = (
-                TargetName(relative)
+                TargetName(path)
                 if relative == free
-                else await self._find_target(item, rule, relative, written.sha256, heir)
+                else await self._find_target(item, rule, path, written.sha256, heir)
             )
-            if target is None or not await self._reserve(item, rule, relative, index, written, heir):
+            if target is None or not await self._reserve(item, path, index, written, heir):
                 refused.add(relative)
                 continue
             try:
                 await self._output_io.run(rule, self._commit, item, draft, target)
             except files.Taken:
-                path = f"{rule.output}/{relative}"
                 await self._context.store.write(partial(forget_output, path=path, by=item.claim))
                 refused.add(relative)
                 continue
             self._log_unknown_kind(rule, mime, relative)
-            return relative
+            return path
 
     def _log_unknown_kind(self, rule: Rule, mime: str, relative: str) -> None:
         if mime == UNKNOWN and rule.name not in self._unknown:
@@ -91,21 +93,19 @@ class OutputWriter:
             log.warning(message, action="output.unknown_kind", rule=rule.name, output=relative)
 
     async def _find_target(
-        self, item: Item, rule: Rule, relative: str, content: str, heir: int | None
+        self, item: Item, rule: Rule, path: OutputPath, content: str, heir: int | None
     ) -> TargetName | None:
         """Whether the name may be used; None when it belongs to somebody else."""
-        path = f"{rule.output}/{relative}"
-        recorded = await self._context.store.read(lambda connection: output_at(connection, path))
-        return await self._output_io.run(rule, _check_target, item, rule, relative, content, recorded, heir)
+        recorded = await self._context.store.read(lambda connection: output_at(connection, str(path)))
+        return await self._output_io.run(rule, _check_target, item, rule, path, content, recorded, heir)
 
     async def _reserve(
-        self, item: Item, rule: Rule, relative: str, index: int, written: files.Written, heir: int | None
+        self, item: Item, path: OutputPath, index: int, written: files.Written, heir: int | None
     ) -> bool:
         """Take a name, unless another input was quicker: looked at and recorded in one transaction."""
-        path = f"{rule.output}/{relative}"
 
         def write(connection: Connection) -> bool:
-            if not _may_have(item, path, output_at(connection, path), heir):
+            if not _may_have(item, path, output_at(connection, str(path)), heir):
                 return False
             reserve_output(connection, item, path, index, written.sha256, written.stat.size)
             return True
@@ -126,9 +126,9 @@ class OutputWriter:
 
     def _commit(self, item: Item, draft: Draft, target: TargetName) -> None:
         # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
-        self._context.store.read_here(partial(hold, claim=item.claim))
+        anyio.from_thread.run(self._context.store.read, partial(hold, claim=item.claim))
         if not target.adopted:
-            draft.commit(target.relative.rpartition("/")[2], replaces=target.replaces, overwrite=target.overwrite)
+            draft.commit(target.path.relative.rpartition("/")[2], replaces=target.replaces, overwrite=target.overwrite)
 
 
 def mirrored(item: Item) -> str:
@@ -136,26 +136,26 @@ def mirrored(item: Item) -> str:
     return item.path if item.current else marked(item.path, (item.content_hash or "")[:8])
 
 
-def _may_have(item: Item, path: str, recorded: Output | None, heir: int | None) -> bool:
+def _may_have(item: Item, path: OutputPath, recorded: Output | None, heir: int | None) -> bool:
     """Whether a path is nobody's on record, or this very input's, or that of the one whose file it has become."""
     return (
         recorded is None
         or recorded.item == heir
-        or (recorded.rule, recorded.source, recorded.path) == (item.rule, item.path, path)
+        or (recorded.rule, recorded.source, str(recorded.path)) == (item.rule, item.path, str(path))
     )
 
 
 def _check_target(
-    item: Item, rule: Rule, relative: str, content: str, recorded: Output | None, heir: int | None
+    item: Item, rule: Rule, path: OutputPath, content: str, recorded: Output | None, heir: int | None
 ) -> TargetName | None:
-    standing = files.stat(rule.output, relative)
-    if not _may_have(item, f"{rule.output}/{relative}", recorded, heir):
+    standing = files.stat(*path)
+    if not _may_have(item, path, recorded, heir):
         return None
     if standing is None:
-        return TargetName(relative)
-    found = files.hash_file(rule.output, relative, standing)
+        return TargetName(path)
+    found = files.hash_file(*path, standing)
     if found == content:
-        return TargetName(relative, adopted=True)
+        return TargetName(path, adopted=True)
     if recorded is not None and found in {recorded.content_hash, *recorded.earlier}:
-        return TargetName(relative, replaces=standing)
-    return TargetName(relative, overwrite=True) if rule.overwrite else None
+        return TargetName(path, replaces=standing)
+    return TargetName(path, overwrite=True) if rule.overwrite else None

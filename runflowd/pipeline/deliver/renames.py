@@ -9,7 +9,7 @@ from runflowd.core.model import AfterKind
 from runflowd.core.naming import collision_key
 
 if TYPE_CHECKING:
-    from runflowd.core.model import Rule
+    from runflowd.core.model import OutputPath, Rule
     from runflowd.store.items import Item
     from runflowd.store.outputs import Output
 
@@ -30,12 +30,12 @@ def is_gone(rule: Rule, one: Item, other: Item) -> bool:
     return files.stat(rule.watch, one.path) is None or (alike and not one.present)
 
 
-def remove_result(rule: Rule, output: Output, placed: list[str]) -> None:
+def remove_result(output: Output, placed: list[OutputPath]) -> None:
     """Clear an old place, unless the disk takes it for one of the new ones: then that gets its new spelling."""
-    root, below = output.place
-    alike = [path for path in placed if root == rule.output and collision_key(path) == collision_key(below)]
-    if any(files.respell(root, below, path) for path in alike):
+    root, old = output.path
+    alike = [new for into, new in placed if root == into and collision_key(new) == collision_key(old)]
+    if any(files.respell(root, old, new) for new in alike):
         return
-    standing = files.stat(root, below)
-    if standing is not None and files.hash_file(root, below, standing) == output.content_hash:
-        files.remove(root, below, standing)
+    standing = files.stat(root, old)
+    if standing is not None and files.hash_file(root, old, standing) == output.content_hash:
+        files.remove(root, old, standing)

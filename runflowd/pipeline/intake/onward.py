@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from runflowd.core.chains import is_within, takers
+from runflowd.core.chains import takers
+from runflowd.core.model import OutputPath
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
 from runflowd.pipeline.intake.fates import Fate
 
@@ -47,15 +48,15 @@ class Onward:
                 self.coming[taker.name][rule.name] += number
 
 
-def _takes(taker: Rule, places: list[str]) -> bool:
-    inside = (place[len(taker.watch) + 1 :] for place in places if is_within(place, taker.watch))
-    return any(map(taker.matcher.matches, inside))
+def _takes(taker: Rule, places: list[OutputPath]) -> bool:
+    inside = (place.below(taker.watch) for place in places)
+    return any(below is not None and taker.matcher.matches(below) for below in inside)
 
 
-def _places(rule: Rule, path: str) -> Iterator[str]:
+def _places(rule: Rule, path: str) -> Iterator[OutputPath]:
     """Where the result of a file may appear."""
     for extension in EXTENSIONS.values():
         try:
-            yield f"{rule.output}/{output_path(rule, path, extension)}"
+            yield OutputPath(rule.output, output_path(rule, path, extension))
         except UnsafePathError:
             return

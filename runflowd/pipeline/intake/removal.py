@@ -54,7 +54,7 @@ async def _remove_of(context: Context, rule: Rule, items: list[Item]) -> None:
                 continue  # it stays on record, and the next rescan tries again
             reach("output.removed")
             await context.store.write(partial(_forget, output=output, removed=removed, now=context.clock.wall()))
-            log.info("removed" if removed else "kept", action="output.removed", rule=rule.name, path=output.path)
+            log.info("removed" if removed else "kept", action="output.removed", rule=rule.name, path=str(output.path))
 
 
 def _forget(connection: Connection, output: Output, now: float, *, removed: bool) -> None:
@@ -69,9 +69,9 @@ def _remove(output: Output) -> bool:
     Raises FileError when the disk does not let it be looked at or removed.
     """
     try:
-        standing = files.stat(*output.place)
-        if standing is None or files.hash_file(*output.place, standing) != output.content_hash:
+        standing = files.stat(*output.path)
+        if standing is None or files.hash_file(*output.path, standing) != output.content_hash:
             return False
-        return files.remove(*output.place, standing)
+        return files.remove(*output.path, standing)
     except (files.Changed, files.Missing):
         return False
