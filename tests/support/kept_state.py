@@ -160,10 +160,10 @@ def unpack(version: int, folder: Path) -> None:
     with closing(sqlite3.connect(folder / "state.db")) as connection, connection:
         new, old = os.fsencode(folder), os.fsencode(HOME)
         connection.execute("UPDATE snapshot SET text = replace(text, ?, ?)", (HOME, str(folder)))
-        moved = [
-            (bytes(path).replace(old, new, 1), bytes(path)) for (path,) in connection.execute("SELECT path FROM output")
-        ]
-        connection.executemany("UPDATE output SET path = ? WHERE path = ?", moved)
+        place = "root" if version >= 16 else "path"
+        known = [bytes(path) for (path,) in connection.execute(f"SELECT DISTINCT {place} FROM output")]
+        moved = [(path.replace(old, new, 1), path) for path in known]
+        connection.executemany(f"UPDATE output SET {place} = ? WHERE {place} = ?", moved)
         for name in NAMES:  # an unpacked file has a new inode, and its row is told of it, too
             _tell_inodes(connection, _MOVED if version >= 13 else _MOVED_BEFORE_13, name, folder / name / "in")
 
