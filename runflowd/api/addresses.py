@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
@@ -116,6 +117,7 @@ def is_loopback_name(host: str) -> bool:
     return address.is_loopback if address else bare == "localhost" or bare.endswith(".localhost")
 
 
+@lru_cache(maxsize=256)  # of a few hosts, asked several times for each link
 def _address(text: str) -> _IPAddress | None:
     try:
         address = ipaddress.ip_address(text.strip("[]").partition("%")[0].rstrip("."))

@@ -97,7 +97,7 @@ class Uploads:
     async def _alone(self, content: Content) -> AsyncGenerator[None]:
         """One upload of a content at a time, as when two rules take the same file; another disk is not waited for."""
         name = content.root, content.key, content.mime
-        turn = self._under_way.setdefault(name, anyio.Lock())
+        turn = self._under_way.setdefault(name, anyio.Lock(fast_acquire=True))
         async with turn:
             try:
                 yield
