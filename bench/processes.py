@@ -137,4 +137,5 @@ def daemon(folder: Path, config: str, *, python: str = sys.executable) -> Progra
         command = (str(Path(python).with_name("runflowd")), *command[2:])
     if "BENCH_PROFILE" in os.environ:
         command = ("-m", "bench.launch", str(source))
-    return Program(folder / "daemon.log", *command, environment=environment, python=python)
+    (folder / "log").mkdir(exist_ok=True)  # not beside the configuration, which is watched for changes
+    return Program(folder / "log" / "daemon.log", *command, environment=environment, python=python)

@@ -52,8 +52,11 @@ class Draft:
         self.folder = folder
         self.limit = limit
         self.size = 0
+        self.pending = 0
+        """Bytes that were taken and are not written yet."""
         self._folder = descriptor
         self._digest = hashlib.sha256()
+        self._taken: list[bytes] = []
         self._name = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{_SUFFIX}"
         self._path = joined(root, f"{folder}/{self._name}" if folder else self._name)
         self._flushed: Written | None = None
@@ -80,22 +83,29 @@ class Draft:
         """Whether it was committed or discarded."""
         return self._file < 0
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 in hex of what was written so far."""
-        return self._digest.hexdigest()
+    def take(self, data: bytes) -> None:
+        """Append, in memory: it is written with what asks for it next. Raises TooBig beyond the limit."""
+        if self.size + len(data) > self.limit:
+            raise TooBig("write", self._path, what=f"it is larger than the allowed {self.limit} bytes")
+        self._flushed = None
+        self._taken.append(data)
+        self.pending += len(data)
+        self.size += len(data)
 
     def write(self, data: bytes) -> None:
         """Append. Raises TooBig beyond the limit, NoSpace and the like from the disk."""
-        if self.size + len(data) > self.limit:
-            raise TooBig("write", self._path, what=f"it is larger than the allowed {self.limit} bytes")
-        self._digest.update(data)
-        self._flushed = None
-        rest = memoryview(data)
+        self.take(data)
+        self.write_pending()
+
+    def write_pending(self) -> None:
+        """Write what was taken. Raises NoSpace and the like from the disk."""
         with explained("write", self._path):
+            data = b"".join(self._taken)
+            self._forget_pending()
+            self._digest.update(data)
+            rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._file, rest) :]
-        self.size += len(data)
 
     def restart(self) -> None:
         """Begin anew: what was written so far belongs to something else."""
@@ -103,11 +113,13 @@ class Draft:
             os.ftruncate(self._file, 0)
             os.lseek(self._file, 0, os.SEEK_SET)
         self.size = 0
+        self._forget_pending()
         self._digest = hashlib.sha256()
         self._flushed = None
 
     def source(self) -> FileSource:
-        """What was written so far, for checking it; valid until commit or discard."""
+        """What was taken so far, for checking it; valid until commit or discard."""
+        self.write_pending()
         return FileSource(self._path, self.size, self._file)
 
     def flush(self) -> Written:
@@ -118,13 +130,14 @@ class Draft:
         """
         if self._flushed is not None:
             return self._flushed
+        self.write_pending()
         with explained("write", self._path):
             os.fsync(self._file)
             found = os.fstat(self._file)
         if found.st_size != self.size:
             raise Unusable("write", self._path, what=f"{self.size} bytes became {found.st_size}")
         reach("output.written")
-        self._flushed = Written(self._relative(self._name), stat_of(found), self.sha256)
+        self._flushed = Written(self._relative(self._name), stat_of(found), self._digest.hexdigest())
         return self._flushed
 
     def commit(self, name: str, *, replaces: Stat | None = None, overwrite: bool = False) -> Written:
@@ -162,6 +175,9 @@ class Draft:
             if descriptor >= 0:
                 with suppress(OSError):
                     os.close(descriptor)
+
+    def _forget_pending(self) -> None:
+        self._taken, self.pending = [], 0
 
     def _rename(self, name: str, path: str, replaces: Stat | None, *, overwrite: bool) -> None:
         if replaces is not None or overwrite:

@@ -6,6 +6,7 @@ folders: no transaction, no event loop, no thread that rules share.
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
@@ -29,6 +30,9 @@ RESPONSE_TIMEOUT = 60.0
 
 SLOW_AFTER = 5.0
 """Seconds without any answer after which other rules' work goes first."""
+
+LATELY = 1.0
+"""Seconds for which an answer shows that a folder answers."""
 
 THREADS = 8
 """Calls of a rule to a folder at a time; the others of that rule wait, and nobody else's."""
@@ -57,6 +61,7 @@ class FolderIo:
         self._progress = 0
         self._counted = -1
         self._since = 0.0
+        self._answered = -math.inf
         self._writes: set[anyio.CancelScope] = set()
         self._ending = False
         self.timeout_reported = False
@@ -70,7 +75,14 @@ class FolderIo:
         Its answer is no sign of life while a write is pending: a share may read, be it from memory, and not write.
         """
         with self._pending(counts_as_progress=not self._writes):
-            return await anyio.to_thread.run_sync(call, *given, abandon_on_cancel=True, limiter=self._threads)
+            found = await anyio.to_thread.run_sync(call, *given, abandon_on_cancel=True, limiter=self._threads)
+        self._answered = anyio.current_time()
+        return found
+
+    @property
+    def answered_lately(self) -> bool:
+        """Whether a read was answered within `LATELY`: then there is no use in asking just to see."""
+        return anyio.current_time() - self._answered < LATELY
 
     async def write(self, call: Callable[..., T], *given: object) -> T:
         """Run a blocking call that changes something: cancelled or not it is waited for, unless the process ends.

@@ -8,6 +8,7 @@ and an answer is given only after the data is on disk.
 from __future__ import annotations
 
 import sqlite3
+import threading
 import uuid
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -75,8 +76,9 @@ class Store:
         self.owner = uuid.uuid4().hex
         self._writer = writer
         self._reader = reader
-        self._turn = anyio.Lock()
-        self._reading = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
+        self._reading = anyio.Lock(fast_acquire=True)
+        self._reader_free = threading.Lock()
         self._queue: list[_Ticket[Any]] = []
         self.commits = 0
         self.changes = 0
@@ -104,8 +106,13 @@ class Store:
         Raises `NotReadable` when the disk does not answer.
         """
         async with self._reading:
+            return await anyio.to_thread.run_sync(self.read_here, work)
+
+    def read_here(self, work: Callable[[Connection], T]) -> T:
+        """As `read`, on the worker thread that calls it. Blocking."""
+        with self._reader_free:
             try:
-                return await anyio.to_thread.run_sync(self._at_one_moment, work)
+                return self._at_one_moment(work)
             except sqlite3.Error as error:
                 raise NotReadable(self.path, error) from error
 

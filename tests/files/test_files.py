@@ -458,6 +458,31 @@ class TestDraft:
 
         assert [(False, False), (True, True)] == seen
 
+    def test_what_was_taken_in_memory_is_part_of_the_file(self, output: str) -> None:
+        """It counts for size and limit at once, and is there for whoever checks, syncs or names the draft."""
+        with files.start_draft(output, "", limit=6) as draft:
+            draft.take(b"res")
+            before = draft.size, draft.pending
+            draft.write(b"ul")
+            draft.take(b"t")
+            with pytest.raises(files.TooBig):
+                draft.take(b"s")
+            checked = draft.source().read(0, 10), draft.pending
+            draft.commit("x.png")
+
+        assert ((3, 3), (b"result", 0), {"x.png": b"result"}) == (before, checked, tree(output))
+
+    def test_a_draft_that_begins_anew_forgets_what_was_taken(self, output: str) -> None:
+        """A storage that cannot go on sends all of it again."""
+        with files.start_draft(output, "", limit=100) as draft:
+            draft.write(b"old")
+            draft.take(b"older")
+            draft.restart()
+            draft.take(b"new")
+            written = draft.commit("x.png")
+
+        assert ({"x.png": b"new"}, hashlib.sha256(b"new").hexdigest()) == (tree(output), written.sha256)
+
     def test_nothing_is_visible_before_commit(self, output: str) -> None:
         """While it is written there is one hidden name only."""
         with files.start_draft(output, "", limit=100) as draft:

@@ -214,15 +214,16 @@ async def test_in_the_middle_of_its_downloads(
     """Writes that hang keep no places at the storage from the other rule (scenario 136)."""
     monkeypatch.setattr("runflowd.pipeline.deliver.result_downloader.WRITE_TIMEOUT", 0.5)
     monkeypatch.setattr("stage_rig.PATIENT", replace(PATIENT, transfers=2))
-    begun, write = threading.Event(), Draft.write
+    monkeypatch.setattr("runflowd.pipeline.deliver.result_downloader.PIECE", 1)
+    begun, write = threading.Event(), Draft.write_pending
 
-    def hangs(draft: Draft, data: bytes) -> None:
+    def hangs(draft: Draft) -> None:
         if draft.root.startswith(str(mounted.folder)) and not begun.is_set():
             mounted.stop()
             begun.set()
-        write(draft, data)
+        write(draft)
 
-    monkeypatch.setattr(Draft, "write", hangs)
+    monkeypatch.setattr(Draft, "write_pending", hangs)
     try:
         async with running(tmp_path, over(tmp_path, mounted, output=True), disk) as rig:
             drop(tmp_path / "share/in", MANY)
@@ -256,15 +257,15 @@ async def test_a_stop_waits_for_no_delivery_that_hangs(
 ) -> None:
     """After the time of grace it is given up as by a crash: nothing half done is visible (scenarios 74, 136)."""
     begun = threading.Event()
-    write = Draft.write
+    write = Draft.write_pending
 
-    def hangs(draft: Draft, data: bytes) -> None:
+    def hangs(draft: Draft) -> None:
         if not begun.is_set():
             mounted.stop()
             begun.set()
-        write(draft, data)
+        write(draft)
 
-    monkeypatch.setattr(Draft, "write", hangs)
+    monkeypatch.setattr(Draft, "write_pending", hangs)
     try:
         async with running(tmp_path, over(tmp_path, mounted, output=True)) as rig:
             drop(tmp_path / "share/in")

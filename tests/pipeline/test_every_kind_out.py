@@ -100,13 +100,13 @@ async def test_the_same_content_gets_the_same_result_whatever_its_kind(tmp_path:
 
 async def test_a_large_download_goes_on_where_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the rest is fetched, and nothing is written twice; it is bought once, and whole."""
-    content, write, written = large(4_000_000), Draft.write, list[int]()
+    content, write, written = large(4_000_000), Draft.write_pending, list[int]()
 
-    def counted(draft: Draft, data: bytes) -> None:
-        written.append(len(data))
-        write(draft, data)
+    def counted(draft: Draft) -> None:
+        written.append(draft.pending)
+        write(draft)
 
-    monkeypatch.setattr(Draft, "write", counted)
+    monkeypatch.setattr(Draft, "write_pending", counted)
     async with running(tmp_path) as rig:
         gives(rig, ("video/mp4", content))
         rig.switch(faults={"requests": [{"route": DOWNLOAD, "kind": "truncate", "count": 2}]})

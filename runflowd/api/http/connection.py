@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 import select
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 import httpx
 from anyio.abc import SocketAttribute
 
+from runflowd.api.http.response_parser import ResponseParser
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from anyio.abc import ByteStream
+
+    Pace = Mapping[str, float | None]
+    """Seconds that single steps may take, by httpx's names for them."""
 
 PIECE = 256 * 1024
 """Bytes taken from the line at once."""
@@ -61,41 +70,59 @@ class Connection:
         # A socket that was closed under us has no number any more, or rather somebody else has it.
         return self._socket.fileno() < 0 or bool(self._poll.poll(0))
 
-    async def send(self, request: httpx.Request, head: bytes, seconds: float | None) -> None:
-        """Send a request, each piece within `seconds`; what its body raises passes through.
+    async def exchange(self, request: httpx.Request, head: bytes, pace: Pace) -> ResponseParser:
+        """Send a request and hear the headers of its answer; what the request's body raises passes through.
 
-        A server may answer and hang up before it has read everything, so a broken line is told by `receive`.
-        Raises `httpx.WriteTimeout`.
+        A server may answer and hang up before it has read everything, so a line that breaks is told by what is heard.
+        Raises `httpx.WriteTimeout`, `ReadTimeout`, `ReadError` and `RemoteProtocolError`.
         """
         self.sent_whole = False
-        try:
-            if isinstance(request.stream, httpx.ByteStream):
-                await self._send_piece(head + request.content, seconds)
-            else:
-                await self._send_piece(head, seconds)
-                assert isinstance(request.stream, httpx.AsyncByteStream)
-                async for piece in request.stream:
-                    await self._send_piece(piece, seconds)
-        except _Broken:
-            return
-        self.sent_whole = True
+        parser = ResponseParser()
+        # One scope for all steps, its deadline moved from one to the next: a scope costs as much as a small answer.
+        with anyio.CancelScope() as limit:
+            with suppress(_Broken):
+                await self._send(request, head, limit, pace.get("write"))
+                self.sent_whole = True
+            while not parser.has_headers:
+                limit.deadline = _from_now(pace.get("read"))
+                parser.feed(await self._heard())
+            return parser
+        if self.sent_whole:
+            raise httpx.ReadTimeout(f"the server sent nothing for {pace.get('read')} seconds")
+        raise httpx.WriteTimeout(f"the server took nothing for {pace.get('write')} seconds")
 
-    async def _send_piece(self, piece: bytes, seconds: float | None) -> None:
+    async def _send(self, request: httpx.Request, head: bytes, limit: anyio.CancelScope, seconds: float | None) -> None:
+        limit.deadline = _from_now(seconds)
+        if isinstance(request.stream, httpx.ByteStream):
+            await self._take(head + request.content)
+            return
+        await self._take(head)
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        pieces = aiter(request.stream)
+        while True:
+            limit.deadline = math.inf  # the time that our own disk takes is not the server's
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+            limit.deadline = _from_now(seconds)
+            await self._take(piece)
+
+    async def _take(self, piece: bytes) -> None:
         try:
-            with anyio.fail_after(seconds):
-                await self._stream.send(piece)
-        except TimeoutError:
-            raise httpx.WriteTimeout(f"the server took nothing for {seconds} seconds") from None
+            await self._stream.send(piece)
         except _BROKEN as error:
             raise _Broken from error
 
     async def receive(self, seconds: float | None) -> bytes:
         """The next bytes, b"" when there are no more. Raises `httpx.ReadTimeout` and `ReadError`."""
+        with anyio.CancelScope(deadline=_from_now(seconds)):
+            return await self._heard()
+        raise httpx.ReadTimeout(f"the server sent nothing for {seconds} seconds")
+
+    async def _heard(self) -> bytes:
         try:
-            with anyio.fail_after(seconds):
-                return await self._stream.receive(PIECE)
-        except TimeoutError:
-            raise httpx.ReadTimeout(f"the server sent nothing for {seconds} seconds") from None
+            return await self._stream.receive(PIECE)
         except anyio.EndOfStream:
             return b""
         except _BROKEN as error:
@@ -109,3 +136,7 @@ class Connection:
 
 class _Broken(Exception):
     """The line broke while a request was sent."""
+
+
+def _from_now(seconds: float | None) -> float:
+    return math.inf if seconds is None else anyio.current_time() + seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -9,12 +10,12 @@ import httpx
 
 from runflowd.api.http.connecting import connect
 from runflowd.api.http.connection import head_of, origin_of
-from runflowd.api.http.response_parser import ResponseParser
 
 if TYPE_CHECKING:
     import ssl
 
     from runflowd.api.http.connection import Connection
+    from runflowd.api.http.response_parser import ResponseParser
 
     class Leave(Protocol):
         """Gives a connection back."""
@@ -91,8 +92,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
             connection = await self._kept(request.url) or await connect(
                 request.url, self._context, pace.get("connect"), request.extensions.get("admit")
             )
-            await connection.send(request, head, pace.get("write"))
-            return await self._answer(connection, pace.get("read"))
+            return await self._answer(connection, await connection.exchange(request, head, pace), pace.get("read"))
         except BaseException:
             await self._leave(connection, keep=False)
             raise
@@ -105,16 +105,16 @@ class DirectTransport(httpx.AsyncBaseTransport):
             await connection.aclose()
 
     async def _enter(self, seconds: float | None) -> None:
+        with suppress(anyio.WouldBlock):
+            self._room.acquire_nowait()
+            return
         try:
             with anyio.fail_after(seconds):
                 await self._room.acquire()
         except TimeoutError:
             raise httpx.PoolTimeout(f"no connection was free for {seconds} seconds") from None
 
-    async def _answer(self, connection: Connection, seconds: float | None) -> httpx.Response:
-        parser = ResponseParser()
-        while not parser.has_headers:
-            parser.feed(await connection.receive(seconds))
+    async def _answer(self, connection: Connection, parser: ResponseParser, seconds: float | None) -> httpx.Response:
         stream: httpx.AsyncByteStream = ResponseBody(connection, parser, seconds, self._leave)
         whole = parser.complete
         if whole:

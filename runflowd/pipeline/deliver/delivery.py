@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -55,6 +56,7 @@ class Delivery:
         self._downloader = ResultDownloader(context, output_io)
         self._output_writer = OutputWriter(context, output_io)
         self._checked: dict[str, float] = {}
+        self._checking: set[str] = set()
 
     async def bring(self, item: Item, rule: Rule, done: list[Output]) -> list[OutputPath]:
         """Put every output of an item in place; give their paths.
@@ -99,10 +101,19 @@ class Delivery:
     async def _check_space(self, rule: Rule) -> None:
         """Make the output folder and see that its disk has room, at most every `SPACE_LOOK` seconds."""
         now = self._context.clock.now()
-        if now - self._checked.get(rule.output, -SPACE_LOOK) >= SPACE_LOOK:
-            self._checked.pop(rule.output, None)
+        age = now - self._checked.get(rule.output, -math.inf)
+        # While one looks, the others go by the look before, unless that is too old for anybody.
+        if age < SPACE_LOOK or (age < 2 * SPACE_LOOK and rule.output in self._checking):
+            return
+        self._checking.add(rule.output)
+        try:
             await self._output_io.run(rule, _check_space, rule, self._context.limits.free_space)
-            self._checked[rule.output] = now
+        except BaseException:
+            self._checked.pop(rule.output, None)
+            raise
+        finally:
+            self._checking.discard(rule.output)
+        self._checked[rule.output] = now
 
     async def _all_intact(self, rule: Rule, outputs: list[Output]) -> bool:
         return all([await self._output_io.run(rule, intact, output) for output in outputs])

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio.from_thread
 import structlog
 
 from runflowd import files
@@ -126,7 +125,7 @@ class OutputWriter:
 
     def _commit(self, item: Item, draft: Draft, target: TargetName) -> None:
         # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
-        anyio.from_thread.run(self._context.store.read, partial(hold, claim=item.claim))
+        self._context.store.read_here(partial(hold, claim=item.claim))
         if not target.adopted:
             draft.commit(target.path.relative.rpartition("/")[2], replaces=target.replaces, overwrite=target.overwrite)
 

@@ -33,7 +33,7 @@ WRITE_TIMEOUT = 10.0
 """Seconds for which a download is kept open for a write: its place at the storage may serve another rule."""
 
 PIECE = 256 * 1024
-"""Bytes gathered before a thread writes and hashes them; they arrive in pieces of a few kilobytes."""
+"""Bytes gathered before a thread writes and hashes them; the last ones are written with what checks and syncs them."""
 
 
 MAX_CUTS = 32
@@ -150,16 +150,10 @@ class ResultDownloader:
             if body.start != start:
                 await write(draft.restart)
             fetched.mime_type, fetched.validator = body.mime_type, body.validator
-            held: list[bytes] = []
-            size = 0
             async for chunk in body.chunks:
-                held.append(chunk)
-                size += len(chunk)
-                if size >= PIECE:
-                    await write(partial(draft.write, b"".join(held)))
-                    held, size = [], 0
-            if held:
-                await write(partial(draft.write, b"".join(held)))
+                draft.take(chunk)
+                if draft.pending >= PIECE:
+                    await write(draft.write_pending)
 
     async def _written(self, writing: TaskGroup, rule: Rule, change: Callable[[], None]) -> None:
         """Have a draft changed; raise what the disk says, or Busy when it says nothing for too long."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,6 +40,10 @@ _PAUSES = (0.25, 0.75)
 """Seconds before the second and third try of one upload, as the service's own client does."""
 
 
+MAX_BROUGHT = 1000
+"""Contents uploaded last that are remembered. One more upload of one that is forgotten costs time and no money."""
+
+
 class _NotArrived(Exception):
     """The bytes were sent, and the service says that it has none: something between us took them and said yes."""
 
@@ -62,6 +67,7 @@ class Uploads:
         self._context = context
         self._room = anyio.CapacityLimiter(context.limits.uploads)
         self._under_way: dict[tuple[str, str, str], anyio.Lock] = {}
+        self._brought: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def link_of(
         self,
@@ -82,8 +88,8 @@ class Uploads:
         if known and known.url and not unreadable:
             return _link(known.asset_id, known.url, known.confirmed_at, by_reference=by_reference)
         async with self._alone(content):
-            # Another batch may have brought it since this one asked what is known.
-            known = (await self.known([content])).get(content.key, known)
+            if (content.key, content.mime) in self._brought:  # perhaps since this batch asked what is known
+                known = (await self.known([content])).get(content.key, known)
             if known and known.url and not unreadable:
                 return _link(known.asset_id, known.url, known.confirmed_at, by_reference=by_reference)
             asset = await self._renewed(known) if known and unreadable < 2 else None
@@ -140,7 +146,8 @@ class Uploads:
     async def _from_disk(self, content: Content, folder: FolderIo) -> Asset:
         """Upload what a disk gives. While it does not answer it is waited for without a place and without a request."""
         for late in count():
-            await folder.read(content.check)
+            if late or not folder.answered_lately:
+                await folder.read(content.check)
             with suppress(Stalled):
                 async with self._room:
                     return await self._persistently(content, partial(_within, folder, READ_TIMEOUT * 2**late))
@@ -179,6 +186,9 @@ class Uploads:
             learn_life(connection, service, asset.life)
 
         await self._context.store.write(write)
+        self._brought[content, mime] = None
+        while len(self._brought) > MAX_BROUGHT:
+            self._brought.popitem(last=False)
         return now
 
 
