@@ -28,6 +28,7 @@ GATE = """
 TEST_WHEEL := {python} -m pytest -p no:randomly
 .PHONY: check again
 check:
+\t@echo 'Required test coverage of 90% {coverage}. Total coverage: 95%'
 \t$(TEST_WHEEL)
 
 {again}
@@ -35,24 +36,28 @@ check:
 
 
 @pytest.mark.parametrize(
-    ("marker", "holds", "known", "verdict"),
+    ("marker", "holds", "known", "coverage", "verdict"),
     [
-        ("waits", True, "", (True, True)),
-        ("waits", False, "", (False, False)),
-        ("promise", True, "", (False, False)),
-        ("waits", True, "test_it.py::test_shaky\n", (False, False)),
+        ("waits", True, "", "reached", (True, True)),
+        ("waits", False, "", "reached", (False, False)),
+        ("promise", True, "", "reached", (False, False)),
+        ("waits", True, "test_it.py::test_shaky\n", "reached", (False, False)),
+        ("waits", True, "", "not reached", (False, False)),
     ],
-    ids=["a flaky one is named", "one that fails again is red", "never about money", "never a second time"],
+    ids=[
+        *("a flaky one is named", "one that fails again is red", "never about money", "never a second time"),
+        "never beside too little coverage",
+    ],
 )
 def test_what_fails_is_asked_once_more(
-    tmp_path: Path, marker: str, holds: bool, known: str, verdict: tuple[bool, bool]
+    tmp_path: Path, marker: str, holds: bool, known: str, coverage: str, verdict: tuple[bool, bool]
 ) -> None:
     """Green and named as flaky, or red (scenario 153)."""
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     (tmp_path / ".ci" / "flaky").write_text(f"# A comment.\n{known}")
     _, _, again = (ROOT / "Makefile").read_text().partition("\nagain:")
     rule = "again:" + again.partition("\n\n")[0]
-    (tmp_path / "Makefile").write_text(GATE.format(python=sys.executable, again=rule))
+    (tmp_path / "Makefile").write_text(GATE.format(python=sys.executable, again=rule, coverage=coverage))
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\nmarkers = ['waits', 'promise']\n")
     (tmp_path / "test_it.py").write_text(SECOND_TIME_LUCKY.format(marker=marker, holds=holds))
 
@@ -61,7 +66,7 @@ def test_what_fails_is_asked_once_more(
     )
 
     told = ended.stdout + ended.stderr
-    assert "These failed:\ntest_it.py::test_shaky\n" in told
+    assert ("These failed:\ntest_it.py::test_shaky\n" in told) is (coverage == "reached")
     assert verdict == (ended.returncode == 0, "FLAKY" in told), told
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from command_line import Desk, desk_in
-from daemon_process import picture, sha256, until
+from daemon_process import contents, picture, sha256, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +30,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def there(desk: Desk, *names: str) -> list[dict[str, bytes]]:
     """What lies in these folders, by relative path."""
-    roots = [desk.folder / name for name in names]
-    return [
-        {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()} for root in roots
-    ]
+    return [contents(desk.folder / name) for name in names]
 
 
 def test_a_daemon_serves_two_rules_over_one_folder_and_a_chain(desk: Desk) -> None:

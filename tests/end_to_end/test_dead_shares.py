@@ -73,9 +73,9 @@ def working(desk: Desk) -> Iterator[subprocess.Popen[str]]:
 
 def one_delivers(desk: Desk) -> None:
     """The rule on the disk takes a file and has its result."""
-    before = len(desk.outputs())
-    (desk.input / f"{before}.jpg").write_bytes(picture())
-    until(lambda: len(desk.outputs()) > before, "a result of the rule beside the share")
+    name = f"{len(desk.outputs())}.jpg"
+    (desk.input / name).write_bytes(picture())
+    until((desk.output / name).exists, "a result of the rule beside the share")
 
 
 def results(share: SilentShare) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
-from daemon_process import PASS_THROUGH, until
+from daemon_process import PASS_THROUGH, contents, until
 
 from runflowd.cli import main
 
@@ -146,8 +146,7 @@ class Desk:
 
     def outputs(self) -> dict[str, bytes]:
         """Every file in the output folder by its relative path."""
-        found = [path for path in self.output.rglob("*") if path.is_file()]
-        return {str(path.relative_to(self.output)): path.read_bytes() for path in found}
+        return contents(self.output)
 
 
 def as_nobody_special() -> tuple[str, ...]:
