@@ -19,6 +19,8 @@ from runflowd.store.schema import migrations
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from runflowd.store.items import Item
+
 pytestmark = pytest.mark.anyio
 
 SCHEMAS = range(1, len(migrations()) + 1)
@@ -53,6 +55,11 @@ def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
+def states(items: list[Item]) -> dict[str, str]:
+    """How each file stands, by its name."""
+    return {item.path.rpartition("/")[2]: str(item.state) for item in items}
+
+
 def test_a_kept_state_file_holds_rows_in_every_state(tmp_path: Path, version: int) -> None:
     """Otherwise it would show little: money on its way, an intent without an answer, trouble that is open."""
     unpack(version, tmp_path)
@@ -64,13 +71,15 @@ async def test_a_kept_state_file_is_finished_without_buying_anything_twice(tmp_p
     """What it had in flight is delivered, what it had done stays done, each result byte for byte (scenario 69)."""
     unpack(version, tmp_path)
     async with running(tmp_path, *kept_state.rules(tmp_path, rescan=200.0)) as rig:
-        await anyio.sleep(2_000)
+        with anyio.move_on_after(2_000):
+            while states(await rig.items()) != ENDED:
+                await anyio.sleep(20)
+        await anyio.sleep(100)  # for whatever would be bought again
         items = await rig.items()
 
-        found = {item.path.rpartition("/")[2]: str(item.state) for item in items}
         done = [item for item in items if item.state == "done"]
         pairs = [(tmp_path / item.rule / "in" / item.path, tmp_path / item.rule / "out" / item.path) for item in done]
-        assert (ENDED, {1}) == (found, set(rig.charged()))
+        assert (ENDED, {1}) == (states(items), set(rig.charged()))
         assert [source.read_bytes() for source, _ in pairs] == [target.read_bytes() for _, target in pairs]
 
 

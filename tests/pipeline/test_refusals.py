@@ -519,7 +519,7 @@ async def test_a_rule_whose_items_are_refused_is_probed_by_one_purchase_an_hour(
     """That the probe is taken does not let the others follow it (scenario 133)."""
     wrong = {"image_url": "${file.url}", "propmt": "x"}
     few = BatchLimits(quiet=1, max_wait=5, max_items=2)
-    async with running(tmp_path, rule(tmp_path, input=wrong, batch=few)) as rig:
+    async with running(tmp_path, rule(tmp_path, input=wrong, batch=few, rescan=600.0)) as rig:
         rig.switch(api_variants=ALONE)
         rig.drop("first.jpg")
         with anyio.fail_after(300):
