@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -57,10 +58,8 @@ def _plain(value: Decimal | str | None) -> str | None:
 
 def stored_pricing(connection: Connection, service: str, model: str, now: float) -> tuple[PricingRule, ...]:
     """What the catalogue said of a model, none where that is too old, or was never asked."""
-    if age_of_pricing(connection, service, model, now) >= MAX_AGE:
-        return ()
-    known = json.loads(stored_value(connection, service, prices_key(model)) or "{}")
-    return tuple(_rule(row) for row in known["rules"])
+    age, rows = _stored(connection, service, model, now)
+    return tuple(map(_rule, rows)) if age < MAX_AGE else ()
 
 
 def _rule(row: dict[str, Any]) -> PricingRule:
@@ -70,9 +69,16 @@ def _rule(row: dict[str, Any]) -> PricingRule:
 
 def age_of_pricing(connection: Connection, service: str, model: str, now: float) -> float:
     """Seconds since the catalogue was asked about a model; infinite where it never was, or the clock was set back."""
+    return _stored(connection, service, model, now)[0]
+
+
+def _stored(connection: Connection, service: str, model: str, now: float) -> tuple[float, list[dict[str, Any]]]:
     text = stored_value(connection, service, prices_key(model))
-    age: float = now - json.loads(text)["at"] if text else -1.0
-    return age if age >= 0 else float("inf")
+    if not text:
+        return math.inf, []
+    known = json.loads(text)
+    age = now - known["at"]
+    return age if age >= 0 else math.inf, known["rules"]
 
 
 def expected_prices(

@@ -78,7 +78,6 @@ class DirectTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, context: ssl.SSLContext, most: int) -> None:
         self._context = context
-        self._most = most
         self._room = anyio.Semaphore(most, fast_acquire=True)
         self._idle: list[Connection] = []
         self._closed = False
@@ -135,7 +134,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
             if not found.is_stale():
                 return found
             await found.aclose()
-        while self._idle and len(self._idle) + self._most - self._room.value > self._most:
+        while len(self._idle) > self._room.value:
             await self._idle.pop(0).aclose()
         return None
 

@@ -61,7 +61,6 @@ class Acceptor:
                     watched.rule,
                     stable,
                     limit,
-                    watched.rule.matcher.promises,
                     known,
                     watched.folder_io.note_progress,
                     still,
@@ -92,10 +91,8 @@ class Acceptor:
         """Put in the place of each doubt what the decoder makes of it."""
         doubts = {path: finding for path, finding in found.items() if isinstance(finding, Doubted)}
         if doubts:
-            progress = watched.folder_io.note_progress
-            decoder = self._context.decoder
-            settle = (settle_doubts, watched.rule, doubts, still, decoder, progress)
-            found.update(await watched.folder_io.read(*settle))
+            settle = partial(settle_doubts, watched.rule, doubts, still, self._context.decoder)
+            found.update(await watched.folder_io.read(settle, watched.folder_io.note_progress))
 
     async def _stable(self, watched: WatchedRule, paths: list[str], refused: dict[str, Refused]) -> dict[str, Stat]:
         """Those that a fresh stat confirms to be stable; what never becomes stable is added to `refused` once."""

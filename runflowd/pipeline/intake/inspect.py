@@ -112,14 +112,12 @@ def read_all(
     rule: Rule,
     stable: dict[str, Stat],
     limit: int,
-    promises: Callable[[str], bool],
     known: Mapping[str, tuple[str, str]] = _NOTHING,
     on_progress: Callable[[], None] = files.ignore_progress,
     still: Mapping[str, float] = _STILL,
 ) -> list[tuple[str, Finding]]:
     """What each file is, each piece of it reported to `on_progress`. Blocking.
 
-    `promises` says which were announced as something that the rule takes.
     `known` are the content and type of files that were read before and are as they were then.
     `still` is for how many seconds each has not changed; those that it does not name have been stable for ever.
     """
@@ -128,7 +126,7 @@ def read_all(
     for path, stat in stable.items():
         before = known.get(path)
         before = before if before and media_kind(before[1]) in rule.accept else None
-        other = None if before or promises(path) else _other_media(rule, path, stat)
+        other = None if before or rule.matcher.promises(path) else _other_media(rule, path, stat)
         age = still.get(path, math.inf)
         found.append((path, other or _read(rule, path, stat, limit, overrides, before, on_progress, age)))
         on_progress()

@@ -177,10 +177,8 @@ class Planning:
                         size = (seen[path] or (0,))[0]
                         yield Planned(path, Fate.WAIT, size, "EMPTY" if not size else "STILL_CHANGING", unstable.reason)
                 watched.stability.forget(path)
-            limit, promises = self._limits.upload_size, watched.rule.matcher.promises
-            for path, finding in ask(
-                watched, read_all, watched.rule, stable, limit, promises, {}, watched.folder_io.note_progress
-            ):
+            limit, progress = self._limits.upload_size, watched.folder_io.note_progress
+            for path, finding in ask(watched, read_all, watched.rule, stable, limit, {}, progress):
                 yield self._found(watched, path, stable[path], finding)
 
     def _found(self, watched: WatchedRule, path: str, stat: Stat, finding: Finding) -> Planned:
