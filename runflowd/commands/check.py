@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from runflowd.config import Config
 
 
+_UNASKED = "Whether the models exist and take these inputs was not asked; `runflowd check --online` asks the service."
+
+
 @click.command()
 @config_option
 @json_option
@@ -43,7 +46,8 @@ def command(place: Path | None, *, as_json: bool, online: bool) -> int:
         echo_json({"valid": False, "problems": [asdict(problem) for problem in error.problems]})
         return Exit.CONFIGURATION
     fits = ["Every rule fits the model that it names."] if online and not worries else []
-    meaning = [*describe(config), *notes, *fits, *_decoders(config)]
+    unasked = [] if online or not config.rules else [_UNASKED]
+    meaning = [*describe(config), *notes, *fits, *_decoders(config), *unasked]
     worries += [*warnings(config), *_unready(config), *_left_behind(config)]
     if as_json:
         echo_json({"valid": True, "files": list(config.files), "meaning": meaning, "warnings": worries})

@@ -35,7 +35,10 @@ def describe(config: Config) -> list[str]:
     sentences += _notify(config.notify, config.money_in_force)
     if config.disabled:
         sentences.append(f"Turned off: {', '.join(config.disabled)}.")
-    sentences.append(f"Ignored by default: {', '.join(DROPPINGS)}.")
+    sentences.append(
+        f"Ignored by default: {len(DROPPINGS)} kinds of hidden, unfinished and system files, sidecars and camera raw; "
+        "docs/configuration.md lists them."
+    )
 
     return sentences
 

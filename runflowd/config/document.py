@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from runflowd.config.merged_document import EXTENSION_PREFIX
 from runflowd.config.money_section import (  # noqa: TC001  pydantic reads the annotations
     FilePrice,
     MoneySection,
@@ -199,6 +200,9 @@ class RuleSection(SharedSection):
 
 class Document(Section):
     """The configuration of runflowd."""
+
+    # Keys that begin with x- only hold anchors for other sections; they are gone before the checks.
+    model_config = ConfigDict(json_schema_extra={"patternProperties": {f"^{EXTENSION_PREFIX}": {}}})
 
     service: Annotated[ServiceSection, OrWord(ServiceSection, {"local": {"local": {}}})] = described(
         "Who does the work: a section for the hosted service, or `local` for this machine.",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from runflowd.core.model import Json
 
 _SUFFIX = ".yaml"
+EXTENSION_PREFIX = "x-"
+"""What the key of a section begins with that only holds anchors, as in Compose files; nothing reads it."""
 
 
 @dataclass(slots=True)
@@ -174,6 +176,8 @@ def _add(merged: MergedDocument, source: Source) -> None:
         return
 
     for section, value in source.data.items():
+        if section.startswith(EXTENSION_PREFIX):
+            continue
         rules = merged.data.get(section)
         if section == "rules" and isinstance(value, dict) and (rules is None or isinstance(rules, dict)):
             merged.homes.setdefault(("rules",), source)

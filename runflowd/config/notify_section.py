@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from runflowd.config.sections import Section, described
-from runflowd.config.types import Folder, HookUrl, Text, duration
+from runflowd.config.types import HookUrl, SecretFile, Text, duration
 
 _HOUR = 3600.0
 _DAY = 86400.0
@@ -19,7 +19,7 @@ class WebhookSection(Section):
         "https://hooks.example.com/runflowd",
         default=...,
     )
-    secret_file: Folder | None = described(
+    secret_file: SecretFile | None = described(
         "A file that holds a secret. The header Runflowd-Signature is then the HMAC-SHA256 of the body, in hex.",
         "/etc/runflowd/webhook-secret",
     )

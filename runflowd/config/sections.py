@@ -11,6 +11,7 @@ from runflowd.config.types import (
     ListenOrOff,
     ListenText,
     OrWord,
+    SecretFile,
     Text,
     Url,
     size,
@@ -43,13 +44,13 @@ class CallbacksSection(Section):
         "https://hooks.example.com/runflow",
         default=...,
     )
-    secret_file: Folder = described(
+    secret_file: SecretFile = described(
         "A file that holds the secret by which the service signs its callbacks. "
         "$CREDENTIALS_DIRECTORY/callback-secret is read first.",
         "/etc/runflowd/callback-secret",
         default=...,
     )
-    previous_secret_file: Folder | None = described(
+    previous_secret_file: SecretFile | None = described(
         "The secret that was valid before, accepted too while a rotation is under way.",
         "/etc/runflowd/callback-secret.old",
     )
@@ -90,7 +91,7 @@ class ServiceSection(Section):
         "The organization to bill, sent as X-Organization-Id; the key's own by default.",
         "5b2f1c1e-7a52-4f0a-9a3c-0d8f6f2f9a10",
     )
-    api_key_file: Folder | None = described(
+    api_key_file: SecretFile | None = described(
         "A file that holds the API key. $CREDENTIALS_DIRECTORY/api-key is read first; "
         "$RUNFLOW_API_KEY is used when there is neither.",
         "/etc/runflowd/credentials/api-key",

@@ -131,6 +131,27 @@ def _check_text(value: str) -> str:
     return value
 
 
+def _check_folder(value: str) -> str:
+    """A path of this machine; nothing in it is filled in but a `~` at its beginning."""
+    _check_text(value)
+    if re.match(r"\\\\|//\w", value):
+        raise refuse("is a share as Windows names it; mount it here, and write the folder it is mounted on")
+    if re.match(r"[A-Za-z]:([\\/]|$)", value):
+        raise refuse("is a path of Windows; write where it lies on this machine")
+    if re.search(r"\$\{\w+\}|^\$\w+(/|$)|^%\w+%", value):
+        raise refuse("holds a variable, and none is filled in here; write the whole path, or ~ for the home folder")
+
+    return value
+
+
+def _check_secret_file(value: str) -> str:
+    """Whoever pastes the key itself must read of it before it is looked for as a file, and shown."""
+    if re.fullmatch(r"[\w+=-]{20,}", value) and len(re.findall(r"\d", value)) > 3:
+        raise refuse("looks like the key itself; put that into a file, and write the file's whole path here")
+
+    return _check_folder(value)
+
+
 def _check_pattern(value: str) -> str:
     try:
         pattern(value)
@@ -208,7 +229,8 @@ def is_loopback(url: str) -> bool:
 
 
 Text = Annotated[str, AfterValidator(_check_text)]
-Folder = Annotated[str, AfterValidator(_check_text)]
+Folder = Annotated[str, AfterValidator(_check_folder)]
+SecretFile = Annotated[str, AfterValidator(_check_secret_file)]
 PatternText = Annotated[str, AfterValidator(_check_pattern)]
 Naming = Annotated[str, AfterValidator(_check_naming)]
 Model = Annotated[str, AfterValidator(_check_model), WithJsonSchema({"type": "string", "pattern": MODEL_PATTERN})]

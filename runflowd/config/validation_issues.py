@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from runflowd.config.document import Document
+from runflowd.config.yaml.messages import on_one_line
 from runflowd.core.suggestion import closest
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ _INLINE_SECRETS = {
 }
 
 _ABOUT_KEYS = {"extra_forbidden", "missing"}
+_FOLDERS = {"watch", "output"}
+_ONE_FOLDER = "a rule has one folder, so write a rule for each"
 _NO_RULES = "write rules: {} for none"
 
 _SENTENCES = {
@@ -53,63 +56,97 @@ _SENTENCES = {
     "int_from_float": "must be a whole number",
     "bool_type": "must be true or false",
     "list_type": "must be a list, such as [a, b]",
-    "dict_type": "must be a section with keys of its own",
-    "model_type": "must be a section with keys of its own",
-    "model_attributes_type": "must be a section with keys of its own",
 }
+_NO_SECTION = {"dict_type", "model_type", "model_attributes_type"}
 
 
 def mistakes(error: ValidationError) -> Iterator[ValidationIssue]:
     """Each fault of a validation, in the order in which pydantic met them."""
-    details = error.errors(include_url=False, include_input=False)
+    details = error.errors(include_url=False)
     missing = {tuple(detail["loc"]) for detail in details if detail["type"] == "missing"}
+    listed: set[Path] = set()
     for detail in details:
         path = tuple(detail["loc"])
         if path[-1:] == ("[key]",):
             yield ValidationIssue(path[:-1], detail["msg"], at_key=True)
         else:
-            yield ValidationIssue(path, _message(detail, path, missing), at_key=detail["type"] in _ABOUT_KEYS)
+            yield ValidationIssue(path, _message(detail, path, missing, listed), at_key=detail["type"] in _ABOUT_KEYS)
 
 
-def _message(detail: ErrorDetails, path: Path, missing: set[Path]) -> str:
+def _message(detail: ErrorDetails, path: Path, missing: set[Path], listed: set[Path]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown_key(path, missing)
+        return _unknown_key(path, missing, listed)
     if kind == "missing":
         return f"is missing; {_example(path)}"
     if kind in {"enum", "literal_error"}:
         return f"must be {context['expected'].replace(chr(39), '')}"
+    if kind in _SENTENCES and not isinstance(detail["input"], list):
+        return _SENTENCES[kind].format(**context)
+
+    return _misshapen(kind, path) or detail["msg"]
+
+
+def _misshapen(kind: str, path: Path) -> str:
+    """What to write instead of a list, or of a single value where a section belongs; "" of anything else."""
     if kind == "dict_type" and path == ("rules",):
         return f"must hold rules by name; {_NO_RULES}"
 
-    return _SENTENCES[kind].format(**context) if kind in _SENTENCES else detail["msg"]
+    if kind in _NO_SECTION:
+        return f"must be a section with keys of its own; {_example(path)}"
+    if kind == "string_type":
+        return f"takes one text and no list; {_ONE_FOLDER if path[-1] in _FOLDERS else 'write one of them'}"
+
+    return _SENTENCES.get(kind, "")
 
 
-def _unknown_key(path: Path, missing: set[Path]) -> str:
-    """A key that is missing beside the unknown one is the likeliest meaning of it."""
-    name = str(path[-1])
+def _unknown_key(path: Path, missing: set[Path], listed: set[Path]) -> str:
+    """A key that is missing beside the unknown one is the likeliest meaning of it.
+
+    Which keys a section has is said once; `listed` holds the sections of which it was said.
+    """
+    *above, name = map(str, path)
     if name in _INLINE_SECRETS:
         return _INLINE_SECRETS[name]
 
     section = _section(path[:-1])
-    known = list(section.model_fields) if section else []
+    known = _known(section) if section else []
     if meant := closest(name, known, likeliest=[each for each in known if (*path[:-1], each) in missing]):
         return f"unknown key; did you mean {meant}?"
+    if within := next((key for key in known if _holds(_section((*path[:-1], key)), name)), None):
+        return f"unknown key; it belongs into {within}"
+    if not known or path[:-1] in listed:
+        return "unknown key"
+    listed.add(path[:-1])
+    inputs = "; what the model gets belongs into input" if above[:1] == ["rules"] and "input" in known else ""
 
-    return f"unknown key; there are {', '.join(known)}" if known else "unknown key"
+    return f"unknown key; there are {', '.join(known)}{inputs}"
+
+
+def _known(section: type[BaseModel]) -> list[str]:
+    """The keys of a section, its own before those that it shares with `defaults`."""
+    own = [name for name in section.__annotations__ if name in section.model_fields]
+    return own + [name for name in section.model_fields if name not in own]
+
+
+def _holds(section: type[BaseModel] | None, name: str) -> bool:
+    return section is not None and name in section.model_fields
 
 
 def _example(path: Path) -> str:
     section = _section(path[:-1])
     field = section.model_fields.get(str(path[-1])) if section else None
-    if field is None or not field.examples:
-        return "add it"
     if path == ("service",):
         return "write service: local to work on this machine, or name the key of the hosted one in api_key_file"
     if path == ("rules",):
         return _NO_RULES
+    itself = _section(path)
+    if field is None and itself is not None:
+        return f"it needs {', '.join(name for name, each in itself.model_fields.items() if each.is_required())}"
+    if field is None or not field.examples:
+        return "add it"
 
-    return f"write for example {path[-1]}: {field.examples[0]}"
+    return f"write for example {path[-1]}: {on_one_line(field.examples[0])}"
 
 
 def _section(path: Path) -> type[BaseModel] | None:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+# What stands for nothing in a pattern of .gitignore and would silently match no file.
+_REGULAR_EXPRESSION = re.compile(r"\\[.dws]|^!?\^|^!?\.\*.*\$$|\(.*\|.*\)")
+
+
 class PatternError(ValueError):
     """A pattern that could not mean what its author hoped; the text says what to write instead."""
 
@@ -85,6 +89,9 @@ def pattern(line: str) -> Pattern:
         raise PatternError("has braces, which stand for themselves; write one pattern per line instead")
     if line.startswith("#"):
         raise PatternError("starts with #, which makes it a comment; write \\# for a plain #")
+
+    if _REGULAR_EXPRESSION.search(line):
+        raise PatternError("is a regular expression; patterns are those of .gitignore, such as *.jpg or shoes/**")
 
     lowered = line.lower()
     try:

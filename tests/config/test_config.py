@@ -269,7 +269,17 @@ rles: 3
         ),
         ("max_file_size: 51MiB", "rules.one.max_file_size: is out of range; it goes from 1 B to 50 MiB"),
         ("batch: {max_bytes: 9}", "rules.one.batch.max_bytes: needs a number and a unit, such as 20MiB"),
-        ("batch: fast", "rules.one.batch: must be a section with keys of its own"),
+        (
+            "batch: fast",
+            "rules.one.batch: must be a section with keys of its own; write for example batch: {quiet: 5s, ",
+        ),
+        ("select: [a]", "rules.one.select: takes one text and no list; write one of them"),
+        ("quiet: 5s", "rules.one.quiet: unknown key; it belongs into batch"),
+        ("after: {move: 'D:/done'}", "rules.one.after.move: is a path of Windows"),
+        ("after: {move: '//nas/done'}", "rules.one.after.move: is a share as Windows names it"),
+        ("after: {move: '\\\\nas\\done'}", "rules.one.after.move: is a share as Windows names it"),
+        ("after: {move: '${HOME}/done'}", "rules.one.after.move: holds a variable"),
+        ("after: {move: $HOME/done}", "rules.one.after.move: holds a variable"),
         ("overwrite: yes", "rules.one.overwrite: must be true or false"),
         ("mode: evnts", "rules.one.mode: must be auto, events or rescan"),
         ("include: []", "rules.one.include: must not be empty"),
@@ -306,6 +316,7 @@ def test_mistake_in_a_rule_says_what_to_write(tmp_path: Path, lines: str, expect
     ("service", "expected"),
     [
         ("{api_key: sk-123}", "service.api_key: a key has no place in this file"),
+        ("{api_key_file: rf_live_sk-1234567890123456}", "service.api_key_file: looks like the key itself"),
         ("{url: ftp://x}", "service.url: is no web address"),
         ("{url: 'https://x:99999'}", "service.url: is no web address"),
         ("{url: 'https://x.example/a b'}", "service.url: is no web address"),
@@ -328,6 +339,60 @@ def test_mistake_in_the_service_says_what_to_write(tmp_path: Path, service: str,
 
     assert any(expected in line for line in found)
     assert not any("sk-123" in line for line in found)
+
+
+def test_keys_of_a_section_are_named_once(tmp_path: Path) -> None:
+    """A rule's own come first, and whoever looked for an input reads where those belong."""
+    first, second = problems(
+        tmp_path, f"service: local\nrules:\n  one:{RULE.format(name='one')}    zzzz: 1\n    zzzy: 2\n"
+    )
+
+    assert "rules.one.zzzz: unknown key; there are watch, output, include, " in first
+    assert first.endswith("; what the model gets belongs into input")
+    assert second.endswith("rules.one.zzzy: unknown key")
+
+
+def test_a_rule_that_is_no_section_says_what_it_needs(tmp_path: Path) -> None:
+    """There is no example of a rule by that name."""
+    assert problems(tmp_path, "service: local\nrules: {one: 5}\n") == [
+        "2:14: rules.one: must be a section with keys of its own; it needs watch, output, model"
+    ]
+
+
+def test_two_folders_need_two_rules(tmp_path: Path) -> None:
+    """A list of folders is no text that lacks its quotes."""
+    found = problems(tmp_path, "service: local\nrules: {one: {watch: [a, b], output: c, model: m/n}}\n")
+
+    assert found == [
+        "2:22: rules.one.watch: takes one text and no list; a rule has one folder, so write a rule for each"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["api-key", "./rf_live_1234567890123456", "keys/4711-4711-4711-4711", "production.key"]
+)
+def test_a_file_that_holds_the_key_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """Only what has the looks of a key, and no folder, is taken for one."""
+    config = loaded(tmp_path, f"service: {{api_key_file: {name}}}\nrules: {{}}\n")
+
+    assert str(tmp_path / name) == config.service.api_key_file
+
+
+@pytest.mark.parametrize("name", ["$RECYCLE.BIN/x", "c$/photos", "100% done", "a:b", "photos (old)"])
+def test_odd_folder_names_are_names(tmp_path: Path, name: str) -> None:
+    """A sign that means something elsewhere may be part of a name."""
+    text = f"service: local\nrules: {{one: {{watch: '{name}', output: out, model: m/n}}}}\n"
+
+    assert [str(tmp_path / name)] == [each.watch for each in loaded(tmp_path, text).rules]
+
+
+def test_a_section_for_anchors_is_not_read(tmp_path: Path) -> None:
+    """As in Compose files: what begins with x- holds whatever the author likes, in each file of a folder."""
+    text = "x-one: &one {model: m/n, nonsense: 5}\nservice: local\nrules: {one: {watch: a, output: b, model: m/n}}\n"
+    write(tmp_path, text, "1.yaml")
+    write(tmp_path, "x-one: {}\n", "2.yaml")
+
+    assert ["one"] == [each.name for each in load(tmp_path).rules]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8788", "http://localhost:1", "http://[::1]:1"])

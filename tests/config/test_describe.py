@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runflowd.config import Config, describe, load, warnings
-from runflowd.core.matcher import DROPPINGS
 from runflowd.system import mounts
 from runflowd.system.mounts import Mount
 
@@ -63,13 +62,6 @@ def test_rule_is_described_in_plain_words(tmp_path: Path, lines: str, expected: 
     config = loaded(tmp_path, f"service: local\n{RULE}    {lines}\n")
 
     assert expected.format(tmp_path) in describe(config)
-
-
-def test_every_dropping_is_listed(tmp_path: Path) -> None:
-    """What is ignored by default can be looked up."""
-    listed = describe(loaded(tmp_path, "service: local\nrules: {}\n"))[-1]
-
-    assert [line for line in DROPPINGS if line not in listed] == []
 
 
 def test_service_says_whether_it_bills(tmp_path: Path) -> None:

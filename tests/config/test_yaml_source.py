@@ -123,6 +123,11 @@ def test_trouble_is_reported_with_its_place(text: str, place: tuple[int, int], s
     assert sentence in problem.message
 
 
+def test_a_backslash_in_double_quotes_is_explained() -> None:
+    """Nobody who writes a path of Windows thinks of escapes."""
+    assert refused('a: "C:\\photos"')[0].message.endswith("a backslash begins an escape; put the text in single quotes")
+
+
 NBSP, ZERO_WIDTH = "U+00A0 NO-BREAK SPACE in column {}", "U+200B ZERO WIDTH SPACE in column {}"
 LEFT, SINGLE = "U+201C LEFT DOUBLE QUOTATION MARK in column {}", "U+2018 LEFT SINGLE QUOTATION MARK in column {}"
 SPACE, QUOTES = "is no space to YAML; write a plain one", "is no quote to YAML; write plain quotes"

@@ -237,6 +237,21 @@ def test_pattern_that_cannot_mean_anything_is_refused(line: str) -> None:
         pattern(line)
 
 
+@pytest.mark.parametrize("line", [r".*\.jpg$", r"^IMG", r"IMG_\d+.jpg", ".*jpg$", "(a|b)*", r"!^x"])
+def test_a_regular_expression_is_no_pattern(line: str) -> None:
+    """It would match nothing, silently."""
+    with pytest.raises(PatternError, match="is a regular expression"):
+        pattern(line)
+
+
+@pytest.mark.parametrize(
+    "line", [".*", "*.jpg", r"\#recycle", "photos (1)", "$RECYCLE.BIN", "a|b.png", "cost$", "a^b", ".*.swp"]
+)
+def test_signs_of_regular_expressions_may_stand_in_names(line: str) -> None:
+    """Only what could not be meant as a name is refused."""
+    assert line == pattern(line).line
+
+
 parts = st.text(alphabet="ab.~*?x", min_size=1, max_size=5)
 lines = st.lists(parts, min_size=1, max_size=3).map("/".join)
 names = st.text(alphabet="ab.~x", min_size=1, max_size=5).filter(lambda name: name.strip(".") != "")

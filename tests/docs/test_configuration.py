@@ -29,6 +29,7 @@ from runflowd.config.sections import (
     WebSection,
 )
 from runflowd.config.yaml.source import load_text
+from runflowd.core.matcher import DROPPINGS
 from runflowd.core.model import Rule
 
 ROOT = Path(__file__).parents[2]
@@ -145,6 +146,13 @@ def test_every_example_is_accepted(section: type[Section]) -> None:
         for example in field.examples or ():
             section.model_validate({**needed, name: example})
             jsonschema.Draft202012Validator(part).validate({**needed, name: example})
+
+
+def test_every_dropping_is_listed() -> None:
+    """What is ignored by default can be looked up where `check` says."""
+    page = REFERENCE.read_text("utf-8")
+
+    assert [line for line in DROPPINGS if f"`{line}`" not in page] == []
 
 
 def test_schema_is_a_schema() -> None:

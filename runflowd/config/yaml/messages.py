@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import yaml
+
 from runflowd.config.yaml.lookalikes import in_line
 
 if TYPE_CHECKING:
-    import yaml
+    from runflowd.core.model import Json
+
+
+def on_one_line(value: Json) -> str:
+    """A value as an example writes it: `{quiet: 5s, max_items: 100}`."""
+    written: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
+
+    return written.removesuffix("...\n").strip()
 
 
 def explained(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, str]:
@@ -42,6 +51,7 @@ def _slips(said: str, written: str, column: int, opened: str) -> list[tuple[bool
         (misplaced and ": " in before, "put text that holds a colon and a space in quotes"),
         (misplaced, "the line is indented too far, or the one before it lacks its colon"),
         ("flow" in said and "expected ','" in said, f"close the bracket {opened}"),
+        ("escape character" in said, "in double quotes a backslash begins an escape; put the text in single quotes"),
         ("quoted scalar" in said, f"close the quotes {opened}"),
         (
             "expected key" in said or "expected <block end>" in said,
