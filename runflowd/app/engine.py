@@ -130,8 +130,9 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
 
 
 async def _clean_up(context: Context, rule: Rule) -> None:
-    """Put right what a run that was killed left in an output folder."""
-    cleared = await context.io.written(rule).write(files.clear_up, rule.output)
+    """Put right what a run that was killed left in the folders that it delivered to."""
+    folders = rule.delivered_to.values()
+    cleared = sum([await context.io.written(rule).write(files.clear_up, folder) for folder in folders])
     if cleared:
         log.info("removed temporary files", action="start.cleaned", rule=rule.name, count=cleared)
 

@@ -133,7 +133,7 @@ def _held(progress: Progress) -> bool:
 
 
 async def look(engine: Engine) -> tuple[Progress, int]:
-    """How far things are, for the rules in force, and how many failures still need their note."""
+    """How far things are, for the rules in force, and how many failures need a note, or files a receipt, still."""
     rules = engine.context.rules
 
     def read(connection: Connection) -> tuple[dict[str, dict[ItemState, int]], int, list[Pause]]:
@@ -141,8 +141,8 @@ async def look(engine: Engine) -> tuple[Progress, int]:
         for row in connection.all("count_states"):
             if row["rule"] in counts:
                 counts[row["rule"]][ItemState(row["state"])] = row["count"]
-        left = connection.one("unnoted_left")
-        return counts, int(left["count"]) if left else 0, pauses(connection)
+        left = sum(connection.all(name)[0]["count"] for name in ("unnoted_left", "receipts_left"))
+        return counts, left, pauses(connection)
 
     counts, unnoted, paused = await engine.context.store.read(read)
     held = tuple(_as_report(each) for each in paused if each.rule in {EVERY_RULE, *rules})

@@ -192,6 +192,7 @@ def _rule(name: str, rule: RuleSection, shared: SharedSection, base: str) -> Rul
         mode=WatchMode(_first(rule.mode, shared.mode, usual.mode)),
         links=InputLinks(_first(rule.input_links, shared.input_links, usual.links)),
         batch=_batch(rule.batch, shared.batch),
+        receipts=_optional(rule.receipts or shared.receipts, base),
     )
 
 

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runflowd.config.credentials import CredentialError, notify_secret
-from runflowd.core.model import AfterKind, Rule
 from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
 from runflowd.system.mounts import file_system_of, shared_with_others
 from runflowd.system.paths import state_path
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runflowd.config.snapshot import Config, Notify
+    from runflowd.core.model import Rule
 
 
 def warnings(config: Config) -> list[str]:
@@ -60,9 +60,8 @@ def _notify_warnings(notify: Notify) -> Iterator[str]:
 
 
 def _folder_warnings(rule: Rule) -> Iterator[str]:
-    checks = [("watch", rule.watch, os.R_OK | os.X_OK), ("output", rule.output, os.W_OK | os.X_OK)]
-    if rule.after.kind is AfterKind.MOVE:
-        checks.append(("after.move", rule.after.folder, os.W_OK | os.X_OK))
+    checks = [("watch", rule.watch, os.R_OK | os.X_OK)]
+    checks += [(key, folder, os.W_OK | os.X_OK) for key, folder in rule.written_to.items()]
     looks = [(key, folder, partial(_folder_problem, key, folder, needed)) for key, folder, needed in checks]
     looks += [(f"files.{name}", file, partial(_file_problem, file)) for name, file in rule.files.items()]
     for key, path, look in looks:

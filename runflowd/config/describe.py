@@ -203,6 +203,8 @@ def _unusual(rule: Rule) -> Iterator[str]:
         yield "files in the output folder are replaced even if runflowd did not write them."
     if rule.on_delete is OnDelete.REMOVE:
         yield "when a source is deleted, its result is deleted too."
+    if rule.receipts:
+        yield f"what each file cost, and what came of it, is written into {rule.receipts}."
     if rule.after.kind is AfterKind.MOVE:
         yield f"a source moves to {rule.after.folder} once its result is safe."
     if rule.after.kind is AfterKind.DELETE:

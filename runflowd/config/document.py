@@ -108,6 +108,11 @@ class SharedSection(Section):
     on_delete: OnDelete | None = described(
         "What happens to a result when its source is deleted: keep or remove; keep by default.", "remove", strict=False
     )
+    receipts: Folder | None = described(
+        "A folder for receipts: one JSON file for each result, and for each failure that was charged, with what was "
+        "sent, bought, charged and delivered. Rules may share it. None are written by default.",
+        "/srv/runflow/receipts",
+    )
     after: (
         Annotated[
             MoveSection | AfterKind,

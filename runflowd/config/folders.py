@@ -54,7 +54,7 @@ class _Place:
 
 def _places(rules: Mapping[str, dict[str, Any]], defaults: Mapping[str, Any], base: str) -> Iterator[_Place]:
     for name, rule in rules.items():
-        for role in ("watch", "output"):
+        for role in ("watch", "output", "receipts"):
             folder = rule.get(role)
             if _is_path(folder):
                 yield _place(name, role, ("rules", name, role), folder, base)
@@ -64,6 +64,8 @@ def _places(rules: Mapping[str, dict[str, Any]], defaults: Mapping[str, Any], ba
         if _is_path(move):
             path: Path = ("rules", name, "after", "move") if own else ("defaults", "after", "move")
             yield _place(name, "after.move", path, move, base)
+    if _is_path(defaults.get("receipts")):
+        yield _place("", "receipts", ("defaults", "receipts"), defaults["receipts"], base)
 
 
 def _after(rule: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
@@ -88,11 +90,14 @@ def _real(text: str, base: str) -> str:
 
 
 _AGAIN = "results would be taken for new files and bought again; put them elsewhere"
+_AS_NEW = "receipts would be taken for new files; put them elsewhere"
 _REASONS = {
     ("watch", "watch"): "what lies in both would be bought twice; watch the same folder, and tell them by `include`",
     ("output", "watch"): _AGAIN,
     ("watch", "output"): _AGAIN,
     ("output", "output"): "results could overwrite each other; give each rule a folder of its own",
+    ("receipts", "watch"): _AS_NEW,
+    ("watch", "receipts"): _AS_NEW,
     ("after.move", "watch"): "moved sources would be taken for new files; move them elsewhere",
     ("watch", "after.move"): "moved sources would be taken for new files; move them elsewhere",
     ("after.move", "output"): "moved sources could overwrite results; move them elsewhere",

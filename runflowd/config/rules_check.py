@@ -118,7 +118,7 @@ def _input(path: Path, rule: dict[str, Any]) -> Iterator[ValidationIssue]:
 
 
 def _home(path: Path, rule: dict[str, Any]) -> Iterator[ValidationIssue]:
-    for key in ("watch", "output"):
+    for key in ("watch", "output", "receipts"):
         text = rule.get(key)
         if isinstance(text, str) and text.startswith("~") and os.path.expanduser(text) == text:  # noqa: PTH111
             yield ValidationIssue((*path, key), "has a ~ for which there is no home folder; write the whole path")

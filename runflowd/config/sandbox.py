@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runflowd.core.model import AfterKind
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,9 +17,7 @@ HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 
 def written_folders(config: Config) -> Iterator[str]:
     """Every folder that the daemon writes to, or may have to after the next edit of a rule."""
     for rule in config.rules:
-        yield from (rule.watch, rule.output)
-        if rule.after.kind is AfterKind.MOVE:
-            yield rule.after.folder
+        yield from (rule.watch, *rule.written_to.values())
     if config.state:
         yield str(Path(config.state).parent)
     if config.service.local and config.service.local.folder:

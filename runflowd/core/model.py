@@ -96,6 +96,7 @@ class Rule:
     placeholders unresolved. `include` and `exclude` are gitwildmatch patterns over relative paths.
     `accept` are the kinds of file that are taken, recognised by content, each once and in the order of `MediaKind`.
     `max_file_size` is what the model takes at most, in bytes; None where only the service sets a limit.
+    `receipts` is the folder for receipts, absolute; "" where none are written.
 
     What is written is parsed once: `matcher` and `template` go along with the rule, which is compared by what is
     written.
@@ -123,6 +124,18 @@ class Rule:
     mode: WatchMode = WatchMode.AUTO
     links: InputLinks = InputLinks.SIGNED
     batch: BatchLimits = BatchLimits()
+    receipts: str = ""
+
+    @property
+    def delivered_to(self) -> dict[str, str]:
+        """The folders that results and receipts are written to, each by its key."""
+        return {"output": self.output, **({"receipts": self.receipts} if self.receipts else {})}
+
+    @property
+    def written_to(self) -> dict[str, str]:
+        """Every folder that the rule writes to beside the watched one, each by its key."""
+        moves = {"after.move": self.after.folder} if self.after.kind is AfterKind.MOVE else {}
+        return {**self.delivered_to, **moves}
 
     @cached_property
     def matcher(self) -> Matcher:

@@ -31,6 +31,7 @@ MAX_NAME_BYTES = 255
 
 TEMPORARY_PREFIX = ".runflowd-"
 FAILURE_SUFFIX = ".failed.txt"
+RECEIPT_SUFFIX = ".json"
 
 EXTENSIONS = MappingProxyType(
     {
@@ -165,6 +166,17 @@ def failure_note(relative: str) -> str:
     folder, name = _split(relative)
 
     return _join(folder, _fitted(name, FAILURE_SUFFIX))
+
+
+def receipt_names(relative: str, rule: str) -> Iterator[str]:
+    """Where the receipt of `relative` may go below a receipts folder, the best name first: `photo.jpg.json`.
+
+    Rules may share that folder: what another rule has, or somebody else, is passed over for a name with the rule's.
+    """
+    folder, name = _split(relative)
+    short = _digest(f"{rule}/{relative}")[:_HASH_LENGTH]
+    marks = ("", f" ({rule})", f" ({rule} {short})", *(f" ({rule} {short} {number})" for number in range(2, 100)))
+    return (_join(folder, _fitted(name, f"{mark}{RECEIPT_SUFFIX}")) for mark in marks)
 
 
 def collision_key(path: str) -> str:

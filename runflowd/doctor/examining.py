@@ -6,7 +6,6 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runflowd.core.model import AfterKind
 from runflowd.doctor.access import PERMISSIONS, check_person
 from runflowd.doctor.decoders import DECODERS, probe_decoders
 from runflowd.doctor.findings import Level
@@ -61,9 +60,7 @@ def _folders(case: Target, user: str) -> Iterator[Probe]:
     for rule in case.config.rules:
         watched = partial(probe_watched, rule, user)
         yield Probe(PERMISSIONS, f"{rule.name}: watch", watched, f"{rule.watch}: {_SHARE}")
-        written = [("output", rule.output)]
-        written += [("after.move", rule.after.folder)] if rule.after.kind is AfterKind.MOVE else []
-        for name, path in written:
+        for name, path in rule.written_to.items():
             subject = f"{rule.name}: {name}"
             yield Probe(PERMISSIONS, subject, partial(probe_written, subject, path, floor, user), f"{path}: {_SHARE}")
 

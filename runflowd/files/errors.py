@@ -136,6 +136,13 @@ class Taken(FileError):
     remedy = "Move it away, or set `overwrite: true` in the rule."
 
 
+class InTheWay(Taken):
+    """A file stands where a folder is needed."""
+
+    what = "a file stands where a folder is needed"
+    remedy = "Move that file away."
+
+
 class TooBig(FileError):
     """More bytes came than the caller allowed."""
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runflowd.files.errors import Escapes, Missing, NoSpace, NotAFile, Taken, explained
+from runflowd.files.errors import Escapes, InTheWay, Missing, NoSpace, NotAFile, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,10 @@ def ensure_root(path: str) -> None:
     would fill the disk below it.
     """
     with explained("make the folder", path):
-        os.makedirs(path, exist_ok=True)  # noqa: PTH103  str in, no Path needed
+        try:
+            os.makedirs(path, exist_ok=True)  # noqa: PTH103  str in, no Path needed
+        except FileExistsError:
+            raise InTheWay("make", path) from None
 
 
 def joined(root: str, relative: str) -> str:
@@ -112,7 +115,7 @@ def _not_a_folder(doing: str, path: str, name: str, parent: int, *, make: bool) 
     if modes.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode):
         return Escapes(doing, path)
     if make:
-        return Taken(doing, path, what="a file stands where a folder is needed")
+        return InTheWay(doing, path)
     return Missing(doing, path, what="it is a file, not a folder")
 
 

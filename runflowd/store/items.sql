@@ -82,7 +82,7 @@ UPDATE item SET absent_at = coalesce(absent_at, :now) WHERE id = :id
 
 -- name: delete_unbought
 DELETE FROM item WHERE id = :id AND state IN ('waiting', 'ready', 'failed', 'skipped')
-  AND batch IS NULL AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.duplicate_of = item.id)
+  AND batch IS NULL AND receipt_state = 'none' AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.duplicate_of = item.id)
 
 -- name: folders_below
 SELECT DISTINCT dir FROM item WHERE rule = :rule AND current = 1 AND absent_at IS NULL AND dir > :after

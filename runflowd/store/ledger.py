@@ -88,6 +88,7 @@ def _enter(
         model=batch.model,
         run=run,
     )
+    connection.run("outdate_receipt", id=item.id)
 
 
 def _period_of(connection: Connection, item: Item, now: float) -> str:

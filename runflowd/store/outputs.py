@@ -52,7 +52,7 @@ def output_at(connection: Connection, path: str) -> Output | None:
 
     Its `source` and `rule` say which input it belongs to.
     """
-    row = connection.one("output_at", path=os.fsencode(path), key=_key(path))
+    row = connection.one("output_at", path=os.fsencode(path), key=collision(path))
     if row is None:
         return None
     return replace(_output(row), rule=row["rule"], source=path_of(row))
@@ -75,7 +75,7 @@ def reserve_output(
         "reserve_output",
         root=os.fsencode(path.root),
         relative=os.fsencode(path.relative),
-        key=_key(str(path)),
+        key=collision(str(path)),
         item=item.id,
         position=position,
         content_hash=content,
@@ -99,5 +99,6 @@ def forget_output(connection: Connection, path: OutputPath, *, by: Claim | None)
     connection.run("forget_output", path=os.fsencode(str(path)))
 
 
-def _key(path: str) -> str:
+def collision(path: str) -> str:
+    """Under which key a path is kept: equal for those that some file system cannot tell apart."""
     return printable(collision_key(path))

@@ -41,6 +41,8 @@ FAILPOINTS = (
     "output.written",  # temporary file complete and on disk
     "output.reserved",  # final name and hash recorded, not renamed
     "output.renamed",  # final name exists, row still says delivering
+    "receipt.reserved",  # its name and hash are recorded, it is not renamed
+    "receipt.written",  # it stands, its row does not say so
     "output.recorded",  # row says done
     "output.shared",  # the result of a renamed source stands twice, and both are on record
     "output.cleared",  # the old one is gone, and still on record

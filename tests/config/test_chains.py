@@ -107,3 +107,35 @@ def test_an_output_inside_a_watched_folder_is_still_refused(tmp_path: Path) -> N
     (found,) = problems(tmp_path, one="watch: a, output: b/deep", two="watch: b, output: c")
 
     assert found.startswith("rules.one.output: lies inside watch of rule two; ")
+
+
+@pytest.mark.parametrize("receipts", ["in", "in/receipts", "."])
+def test_receipts_stay_out_of_watched_folders(tmp_path: Path, receipts: str) -> None:
+    """They would be taken for new files, be it by the rule itself or by another one."""
+    own = problems(tmp_path, one=f"watch: in, output: a, receipts: {receipts}")
+    others = problems(tmp_path, one="watch: in, output: a", two=f"watch: other, output: b, receipts: {receipts}")
+
+    assert all("receipts would be taken for new files" in line for line in own + others if "loop" not in line)
+    assert all(
+        any(line.startswith(f"rules.{name}.") for line in found) for name, found in (("one", own), ("two", others))
+    )
+
+
+def test_rules_may_share_a_folder_for_receipts(tmp_path: Path) -> None:
+    """And it may be that of their results."""
+    config = loaded(tmp_path, one="watch: x, output: a, receipts: r", two="watch: y, output: b, receipts: r/")
+
+    assert [f"{tmp_path}/r"] * 2 == [rule.receipts for rule in config.rules]
+    assert f"one: what each file cost, and what came of it, is written into {tmp_path}/r." in describe(config)
+
+
+def test_the_receipts_of_defaults_are_those_of_every_rule_without_its_own(tmp_path: Path) -> None:
+    """A mistake in them is shown where it stands."""
+    text = "service: local\ndefaults: {receipts: RECEIPTS}\nrules:\n  a: {watch: in, output: out, model: m/n}\n"
+    (config := tmp_path / "runflowd.yaml").write_text(text.replace("RECEIPTS", "r"))
+    assert [f"{tmp_path}/r"] == [rule.receipts for rule in load(config).rules]
+
+    config.write_text(text.replace("RECEIPTS", "in/r"))
+    with pytest.raises(ConfigError) as caught:
+        load(config)
+    assert [("defaults.receipts", 2)] == [(each.where, each.line) for each in caught.value.problems]

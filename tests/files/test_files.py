@@ -588,7 +588,7 @@ class TestDraft:
         """The message says which path is the obstacle."""
         put(output, "a")
 
-        with pytest.raises(files.Taken, match="a file stands where a folder is needed"):
+        with pytest.raises(files.InTheWay, match="a file stands where a folder is needed"):
             save(output, "a/x.png", b"new")
 
     def test_a_vanished_root_is_not_made_again(self, output: str) -> None:

@@ -15,6 +15,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import After, AfterKind, Existing, OnDelete, Stat
 from runflowd.pipeline.deliver.finalizer import Finalizer
 from runflowd.pipeline.deliver.output_io import OutputIo
+from runflowd.pipeline.deliver.receipt_writer import ReceiptWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -340,7 +341,9 @@ async def test_a_name_that_is_no_text_survives_the_journey(tmp_path: Path) -> No
 async def report_failure(rig: Rig, item: Item) -> None:
     """Write the note about an item, as the deliver stage does."""
     context = rig.engine.context
-    await Finalizer(context, OutputIo(context.io, context.clock)).report_failure(item, context.rules[item.rule])
+    output_io = OutputIo(context.io, context.clock)
+    finalizer = Finalizer(context, output_io, ReceiptWriter(context, output_io))
+    await finalizer.report_failure(item, context.rules[item.rule])
 
 
 async def test_a_note_that_comes_too_late_goes_again(tmp_path: Path) -> None:

@@ -277,5 +277,6 @@ def test_a_rule_killed_as_it_was_opened_keeps_its_word_about_old_files(tmp_path:
 def test_every_point_has_a_test_that_kills_there() -> None:
     """One that nobody reaches would promise more than is known."""
     told = {point.partition(":")[0] for point in STORIES} | {"rule.opened", "source.copied"}
+    told |= {"receipt.reserved", "receipt.written"}  # tests/pipeline/test_receipts.py
 
     assert told | ELSEWHERE | set(EVERY_FILE) == set(FAILPOINTS)

@@ -99,7 +99,7 @@ class Delivery:
         return await self._context.store.read(lambda connection: find(connection, item))
 
     async def _check_space(self, rule: Rule) -> None:
-        """Make the output folder and see that its disk has room, at most every `SPACE_LOOK` seconds."""
+        """Make the folders to deliver to and see that their disks have room, at most every `SPACE_LOOK` seconds."""
         now = self._context.clock.now()
         age = now - self._checked.get(rule.output, -math.inf)
         # While one looks, the others go by the look before, unless that is too old for anybody.
@@ -234,8 +234,9 @@ def _lies_elsewhere(output: Output, rule: Rule) -> bool:
 
 
 def _check_space(rule: Rule, floor: int) -> None:
-    files.ensure_root(rule.output)
-    files.require_space(rule.output, floor)
+    for folder in rule.delivered_to.values():
+        files.ensure_root(folder)
+        files.require_space(folder, floor)
 
 
 def _copy_into(output: Output, draft: files.Draft) -> None:

@@ -14,18 +14,21 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import failure_note, marked
 from runflowd.core.outputs import PARTIAL_RESULT
+from runflowd.core.receipt import Ended
 from runflowd.core.remedies import remedy_for
 from runflowd.core.undeliverable import recipe_of
 from runflowd.store.deliveries import finish, note_delivered, note_written
 from runflowd.store.duplicates import release_duplicates
 from runflowd.store.items import NoteState, item_at, item_by_id
 from runflowd.store.outputs import output_written, outputs_of
+from runflowd.store.receipts import receipt_stands
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from runflowd.core.model import OutputPath, Rule
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.deliver.output_io import OutputIo
+    from runflowd.pipeline.deliver.receipt_writer import ReceiptWriter
     from runflowd.store import Connection
     from runflowd.store.items import Item
 
@@ -36,9 +39,10 @@ log = structlog.get_logger()
 class Finalizer:
     """What follows once the outputs of an item stand under their names. All of it may be repeated."""
 
-    def __init__(self, context: Context, output_io: OutputIo) -> None:
+    def __init__(self, context: Context, output_io: OutputIo, receipts: ReceiptWriter) -> None:
         self._context = context
         self._output_io = output_io
+        self._receipts = receipts
 
     async def succeed(self, item: Item, rule: Rule, placed: list[OutputPath]) -> None:
         """Close an item. The row says done only after everything else was done."""
@@ -51,6 +55,8 @@ class Finalizer:
             reach("note.removed")
         results = [path.relative for path in placed]
         detail = f"result: {', '.join(results)}{f'; {remark}' if remark else ''}"
+        ended = Ended(ItemState.DONE, PARTIAL_RESULT if remark else "", remark)
+        receipt = (await self._receipts.write(item, rule, ended))[0].sha256 if rule.receipts else ""
         if rule.after.kind is not AfterKind.KEEP and item.current and not remark:
             others = await self._record_results(item, rule, placed)
             waits = f"; the source stays until rule {', '.join(others)} is done with it"
@@ -59,6 +65,8 @@ class Finalizer:
 
         def write(connection: Connection) -> list[str]:
             self._stands(connection, item, placed)
+            if receipt:
+                receipt_stands(connection, item, receipt, ended)
             finish(connection, item, self._context.clock.wall(), detail, remark)
             if item.batch is None:
                 return []

@@ -27,7 +27,7 @@ class OutputTimeout(RunflowdError):
     """A rule's deliveries get no answer, so nothing more is tried now."""
 
     remedy = (
-        "Mend the server or the network behind its output folder, or behind the one that `after` empties; "
+        "Mend the server or the network behind its output folder, its `receipts`, or the one that `after` empties; "
         "what is paid for is delivered then, and the other rules go on meanwhile"
     )
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,12 +10,13 @@ import structlog
 from runflowd.core.backoff import delay
 from runflowd.core.incident_scope import SERVICE, ScopeKind
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.snapshot import from_text
 from runflowd.core.undeliverable import recipe_of
 from runflowd.decoder import Ended
 from runflowd.pipeline.deliver.delivery import Delivery, Undelivered
+from runflowd.pipeline.deliver.due import Claimed, claim_due, next_due
 from runflowd.pipeline.deliver.finalizer import Finalizer
 from runflowd.pipeline.deliver.output_io import OutputIo, OutputTimeout
+from runflowd.pipeline.deliver.receipt_writer import ReceiptWriter
 from runflowd.pipeline.deliver.verdict import (
     MAX_TRIES,
     code_of,
@@ -34,9 +33,8 @@ from runflowd.pipeline.io_guard import Role
 from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.deliveries import note_doubt, note_undeliverable, release_item
 from runflowd.store.history import record_try
-from runflowd.store.items import Item, item_from, move
+from runflowd.store.items import move
 from runflowd.store.leases import Lease
-from runflowd.store.outputs import Output, outputs_of
 from runflowd.store.pauses import hold_rule, stop
 from runflowd.system.failpoints import reach
 
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
     from runflowd.observability.incidents import IncidentReport
     from runflowd.pipeline.context import Context
     from runflowd.store import Connection
-    from runflowd.store.connection import Row
+    from runflowd.store.items import Item
 
 log = structlog.get_logger()
 
@@ -53,23 +51,15 @@ AHEAD = 16
 """Items claimed beyond those being worked on: each claim is a commit, and a commit is a sync of the disk."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """An item to be delivered with what its delivery needs to know: one claim reads it for many."""
-
-    item: Item
-    rule: str | None
-    done: list[Output]
-
-
 class Deliver:
-    """Stage four. Claims items whose result is known, and failures without a note yet."""
+    """Stage four. Claims items whose result is known, failures without a note yet, and receipts that are outdated."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._output_io = OutputIo(context.io, context.clock)
         self._delivery = Delivery(context, self._output_io)
-        self._finalizer = Finalizer(context, self._output_io)
+        self._receipts = ReceiptWriter(context, self._output_io)
+        self._finalizer = Finalizer(context, self._output_io, self._receipts)
         self.worker_loop: WorkerLoop[Claimed] = WorkerLoop(
             "deliver",
             context,
@@ -87,34 +77,24 @@ class Deliver:
         context = self._context
         deliveries = not context.incidents.closed_for(SERVICE)
         lease = Lease(context.store.owner, context.clock.wall())
-        values = {"owner": lease.owner, "now": lease.now, "until": lease.until}
-        paused = self._left_alone()
         for rule in context.io.unresponsive(Role.WRITTEN):
             await context.incidents.report(timeout_report(OutputTimeout(rule), rule))
-
-        def take(connection: Connection) -> list[Claimed]:
-            rows: list[Row] = []
-            rules = connection.all("rules_to_deliver", now=lease.now, paused=paused) if deliveries else []
-            for place, row in enumerate(rules):  # each gets its share of the room, so that none waits for another
-                share = -(-(room - len(rows)) // (len(rules) - place))
-                rows += connection.all("claim_deliveries", rule=row["rule"], limit=share, **values)
-            rows += connection.all("claim_notes", limit=room - len(rows), paused=paused, **values)
-            return [_claimed(connection, item_from(row)) for row in rows]
-
+        take = partial(claim_due, lease=lease, room=room, paused=self._left_alone(), deliveries=deliveries)
         return await context.store.write(take)
 
     async def _pause(self) -> float:
-        paused = self._left_alone()
-        row = await self._context.store.read(lambda connection: connection.one("next_delivery", paused=paused))
-        return self._context.idle_timeout(row["due_at"] if row else None, SERVICE)
+        due_at = await self._context.store.read(partial(next_due, paused=self._left_alone()))
+        return self._context.idle_timeout(due_at, SERVICE)
 
-    def _left_alone(self) -> str:
-        """The rules for which nothing is claimed now, as a JSON list."""
-        return json.dumps([*self._context.incidents.paused_rules(buying=False), *self._context.io.slow(Role.WRITTEN)])
+    def _left_alone(self) -> list[str]:
+        """The rules for which nothing is claimed now."""
+        return [*self._context.incidents.paused_rules(buying=False), *self._context.io.slow(Role.WRITTEN)]
 
     async def _work(self, claimed: Claimed) -> None:
         item, rule = claimed.item, self._rule_of(claimed)
-        if rule is None or item.state is not ItemState.DOWNLOADING:
+        if claimed.receipt and rule is not None:
+            await self._receipts.renew(item, rule)
+        elif rule is None or item.state is not ItemState.DOWNLOADING:
             await self._finalizer.report_failure(item, rule)
         else:
             placed = await self._delivery.bring(item, rule, claimed.done)
@@ -128,7 +108,7 @@ class Deliver:
         """The rule as it was when the item was accepted; the present one for a file never accepted."""
         if claimed.item.snapshot is None:
             return self._context.rules.get(claimed.item.rule)
-        return _rule(claimed.rule) if claimed.rule is not None else None
+        return claimed.sealed_rule
 
     async def _give_back(self, claimed: Claimed, raised: Exception) -> None:
         context, item = self._context, claimed.item
@@ -231,13 +211,3 @@ class Deliver:
         """Whether the rule of an item still buys by this recipe."""
         present = self._context.rules.get(item.rule)
         return present is not None and recipe_of(present) == recipe
-
-
-@lru_cache(maxsize=256)
-def _rule(text: str) -> Rule:
-    return from_text(text)
-
-
-def _claimed(connection: Connection, item: Item) -> Claimed:
-    row = connection.one("snapshot", id=item.snapshot) if item.snapshot is not None else None
-    return Claimed(item, row["text"] if row else None, outputs_of(connection, item.id))

@@ -31,6 +31,7 @@ from runflowd.store.unbought import put_back
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
+    from runflowd.core.model import Rule
     from runflowd.core.refusal import BodyFormat
     from runflowd.pipeline.context import Context
     from runflowd.store import Connection
@@ -102,7 +103,7 @@ class Dispatch:
     async def _require_space(self, snapshot: str) -> None:
         """Raise NoSpace when results could not be kept. Other trouble with the folder is delivery's to tell."""
         rule = from_text(snapshot)
-        await self._context.io.written(rule).read(_require_space, rule.output, self._context.limits.free_space)
+        await self._context.io.written(rule).read(_require_space, rule, self._context.limits.free_space)
 
     async def _work(self, batch: Batch) -> None:
         items, requests, snapshot = await self._context.store.read(lambda connection: _load(connection, batch))
@@ -236,10 +237,11 @@ def _load(connection: Connection, batch: Batch) -> tuple[list[Item], list[Submit
     return items, purchases_of_batch(connection, batch.id), rule_text(connection, batch)
 
 
-def _require_space(output: str, floor: int) -> None:
-    try:
-        files.require_space(output, floor)
-    except files.NoSpace:
-        raise
-    except files.FileError:
-        return
+def _require_space(rule: Rule, floor: int) -> None:
+    for folder in rule.delivered_to.values():
+        try:
+            files.require_space(folder, floor)
+        except files.NoSpace:
+            raise
+        except files.FileError:
+            continue

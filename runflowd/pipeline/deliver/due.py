@@ -1,0 +1,71 @@
+"""What is due: results to be delivered, failures to be noted, receipts to be written. One claim takes some of each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from runflowd.core.snapshot import from_text
+from runflowd.store.items import Item, item_from
+from runflowd.store.outputs import Output, outputs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from runflowd.core.model import Rule
+    from runflowd.store import Connection
+    from runflowd.store.connection import Row
+    from runflowd.store.leases import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An item with what its delivery, its note or its receipt needs to know: one claim reads it for many.
+
+    `receipt` says that it was claimed for its receipt alone.
+    """
+
+    item: Item
+    rule: str | None
+    done: list[Output]
+    receipt: bool = False
+
+    @property
+    def sealed_rule(self) -> Rule | None:
+        """The rule as it was when the item was accepted; None for a file never accepted."""
+        return _rule(self.rule) if self.rule is not None else None
+
+
+def claim_due(
+    connection: Connection, lease: Lease, room: int, paused: Collection[str], *, deliveries: bool
+) -> list[Claimed]:
+    """Take up to `room` items that are due; without `deliveries` only those that need nothing of the service."""
+    values = {"owner": lease.owner, "now": lease.now, "until": lease.until}
+    alone = json.dumps(list(paused))
+    rows: list[Row] = []
+    rules = connection.all("rules_to_deliver", now=lease.now, paused=alone) if deliveries else []
+    for place, row in enumerate(rules):  # each gets its share of the room, so that none waits for another
+        share = -(-(room - len(rows)) // (len(rules) - place))
+        rows += connection.all("claim_deliveries", rule=row["rule"], limit=share, **values)
+    rows += connection.all("claim_notes", limit=room - len(rows), paused=alone, **values)
+    receipts = connection.all("claim_receipts", limit=room - len(rows), paused=alone, **values)
+    found = [_claimed(connection, item_from(row)) for row in rows]
+    return found + [_claimed(connection, item_from(row), receipt=True) for row in receipts]
+
+
+def next_due(connection: Connection, paused: Collection[str]) -> float | None:
+    """When the next item is due that nobody holds (epoch seconds); None while there is none."""
+    rows = [connection.one(name, paused=json.dumps(list(paused))) for name in ("next_delivery", "next_receipt")]
+    return min((row["due_at"] for row in rows if row is not None and row["due_at"] is not None), default=None)
+
+
+@lru_cache(maxsize=256)
+def _rule(text: str) -> Rule:
+    return from_text(text)
+
+
+def _claimed(connection: Connection, item: Item, *, receipt: bool = False) -> Claimed:
+    row = connection.one("snapshot", id=item.snapshot) if item.snapshot is not None else None
+    return Claimed(item, row["text"] if row else None, outputs_of(connection, item.id), receipt)

@@ -1,0 +1,196 @@
+"""Receipts on record: the facts of one, where its file stands, and whether that says what the rows say.
+
+A receipt is outdated as soon as money moves for its file, in the very transaction of that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from runflowd.core.model import OutputPath
+from runflowd.core.pricing import CURRENCY
+from runflowd.core.receipt import Bought, Delivered, Ended, Entry, Receipt, document, outputs_from, outputs_text
+from runflowd.core.snapshot import from_text, references_from
+from runflowd.core.template import FILE_URL
+from runflowd.store.claims import hold, run_held
+from runflowd.store.history import record
+from runflowd.store.items import path_of
+from runflowd.store.links import find_asset
+from runflowd.store.outputs import collision, outputs_of
+
+if TYPE_CHECKING:
+    from runflowd.store.connection import Connection, Row
+    from runflowd.store.items import Item
+
+
+class ReceiptState(StrEnum):
+    """Whether the file of a receipt says what is on record."""
+
+    WRITTEN = "written"
+    OUTDATED = "outdated"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A receipt as the rows have it now: its bytes, and what it says was delivered."""
+
+    data: bytes
+    outputs: tuple[Delivered, ...]
+
+    @property
+    def sha256(self) -> str:
+        """The name of its content."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the receipt of an item is, or is about to be; `ours` are the hashes of what runflowd wrote there.
+
+    `path` is None once a newer content took its name.
+    """
+
+    item: int
+    path: OutputPath | None
+    ours: frozenset[str]
+    yields: bool = False
+    """Whether it gives way to the receipt that was asked for: that of a newer content of the same file."""
+
+
+def draw(connection: Connection, item: Item, ended: Ended | None = None) -> Drawn:
+    """The receipt of an item; `ended` says how it is about to end, None goes by its row.
+
+    What was delivered is told by the outputs on record as long as the item ends just now; later on, they may be
+    another's.
+    """
+    row = connection.one("receipt_facts", id=item.id)
+    assert row is not None, "an item with a receipt was accepted under a rule"
+    outputs: tuple[Delivered, ...] = ()
+    if ended is not None:
+        known = outputs_of(connection, item.id)
+        outputs = tuple(Delivered(each.path.relative, each.size, each.content_hash) for each in known)
+    elif row["state"] == "done":
+        standing = connection.one("receipt_of", item=item.id)
+        outputs = outputs_from(standing["outputs"]) if standing else ()
+    ended = ended or Ended(row["state"], row["failure_code"], row["failure"])
+    return Drawn(document(_receipt(connection, row, ended, outputs)), outputs)
+
+
+def _receipt(connection: Connection, row: Row, ended: Ended, outputs: tuple[Delivered, ...]) -> Receipt:
+    paid = _paid(connection, row)
+    entries = connection.all("movements_of_item", item=row["id"])
+    times = {"found": "found_at", "ready": "ready_at", "sealed": "sealed_at", "submitted": "submitted_at"}
+    return Receipt(
+        source=path_of(row),
+        size=row["size"],
+        content=row["content_hash"],
+        mime=row["mime"],
+        rule=row["rule"],
+        snapshot=row["snapshot"],
+        text=row["text"],
+        model=row["model"] or from_text(row["text"]).model,
+        input=json.loads(row["input"]),
+        assets=_assets(connection, row, paid["service"] if paid else ""),
+        bought=Bought(paid["service"], paid["remote_id"], paid["run_id"], paid["client_ref"], paid["key"])
+        if paid
+        else None,
+        shares=path_of(paid) if paid and paid["id"] != row["id"] else "",
+        settled=row["cost"] is not None,
+        entries=tuple(
+            Entry(each["kind"], Decimal(each["amount"]), each["at"], each["key"], each["run"]) for each in entries
+        ),
+        currency=CURRENCY,
+        times={name: row[column] for name, column in times.items()},
+        ended=ended,
+        outputs=outputs,
+    )
+
+
+def _paid(connection: Connection, row: Row) -> Row | None:
+    """The item whose purchase a result is of: the very one, or where it shares a result, the other; None if unknown."""
+    found: Row | None = row
+    while found is not None and found["batch"] is None:
+        found = None if found["duplicate_of"] is None else connection.one("receipt_facts", id=found["duplicate_of"])
+    return found
+
+
+def _assets(connection: Connection, row: Row, service: str) -> dict[str, str]:
+    """The uploads of an input that the service holds, by their symbols."""
+    contents = {FILE_URL: (row["content_hash"], row["mime"])}
+    for name, reference in references_from(row["text"]).items():
+        contents[f"files.{name}.url"] = (reference.content, reference.mime)
+    found = {symbol: find_asset(connection, service, *content) for symbol, content in contents.items()}
+    return {symbol: asset.asset_id for symbol, asset in found.items() if asset is not None}
+
+
+def receipt_of(connection: Connection, item: Item) -> Standing | None:
+    """Where the receipt of an item is on record."""
+    row = connection.one("receipt_of", item=item.id)
+    return _standing(row) if row else None
+
+
+def receipt_at(connection: Connection, item: Item, path: OutputPath) -> Standing | None:
+    """The receipt on record at a path that `item` would have, or at one that some file system takes for the same."""
+    row = connection.one("receipt_at", path=os.fsencode(str(path)), key=collision(str(path)))
+    if row is None or row["item"] == item.id:
+        return receipt_of(connection, item)
+    older = item.current and not row["current"] and (row["rule"], path_of(row)) == (item.rule, item.path)
+    return _standing(row, yields=bool(older))
+
+
+def _standing(row: Row, *, yields: bool = False) -> Standing:
+    path = None if row["root"] is None else OutputPath(os.fsdecode(row["root"]), os.fsdecode(row["relative"]))
+    return Standing(row["item"], path, frozenset({row["content_hash"], *row["earlier"].split()}), yields)
+
+
+def may_have(item: Item, standing: Standing | None) -> bool:
+    """Whether a path with that receipt on record, or none, may be had by the one of an item."""
+    return standing is None or standing.item == item.id or standing.yields
+
+
+def reserve_receipt(connection: Connection, item: Item, path: OutputPath, drawn: Drawn) -> bool:
+    """Say which bytes are about to appear at a path; False where that is another's. Raises `LeaseLost`.
+
+    An older content of the same file gives its name up, and gets another one.
+    """
+    hold(connection, item.claim)
+    standing = receipt_at(connection, item, path)
+    if not may_have(item, standing):
+        return False
+    if standing is not None and standing.item != item.id:
+        connection.run("displace_receipt", item=standing.item)
+        connection.run("set_receipt_state", id=standing.item, receipt_state=ReceiptState.OUTDATED)
+    ours = standing.ours if standing is not None and standing.path == path else frozenset()
+    connection.run(
+        "reserve_receipt",
+        item=item.id,
+        root=os.fsencode(path.root),
+        relative=os.fsencode(path.relative),
+        key=collision(str(path)),
+        content_hash=drawn.sha256,
+        earlier=" ".join(sorted(ours - {drawn.sha256})),
+        outputs=outputs_text(drawn.outputs),
+    )
+    return True
+
+
+def receipt_stands(connection: Connection, item: Item, sha256: str, ended: Ended | None = None) -> None:
+    """The receipt stands under its name; it is written anew if money moved meanwhile. Raises `LeaseLost`."""
+    hold(connection, item.claim)
+    up_to_date = draw(connection, item, ended).sha256 == sha256
+    state = ReceiptState.WRITTEN if up_to_date else ReceiptState.OUTDATED
+    connection.run("receipt_written", item=item.id)
+    connection.run("set_receipt_state", id=item.id, receipt_state=state)
+
+
+def receipt_renewed(connection: Connection, item: Item, sha256: str, path: OutputPath, now: float) -> None:
+    """The same of an item that was claimed for its receipt alone, which is given back. Raises `LeaseLost`."""
+    receipt_stands(connection, item, sha256)
+    run_held(connection, "release_receipt", item.claim)
+    record(connection, item.id, now, f"its receipt was written: {path}")
