@@ -1,4 +1,4 @@
-"""Decoders, asked in a process apart whether a medium in doubt can be opened: Pillow for images, ffmpeg for the rest.
+"""Decoders, asked in a process apart whether a medium in doubt can be opened: Pillow for images, FFmpeg for the rest.
 
 Each is used where it is there; none is needed. What decodes is whole, however odd its bytes; what does not is still in
 doubt.

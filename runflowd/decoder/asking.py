@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runflowd.core.printable import excerpt
@@ -111,7 +111,7 @@ class Decoder:
         if self._ended:
             raise Ended
         command = [sys.executable, "-P", "-m", "runflowd.decoder.child"]
-        question: bytes | None = json.dumps({"ffmpeg": asdict(has)["ffmpeg"], "files": asked}).encode() + b"\n"
+        question: bytes | None = json.dumps({"ffmpeg": has.program, "files": asked}).encode() + b"\n"
         give_up = time.monotonic() + MAX_ANSWER
         with subprocess.Popen(  # noqa: S603  our own module, no shell
             command,

@@ -1,8 +1,8 @@
 """The process in which media are decoded: `python -P -m runflowd.decoder.child`, started by `asking`.
 
-It reads one line of JSON: the path of ffmpeg, and for each file its descriptor and its MIME type. For each it forks, so
-that what one file does to its decoder is that file's matter, and writes one line of JSON: what the decoder said, "" if
-it decoded all. After `MAX_BATCH` seconds it begins no further one.
+It reads one line of JSON: the path of ffmpeg ("" where PyAV is there), and for each file its descriptor and its MIME
+type. For each it forks, so that what one file does to its decoder is that file's matter, and writes one line of JSON:
+what the decoder said, "" if it decoded all. After `MAX_BATCH` seconds it begins no further one.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from typing import NoReturn
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
 
 from runflowd.decoder.installed import DEMUXERS
 from runflowd.decoder.limits import MAX_CPU, MAX_SECONDS, confine, confine_to
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 MAX_BATCH = 20.0
 """Seconds after which no further file is begun."""
@@ -38,7 +42,7 @@ _BY_SIGNAL = {
 def main() -> None:
     """Decode what is asked for, one after the other."""
     asked = json.loads(sys.stdin.buffer.readline())
-    _prepare()
+    _prepare({mime for _, mime in asked["files"]}, asked["ffmpeg"])
     confine()
     began = time.monotonic()
     for descriptor, mime in asked["files"]:
@@ -47,8 +51,13 @@ def main() -> None:
         print(json.dumps(_decoded_apart(descriptor, mime, asked["ffmpeg"])), flush=True)  # noqa: T201  the answer
 
 
-def _prepare() -> None:
-    """Import what every image needs, once, before the forks."""
+def _prepare(mimes: Collection[str], ffmpeg: str) -> None:
+    """Import what these files need, once, before the forks. What cannot be imported is said where it is used."""
+    if not ffmpeg and any(mime in DEMUXERS for mime in mimes):
+        with suppress(ImportError):
+            import_module("av")
+    if not any(mime.startswith("image/") for mime in mimes):
+        return
     with suppress(ImportError):
         from PIL import Image  # noqa: PLC0415
 
@@ -85,20 +94,24 @@ def _decode(descriptor: int, mime: str, ffmpeg: str) -> NoReturn:
     """Decode one file in this process, which ends with it."""
     try:
         confine_to(descriptor)
-        if mime in DEMUXERS:
+        if mime in DEMUXERS and ffmpeg:
             os.execve(ffmpeg, _command(ffmpeg, descriptor, mime), {})  # noqa: S606  no shell
-        sys.stdout.write(_image(descriptor, mime))
+        sys.stdout.write(_trouble(descriptor, mime))
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001  it must not go on in the parent's code
         os.write(1, f"decoding failed: {type(error).__name__}: {error}".encode("utf-8", "backslashreplace"))
     os._exit(0)
 
 
-def _image(descriptor: int, mime: str) -> str:
-    """What is wrong with an image, "" if all of it was decoded."""
-    from runflowd.decoder.image import trouble_of  # noqa: PLC0415  needs Pillow
+def _trouble(descriptor: int, mime: str) -> str:
+    """What is wrong with a file, "" if all of it was decoded. Each module needs a library that may not be there."""
+    if mime in DEMUXERS:
+        from runflowd.decoder import recording  # noqa: PLC0415
 
-    return trouble_of(descriptor, mime)
+        return recording.trouble_of(descriptor, mime)
+    from runflowd.decoder import image  # noqa: PLC0415
+
+    return image.trouble_of(descriptor, mime)
 
 
 def _command(ffmpeg: str, descriptor: int, mime: str) -> list[str]:

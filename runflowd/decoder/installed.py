@@ -23,21 +23,27 @@ DEMUXERS = {
     "audio/opus": "ogg",
     "audio/aac": "aac",
 }
-"""The MIME types that ffmpeg is asked for, and the one reader of containers that it may use for each."""
+"""The MIME types that FFmpeg is asked for, and the one reader of containers that it may use for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """Versions of Pillow and pillow-heif, and the path of ffmpeg; "" for what is not there."""
+    """Versions of Pillow, pillow-heif and PyAV, and the path of ffmpeg; "" for what is not there."""
 
     pillow: str = ""
     heif: str = ""
+    av: str = ""
     ffmpeg: str = ""
+
+    @property
+    def program(self) -> str:
+        """The path of ffmpeg where recordings are for it; "" where PyAV, which brings FFmpeg as a library, is there."""
+        return "" if self.av else self.ffmpeg
 
     def lacking(self, mime: str) -> str:
         """The name of what would have to be installed to decode this type; "" if it is, or if nothing would help."""
         if mime in DEMUXERS:
-            return "" if self.ffmpeg else "ffmpeg"
+            return "" if self.av or self.ffmpeg else "PyAV (or ffmpeg)"
         if not mime.startswith("image/"):
             return ""
         if not self.pillow:
@@ -51,7 +57,7 @@ class Installed:
 
 def installed() -> Installed:
     """What is there now."""
-    return Installed(_version("pillow"), _version("pillow-heif"), shutil.which("ffmpeg") or "")
+    return Installed(_version("pillow"), _version("pillow-heif"), _version("av"), shutil.which("ffmpeg") or "")
 
 
 def _version(package: str) -> str:

@@ -42,7 +42,9 @@ def _images(has: Installed) -> Finding:
 
 
 def _recordings(has: Installed) -> Finding:
-    if has.ffmpeg:
-        return good(DECODERS, "video and audio", f"{has.ffmpeg} opens those whose bytes are odd")
-    message = f"ffmpeg is not on PATH: {_LATE}"
-    return Finding(DECODERS, Level.NOTE, "video and audio", message, "install the system's package ffmpeg")
+    if has.av or has.ffmpeg:
+        name = has.program or f"PyAV {has.av}"
+        return good(DECODERS, "video and audio", f"{name} opens those whose bytes are odd")
+    message = f"neither PyAV is installed nor ffmpeg on PATH: {_LATE}"
+    remedy = "pip install 'runflowd[video]', where runflowd itself is installed, or the system's package ffmpeg"
+    return Finding(DECODERS, Level.NOTE, "video and audio", message, remedy)

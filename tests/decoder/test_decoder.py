@@ -73,7 +73,7 @@ def test_what_is_not_installed_is_named(tmp_path: Path) -> None:
     """Nothing is guessed without a decoder."""
     found = verdicts(tmp_path, ("image/gif", odd_gif()), ("video/mp4", b"x"), decoder=Decoder(Installed()))
 
-    said = [f"no decoder was asked: {name} is not installed" for name in ("Pillow", "ffmpeg")]
+    said = [f"no decoder was asked: {name} is not installed" for name in ("Pillow", "PyAV (or ffmpeg)")]
     assert [Verdict(decoded=False, words=words) for words in said] == found
 
 

@@ -464,7 +464,8 @@ def test_a_sandbox_must_let_the_daemon_write_to_its_folders(
 @pytest.mark.parametrize(
     ("has", "levels"),
     [
-        (Installed("13.0.0", "1.8.1", "/usr/bin/ffmpeg"), [Level.OK, Level.OK]),
+        (Installed("13.0.0", "1.8.1", ffmpeg="/usr/bin/ffmpeg"), [Level.OK, Level.OK]),
+        (Installed("13.0.0", "1.8.1", av="18.1.0"), [Level.OK, Level.OK]),
         (Installed("13.0.0"), [Level.OK, Level.NOTE, Level.NOTE]),
         (Installed(), [Level.NOTE, Level.NOTE]),
     ],

@@ -116,14 +116,17 @@ async def test_a_hole_in_an_odd_image_is_waited_for_first(tmp_path: Path) -> Non
 
 
 async def test_a_recording_that_no_decoder_is_there_for_waits_and_fails(tmp_path: Path) -> None:
-    """Ffmpeg is asked for what no walk understands."""
+    """FFmpeg is asked for what no walk understands."""
     async with running(tmp_path, rule(tmp_path, accept=(MediaKind.VIDEO,))) as rig:
         rig.engine.context.decoder = Decoder(Installed())
         data = recordings.webm()
         (tmp_path / "in/a.webm").write_bytes(data.replace(b"\x18\x53\x80\x67", b"\x00\x53\x80\x67"))
         state, _, why = await failure(rig)
 
-        assert (ItemState.FAILED, True) == (state, why.endswith("no decoder was asked: ffmpeg is not installed"))
+        assert (ItemState.FAILED, True) == (
+            state,
+            why.endswith("no decoder was asked: PyAV (or ffmpeg) is not installed"),
+        )
 
 
 async def test_a_paid_image_that_is_odd_is_delivered_if_it_decodes(tmp_path: Path) -> None:
