@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 extras = project["project"]["optional-dependencies"]
-libraries = [*project["project"]["dependencies"], *extras["local"], *extras["video"]]
+libraries = [*project["project"]["dependencies"], *extras["apprise"], *extras["local"], *extras["video"]]
 tools = {re.split(r"[\[>]", line)[0].lower() for line in project["dependency-groups"]["dev"]}
 pins = (ROOT / ".ci" / "constraints.txt").read_text("utf-8").splitlines()
 

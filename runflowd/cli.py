@@ -30,6 +30,7 @@ COMMANDS = {
     "init": "Write a commented configuration to start from.",
     "schema": "Print the JSON Schema of the configuration.",
     "local": "Serve the local service alone.",
+    "notify": "Try whether people are reached by messages.",
     "callbacks": "Make the secret that proves where callbacks come from.",
     "systemd": "Place the unit files, and say what their sandbox must allow.",
     "backup": "Copy the state file whole, while the daemon runs.",

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from runflowd.config.check_warnings import open_doors, warnings
-from runflowd.config.credentials import Credential, CredentialError, callback_secrets, notify_secret, service_key
+from runflowd.config.credentials import (
+    Credential,
+    CredentialError,
+    apprise_address,
+    callback_secrets,
+    notify_secret,
+    service_key,
+)
 from runflowd.config.describe import describe
 from runflowd.config.loading import load, locate
 from runflowd.config.overrides import load_override
@@ -24,6 +31,7 @@ __all__ = [
     "Service",
     "ValidationIssue",
     "Webhook",
+    "apprise_address",
     "callback_secrets",
     "describe",
     "load",

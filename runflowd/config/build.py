@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from runflowd.config.folders import absolute
 from runflowd.config.rules_check import DEFAULT_INPUT
 from runflowd.config.sections import HOSTED_URL, LimitsSection, LogSection
 from runflowd.config.snapshot import (
+    AppriseTarget,
     Callbacks,
     Config,
     Heartbeat,
@@ -134,11 +136,13 @@ def _notify(section: NotifySection | None, base: str) -> Notify:
     return Notify(
         webhook=Webhook(webhook.url, _optional(webhook.secret_file, base)) if webhook else None,
         command=tuple(section.command or ()),
-        on=frozenset(map(Kind, section.on)) if section.on else frozenset(Kind),
+        apprise=tuple(AppriseTarget(name, absolute(file, base)) for name, file in (section.apprise or {}).items()),
+        on=frozenset((*map(Kind, section.on), Kind.DIGEST)) if section.on else frozenset(Kind),
         after=section.after,
         failures=failures.count if failures else 0,
         within=failures.within if failures else 3600.0,
         heartbeat=Heartbeat(heartbeat.url, heartbeat.every) if heartbeat else None,
+        digest=time.fromisoformat(section.digest) if section.digest else None,
     )
 
 

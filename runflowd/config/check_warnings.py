@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from runflowd.config.credentials import CredentialError, notify_secret
+from runflowd.config.credentials import CredentialError, apprise_address, notify_secret
 from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
 from runflowd.system.mounts import file_system_of, shared_with_others
 from runflowd.system.paths import state_path
@@ -51,6 +52,15 @@ def _state_warnings(config: Config) -> Iterator[str]:
 def _notify_warnings(notify: Notify) -> Iterator[str]:
     if notify.command and shutil.which(notify.command[0]) is None:
         yield f"notify.command: {notify.command[0]} is not there, or is no program that this user may run"
+    if notify.apprise and find_spec("apprise") is None:
+        yield "notify.apprise: Apprise is not installed here; run pip install 'runflowd[apprise]'"
+    for target in notify.apprise:
+        try:
+            address = apprise_address(target)
+        except CredentialError as error:
+            yield f"notify.{target.channel}: {error}"
+        else:
+            yield from [address.warning] if address.warning else []
     try:
         secret = notify_secret(notify.webhook) if notify.webhook else None
     except CredentialError as error:

@@ -15,7 +15,7 @@ from runflowd.errors import RunflowdError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runflowd.config.snapshot import Config, Webhook
+    from runflowd.config.snapshot import AppriseTarget, Config, Webhook
 
 KEY_VARIABLE = "RUNFLOW_API_KEY"
 _KEY_CREDENTIAL = "api-key"
@@ -93,6 +93,11 @@ def notify_secret(webhook: Webhook) -> Credential | None:
     return _from_file(webhook.secret_file, "the webhook secret") if webhook.secret_file else None
 
 
+def apprise_address(target: AppriseTarget) -> Credential:
+    """The address of a service that Apprise reaches; raise CredentialError if its file cannot be used."""
+    return _from_file(target.address_file, "the address")
+
+
 def _systemd(environment: Mapping[str, str], name: str) -> str:
     """The path of a systemd credential, if the unit passes one (systemd.exec(5), LoadCredential=).
 
@@ -131,7 +136,7 @@ def _usable(text: str, what: str, source: str) -> str:
     """The secret without the white space that editors add; anything else odd would fail far from here."""
     secret = text.strip()
     if not secret:
-        raise CredentialError(what, f"in {source} is empty", "write the key there, on one line", may_come=True)
+        raise CredentialError(what, f"in {source} is empty", "write it there, on one line", may_come=True)
     if len(secret) > _LONGEST:
         raise CredentialError(what, f"in {source} is no key: it is too long", f"it has at most {_LONGEST} letters")
     for place, character in enumerate(secret, start=1):

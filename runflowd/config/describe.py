@@ -83,10 +83,13 @@ def _priced(money: RuleMoney) -> str:
 def _notify(notify: Notify, money: Money) -> Iterator[str]:
     ways = [f"a message to {urlsplit(notify.webhook.url).hostname}"] if notify.webhook else []
     ways += [f"the program {notify.command[0]}"] if notify.command else []
+    ways += [f"Apprise to {_and([each.name for each in notify.apprise])}"] if notify.apprise else []
     if ways:
         kinds = ", ".join(_notified_kinds(notify, money)) or "of nothing"
         yield f"Messages go out by {' and by '.join(ways)}: {kinds}."
         lasted = duration_text(notify.after)
+        if notify.digest:
+            yield f"A digest goes out every day at {notify.digest:%H:%M}."
         yield f"Incidents are reported when they have lasted {lasted}, once however often they come and go."
     else:
         yield "Nobody is notified of incidents."

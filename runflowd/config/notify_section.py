@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
+from runflowd.config.addresses import HookUrl  # noqa: TC001  pydantic reads the annotation
 from runflowd.config.sections import Section, described
-from runflowd.config.types import HookUrl, SecretFile, Text, duration
+from runflowd.config.types import RuleName, SecretFile, Text, duration
 
 _HOUR = 3600.0
 _DAY = 86400.0
@@ -58,8 +61,16 @@ class NotifySection(Section):
         min_length=1,
         max_length=64,
     )
+    apprise: dict[RuleName, SecretFile] | None = described(
+        "Send each message by Apprise to email, Slack, Teams, Discord, ntfy, Telegram and a hundred others: by names "
+        "of your own, the files that hold the addresses, each on one line.",
+        {"studio-slack": "/etc/runflowd/notify/slack"},
+        min_length=1,
+        max_length=32,
+    )
     on: list[Literal["incident", "resolved", "budget", "failures", "unknown"]] | None = described(
-        "What to tell: incident, resolved, budget, failures, unknown (a purchase needs a decision); all by default.",
+        "What to tell: incident, resolved, budget, failures, unknown (a purchase needs a decision); all by default. "
+        "`digest` is told besides, where it is set.",
         ["incident", "unknown"],
         min_length=1,
     )
@@ -67,6 +78,11 @@ class NotifySection(Section):
         "How long an incident must last before it is reported; 1m by default.", "1m", "0s", default=60.0
     )
     failures: FailuresSection | None = described("Tell when many files fail.", {"count": 10, "within": "1h"})
+    digest: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = described(
+        "A message a day, at this time of `money.timezone`: what was done, failed and charged, and what waits; none by "
+        "default.",
+        "18:00",
+    )
     heartbeat: HeartbeatSection | None = described(
         "A sign of life for a monitor that rings when it stays away.",
         {"url": "https://hc-ping.com/5b2f1c1e-7a52-4f0a-9a3c-0d8f6f2f9a10"},

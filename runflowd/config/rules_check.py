@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from runflowd.config.addresses import is_loopback
 from runflowd.config.folders import check_folders
-from runflowd.config.types import is_loopback
 from runflowd.config.validation_issues import ValidationIssue
 from runflowd.core.media.kinds import MediaKind
 from runflowd.core.template import (
@@ -83,8 +83,8 @@ def _notify(notify: dict[str, Any]) -> Iterator[ValidationIssue]:
         if isinstance(url, str) and url.startswith("http:") and not is_loopback(url):
             yield ValidationIssue(("notify", key, "url"), "must be https, unless it is on this machine")
     dependent = next((key for key in ("on", "failures") if notify.get(key) is not None), None)
-    if dependent and not (notify.get("webhook") or notify.get("command")):
-        yield ValidationIssue(("notify", dependent), "has nobody to tell; add webhook or command", at_key=True)
+    if dependent and not any(notify.get(way) for way in ("webhook", "command", "apprise")):
+        yield ValidationIssue(("notify", dependent), "has nobody to tell; add webhook, command or apprise", at_key=True)
 
 
 def _web_is_off(web: Any) -> bool:

@@ -6,16 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runflowd.config.types import (
-    Folder,
-    ListenOrOff,
-    ListenText,
-    OrWord,
-    SecretFile,
-    Text,
-    Url,
-    size,
-)
+from runflowd.config.addresses import ListenOrOff, ListenText, Url  # noqa: TC001  pydantic reads the annotations
+from runflowd.config.types import Folder, OrWord, SecretFile, Text, size
 from runflowd.core.model import MAX_UPLOAD_BYTES
 
 HOSTED_URL = "https://api.runflow.io"

@@ -14,6 +14,7 @@ from runflowd.core.notices import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import time
 
     from runflowd.core.model import Json, Rule
     from runflowd.errors import Problem
@@ -115,6 +116,19 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class AppriseTarget:
+    """A service that Apprise reaches, by the name that the configuration gives it, and the file of its address."""
+
+    name: str
+    address_file: str
+
+    @property
+    def channel(self) -> str:
+        """The name of this way in messages, incidents and the log."""
+        return f"apprise.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """An address that is called every so many seconds as long as all is well."""
 
@@ -128,16 +142,19 @@ class Notify:
 
     webhook: Webhook | None = None
     command: tuple[str, ...] = ()
+    apprise: tuple[AppriseTarget, ...] = ()
     on: frozenset[Kind] = frozenset(Kind)
     after: float = 60.0
     failures: int = 0
     within: float = 3600.0
     heartbeat: Heartbeat | None = None
+    digest: time | None = None
 
     @property
     def channels(self) -> tuple[str, ...]:
         """The ways on which messages go out, by name."""
-        return (*(("webhook",) if self.webhook else ()), *(("command",) if self.command else ()))
+        ways = {"webhook": self.webhook, "command": self.command}
+        return (*(name for name, way in ways.items() if way), *(each.channel for each in self.apprise))
 
 
 @dataclass(frozen=True, slots=True)

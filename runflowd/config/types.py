@@ -6,16 +6,13 @@ write a number and a unit ...". Values are never quoted in it where they could b
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     WithJsonSchema,
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 
 RULE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MODEL_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"
-LISTEN_PATTERN = r"^(unix:/.+|\[[0-9a-fA-F:]+\]:[0-9]{1,5}|[A-Za-z0-9.-]+:[0-9]{1,5})$"
 
 
 def refuse(sentence: str) -> PydanticCustomError:
@@ -149,6 +145,9 @@ def _check_secret_file(value: str) -> str:
     if re.fullmatch(r"[\w+=-]{20,}", value) and len(re.findall(r"\d", value)) > 3:
         raise refuse("looks like the key itself; put that into a file, and write the file's whole path here")
 
+    if "://" in value:
+        raise refuse("is the address itself; put that into a file, and write the file's whole path here")
+
     return _check_folder(value)
 
 
@@ -182,52 +181,6 @@ def _check_rule_name(value: str) -> str:
     return value
 
 
-def _check_url(value: str) -> str:
-    if urlsplit(_check_hook(value)).query:
-        raise refuse("has a part after ? or #; leave it out")
-
-    return value.rstrip("/")
-
-
-def _check_hook(value: str) -> str:
-    """An address to call as it stands; unlike that of a service it may have a query."""
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"[\s\\]", value):
-        raise refuse("is no web address; write for example https://api.runflow.io")
-    if parts.username or parts.password:
-        raise refuse("holds a user name or password; leave them out, keys have files of their own")
-    if parts.fragment:
-        raise refuse("has a part after ? or #; leave it out")
-
-    return value
-
-
-def _check_listen(value: str) -> str:
-    if not re.fullmatch(LISTEN_PATTERN[1:-1], value):
-        raise refuse("is no address to listen on; write host:port, [::1]:port or unix:/path, such as 127.0.0.1:8787")
-    if not value.startswith("unix:") and not 0 < int(value.rpartition(":")[2]) < 2**16:
-        raise refuse("has no usable port; ports go from 1 to 65535")
-
-    return value
-
-
-def _check_listen_or_off(value: str) -> str:
-    return value if value == "off" else _check_listen(value)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL can only reach this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 Text = Annotated[str, AfterValidator(_check_text)]
 Folder = Annotated[str, AfterValidator(_check_folder)]
 SecretFile = Annotated[str, AfterValidator(_check_secret_file)]
@@ -236,14 +189,4 @@ Naming = Annotated[str, AfterValidator(_check_naming)]
 Model = Annotated[str, AfterValidator(_check_model), WithJsonSchema({"type": "string", "pattern": MODEL_PATTERN})]
 RuleName = Annotated[
     str, AfterValidator(_check_rule_name), WithJsonSchema({"type": "string", "pattern": RULE_NAME_PATTERN})
-]
-Url = Annotated[str, AfterValidator(_check_url), Field(max_length=2000)]
-HookUrl = Annotated[str, AfterValidator(_check_hook), Field(max_length=2000)]
-ListenText = Annotated[
-    str, AfterValidator(_check_listen), WithJsonSchema({"type": "string", "pattern": LISTEN_PATTERN})
-]
-ListenOrOff = Annotated[
-    str,
-    AfterValidator(_check_listen_or_off),
-    WithJsonSchema({"anyOf": [{"const": "off"}, {"type": "string", "pattern": LISTEN_PATTERN}]}),
 ]

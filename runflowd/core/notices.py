@@ -43,6 +43,10 @@ class Kind(StrEnum):
     """More files failed lately than `failures` says."""
     UNKNOWN = "unknown"
     """Items that may have been bought wait for the operator's decision."""
+    DIGEST = "digest"
+    """What a day brought, at the time of day that `digest` names."""
+    TEST = "test"
+    """Sent by `runflowd notify test`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,35 @@ def unknown_message(count: int, newest: float) -> Message:
     sentence = f"{count} files may have been paid for and have no result; the operator decides about them"
     remedy = "`runflowd list --state outcome_unknown` names them, `runflowd status` says what to do about each"
     return Message(Kind.UNKNOWN, "unknown", "NEEDS_DECISION", sentence, remedy, count, newest)
+
+
+@dataclass(frozen=True, slots=True)
+class DayFacts:
+    """What came of files since the last digest, what was charged in dollars, and what waits now."""
+
+    done: int
+    failed: int
+    charged: Decimal
+    waiting: int
+    in_doubt: int
+    incidents: int
+
+
+def digest_message(facts: DayFacts, since: float) -> Message:
+    """The message that says what happened since the last one of its kind."""
+    happened = [f"{facts.done:,} files done", f"{facts.failed:,} failed"]
+    happened += [f"${facts.charged} charged"] if facts.charged else []
+    left = [(facts.waiting, "wait"), (facts.in_doubt, "need a decision"), (facts.incidents, "incidents are open")]
+    now = ", ".join(f"{count:,} {words}" for count, words in left if count)
+    sentence = f"{', '.join(happened)}; {f'now {now}' if now else 'nothing waits'}"
+    asks = facts.failed or facts.in_doubt or facts.incidents
+    remedy = "`runflowd status` shows each with its reason and remedy" if asks else ""
+    return Message(Kind.DIGEST, "digest", "DIGEST", sentence, remedy, facts.done, since)
+
+
+def trial_message(now: float) -> Message:
+    """The message by which somebody tries whether they are reached."""
+    return Message(Kind.TEST, "notify", "TEST", "messages of this daemon arrive here", "", 1, now)
 
 
 def sentence_of(message: Message, host: str) -> str:

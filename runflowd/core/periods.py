@@ -6,7 +6,7 @@ alike.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +24,13 @@ def period_of(now: float, zone: tzinfo | None, latest: str = "") -> str:
 def day_begins(period: str, zone: tzinfo | None) -> float:
     """When a period begins (epoch seconds)."""
     return _begins(date.fromisoformat(period), zone)
+
+
+def latest_time_of_day(at: time, now: float, zone: tzinfo | None) -> float:
+    """When it was that time of day last (epoch seconds); now counts."""
+    today = datetime.fromtimestamp(now, zone).date()
+    moments = (datetime.combine(today - timedelta(days=days), at, zone).timestamp() for days in (0, 1))
+    return next((moment for moment in moments if moment <= now), now)
 
 
 def day_ends(period: str, zone: tzinfo | None) -> float:

@@ -1,4 +1,4 @@
-"""The two ways to people: an address that takes JSON, and a program."""
+"""The ways to people: an address that takes JSON, a program, and the services that Apprise knows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import json
 import os
 import signal
 import socket
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from subprocess import PIPE, STDOUT
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,8 @@ import anyio
 import anyio.to_thread
 
 from runflowd import __version__
-from runflowd.config import notify_secret
-from runflowd.core.notices import sentence_of
+from runflowd.config import apprise_address, notify_secret
+from runflowd.core.notices import Kind, sentence_of
 from runflowd.core.printable import printable, scrubbed
 from runflowd.errors import RunflowdError
 
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from anyio.abc import Process
 
     from runflowd.api.hooks import Hooks
-    from runflowd.config import Webhook
+    from runflowd.config import Notify, Webhook
+    from runflowd.config.snapshot import AppriseTarget
     from runflowd.store.notices import Notice
 
 SIGNATURE_HEADER = "Runflowd-Signature"
@@ -43,6 +46,13 @@ MAX_OUTPUT = 2000
 _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 """The program's environment; keys, sockets and credentials of the daemon are none of its business."""
 
+_TO_APPRISE = (*_PASSED_ON, "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+
+_APPRISE_PROCESS = str(Path(__file__).with_name("apprise_process.py"))
+
+_TYPES = {Kind.INCIDENT: "failure", Kind.RESOLVED: "success", Kind.TEST: "info", Kind.DIGEST: "info"}
+"""Apprise's word for each kind of message, from which services choose a colour or a sign; others are warnings."""
+
 
 class CommandFailed(RunflowdError):
     """The program could not be run, took too long, or said no."""
@@ -50,6 +60,20 @@ class CommandFailed(RunflowdError):
     def __init__(self, program: str, what: str, output: bytes = b"") -> None:
         said = scrubbed(printable(output.decode("utf-8", "replace").strip()))
         super().__init__(f"{printable(program)} {what}" + (f"; it wrote: {said}" if said else ""))
+
+
+class AppriseFailed(RunflowdError):
+    """The service did not take the message, or Apprise could not be asked to send it."""
+
+
+async def deliver(hooks: Hooks, notify: Notify, notice: Notice) -> None:
+    """Send a message over its channel. Raises `RunflowdError` when that failed."""
+    if notice.channel == "webhook" and notify.webhook:
+        await post(hooks, notify.webhook, notice)
+    elif notice.channel == "command" and notify.command:
+        await run(notify.command, notice)
+    elif target := next((each for each in notify.apprise if each.channel == notice.channel), None):
+        await send_by_apprise(target, notice)
 
 
 def payload(notice: Notice) -> dict[str, Any]:
@@ -78,23 +102,54 @@ async def run(command: tuple[str, ...], notice: Notice, *, within: float = RUN_T
     """Run a program for a message; after `within` seconds it is ended with all it started. Raises `CommandFailed`."""
     found = payload(notice)
     environment = {f"RUNFLOWD_{name.upper()}": str(found[name]) for name in ("kind", "scope", "code", "count", "text")}
-    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    code, output = await _run(command, _passed(_PASSED_ON) | environment, json.dumps(found).encode(), within)
+    if code is None:
+        raise CommandFailed(command[0], f"took longer than {within:g} seconds and was ended", output)
+    if code:
+        raise CommandFailed(command[0], f"ended with {code}", output)
+
+
+async def send_by_apprise(target: AppriseTarget, notice: Notice, *, within: float = RUN_TIMEOUT) -> None:
+    """Hand a message to Apprise. Raises `AppriseFailed`, or `CredentialError` when the address cannot be read."""
+    found = payload(notice)
+    address = (await anyio.to_thread.run_sync(apprise_address, target)).secret
+    message = {
+        "address": address,
+        "title": f"runflowd on {found['host']}: {notice.message.kind}",
+        "body": "\n".join(found[name] for name in ("message", "remedy") if found[name]),
+        "type": _TYPES.get(notice.message.kind, "warning"),
+    }
+    command = (sys.executable, "-I", _APPRISE_PROCESS)
+    code, output = await _run(command, _passed(_TO_APPRISE), json.dumps(message).encode(), within)
+    if code is None:
+        raise AppriseFailed(f"no answer within {within:g} seconds")
+    if code:
+        said = scrubbed(printable(output.decode("utf-8", "replace").strip()))
+        raise AppriseFailed(said or f"Apprise's process ended with {code}")
+
+
+def _passed(names: tuple[str, ...]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+async def _run(
+    command: tuple[str, ...], environment: dict[str, str], message: bytes, within: float
+) -> tuple[int | None, bytes]:
+    """Run a program with a message on its input: its exit code, None where it took too long, and what it wrote."""
     try:
         process = await anyio.open_process(
-            command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, env=passed | environment, cwd="/", start_new_session=True
+            command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, env=environment, cwd="/", start_new_session=True
         )
     except (OSError, ValueError) as error:
         raise CommandFailed(command[0], f"cannot be run: {getattr(error, 'strerror', None) or error}") from None
     output = bytearray()
     try:
         with anyio.move_on_after(within) as deadline:
-            await _converse(process, json.dumps(found).encode(), output)
+            await _converse(process, message, output)
     finally:
         await _clear(process)
-    if deadline.cancelled_caught:
-        raise CommandFailed(command[0], f"took longer than {within:g} seconds and was ended", bytes(output))
-    if process.returncode:
-        raise CommandFailed(command[0], f"ended with {process.returncode}", bytes(output))
+
+    return None if deadline.cancelled_caught else process.returncode, bytes(output)
 
 
 async def _converse(process: Process, message: bytes, output: bytearray) -> None:

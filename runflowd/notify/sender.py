@@ -16,7 +16,7 @@ from runflowd.api.hooks import Hooks
 from runflowd.core.backoff import delay
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.errors import StoreError
-from runflowd.notify.channels import post, run
+from runflowd.notify.channels import deliver
 from runflowd.notify.heartbeat import Heartbeats
 from runflowd.notify.thresholds import record, threshold_events
 from runflowd.observability.incidents import IncidentReport
@@ -101,7 +101,7 @@ class NotificationSender:
         if notice is None:
             return False
         try:
-            await self._send(notice)
+            await deliver(self._hooks, self._context.incidents.notify, notice)
         except Exception as error:  # noqa: BLE001  one message's trouble is not the others'
             await self._postpone(notice, error)
             return False
@@ -109,13 +109,6 @@ class NotificationSender:
         await self._context.incidents.resolve(ScopeKind.NOTIFY.of(channel))
         log.info("sent", action="notice.sent", channel=channel, kind=notice.message.kind, scope=notice.message.scope)
         return True
-
-    async def _send(self, notice: Notice) -> None:
-        notify = self._context.incidents.notify
-        if notice.channel == "command" and notify.command:
-            await run(notify.command, notice)
-        elif notice.channel == "webhook" and notify.webhook:
-            await post(self._hooks, notify.webhook, notice)
 
     async def _postpone(self, notice: Notice, error: Exception) -> None:
         context, tries = self._context, notice.attempts + 1

@@ -9,12 +9,13 @@ from runflowd.core.notices import (
     Kind,
     budget_mark,
     budget_message,
+    digest_message,
     failures_message,
     unknown_message,
     unknown_needs_message,
 )
-from runflowd.core.periods import day_begins
-from runflowd.store.notices import failed_since, in_doubt, mark_of, send, set_mark
+from runflowd.core.periods import day_begins, latest_time_of_day
+from runflowd.store.notices import day_facts, failed_since, in_doubt, mark_of, send, set_mark
 from runflowd.store.reserving import current_period
 from runflowd.store.spending import spent_today
 
@@ -35,7 +36,12 @@ def threshold_events(
 
     Reads only; `now` is epoch seconds. None to remember means that the threshold can be reached anew.
     """
-    return [*_budget(connection, money, now), *_failures(connection, notify, now), *_doubt(connection, now)]
+    return [
+        *_budget(connection, money, now),
+        *_failures(connection, notify, now),
+        *_doubt(connection, now),
+        *_digest(connection, notify, money, now),
+    ]
 
 
 def record(
@@ -76,3 +82,20 @@ def _doubt(connection: Connection, now: float) -> Iterator[tuple[Kind, str | Non
         yield Kind.UNKNOWN, json.dumps(newest), unknown_message(count, newest)
     if not count and found:
         yield Kind.UNKNOWN, None, None
+
+
+def _digest(
+    connection: Connection, notify: Notify, money: Money, now: float
+) -> Iterator[tuple[Kind, str | None, Message | None]]:
+    """The first one comes when its time of day does for the first time since it was asked for."""
+    last = mark_of(connection, Kind.DIGEST)
+    if notify.digest is None:
+        if last:
+            yield Kind.DIGEST, None, None
+        return
+    due = latest_time_of_day(notify.digest, now, money.zone)
+    if last is None:
+        yield Kind.DIGEST, json.dumps(due), None
+    elif json.loads(last[1]) < due:
+        facts = day_facts(connection, last[0])
+        yield Kind.DIGEST, json.dumps(due), digest_message(facts, last[0])

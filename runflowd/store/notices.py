@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.notices import (
     MAX_AGE,
     MAX_TRIES,
     RESOLVE_DELAY,
+    DayFacts,
     IncidentRecord,
     Kind,
     Message,
@@ -155,11 +157,27 @@ def drop_strays(connection: Connection, channels: Collection[str]) -> int:
 
 def failed_since(connection: Connection, since: float) -> int:
     """How many files failed since then (epoch seconds)."""
-    row = connection.one("failed_since", since=since)
-    return row["count"] if row else 0
+    return _count(connection.one("failed_since", since=since))
 
 
 def in_doubt(connection: Connection) -> tuple[int, float]:
     """How many items need a decision, and since when the newest does (epoch seconds)."""
     row = connection.one("in_doubt")
     return (row["count"], row["newest"] or 0.0) if row else (0, 0.0)
+
+
+def day_facts(connection: Connection, since: float) -> DayFacts:
+    """What a digest tells of what came to pass since then (epoch seconds), and of what waits now."""
+    charged = connection.all("charged_since", since=since)
+    return DayFacts(
+        done=_count(connection.one("done_since", since=since)),
+        failed=failed_since(connection, since),
+        charged=sum((Decimal(each["amount"]) * each["count"] for each in charged), Decimal(0)),
+        waiting=_count(connection.one("waiting_now")),
+        in_doubt=in_doubt(connection)[0],
+        incidents=len(connection.all("incidents")),
+    )
+
+
+def _count(row: Row | None) -> int:
+    return row["count"] if row else 0

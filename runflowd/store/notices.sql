@@ -59,3 +59,20 @@ WITH RECURSIVE names(rule) AS (
     UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
 SELECT count(*) AS count, max(coalesce(item.ended_at, 0)) AS newest FROM names CROSS JOIN item ON item.rule = names.rule
 WHERE item.state = 'outcome_unknown' AND item.current = 1
+
+-- name: done_since
+WITH RECURSIVE names(rule) AS (
+    SELECT min(rule) FROM item
+    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
+SELECT count(*) AS count FROM names CROSS JOIN item ON item.rule = names.rule
+WHERE item.state = 'done' AND item.current = 1 AND item.ended_at >= :since
+
+-- name: charged_since
+SELECT amount, count(*) AS count FROM ledger WHERE at >= :since GROUP BY amount
+
+-- name: waiting_now
+WITH RECURSIVE names(rule) AS (
+    SELECT min(rule) FROM item
+    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
+SELECT count(*) AS count FROM names CROSS JOIN item ON item.rule = names.rule
+WHERE item.state IN ('ready', 'queued', 'submitted', 'downloading') AND item.current = 1

@@ -64,6 +64,18 @@ def test_rule_is_described_in_plain_words(tmp_path: Path, lines: str, expected: 
     assert expected.format(tmp_path) in describe(config)
 
 
+def test_an_address_for_apprise_that_cannot_be_read_is_a_warning(tmp_path: Path) -> None:
+    """It is looked at when the configuration is checked, not when something is wrong at night."""
+    text = "service: local\nrules: {}\nnotify: {apprise: {slack: gone, mail: empty}, digest: 18:00}\n"
+    (tmp_path / "empty").touch(0o600)
+    config = loaded(tmp_path, text)
+
+    slack, mail = (line for line in warnings(config) if line.startswith("notify.apprise."))
+    assert slack.startswith(f"notify.apprise.slack: the address cannot be read from {tmp_path}/gone: No such file")
+    assert f"notify.apprise.mail: the address in {tmp_path}/empty is empty; write it there, on one line" == mail
+    assert "A digest goes out every day at 18:00." in describe(config)
+
+
 def test_service_says_whether_it_bills(tmp_path: Path) -> None:
     """Money and where images go come first."""
     local = describe(loaded(tmp_path, "service: local\nrules: {}\n"))[0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from runflowd.config import Notify, Webhook, load
-from runflowd.config.snapshot import Heartbeat
+from runflowd.config.snapshot import AppriseTarget, Heartbeat
 from runflowd.core.notices import Kind
 from runflowd.errors import ConfigError
 
@@ -39,21 +40,25 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         """notify:
   webhook: {url: "https://hooks.test/x?key=1", secret_file: secret}
   command: [/bin/tell, -v]
+  apprise: {slack: notify/slack}
   on: [incident, budget]
   after: 2m
   failures: {count: 5, within: 10m}
   heartbeat: {url: "http://localhost:9/ping", every: 30s}
+  digest: 18:05
 """,
     )
 
     assert load(path).notify == Notify(
         webhook=Webhook("https://hooks.test/x?key=1", str(tmp_path / "secret")),
         command=("/bin/tell", "-v"),
-        on=frozenset({Kind.INCIDENT, Kind.BUDGET}),
+        apprise=(AppriseTarget("slack", str(tmp_path / "notify/slack")),),
+        on=frozenset({Kind.INCIDENT, Kind.BUDGET, Kind.DIGEST}),
         after=120.0,
         failures=5,
         within=600.0,
         heartbeat=Heartbeat("http://localhost:9/ping", 30.0),
+        digest=time(18, 5),
     )
 
 
@@ -64,7 +69,14 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         ("notify: {heartbeat: {url: 'http://a.test'}}", "notify.heartbeat.url: must be https, unless it is on this"),
         ("notify: {webhook: {url: 'https://me:pw@a.test'}}", "notify.webhook.url: holds a user name or password"),
         ("notify: {webhook: {url: 'ftp://a.test'}}", "notify.webhook.url: is no web address"),
-        ("notify: {failures: {count: 2}}", "notify.failures: has nobody to tell; add webhook or command"),
+        ("notify: {failures: {count: 2}}", "notify.failures: has nobody to tell; add webhook, command or apprise"),
+        ("notify: {digest: 6pm}", "notify.digest: write for example digest: '18:00'"),
+        ("notify: {digest: 24:00}", "notify.digest: write for example digest: '18:00'"),
+        ("notify: {apprise: {a b: x}}", "notify.apprise.a b: is no rule name"),
+        (
+            "notify: {apprise: {a: 'slack://T0/B0/s3cr3t'}}",
+            "notify.apprise.a: is the address itself; put that into",
+        ),
         ("notify: {command: []}", "notify.command: must not be empty"),
         ("notify: {command: [a], on: [everything]}", "notify.on"),
         ("notify: {webhook: {url: 'https://a.test', secret: x}}", "put it into a file of its own"),

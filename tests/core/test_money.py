@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,7 @@ from runflowd.core.money import (
     price_of,
     shares,
 )
-from runflowd.core.periods import day_ends, month_ends, period_of
+from runflowd.core.periods import day_ends, latest_time_of_day, month_ends, period_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CENTS = st.decimals("0.01", "9", places=2)
@@ -206,3 +206,11 @@ class Buying(RuleBasedStateMachine):
 
 
 TestBuying = Buying.TestCase
+
+
+@given(now=st.floats(1e6, 4e9), zone=st.sampled_from([BERLIN, ZoneInfo("UTC"), None]), at=st.times())
+def test_a_time_of_day_comes_every_day(now: float, zone: ZoneInfo | None, at: time) -> None:
+    """The last one lies at most a day behind, and an hour more in the nights in which clocks change."""
+    moment = latest_time_of_day(at.replace(microsecond=0), now, zone)
+
+    assert moment <= now < moment + 25 * 3600 + 1

@@ -8,11 +8,13 @@ import pytest
 
 from runflowd.core.notices import (
     RESOLVE_DELAY,
+    DayFacts,
     IncidentRecord,
     Kind,
     Message,
     begun,
     budget_mark,
+    digest_message,
     ended,
     over_message,
     sentence_of,
@@ -103,3 +105,21 @@ def test_items_in_doubt_are_reported_together(
 def test_the_gist_is_one_line(kind: Kind, remedy: str, expected: str) -> None:
     """For whoever shows nothing else."""
     assert expected == sentence_of(Message(kind, "s", "C", "It is gone", remedy, 1, 0.0), "studio-1")
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence", "asks"),
+    [
+        (DayFacts(0, 0, Decimal(0), 0, 0, 0), "0 files done, 0 failed; nothing waits", False),
+        (
+            DayFacts(1200, 3, Decimal("4.50"), 7, 1, 2),
+            "1,200 files done, 3 failed, $4.50 charged; now 7 wait, 1 need a decision, 2 incidents are open",
+            True,
+        ),
+    ],
+)
+def test_a_digest_says_what_came_of_a_day(facts: DayFacts, sentence: str, *, asks: bool) -> None:
+    """And where to look, if there is something to look at."""
+    message = digest_message(facts, 1e9)
+
+    assert (sentence, asks, 1e9) == (message.message, bool(message.remedy), message.since)

@@ -1,11 +1,13 @@
-"""The two ways to people, over real sockets and with real programs."""
+"""The ways to people, over real sockets and with real programs."""
 
 from __future__ import annotations
 
 import hmac
 import json
+import socket
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,9 @@ from runflowd.api.errors import ApiError
 from runflowd.api.hooks import Hooks
 from runflowd.api.settings import Limits
 from runflowd.config import Notify, Webhook
-from runflowd.config.snapshot import Heartbeat
+from runflowd.config.snapshot import AppriseTarget, Heartbeat
 from runflowd.core.notices import Kind, Message
-from runflowd.notify.channels import CommandFailed, post, run
+from runflowd.notify.channels import AppriseFailed, CommandFailed, post, run, send_by_apprise
 from runflowd.notify.heartbeat import Heartbeats
 from runflowd.observability.incidents import Incidents
 from runflowd.pipeline.context import Context, ServiceClient
@@ -159,6 +161,54 @@ async def test_a_program_that_cannot_be_run_is_reported(command: tuple[str, ...]
     """It is not there, or no program."""
     with pytest.raises(CommandFailed, match="cannot be run"):
         await run(command, NOTICE)
+
+
+def apprise_at(folder: Path, address: str) -> AppriseTarget:
+    """A service that Apprise reaches, whose address is in a file."""
+    (folder / "address").write_text(f"{address}\n")
+    return AppriseTarget("studio", str(folder / "address"))
+
+
+async def test_apprise_gets_title_text_and_type(tmp_path: Path) -> None:
+    """Over the real library, by the service of its that posts JSON."""
+    async with hostile_server(answer(b"ok")) as server:
+        address = server.url.replace("http://", "json://") + "/T0/s3cr3t"
+        notice = replace(NOTICE, message=replace(MESSAGE, message="the disk is full", remedy="Free some"))
+        await send_by_apprise(apprise_at(tmp_path, address), notice)
+
+    seen = json.loads(server.seen[0].body)
+    assert ("/T0/s3cr3t", "failure") == (server.seen[0].target, seen["type"])
+    assert (f"runflowd on {socket.gethostname()}: incident", "the disk is full\nFree some") == (
+        seen["title"],
+        seen["message"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("json://{host}/T0/s3cr3t-path", "Failed to send JSON POST notification: error=307"),
+        ("nonsense-s3cr3t", "holds no address that Apprise knows"),
+        ("slack://s3cr3t", "holds no address that Apprise knows"),
+    ],
+    ids=["refused", "no-address", "half-an-address"],
+)
+async def test_apprise_says_why_not_without_the_address(tmp_path: Path, address: str, expected: str) -> None:
+    """An address is a password; a redirect, which could carry it elsewhere, is not followed."""
+    async with hostile_server(answer(status=307, location="http://127.0.0.1:1/")) as server:
+        target = apprise_at(tmp_path, address.format(host=server.url.removeprefix("http://")))
+        with pytest.raises(AppriseFailed, match=expected) as told:
+            await send_by_apprise(target, NOTICE)
+
+    assert "s3cr3t" not in str(told.value)
+
+
+async def test_apprise_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    """The other messages wait for this one."""
+    async with hostile_server(stay_silent) as server:
+        target = apprise_at(tmp_path, server.url.replace("http://", "json://"))
+        with pytest.raises(AppriseFailed, match=r"no answer within 0\.1 seconds"):
+            await send_by_apprise(target, NOTICE, within=0.1)
 
 
 async def test_the_sign_of_life_is_given_only_while_every_stage_works(tmp_path: Path) -> None:

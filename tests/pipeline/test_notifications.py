@@ -6,9 +6,11 @@ import errno
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import httpx
@@ -356,3 +358,24 @@ def _messages(connection: Connection) -> int:
 
 def _fail(connection: Connection, path: str, now: float) -> bool:
     return set_aside(connection, "studio", path, Stat(1, 1, 1), ItemState.FAILED, "NOT_AN_IMAGE", "text", now)
+
+
+async def test_a_digest_comes_once_a_day(tmp_path: Path) -> None:
+    """At its time of day, from the first one that comes after it was asked for; after a stop at once."""
+    desk = Desk(tmp_path)
+    at = (datetime.fromtimestamp(desk.wall(), UTC) + timedelta(hours=1)).time()
+    notify = replace(NOTIFY, digest=at)
+    async with desk.life(notify) as context:
+        context.money = Money(ZoneInfo("UTC"))
+        await anyio.sleep(3500)
+        before = list(desk.ear.codes)
+        await anyio.sleep(200)
+        first = list(desk.ear.codes)
+        await anyio.sleep(3600)
+    desk.later += 2 * DAY
+    async with desk.life(notify) as context:
+        context.money = Money(ZoneInfo("UTC"))
+        await anyio.sleep(60)
+
+    assert ([], ["DIGEST"], ["DIGEST", "DIGEST"]) == (before, first, desk.ear.codes)
+    assert "0 files done, 0 failed; nothing waits" == desk.ear.heard[0]["message"]
