@@ -14,6 +14,8 @@ import pytest
 from command_line import WITH_KEY, Desk, desk_in
 from daemon_process import Service, picture, until
 
+from runflowd.commands.run import greeting
+from runflowd.config import load
 from runflowd.store.state_file import holder
 
 if TYPE_CHECKING:
@@ -27,6 +29,20 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     for made in desk_in(tmp_path):
         made.configure()
         yield made
+
+
+def test_a_start_at_a_terminal_says_where_files_go_and_how_to_stop(tmp_path: Path) -> None:
+    """A page is named where there is one; of many rules, some."""
+    rules = "".join(f"  r{number}: {{watch: in{number}, output: out{number}, model: a/b}}\n" for number in range(7))
+    (tmp_path / "c.yaml").write_text(f"service: local\nweb: {{listen: 127.0.0.1:8787}}\nrules:\n{rules}")
+    first, *others = greeting(load(tmp_path / "c.yaml"))
+
+    assert f"Drop files into {tmp_path}/in0: results appear in {tmp_path}/out0 (r0)." == first
+    assert [
+        "There are 2 more rules; `runflowd check` describes them all.",
+        "`runflowd status` in another terminal shows how far it is, and so does the page at 127.0.0.1:8787.",
+        "Ctrl-C stops the daemon; what is on its way is taken up by the next run.",
+    ] == others[4:]
 
 
 def test_files_become_results_and_sigterm_ends_cleanly(desk: Desk) -> None:
