@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.api.envelopes import cursor, record, rows
 from runflowd.api.outcomes import failure, status
-from runflowd.api.scalars import Unreadable, count, first, identifier, money, shallow, text
+from runflowd.api.scalars import Unreadable, count, currency, first, identifier, money, shallow, text
 from runflowd.api.values import Asset, Batch, CallbackSecret, Created, CreatedItem, Item, Page, Run, Status, Upload
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def batch(body: Json) -> Batch:
         items=tuple(_lean(row) for row in _inlined(one)),
         cost=money(one.get("cost")),
         failure=failure(one),
+        currency=_currency(one),
     )
 
 
@@ -93,6 +94,7 @@ def item(row: Record) -> Item:
         output=output,
         cost=_cost(row, inner),
         failure=failure(inner, row),
+        currency=_currency(row, inner),
     )
 
 
@@ -102,6 +104,11 @@ def _output(*records: Record) -> Json:
 
 def _cost(*records: Record) -> Decimal | None:
     return next((value for one in records if (value := money(one.get("cost"))) is not None), None)
+
+
+def _currency(*records: Record) -> str:
+    """In which currency a cost is; no source shows a field for it, so it is looked for where it may well be."""
+    return currency(*records) or currency(*(_nested(one, "cost_breakdown") for one in records))
 
 
 def page(body: Json) -> Page:
@@ -125,6 +132,7 @@ def run(body: Json) -> Run:
         output=output,
         cost=_cost(one),
         failure=failure(one),
+        currency=_currency(one),
     )
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from runflowd.api import calls, catalog
 from runflowd.api.envelopes import cursor, rows
 from runflowd.api.redaction import redact
-from runflowd.api.scalars import first, identifier, money, text
-from runflowd.core.pricing import CURRENCY, PricingRule
+from runflowd.api.scalars import currency, first, identifier, money, text
+from runflowd.core.pricing import PricingRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ def pricing_rule(row: Record, names: Mapping[str, str]) -> PricingRule | None:
         effect=_code(row, "rule_effect_code"),
         unit=_code(row, "unit_code"),
         price=price,
-        currency=_code(row, "currency_code") or CURRENCY,
+        currency=currency(row),
         input=names.get(asked, UNKNOWN_INPUT) if asked else "",
         match=redact(_plain(first(row, "match_value")), 200),
         dimension=_code(row, "dimension_code"),

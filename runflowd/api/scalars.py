@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from runflowd.core.model import Json
 
 _ID = re.compile(r"[\x21-\x7e]{1,255}")
+_CURRENCY = re.compile(r"[A-Z]{2,12}")
 _MOST_MONEY = Decimal(10) ** 9
 _FINEST_MONEY = Decimal("1e-12")
 _MOST_COUNT = 2**53
@@ -89,6 +90,13 @@ def money(value: Json, *, debt: bool = False) -> Decimal | None:
     if not amount.is_finite() or not -_MOST_MONEY < amount < _MOST_MONEY or (amount < 0 and not debt):
         return None
     return amount if amount.as_tuple().exponent >= -12 else amount.quantize(_FINEST_MONEY)  # type: ignore[operator]  # finite: never 'n', 'N', 'F'
+
+
+def currency(*records: Json) -> str:
+    """Return in which currency an amount in one of these records is, in capitals, or empty where none says it."""
+    named = (first(one, "currency_code", "currency", "cost_currency") for one in records if isinstance(one, dict))
+    word = next((text(value).strip().upper() for value in named if value is not None), "")
+    return word if _CURRENCY.fullmatch(word) else ""
 
 
 def str_of(value: str | int | float) -> str:  # noqa: PYI041  a float annotation would hide the int case

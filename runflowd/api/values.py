@@ -101,6 +101,7 @@ class Batch:
     items: tuple[CreatedItem, ...]
     cost: Decimal | None
     failure: Failure | None
+    currency: str = ""
 
     @property
     def ended(self) -> bool:
@@ -128,6 +129,8 @@ class Item:
     output: Json = field(repr=False)
     cost: Decimal | None
     failure: Failure | None
+    currency: str = ""
+    """In which `cost` is, where that is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class Run:
     output: Json = field(repr=False)
     cost: Decimal | None
     failure: Failure | None
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from runflowd.app.engine import open_engine, run_stages
 from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.money import BUDGET_REACHED, FILE_TOO_EXPENSIVE, PRICE_UNKNOWN
+from runflowd.core.other_currency import OTHER_CURRENCY
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.io_guard import Role
 from runflowd.store.pauses import EVERY_RULE, Pause, pauses
@@ -86,7 +87,7 @@ async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
 _FOR_A_PERSON = frozenset(
     {"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "RULE_REFUSED", "OUTPUT_UNUSABLE", "PAUSED"}
     | {"WATCH_TIMEOUT", "OUTPUT_TIMEOUT"}
-    | {BUDGET_REACHED, FILE_TOO_EXPENSIVE, PRICE_UNKNOWN}
+    | {BUDGET_REACHED, FILE_TOO_EXPENSIVE, OTHER_CURRENCY, PRICE_UNKNOWN}
 )
 """Incidents that only the operator can end."""
 

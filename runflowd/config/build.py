@@ -23,6 +23,7 @@ from runflowd.config.snapshot import (
     Service,
     Webhook,
 )
+from runflowd.core.currency import USD
 from runflowd.core.media.kinds import MediaKind, default_kinds
 from runflowd.core.model import After, AfterKind, BatchLimits, Existing, InputLinks, OnDelete, Rule, WatchMode
 from runflowd.core.money import Budget, Money, RuleMoney, UnknownPrice
@@ -153,7 +154,8 @@ def _money(document: Document) -> Money:
         name: RuleMoney(_budget(rule.budget), rule.price, UnknownPrice(rule.unknown_price or UnknownPrice.ASK))
         for name, rule in document.rules.items()
     }
-    return Money(zone, _budget(section.budget if section else None), rules)
+    currency = (section.currency if section else None) or USD
+    return Money(zone, _budget(section.budget if section else None), rules, currency)
 
 
 def _budget(section: BudgetSection | None) -> Budget:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runflowd.core.chains import beside, makers
+from runflowd.core.currency import amount_text
 from runflowd.core.matcher import DROPPINGS, OVERRIDE_NAME
 from runflowd.core.media.input_type import UNMARKED_STILLNESS, in_words
 from runflowd.core.media.kinds import MediaKind
 from runflowd.core.model import AfterKind, Existing, OnDelete, Rule, WatchMode
-from runflowd.core.money import Money, RuleMoney, Stop, UnknownPrice
+from runflowd.core.money import Money, Stop, UnknownPrice
 from runflowd.core.notices import Kind
 from runflowd.core.template import FILE_TEXT, placeholders, sends_the_file
 from runflowd.core.units import duration_text, size_text
@@ -56,28 +58,29 @@ def _money(config: Config) -> Iterator[str]:
     money = config.money_in_force
     zone = f"in {money.zone}" if money.zone else "in the time zone of this machine"
     whole = [("all rules together", money.budget, "")]
-    rules = [(rule.name, money.of(rule.name).budget, _priced(money.of(rule.name))) for rule in config.rules]
+    rules = [(rule.name, money.of(rule.name).budget, _priced(money, rule.name)) for rule in config.rules]
     for name, budget, priced in whole + rules:
         periods = (("a day", budget.per_day), ("a month", budget.per_month), ("for one file", budget.per_file))
-        limits = [f"${amount} {words}" for words, amount in periods if amount is not None]
+        limits = [f"{amount_text(amount, money.currency)} {words}" for words, amount in periods if amount is not None]
         if limits and budget.stop is Stop.NOTIFY:
             yield f"{name}: more than {_and(limits)} is reported and stops nothing; a day begins at midnight {zone}."
         elif limits:
             how = "at the highest price to be expected" if budget.stop is Stop.CAUTIOUS else "by what is charged"
             yield f"{name}: at most {_and(limits)} may be spent, {how}{priced}; a day begins at midnight {zone}."
-    if config.money != money and config.money != Money(config.money.zone, rules=config.money.rules):
+    if config.money != money and config.money != replace(money, rules=config.money.rules):
         yield "What is said of money counts for nothing: this machine takes none."
 
 
-def _priced(money: RuleMoney) -> str:
+def _priced(money: Money, rule: str) -> str:
     """How the price of a file is known."""
-    if money.price is not None:
-        return f", ${money.price} a file"
+    own = money.of(rule)
+    if own.price is not None:
+        return f", {amount_text(own.price, money.currency)} a file"
     return {
         UnknownPrice.ASK: ", which the catalogue says or one file shows",
         UnknownPrice.ALLOW: ", and files of unknown price count only once they are charged",
         UnknownPrice.REFUSE: ", and files of unknown price are not bought",
-    }[money.unknown_price]
+    }[own.unknown_price]
 
 
 def _notify(notify: Notify, money: Money) -> Iterator[str]:
@@ -105,7 +108,7 @@ def _notified_kinds(notify: Notify, money: Money) -> Iterator[str]:
     if Kind.RESOLVED in notify.on:
         yield "when that is resolved"
     if Kind.BUDGET in notify.on and money.budget.per_day is not None:
-        yield f"when ${money.budget.per_day} was spent in a day"
+        yield f"when {amount_text(money.budget.per_day, money.currency)} was spent in a day"
     if Kind.FAILURES in notify.on and notify.failures:
         yield f"when {notify.failures} files failed within {duration_text(notify.within)}"
     if Kind.UNKNOWN in notify.on:

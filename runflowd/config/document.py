@@ -190,7 +190,7 @@ class RuleSection(SharedSection):
         "What the rule may spend; the limits of `money.budget` hold as well.", {"per_day": 20, "per_file": 0.6}
     )
     price: FilePrice | None = described(
-        "What a file costs, in dollars; by default what the catalogue says of the model, else between the least and "
+        "What a file costs; by default what the catalogue says of the model, else between the least and "
         "the most of the last 20 charges.",
         0.35,
     )

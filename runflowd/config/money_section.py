@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 
 from runflowd.config.sections import Section, described
 from runflowd.config.types import refuse
+from runflowd.core.currency import CODES, meant_by
 from runflowd.core.money import Stop
 from runflowd.core.suggestion import closest
 
@@ -25,12 +26,12 @@ _NUMBER = re.compile(r"[+-]?[0-9][0-9_]*(\.[0-9]+)?")
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
 
 
-_NUMBER_MEANT = "write a number of dollars, such as 0.35"
+_NUMBER_MEANT = "write a plain number, such as 0.35"
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Dollars, written as a number and held as `Decimal`: 0.1 is a tenth.
+    """An amount of money, written as a number and held as `Decimal`: 0.1 is a tenth.
 
     `zero` is what is wrong with 0 under a key, and `without` what leaving the key out means.
     """
@@ -56,11 +57,11 @@ class Amount:
         if not amount.is_finite():
             raise refuse(self._not_finite)
         if amount < 0:
-            raise refuse("is negative; write a number of dollars above 0")
+            raise refuse("is negative; write a number above 0")
         if not amount:
             raise refuse(f"is 0, {self.zero}")
         if amount > _MOST or -int(amount.as_tuple().exponent) > _PLACES:
-            raise refuse(f"is out of range; it has up to {_PLACES} decimal places and goes up to {_MOST:,} dollars")
+            raise refuse(f"is out of range; it has up to {_PLACES} decimal places and goes up to {_MOST:,}")
         return amount
 
     @property
@@ -74,9 +75,9 @@ class Amount:
         bare = re.sub(r"(?i)usd|us-dollars?|dollars?|\$", "", value).strip()
         bare = bare.replace(",", "") if _GROUPED.fullmatch(bare) else bare
         if _NUMBER.fullmatch(bare):
-            return f"is text; amounts are dollars without quotes or a sign: write {bare.lstrip('+').replace('_', '')}"
+            return f"is text; amounts are numbers without quotes or a sign: write {bare.lstrip('+').replace('_', '')}"
         if re.search(r"(?i)[€£¥₹]|\b(eur|gbp|chf|jpy|euro?s?|pounds?|yen|cents?)\b", value):
-            return f"is in another currency; the service bills in US dollars, so {_NUMBER_MEANT}"
+            return f"names a currency, which `money.currency` does for all amounts (USD by default); {_NUMBER_MEANT}"
         return f"is no number; {_NUMBER_MEANT}"
 
 
@@ -89,7 +90,14 @@ def _check_zone(value: str) -> str:
     return value
 
 
-Dollars = Annotated[
+def _check_currency(value: str) -> str:
+    if value not in CODES:
+        near = meant_by(value)
+        raise refuse(f"is no currency{f'; did you mean {near}?' if near else '; write its ISO 4217 code, such as EUR'}")
+    return value
+
+
+MoneyAmount = Annotated[
     Decimal, Amount("which would stop everything; `enabled: false` turns a rule off", without="for no limit")
 ]
 """A limit of money."""
@@ -110,12 +118,14 @@ FileLimit = Annotated[
 
 Zone = Annotated[str, AfterValidator(_check_zone)]
 
+Currency = Annotated[str, AfterValidator(_check_currency)]
+
 
 class BudgetSection(Section):
     """What may be spent at most."""
 
-    per_day: Dollars | None = described("Dollars a day.", 50)
-    per_month: Dollars | None = described("Dollars a calendar month.", 600)
+    per_day: MoneyAmount | None = described("What may be spent a day.", 50)
+    per_month: MoneyAmount | None = described("What may be spent a calendar month.", 600)
     stop: Stop = described(
         "What a limit does: cautious buys only what fits at the highest price that is to be expected; soft goes on "
         "until that much is charged; notify only sends a message. cautious by default.",
@@ -128,14 +138,17 @@ class BudgetSection(Section):
 class RuleBudgetSection(BudgetSection):
     """What a rule may spend at most."""
 
-    per_file: FileLimit | None = described("Dollars for one file; what costs more is not bought.", 0.6)
+    per_file: FileLimit | None = described("What one file may cost; what costs more is not bought.", 0.6)
 
 
 class MoneySection(Section):
-    """What may be spent, and when a day begins."""
+    """What may be spent, in which currency, and when a day begins."""
 
     timezone: Zone | None = described(
         "Where days and months begin, as a name of the time zone database; that of this machine by default.",
         "Europe/Berlin",
+    )
+    currency: Currency | None = described(
+        "In which currency the service bills, as its ISO 4217 code; all amounts are in it. USD by default.", "EUR"
     )
     budget: BudgetSection | None = described("What all rules together may spend.", {"per_day": 50, "per_month": 600})

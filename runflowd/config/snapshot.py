@@ -190,7 +190,7 @@ class Config:
     @property
     def money_in_force(self) -> Money:
         """What is said of money as the service makes it: this machine takes none, so no limit counts."""
-        return self.money if self.service.local is None else Money(self.money.zone)
+        return self.money if self.service.local is None else Money(self.money.zone, currency=self.money.currency)
 
     def rule(self, name: str) -> Rule | None:
         """The enabled rule of this name."""

@@ -1,6 +1,6 @@
 """What may be bought now: limits of money by day, by month and by file, and what a file costs.
 
-Amounts are `Decimal` dollars, the currency in which the service bills; never floats.
+Amounts are `Decimal`, in the one currency that the configuration names; never floats.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from runflowd.core.currency import USD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +39,7 @@ class UnknownPrice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits in dollars, None for none."""
+    """Limits, None for none."""
 
     per_day: Decimal | None = None
     per_month: Decimal | None = None
@@ -61,11 +63,15 @@ class RuleMoney:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What a configuration says of money. `zone` is where days begin, None for the zone of this machine."""
+    """What a configuration says of money. `zone` is where days begin, None for the zone of this machine.
+
+    `currency` (ISO 4217) is that of all its amounts, and in which the service is expected to bill.
+    """
 
     zone: tzinfo | None = None
     budget: Budget = Budget()
     rules: Mapping[str, RuleMoney] = field(default_factory=dict)
+    currency: str = USD
 
     def has_limits(self, rule: str) -> bool:
         """Whether any limit could hold files of a rule."""
@@ -119,7 +125,7 @@ class Limit:
         return f"rules.{self.rule}.budget.{self.name}" if self.rule else f"money.budget.{self.name}"
 
     def fits(self, price: Price | None, more: Decimal) -> bool:
-        """Whether a file may be bought under this limit, beside so many dollars that others are bought for."""
+        """Whether a file may be bought under this limit, beside what others are bought for."""
         if self.stop is Stop.SOFT:
             return self.charged < self.amount
         return self.left - more > 0 if price is None else self.left - more >= price.high

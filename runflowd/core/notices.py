@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from runflowd.core.currency import amount_text
 from runflowd.core.money import Stop
 from runflowd.core.units import duration_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from decimal import Decimal
 
     from runflowd.core.money import Budget
@@ -144,11 +145,11 @@ def unknown_message(count: int, newest: float) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class DayFacts:
-    """What came of files since the last digest, what was charged in dollars, and what waits now."""
+    """What came of files since the last digest, what was charged by currency, and what waits now."""
 
     done: int
     failed: int
-    charged: Decimal
+    charged: Mapping[str, Decimal]
     waiting: int
     in_doubt: int
     incidents: int
@@ -157,7 +158,7 @@ class DayFacts:
 def digest_message(facts: DayFacts, since: float) -> Message:
     """The message that says what happened since the last one of its kind."""
     happened = [f"{facts.done:,} files done", f"{facts.failed:,} failed"]
-    happened += [f"${facts.charged} charged"] if facts.charged else []
+    happened += [f"{amount_text(amount, currency)} charged" for currency, amount in facts.charged.items()]
     left = [(facts.waiting, "wait"), (facts.in_doubt, "need a decision"), (facts.incidents, "incidents are open")]
     now = ", ".join(f"{count:,} {words}" for count, words in left if count)
     sentence = f"{', '.join(happened)}; {f'now {now}' if now else 'nothing waits'}"

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from runflowd.core.model import Json
 
-CURRENCY = "USD"
-
 _EACH = frozenset({"", "request", "run", "item", "call", "generation", "image", "file", "unit", "output"})
 _SECOND = frozenset({"second", "seconds", "sec", "s"})
 _MEGAPIXEL = frozenset({"megapixel", "megapixels", "mp"})
@@ -39,13 +37,13 @@ _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:s|sec|seconds?)?", re.ASCII)
 class PricingRule:
     """One pricing rule. `input` is the name of the input that it depends on, "" for none, and `match` its value.
 
-    `least` and `most` bound the quantity of `dimension` that it is for.
+    `least` and `most` bound the quantity of `dimension` that it is for. `currency` is "" where none is told.
     """
 
     effect: str
     unit: str
     price: Decimal
-    currency: str = CURRENCY
+    currency: str = ""
     input: str = ""
     match: str = ""
     dimension: str = ""
@@ -53,8 +51,16 @@ class PricingRule:
     most: Decimal | None = None
 
 
+def foreign_currency(rules: Iterable[PricingRule], currency: str) -> str:
+    """The first currency in which a price is that is not in this one; "" where all are."""
+    named = (rule.currency.strip().upper() for rule in rules)
+    return next((each for each in named if each not in {"", currency}), "")
+
+
 def price_range(rules: Iterable[PricingRule], given: Mapping[str, Json]) -> Price | str:
     """What a file costs at least and at most that is sent with these inputs, or why nobody can tell.
+
+    All rules are taken to be in one currency (`foreign_currency`).
 
     An input that is not given has a default that the rules do not tell, so that each of its prices is possible.
     """
@@ -90,8 +96,6 @@ def _applies(rule: PricingRule, given: Mapping[str, Json]) -> bool | None:
 
 
 def _unreadable(rule: PricingRule) -> str:
-    if _word(rule.currency) != _word(CURRENCY):
-        return f"its price is in {rule.currency}, and limits are in {CURRENCY}"
     if _word(rule.effect) not in _BASE | _TIMES | _PLUS:
         return f"its pricing has a rule of an unknown kind, {rule.effect}"
     if _word(rule.unit) not in _EACH | _SECOND | _MEGAPIXEL and _word(rule.effect) in _BASE:

@@ -53,6 +53,7 @@ class Entry:
 
     kind: str
     amount: Decimal
+    currency: str
     at: float
     reference: str
     run: str
@@ -96,10 +97,11 @@ class Receipt:
 
     @property
     def cost(self) -> Decimal | None:
-        """What was charged for the file itself, all in all; None while nobody has stated it."""
+        """What was charged for the file itself, all in all, in its currency; None while nobody has stated it."""
         free = self.bought is None or self.shares or self.bought.service == LOCAL
         known = self.settled or self.entries or free
-        return sum((entry.amount for entry in self.entries), Decimal(0)) if known else None
+        own = (entry.amount for entry in self.entries if entry.currency == self.currency)
+        return sum(own, Decimal(0)) if known else None
 
 
 def document(receipt: Receipt) -> bytes:
@@ -170,6 +172,7 @@ def _entry(entry: Entry) -> Json:
     return {
         "kind": entry.kind,
         "amount": _amount(entry.amount),
+        "currency": entry.currency,
         "at": _moment(entry.at),
         "client_ref": entry.reference,
         "run": entry.run or None,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from runflowd.core.arrival import UNBOUGHT, Decision, Original, decide
 from runflowd.core.lifecycle import ItemState, check_item
 from runflowd.core.matcher import BAD_OVERRIDE
+from runflowd.store.deliveries import bring_back
 from runflowd.store.duplicates import promote_duplicate
 from runflowd.store.history import record
-from runflowd.store.items import Item, Known, NoteState, bring_back, item_at, move, path_of, split
+from runflowd.store.items import Item, Known, NoteState, item_at, move, path_of, split
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json, Stat

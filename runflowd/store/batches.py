@@ -155,9 +155,19 @@ def mark_run_submitted(connection: Connection, batch: Batch, item: Item, run_id:
 
 
 def set_result(
-    connection: Connection, batch: Batch, item: Item, *, run_id: str | None, output: Json, cost: Decimal | None
+    connection: Connection,
+    batch: Batch,
+    item: Item,
+    *,
+    run_id: str | None,
+    output: Json,
+    cost: Decimal | None,
+    currency: str = "",
 ) -> None:
-    """Keep what the service answered about an item; `output` is None where it has none. Raises `LeaseLost`."""
+    """Keep what the service answered about an item; `output` is None where it has none. Raises `LeaseLost`.
+
+    A `currency` that is not told ("") is that of the item's estimates.
+    """
     hold(connection, batch.claim)
     connection.run(
         "set_result",
@@ -165,6 +175,7 @@ def set_result(
         batch=batch.id,
         run_id=run_id,
         output=None if output is None else json.dumps(output),
+        currency=currency or item.currency,
         **_priced(batch, cost),
     )
 

@@ -28,6 +28,14 @@ def finish(connection: Connection, item: Item, now: float, detail: str, remark: 
     move(connection, item.id, ItemState.DOWNLOADING, ItemState.DONE, by=item.claim, now=now, **words)
 
 
+def bring_back(connection: Connection, number: int, now: float) -> bool:
+    """A done item whose result went elsewhere meanwhile is to have one again, at no cost; False where it has one."""
+    if not connection.run("bring_back", id=number):
+        return False
+    record(connection, number, now, "its result, which moved along with a rename, is brought back")
+    return True
+
+
 def release_item(
     connection: Connection, item: Item, *, due_at: float, attempts: int, code: str = "", reason: str = ""
 ) -> None:

@@ -71,6 +71,7 @@ class Item:
     cost: Decimal | None
     hosted: Decimal | None
     estimate_high: Decimal | None
+    currency: str
     period: str | None
     failure_code: str
     failure: str
@@ -136,6 +137,7 @@ def item_from(row: Row) -> Item:
         cost=Decimal(row["cost"]) if row["cost"] else None,
         hosted=Decimal(row["hosted"]) if row["hosted"] else None,
         estimate_high=Decimal(row["estimate_high"]) if row["estimate_high"] else None,
+        currency=row["currency"],
         period=row["period"],
         failure_code=row["failure_code"],
         failure=row["failure"],
@@ -191,14 +193,6 @@ def holders_of(connection: Connection, item: Item) -> list[Item]:
 def holders_of_file(connection: Connection, item: Item) -> list[Item]:
     """Done items of the same content and recipe that have results, whose file this may be under another name."""
     return [item_from(row) for row in connection.all("holders_of_file", id=item.id, **item.stat._asdict())]
-
-
-def bring_back(connection: Connection, number: int, now: float) -> bool:
-    """A done item whose result went elsewhere meanwhile is to have one again, at no cost; False where it has one."""
-    if not connection.run("bring_back", id=number):
-        return False
-    record(connection, number, now, "its result, which moved along with a rename, is brought back")
-    return True
 
 
 def items_of_batch(connection: Connection, batch: str) -> list[Item]:

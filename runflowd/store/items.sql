@@ -135,7 +135,7 @@ UPDATE item SET batch = NULL, position = NULL WHERE id = :id AND batch = :batch
 UPDATE item SET run_id = :run_id WHERE id = :id AND batch = :batch
 
 -- name: set_result
-UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :cost, hosted = :hosted
+UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :cost, hosted = :hosted, currency = :currency
 WHERE id = :id AND batch = :batch
 
 -- name: drop_output
@@ -271,7 +271,9 @@ UPDATE item SET lease_until = :until WHERE owner = :owner
 UPDATE item SET owner = NULL WHERE owner IS NOT NULL AND owner NOT IN (SELECT value FROM json_each(:living))
 
 -- name: buy_again
-UPDATE item SET batch = NULL, position = NULL, run_id = NULL, client_ref = :client_ref, duplicate_of = NULL, resent = 0, bought_at = NULL WHERE id = :id
+-- What the purchase before it cost is in the ledger; this one is to count by itself.
+UPDATE item SET batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, client_ref = :client_ref,
+                duplicate_of = NULL, resent = 0, bought_at = NULL WHERE id = :id
 
 -- name: batch_again
 UPDATE batch SET state = 'submitted', due_at = 0, attempts = 0, failure_code = '', failure = '' WHERE id = :id AND state = 'unknown'

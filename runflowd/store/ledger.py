@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -33,60 +34,77 @@ class Movement(StrEnum):
     """Nobody knows what became of a purchase, and it was bought once more: it counts at its high estimate."""
 
 
-def settle(connection: Connection, batch: Batch, item: Item, cost: Decimal | None, run: str, now: float) -> None:
-    """Enter what the service says that a purchase costs, be it a result or a failure.
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What the service says that something costs, and in which run it was made.
+
+    `currency` is as it names it (ISO 4217), "" where it names none: then it is that of the item's estimates.
+    """
+
+    cost: Decimal
+    currency: str = ""
+    run: str = ""
+
+
+def settle(connection: Connection, batch: Batch, item: Item, stated: Stated | None, now: float) -> None:
+    """Enter what the service says that a purchase costs, be it a result or a failure; None where it says nothing.
 
     A sum that is stated again changes nothing; one that differs is entered as a refund or a correction of what was
     entered before. What this machine does is not paid for.
     """
-    if cost is None or batch.service == LOCAL:
+    if stated is None or batch.service == LOCAL:
         return
-    entered = [Decimal(row["amount"]) for row in connection.all("movements", key=item.client_ref, item=item.id)]
-    difference = cost - sum(entered, Decimal(0))
+    currency = stated.currency or item.currency
+    rows = connection.all("movements", key=item.client_ref, item=item.id, currency=currency)
+    difference = stated.cost - sum((Decimal(row["amount"]) for row in rows), Decimal(0))
     if not difference:
         return
     changed = Movement.REFUND if difference < 0 else Movement.CORRECTION
-    _enter(connection, batch, item, changed if entered else Movement.CHARGE, difference, run, now)
+    _enter(connection, batch, item, changed if rows else Movement.CHARGE, replace(stated, cost=difference), now)
 
 
-def settle_rest(connection: Connection, batch: Batch, cost: Decimal | None, now: float) -> None:
+def settle_rest(connection: Connection, batch: Batch, stated: Stated | None, now: float) -> None:
     """Enter what a batch cost beyond what its items are known to have: the others share it, those that failed last.
 
     So what is lost, or listed without a price, is charged all the same. Raises `LeaseLost`.
     """
     items = items_of_batch(connection, batch.id)
     silent = [item for item in items if item.cost is None]
-    rest = (cost or Decimal(0)) - sum((item.cost for item in items if item.cost is not None), Decimal(0))
-    if batch.service == LOCAL or not silent or rest <= 0:
+    if stated is None or batch.service == LOCAL or not silent:
+        return
+    currency = stated.currency or silent[0].currency
+    rest = stated.cost - sum((item.cost for item in items if item.cost is not None), Decimal(0))
+    if rest <= 0 or any(item.cost is not None and item.currency != currency for item in items):
         return
     sharing = [item for item in silent if item.state is not ItemState.FAILED] or silent
     for item, share in zip(sharing, shares(rest, len(sharing)), strict=True):
-        connection.run("set_cost", id=item.id, batch=batch.id, cost=format(share.normalize(), "f"))
-        settle(connection, batch, item, share, item.run_id or "", now)
+        amount = format(share.normalize(), "f")
+        connection.run("set_cost", id=item.id, batch=batch.id, cost=amount, currency=currency)
+        settle(connection, batch, item, Stated(share, currency, item.run_id or ""), now)
 
 
 def presume(connection: Connection, batch: Batch, item: Item, now: float) -> None:
     """A purchase whose outcome is unknown is left behind for another one: it may have been charged all the same."""
     if item.cost is None and item.estimate_high is not None:
-        _enter(connection, batch, item, Movement.PRESUMED, item.estimate_high, item.run_id or "", now)
+        expected = Stated(item.estimate_high, item.currency, item.run_id or "")
+        _enter(connection, batch, item, Movement.PRESUMED, expected, now)
 
 
-def _enter(
-    connection: Connection, batch: Batch, item: Item, kind: Movement, amount: Decimal, run: str, now: float
-) -> None:
+def _enter(connection: Connection, batch: Batch, item: Item, kind: Movement, stated: Stated, now: float) -> None:
     connection.run(
         "insert_movement",
         key=item.client_ref,
         item=item.id,
         kind=kind,
-        amount=format(amount.normalize(), "f"),
+        amount=format(stated.cost.normalize(), "f"),
+        currency=stated.currency or item.currency,
         at=now,
         period=_period_of(connection, item, now),
         service=batch.service,
         rule=item.rule,
         dir=os.fsencode(item.path.rpartition("/")[0]),
         model=batch.model,
-        run=run,
+        run=stated.run,
     )
     connection.run("outdate_receipt", id=item.id)
 

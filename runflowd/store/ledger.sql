@@ -1,18 +1,20 @@
 -- name: charged
-SELECT amount, count(*) AS count FROM ledger WHERE period >= :first AND period <= :last GROUP BY amount
+SELECT amount, count(*) AS count FROM ledger
+WHERE currency = :currency AND period >= :first AND period <= :last GROUP BY amount
 
 -- name: charged_of_rule
-SELECT amount, count(*) AS count FROM ledger WHERE rule = :rule AND period >= :first AND period <= :last GROUP BY amount
+SELECT amount, count(*) AS count FROM ledger
+WHERE rule = :rule AND currency = :currency AND period >= :first AND period <= :last GROUP BY amount
 
 -- name: reserved
 SELECT estimate_high AS amount, count(*) AS count FROM item
-WHERE period >= :first AND period <= :last AND period IS NOT NULL AND cost IS NULL
+WHERE period >= :first AND period <= :last AND period IS NOT NULL AND currency = :currency AND cost IS NULL
   AND state IN ('queued', 'submitted', 'outcome_unknown', 'downloading', 'done')
 GROUP BY estimate_high
 
 -- name: reserved_of_rule
 SELECT estimate_high AS amount, count(*) AS count FROM item
-WHERE rule = :rule AND period >= :first AND period <= :last AND period IS NOT NULL AND cost IS NULL
+WHERE rule = :rule AND period >= :first AND period <= :last AND period IS NOT NULL AND currency = :currency AND cost IS NULL
   AND state IN ('queued', 'submitted', 'outcome_unknown', 'downloading', 'done')
 GROUP BY estimate_high
 
@@ -24,21 +26,27 @@ LIMIT 1
 
 -- name: last_charges
 SELECT ledger.amount, item.recipe_hash FROM ledger LEFT JOIN item ON item.id = ledger.item
-WHERE ledger.service = :service AND ledger.model = :model AND ledger.kind = 'charge'
+WHERE ledger.service = :service AND ledger.model = :model AND ledger.kind = 'charge' AND ledger.currency = :currency
 ORDER BY ledger.id DESC LIMIT :limit
 
 -- name: reserve
-UPDATE item SET estimate_low = :low, estimate_high = :high, period = :period WHERE id = :id
+UPDATE item SET estimate_low = :low, estimate_high = :high, currency = :currency, period = :period WHERE id = :id
 
 -- name: movements
-SELECT amount FROM ledger WHERE key = :key AND item = :item
+SELECT amount FROM ledger WHERE key = :key AND item = :item AND currency = :currency
 
 -- name: insert_movement
-INSERT INTO ledger (key, item, kind, amount, at, period, service, rule, dir, model, run)
-VALUES (:key, :item, :kind, :amount, :at, :period, :service, :rule, :dir, :model, :run)
+INSERT INTO ledger (key, item, kind, amount, currency, at, period, service, rule, dir, model, run)
+VALUES (:key, :item, :kind, :amount, :currency, :at, :period, :service, :rule, :dir, :model, :run)
 
 -- name: rename_charges
 UPDATE ledger SET rule = :after WHERE rule = :before
+
+-- name: charged_last
+SELECT amount, currency FROM ledger
+WHERE service = :service AND model = :model AND kind = 'charge'
+  AND at > coalesce((SELECT CAST(value AS REAL) FROM kv WHERE service = '' AND key = 'resumed:' || :rule), 0)
+ORDER BY id DESC LIMIT 1
 
 -- name: priced_by
 SELECT recipe_hash, input FROM item WHERE id = :id
@@ -54,7 +62,7 @@ WHERE state = 'ready' AND failure_code = 'FILE_TOO_EXPENSIVE' GROUP BY rule
 UPDATE item SET failure_code = '', failure = '' WHERE state = 'ready' AND failure_code = 'FILE_TOO_EXPENSIVE'
 
 -- name: set_cost
-UPDATE item SET cost = :cost WHERE id = :id AND batch = :batch
+UPDATE item SET cost = :cost, currency = :currency WHERE id = :id AND batch = :batch
 
 -- name: redate_reservations
 UPDATE item SET period = :period

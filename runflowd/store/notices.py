@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -168,11 +169,13 @@ def in_doubt(connection: Connection) -> tuple[int, float]:
 
 def day_facts(connection: Connection, since: float) -> DayFacts:
     """What a digest tells of what came to pass since then (epoch seconds), and of what waits now."""
-    charged = connection.all("charged_since", since=since)
+    charged: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for each in connection.all("charged_since", since=since):
+        charged[each["currency"]] += Decimal(each["amount"]) * each["count"]
     return DayFacts(
         done=_count(connection.one("done_since", since=since)),
         failed=failed_since(connection, since),
-        charged=sum((Decimal(each["amount"]) * each["count"] for each in charged), Decimal(0)),
+        charged={currency: amount for currency, amount in charged.items() if amount},
         waiting=_count(connection.one("waiting_now")),
         in_doubt=in_doubt(connection)[0],
         incidents=len(connection.all("incidents")),

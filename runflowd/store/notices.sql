@@ -68,7 +68,7 @@ SELECT count(*) AS count FROM names CROSS JOIN item ON item.rule = names.rule
 WHERE item.state = 'done' AND item.current = 1 AND item.ended_at >= :since
 
 -- name: charged_since
-SELECT amount, count(*) AS count FROM ledger WHERE at >= :since GROUP BY amount
+SELECT currency, amount, count(*) AS count FROM ledger WHERE at >= :since GROUP BY currency, amount
 
 -- name: waiting_now
 WITH RECURSIVE names(rule) AS (

@@ -9,15 +9,17 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from runflowd.core.currency import USD
 from runflowd.core.money import Price, PriceSource, price_of
-from runflowd.core.pricing import PricingRule, price_range
+from runflowd.core.other_currency import charged_in, priced_in
+from runflowd.core.pricing import PricingRule, foreign_currency, price_range
 from runflowd.store.connection import stored_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runflowd.core.model import Json
-    from runflowd.core.money import RuleMoney
+    from runflowd.core.money import Hold, Money, RuleMoney
     from runflowd.store.connection import Connection
 
 LATEST = 20
@@ -82,9 +84,15 @@ def _stored(connection: Connection, service: str, model: str, now: float) -> tup
 
 
 def expected_prices(
-    connection: Connection, money: RuleMoney, service: str, model: str, files: Sequence[Priced], now: float
+    connection: Connection,
+    money: RuleMoney,
+    service: str,
+    model: str,
+    files: Sequence[Priced],
+    now: float,
+    currency: str = USD,
 ) -> list[Price | None]:
-    """What files cost, each by its inputs; None where nobody knows.
+    """What files cost in a currency, each by its inputs; None where nobody knows.
 
     As the rule says; else as the catalogue says; else as the same recipe was charged of late, or else its model. So
     the price of a dear recipe is not that of the others. Where a recipe was charged more than the catalogue says,
@@ -93,13 +101,28 @@ def expected_prices(
     if money.price is not None:
         return [Price(money.price, money.price, PriceSource.RULE)] * len(files)
     rules = stored_pricing(connection, service, model, now)
-    rows = connection.all("last_charges", service=service, model=model, limit=CHARGES_READ)
+    rules = () if foreign_currency(rules, currency) else rules
+    rows = connection.all("last_charges", service=service, model=model, currency=currency, limit=CHARGES_READ)
     charged: defaultdict[str, list[Decimal]] = defaultdict(list)
     for row in rows:
         charged[row["recipe_hash"] or ""].append(Decimal(row["amount"]))
     usual = price_of([Decimal(row["amount"]) for row in rows[:LATEST]])
     own = {recipe: price_of(amounts[:LATEST]) for recipe, amounts in charged.items()}
     return [_expected(rules, file, own.get(file.recipe or ""), usual) for file in files]
+
+
+def currency_hold(connection: Connection, money: Money, rule: str, service: str, model: str, now: float) -> Hold | None:
+    """What holds a rule that would buy in another currency than that of the configuration, if anything does.
+
+    That is the last charge of its model, unless the rule was let go on since, and else the catalogue's price.
+    """
+    last = connection.one("charged_last", service=service, model=model, rule=rule)
+    if last is not None and last["currency"] != money.currency:
+        return charged_in(last["currency"], Decimal(last["amount"]), rule, money.currency)
+    if money.of(rule).price is not None:
+        return None
+    found = foreign_currency(stored_pricing(connection, service, model, now), money.currency)
+    return priced_in(found, rule, money.currency) if found else None
 
 
 def _expected(rules: tuple[PricingRule, ...], file: Priced, own: Price | None, usual: Price | None) -> Price | None:

@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import OutputPath
-from runflowd.core.pricing import CURRENCY
 from runflowd.core.receipt import Bought, Delivered, Ended, Entry, Receipt, document, outputs_from, outputs_text
 from runflowd.core.snapshot import from_text, references_from
 from runflowd.core.template import FILE_URL
@@ -103,9 +102,10 @@ def _receipt(connection: Connection, row: Row, ended: Ended, outputs: tuple[Deli
         shares=path_of(paid) if paid and paid["id"] != row["id"] else "",
         settled=row["cost"] is not None,
         entries=tuple(
-            Entry(each["kind"], Decimal(each["amount"]), each["at"], each["key"], each["run"]) for each in entries
+            Entry(each["kind"], Decimal(each["amount"]), each["currency"], each["at"], each["key"], each["run"])
+            for each in entries
         ),
-        currency=CURRENCY,
+        currency=row["currency"],
         times={name: row[column] for name, column in times.items()},
         ended=ended,
         outputs=outputs,

@@ -7,7 +7,7 @@ FROM item JOIN snapshot ON snapshot.id = item.snapshot LEFT JOIN batch ON batch.
 WHERE item.id = :id
 
 -- name: movements_of_item
-SELECT kind, amount, at, key, run FROM ledger WHERE item = :item ORDER BY id
+SELECT kind, amount, currency, at, key, run FROM ledger WHERE item = :item ORDER BY id
 
 -- name: receipt_of
 SELECT * FROM receipt WHERE item = :item

@@ -10,17 +10,17 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from runflowd.core.money import FILE_TOO_EXPENSIVE, Limit, allowance, dear_reason
+from runflowd.core.money import FILE_TOO_EXPENSIVE, Allowance, Limit, allowance, dear_reason
 from runflowd.core.periods import day_ends, month_ends, period_of
 from runflowd.store.connection import stored_value
 from runflowd.store.history import record
 from runflowd.store.ledger import PERIOD_KEY
-from runflowd.store.prices import Priced, expected_prices
+from runflowd.store.prices import Priced, currency_hold, expected_prices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from runflowd.core.money import Allowance, Budget, Money, Price, RuleMoney
+    from runflowd.core.money import Budget, Money, Price, RuleMoney
     from runflowd.store.connection import Connection
 
 
@@ -56,10 +56,12 @@ def allowed(
     connection: Connection, numbers: Sequence[int], *, rule: str, model: str, service: str, money: Money, now: float
 ) -> tuple[Allowance, list[Price | None]]:
     """Which of these items of a rule may be bought now, and what each is expected to cost."""
+    if held := currency_hold(connection, money, rule, service, model, now):
+        return Allowance(hold=held), [None] * len(numbers)
     own = money.of(rule)
     rows = [row for number in numbers for row in connection.all("priced_by", id=number)]
     files = [Priced(row["recipe_hash"], json.loads(row["input"]) if row["input"] else None) for row in rows]
-    prices = expected_prices(connection, own, service, model, files, now)
+    prices = expected_prices(connection, own, service, model, files, now, money.currency)
     asked = None in prices and connection.one("asked_price", rule=rule) is not None
     return allowance(prices, own, limits_of(connection, money, rule, now), asked=asked), prices
 
@@ -70,7 +72,7 @@ def reserve(connection: Connection, bought: Iterable[tuple[int, Price | None]], 
     connection.run("save_value", service="", key=PERIOD_KEY, value=period)
     for number, price in bought:
         low, high = (None, None) if price is None else (format(price.low, "f"), format(price.high, "f"))
-        connection.run("reserve", id=number, low=low, high=high, period=period)
+        connection.run("reserve", id=number, low=low, high=high, currency=money.currency, period=period)
 
 
 def park(connection: Connection, dear: Iterable[tuple[int, Price | None]], money: RuleMoney, now: float) -> None:
@@ -88,7 +90,7 @@ def _limits(connection: Connection, budget: Budget, rule: str, period: str, mone
         ("per_month", budget.per_month, f"{month}01", f"{month}31", month_ends(period, money.zone)),
     ):
         if amount is not None:
-            days = {"first": first, "last": last}
+            days = {"first": first, "last": last, "currency": money.currency}
             charged, reserved = _sum(connection, "charged", rule, days), _sum(connection, "reserved", rule, days)
             yield Limit(name, rule, amount, budget.stop, charged, reserved, resets_at)
 

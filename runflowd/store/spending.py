@@ -18,7 +18,7 @@ LATEST = 20
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """Dollars that were charged, and those that what is bought beside that costs at most, as far as is known.
+    """What was charged, and what all that is bought beside that costs at most, as far as is known.
 
     `unpriced` are items that nobody knows a price for yet: none of their model was ever paid.
     """
@@ -36,7 +36,7 @@ class Spend:
 def spent_today(connection: Connection, money: Money, now: float) -> Spend:
     """What purchases of this day cost, or will, as limits by day count it; `now` is epoch seconds."""
     period = current_period(connection, money, now)
-    days = {"first": period, "last": period}
+    days = {"first": period, "last": period, "currency": money.currency}
     reserved = connection.all("reserved", **days)
     unpriced = sum(row["count"] for row in reserved if row["amount"] is None)
     return Spend(_sum(connection.all("charged", **days)), _sum(reserved), unpriced)

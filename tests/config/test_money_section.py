@@ -35,12 +35,14 @@ def test_every_key_arrives_exactly(tmp_path: Path) -> None:
     """As decimals: a tenth is a tenth."""
     path = written(
         tmp_path,
-        "money: {timezone: Europe/Berlin, budget: {per_day: 0.1, per_month: 600, stop: soft}}",
+        "money: {timezone: Europe/Berlin, currency: EUR, budget: {per_day: 0.1, per_month: 600, stop: soft}}",
         "    budget: {per_day: 20, per_file: 0.60}\n    price: 0.35\n    unknown_price: refuse\n",
     )
     own = RuleMoney(Budget(Decimal(20), None, Decimal("0.6")), Decimal("0.35"), UnknownPrice.REFUSE)
 
-    expected = Money(ZoneInfo("Europe/Berlin"), Budget(Decimal("0.1"), Decimal(600), stop=Stop.SOFT), {"studio": own})
+    expected = Money(
+        ZoneInfo("Europe/Berlin"), Budget(Decimal("0.1"), Decimal(600), stop=Stop.SOFT), {"studio": own}, "EUR"
+    )
     assert expected == load(path).money == load(path).money_in_force
 
 
@@ -55,17 +57,23 @@ def test_this_machine_takes_no_money(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("amount", "expected"),
     [
-        ("plenty", "is no number; write a number of dollars, such as 0.35"),
+        ("plenty", "is no number; write a plain number, such as 0.35"),
         (".nan", "is no finite number"),
         (".inf", "is no finite number"),
         ("-3", "is negative"),
         ("0", "is 0, which would stop everything"),
         ("0.0", "is 0, which would stop everything"),
-        ("20 EUR", "is in another currency; the service bills in US dollars"),
-        ("20 €", "is in another currency; the service bills in US dollars"),
-        ("$20", "is text; amounts are dollars without quotes or a sign: write 20"),
-        ("'20.50'", "is text; amounts are dollars without quotes or a sign: write 20.50"),
-        ("'1,000'", "is text; amounts are dollars without quotes or a sign: write 1000"),
+        (
+            "20 EUR",
+            "names a currency, which `money.currency` does for all amounts (USD by default); write a plain number",
+        ),
+        (
+            "20 €",
+            "names a currency, which `money.currency` does for all amounts (USD by default); write a plain number",
+        ),
+        ("$20", "is text; amounts are numbers without quotes or a sign: write 20"),
+        ("'20.50'", "is text; amounts are numbers without quotes or a sign: write 20.50"),
+        ("'1,000'", "is text; amounts are numbers without quotes or a sign: write 1000"),
         ("true", "is no amount of money"),
         ("1e300", "is out of range"),
         ("0.12345678901", "is out of range"),
@@ -98,9 +106,28 @@ def test_a_mistyped_zone_is_refused_with_what_is_meant(tmp_path: Path, zone: str
 
 
 @pytest.mark.parametrize(
+    ("written_as", "meant"),
+    [
+        ("EURO", "did you mean EUR?"),
+        ("eur", "did you mean EUR?"),
+        ("€", "did you mean EUR?"),
+        ("dollars", "did you mean USD?"),
+        ("12345678", "write its ISO 4217 code, such as EUR"),
+    ],
+)
+def test_a_mistyped_currency_is_refused_with_what_is_meant(tmp_path: Path, written_as: str, meant: str) -> None:
+    """Every amount would be held against the wrong money."""
+    path = written(tmp_path, f"money: {{currency: '{written_as}'}}")
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+
+    assert f"{path}:2:19: money.currency: is no currency; {meant}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("price: 20 EUR", "8:12: rules.studio.price: is in another currency"),
+        ("price: 20 EUR", "8:12: rules.studio.price: names a currency"),
         ("price: 0", "8:12: rules.studio.price: is 0, but what is free needs no price; leave it out"),
         ("price: .inf", "or leave it out to go by what is charged"),
         ("budget: {per_file: 0}", "8:24: rules.studio.budget.per_file: is 0, so no file could be bought"),
@@ -131,6 +158,14 @@ def test_a_slip_in_a_rule_is_answered_in_words_about_its_key(tmp_path: Path, lin
             "    budget: {per_file: 0.6}\n    price: 0.35\n",
             (
                 "studio: at most $0.6 for one file may be spent, at the highest price to be expected, $0.35 a file; "
+                "a day begins at midnight in the time zone of this machine."
+            ),
+        ),
+        (
+            "money: {currency: EUR, budget: {per_day: 50}}",
+            "",
+            (
+                "all rules together: at most 50 EUR a day may be spent, at the highest price to be expected; "
                 "a day begins at midnight in the time zone of this machine."
             ),
         ),

@@ -110,10 +110,13 @@ def test_the_gist_is_one_line(kind: Kind, remedy: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("facts", "sentence", "asks"),
     [
-        (DayFacts(0, 0, Decimal(0), 0, 0, 0), "0 files done, 0 failed; nothing waits", False),
+        (DayFacts(0, 0, {}, 0, 0, 0), "0 files done, 0 failed; nothing waits", False),
         (
-            DayFacts(1200, 3, Decimal("4.50"), 7, 1, 2),
-            "1,200 files done, 3 failed, $4.50 charged; now 7 wait, 1 need a decision, 2 incidents are open",
+            DayFacts(1200, 3, {"USD": Decimal("4.50"), "EUR": Decimal(2)}, 7, 1, 2),
+            (
+                "1,200 files done, 3 failed, $4.50 charged, 2 EUR charged; "
+                "now 7 wait, 1 need a decision, 2 incidents are open"
+            ),
             True,
         ),
     ],

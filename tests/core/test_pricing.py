@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runflowd.core.money import Price
-from runflowd.core.pricing import PricingRule, price_range
+from runflowd.core.pricing import PricingRule, foreign_currency, price_range
 
 
 def rule(price: str, effect: str = "base", unit: str = "request", **says: Any) -> PricingRule:
@@ -64,7 +64,6 @@ def test_a_price_is_a_range_of_all_that_is_possible(
     [
         ([], {}, "the catalogue has no price for it"),
         ([rule("0")], {}, "its price in the catalogue is 0, which is no price"),
-        ([rule("0.35", currency="EUR")], {}, "its price is in EUR, and limits are in USD"),
         ([SECONDS], {}, "it is priced by the second, and how many a file has is not known"),
         ([rule("0.01", unit="megapixel")], {}, "it is priced by the megapixel, and how many a file has is not known"),
         ([rule("0.01", unit="token")], {}, "it is priced by the token, and how many a file has is not known"),
@@ -82,3 +81,11 @@ def test_a_rule_for_other_inputs_is_in_nobodys_way() -> None:
     other = rule("9", "cashback", input="resolution", match="8K")
 
     assert Price(Decimal("0.35"), Decimal("0.35")) == price_range([FLAT, other], {"resolution": "1K"})
+
+
+@pytest.mark.parametrize(
+    ("told", "ours", "expected"), [("", "EUR", ""), (" usd", "USD", ""), ("EUR", "USD", "EUR"), ("USD", "EUR", "USD")]
+)
+def test_a_price_in_another_currency_is_told_from_one_in_ours(told: str, ours: str, expected: str) -> None:
+    """Where none is named, the service bills in ours."""
+    assert expected == foreign_currency([rule("0.35"), rule("0.35", currency=told)], ours)

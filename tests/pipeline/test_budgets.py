@@ -33,6 +33,7 @@ from runflowd.core.money import (
     Stop,
     UnknownPrice,
 )
+from runflowd.core.other_currency import OTHER_CURRENCY
 from runflowd.store.reserving import limits_of
 from runflowd.store.spending import Spend, spent_today
 
@@ -375,6 +376,75 @@ async def test_spent_today_has_both_purchases_of_a_file_that_was_bought_again(tm
         spent = await rig.store.read(partial(spent_today, money=context.money, now=context.clock.wall()))
 
         assert Spend(Decimal("0.60")) == spent
+
+
+class Foreign(InProcess):
+    """The service, billing in euros: its costs, and its catalogue unless that is `quiet`, say so."""
+
+    quiet = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await super().handle_async_request(request)
+        path = request.url.path
+        if self.quiet and path.startswith("/v1/models/") and request.method == "GET":
+            return httpx.Response(404, json={"code": "NOT_FOUND", "message": "no"}, request=request)
+        if not path.startswith("/v1/batches/") and not path.endswith("/pricing"):
+            return answer
+        told = json.loads(await answer.aread())
+        rows = [{**row, "currency_code": "EUR"} for row in told.get("items", ())]
+        return httpx.Response(200, json={**told, "items": rows, "currency": "EUR"}, request=request)
+
+
+class QuietForeign(Foreign):
+    """The same without prices in its catalogue."""
+
+    quiet = True
+
+
+async def test_a_price_in_another_currency_holds_its_rule(tmp_path: Path) -> None:
+    """Nothing is bought until the configuration says that currency; then limits are in it."""
+    async with running(tmp_path, began=NOON, wire=Foreign) as rig:
+        rig.engine.context.money = money("1.00", price=None)
+        rig.drop("a.jpg")
+        await anyio.sleep(300)
+        before, codes = await bought(rig), held(rig)
+        rig.engine.context.money = replace(money("1.00", price=None), currency="EUR")
+        await rig.settled(1)
+
+        assert (0, [OTHER_CURRENCY], []) == (before, codes, held(rig))
+
+
+async def test_a_charge_in_another_currency_holds_its_rule_and_is_no_part_of_any_sum(tmp_path: Path) -> None:
+    """Whatever the rule says of prices; an edit of the currency lets it go on, and then the charge counts."""
+    async with running(tmp_path, began=NOON, wire=QuietForeign) as rig:
+        rig.engine.context.money = money("1.00")
+        charge(rig, "0.30")
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        rig.drop("b.jpg")
+        await anyio.sleep(300)
+        before = (await bought(rig), held(rig), (await limit(rig)).charged)
+        rig.engine.context.money = replace(money("1.00"), currency="EUR")
+        await rig.settled(2)
+
+        assert (1, [OTHER_CURRENCY], Decimal(0)) == before
+        assert (2, [], Decimal("0.60")) == (await bought(rig), held(rig), (await limit(rig)).charged)
+
+
+async def test_a_rule_held_for_a_currency_goes_on_when_a_person_says_so(tmp_path: Path) -> None:
+    """The service may bill as before again, which nothing but another purchase can show."""
+    async with running(tmp_path, began=NOON, wire=QuietForeign) as rig:
+        rig.engine.context.money = money("1.00")
+        charge(rig, "0.30")
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        rig.drop("b.jpg")
+        await anyio.sleep(300)
+        before = held(rig)
+        answer = await rig.ask("resume", rules=["studio"])
+        await rig.settled(2)
+
+        assert ([OTHER_CURRENCY], ["studio"], 2) == (before, answer["resumed"], await bought(rig))
 
 
 async def test_the_halves_of_a_split_batch_keep_what_was_reserved(tmp_path: Path) -> None:

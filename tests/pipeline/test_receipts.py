@@ -21,7 +21,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.money import Budget, Money
 from runflowd.store.batches import batch_from
 from runflowd.store.items import item_from
-from runflowd.store.ledger import settle
+from runflowd.store.ledger import Stated, settle
 from runflowd.store.reserving import limits_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ async def correct(rig: Rig, path: str, cost: str) -> None:
     def write(connection: Connection) -> None:
         row = connection.raw.execute("SELECT * FROM item WHERE basename = ? AND current", (path.encode(),)).fetchone()
         batch = batch_from(connection.all("batch", id=row["batch"])[0])
-        settle(connection, batch, item_from(row), Decimal(cost), row["run_id"], rig.engine.context.clock.wall())
+        settle(
+            connection, batch, item_from(row), Stated(Decimal(cost), run=row["run_id"]), rig.engine.context.clock.wall()
+        )
 
     await rig.store.write(write)
     rig.engine.context.stage_events.deliver.notify()

@@ -27,6 +27,7 @@ A_PERSON_ASKED = "runs once for a command that a person gave"
 REASONS = {
     "charged": BY_AMOUNT,
     "charged_of_rule": BY_AMOUNT,
+    "charged_since": BY_AMOUNT,
     "claim_batches": OPEN_BATCHES,
     "doubt_left_purchases": "its index holds the purchases whose outcome is open, and all of them are meant",
     "files_left": OPEN_BATCHES,

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from runflowd.control.command_context import flag, text, texts
 from runflowd.control.refusal import CommandRefused
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.other_currency import OTHER_CURRENCY
 from runflowd.core.printable import printable, scrubbed
 from runflowd.core.suggestion import unknown_rule
 from runflowd.store.deliveries import note_resumed
 from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
-from runflowd.store.reports import count_states
+from runflowd.store.reports import count_states, incidents
 from runflowd.store.retries import fetch_lost
 from runflowd.store.roots import accept_folders as accept_strange
 
@@ -36,15 +38,20 @@ def resume_rules(context: CommandContext, parameters: Parameters) -> Answer:
     """Let `rules` go on, or end what `everything` began.
 
     What a rule was stopped or held for is fetched again, and says nothing more about it; `fetched` is how many results.
+    One that is held for a charge in another currency buys again.
     """
     paused = {each.rule: each for each in pauses(context.connection)}
     names = _chosen(parameters, {rule.name for rule in context.config.rules} | paused.keys())
-    resumed = [name for name in names if resume(context.connection, name, context.now)]
+    held = {each.scope for each in incidents(context.connection) if each.code == OTHER_CURRENCY}
+    strange = {name for name in names if str(ScopeKind.BUDGET.of(name)) in held}
+    resumed = [name for name in names if resume(context.connection, name, context.now) or name in strange]
     if not resumed:
         raise CommandRefused("none of these is paused. `runflowd status` shows what is.")
     fetched = 0
     for name in resumed:
-        if paused[name].recipe:
+        if name in strange:
+            note_resumed(context.connection, name, context.now)
+        if name in paused and paused[name].recipe:
             note_resumed(context.connection, name, context.now)
             fetched += fetch_lost(context.connection, name, context.now)
     still = [each.rule for each in pauses(context.connection)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from runflowd.core.currency import amount_text
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.observability.incidents import IncidentReport
 
@@ -85,9 +86,10 @@ class Holds:
         self._held[rule] = _Held(found.code, found.until, retry_at, self._context.store.changes)
 
     def _report(self, rule: str, found: Hold, files: int, price: Price | None) -> IncidentReport:
-        about = f", about ${format(price.high * files, 'f')}" if price is not None else ""
+        money = self._context.money
+        about = f", about {amount_text(price.high * files, money.currency)}" if price is not None else ""
         count = "1 file is" if files == 1 else f"{files:,} files are"
-        zone = self._context.money.zone
+        zone = money.zone
         when = f" on {datetime.fromtimestamp(found.until, zone):%Y-%m-%d at %H:%M}" if found.until is not None else ""
         sentence = f"rule {rule}: {count} held{about}. {found.message}"
         remedy = found.remedy.replace("begins anew", f"begins anew{when}")

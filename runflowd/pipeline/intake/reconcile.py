@@ -10,8 +10,9 @@ from runflowd.pipeline.intake.folder_pages import Scanned, folders_of, is_empty,
 from runflowd.pipeline.intake.left_out import leave_out, remove_notes
 from runflowd.pipeline.intake.output_places import outputs_of
 from runflowd.store.arrivals import forget_absent, set_aside
+from runflowd.store.deliveries import bring_back
 from runflowd.store.history import record
-from runflowd.store.items import bring_back, known_in_folder
+from runflowd.store.items import known_in_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,6 +8,7 @@ from runflowd.api.errors import ApiError, Permanent
 from runflowd.api.outcomes import is_partial
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
+from runflowd.core.currency import amount_text
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import input_was_unreadable, refuses_references, was_too_old
 from runflowd.core.model import LOCAL
@@ -18,7 +19,7 @@ from runflowd.core.template import uploads_in
 from runflowd.store.batches import Batch, set_result
 from runflowd.store.duplicates import fail_duplicates
 from runflowd.store.items import Item, move
-from runflowd.store.ledger import settle
+from runflowd.store.ledger import Stated, settle
 from runflowd.store.links import learn_from_batch, references_key, send_again
 from runflowd.system.failpoints import reach
 
@@ -65,11 +66,12 @@ def _names_refused(item: Item, answer: Answer) -> bool:
 def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answer, now: float) -> None:
     """Store the end of one item of a batch: its output to be delivered, or why there is none. Raises `LeaseLost`."""
     output = answer.output if answer.status is Status.SUCCEEDED else None
-    set_result(connection, batch, item, run_id=answer.run_id or None, output=output, cost=answer.cost)
-    settle(connection, batch, item, answer.cost, answer.run_id or item.run_id or "", now)
+    run, cost, currency = answer.run_id or item.run_id or "", answer.cost, answer.currency
+    set_result(connection, batch, item, run_id=run or None, output=output, cost=cost, currency=currency)
+    settle(connection, batch, item, None if cost is None else Stated(cost, currency, run), now)
     if answer.status is Status.SUCCEEDED:
         reason = missing_of(answer)
-        detail = f"run {answer.run_id or item.run_id} succeeded{_price(batch, answer)}{f'; {reason}' if reason else ''}"
+        detail = f"run {run or None} succeeded{_price(batch, item, answer)}{f'; {reason}' if reason else ''}"
         words = {"code": PARTIAL_RESULT if reason else "", "reason": reason, "detail": detail}
         move(connection, item.id, item.state, ItemState.DOWNLOADING, by=batch.claim, now=now, **words)
         return
@@ -78,15 +80,16 @@ def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answ
     fail_duplicates(connection, item.id, code, reason, now)
 
 
-def _price(batch: Batch, answer: Answer) -> str:
+def _price(batch: Batch, item: Item, answer: Answer) -> str:
     if answer.cost is None:
         return ""
-    return f" (hosted, about ${answer.cost})" if batch.service == LOCAL else f" and cost ${answer.cost}"
+    cost = amount_text(answer.cost, answer.currency or item.currency)
+    return f" (hosted, about {cost})" if batch.service == LOCAL else f" and cost {cost}"
 
 
 def answer_of(item: Item, run: Run) -> Answer:
     """A single run, as if it were an item of a batch."""
-    return Answer(item.client_ref, run.id, None, run.status, run.word, run.output, run.cost, run.failure)
+    return Answer(item.client_ref, run.id, None, run.status, run.word, run.output, run.cost, run.failure, run.currency)
 
 
 def missing_of(answer: Answer) -> str:

@@ -25,12 +25,10 @@ from runflowd.store.batches import Batch, doubt_items, end_batch, move_batch
 from runflowd.store.history import items_held, record_try
 from runflowd.store.items import Item, items_of_batch
 from runflowd.store.leases import Lease, claim_batches, next_due, release
-from runflowd.store.ledger import settle_rest
+from runflowd.store.ledger import Stated, settle_rest
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from runflowd.api.values import Batch as SeenBatch
     from runflowd.api.values import Item as Answer
     from runflowd.core.error_places import Blame
@@ -49,6 +47,11 @@ POLLS = 8
 def may_go_again(item: Item, answer: Answer) -> bool:
     """Whether a failure may be none of the item's own."""
     return was_unreadable(item, answer) or was_invalid(answer)
+
+
+def _stated(seen: SeenBatch) -> Stated | None:
+    """What a batch cost in all, where it says so."""
+    return None if seen.cost is None else Stated(seen.cost, seen.currency)
 
 
 class Track:
@@ -106,7 +109,7 @@ class Track:
         recorded = {item.id for item, _ in results}
         left = [item for item in waiting if item.id not in recorded]
         if not left:  # whatever the batch says of itself
-            await self._end(batch, seen.word, seen.cost, [])
+            await self._end(batch, seen.word, _stated(seen), [])
         elif not seen.ended:
             await self._patience.wait_more(batch, seen.word, yielding=len(left) < len(items))
         else:
@@ -121,7 +124,7 @@ class Track:
         elif len(silent) < len(left):
             await self._patience.wait_more(batch, seen.word, attempts=batch.attempts)
         else:
-            await self._end(batch, seen.word, seen.cost, silent)
+            await self._end(batch, seen.word, _stated(seen), silent)
 
     async def _poll_runs(self, batch: Batch, waiting: list[Item]) -> None:
         results, lost, trouble = await read_runs(self._context.service.api, waiting)
@@ -178,7 +181,7 @@ class Track:
             await context.incidents.resolve(scope)
             context.stage_events.dispatch.notify()
 
-    async def _end(self, batch: Batch, word: str, cost: Decimal | None, silent: list[Item]) -> None:
+    async def _end(self, batch: Batch, word: str, stated: Stated | None, silent: list[Item]) -> None:
         now = self._context.clock.wall()
         duration = max(0.0, now - (batch.submitted_at or now))
         learnt = await self._patience.learn(batch, duration)
@@ -186,8 +189,8 @@ class Track:
         def write(connection: Connection) -> None:
             reason = "the service does not list this item of its batch, though the batch has ended"
             doubt_items(connection, batch, silent, code="RESULT_MISSING", reason=reason, now=now)
-            settle_rest(connection, batch, cost, now)
-            end_batch(connection, batch, status=word, cost=cost, now=now)
+            settle_rest(connection, batch, stated, now)
+            end_batch(connection, batch, status=word, cost=stated.cost if stated else None, now=now)
             if learnt is not None:
                 key, value = usual_key(batch.model), f"{learnt:.3f}"
                 connection.run("save_value", service=batch.service, key=key, value=value)
