@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.money import Price
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from runflowd.core.model import Json
+
+MEGA = 10**6
+"""Pixels of a megapixel."""
 
 _EACH = frozenset({"", "request", "run", "item", "call", "generation", "image", "file", "unit", "output"})
 _SECOND = frozenset({"second", "seconds", "sec", "s"})
@@ -57,17 +60,44 @@ def foreign_currency(rules: Iterable[PricingRule], currency: str) -> str:
     return next((each for each in named if each not in {"", currency}), "")
 
 
-def price_range(rules: Iterable[PricingRule], given: Mapping[str, Json]) -> Price | str:
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What a price may depend on."""
+
+    given: Mapping[str, Json]
+    pixels: int | None
+
+    def number(self, names: Iterable[str]) -> Decimal | None:
+        """The first of these inputs that is a number."""
+        return next((number for name in names if (number := _number(self.given.get(name)))), None)
+
+    def quantity(self, unit: str) -> list[Decimal]:
+        """How many units a file has, at least and at most; none where that is not known.
+
+        Megapixels are those of the image that is sent. Whether a part of one is billed as a whole is written nowhere.
+        """
+        if _word(unit) in _SECOND | frozenset(_DURATIONS):
+            seconds = self.number(_DURATIONS)
+            return [] if seconds is None else [seconds]
+        if _word(unit) not in _MEGAPIXEL or self.pixels is None:
+            return []
+        exact = Decimal(self.pixels) / MEGA
+        return [exact, exact.to_integral_value(ROUND_CEILING)]
+
+
+def price_range(rules: Iterable[PricingRule], given: Mapping[str, Json], pixels: int | None = None) -> Price | str:
     """What a file costs at least and at most that is sent with these inputs, or why nobody can tell.
 
     All rules are taken to be in one currency (`foreign_currency`).
 
     An input that is not given has a default that the rules do not tell, so that each of its prices is possible.
+    `pixels` are those of the file, None where they are not known.
     """
-    fitting = [(rule, applies) for rule in rules if (applies := _applies(rule, given)) is not False]
+    sent = _Sent(given, pixels)
+    fitting = [(rule, applies) for rule in rules if (applies := _applies(rule, sent)) is not False]
     if why := next((why for rule, _ in fitting if (why := _unreadable(rule))), ""):
         return why
-    base = _base([(rule, applies) for rule, applies in fitting if _word(rule.effect) in _BASE], given)
+    base = _base([(rule, applies) for rule, applies in fitting if _word(rule.effect) in _BASE], sent)
     if isinstance(base, str):
         return base
     low, high = base.low, base.high
@@ -82,17 +112,19 @@ def price_range(rules: Iterable[PricingRule], given: Mapping[str, Json]) -> Pric
     return Price(low, high) if high > 0 else "its price in the catalogue is 0, which is no price"
 
 
-def _applies(rule: PricingRule, given: Mapping[str, Json]) -> bool | None:
+def _applies(rule: PricingRule, sent: _Sent) -> bool | None:
     """Whether a rule is for these inputs; None where that depends on what is not known."""
     if rule.input:
-        if rule.input not in given:
+        if rule.input not in sent.given:
             return None
-        return _text(given[rule.input]) == _word(rule.match)
-    bounded = rule.least is not None or rule.most is not None
-    quantity = _quantity(rule.dimension, given) if bounded else None
-    if not bounded or quantity is None:
-        return None if bounded else True
-    return (rule.least is None or quantity >= rule.least) and (rule.most is None or quantity <= rule.most)
+        return _text(sent.given[rule.input]) == _word(rule.match)
+    if rule.least is None and rule.most is None:
+        return True
+    fits = {
+        (rule.least is None or quantity >= rule.least) and (rule.most is None or quantity <= rule.most)
+        for quantity in sent.quantity(rule.dimension)
+    }
+    return fits.pop() if len(fits) == 1 else None
 
 
 def _unreadable(rule: PricingRule) -> str:
@@ -103,35 +135,26 @@ def _unreadable(rule: PricingRule) -> str:
     return ""
 
 
-def _base(rules: list[tuple[PricingRule, bool | None]], given: Mapping[str, Json]) -> Price | str:
+def _base(rules: list[tuple[PricingRule, bool | None]], sent: _Sent) -> Price | str:
     """The range of the prices that the others multiply or add to: those for just these inputs before the general."""
     exact = [rule for rule, applies in rules if applies and (rule.input or rule.dimension)]
-    chosen = exact or [rule for rule, _ in rules]
+    perhaps = [rule for rule, applies in rules if applies is None and rule.dimension]
+    chosen = [*exact, *perhaps] if exact else [rule for rule, _ in rules]
     costs: list[Decimal] = []
     for rule in chosen:
-        quantities = _quantities(rule, given)
+        quantities = _quantities(rule, sent)
         if not quantities:
             return f"it is priced by the {rule.unit}, and how many a file has is not known"
         costs += [rule.price * quantity for quantity in quantities]
     return Price(min(costs), max(costs)) if costs else "the catalogue has no price for it"
 
 
-def _quantities(rule: PricingRule, given: Mapping[str, Json]) -> list[Decimal]:
-    """How many units a file has, at least and at most; none where that is not known."""
+def _quantities(rule: PricingRule, sent: _Sent) -> list[Decimal]:
+    """How many units of a rule a file has, at least and at most; none where that is not known."""
     unit = _word(rule.unit)
     if unit in _EACH:
-        count = next((number for name in _COUNTS if (number := _number(given.get(name)))), Decimal(1))
-        return [count if unit in {"image", "output"} else Decimal(1)]
-    if (quantity := _quantity(unit, given)) is not None:
-        return [quantity]
-    return [rule.least or Decimal(0), rule.most] if rule.most is not None else []
-
-
-def _quantity(unit: str, given: Mapping[str, Json]) -> Decimal | None:
-    """How many seconds the inputs ask for; nothing tells the megapixels of a result."""
-    if _word(unit) not in _SECOND | frozenset(_DURATIONS):
-        return None
-    return next((number for name in _DURATIONS if (number := _number(given.get(name)))), None)
+        return [sent.number(_COUNTS) or Decimal(1)] if unit in {"image", "output"} else [Decimal(1)]
+    return sent.quantity(unit) or ([rule.least or Decimal(0), rule.most] if rule.most is not None else [])
 
 
 def _number(value: Json) -> Decimal | None:

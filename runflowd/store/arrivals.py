@@ -32,6 +32,7 @@ class Arrival:
     recipe_hash: str
     input: Json
     snapshot: str
+    pixels: int | None = None
 
 
 def foresee(connection: Connection, arrival: Arrival, *, disposed: bool = False) -> tuple[Item | None, Decision]:
@@ -173,6 +174,7 @@ def _arrival_values(arrival: Arrival, decision: Decision, now: float) -> dict[st
         "recipe_hash": arrival.recipe_hash,
         "input": json.dumps(arrival.input),
         "snapshot": arrival.snapshot,
+        "pixels": arrival.pixels,
         "client_ref": uuid.uuid4().hex,
         "duplicate_of": decision.original,
         "failure_code": "ORIGINAL_UNKNOWN" if doubtful else "",
@@ -204,7 +206,7 @@ def set_aside(
     ):
         return False
     values: dict[str, Any] = {
-        **dict.fromkeys(("content_hash", "recipe_hash", "input", "snapshot", "duplicate_of", "ready_at")),
+        **dict.fromkeys(("content_hash", "recipe_hash", "input", "snapshot", "duplicate_of", "ready_at", "pixels")),
         **_stat(stat),
         "state": state,
         "mime": "",

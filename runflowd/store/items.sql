@@ -28,14 +28,15 @@ SELECT id, state, dir, basename FROM item WHERE id = coalesce(
 
 -- name: insert_item
 INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, state, content_hash, mime, recipe_hash, input, snapshot, client_ref,
-                  duplicate_of, failure_code, failure, note_state, found_at, ready_at, ended_at)
+                  duplicate_of, failure_code, failure, note_state, found_at, ready_at, ended_at, pixels)
 VALUES (:rule, :dir, :basename, :size, :mtime_ns, :inode, :state, :content_hash, :mime, :recipe_hash, :input, :snapshot, :client_ref,
-        :duplicate_of, :failure_code, :failure, :note_state, :now, :ready_at, :ended_at)
+        :duplicate_of, :failure_code, :failure, :note_state, :now, :ready_at, :ended_at, :pixels)
 RETURNING id
 
 -- name: replace_item
+-- What is only worded anew is not read again, and has the pixels that it had.
 UPDATE item
-SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, left_behind = 0, state = :state, content_hash = :content_hash, mime = :mime,
+SET pixels = iif(content_hash = :content_hash, coalesce(:pixels, pixels), :pixels), size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, left_behind = 0, state = :state, content_hash = :content_hash, mime = :mime,
     recipe_hash = :recipe_hash, input = :input, snapshot = :snapshot, client_ref = :client_ref, duplicate_of = :duplicate_of,
     batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, estimate_low = NULL,
     estimate_high = NULL, period = NULL, failure_code = :failure_code,

@@ -49,7 +49,7 @@ WHERE service = :service AND model = :model AND kind = 'charge'
 ORDER BY id DESC LIMIT 1
 
 -- name: priced_by
-SELECT recipe_hash, input FROM item WHERE id = :id
+SELECT recipe_hash, input, pixels FROM item WHERE id = :id
 
 -- name: park
 UPDATE item SET failure_code = 'FILE_TOO_EXPENSIVE', failure = :reason WHERE id = :id AND state = 'ready'

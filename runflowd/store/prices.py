@@ -36,10 +36,11 @@ _AMOUNTS = ("price", "least", "most")
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """What the price of a file depends on: its recipe, and the inputs that it is sent with."""
+    """What the price of a file depends on: its recipe, the inputs that it is sent with, and how many pixels it has."""
 
     recipe: str | None
     input: Json
+    pixels: int | None = None
 
 
 def prices_key(model: str) -> str:
@@ -126,7 +127,8 @@ def currency_hold(connection: Connection, money: Money, rule: str, service: str,
 
 
 def _expected(rules: tuple[PricingRule, ...], file: Priced, own: Price | None, usual: Price | None) -> Price | None:
-    listed = price_range(rules, file.input if isinstance(file.input, dict) else {}) if rules else ""
+    given = file.input if isinstance(file.input, dict) else {}
+    listed = price_range(rules, given, file.pixels) if rules else ""
     if not isinstance(listed, Price):
         return own or usual
     return Price(listed.low, max(listed.high, own.high) if own else listed.high, PriceSource.CATALOGUE)

@@ -60,7 +60,9 @@ def allowed(
         return Allowance(hold=held), [None] * len(numbers)
     own = money.of(rule)
     rows = [row for number in numbers for row in connection.all("priced_by", id=number)]
-    files = [Priced(row["recipe_hash"], json.loads(row["input"]) if row["input"] else None) for row in rows]
+    files = [
+        Priced(row["recipe_hash"], json.loads(row["input"]) if row["input"] else None, row["pixels"]) for row in rows
+    ]
     prices = expected_prices(connection, own, service, model, files, now, money.currency)
     asked = None in prices and connection.one("asked_price", rule=rule) is not None
     return allowance(prices, own, limits_of(connection, money, rule, now), asked=asked), prices

@@ -60,6 +60,24 @@ def test_a_price_is_a_range_of_all_that_is_possible(
 
 
 @pytest.mark.parametrize(
+    ("rules", "pixels", "low", "high"),
+    [
+        ([rule("0.01", unit="megapixel")], 12_000_000, "0.12", "0.12"),
+        ([rule("0.01", unit="megapixels")], 12_300_000, "0.123", "0.13"),
+        ([rule("0.01", unit="MP")], 192, "0.00000192", "0.01"),
+        (TIERS, 12_000_000, "0.08", "0.08"),
+        (TIERS, 25_000_000, "0.16", "0.16"),
+        (TIERS, 23_999_999, "0.08", "0.16"),
+    ],
+)
+def test_a_price_by_the_megapixel_is_that_of_the_image_that_is_sent(
+    rules: list[PricingRule], pixels: int, low: str, high: str
+) -> None:
+    """At most as if each begun one were billed; at a bound, as on either side of it."""
+    assert Price(Decimal(low), Decimal(high)) == price_range(rules, {}, pixels)
+
+
+@pytest.mark.parametrize(
     ("rules", "given", "expected"),
     [
         ([], {}, "the catalogue has no price for it"),

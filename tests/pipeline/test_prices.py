@@ -11,6 +11,8 @@ import anyio
 import httpx
 import pytest
 from local_service import InProcess
+from pictures import encoded
+from PIL import Image
 from stage_rig import rule, running
 from virtual_clock import patient_clock
 
@@ -57,6 +59,18 @@ class Pricing(InProcess):
         usual = {**told["items"][0], "price": "0.30"}
         large = {**usual, "price": "0.80", "model_input_id": "size-id", "match_value": "large"}
         return httpx.Response(200, json={**told, "items": [usual, large]}, request=request)
+
+
+class ByMegapixel(InProcess):
+    """The service, whose catalogue has a price by the megapixel."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await super().handle_async_request(request)
+        if not request.url.path.endswith("/pricing"):
+            return answer
+        told = json.loads(await answer.aread())
+        by_size = {**told["items"][0], "price": "0.10", "unit_code": "megapixel"}
+        return httpx.Response(200, json={**told, "items": [by_size]}, request=request)
 
 
 class Silent(InProcess):
@@ -210,3 +224,15 @@ async def test_an_old_price_is_none(tmp_path: Path, pricing: Callable[..., httpx
         assert known is not None
         assert Decimal("0.80") == known.high
         assert () == await rig.store.read(lambda connection: stored_pricing(connection, "test", MODEL, now))
+
+
+async def test_a_price_by_the_megapixel_goes_by_the_header_of_each_file(tmp_path: Path) -> None:
+    """What is reserved for it is the price of the megapixels that it has."""
+    async with running(tmp_path, wire=ByMegapixel) as rig:
+        limited(rig, "9")
+        for name, size in (("1.png", (1000, 900)), ("2.png", (2000, 1000))):
+            (tmp_path / "in" / name).write_bytes(encoded(Image.new("1", size), "PNG"))
+        await rig.settled(2)
+        reserved = {item.path: item.estimate_high for item in await rig.items()}
+
+    assert {"1.png": Decimal("0.10"), "2.png": Decimal("0.20")} == reserved

@@ -33,7 +33,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 def jpeg_end(source: Source) -> Extent:
     """Where the data of the first image begin and end: what a camera puts behind it is not part of it."""
     offset = 2
-    for marker, start, length in _jpeg_segments(source):
+    for marker, start, length in jpeg_segments(source):
         offset = start + length
         if marker == 0xDA:
             break
@@ -44,7 +44,7 @@ def jpeg_end(source: Source) -> Extent:
     return offset, source.size if reserved else end
 
 
-def _jpeg_segments(source: Source) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(source: Source) -> Iterator[tuple[int, int, int]]:
     """Marker, payload offset and payload length of each segment up to and with the first scan header."""
     offset = 2
     for _ in range(MOST_PARTS):

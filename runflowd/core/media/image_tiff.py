@@ -72,6 +72,14 @@ def tiff_end(source: Source) -> Extent:
     return 8, source.size
 
 
+def tiff_size(source: Source) -> tuple[int, int]:
+    """Width and height of the first image in the file."""
+    tiff = _open_tiff(source)
+    fields = next(_directories(tiff))
+    _refuse_unknown_size(tiff, fields)
+    return _values(tiff, fields[_WIDTH])[0], _values(tiff, fields[_HEIGHT])[0]
+
+
 def _is_raw(tiff: _Tiff, fields: dict[int, _Field]) -> bool:
     """Whether the first directory is the thumbnail of sensor data in another (TIFF/EP, ISO 12234-2: NEF, ARW, PEF)."""
     if _SUB_DIRECTORIES not in fields:

@@ -180,7 +180,8 @@ def arrival(watched: WatchedRule, path: str, found: Good) -> Arrival:
     """What a content at a path would be sent as under a rule."""
     rule, text = watched.rule, watched.text
     symbolic, recipe = present_recipe(rule, path, found.overrides, text.references)
-    return Arrival(rule.name, path, found.stat, found.content, found.mime, recipe, symbolic, text.snapshot)
+    facts = (found.stat, found.content, found.mime, recipe, symbolic, text.snapshot, found.pixels)
+    return Arrival(rule.name, path, *facts)
 
 
 def present_recipe(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.matcher import BAD_OVERRIDE
+from runflowd.core.media.dimensions import pixels
 from runflowd.core.media.image_type import SNIFF_BYTES, Partial
 from runflowd.core.media.input_type import (
     DOUBT_STILLNESS,
@@ -49,12 +50,13 @@ file tells whether it is whole."""
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A whole file of a kind that the rule takes, hashed, and what its folder overrides in the rule's input."""
+    """A whole file of a kind that the rule takes, hashed, and what its folder overrides; `pixels` as far as known."""
 
     stat: Stat
     content: str
     mime: str
     overrides: dict[str, Json]
+    pixels: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ def _read_whole(
             reason = f"{path}{suffix} lies beside it, so it is still being downloaded"
             return Unfinished(reason, ItemState.WAITING, "STILL_CHANGING")
     if known:
-        return Good(stat, *known, _overridden(path, overrides))
+        return Good(stat, *known, _overridden(path, overrides), _pixels(rule, path))
     with files.open_source(rule.watch, path) as source:
         found = check(source, kinds_under(path, rule.accept))
     if isinstance(found, Acceptable) and still >= found.stillness:
@@ -233,7 +235,13 @@ def _not_yet(rule: Rule, stat: Stat, found: Check) -> Finding:
 def hashed(rule: Rule, path: str, stat: Stat, mime: str, overrides: Overrides, on_progress: Callable[[], None]) -> Good:
     """A file that is whole. Blocking. Raises `ConfigError` for what its folder overrides, `FileError`."""
     settings = _overridden(path, overrides)
-    return Good(stat, files.hash_file(rule.watch, path, stat, on_progress=on_progress), mime, settings)
+    content = files.hash_file(rule.watch, path, stat, on_progress=on_progress)
+    return Good(stat, content, mime, settings, _pixels(rule, path))
+
+
+def _pixels(rule: Rule, path: str) -> int | None:
+    with files.open_source(rule.watch, path) as source:
+        return pixels(source)
 
 
 def _overridden(path: str, overrides: Overrides) -> dict[str, Json]:
