@@ -10,20 +10,24 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from runflowd.core.currency import USD
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.periods import day_begins, period_of
 from runflowd.core.remedies import remedy_for
 from runflowd.store.batches import batch_from
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states, failures, files_left, incidents, partial, waiting
+from runflowd.store.reserving import every_limit
 from runflowd.store.spending import Spend, hosted_since, spent_today
 from runflowd.store.state_file import holder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import tzinfo
     from pathlib import Path
 
     from runflowd.config import Config
+    from runflowd.core.money import Limit
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.pauses import Pause
@@ -56,6 +60,8 @@ class Status:
     """One look. `pid` is the process that holds the state file, None when none does; times are epoch seconds.
 
     `left` is how many files each open batch still waits for, `partial` what was done though some outputs did not come.
+    `limits` are those of money, each with what counts against it, in `currency`; days begin in `zone`, None for that of
+    this machine.
     """
 
     state: str
@@ -71,6 +77,9 @@ class Status:
     hosted_today: Decimal = Decimal(0)
     left: Mapping[str, int] = field(default_factory=dict)
     partial: tuple[Entry, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    zone: tzinfo | None = None
+    currency: str = USD
 
     def ended(self, batch: Batch) -> int:
         """How many files of an open batch it waits for no longer."""
@@ -95,6 +104,9 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         pauses=tuple(pauses(connection)),
         left=files_left(connection),
         partial=tuple(partial(connection, now - LATELY, limit)),
+        limits=tuple(every_limit(connection, money, [rule.name for rule in config.rules], now)),
+        zone=money.zone,
+        currency=money.currency,
     )
 
 
@@ -118,6 +130,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "spent_unpriced": status.spent_today.unpriced,
         "hosted_today": str(status.hosted_today),
         "in_flight": sum(rule.count(*IN_FLIGHT) for rule in status.rules),
+        "limits": [_limit_json(each) for each in status.limits],
         "rules": [_rule_json(rule) for rule in status.rules],
         "batches": [_batch_json(status, batch) for batch in status.batches],
         "failures": [entry_json(entry) for entry in status.failures],
@@ -146,6 +159,18 @@ def pause_json(pause: Pause) -> dict[str, Any]:
         "reason": pause.reason,
         "remedy": pause.remedy,
         "stopped": bool(pause.advice),
+    }
+
+
+def _limit_json(limit: Limit) -> dict[str, Any]:
+    return {
+        "key": limit.key,
+        "limit": str(limit.amount),
+        "stop": str(limit.stop),
+        "charged": str(limit.charged),
+        "reserved": str(limit.reserved),
+        "left": str(limit.left),
+        "resets_at": limit.resets_at,
     }
 
 

@@ -45,11 +45,15 @@ def correct_period(connection: Connection, money: Money, now: float) -> str:
 
 def limits_of(connection: Connection, money: Money, rule: str, now: float) -> list[Limit]:
     """Every limit by day and month that a rule is under, with what counts against it."""
+    return list(every_limit(connection, money, [rule], now))
+
+
+def every_limit(connection: Connection, money: Money, rules: Iterable[str], now: float) -> Iterator[Limit]:
+    """The limits of all rules together, then those of each rule alone, each with what counts against it."""
     period = current_period(connection, money, now)
-    return [
-        *_limits(connection, money.budget, "", period, money),
-        *_limits(connection, money.of(rule).budget, rule, period, money),
-    ]
+    yield from _limits(connection, money.budget, "", period, money)
+    for rule in rules:
+        yield from _limits(connection, money.of(rule).budget, rule, period, money)
 
 
 def allowed(

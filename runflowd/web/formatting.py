@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
+from runflowd.core.currency import USD, amount_text
 from runflowd.core.printable import excerpt
 
 MAX_LENGTH = 600
@@ -29,11 +30,11 @@ def age(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
-def money(amount: Decimal) -> str:
-    """Dollars and cents; below a dollar, where one image may cost less than a cent, up to four digits."""
+def money(amount: Decimal, currency: str = USD) -> str:
+    """Dollars and cents, or those of another currency; below one, as an image may cost, up to four digits."""
     exact = amount.quantize(Decimal("0.0001"), ROUND_HALF_UP)
     cents = exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
-    return f"${cents if amount >= 1 or exact == cents else exact.normalize():f}"
+    return amount_text(cents if amount >= 1 or exact == cents else exact.normalize(), currency)
 
 
 def number(count: int) -> str:

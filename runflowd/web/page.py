@@ -12,6 +12,7 @@ from runflowd.core.lifecycle import IN_FLIGHT, BatchState, ItemState
 from runflowd.core.printable import short_id
 from runflowd.core.remedies import remedy_for
 from runflowd.web.formatting import age, money, number, plural, shown
+from runflowd.web.limit_rows import held, limit_rows
 from runflowd.web.view_models import BatchRow, Figure, Page, ProblemRow, RuleRow, Segment
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def view(status: Status, unready: Collection[str], rules: Collection[str], pace:
         notes=tuple(unready),
         figures=tuple(_figures(status, pace)),
         columns=columns,
-        rules=tuple(_rule(rule, columns) for rule in status.rules),
+        rules=tuple(_rule(status, rule, columns) for rule in status.rules),
+        limits=tuple(limit_rows(status)),
         batches=tuple(_batch(status, batch) for batch in status.batches),
         incidents=tuple(_incidents(status)),
         failures=failures,
@@ -102,16 +104,16 @@ def _figures(status: Status, pace: Pace) -> Iterator[Figure]:
     yield Figure("Failed", number(failed), note, "bad" if failed or unknown else "")
     spent = status.spent_today
     hosted = f"hosted, about {money(status.hosted_today)}" if status.hosted_today else ""
-    about = f"{money(spent.estimated)} estimated" if spent.estimated else ""
+    about = f"{money(spent.estimated, status.currency)} estimated" if spent.estimated else ""
     unpriced = f"without {plural(spent.unpriced, 'file')} of unknown price" if spent.unpriced else ""
-    yield Figure("Spent today", money(spent.total), ", ".join(filter(None, (about, unpriced, hosted))))
+    yield Figure("Spent today", money(spent.total, status.currency), ", ".join(filter(None, (about, unpriced, hosted))))
 
 
 def _open_batches(count: int) -> str:
     return "1 open batch" if count == 1 else f"{number(count)} open batches"
 
 
-def _rule(rule: RuleStatus, columns: tuple[str, ...]) -> RuleRow:
+def _rule(status: Status, rule: RuleStatus, columns: tuple[str, ...]) -> RuleRow:
     return RuleRow(
         name=shown(rule.name),
         model=shown(rule.model) or "no longer configured",
@@ -119,6 +121,7 @@ def _rule(rule: RuleStatus, columns: tuple[str, ...]) -> RuleRow:
         output=shown(rule.output),
         counts=tuple((name, number(rule.count(*COLUMNS[name]))) for name in columns),
         bar=tuple(_bar(rule)),
+        held=held(status, rule.name),
     )
 
 

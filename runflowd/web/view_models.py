@@ -34,6 +34,22 @@ class RuleRow:
     output: str
     counts: tuple[tuple[str, str], ...]
     bar: tuple[Segment, ...]
+    held: str = ""
+    """How many files a limit of money holds, and what they would cost; "" for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """One limit of money; `now` of `most` dollars count against it, in so many words."""
+
+    name: str
+    key: str
+    words: str
+    note: str
+    tone: str
+    now: str
+    most: str
+    bar: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +90,7 @@ class Page:
     figures: tuple[Figure, ...]
     columns: tuple[str, ...]
     rules: tuple[RuleRow, ...]
+    limits: tuple[LimitRow, ...]
     batches: tuple[BatchRow, ...]
     incidents: tuple[ProblemRow, ...]
     failures: tuple[ProblemRow, ...]

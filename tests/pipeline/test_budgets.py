@@ -20,6 +20,8 @@ from local_service import InProcess
 from stage_rig import rule, running
 from virtual_clock import patient_clock
 
+from runflowd.api.statistics import Pace
+from runflowd.config import Config, Service
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits
@@ -34,8 +36,10 @@ from runflowd.core.money import (
     UnknownPrice,
 )
 from runflowd.core.other_currency import OTHER_CURRENCY
+from runflowd.observability.status import take_status
 from runflowd.store.reserving import limits_of
 from runflowd.store.spending import Spend, spent_today
+from runflowd.web.page import view
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,10 +102,14 @@ async def test_no_more_is_bought_than_fits_the_day(tmp_path: Path) -> None:
         for number in range(10):
             rig.drop(f"{number}.jpg")
         await anyio.sleep(600)
-        report = next(
-            each for each in rig.engine.context.incidents.snapshot() if each.scope == ScopeKind.BUDGET.of("studio")
-        )
+        context = rig.engine.context
+        report = next(each for each in context.incidents.snapshot() if each.scope == ScopeKind.BUDGET.of("studio"))
+        config = Config((), "", Service(url="https://api.test"), tuple(context.rules.values()), money=context.money)
+        take = partial(take_status, path=rig.store.path, config=config, now=context.clock.wall(), limit=10)
+        page = view(await rig.store.read(take), (), {"studio"}, Pace())
 
+        assert ["7 files are held, about $2.10"] == [each.held for each in page.rules]
+        assert ["$0.90 charged, $0.00 reserved, $0.10 left of $1.00"] == [each.words for each in page.limits]
         assert (3, 3) == (await bought(rig), sum(rig.charged()))
         assert report.message.startswith("rule studio: 7 files are held, about $2.10. money.budget.per_day is 1.00: ")
         assert "begins anew on 2026-11-30 at 00:00" in report.remedy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC
 from decimal import Decimal
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from runflowd.api.statistics import Pace
 from runflowd.core.lifecycle import BatchState, ItemState
+from runflowd.core.money import Limit, Stop
 from runflowd.observability.status import RuleStatus, Status
 from runflowd.store.batches import Batch
 from runflowd.store.reports import Entry, Incident
@@ -19,6 +22,7 @@ from runflowd.store.spending import Spend
 from runflowd.web.app import clean
 from runflowd.web.formatting import MAX_LENGTH, age, money, number, shown
 from runflowd.web.page import render, view
+from runflowd.web.view_models import LimitRow, Segment
 
 if TYPE_CHECKING:
     from runflowd.web.view_models import Page
@@ -66,6 +70,44 @@ def test_what_the_service_allows_is_shown_once_it_is_known(rate: float, words: s
     notes = [page(status(), pace=pace).figures[0].note for pace in (Pace(), Pace(rate, 3, 8))]
 
     assert ["0 open batches", f"0 open batches; the service allows {words}"] == notes
+
+
+LIMIT = Limit("per_day", "", Decimal(50), Stop.CAUTIOUS, Decimal(30), Decimal("12.5"), NOW + 3_600)
+
+
+def test_a_limit_of_money_is_a_bar_with_the_same_in_words() -> None:
+    """What is charged, reserved and left, and when it begins anew, by the clock of the configuration."""
+    (row,) = page(status(limits=(LIMIT,), zone=UTC)).limits
+
+    assert (
+        LimitRow(
+            name="All rules, a day",
+            key="money.budget.per_day",
+            words="$30.00 charged, $12.50 reserved, $7.50 left of $50.00",
+            note="begins anew on 2027-01-15 at 09:00, in 60 min",
+            tone="",
+            now="42.5",
+            most="50",
+            bar=(Segment("charged", 0.0, 60.0), Segment("reserved", 60.0, 25.0)),
+        )
+    ) == row
+
+
+def test_a_limit_that_is_passed_has_a_full_bar() -> None:
+    """Though no more than that; the words say by how much."""
+    (row,) = page(status(limits=(replace(LIMIT, rule="studio", charged=Decimal(51)),))).limits
+
+    assert ("studio, a day", (Segment("charged", 0.0, 100.0),), "50", "bad") == (row.name, row.bar, row.now, row.tone)
+    assert "$13.50 above the limit of $50.00" in row.words
+
+
+def test_a_meter_says_its_numbers_to_those_who_do_not_see_it() -> None:
+    """By the attributes that WAI-ARIA asks of one; a page without limits has none."""
+    html = render(page(status(limits=(LIMIT,))), "t", "n")
+    words = "$30.00 charged, $12.50 reserved, $7.50 left of $50.00"
+
+    assert f'aria-valuemin="0" aria-valuemax="50" aria-valuenow="42.5" aria-valuetext="{words}"' in html
+    assert 'role="meter"' not in render(page(status()), "t", "n")
 
 
 class _Texts(HTMLParser):

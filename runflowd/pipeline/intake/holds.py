@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.currency import amount_text
@@ -87,7 +88,7 @@ class Holds:
 
     def _report(self, rule: str, found: Hold, files: int, price: Price | None) -> IncidentReport:
         money = self._context.money
-        about = f", about {amount_text(price.high * files, money.currency)}" if price is not None else ""
+        about = f", about {amount_text(_to_cents(price.high * files), money.currency)}" if price is not None else ""
         count = "1 file is" if files == 1 else f"{files:,} files are"
         zone = money.zone
         when = f" on {datetime.fromtimestamp(found.until, zone):%Y-%m-%d at %H:%M}" if found.until is not None else ""
@@ -104,3 +105,9 @@ class Holds:
     async def keep(self, rules: Collection[str]) -> None:
         """Of all other rules nothing is ready, so nothing is held."""
         await self.release(self._held.keys() - rules)
+
+
+def _to_cents(amount: Decimal) -> Decimal:
+    """An amount to the cent, unless it is less than one."""
+    cent = Decimal("0.01")
+    return amount.quantize(cent) if amount >= cent else amount
