@@ -16,7 +16,7 @@ from runflowd.core.periods import day_begins, period_of
 from runflowd.core.remedies import remedy_for
 from runflowd.store.batches import batch_from
 from runflowd.store.pauses import pauses
-from runflowd.store.reports import count_states, failures, files_left, incidents, partial, waiting
+from runflowd.store.reports import count_states, failure_groups, failures, files_left, incidents, partial, waiting
 from runflowd.store.reserving import every_limit
 from runflowd.store.spending import Spend, hosted_since, spent_today
 from runflowd.store.state_file import holder
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.pauses import Pause
-    from runflowd.store.reports import Entry, Incident
+    from runflowd.store.reports import Entry, FailureGroup, Incident
 
 LATELY = 24 * 3600.0
 """Seconds for which a result that came in part is shown; `list` and the note beside it tell of it for good."""
@@ -77,6 +77,7 @@ class Status:
     hosted_today: Decimal = Decimal(0)
     left: Mapping[str, int] = field(default_factory=dict)
     partial: tuple[Entry, ...] = ()
+    causes: tuple[FailureGroup, ...] = ()
     limits: tuple[Limit, ...] = ()
     zone: tzinfo | None = None
     currency: str = USD
@@ -104,6 +105,7 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         pauses=tuple(pauses(connection)),
         left=files_left(connection),
         partial=tuple(partial(connection, now - LATELY, limit)),
+        causes=tuple(failure_groups(connection, limit)),
         limits=tuple(every_limit(connection, money, [rule.name for rule in config.rules], now)),
         zone=money.zone,
         currency=money.currency,

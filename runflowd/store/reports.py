@@ -62,6 +62,37 @@ def failures(connection: Connection, limit: int) -> list[Entry]:
     return [_entry(row) for row in connection.all("failed_items", limit=limit)]
 
 
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Files of one rule that failed for one cause: how many, and the latest of them; `at` is epoch seconds."""
+
+    rule: str
+    state: ItemState
+    code: str
+    count: int
+    at: float
+    path: str
+    reason: str
+    reference: str
+
+
+def failure_groups(connection: Connection, limit: int) -> list[FailureGroup]:
+    """Failed and unknown items by cause: the unknown ones first, since they wait for a person; then the latest."""
+    return [
+        FailureGroup(
+            rule=row["rule"],
+            state=ItemState(row["state"]),
+            code=row["failure_code"],
+            count=row["alike"],
+            at=row["latest"],
+            path=path_of(row),
+            reason=row["failure"],
+            reference=row["client_ref"],
+        )
+        for row in connection.all("failure_groups", limit=limit)
+    ]
+
+
 def partial(connection: Connection, since: float, limit: int) -> list[Entry]:
     """Files that were done since then (epoch seconds) though some of their outputs did not come, the latest first."""
     return [_entry(row) for row in connection.all("partial_items", since=since, limit=limit)]

@@ -24,6 +24,18 @@ FROM names CROSS JOIN item ON item.rule = names.rule LEFT JOIN batch ON batch.id
 WHERE item.state IN ('failed', 'outcome_unknown') AND item.current = 1
 ORDER BY item.state = 'outcome_unknown' DESC, item.ended_at DESC, item.id LIMIT :limit
 
+-- name: failure_groups
+-- Of each group the latest: SQLite takes the other columns from the row that has the maximum.
+WITH RECURSIVE names(rule) AS (
+    SELECT min(rule) FROM item
+    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
+SELECT item.rule, item.state, item.failure_code, item.failure, item.dir, item.basename, item.client_ref,
+       count(*) AS alike, max(coalesce(item.ended_at, 0)) AS latest
+FROM names CROSS JOIN item ON item.rule = names.rule
+WHERE item.state IN ('failed', 'outcome_unknown') AND item.current = 1
+GROUP BY item.rule, item.state, item.failure_code
+ORDER BY item.state = 'outcome_unknown' DESC, latest DESC LIMIT :limit
+
 -- name: partial_items
 SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.hosted, item.failure_code, item.failure, item.ready_at,
        item.ended_at, item.batch, item.client_ref, batch.model, batch.remote_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,19 +16,24 @@ from starlette.routing import Route
 
 from runflowd.api import callback_signature
 from runflowd.core.incident_scope import ScopeKind
+from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable, scrubbed
 from runflowd.observability.metrics import CONTENT_TYPE, Metrics, Reading
 from runflowd.observability.status import as_json
 from runflowd.store.items import item_from
+from runflowd.store.listing import Wanted, every
 from runflowd.store.metrics_query import bought_since, take_measures
 from runflowd.store.retries import ask_again
 from runflowd.web.body_limit import BodyRefused, read_body
 from runflowd.web.callback_endpoint import CallbackEndpoint
 from runflowd.web.callback_wakeups import CallbackPoller
+from runflowd.web.formatting import plural
 from runflowd.web.host_guard import HostGuard, same_origin, token_matches
 from runflowd.web.page import render, view
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from runflowd.pipeline.context import Context
@@ -73,10 +79,13 @@ class Application:
         """Pass on what callbacks hint at."""
         await self.poller.run()
 
-    async def page(self, _: Request) -> Response:
-        """GET /: how things stand, for people."""
+    async def page(self, request: Request) -> Response:
+        """GET /: how things stand, for people; `?retried=N` after a button was used."""
         context = self._state.context
-        shown = view(await self._state.status(), self._state.unready(), set(context.rules), context.service.api.pace())
+        retried = request.query_params.get("retried", "")
+        said = f"Another try for {plural(int(retried), 'file')}." if re.fullmatch("[0-9]{1,7}", retried) else ""
+        pace = context.service.api.pace()
+        shown = view(await self._state.status(), self._state.unready(), set(context.rules), pace, said)
         nonce = secrets.token_urlsafe(16)
         html = await anyio.to_thread.run_sync(render, shown, self._state.token, nonce)
         return HTMLResponse(html, headers={"content-security-policy": page_policy(nonce)})
@@ -137,7 +146,7 @@ class Application:
         self._counted_until = max(self._started, now - OVERLAP)
 
     async def retry(self, request: Request) -> Response:
-        """POST /retry: try one failed file again; only from a page of ours."""
+        """POST /retry: try one failed file, or all of a rule and a cause, again; only from a page of ours."""
         try:
             form = parse_qs((await read_body(request, most=MAX_FORM_BYTES, seconds=5.0)).decode("utf-8", "replace"))
         except BodyRefused as refused:
@@ -146,11 +155,14 @@ class Application:
             return PlainTextResponse(
                 "This form is not from the page as it is now. Reload the page and try again.\n", 403
             )
-        item = await retry(self._state.context, _field(form, "reference"))
-        if item is None:
+        reference, rule, code = (_field(form, name) for name in ("reference", "rule", "code"))
+        items = await retry(self._state.context, partial(_failed, reference=reference, rule=rule, code=code))
+        if not items:
             return PlainTextResponse("No such file has failed; it may be under way again already.\n", 404)
-        log.info("retry asked for on the page", action="item.retry", rule=item.rule, file=item.path)
-        return RedirectResponse("/#failures", 303)
+        log.info(
+            "retry asked for on the page", action="item.retry", rule=items[0].rule, file=items[0].path, count=len(items)
+        )
+        return RedirectResponse(f"/?retried={len(items)}#failures", 303)
 
     def _log_overdue(self) -> None:
         self._receiver.log_overdue()
@@ -177,21 +189,28 @@ def _field(form: dict[str, list[str]], name: str) -> str:
     return form.get(name, [""])[0]
 
 
-async def retry(context: Context, reference: str) -> Item | None:
-    """Have a failed file looked at anew; None when no such file has failed, or its rule is gone.
+def _failed(connection: Connection, *, reference: str, rule: str, code: str) -> list[Item]:
+    """The failed file of a reference, or, without one, all of a rule that failed for one cause."""
+    if reference:
+        row = connection.one("failed_by_reference", reference=reference)
+        return [item_from(row)] if row else []
+    return [item for item in every(connection, Wanted(rule, ItemState.FAILED)) if item.failure_code == code]
 
-    Nothing is bought by this: the file is hashed and judged again, and what is the same as something
+
+async def retry(context: Context, failed: Callable[[Connection], list[Item]]) -> list[Item]:
+    """Have failed files of rules in force looked at anew; those that are.
+
+    Nothing is bought by this: a file is hashed and judged again, and what is the same as something
     bought before takes that result.
     """
 
-    def write(connection: Connection) -> Item | None:
-        row = connection.one("failed_by_reference", reference=reference)
-        if row is None or row["rule"] not in context.rules:
-            return None
-        ask_again(connection, row["id"], context.clock.wall())
-        return item_from(row)
+    def write(connection: Connection) -> list[Item]:
+        items = [item for item in failed(connection) if item.rule in context.rules]
+        for item in items:
+            ask_again(connection, item.id, context.clock.wall())
+        return items
 
-    item = await context.store.write(write)
-    if item is not None:
+    items = await context.store.write(write)
+    for item in items:
         context.hint(item.rule, item.path)
-    return item
+    return items

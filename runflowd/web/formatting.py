@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
+from markupsafe import Markup, escape
+
 from runflowd.core.currency import USD, amount_text
 from runflowd.core.printable import excerpt
 
@@ -14,6 +16,16 @@ MAX_LENGTH = 600
 def shown(text: str) -> str:
     """Foreign text on one line: no secrets, control characters as escapes, of bounded length."""
     return excerpt(text, MAX_LENGTH)
+
+
+def with_commands(text: str) -> Markup:
+    """Text as HTML, what stands between backticks as code."""
+    parts = [escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if odd % 2 else part for odd, part in enumerate(parts)
+    )
 
 
 def age(seconds: float) -> str:

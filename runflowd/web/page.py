@@ -11,9 +11,9 @@ from runflowd import __version__
 from runflowd.core.lifecycle import IN_FLIGHT, BatchState, ItemState
 from runflowd.core.printable import short_id
 from runflowd.core.remedies import remedy_for
-from runflowd.web.formatting import age, money, number, plural, shown
+from runflowd.web.formatting import age, money, number, plural, shown, with_commands
 from runflowd.web.limit_rows import held, limit_rows
-from runflowd.web.view_models import BatchRow, Figure, Page, ProblemRow, RuleRow, Segment
+from runflowd.web.view_models import BatchRow, FailureRow, Figure, Page, ProblemRow, RuleRow, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runflowd.api.statistics import Pace
     from runflowd.observability.status import RuleStatus, Status
     from runflowd.store.batches import Batch
-    from runflowd.store.reports import Entry
+    from runflowd.store.reports import Entry, FailureGroup
 
 COLUMNS: dict[str, tuple[ItemState, ...]] = {
     "Queued": (ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED),
@@ -40,35 +40,37 @@ COLUMNS: dict[str, tuple[ItemState, ...]] = {
 ALWAYS = ("Queued", "Processing", "Done", "Failed")
 """Columns that stand even when they are empty; the others come when there is something to show."""
 
-_BAR = (
-    ("done", (ItemState.DONE,)),
-    ("busy", tuple(IN_FLIGHT)),
-    ("idle", (ItemState.WAITING, ItemState.SKIPPED)),
-    ("bad", (ItemState.FAILED, ItemState.OUTCOME_UNKNOWN)),
-)
+_DONE = (ItemState.DONE,)
+_BAD = (ItemState.FAILED, ItemState.OUTCOME_UNKNOWN)
+_ALL = (*_DONE, *_BAD, *IN_FLIGHT, ItemState.WAITING)
+"""What a rule has to do with; what it leaves out is no part of its progress."""
 
 
-def view(status: Status, unready: Collection[str], rules: Collection[str], pace: Pace) -> Page:
+def view(status: Status, unready: Collection[str], rules: Collection[str], pace: Pace, said: str = "") -> Page:
     """Word a status. `unready` are reasons why the daemon is not at work, `rules` those that can be retried.
 
-    `pace` is what the daemon has learned of the service.
+    `pace` is what the daemon has learned of the service, `said` what the last button did.
     """
     columns = tuple(name for name in COLUMNS if name in ALWAYS or _total(status, *COLUMNS[name]))
-    headline, tone = _headline(status, unready)
-    failures = tuple(_failure(entry, rules) for entry in status.failures)
-    unseen = _total(status, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN) - len(failures)
+    headline, tone = next(_headlines(status, unready))
+    failures = tuple(_failure(cause, status.now, rules) for cause in status.causes)
+    failed = _total(status, *_BAD)
+    unseen = failed - sum(cause.count for cause in status.causes)
     return Page(
         version=__version__,
         headline=headline,
         tone=tone,
         notes=tuple(unready),
+        said=said,
         figures=tuple(_figures(status, pace)),
         columns=columns,
         rules=tuple(_rule(status, rule, columns) for rule in status.rules),
         limits=tuple(limit_rows(status)),
         batches=tuple(_batch(status, batch) for batch in status.batches),
         incidents=tuple(_incidents(status)),
+        paused=tuple(_pauses(status)),
         failures=failures,
+        failed=number(failed),
         more_failures=f"and {number(unseen)} more: `runflowd list --state failed`" if unseen > 0 and failures else "",
         partial=tuple(_advised(entry) for entry in status.partial),
         waiting=tuple(_advised(entry) for entry in status.waiting),
@@ -81,17 +83,23 @@ def _total(status: Status, *states: ItemState) -> int:
     return sum(rule.count(*states) for rule in status.rules)
 
 
-def _headline(status: Status, unready: Collection[str]) -> tuple[str, str]:
+def _headlines(status: Status, unready: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What is to be said of it all, the worst first; it is done only when nothing waits for anybody."""
     if unready:
-        return "Not ready", "warn"
+        yield "Not ready", "warn"
     if status.incidents:
-        return plural(len(status.incidents), "incident"), "bad"
+        yield plural(len(status.incidents), "incident"), "bad"
     if any(batch.state is BatchState.UNKNOWN for batch in status.batches) or _total(status, ItemState.OUTCOME_UNKNOWN):
-        return "Needs a decision", "warn"
+        yield "Needs a decision", "warn"
+    if paused := len(list(_pauses(status))):
+        yield f"{number(paused)} paused", "warn"
     if _total(status, *IN_FLIGHT):
-        return "At work", "busy"
-    failed = _total(status, ItemState.FAILED)
-    return (f"Done, {number(failed)} failed", "warn") if failed else ("All done", "good")
+        yield "At work", "busy"
+    if waiting := _total(status, ItemState.WAITING):
+        yield f"{number(waiting)} waiting", "warn"
+    if failed := _total(status, ItemState.FAILED):
+        yield f"Done, {number(failed)} failed", "warn"
+    yield "All done", "good"
 
 
 def _figures(status: Status, pace: Pace) -> Iterator[Figure]:
@@ -121,14 +129,15 @@ def _rule(status: Status, rule: RuleStatus, columns: tuple[str, ...]) -> RuleRow
         output=shown(rule.output),
         counts=tuple((name, number(rule.count(*COLUMNS[name]))) for name in columns),
         bar=tuple(_bar(rule)),
+        progress=f"{number(rule.count(*_DONE))} of {number(rule.count(*_ALL))} done",
         held=held(status, rule.name),
     )
 
 
 def _bar(rule: RuleStatus) -> Iterator[Segment]:
-    total = sum(rule.counts.values())
-    start = 0.0
-    for tone, states in _BAR if total else ():
+    """What is done and what failed, of all; the rest of the bar is still to come."""
+    total, start = rule.count(*_ALL), 0.0
+    for tone, states in (("done", _DONE), ("bad", _BAD)) if total else ():
         width = 100 * rule.count(*states) / total
         if width:
             yield Segment(tone, round(start, 2), round(width, 2))
@@ -164,19 +173,29 @@ def _incidents(status: Status) -> Iterator[ProblemRow]:
     for each in status.incidents:
         since = f"for {age(status.now - each.since)}"
         yield ProblemRow(shown(each.message), "", shown(each.remedy), shown(f"{each.scope} · {each.code}"), since)
-    for pause in (each for each in status.pauses if not each.advice):  # of a stop its incident tells
+
+
+def _pauses(status: Status) -> Iterator[ProblemRow]:
+    """What somebody has to let go on; of a stop its incident tells."""
+    for pause in (each for each in status.pauses if not each.advice):
         since = f"for {age(status.now - pause.since)}"
         yield ProblemRow(shown(f"{pause.subject} is paused"), shown(pause.reason), shown(pause.remedy), "paused", since)
 
 
-def _failure(entry: Entry, rules: Collection[str]) -> ProblemRow:
-    again = entry.state is ItemState.FAILED and entry.rule in rules
-    return ProblemRow(
-        title=shown(f"{entry.rule}/{entry.path}"),
-        detail=shown(entry.reason or "no reason was given"),
-        remedy=remedy_for(entry.state, entry.code, entry.rule, entry.path),
-        tag=shown(entry.code),
-        reference=entry.reference if again else "",
+def _failure(cause: FailureGroup, now: float, rules: Collection[str]) -> FailureRow:
+    again = cause.state is ItemState.FAILED and cause.rule in rules
+    alone = cause.count == 1
+    reason = shown(cause.reason or "no reason was given")
+    return FailureRow(
+        title=shown(f"{cause.rule}/{cause.path}") if alone else f"{shown(cause.rule)}: {number(cause.count)} files",
+        detail=reason if alone else f"latest {shown(cause.path)}: {reason}",
+        remedy=remedy_for(cause.state, cause.code, cause.rule, cause.path),
+        tag=shown(cause.code),
+        since=f"{age(now - cause.at)} ago",
+        retry=("Retry" if alone else f"Retry {number(cause.count)}") if again else "",
+        reference=cause.reference if alone else "",
+        rule=cause.rule,
+        code=cause.code,
     )
 
 
@@ -198,6 +217,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["with_commands"] = with_commands
     return environment.get_template("status.html")
 
 

@@ -26,7 +26,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """One rule; `counts` are in the order of the page's columns."""
+    """One rule; `counts` are in the order of the page's columns, `progress` says in words what `bar` shows."""
 
     name: str
     model: str
@@ -34,6 +34,7 @@ class RuleRow:
     output: str
     counts: tuple[tuple[str, str], ...]
     bar: tuple[Segment, ...]
+    progress: str
     held: str = ""
     """How many files a limit of money holds, and what they would cost; "" for none."""
 
@@ -69,14 +70,31 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class ProblemRow:
-    """An incident, or a file that needs attention; `reference` is what Retry is for, "" where there is no button."""
+    """An incident, a pause, or a file that needs attention."""
 
     title: str
     detail: str
     remedy: str
     tag: str = ""
     since: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """Files that failed for one cause. Retry is for the file of `reference`, or, without one, for `rule` and `code`.
+
+    `retry` words the button, "" where there is none.
+    """
+
+    title: str
+    detail: str
+    remedy: str
+    tag: str
+    since: str
+    retry: str = ""
     reference: str = ""
+    rule: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +105,16 @@ class Page:
     headline: str
     tone: str
     notes: tuple[str, ...]
+    said: str
     figures: tuple[Figure, ...]
     columns: tuple[str, ...]
     rules: tuple[RuleRow, ...]
     limits: tuple[LimitRow, ...]
     batches: tuple[BatchRow, ...]
     incidents: tuple[ProblemRow, ...]
-    failures: tuple[ProblemRow, ...]
+    paused: tuple[ProblemRow, ...]
+    failures: tuple[FailureRow, ...]
+    failed: str
     more_failures: str
     partial: tuple[ProblemRow, ...]
     waiting: tuple[ProblemRow, ...]

@@ -17,10 +17,11 @@ from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.money import Limit, Stop
 from runflowd.observability.status import RuleStatus, Status
 from runflowd.store.batches import Batch
-from runflowd.store.reports import Entry, Incident
+from runflowd.store.pauses import Pause
+from runflowd.store.reports import FailureGroup, Incident
 from runflowd.store.spending import Spend
 from runflowd.web.app import clean
-from runflowd.web.formatting import MAX_LENGTH, age, money, number, shown
+from runflowd.web.formatting import MAX_LENGTH, age, money, number, shown, with_commands
 from runflowd.web.page import render, view
 from runflowd.web.view_models import LimitRow, Segment
 
@@ -28,15 +29,16 @@ if TYPE_CHECKING:
     from runflowd.web.view_models import Page
 
 NOW = 1_800_000_000.0
+PAUSE = Pause("studio", NOW - 60, "white balance is off")
 
 
-def entry(path: str = "a.jpg", reason: str = "no", **changes: Any) -> Entry:
-    """A file that failed."""
+def cause(path: str = "a.jpg", reason: str = "no", **changes: Any) -> FailureGroup:
+    """One file that failed."""
     facts: dict[str, Any] = {
-        "id": 1, "rule": "studio", "path": path, "state": ItemState.FAILED, "model": "", "batch": "", "seconds": None,
-        "cost": None, "code": "X", "reason": reason, "reference": "ref",
+        "rule": "studio", "state": ItemState.FAILED, "code": "X", "count": 1, "at": NOW, "path": path,
+        "reason": reason, "reference": "ref",
     }  # fmt: skip
-    return Entry(**{**facts, **changes})
+    return FailureGroup(**{**facts, **changes})
 
 
 def batch(**changes: Any) -> Batch:
@@ -132,13 +134,13 @@ def parsed(html: str) -> _Texts:
     return reader
 
 
-USUAL_TAGS = parsed(render(page(status(failures=(entry(),))), "t", "n")).tags
+USUAL_TAGS = parsed(render(page(status(causes=(cause(),))), "t", "n")).tags
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_name_and_no_reason_becomes_markup(path: str, reason: str) -> None:
     """The elements of the page are the same whatever a file is called; its name is text, on one line."""
-    found = parsed(render(page(status(failures=(entry(path, reason),))), "t", "n"))
+    found = parsed(render(page(status(causes=(cause(path, reason),))), "t", "n"))
 
     assert USUAL_TAGS == found.tags
     assert shown(f"studio/{path}") in found.texts
@@ -156,13 +158,13 @@ def test_no_name_and_no_reason_becomes_markup(path: str, reason: str) -> None:
 )
 def test_hostile_names_are_shown_as_they_are_written(name: str, expected: str) -> None:
     """Control characters, direction marks and stray bytes as escapes; the rest as text."""
-    assert expected in parsed(render(page(status(failures=(entry(name),))), "t", "n")).texts
+    assert expected in parsed(render(page(status(causes=(cause(name),))), "t", "n")).texts
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda text: {"failures": (entry(reason=text),)},
+        lambda text: {"causes": (cause(reason=text),)},
         lambda text: {"incidents": (Incident("s", "C", text, text, NOW, NOW, 1),)},
         lambda text: {"batches": (batch(failure=text),)},
     ],
@@ -196,6 +198,10 @@ def test_a_very_long_reason_is_cut() -> None:
         (status({ItemState.DONE: 5, ItemState.FAILED: 1}), (), ("Done, 1 failed", "warn")),
         (status({ItemState.OUTCOME_UNKNOWN: 1}), (), ("Needs a decision", "warn")),
         (status(incidents=(Incident("s", "C", "m", "r", NOW, NOW, 1),) * 2), (), ("2 incidents", "bad")),
+        (status(pauses=(PAUSE,)), (), ("1 paused", "warn")),
+        (status({ItemState.READY: 9}, pauses=(PAUSE,)), (), ("1 paused", "warn")),
+        (status(pauses=(replace(PAUSE, advice="of its incident"),)), (), ("All done", "good")),
+        (status({ItemState.DONE: 5, ItemState.WAITING: 3}), (), ("3 waiting", "warn")),
         (status(), ("intake has not begun",), ("Not ready", "warn")),
     ],
 )
@@ -207,14 +213,14 @@ def test_the_headline_says_the_worst(found: Status, unready: tuple[str, ...], ex
 
 
 @pytest.mark.parametrize(
-    ("changes", "reference"),
-    [({}, "ref"), ({"state": ItemState.OUTCOME_UNKNOWN}, ""), ({"rule": "removed"}, "")],
+    ("changes", "retry"),
+    [({}, "Retry"), ({"state": ItemState.OUTCOME_UNKNOWN}, ""), ({"rule": "removed"}, "")],
 )
-def test_only_failed_files_of_rules_in_force_can_be_retried(changes: dict[str, Any], reference: str) -> None:
+def test_only_failed_files_of_rules_in_force_can_be_retried(changes: dict[str, Any], retry: str) -> None:
     """What may have been paid for is not bought again by a button."""
-    made = page(status(failures=(entry(**changes),)))
+    made = page(status(causes=(cause(**changes),)))
 
-    assert reference == made.failures[0].reference
+    assert retry == made.failures[0].retry
 
 
 def test_a_batch_shows_its_clock_and_what_it_waits_for() -> None:
@@ -238,11 +244,31 @@ def test_columns_come_only_when_they_have_something_to_show() -> None:
     assert ("Queued", "Processing", "Done", "Failed", "Waiting") == page(status({ItemState.WAITING: 1})).columns
 
 
-def test_the_bar_of_a_rule_is_full() -> None:
-    """Its parts touch and add up."""
-    parts = page(status({ItemState.DONE: 1, ItemState.READY: 1, ItemState.FAILED: 2})).rules[0].bar
+def test_the_bar_of_a_rule_shows_what_has_ended() -> None:
+    """What is on its way is not there yet; what is left out is no part of the work."""
+    (row,) = page(status({ItemState.DONE: 1, ItemState.READY: 1, ItemState.FAILED: 2, ItemState.SKIPPED: 9})).rules
 
-    assert [("done", 0, 25), ("busy", 25, 25), ("bad", 50, 50)] == [(p.tone, p.start, p.width) for p in parts]
+    assert [("done", 0, 25), ("bad", 25, 50)] == [(part.tone, part.start, part.width) for part in row.bar]
+    assert "1 of 4 done" == row.progress
+
+
+def test_a_pause_says_why() -> None:
+    """And what to do, apart from incidents, whose number is that of the headline."""
+    made = page(status(pauses=(PAUSE,)))
+
+    assert ((), "white balance is off") == (made.incidents, made.paused[0].detail)
+    assert "white balance is off" in render(made, "t", "n")
+
+
+def test_failures_of_one_cause_are_one_entry() -> None:
+    """With how many they are, when the latest was, and one button for all."""
+    alike = cause(count=2000, at=NOW - 120)
+    alone, many, kept = page(status(causes=(cause(), alike, cause(state=ItemState.OUTCOME_UNKNOWN)))).failures
+
+    assert ("studio/a.jpg", "Retry", "ref") == (alone.title, alone.retry, alone.reference)
+    assert (f"studio: {number(2000)} files", f"Retry {number(2000)}", "") == (many.title, many.retry, many.reference)
+    assert ("latest a.jpg: no", "2 min ago") == (many.detail, many.since)
+    assert "" == kept.retry
 
 
 @pytest.mark.parametrize(
@@ -269,6 +295,20 @@ def test_ages_read_well(seconds: float, text: str) -> None:
 def test_money_reads_well(amount: str, text: str) -> None:
     """Fractions of a cent count below a dollar."""
     assert text == money(Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("run `a <b>` now", "run <code>a &lt;b&gt;</code> now"),
+        ("`a` and `b`", "<code>a</code> and <code>b</code>"),
+        ("it`s <i>", "it`s &lt;i&gt;"),
+        ("", ""),
+    ],
+)
+def test_commands_are_shown_as_code(text: str, html: str) -> None:
+    """Without the backticks that set them apart in plain text; whatever stands between them is text."""
+    assert html == with_commands(text)
 
 
 def test_thousands_are_set_apart() -> None:

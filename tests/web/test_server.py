@@ -165,8 +165,29 @@ async def test_a_retry_looks_at_the_file_again(rig: Web) -> None:
     """The button does what touching the file does, and leads back to the page."""
     answer = await press_retry(rig, *await failed_file(rig, "shoes/a.jpg"), SAME)
 
-    assert (answer.status_code, answer.headers["location"]) == (303, "/#failures")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?retried=1#failures")
+    assert "Another try for 1 file." in (await rig.http.get("/?retried=1")).text
     assert [(look.rule, look.folder) for look in rig.context.hints] == [("studio", "shoes")]
+
+
+async def test_a_retry_of_a_group_takes_its_cause_alone(rig: Web) -> None:
+    """Of one rule; a file that failed for another cause stays as it is."""
+    await rig.set_aside("other.jpg", ItemState.FAILED, "TOO_LARGE", "no")
+    await rig.set_aside("b.jpg", ItemState.FAILED, "NOT_AN_IMAGE", "this is text")
+    await rig.set_aside("a.jpg", ItemState.FAILED, "NOT_AN_IMAGE", "this is text")
+    page = (await rig.http.get("/")).text
+    found = re.findall(r'name="(token|reference|rule|code)" value="([^"]*)"', page)
+    forms = [dict(found[start : start + 4]) for start in range(0, len(found), 4)]
+    (group,) = (form for form in forms if form["code"] == "NOT_AN_IMAGE")
+    answer = await rig.http.post("/retry", data=group, headers=SAME)
+
+    assert (303, "/?retried=2#failures") == (answer.status_code, answer.headers["location"])
+
+
+@pytest.mark.parametrize("said", ["x", "-1", "9" * 30, "<b>", ""])
+async def test_only_a_number_is_said_of_a_retry(rig: Web, said: str) -> None:
+    """Whoever makes a link to the page puts no words on it."""
+    assert "Another try" not in (await rig.http.get("/", params={"retried": said})).text
 
 
 @pytest.mark.parametrize(
