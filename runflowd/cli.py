@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "Show what `sync` would send now, and why the rest would wait.",
     "status": "Show how things stand, whether a daemon runs or not.",
     "list": "List files by rule, state, path or batch.",
+    "spend": "Show what was charged, and whether the service says the same.",
     "logs": "Tell the whole story of one file.",
     "retry": "Give failed files another try.",
     "rerun": "Apply a rule as it is now to old files, or restore deleted results.",
@@ -73,8 +74,8 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 some items failed, 75 try again, 77 not allowed, "
-    "78 configuration.",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 some items failed or the books differ, 75 try again, "
+    "77 not allowed, 78 configuration.",
 )
 @click.version_option(__version__, message="runflowd %(version)s")
 def group() -> None:

@@ -21,7 +21,7 @@ from runflowd.api.connections import Connections
 from runflowd.api.errors import Conflict, NotFound, Permanent, Rejected, Scope, Transient, Unsafe
 from runflowd.api.gates import Gates
 from runflowd.api.pricing import read_pricing
-from runflowd.api.search import find_runs
+from runflowd.api.search import every_run, find_runs
 from runflowd.api.session import Call, Session, origin
 from runflowd.api.settings import Limits
 from runflowd.api.statistics import Pace
@@ -203,11 +203,12 @@ class Runflow:
         """Return the runs created with exactly this `client_ref`, which holds neither quote nor space."""
         return await find_runs(self._session, client_ref)
 
-    async def credit(self) -> Credit | None:
-        """Return the credit; None when the key may not read it or it makes no sense.
+    def every_run(self) -> AsyncIterator[tuple[Run, ...]]:
+        """Give all runs that the key may see, page by page; `Permanent` for a list without an end."""
+        return every_run(self._session)
 
-        Raises `Transient`, and `Unauthorized` for a key that is not accepted at all (401).
-        """
+    async def credit(self) -> Credit | None:
+        """Return the credit, see `read_credit`."""
         return await read_credit(self._session)
 
     async def pricing(self, model: str) -> tuple[PricingRule, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.api.envelopes import cursor, record, rows
 from runflowd.api.outcomes import failure, status
-from runflowd.api.scalars import Unreadable, count, currency, first, identifier, money, shallow, text
+from runflowd.api.scalars import Unreadable, count, currency, first, identifier, moment, money, shallow, text
 from runflowd.api.values import Asset, Batch, CallbackSecret, Created, CreatedItem, Item, Page, Run, Status, Upload
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def run(body: Json) -> Run:
         cost=_cost(one),
         failure=failure(one),
         currency=_currency(one),
+        created_at=moment(one.get("created_at")),
     )
 
 
@@ -140,6 +141,14 @@ def runs(body: Json) -> tuple[tuple[Run, ...], str | None]:
     """Read a page of runs and the cursor of the next; rows without an id are dropped."""
     named = (row for row in rows(body) if identifier(row.get("id")) or identifier(row.get("run_id")))
     return tuple(run(row) for row in named), cursor(body)
+
+
+def run_page(body: Json) -> tuple[tuple[Run, ...], str | None]:
+    """The same of a list that must be one: nothing is concluded from an answer that has none."""
+    found = first(body, "items", "data", "results", "runs") if isinstance(body, dict) else body
+    if not isinstance(found, list | dict):
+        raise Unreadable("the answer is no list of runs")
+    return runs(body)
 
 
 def upload(body: Json) -> Upload:

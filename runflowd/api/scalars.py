@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,15 @@ def currency(*records: Json) -> str:
     named = (first(one, "currency_code", "currency", "cost_currency") for one in records if isinstance(one, dict))
     word = next((text(value).strip().upper() for value in named if value is not None), "")
     return word if _CURRENCY.fullmatch(word) else ""
+
+
+def moment(value: Json) -> float:
+    """Return a time in ISO 8601 as epoch seconds; one without an offset is UTC, and what is no time is 0."""
+    try:
+        found = datetime.fromisoformat(text(value))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def str_of(value: str | int | float) -> str:  # noqa: PYI041  a float annotation would hide the int case

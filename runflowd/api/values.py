@@ -135,7 +135,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. `batch_id` is empty when it belongs to no batch."""
+    """One run. `batch_id` is empty when it belongs to no batch, `created_at` (epoch seconds) 0 where it is not told."""
 
     id: str
     batch_id: str
@@ -146,6 +146,7 @@ class Run:
     cost: Decimal | None
     failure: Failure | None
     currency: str = ""
+    created_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Entry:
 
 REGISTRY = {
     "status": Entry("runflowd.control.handlers.status:status"),
+    "spend": Entry("runflowd.control.handlers.spend:spend"),
     "list": Entry("runflowd.control.handlers.status:list_items"),
     "logs": Entry("runflowd.control.handlers.history:logs"),
     "retry": Entry("runflowd.control.handlers.retry:retry_items", writes=True),

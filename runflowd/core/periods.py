@@ -38,6 +38,11 @@ def day_ends(period: str, zone: tzinfo | None) -> float:
     return _begins(date.fromisoformat(period) + timedelta(days=1), zone)
 
 
+def month_begins(period: str, zone: tzinfo | None) -> float:
+    """When the month of a period begins (epoch seconds)."""
+    return _begins(date.fromisoformat(period).replace(day=1), zone)
+
+
 def month_ends(period: str, zone: tzinfo | None) -> float:
     """When the month after that of a period begins (epoch seconds)."""
     return _begins((date.fromisoformat(period).replace(day=1) + timedelta(days=32)).replace(day=1), zone)

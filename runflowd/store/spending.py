@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -46,9 +47,9 @@ def _sum(rows: list[Row]) -> Decimal:
     return sum((Decimal(row["amount"]) * row["count"] for row in rows if row["amount"] is not None), Decimal(0))
 
 
-def hosted_since(connection: Connection, since: float) -> Decimal:
+def hosted_since(connection: Connection, since: float, until: float = math.inf) -> Decimal:
     """What the hosted service would have taken for what this machine has done since then; nobody pays that."""
-    rows = connection.all("hosted_since", since=since)
+    rows = connection.all("hosted_since", since=since, until=until)
     return sum((Decimal(row["hosted"]) * row["count"] for row in rows), Decimal(0))
 
 

@@ -13,5 +13,44 @@ WITH RECURSIVE prices(hosted) AS (
     UNION ALL
     SELECT (SELECT min(hosted) FROM item WHERE hosted IS NOT NULL AND item.hosted > prices.hosted) FROM prices
     WHERE prices.hosted IS NOT NULL)
-SELECT hosted, (SELECT count(*) FROM item WHERE item.hosted = prices.hosted AND ended_at >= :since) AS count
+SELECT hosted, (SELECT count(*) FROM item WHERE item.hosted = prices.hosted AND ended_at >= :since AND ended_at < :until) AS count
 FROM prices WHERE hosted IS NOT NULL
+
+-- name: spend_by_rule
+SELECT rule AS name, kind, currency, amount, count(*) AS count FROM ledger INDEXED BY ledger_at
+WHERE at >= :since AND at < :until GROUP BY rule, kind, currency, amount
+
+-- name: spend_by_model
+SELECT model AS name, kind, currency, amount, count(*) AS count FROM ledger INDEXED BY ledger_at
+WHERE at >= :since AND at < :until GROUP BY model, kind, currency, amount
+
+-- name: spend_by_folder
+SELECT rule AS name, dir, kind, currency, amount, count(*) AS count FROM ledger INDEXED BY ledger_at
+WHERE at >= :since AND at < :until GROUP BY rule, dir, kind, currency, amount
+
+-- name: spend_between
+SELECT kind, currency, amount, count(*) AS count FROM ledger INDEXED BY ledger_at
+WHERE at >= :since AND at < :until GROUP BY kind, currency, amount
+
+-- name: next_movement
+SELECT min(at) AS at FROM ledger WHERE at >= :since AND at < :until
+
+-- name: reserved_besides
+SELECT state = 'outcome_unknown' AS doubtful, currency, estimate_high AS amount, count(*) AS count
+FROM item INDEXED BY item_reserved
+WHERE period > '' AND period IS NOT NULL AND cost IS NULL
+  AND state IN ('queued', 'submitted', 'outcome_unknown', 'downloading', 'done')
+GROUP BY doubtful, currency, amount
+
+-- name: ledger_of_service
+SELECT key, rule, currency, amount, at, run FROM ledger WHERE service = :service ORDER BY id
+
+-- name: references_pending
+SELECT client_ref, run_id FROM item
+WHERE state IN ('queued', 'submitted') AND batch IN (SELECT id FROM batch WHERE service = :service)
+
+-- name: batches_at_service
+SELECT remote_id FROM batch WHERE service = :service AND remote_id IS NOT NULL
+
+-- name: files_of_references
+SELECT client_ref, rule, dir, basename FROM item WHERE client_ref IN (SELECT value FROM json_each(:references))

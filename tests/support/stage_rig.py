@@ -117,7 +117,8 @@ class Rig:
     async def ask(self, name: str, **parameters: Any) -> dict[str, Any]:
         """The answer to a command, as the control socket would give it."""
         context = self.engine.context
-        config = Config((), "", ServiceWanted(local=LocalWanted()), tuple(context.rules.values()))
+        service, rules = ServiceWanted(local=LocalWanted()), tuple(context.rules.values())
+        config = Config((), "", service, rules, money=context.money)
 
         def work(connection: Connection) -> dict[str, Any] | Outside:
             desk = CommandContext(connection, context.store.path, config, context.clock.wall())
