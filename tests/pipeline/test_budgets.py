@@ -485,7 +485,8 @@ async def test_a_charge_above_the_price_is_entered_and_said(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "point", ["batch.sealed", "purchase.intended", "purchase.answered", "results.read", "results.recorded"]
+    "point",
+    ["batch.sealed", "purchase.intended", "purchase.answered", "results.read", "results.recorded", "batch.ended"],
 )
 def test_a_kill_neither_loses_nor_keeps_a_reservation(tmp_path: Path, point: str) -> None:
     """Around sealing and settling: after the next start the books say what the service charged, and no more."""

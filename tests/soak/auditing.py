@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
+from contextlib import closing
+from decimal import Decimal
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
-from daemon_process import sha256
+from daemon_process import contents, sha256
 
 from runflowd.core.lifecycle import ITEM_MOVES, ItemState
+from runflowd.store.connection import connect
+from runflowd.store.reserving import every_limit
 from tests.soak.people import BAD, RULES
 
 if TYPE_CHECKING:
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
 
     from daemon_process import Installation
 
+    from runflowd.core.money import Limit
     from tests.soak.people import People
 
 OPEN = {
@@ -23,6 +30,7 @@ OPEN = {
     " ('ready', 'duplicate', 'queued', 'submitted', 'downloading', 'waiting', 'outcome_unknown')",
     "an open batch": "SELECT id, rule, state FROM batch WHERE state IN ('sealed', 'submitted', 'unknown')",
     "an open purchase": "SELECT key, shape FROM purchase WHERE outcome IN ('intended', 'unknown')",
+    "a receipt to be written": "SELECT rule, dir, basename FROM item WHERE receipt_state = 'outdated'",
     "trouble": "SELECT scope, message FROM incident",
 }
 
@@ -35,7 +43,38 @@ def problems(installation: Installation, people: People) -> list[str]:
         *_strangers(installation, people),
         *_ledger(installation, people),
         *_stories(installation),
+        *overspent(installation, people),
+        *_sums(installation),
     ]
+
+
+def limits(installation: Installation, people: People) -> list[Limit]:
+    """Every limit of money with what counts against it; none while there is no state file."""
+    if not installation.rows("SELECT 1 FROM ledger UNION SELECT 1"):
+        return []
+    connection = connect(installation.state, readonly=True)
+    with closing(connection.raw):
+        connection.raw.execute("BEGIN")  # one look at all of it
+        return list(every_limit(connection, people.money, RULES, time.time()))
+
+
+def overspent(installation: Installation, people: People) -> list[str]:
+    """Every limit that is passed: no file costs more than was expected of it."""
+    return [
+        f"{limit.key} is {limit.amount}: {limit.charged} is charged, {limit.reserved} is reserved"
+        for limit in limits(installation, people)
+        if limit.left < 0
+    ]
+
+
+def _sums(installation: Installation) -> Iterator[str]:
+    """What the service charged is what the ledger holds, and what the receipts say."""
+    charged = Decimal(installation.service.ledger()["charged_amount"])
+    entered = sum((Decimal(row["amount"]) for row in installation.rows("SELECT amount FROM ledger")), Decimal(0))
+    found = [json.loads(data)["cost"] for data in contents(installation.folder / "receipts").values()]
+    told = sum((Decimal(cost) for cost in found if cost is not None), Decimal(0))
+    if not charged == entered == told:
+        yield f"the service charged {charged}, the ledger holds {entered}, the receipts say {told}"
 
 
 def _results(installation: Installation, people: People) -> Iterator[str]:
@@ -54,7 +93,7 @@ def _results(installation: Installation, people: People) -> Iterator[str]:
                 if item["state"] != "failed" or not (people.output(rule) / f"{path}.failed.txt").is_file():
                     yield f"{rule}/{path} is {item['state']} and has no note"
             elif item["state"] != "done" or item["content_hash"] != sha256(data):
-                yield f"{rule}/{path} is {item['state']} with {item['content']}, not done with {sha256(data)}"
+                yield f"{rule}/{path} is {item['state']} with {item['content_hash']}, not done with {sha256(data)}"
             elif (rule, path) not in people.waived and [sha256(data)] != [*_hashes(outputs.get(item["id"], []))]:
                 yield f"{rule}/{path} has no result: {outputs.get(item['id'])}"
 

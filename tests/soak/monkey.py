@@ -58,6 +58,10 @@ class Monkey:
         """What was done so far."""
         return ", ".join(f"{count} {what}" for what, count in sorted(self._counts.items()))
 
+    def count(self, **seen: bool) -> None:
+        """Count what was seen, by its name."""
+        self._counts.update(seen)
+
     def begin(self) -> None:
         """A round begins: some of the service's habits change."""
         self._api_variants = {

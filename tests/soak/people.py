@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from datetime import UTC
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from daemon_process import picture, sha256
 
+from runflowd.core.money import Budget, Money, RuleMoney
+from tests.soak.paid_service import PRICE
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from random import Random
 
@@ -33,6 +39,8 @@ class People:
         """Results that somebody retouched: nobody else may write there."""
         self.waived: set[tuple[str, str]] = set()
         """Inputs whose result somebody deleted or edited; nothing is expected of them."""
+        self.limits = dict.fromkeys(("", "left"), 1000 * PRICE)
+        """Dollars a day: of all rules together, and of one of them alone."""
         self._behind: dict[str, Path] = {}
         self._wrong: dict[str, str] = {}
         for rule in RULES:
@@ -70,6 +78,7 @@ class People:
             (self._delete_result, 1),
             (self._edit_result, 1),
             (self._change_prompt, 1),
+            (self._raise_limits, 2),
             (self._mistype, 1),
             (self._mend_rule, 2),
             (self._swap_folder, 1),
@@ -79,9 +88,28 @@ class People:
         deed(self._random.choice(RULES))
 
     def mend(self) -> None:
-        """Leave a good configuration."""
+        """Leave a good configuration, under which everything fits."""
         self._wrong.clear()
+        self._widen(1000)
+
+    def tighten(self, spent: Mapping[str, Decimal]) -> None:
+        """Leave room for few files more than were `spent` for. Only while nobody buys under the limits before."""
+        for whose in self.limits:
+            self.limits[whose] = spent.get(whose, Decimal(0)) + self._random.choice([1, 3, 10, 30]) * PRICE
         self.edit_rules()
+
+    def _raise_limits(self, _: str) -> None:
+        self._widen(self._random.choice([1, 2, 5]))
+
+    def _widen(self, files: int) -> None:
+        for whose in self.limits:
+            self.limits[whose] += files * PRICE
+        self.edit_rules()
+
+    @property
+    def money(self) -> Money:
+        """What the configuration says of money, as the daemon reads it."""
+        return Money(UTC, Budget(self.limits[""]), {"left": RuleMoney(Budget(self.limits["left"]), PRICE)})
 
     def edit_rules(self) -> None:
         """Write both rules as they should be."""
@@ -92,11 +120,15 @@ class People:
                     output=f"out-{rule}",
                     on_delete="remove" if rule == "left" else "keep",
                     **({"model": self._wrong[rule]} if rule in self._wrong else {}),
+                    **({"budget": {"per_day": float(self.limits[rule])}} if rule in self.limits else {}),
+                    price=float(PRICE),
+                    receipts="receipts",
                     rescan="5s",
                     input={"image_url": "${file.url}", "prompt": f"{rule} {self._versions[rule]}"},
                 )
                 for rule in RULES
-            }
+            },
+            money={"timezone": "UTC", "budget": {"per_day": float(self.limits[""])}},
         )
 
     def _new_path(self) -> str:

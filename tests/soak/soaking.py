@@ -14,7 +14,7 @@ import own_home
 from daemon_process import Installation, Service, until
 from silent_share import SilentShare, why_no_share
 
-from tests.soak.auditing import problems
+from tests.soak.auditing import limits, overspent, problems
 from tests.soak.monkey import Monkey
 from tests.soak.people import RULES, People
 
@@ -25,6 +25,12 @@ RESOLVE_DELAY = 180.0
 """Seconds in which everything has to come to rest once the trouble is over."""
 
 
+class PaidService(Service):
+    """The service, which takes a price for handing images through."""
+
+    module = "tests.soak.paid_service"
+
+
 def soak(options: argparse.Namespace) -> int:
     """Run the rounds; 0 when all of them ended well."""
     folder = options.folder or Path(tempfile.mkdtemp(prefix="runflowd-soak-"))
@@ -32,7 +38,7 @@ def soak(options: argparse.Namespace) -> int:
     own_home.move_into(folder)
     began = time.monotonic()
     rounds = 0
-    with Service(folder / "service") as service:
+    with PaidService(folder / "service", "--balance", "100000") as service:
         installation = Installation(folder / "installation", service)
         random = Random(options.seed)
         people = People(installation, random)
@@ -82,11 +88,16 @@ def _say(text: str) -> None:
 
 
 def _round(installation: Installation, people: People, monkey: Monkey, actions: int) -> list[str]:
+    installation.end()
+    people.tighten({limit.rule: limit.charged + limit.reserved for limit in limits(installation, people)})
     monkey.begin()
     for _ in range(actions):
         people.act()
         monkey.act()
         time.sleep(monkey.pause())
+        monkey.count(held="BUDGET_REACHED" in installation.incidents())
+        if found := overspent(installation, people):
+            return found
     people.mend()
     monkey.calm()
     try:

@@ -100,6 +100,8 @@ def sha256(data: bytes) -> str:
 class Service:
     """`python -m runflowd.local` on a port that it keeps over restarts."""
 
+    module = "runflowd.local"
+
     def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
         self._options = ("--api-key", KEY, *options)
@@ -111,7 +113,7 @@ class Service:
 
     def start(self) -> None:
         """Start it, at first or again; what it knew it still knows."""
-        command = [sys.executable, "-m", "runflowd.local", "--folder", str(self._folder), "--port", str(self._port)]
+        command = [sys.executable, "-m", self.module, "--folder", str(self._folder), "--port", str(self._port)]
         with self._log.open("ab") as errors:
             self.process = subprocess.Popen(
                 [*command, *self._options], stdout=subprocess.PIPE, stderr=errors, env=untraced(os.environ)
