@@ -14,6 +14,7 @@ from runflowd.config.snapshot import (
     AppriseTarget,
     Callbacks,
     Config,
+    FolderNotices,
     Heartbeat,
     Limits,
     Listen,
@@ -138,12 +139,13 @@ def _notify(section: NotifySection | None, base: str) -> Notify:
         webhook=Webhook(webhook.url, _optional(webhook.secret_file, base)) if webhook else None,
         command=tuple(section.command or ()),
         apprise=tuple(AppriseTarget(name, absolute(file, base)) for name, file in (section.apprise or {}).items()),
-        on=frozenset((*map(Kind, section.on), Kind.DIGEST)) if section.on else frozenset(Kind),
+        on=frozenset((*map(Kind, section.on), Kind.DIGEST, Kind.FOLDER)) if section.on else frozenset(Kind),
         after=section.after,
         failures=failures.count if failures else 0,
         within=failures.within if failures else 3600.0,
         heartbeat=Heartbeat(heartbeat.url, heartbeat.every) if heartbeat else None,
         digest=time.fromisoformat(section.digest) if section.digest else None,
+        folders=FolderNotices(section.folders.count, section.folders.quiet) if section.folders else None,
     )
 
 

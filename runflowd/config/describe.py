@@ -91,6 +91,8 @@ def _notify(notify: Notify, money: Money) -> Iterator[str]:
         kinds = ", ".join(_notified_kinds(notify, money)) or "of nothing"
         yield f"Messages go out by {' and by '.join(ways)}: {kinds}."
         lasted = duration_text(notify.after)
+        if notify.folders:
+            yield f"A folder of {notify.folders.count} files or more is told of when all of it has come to its end."
         if notify.digest:
             yield f"A digest goes out every day at {notify.digest:%H:%M}."
         yield f"Incidents are reported when they have lasted {lasted}, once however often they come and go."

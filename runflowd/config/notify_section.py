@@ -37,6 +37,15 @@ class FailuresSection(Section):
     )
 
 
+class FoldersSection(Section):
+    """A message when a folder that was dropped has come to its end."""
+
+    count: int = described("Folders of at least this many files; 10 by default.", 10, default=10, ge=1, le=1_000_000)
+    quiet: Annotated[float, duration(0, _DAY)] = described(
+        "When nothing of it was on its way for this long; 1m by default.", "1m", "10m", default=60.0
+    )
+
+
 class HeartbeatSection(Section):
     """A sign of life for a monitor that rings when it stays away."""
 
@@ -70,7 +79,7 @@ class NotifySection(Section):
     )
     on: list[Literal["incident", "resolved", "budget", "failures", "unknown"]] | None = described(
         "What to tell: incident, resolved, budget, failures, unknown (a purchase needs a decision); all by default. "
-        "`digest` is told besides, where it is set.",
+        "`digest` and `folders` are told besides, where they are set.",
         ["incident", "unknown"],
         min_length=1,
     )
@@ -78,6 +87,10 @@ class NotifySection(Section):
         "How long an incident must last before it is reported; 1m by default.", "1m", "0s", default=60.0
     )
     failures: FailuresSection | None = described("Tell when many files fail.", {"count": 10, "within": "1h"})
+    folders: FoldersSection | None = described(
+        "Tell when all files of a folder right below a watched one have come to their end; left out by default.",
+        {"count": 10, "quiet": "1m"},
+    )
     digest: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = described(
         "A message a day, at this time of `money.timezone`: what was done, failed and charged, and what waits; none by "
         "default.",

@@ -137,6 +137,14 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderNotices:
+    """Folders of at least `count` files are told of when nothing of them was on its way for `quiet` seconds."""
+
+    count: int = 10
+    quiet: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Notify:
     """Who is notified of what; `failures` is 0 for no threshold."""
 
@@ -149,6 +157,7 @@ class Notify:
     within: float = 3600.0
     heartbeat: Heartbeat | None = None
     digest: time | None = None
+    folders: FolderNotices | None = None
 
     @property
     def channels(self) -> tuple[str, ...]:

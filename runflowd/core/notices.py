@@ -44,6 +44,8 @@ class Kind(StrEnum):
     """More files failed lately than `failures` says."""
     UNKNOWN = "unknown"
     """Items that may have been bought wait for the operator's decision."""
+    FOLDER = "folder"
+    """All files of a folder that was dropped have come to their end."""
     DIGEST = "digest"
     """What a day brought, at the time of day that `digest` names."""
     TEST = "test"
@@ -165,6 +167,31 @@ def digest_message(facts: DayFacts, since: float) -> Message:
     asks = facts.failed or facts.in_doubt or facts.incidents
     remedy = "`runflowd status` shows each with its reason and remedy" if asks else ""
     return Message(Kind.DIGEST, "digest", "DIGEST", sentence, remedy, facts.done, since)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderOutcome:
+    """What came of a folder's files; `folder` is its path below the watched one of `rule`."""
+
+    rule: str
+    folder: str
+    done: int
+    failed: int
+    in_doubt: int
+
+    @property
+    def files(self) -> int:
+        """All that came to an end."""
+        return self.done + self.failed + self.in_doubt
+
+
+def folder_message(outcome: FolderOutcome, since: float) -> Message:
+    """The message that a folder is done; `since` is when the first of its files was on its way (epoch seconds)."""
+    parts = [(outcome.done, "done"), (outcome.failed, "failed"), (outcome.in_doubt, "need a decision")]
+    what = ", ".join(f"{count:,} {words}" for count, words in parts if count)
+    sentence = f"{outcome.folder} of rule {outcome.rule} has come to its end: {what}"
+    remedy = "" if outcome.done == outcome.files else f"`runflowd list --rule {outcome.rule} --state failed` says why"
+    return Message(Kind.FOLDER, outcome.rule, "FOLDER_DONE", sentence, remedy, outcome.files, since)
 
 
 def trial_message(now: float) -> Message:

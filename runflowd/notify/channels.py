@@ -50,7 +50,13 @@ _TO_APPRISE = (*_PASSED_ON, "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"
 
 _APPRISE_PROCESS = str(Path(__file__).with_name("apprise_process.py"))
 
-_TYPES = {Kind.INCIDENT: "failure", Kind.RESOLVED: "success", Kind.TEST: "info", Kind.DIGEST: "info"}
+_TYPES = {
+    Kind.INCIDENT: "failure",
+    Kind.RESOLVED: "success",
+    Kind.FOLDER: "success",
+    Kind.TEST: "info",
+    Kind.DIGEST: "info",
+}
 """Apprise's word for each kind of message, from which services choose a colour or a sign; others are warnings."""
 
 

@@ -21,6 +21,7 @@ from runflowd.notify.heartbeat import Heartbeats
 from runflowd.notify.thresholds import record, threshold_events
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.error_scopes import unexpected
+from runflowd.store.folders_done import busy_folders, note_folders
 from runflowd.store.notices import close_stories, delivered, drop_strays, next_notice, not_delivered, stories_are_over
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class NotificationSender:
         self._hooks = hooks or Hooks()
         self._heartbeats = Heartbeats(context, is_alive, self._hooks)
         self._thresholds_due = 0.0
+        self._looked_at: float | None = None
         self._channels: tuple[str, ...] | None = None
 
     async def run(self) -> None:
@@ -90,9 +92,30 @@ class NotificationSender:
         started = context.clock.now()
         if started < self._thresholds_due:
             return
+        await self._folders(now)
         if found := await context.store.read(partial(threshold_events, notify=notify, money=context.money, now=now)):
             await context.store.write(partial(record, found=found, audience=audience, now=now))
         self._thresholds_due = started + max(THRESHOLDS, 20 * (context.clock.now() - started))
+
+    async def _folders(self, now: float) -> None:
+        """Tell of folders that have come to their end. One that came and ended between two looks is found, too."""
+        context, wanted = self._context, self._context.incidents.notify.folders
+        since, self._looked_at = (now if self._looked_at is None else min(self._looked_at, now)), now
+        if wanted is None:
+            return
+        busy = await context.store.read(partial(busy_folders, since=since))
+        if busy is None:
+            return
+        note = partial(
+            note_folders,
+            busy=busy,
+            audience=context.incidents.audience,
+            now=now,
+            since=since,
+            quiet=wanted.quiet,
+            least=wanted.count,
+        )
+        await context.store.write(note)
 
     async def _send_next(self, channel: str) -> bool:
         """Try the next message of a channel if it is due; whether another one may follow at once."""

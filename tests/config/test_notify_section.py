@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runflowd.config import Notify, Webhook, load
-from runflowd.config.snapshot import AppriseTarget, Heartbeat
+from runflowd.config.snapshot import AppriseTarget, FolderNotices, Heartbeat
 from runflowd.core.notices import Kind
 from runflowd.errors import ConfigError
 
@@ -46,6 +46,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
   failures: {count: 5, within: 10m}
   heartbeat: {url: "http://localhost:9/ping", every: 30s}
   digest: 18:05
+  folders: {quiet: 5m}
 """,
     )
 
@@ -53,12 +54,13 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         webhook=Webhook("https://hooks.test/x?key=1", str(tmp_path / "secret")),
         command=("/bin/tell", "-v"),
         apprise=(AppriseTarget("slack", str(tmp_path / "notify/slack")),),
-        on=frozenset({Kind.INCIDENT, Kind.BUDGET, Kind.DIGEST}),
+        on=frozenset({Kind.INCIDENT, Kind.BUDGET, Kind.DIGEST, Kind.FOLDER}),
         after=120.0,
         failures=5,
         within=600.0,
         heartbeat=Heartbeat("http://localhost:9/ping", 30.0),
         digest=time(18, 5),
+        folders=FolderNotices(10, 300.0),
     )
 
 

@@ -15,6 +15,7 @@ from runflowd.config.document import BatchSection, Document, MoveSection, RuleSe
 from runflowd.config.money_section import BudgetSection, MoneySection, RuleBudgetSection
 from runflowd.config.notify_section import (
     FailuresSection,
+    FoldersSection,
     HeartbeatSection,
     NotifySection,
     WebhookSection,
@@ -54,6 +55,7 @@ CHAPTERS: dict[str, type[Section]] = {
     "`money.budget`": BudgetSection,
     "`rules.NAME.budget`": RuleBudgetSection,
     "`notify.failures`": FailuresSection,
+    "`notify.folders`": FoldersSection,
     "`notify.heartbeat`": HeartbeatSection,
     "`defaults`": SharedSection,
     "`batch`": BatchSection,

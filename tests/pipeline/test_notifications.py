@@ -24,6 +24,7 @@ from runflowd.api.hooks import Hooks
 from runflowd.api.settings import Service
 from runflowd.app.reload import Reloading
 from runflowd.config import Notify, Webhook, load
+from runflowd.config.snapshot import FolderNotices
 from runflowd.core.incident_scope import SERVICE, ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
@@ -379,3 +380,32 @@ async def test_a_digest_comes_once_a_day(tmp_path: Path) -> None:
 
     assert ([], ["DIGEST"], ["DIGEST", "DIGEST"]) == (before, first, desk.ear.codes)
     assert "0 files done, 0 failed; nothing waits" == desk.ear.heard[0]["message"]
+
+
+async def test_a_folder_is_told_of_when_all_of_it_has_come_to_its_end(tmp_path: Path) -> None:
+    """Once, with what came of its files; what lies beside it, and a folder of fewer files, is not told of."""
+    ear, wanted = Ear(), replace(NOTIFY, folders=FolderNotices(count=3, quiet=60.0))
+    async with running(tmp_path) as rig, telling(rig.engine.context, ear, wanted):
+        for name in ("Schühe/1.jpg", "Schühe/red/2.jpg", "Schühe/red/3.jpg", "Schühe-2/1.jpg", "alone.jpg"):
+            rig.drop(name)
+        await rig.settled(5)
+        before = list(ear.codes)
+        await anyio.sleep(400)
+
+    assert ([], ["FOLDER_DONE"]) == (before, ear.codes)
+    assert "Schühe of rule studio has come to its end: 3 done" == ear.heard[0]["message"]
+
+
+async def test_a_folder_that_goes_on_after_a_pause_is_one_folder(tmp_path: Path) -> None:
+    """A copier that pauses for less than `quiet` does not end it, and neither does a restart; failures are counted."""
+    desk, wanted = Desk(tmp_path), replace(NOTIFY, folders=FolderNotices(count=1, quiet=100.0))
+    for number in range(2):
+        async with desk.life(wanted) as context:
+            await anyio.sleep(20)
+            await context.store.write(partial(_fail, path=f"shoes/{number}", now=desk.wall()))
+            await anyio.sleep(50)
+    async with desk.life(wanted):
+        await anyio.sleep(300)
+
+    assert ["folder"] == desk.ear.kinds
+    assert desk.ear.heard[0]["message"].endswith("has come to its end: 2 failed")
