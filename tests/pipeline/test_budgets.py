@@ -354,15 +354,19 @@ class Forgetful(InProcess):
 
 async def test_what_a_batch_cost_beyond_its_items_is_charged_to_those_that_it_does_not_list(tmp_path: Path) -> None:
     """A result that is lost was paid for all the same: the ledger has it, and nothing stays reserved."""
-    async with running(tmp_path, began=NOON, wire=Forgetful) as rig:
+    async with running(
+        tmp_path, rule(tmp_path, receipts=str(tmp_path / "receipts")), began=NOON, wire=Forgetful
+    ) as rig:
         rig.engine.context.money = money("2.00")
         charge(rig, "0.30")
         for number in range(3):
             rig.drop(f"{number}.jpg")
         await rig.settled(3)
         found = await limit(rig)
+        receipts = [json.loads(path.read_bytes()) for path in (tmp_path / "receipts").iterdir()]
 
         assert [ItemState.DONE, ItemState.DONE, ItemState.OUTCOME_UNKNOWN] == sorted((await rig.states()).values())
+        assert [("done", "0.3")] * 2 + [("outcome_unknown", "0.3")] == sorted((r["state"], r["cost"]) for r in receipts)
         assert (Decimal("0.90"), Decimal(0)) == (found.charged, found.reserved)
 
 
