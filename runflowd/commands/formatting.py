@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runflowd.core.currency import USD, amount_text
 from runflowd.core.printable import printable, shortened
 
 if TYPE_CHECKING:
@@ -18,18 +19,18 @@ MAX_REASON_LENGTH = 300
 """Letters of one file's reason where many files are listed."""
 
 
-def money(amount: Decimal | None) -> str:
-    """Dollars with at least two and at most four digits after the point; nothing for None."""
+def money(amount: Decimal | None, currency: str = USD) -> str:
+    """An amount with at least two and at most four digits after the point, and its currency; nothing for None."""
     if amount is None:
         return ""
     exact = amount.quantize(Decimal("0.0001"), ROUND_HALF_UP)
     cents = exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
-    return f"${cents if exact == cents else exact.normalize()}"
+    return amount_text(cents if exact == cents else exact.normalize(), currency)
 
 
-def price(cost: Decimal | None, hosted: Decimal | None) -> str:
-    """What was paid; and of what this machine did at no cost, what the hosted service would have taken."""
-    paid = money(cost) if cost or not hosted else ""
+def price(cost: Decimal | None, hosted: Decimal | None, currency: str = USD) -> str:
+    """What was paid; and of what this machine did at no cost, what the hosted service would have taken in dollars."""
+    paid = money(cost, currency) if cost or not hosted else ""
     return ", and ".join(part for part in (paid, f"hosted, about {money(hosted)}" if hosted else "") if part)
 
 

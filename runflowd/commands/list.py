@@ -72,6 +72,11 @@ def _again(options: dict[str, Any]) -> str:
     return shlex.join(["runflowd", "list", *(str(word) for pair in given.items() for word in pair)])
 
 
+def _price(item: dict[str, Any]) -> str:
+    cost, hosted = (Decimal(item[name]) if item[name] is not None else None for name in ("cost", "hosted"))
+    return price(cost, hosted, item["currency"])
+
+
 def _lines(items: list[dict[str, Any]]) -> list[str]:
     rows = [
         [
@@ -79,7 +84,7 @@ def _lines(items: list[dict[str, Any]]) -> list[str]:
             item["path"],
             item["state"],
             short_id(item["batch"] or ""),
-            price(*(Decimal(item[name]) if item[name] is not None else None for name in ("cost", "hosted"))),
+            _price(item),
             shortened(item["why"], MAX_REASON_LENGTH),
         ]
         for item in items

@@ -90,7 +90,7 @@ def _onward(asking: CommandClient, versions: list[Version]) -> list[Version]:
 def _lines(version: Version) -> Iterator[str]:
     state = version["state"] if version["current"] else f"{version['state']}, before another content took its place"
     paid, hosted = (Decimal(version[name]) if version[name] is not None else None for name in ("cost", "hosted"))
-    cost = f", {text}" if (text := price(paid, hosted)) else ""
+    cost = f", {text}" if (text := price(paid, hosted, version["currency"])) else ""
     head = f"{printable(version['path'])} (rule {printable(version['rule'])}, item {version['id']}): {state}{cost}"
     yield click.style(head, bold=True)
     if not version["whole"]:

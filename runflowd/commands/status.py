@@ -97,14 +97,16 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
 def _estimate(status: dict[str, Any]) -> str:
     """How much of what was spent the service has not stated yet."""
     estimated, unpriced = Decimal(status["spent_estimated"]), status["spent_unpriced"]
-    parts = [f"{money(estimated)} of it by estimate"] if estimated else []
+    parts = [f"{money(estimated, status['currency'])} of it by estimate"] if estimated else []
     parts += [f"and {unpriced} files whose price is not known yet"] if unpriced else []
     return f", {' '.join(parts)}" if parts else ""
 
 
 def _spent(status: dict[str, Any]) -> str:
     paid, hosted = Decimal(status["spent_today"]), Decimal(status["hosted_today"])
-    return f"nothing; {price(None, hosted)}" if hosted and not paid else f"{price(paid, hosted)}{_estimate(status)}"
+    if hosted and not paid:
+        return f"nothing; {price(None, hosted)}"
+    return f"{price(paid, hosted, status['currency'])}{_estimate(status)}"
 
 
 def _section(title: str, colour: str, paragraphs: list[str]) -> list[str]:

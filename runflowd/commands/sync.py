@@ -52,11 +52,13 @@ class Summary:
     incidents: tuple[IncidentReport, ...]
     blocked: bool
     seconds: float
+    currency: str
 
     @property
     def cost(self) -> Decimal:
-        """What was paid in this run, in dollars; failed items may have cost something, too."""
-        return sum((entry.cost for entry in (*self.done, *self.failed) if entry.cost), Decimal(0))
+        """What was paid in this run, in its currency; failed items may have cost something, too."""
+        ended = (*self.done, *self.failed)
+        return sum((each.cost for each in ended if each.cost and each.currency == self.currency), Decimal(0))
 
     @property
     def partial(self) -> tuple[Entry, ...]:
@@ -139,7 +141,7 @@ def _sync(config: Config, patience: ServiceTimeout, *, quiet: bool) -> Summary:
                 patience.look(progress)
 
             outcome = anyio.run(run_once, config, show)
-    return _summary(path, started, time.monotonic() - clock, outcome)
+    return _summary(path, started, time.monotonic() - clock, outcome, config.money.currency)
 
 
 def _counts(path: Path) -> dict[str, dict[ItemState, int]]:
@@ -150,13 +152,13 @@ def _counts(path: Path) -> dict[str, dict[ItemState, int]]:
         return count_states(connection)
 
 
-def _summary(path: Path, started: float, seconds: float, outcome: Outcome) -> Summary:
+def _summary(path: Path, started: float, seconds: float, outcome: Outcome, currency: str) -> Summary:
     with reading(path) as connection:
         ended = ended_since(connection, started)
         left = waiting(connection, 1000)
     done = tuple(entry for entry in ended if entry.state is ItemState.DONE)
     failed = tuple(entry for entry in ended if entry.state is not ItemState.DONE)
-    return Summary(done, failed, tuple(left), outcome.progress.incidents, outcome.blocked, seconds)
+    return Summary(done, failed, tuple(left), outcome.progress.incidents, outcome.blocked, seconds, currency)
 
 
 def _show(out: Console, summary: Summary, models: dict[str, str]) -> None:
@@ -168,7 +170,8 @@ def _show(out: Console, summary: Summary, models: dict[str, str]) -> None:
     _list(out, "Held up", "red", [advice(each.code, each.message, each.remedy) for each in summary.incidents])
     counts = f"{len(summary.done)} done, {len(summary.failed)} failed"
     counts += f", {len(summary.waiting)} not taken" if summary.waiting else ""
-    out.print(f"{counts} in {duration(summary.seconds)}, {price(summary.cost, summary.hosted)}", style="bold")
+    cost = price(summary.cost, summary.hosted, summary.currency)
+    out.print(f"{counts} in {duration(summary.seconds)}, {cost}", style="bold")
 
 
 def _list(out: Console, title: str, colour: str, paragraphs: Sequence[Text]) -> None:
@@ -190,6 +193,7 @@ def _json(summary: Summary) -> dict[str, object]:
         "blocked": summary.blocked,
         "seconds": round(summary.seconds, 2),
         "cost": str(summary.cost),
+        "currency": summary.currency,
         "hosted": str(summary.hosted),
         "exit_code": int(summary.code),
     }

@@ -69,7 +69,7 @@ def finished_table(entries: Sequence[Entry], models: dict[str, str]) -> Table:
             cell(entry.model or models.get(entry.rule, "")),
             cell(short_id(entry.batch) or "-"),
             seconds,
-            price(entry.cost, entry.hosted) or "-",
+            price(entry.cost, entry.hosted, entry.currency) or "-",
         )
     if len(entries) > MAX_ROWS:
         made.add_row("", f"and {len(entries) - MAX_ROWS} more")

@@ -59,9 +59,12 @@ def take_measures(connection: Connection, money: Money, now: float) -> Measures:
     )
 
 
-def bought_since(connection: Connection, since: float, limit: int) -> list[Bought]:
-    """Items that were paid for and ended at or after `since` (epoch seconds), oldest first."""
-    return [_bought(row) for row in connection.all("bought_since", since=since, limit=limit)]
+def bought_since(connection: Connection, since: float, limit: int, currency: str) -> list[Bought]:
+    """Items that were paid for and ended at or after `since` (epoch seconds), oldest first.
+
+    What was charged in another currency counts as an item without a cost.
+    """
+    return [_bought(row) for row in connection.all("bought_since", since=since, limit=limit, currency=currency)]
 
 
 def _bought(row: Row) -> Bought:

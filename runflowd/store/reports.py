@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from runflowd.core.currency import USD
 from runflowd.core.lifecycle import ItemState
 from runflowd.store.items import path_of
 
@@ -37,6 +38,7 @@ class Entry:
     reference: str
     hosted: Decimal | None = None
     remote_batch: str = ""
+    currency: str = USD
 
 
 def count_states(connection: Connection) -> dict[str, dict[ItemState, int]]:
@@ -111,6 +113,7 @@ def _entry(row: Row) -> Entry:
         seconds=max(0.0, row["ended_at"] - row["ready_at"]) if timed else None,
         cost=Decimal(row["cost"]) if row["cost"] else None,
         hosted=Decimal(row["hosted"]) if row["hosted"] else None,
+        currency=row["currency"],
         code=row["failure_code"],
         reason=row["failure"],
         reference=row["client_ref"],

@@ -1,5 +1,5 @@
 -- name: ended_since
-SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.hosted, item.failure_code, item.failure, item.ready_at,
+SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.currency, item.hosted, item.failure_code, item.failure, item.ready_at,
        item.ended_at, item.batch, item.client_ref, batch.model, batch.remote_id
 FROM item LEFT JOIN batch ON batch.id = item.batch
 WHERE item.ended_at >= :since AND item.state IN ('done', 'failed', 'outcome_unknown')
@@ -9,7 +9,7 @@ ORDER BY item.ended_at, item.id
 WITH RECURSIVE names(rule) AS (
     SELECT min(rule) FROM item
     UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
-SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.hosted, item.failure_code, item.failure, item.ready_at,
+SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.currency, item.hosted, item.failure_code, item.failure, item.ready_at,
        item.ended_at, item.batch, item.client_ref, NULL AS model, NULL AS remote_id
 FROM names CROSS JOIN item ON item.rule = names.rule
 WHERE item.state = 'waiting' AND item.current = 1 AND item.absent_at IS NULL ORDER BY item.id LIMIT :limit
@@ -18,7 +18,7 @@ WHERE item.state = 'waiting' AND item.current = 1 AND item.absent_at IS NULL ORD
 WITH RECURSIVE names(rule) AS (
     SELECT min(rule) FROM item
     UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
-SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.hosted, item.failure_code, item.failure, item.ready_at,
+SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.currency, item.hosted, item.failure_code, item.failure, item.ready_at,
        item.ended_at, item.batch, item.client_ref, batch.model, batch.remote_id
 FROM names CROSS JOIN item ON item.rule = names.rule LEFT JOIN batch ON batch.id = item.batch
 WHERE item.state IN ('failed', 'outcome_unknown') AND item.current = 1
@@ -37,7 +37,7 @@ GROUP BY item.rule, item.state, item.failure_code
 ORDER BY item.state = 'outcome_unknown' DESC, latest DESC LIMIT :limit
 
 -- name: partial_items
-SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.hosted, item.failure_code, item.failure, item.ready_at,
+SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.currency, item.hosted, item.failure_code, item.failure, item.ready_at,
        item.ended_at, item.batch, item.client_ref, batch.model, batch.remote_id
 FROM item LEFT JOIN batch ON batch.id = item.batch
 WHERE item.ended_at >= :since AND item.state = 'done' AND item.failure_code <> '' AND item.current = 1

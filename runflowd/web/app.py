@@ -137,7 +137,8 @@ class Application:
         now = self._state.context.clock.wall()
         since = min(self._counted_until, now)
         while True:
-            query = partial(bought_since, since=since, limit=PAGE_OF_BOUGHT)
+            currency = self._state.context.money.currency
+            query = partial(bought_since, since=since, limit=PAGE_OF_BOUGHT, currency=currency)
             found = await self._state.context.store.read(query)
             self._metrics.count_bought(found)
             if len(found) < PAGE_OF_BOUGHT or found[-1].ended_at <= since:

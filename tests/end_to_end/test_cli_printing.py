@@ -86,19 +86,19 @@ def test_what_had_ended_before_is_not_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "text"),
+    ("amount", "currency", "text"),
     [
-        ("0", "$0.00"),
-        ("0.018", "$0.018"),
-        ("4.512", "$4.512"),
-        ("12.5", "$12.50"),
-        ("0.00004", "$0.00"),
-        ("3", "$3.00"),
+        ("0", "USD", "$0.00"),
+        ("0.018", "USD", "$0.018"),
+        ("4.512", "USD", "$4.512"),
+        ("12.5", "EUR", "12.50 EUR"),
+        ("0.00004", "USD", "$0.00"),
+        ("3", "USD", "$3.00"),
     ],
 )
-def test_money_has_cents_and_what_is_below_them(amount: str, text: str) -> None:
-    """Two digits at least, four at most."""
-    assert text == money(Decimal(amount))
+def test_money_has_cents_and_what_is_below_them(amount: str, currency: str, text: str) -> None:
+    """Two digits at least, four at most, and its currency."""
+    assert text == money(Decimal(amount), currency)
 
 
 @pytest.mark.parametrize(

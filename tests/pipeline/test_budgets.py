@@ -37,6 +37,7 @@ from runflowd.core.money import (
 )
 from runflowd.core.other_currency import OTHER_CURRENCY
 from runflowd.observability.status import take_status
+from runflowd.store.metrics_query import bought_since
 from runflowd.store.reserving import limits_of
 from runflowd.store.spending import Spend, spent_today
 from runflowd.web.page import view
@@ -436,10 +437,13 @@ async def test_a_charge_in_another_currency_holds_its_rule_and_is_no_part_of_any
         rig.drop("b.jpg")
         await anyio.sleep(300)
         before = (await bought(rig), held(rig), (await limit(rig)).charged)
+        (first, _) = (await rig.ask("list"))["items"]
+        (counted,) = await rig.store.read(partial(bought_since, since=NOON, limit=9, currency="USD"))
         rig.engine.context.money = replace(money("1.00"), currency="EUR")
         await rig.settled(2)
 
         assert (1, [OTHER_CURRENCY], Decimal(0)) == before
+        assert ("0.3", "EUR", Decimal(0)) == (first["cost"], first["currency"], counted.cost)
         assert (2, [], Decimal("0.60")) == (await bought(rig), held(rig), (await limit(rig)).charged)
 
 

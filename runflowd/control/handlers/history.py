@@ -91,6 +91,7 @@ def _version(context: CommandContext, row: Row) -> dict[str, Any]:
         "reference": item.client_ref,
         "run": item.run_id,
         "cost": str(item.cost) if item.cost is not None else None,
+        "currency": item.currency,
         "hosted": str(item.hosted) if item.hosted is not None else None,
         "found_at": _moment(row["found_at"]),
         "whole": bool(steps) and steps[0].at <= row["found_at"],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runflowd.control.command_context import count, rule_asked_for, text
 from runflowd.control.refusal import CommandRefused
+from runflowd.core.currency import USD
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.matcher import DROPPINGS
 from runflowd.core.printable import printable
@@ -82,6 +83,7 @@ def _left_out_json(found: LeftOut) -> dict[str, Any]:
         "run": None,
         "reference": None,
         "cost": None,
+        "currency": USD,
         "hosted": None,
         "code": "LEFT_OUT",
         "why": f"{amount} left out by default: {DROPPINGS.get(found.pattern, found.pattern)}",
@@ -114,6 +116,7 @@ def _item_json(item: Item) -> dict[str, Any]:
         "run": item.run_id,
         "reference": item.client_ref,
         "cost": str(item.cost) if item.cost is not None else None,
+        "currency": item.currency,
         "hosted": str(item.hosted) if item.hosted is not None else None,
         "code": item.failure_code,
         "why": printable(item.failure),
