@@ -51,6 +51,8 @@ def measure(report: Report, folder: Path, *, files: int) -> None:
         asked = time.monotonic()
         found = _checked(folder / "daemon" / "config.yaml")
         checking = time.monotonic() - asked
+    if found["differences"] or found["here"]["purchases"] != files - failing:
+        raise SystemExit(f"the books differ: {json.dumps(found)}")
     here, there = (float(found[side]["charged"].get("USD", 0)) for side in ("here", "there"))
     report.add(
         f"books: {files:,} files, of which {failing:,} fail, and {lost:,} answers to purchases are lost",

@@ -41,7 +41,7 @@ async def _found(session: Session, client_ref: str, filter_: str) -> tuple[Run, 
     return tuple(found)
 
 
-_ALL_PAGES = 10_000
+MAX_PAGES = 10_000
 """Pages after which a list that has no end is given up: a million runs."""
 
 _SIZES = (100, 10, 1)
@@ -56,7 +56,7 @@ async def every_run(session: Session) -> AsyncIterator[tuple[Run, ...]]:
     cursor: str | None = None
     cursors: set[str] = set()
     known: set[str] = set()
-    for _ in range(_ALL_PAGES):
+    for _ in range(MAX_PAGES):
         runs, cursor = await _page(session, cursor)
         fresh = tuple({run.id: run for run in runs if run.id not in known}.values())
         known.update(run.id for run in fresh)
@@ -66,7 +66,7 @@ async def every_run(session: Session) -> AsyncIterator[tuple[Run, ...]]:
         if cursor in cursors or not fresh:
             raise _endless(session, "its list of runs goes round in circles: a page leads to one that was read already")
         cursors.add(cursor)
-    raise _endless(session, f"its list of runs has no end: {_ALL_PAGES:,} pages were read")
+    raise _endless(session, f"its list of runs has no end: {MAX_PAGES:,} pages were read")
 
 
 async def _page(session: Session, cursor: str | None) -> tuple[tuple[Run, ...], str | None]:

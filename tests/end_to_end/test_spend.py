@@ -83,6 +83,15 @@ def test_the_table_ends_with_a_total_for_each_currency(desk: Desk) -> None:
     ) == (said.code, [line.rstrip() for line in said.out.splitlines() if line.strip()])
 
 
+def test_what_is_presumed_is_named_beside_the_sum_that_it_is_in(desk: Desk) -> None:
+    """A purchase of unknown outcome, of a file that was bought again: it counts, and nobody has stated it."""
+    prepare(desk, {"amount": "0.3", "kind": "presumed"}, {"amount": "0.3"})
+    said = desk.call("spend")
+
+    assert ["one", "2", "0.60", "USD"] in [line.split() for line in said.out.splitlines()]
+    assert "Of it 0.30 USD is presumed: 1 purchase of unknown outcome, made once more." in said.out
+
+
 def test_a_folder_name_is_no_formula_in_a_spreadsheet(desk: Desk) -> None:
     """Whoever drops files names folders."""
     prepare(desk, {"amount": "0.3", "dir": b"=HYPERLINK(1)"})

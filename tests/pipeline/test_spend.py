@@ -6,7 +6,9 @@ import json
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from random import randrange
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import anyio
@@ -16,6 +18,7 @@ from local_service import InProcess
 from stage_rig import rule, running
 from virtual_clock import patient_clock
 
+from runflowd.api import search
 from runflowd.api.errors import ApiError, Permanent, Transient
 from runflowd.app.books import NoCosts, compare_with
 from runflowd.core.lifecycle import ItemState
@@ -155,6 +158,11 @@ def _without_costs(page: dict[str, Any]) -> Any:
     return {**page, "items": [{**row, "cost": None} for row in page["items"]]}
 
 
+def _endless(page: dict[str, Any]) -> Any:
+    rows = [{**row, "id": uuid4().hex} for row in page["items"]]
+    return {**page, "items": rows, "next": f"after-{randrange(1000, 10**9)}"}
+
+
 def _no_list(page: dict[str, Any]) -> Any:
     return {"items": "none"}
 
@@ -163,14 +171,20 @@ def _no_list(page: dict[str, Any]) -> Any:
     ("twist", "error", "words"),
     [
         (_circular, Permanent, "its list of runs goes round in circles"),
+        (_endless, Permanent, "its list of runs has no end: 3 pages were read"),
         (_without_costs, NoCosts, "says of none what it cost"),
         (_no_list, Transient, "the answer is no list of runs"),
     ],
 )
 async def test_an_odd_list_of_runs_ends_in_a_clear_error(
-    tmp_path: Path, twist: Callable[[dict[str, Any]], Any], error: type[Exception], words: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    twist: Callable[[dict[str, Any]], Any],
+    error: type[Exception],
+    words: str,
 ) -> None:
     """And never in a page that is read for ever, or in differences that are none."""
+    monkeypatch.setattr(search, "MAX_PAGES", 3)
     async with running(tmp_path, began=EVENING, wire=type("Twisted", (Odd,), {"twist": staticmethod(twist)})) as rig:
         charge(rig, "0.30")
         rig.drop("a.jpg")
