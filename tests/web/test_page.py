@@ -97,10 +97,10 @@ def test_a_limit_of_money_is_a_bar_with_the_same_in_words() -> None:
 
 def test_a_limit_that_is_passed_has_a_full_bar() -> None:
     """Though no more than that; the words say by how much."""
-    (row,) = page(status(limits=(replace(LIMIT, rule="studio", charged=Decimal(51)),))).limits
+    (row,) = page(status(limits=(replace(LIMIT, rule="studio", charged=Decimal(51)),), currency="EUR")).limits
 
     assert ("studio, a day", (Segment("charged", 0.0, 100.0),), "50", "bad") == (row.name, row.bar, row.now, row.tone)
-    assert "$13.50 above the limit of $50.00" in row.words
+    assert row.words.endswith("13.50 EUR above the limit of 50.00 EUR")
 
 
 def test_a_meter_says_its_numbers_to_those_who_do_not_see_it() -> None:
