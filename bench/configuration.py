@@ -17,13 +17,13 @@ def configuration(url: str, rules: dict[str, tuple[Path, Path]], *, rest: str = 
     document: dict[str, Any] = {
         "service": {"url": url},
         "web": {"listen": "off"},
-        "limits": {"unasked": 100_000_000},
         "rules": {
             name: {
                 "watch": str(watch),
                 "output": str(output),
                 "model": "runflow/pass-through",
                 "input": {"image_url": "${file.url}"},
+                "approve": {},
             }
             for name, (watch, output) in rules.items()
         },

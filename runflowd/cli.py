@@ -27,6 +27,7 @@ COMMANDS = {
     "rerun": "Apply a rule as it is now to old files, or restore deleted results.",
     "pause": "Buy nothing more for a rule, or for all of them.",
     "resume": "Let a paused rule go on.",
+    "approve": "Let files pass that wait for an approval.",
     "reload": "Have the daemon take the configuration now.",
     "init": "Write a commented configuration to start from.",
     "schema": "Print the JSON Schema of the configuration.",

@@ -92,7 +92,7 @@ async def open_engine(config: Config, clock: Clock | None = None) -> AsyncIterat
         incidents = Incidents(store, clock)
         await incidents.forget_left(living)
         async with open_remote(config, path) as remote:
-            context = Context(store, clock, incidents, remote, by_name(config), config.limits_in_force)
+            context = Context(store, clock, incidents, remote, by_name(config), config.limits)
             context.places = config.places
             context.money = config.money_in_force
             yield Engine(context, Intake(context), Dispatch(context), Track(context), Deliver(context))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from runflowd.app.engine import open_engine, run_stages
+from runflowd.core.approval import APPROVAL_NEEDED
 from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.money import BUDGET_REACHED, FILE_TOO_EXPENSIVE, PRICE_UNKNOWN
@@ -81,20 +82,22 @@ async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
         if held_since is not None and anyio.current_time() - held_since < _patience(progress):
             continue
         if idle_before and engine.intake.idle and (held or not (progress.total(*IN_FLIGHT) or unnoted)):
-            return Outcome(progress, held and progress.total(*IN_FLIGHT) > 0)
+            asked = any(report.code == APPROVAL_NEEDED for report in progress.incidents)
+            return Outcome(progress, held and (asked or progress.total(*IN_FLIGHT) > 0))
 
 
 _FOR_A_PERSON = frozenset(
     {"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "RULE_REFUSED", "OUTPUT_UNUSABLE", "PAUSED"}
     | {"WATCH_TIMEOUT", "OUTPUT_TIMEOUT"}
-    | {BUDGET_REACHED, FILE_TOO_EXPENSIVE, OTHER_CURRENCY, PRICE_UNKNOWN}
+    | {BUDGET_REACHED, FILE_TOO_EXPENSIVE, OTHER_CURRENCY, PRICE_UNKNOWN, APPROVAL_NEEDED}
 )
 """Incidents that only the operator can end."""
 
 
 def _patience(progress: Progress) -> float:
     """Seconds that a hold must last: what a limit of money holds is tried again once something was settled."""
-    return HOLD_PATIENCE if any(report.scope.kind is ScopeKind.BUDGET for report in progress.incidents) else 0.0
+    held = {report.code for report in progress.incidents if report.scope.kind is ScopeKind.BUDGET}
+    return HOLD_PATIENCE if held - {APPROVAL_NEEDED} else 0.0
 
 
 _UNSENT = frozenset({ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED})

@@ -119,7 +119,7 @@ def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) 
 
 
 def _show(connection: Connection, config: Config, rules: list[Rule], limit: int) -> None:
-    planning = Planning(connection, config.limits_in_force, time.monotonic, time.sleep, config.rules)
+    planning = Planning(connection, config.limits, time.monotonic, time.sleep, config.rules, config.money_in_force)
     onward = Onward(config.rules)
     tallies: list[Tally] = []
     for rule in rules:
@@ -200,7 +200,7 @@ def _cost(tallies: list[Tally], *, coming: bool = False) -> str:
 
 def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
     """One JSON document, written file by file: there may be a million of them."""
-    planning = Planning(connection, config.limits_in_force, time.monotonic, time.sleep, config.rules)
+    planning = Planning(connection, config.limits, time.monotonic, time.sleep, config.rules, config.money_in_force)
     onward = Onward(config.rules)
     summaries: list[dict[str, Any]] = []
     separator = "\n"

@@ -24,6 +24,7 @@ from runflowd.config.snapshot import (
     Service,
     Webhook,
 )
+from runflowd.core.approve import USUAL_APPROVE, Approve
 from runflowd.core.currency import USD
 from runflowd.core.media.kinds import MediaKind, default_kinds
 from runflowd.core.model import After, AfterKind, BatchLimits, Existing, InputLinks, OnDelete, Rule, WatchMode
@@ -33,11 +34,11 @@ from runflowd.core.notices import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runflowd.config.document import BatchSection, Document, RuleSection
+    from runflowd.config.document import Document, RuleSection
     from runflowd.config.merged_document import MergedDocument
-    from runflowd.config.money_section import BudgetSection
+    from runflowd.config.money_section import ApproveSection, BudgetSection
     from runflowd.config.notify_section import NotifySection
-    from runflowd.config.sections import CallbacksSection, ServiceSection, WebSection
+    from runflowd.config.sections import BatchSection, CallbacksSection, Section, ServiceSection, WebSection
     from runflowd.config.yaml.events import Path
     from runflowd.core.model import Json
 
@@ -153,7 +154,12 @@ def _money(document: Document) -> Money:
     section = document.money
     zone = ZoneInfo(section.timezone) if section and section.timezone else None
     rules = {
-        name: RuleMoney(_budget(rule.budget), rule.price, UnknownPrice(rule.unknown_price or UnknownPrice.ASK))
+        name: RuleMoney(
+            _budget(rule.budget),
+            rule.price,
+            UnknownPrice(rule.unknown_price or UnknownPrice.ASK),
+            _approve(rule.approve, document.defaults.approve if document.defaults else None),
+        )
         for name, rule in document.rules.items()
     }
     currency = (section.currency if section else None) or USD
@@ -162,6 +168,21 @@ def _money(document: Document) -> Money:
 
 def _budget(section: BudgetSection | None) -> Budget:
     return Budget(**section.model_dump()) if section else Budget()
+
+
+def _approve(own: ApproveSection | None, shared: ApproveSection | None) -> Approve:
+    """Each key by itself: the rule's, else that of defaults; what is said by neither is as usual."""
+    if own is None and shared is None:
+        return USUAL_APPROVE
+    return Approve(**_together(own, shared))
+
+
+def _together(own: Section | None, shared: Section | None) -> dict[str, Any]:
+    """What a section of a rule says, and that of defaults where the rule does not say it."""
+    return {
+        **(shared.model_dump(exclude_none=True) if shared else {}),
+        **(own.model_dump(exclude_none=True) if own else {}),
+    }
 
 
 def _optional(path: str | None, base: str) -> str:
@@ -206,12 +227,7 @@ def _rule(name: str, rule: RuleSection, shared: SharedSection, base: str) -> Rul
 
 def _batch(own: BatchSection | None, shared: BatchSection | None) -> BatchLimits:
     """Each limit by itself: the rule's, else that of defaults, else the usual one."""
-    given = {
-        **(shared.model_dump(exclude_none=True) if shared else {}),
-        **(own.model_dump(exclude_none=True) if own else {}),
-    }
-
-    return BatchLimits(**given)
+    return BatchLimits(**_together(own, shared))
 
 
 def _after(section: MoveSection | AfterKind | None, base: str) -> After:

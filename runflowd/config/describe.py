@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runflowd.config.snapshot import Config, Notify, Service
+    from runflowd.core.approve import Approve
 
 
 def describe(config: Config) -> list[str]:
@@ -67,8 +68,22 @@ def _money(config: Config) -> Iterator[str]:
         elif limits:
             how = "at the highest price to be expected" if budget.stop is Stop.CAUTIOUS else "by what is charged"
             yield f"{name}: at most {_and(limits)} may be spent, {how}{priced}; a day begins at midnight {zone}."
+    approves = ((rule.name, money.of(rule.name).approve) for rule in config.rules if rule.name in money.rules)
+    yield from (_approval(name, approve, money.currency) for name, approve in approves)
     if config.money != money and config.money != replace(money, rules=config.money.rules):
         yield "What is said of money counts for nothing: this machine takes none."
+
+
+def _approval(name: str, approve: Approve, currency: str) -> str:
+    """What waits for a person."""
+    crowd = [f"{approve.above_files:,} files"] if approve.above_files is not None else []
+    crowd += [amount_text(approve.above_cost, currency)] if approve.above_cost is not None else []
+    waits = [f"after a sample of {approve.first:,}"] if approve.first is not None else []
+    waits += [f"where more than {' or '.join(crowd)} are there at once"] if crowd else []
+    if approve.import_only:
+        waits = [f"where a new rule finds more than {' or '.join(crowd)}"]
+    how = f"files wait for `runflowd approve {name}` {_and(waits)}" if waits else "files are bought without asking"
+    return f"{name}: {how}."
 
 
 def _priced(money: Money, rule: str) -> str:

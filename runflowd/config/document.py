@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from runflowd.config.merged_document import EXTENSION_PREFIX
 from runflowd.config.money_section import (  # noqa: TC001  pydantic reads the annotations
+    ApproveSection,
     FilePrice,
     MoneySection,
     RuleBudgetSection,
@@ -18,6 +19,7 @@ from runflowd.config.money_section import (  # noqa: TC001  pydantic reads the a
 from runflowd.config.notify_section import NotifySection  # noqa: TC001  pydantic reads the annotation
 from runflowd.config.sections import (
     DEFAULT_LISTEN,
+    BatchSection,
     LimitsSection,
     LogSection,
     Section,
@@ -27,34 +29,11 @@ from runflowd.config.sections import (
 )
 from runflowd.config.types import Folder, Model, Naming, OneOrMore, OrWord, PatternText, RuleName, Text, duration, size
 from runflowd.core.media.kinds import MediaKind  # noqa: TC001  pydantic reads the annotation
-from runflowd.core.model import MAX_BATCH_ITEMS, MAX_UPLOAD_BYTES, AfterKind, Existing, InputLinks, OnDelete, WatchMode
+from runflowd.core.model import MAX_UPLOAD_BYTES, AfterKind, Existing, InputLinks, OnDelete, WatchMode
 from runflowd.core.money import UnknownPrice  # noqa: TC001  pydantic reads the annotation
 
 _HOUR = 3600.0
 _DAY = 86400.0
-_GIB = 2**30
-
-
-class BatchSection(Section):
-    """When the files that wait are sent together, and how long that may then take."""
-
-    quiet: Annotated[float, duration(0, _HOUR)] | None = described(
-        "Send when nothing new has come for this long.", "5s"
-    )
-    max_wait: Annotated[float, duration(0, _DAY)] | None = described(
-        "Send at the latest when the oldest file has waited this long.", "60s", "10m"
-    )
-    max_items: int | None = described(
-        "Send when this many files wait; the service takes 100 at most.", 100, ge=1, le=MAX_BATCH_ITEMS
-    )
-    max_bytes: Annotated[int, size(1, 5 * _GIB)] | None = described(
-        "Send when the files that wait are this large together.", "512MiB"
-    )
-    deadline: Annotated[float, duration(1, 30 * _DAY)] | None = described(
-        "Report a batch that has no result after this long at the service; by default after an hour, or ten times "
-        "what is usual for the model if that is longer. It is kept and asked about all the same.",
-        "6h",
-    )
 
 
 class MoveSection(Section):
@@ -123,6 +102,11 @@ class SharedSection(Section):
         "What happens to a source once its result is safe on disk: keep, delete or {move: FOLDER}; keep by default.",
         "keep",
         {"move": "/srv/runflow/done"},
+    )
+    approve: ApproveSection | None = described(
+        "When files wait for `runflowd approve RULE`. By default only a new rule asks, that finds more than 1000 files "
+        "in its folder; `approve: {}` asks for nothing.",
+        {"first": 10, "above_files": 200, "above_cost": 25},
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
 
 _MOST = Decimal(10) ** 9
+_MOST_FILES = 100_000_000
 _PLACES = 9
 _NUMBER = re.compile(r"[+-]?[0-9][0-9_]*(\.[0-9]+)?")
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
@@ -116,6 +117,44 @@ FileLimit = Annotated[
 ]
 """A limit for one file."""
 
+
+@dataclass(frozen=True, slots=True)
+class FileCount:
+    """A number of files of at least 1; `zero` is what is wrong with 0 under a key."""
+
+    zero: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "integer", "minimum": 1, "maximum": _MOST_FILES}
+
+    def _check(self, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise refuse("is no number of files; write a whole number without quotes, such as 10")
+        if value < 0:
+            raise refuse("is negative; write a number of files, such as 10")
+        if not value:
+            raise refuse(f"is 0, {self.zero}")
+        if value > _MOST_FILES:
+            raise refuse(f"is out of range; it goes up to {_MOST_FILES:,} files")
+        return value
+
+
+SampleCount = Annotated[
+    int, FileCount("so nothing could be bought before an approval; write 1 for the smallest sample")
+]
+"""How many files are bought as a sample."""
+
+CrowdCount = Annotated[int, FileCount("so every file would wait; write `first: 1` for an approval after the first one")]
+"""How many files at once are not too many."""
+
+CrowdCost = Annotated[
+    Decimal, Amount("so every file would wait; write `first: 1` for an approval after the first one", "to ask for none")
+]
+"""What files may cost at once."""
+
 Zone = Annotated[str, AfterValidator(_check_zone)]
 
 Currency = Annotated[str, AfterValidator(_check_currency)]
@@ -139,6 +178,20 @@ class RuleBudgetSection(BudgetSection):
     """What a rule may spend at most."""
 
     per_file: FileLimit | None = described("What one file may cost; what costs more is not bought.", 0.6)
+
+
+class ApproveSection(Section):
+    """When a rule waits for `runflowd approve RULE`."""
+
+    first: SampleCount | None = described(
+        "How many files are bought as a sample; the others wait. Counted anew once `model`, `input`, `select` or "
+        "`files` is another one.",
+        10,
+    )
+    above_files: CrowdCount | None = described("Files that are there at once wait if they are more than this.", 200)
+    above_cost: CrowdCost | None = described(
+        "Files that are there at once wait if they may cost more dollars than this.", 25
+    )
 
 
 class MoneySection(Section):

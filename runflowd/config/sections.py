@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from runflowd.config.addresses import ListenOrOff, ListenText, Url  # noqa: TC001  pydantic reads the annotations
-from runflowd.config.types import Folder, OrWord, SecretFile, Text, size
-from runflowd.core.model import MAX_UPLOAD_BYTES
+from runflowd.config.types import Folder, OrWord, SecretFile, Text, duration, size
+from runflowd.core.model import MAX_BATCH_ITEMS, MAX_UPLOAD_BYTES
 
 HOSTED_URL = "https://api.runflow.io"
 DEFAULT_LISTEN = "127.0.0.1:8787"
 
+_HOUR = 3600.0
+_DAY = 86400.0
 _MIB = 2**20
 _GIB = 2**30
 
@@ -170,12 +172,25 @@ class LimitsSection(Section):
     download_size: Annotated[int, size(_MIB, 16 * _GIB)] = described(
         "The largest result that is accepted; 2GiB by default.", "2GiB", default=2 * _GIB
     )
-    unasked: int = described(
-        "Most files that a new rule may find in its folder and buy without asking; 1000 by default. With more, the "
-        "rule is paused until `runflowd resume RULE`. A local service never asks.",
-        1000,
-        50_000,
-        default=1000,
-        ge=0,
-        le=100_000_000,
+
+
+class BatchSection(Section):
+    """When the files that wait are sent together, and how long that may then take."""
+
+    quiet: Annotated[float, duration(0, _HOUR)] | None = described(
+        "Send when nothing new has come for this long.", "5s"
+    )
+    max_wait: Annotated[float, duration(0, _DAY)] | None = described(
+        "Send at the latest when the oldest file has waited this long.", "60s", "10m"
+    )
+    max_items: int | None = described(
+        "Send when this many files wait; the service takes 100 at most.", 100, ge=1, le=MAX_BATCH_ITEMS
+    )
+    max_bytes: Annotated[int, size(1, 5 * _GIB)] | None = described(
+        "Send when the files that wait are this large together.", "512MiB"
+    )
+    deadline: Annotated[float, duration(1, 30 * _DAY)] | None = described(
+        "Report a batch that has no result after this long at the service; by default after an hour, or ten times "
+        "what is usual for the model if that is longer. It is kept and asked about all the same.",
+        "6h",
     )

@@ -5,7 +5,7 @@ A reload makes a new Config and swaps the whole of it. Durations are seconds, si
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import LOCAL, MAX_UPLOAD_BYTES
@@ -90,10 +90,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is done at once, how much disk is left alone, and how much is bought without asking.
-
-    `unasked` is None where nothing costs anything.
-    """
+    """How much is done at once, and how much disk is left alone."""
 
     uploads: int = 64
     downloads: int = 64
@@ -101,7 +98,6 @@ class Limits:
     free_space: int = 256 * 1024 * 1024
     upload_size: int = MAX_UPLOAD_BYTES
     download_size: int = 2 * 1024**3
-    unasked: int | None = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +186,6 @@ class Config:
     source: str = ""
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     places: Mapping[str, Mapping[tuple[str | int, ...], str]] = field(default_factory=dict, compare=False)
-
-    @property
-    def limits_in_force(self) -> Limits:
-        """The limits as the service makes them: one on this machine costs nothing, so nothing has to be asked."""
-        return self.limits if self.service.local is None else replace(self.limits, unasked=None)
 
     @property
     def money_in_force(self) -> Money:

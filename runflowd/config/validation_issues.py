@@ -42,6 +42,9 @@ _INLINE_SECRETS = {
     "secret": "a secret has no place in this file; put it into a file of its own and name that in secret_file",
 }
 
+_REPLACED = {("limits", "unasked"): "unknown key; `approve: {above_files: 1000}` of a rule or of defaults says it now"}
+"""Keys of earlier versions whose place another one took under another section."""
+
 _ABOUT_KEYS = {"extra_forbidden", "missing"}
 _FOLDERS = {"watch", "output"}
 _ONE_FOLDER = "a rule has one folder, so write a rule for each"
@@ -110,6 +113,8 @@ def _unknown_key(path: Path, missing: set[Path], listed: set[Path]) -> str:
     *above, name = map(str, path)
     if name in _INLINE_SECRETS:
         return _INLINE_SECRETS[name]
+    if path in _REPLACED:
+        return _REPLACED[path]
 
     section = _section(path[:-1])
     known = _known(section) if section else []

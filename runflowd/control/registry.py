@@ -37,6 +37,7 @@ REGISTRY = {
     "rerun": Entry("runflowd.control.handlers.rerun:run_again", writes=True),
     "pause": Entry("runflowd.control.handlers.pause:pause_rules", writes=True),
     "resume": Entry("runflowd.control.handlers.pause:resume_rules", writes=True),
+    "approve": Entry("runflowd.control.handlers.approve:approve_files", writes=True),
     "accept-folder": Entry("runflowd.control.handlers.pause:accept_folders", writes=True),
     "left-behind": Entry("runflowd.control.handlers.left_behind:left_behind"),
 }

@@ -204,5 +204,5 @@ def _log_fields(parameters: Parameters) -> dict[str, Any]:
     return {
         name: len(value) if isinstance(value, list) else value
         for name, value in parameters.items()
-        if name in {"rule", "rules", "everything", "patterns", "buy", "buy_again", "missing"}
+        if name in {"rule", "rules", "files", "everything", "patterns", "buy", "buy_again", "missing"}
     }

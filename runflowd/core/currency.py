@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from decimal import ROUND_HALF_UP, Decimal
 
 from runflowd.core.suggestion import closest
-
-if TYPE_CHECKING:
-    from decimal import Decimal
 
 USD = "USD"
 """In which the service bills, where nothing else is said."""
@@ -57,3 +54,9 @@ def amount_text(amount: Decimal, currency: str = USD) -> str:
     """An exact amount as sentences have it: `$0.35`, or `0.35 EUR`."""
     number = format(amount, "f")
     return f"${number}" if currency == USD else f"{number} {currency}"
+
+
+def to_cents(amount: Decimal) -> Decimal:
+    """An amount to the cent, unless it is less than one: then to the hundredth of a cent."""
+    cent = Decimal("0.01")
+    return amount.quantize(cent if amount >= cent else cent / 100, ROUND_HALF_UP)

@@ -10,6 +10,7 @@ from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from runflowd.core.approve import Approve
 from runflowd.core.currency import USD
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class Budget:
         return self.stop is not Stop.NOTIFY and (self.per_day, self.per_month, self.per_file) != (None, None, None)
 
 
+_UNASKED = Approve()
+
+
 @dataclass(frozen=True, slots=True)
 class RuleMoney:
     """What a rule says of money; `price` is what a file costs, None to go by what was charged of late."""
@@ -59,6 +63,7 @@ class RuleMoney:
     budget: Budget = Budget()
     price: Decimal | None = None
     unknown_price: UnknownPrice = UnknownPrice.ASK
+    approve: Approve = _UNASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,11 @@ class Money:
     def has_limits(self, rule: str) -> bool:
         """Whether any limit could hold files of a rule."""
         return self.budget.stops or self.of(rule).budget.stops
+
+    def needs_price(self, rule: str) -> bool:
+        """Whether what a file costs decides what of a rule is bought."""
+        own = self.of(rule)
+        return own.price is None and (self.has_limits(rule) or own.approve.above_cost is not None)
 
     def of(self, rule: str) -> RuleMoney:
         """What a rule says of money, if anything."""
@@ -133,12 +143,17 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why files stay ready: a code, a sentence, a remedy, and when it ends by itself, if it does (epoch seconds)."""
+    """Why files stay ready: a code, a sentence, a remedy, and when it ends by itself, if it does (epoch seconds).
+
+    `files` is how many it holds and `cost` what they cost together, where that is known better than by one file.
+    """
 
     code: str
     message: str
     remedy: str
     until: float | None = None
+    files: int | None = None
+    cost: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +188,8 @@ def allowance(prices: Sequence[Price | None], money: RuleMoney, limits: Iterable
     own, limits = money.budget, [limit for limit in limits if limit.stop is not Stop.NOTIFY]
     most = own.per_file if own.stop is not Stop.NOTIFY else None
     dear = tuple(place for place, price in enumerate(prices) if too_dear(price, most))
-    needs_price = bool(limits or most is not None) and money.unknown_price is not UnknownPrice.ALLOW
+    counts = limits or most is not None or money.approve.above_cost is not None
+    needs_price = bool(counts) and money.unknown_price is not UnknownPrice.ALLOW
     bought: list[int] = []
     hold, reserved = None, Decimal(0)
     for place in (place for place in range(len(prices)) if place not in dear):

@@ -1,4 +1,4 @@
-"""Asks the catalogue what models cost, before the first purchase of a rule that has limits, and now and then after."""
+"""Asks the catalogue what models cost, before the first purchase of a rule that has limits or waits for an approval."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import anyio
 import structlog
 
 from runflowd.api.errors import ApiError
+from runflowd.core.approval import APPROVAL_NEEDED
 from runflowd.core.model import LOCAL
 from runflowd.errors import StoreError
 from runflowd.store.prices import age_of_pricing, save_pricing
@@ -50,7 +51,9 @@ class PriceReader:
     async def _due(self) -> list[str]:
         """The models that are to be asked about now."""
         context, now = self._context, self._context.clock.now()
-        wanted = {rule.model for rule in context.rules.values() if needs_price(context, rule)}
+        asking = {each.scope.name for each in context.incidents.snapshot() if each.code == APPROVAL_NEEDED}
+        rules = [rule for rule in context.rules.values() if rule.name in asking or needs_price(context, rule)]
+        wanted = {rule.model for rule in rules}
         tried = {model for model, at in self._failed_at.items() if now - at < RETRY_INTERVAL}
         ages = partial(_ages, service=context.service.name, models=wanted - tried, now=context.clock.wall())
         found = await context.store.read(ages) if wanted - tried else {}
@@ -73,9 +76,8 @@ class PriceReader:
 
 
 def needs_price(context: Context, rule: Rule) -> bool:
-    """Whether what the catalogue says of a rule's model counts: the rule has limits, and no price of its own."""
-    money = context.money
-    return context.service.name != LOCAL and money.has_limits(rule.name) and money.of(rule.name).price is None
+    """Whether what the catalogue says of a rule's model decides what is bought: the rule has no price of its own."""
+    return context.service.name != LOCAL and context.money.needs_price(rule.name)
 
 
 def _ages(connection: Connection, service: str, models: set[str], now: float) -> dict[str, float]:

@@ -38,6 +38,7 @@ def promote_duplicate(connection: Connection, number: int, now: float) -> None:
         why = f"item {number}, whose result it was to take, will have none"
         move(connection, original, ItemState.DUPLICATE, ItemState.READY, by=None, now=now, detail=why)
         connection.run("set_original", id=original, duplicate_of=None)
+        connection.run("share_approval", id=original, other=number)
     for duplicate in duplicates:
         connection.run("set_original", id=duplicate, duplicate_of=original)
         record(connection, duplicate, now, f"waits for item {original} now")

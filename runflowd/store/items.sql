@@ -42,6 +42,7 @@ SET pixels = iif(content_hash = :content_hash, coalesce(:pixels, pixels), :pixel
     estimate_high = NULL, period = NULL, failure_code = :failure_code,
     failure = :failure, attempts = 0, resent = 0, bought_at = NULL, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
     note_state = iif(note_state = 'none', 'none', 'outdated'), rescan_requested = 0, rerun_requested = 0,
+    approved = iif(content_hash IS :content_hash AND recipe_hash IS :recipe_hash, approved, 0),
     owner = NULL, generation = generation + 1
 WHERE id = :id
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from runflowd.core.model import Json
     from runflowd.core.money import Hold, Money, RuleMoney
-    from runflowd.store.connection import Connection
+    from runflowd.store.connection import Connection, Row
 
 LATEST = 20
 """Charges from which a price is taken."""
@@ -41,6 +41,11 @@ class Priced:
     recipe: str | None
     input: Json
     pixels: int | None = None
+
+
+def priced(row: Row) -> Priced:
+    """What the price of an item depends on, by its row."""
+    return Priced(row["recipe_hash"], json.loads(row["input"]) if row["input"] else None, row["pixels"])
 
 
 def prices_key(model: str) -> str:

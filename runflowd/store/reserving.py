@@ -6,20 +6,24 @@ crash can leave a reservation behind.
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from runflowd.core.approval import Waiting, after, approval_hold, judge, passing, slots, total
 from runflowd.core.money import FILE_TOO_EXPENSIVE, Allowance, Limit, allowance, dear_reason
 from runflowd.core.periods import day_ends, month_ends, period_of
+from runflowd.store.approvals import approval_of, count_waiting, first_waiting, new_among
 from runflowd.store.connection import stored_value
 from runflowd.store.history import record
 from runflowd.store.ledger import PERIOD_KEY
-from runflowd.store.prices import Priced, currency_hold, expected_prices
+from runflowd.store.prices import currency_hold, expected_prices, priced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from runflowd.core.approval import Approval
+    from runflowd.core.approve import Approve
     from runflowd.core.money import Budget, Money, Price, RuleMoney
     from runflowd.store.connection import Connection
 
@@ -56,20 +60,69 @@ def every_limit(connection: Connection, money: Money, rules: Iterable[str], now:
         yield from _limits(connection, money.of(rule).budget, rule, period, money)
 
 
-def allowed(
-    connection: Connection, numbers: Sequence[int], *, rule: str, model: str, service: str, money: Money, now: float
-) -> tuple[Allowance, list[Price | None]]:
-    """Which of these items of a rule may be bought now, and what each is expected to cost."""
-    if held := currency_hold(connection, money, rule, service, model, now):
-        return Allowance(hold=held), [None] * len(numbers)
-    own = money.of(rule)
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What is to be bought: files of a rule under one rule text, by a model of a service.
+
+    `recipe` names what the rule buys (`core.undeliverable.recipe_of`). `whole` says that no more files are on their
+    way to be ready.
+    """
+
+    snapshot: str
+    rule: str
+    recipe: str
+    model: str
+    service: str
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Which of some items may be bought now, what each is expected to cost, and what the answer rests on."""
+
+    found: Allowance
+    prices: list[Price | None]
+    new: list[bool]
+    known: Approval
+    judged: Approval
+    waiting: Waiting
+
+    def after(self, approve: Approve) -> Approval:
+        """What is on record of approvals once the items that may be bought are sealed."""
+        bought = sum(self.new[place] for place in self.found.bought)
+        return after(approve, self.judged, bought, self.waiting)
+
+
+def allowed(connection: Connection, numbers: Sequence[int], purchase: Purchase, money: Money, now: float) -> Verdict:
+    """Which of these items of a rule may be bought now: those that need no approval, and of them what fits its limits.
+
+    Changes nothing.
+    """
+    rule, own = purchase.rule, money.of(purchase.rule)
+    known = approval_of(connection, rule, purchase.recipe)
+    there = waiting_files(connection, purchase, money, now) if own.approve.asks or known.crowd else Waiting(0)
+    judged, new = judge(own.approve, known, there), new_among(connection, numbers)
+    if held := currency_hold(connection, money, rule, purchase.service, purchase.model, now):
+        return Verdict(Allowance(hold=held), [None] * len(numbers), new, known, judged, there)
     rows = [row for number in numbers for row in connection.all("priced_by", id=number)]
-    files = [
-        Priced(row["recipe_hash"], json.loads(row["input"]) if row["input"] else None, row["pixels"]) for row in rows
-    ]
-    prices = expected_prices(connection, own, service, model, files, now, money.currency)
+    files = [priced(row) for row in rows]
+    prices = expected_prices(connection, own, purchase.service, purchase.model, files, now, money.currency)
+    places = passing(new, slots(own.approve, judged))
     asked = None in prices and connection.one("asked_price", rule=rule) is not None
-    return allowance(prices, own, limits_of(connection, money, rule, now), asked=asked), prices
+    found = allowance([prices[place] for place in places], own, limits_of(connection, money, rule, now), asked=asked)
+    hold = found.hold
+    if hold is None and len(places) < len(numbers):
+        hold = approval_hold(rule, own.approve, judged, there)
+    bought, dear = (tuple(places[place] for place in part) for part in (found.bought, found.dear))
+    return Verdict(Allowance(bought, dear, hold), prices, new, known, judged, there)
+
+
+def waiting_files(connection: Connection, purchase: Purchase, money: Money, now: float) -> Waiting:
+    """The ready files that were never sealed, and what they are expected to cost."""
+    files = count_waiting(connection, purchase.snapshot)
+    first, own = first_waiting(connection, purchase.snapshot), money.of(purchase.rule)
+    prices = expected_prices(connection, own, purchase.service, purchase.model, first, now, money.currency)
+    return Waiting(files, total(prices, files), purchase.whole)
 
 
 def reserve(connection: Connection, bought: Iterable[tuple[int, Price | None]], money: Money, now: float) -> None:

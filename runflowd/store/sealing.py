@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from runflowd.core.batching import take
 from runflowd.core.model import LOCAL
+from runflowd.store.approvals import save_approval
 from runflowd.store.history import record
 from runflowd.store.reserving import allowed, park, reserve
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runflowd.core.model import BatchLimits
     from runflowd.core.money import Hold, Money, Price
     from runflowd.store.connection import Connection
+    from runflowd.store.reserving import Purchase
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +41,35 @@ def save_snapshot(connection: Connection, rule: str, text: str) -> str:
     return digest
 
 
-def seal(
-    connection: Connection,
-    *,
-    snapshot: str,
-    rule: str,
-    model: str,
-    service: str,
-    limits: BatchLimits,
-    now: float,
-    money: Money,
-) -> Sealed:
-    """Make a batch of the oldest ready items under one rule text: as many as fit the batch and every limit of money."""
-    numbers = next_items(connection, snapshot, limits)
-    if not numbers or service == LOCAL:
-        batch = new_batch(connection, numbers, snapshot, rule, model, service, now) if numbers else None
+def seal(connection: Connection, purchase: Purchase, limits: BatchLimits, money: Money, now: float) -> Sealed:
+    """Make a batch of the oldest ready items under one rule text.
+
+    As many as fit the batch and every limit of money, and need no approval that is not given.
+    """
+    numbers = next_items(connection, purchase.snapshot, limits)
+    if not numbers or purchase.service == LOCAL:
+        batch = _batch_of(connection, numbers, purchase, now) if numbers else None
         return Sealed(batch, len(numbers))
-    look = partial(allowed, connection, rule=rule, model=model, service=service, money=money, now=now)
-    found, prices = look(numbers)
-    park(connection, [(numbers[place], prices[place]) for place in found.dear], money.of(rule), now)
+    own = money.of(purchase.rule)
+    verdict = allowed(connection, numbers, purchase, money, now)
+    found, prices = verdict.found, verdict.prices
+    park(connection, [(numbers[place], prices[place]) for place in found.dear], own, now)
     bought = [(numbers[place], prices[place]) for place in found.bought]
+    save_approval(connection, purchase.rule, purchase.recipe, verdict.known, verdict.after(own.approve))
     batch = None
     if bought:
         reserve(connection, bought, money, now)
-        batch = new_batch(connection, [number for number, _ in bought], snapshot, rule, model, service, now)
+        connection.run_many("mark_approved", [{"id": number} for number, _ in bought])
+        batch = _batch_of(connection, [number for number, _ in bought], purchase, now)
     held = [number for place, number in enumerate(numbers) if place not in {*found.bought, *found.dear}]
     if not held:
         return Sealed(batch, len(bought), parked=len(found.dear))
-    left, prices = look(held[:1])  # so that the hold is said with what this batch has reserved
-    return Sealed(batch, len(bought), left.hold, prices[0], len(found.dear))
+    left = allowed(connection, held[:1], purchase, money, now)  # so that the hold is said with what is reserved now
+    return Sealed(batch, len(bought), left.found.hold, left.prices[0], len(found.dear))
+
+
+def _batch_of(connection: Connection, numbers: list[int], purchase: Purchase, now: float) -> str:
+    return new_batch(connection, numbers, purchase.snapshot, purchase.rule, purchase.model, purchase.service, now)
 
 
 def next_items(connection: Connection, snapshot: str, limits: BatchLimits) -> list[int]:

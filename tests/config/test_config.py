@@ -174,14 +174,6 @@ def test_local_service_in_short_and_at_length(tmp_path: Path) -> None:
     assert LocalService(folder=str(tmp_path / "x")) == long.local
 
 
-def test_only_what_is_billed_asks(tmp_path: Path) -> None:
-    """On this machine nothing is paid for, so nothing has to be asked."""
-    services = ("{}", "{url: 'http://127.0.0.1:9'}", "local")
-    texts = [f"service: {service}\nrules: {{}}\nlimits: {{unasked: 7}}\n" for service in services]
-
-    assert [7, 7, None] == [loaded(tmp_path, text).limits_in_force.unasked for text in texts]
-
-
 def test_hosted_service_is_the_default_address(tmp_path: Path) -> None:
     """A key is all that the hosted service needs."""
     assert loaded(tmp_path, "service: {}\nrules: {}\n").service.url == "https://api.runflow.io"

@@ -10,6 +10,7 @@ import pytest
 
 from runflowd.config import load
 from runflowd.config.describe import describe
+from runflowd.core.approve import USUAL_APPROVE, Approve
 from runflowd.core.money import Budget, Money, RuleMoney, Stop, UnknownPrice
 from runflowd.errors import ConfigError
 
@@ -38,7 +39,7 @@ def test_every_key_arrives_exactly(tmp_path: Path) -> None:
         "money: {timezone: Europe/Berlin, currency: EUR, budget: {per_day: 0.1, per_month: 600, stop: soft}}",
         "    budget: {per_day: 20, per_file: 0.60}\n    price: 0.35\n    unknown_price: refuse\n",
     )
-    own = RuleMoney(Budget(Decimal(20), None, Decimal("0.6")), Decimal("0.35"), UnknownPrice.REFUSE)
+    own = RuleMoney(Budget(Decimal(20), None, Decimal("0.6")), Decimal("0.35"), UnknownPrice.REFUSE, USUAL_APPROVE)
 
     expected = Money(
         ZoneInfo("Europe/Berlin"), Budget(Decimal("0.1"), Decimal(600), stop=Stop.SOFT), {"studio": own}, "EUR"
@@ -182,3 +183,80 @@ def test_a_slip_in_a_rule_is_answered_in_words_about_its_key(tmp_path: Path, lin
 def test_limits_are_told_in_plain_words(tmp_path: Path, money: str, rule: str, expected: str) -> None:
     """What `check` says of them."""
     assert expected in describe(load(written(tmp_path, money, rule)))
+
+
+@pytest.mark.parametrize(
+    ("defaults", "rule", "expected"),
+    [
+        ("", "", USUAL_APPROVE),
+        ("", "approve: {}", Approve()),
+        ("", "approve: {first: 10, above_files: 200, above_cost: 25}", Approve(10, 200, Decimal(25))),
+        ("defaults: {approve: {first: 5, above_files: 9}}", "approve: {first: 10}", Approve(10, 9)),
+    ],
+)
+def test_what_is_said_of_approvals_arrives_key_by_key(
+    tmp_path: Path, defaults: str, rule: str, expected: Approve
+) -> None:
+    """A rule's own, else that of `defaults`; a rule of which nothing is said asks about a large import alone."""
+    config = load(written(tmp_path, defaults, f"    {rule}\n"))
+
+    assert expected == config.money_in_force.of("studio").approve
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("", "where a new rule finds more than 1,000 files."),
+        (
+            "approve: {first: 5, above_files: 200}",
+            "after a sample of 5 and where more than 200 files are there",
+        ),
+    ],
+)
+def test_check_says_when_files_wait_for_a_person(tmp_path: Path, rule: str, expected: str) -> None:
+    """By the command that lets them pass."""
+    said = describe(load(written(tmp_path, "", f"    {rule}\n")))
+
+    assert f"studio: files wait for `runflowd approve studio` {expected}" in "\n".join(said)
+
+
+def test_nobody_is_asked_about_what_this_machine_does(tmp_path: Path) -> None:
+    """It costs nothing."""
+    config = load(written(tmp_path, "", "    approve: {first: 1}\n", service="local"))
+
+    assert Approve() == config.money_in_force.of("studio").approve
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("{first: 0}", "8:22: rules.studio.approve.first: is 0, so nothing could be bought before an approval"),
+        ("{first: -3}", "8:22: rules.studio.approve.first: is negative; write a number of files, such as 10"),
+        ("{first: ten}", "8:22: rules.studio.approve.first: is no number of files; write a whole number"),
+        ("{first: 2.5}", "8:22: rules.studio.approve.first: is no number of files; write a whole number"),
+        (
+            "{above_files: 0}",
+            "8:28: rules.studio.approve.above_files: is 0, so every file would wait; write",
+        ),
+        ("{above_files: 1e12}", "8:28: rules.studio.approve.above_files: is no number of files"),
+        ("{above_cost: much}", "8:27: rules.studio.approve.above_cost: is no number; write a plain number"),
+        ("{above_cost: 0}", "8:27: rules.studio.approve.above_cost: is 0, so every file would wait"),
+        ("{after: 10}", "8:15: rules.studio.approve.after: unknown key; there are first, above_files, above_cost"),
+        ("{above: 10}", "8:15: rules.studio.approve.above: unknown key; did you mean above_"),
+    ],
+)
+def test_a_slip_about_approvals_is_answered_at_its_place(tmp_path: Path, line: str, expected: str) -> None:
+    """With what is meant."""
+    path = written(tmp_path, "", f"    approve: {line}\n")
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+
+    assert expected in str(refused.value)
+
+
+def test_the_key_that_asked_before_is_answered_with_the_one_that_does_now(tmp_path: Path) -> None:
+    """Where it was left out it does the same by default."""
+    with pytest.raises(ConfigError) as refused:
+        load(written(tmp_path, "limits: {unasked: 500}"))
+
+    assert "2:10: limits.unasked: unknown key; `approve: {above_files: 1000}` of a rule" in str(refused.value)

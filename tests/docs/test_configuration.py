@@ -11,8 +11,8 @@ import pytest
 from page_blocks import Block, blocks
 
 from runflowd.config import load, load_override, schema, schema_text, stored_schema
-from runflowd.config.document import BatchSection, Document, MoveSection, RuleSection, SharedSection
-from runflowd.config.money_section import BudgetSection, MoneySection, RuleBudgetSection
+from runflowd.config.document import Document, MoveSection, RuleSection, SharedSection
+from runflowd.config.money_section import ApproveSection, BudgetSection, MoneySection, RuleBudgetSection
 from runflowd.config.notify_section import (
     FailuresSection,
     FoldersSection,
@@ -21,6 +21,7 @@ from runflowd.config.notify_section import (
     WebhookSection,
 )
 from runflowd.config.sections import (
+    BatchSection,
     CallbacksSection,
     LimitsSection,
     LocalSection,
@@ -58,6 +59,7 @@ CHAPTERS: dict[str, type[Section]] = {
     "`notify.folders`": FoldersSection,
     "`notify.heartbeat`": HeartbeatSection,
     "`defaults`": SharedSection,
+    "`approve`": ApproveSection,
     "`batch`": BatchSection,
     "`after`": MoveSection,
     "`rules`": RuleSection,

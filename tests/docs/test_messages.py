@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ADVISED = re.compile(r"`(runflowd [^`]+)`")
-NAME_SOMETHING = frozenset({"retry", "pause", "resume"})
+NAME_SOMETHING = frozenset({"retry", "pause", "resume", "approve"})
 """Commands that do nothing unless they are told for what."""
 
 
@@ -37,10 +37,10 @@ def sentences(source: str) -> Iterator[str]:
 
 
 def _words(text: ast.JoinedStr) -> Iterator[str]:
-    """The parts of a text; a value that stands alone is a word, one behind a word may be nothing."""
+    """The parts of a text; a value that stands alone is a word, be it a number, one behind a word may be nothing."""
     before = ""
     for part in text.values:
-        before = str(part.value) if isinstance(part, ast.Constant) else "" if before[-1:].isalnum() else "X"
+        before = str(part.value) if isinstance(part, ast.Constant) else "" if before[-1:].isalnum() else "1"
         yield before
 
 

@@ -40,6 +40,23 @@ def test_sync_buys_what_fits_and_ends_with_75(desk: Desk) -> None:
     assert "money.budget.per_day is 0.2: 0.16 is charged" in said.err + said.out
 
 
+def test_a_sample_is_bought_and_the_rest_once_it_is_approved(desk: Desk) -> None:
+    """The command that is named in the message does what it says, without a daemon too."""
+    whole = json.loads(desk.config.read_text())
+    whole["rules"]["one"]["approve"] = {"first": 1}
+    desk.config.write_text(json.dumps({**whole, "money": {}}))
+    first = desk.run("sync", env=WITH_KEY)
+    approved = desk.run("approve", "one", "--files", "2", env=WITH_KEY)
+    again = desk.run("approve", "one", env=WITH_KEY)
+    second = desk.run("sync", env=WITH_KEY)
+
+    assert (75, 0, 1, 0) == (first.code, approved.code, again.code, second.code), (first.err, approved.err, second.err)
+    assert "2 files are held, about $0.16. rules.one.approve.first is 1" in first.err + first.out
+    assert "`runflowd approve one --files 2` lets 2 pass" in first.err + first.out
+    assert ("2 files may be bought: rule one.\n", 3) == (approved.out, len(list(desk.output.iterdir())))
+    assert "nothing of rule one waits for an approval" in again.err
+
+
 def test_a_raised_limit_lets_the_rest_go_on(desk: Desk) -> None:
     """Nothing is bought twice."""
     desk.run("sync", env=WITH_KEY)

@@ -22,6 +22,7 @@ from virtual_clock import patient_clock
 
 from runflowd.api.statistics import Pace
 from runflowd.config import Config, Service
+from runflowd.core.approve import Approve
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits
@@ -492,16 +493,32 @@ async def test_a_charge_above_the_price_is_entered_and_said(tmp_path: Path) -> N
         assert (Decimal("0.50"), ["ABOVE_ESTIMATE"]) == ((await limit(rig)).charged, codes)
 
 
+SAMPLE = Approve(first=2)
+
+
 @pytest.mark.parametrize(
-    "point",
-    ["batch.sealed", "purchase.intended", "purchase.answered", "results.read", "results.recorded", "batch.ended"],
+    ("point", "approve", "expected"),
+    [
+        ("batch.sealed", Approve(), 3),
+        ("batch.sealed", SAMPLE, 2),
+        ("purchase.intended", Approve(), 3),
+        ("purchase.answered", Approve(), 3),
+        ("results.read", Approve(), 3),
+        ("results.recorded", Approve(), 3),
+        ("batch.ended", Approve(), 3),
+    ],
 )
-def test_a_kill_neither_loses_nor_keeps_a_reservation(tmp_path: Path, point: str) -> None:
-    """Around sealing and settling: after the next start the books say what the service charged, and no more."""
+def test_a_kill_neither_loses_nor_keeps_a_reservation(
+    tmp_path: Path, point: str, approve: Approve, expected: int
+) -> None:
+    """Around sealing and settling: after the next start the books say what the service charged, and no more.
+
+    Nor does a sample become a larger one.
+    """
 
     async def first() -> None:
         async with running(tmp_path, began=NOON) as rig:
-            rig.engine.context.money = money("1.00")
+            rig.engine.context.money = money("1.00", approve=approve)
             charge(rig, "0.30")
             for number in range(5):
                 rig.drop(f"{number}.jpg")
@@ -509,11 +526,11 @@ def test_a_kill_neither_loses_nor_keeps_a_reservation(tmp_path: Path, point: str
 
     async def second() -> tuple[int, Decimal, Decimal]:
         async with running(tmp_path, began=NOON + 700) as rig:
-            rig.engine.context.money = money("1.00")
+            rig.engine.context.money = money("1.00", approve=approve)
             charge(rig, "0.30")
             await anyio.sleep(1200)
             found = await limit(rig)
             return sum(rig.charged()), found.charged, found.reserved
 
     assert -signal.SIGKILL == live_until(point, first)
-    assert (3, Decimal("0.90"), Decimal(0)) == trio.run(second, clock=patient_clock())
+    assert (expected, expected * Decimal("0.30"), Decimal(0)) == trio.run(second, clock=patient_clock())

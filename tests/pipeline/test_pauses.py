@@ -9,7 +9,6 @@ import anyio
 import pytest
 from stage_rig import EPOCH, Rig, picture, rule, running
 
-from runflowd.config import Limits
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits, Existing
 from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
@@ -134,38 +133,6 @@ async def test_a_question_is_asked_once_and_outlives_a_restart(tmp_path: Path) -
         async with running(tmp_path) as rig:
             await anyio.sleep(600)
             assert ([], ["studio"]) == (rig.charged(), [each.rule for each in await paused(rig)])
-
-
-async def test_a_new_rule_over_very_many_files_asks_before_it_buys(tmp_path: Path) -> None:
-    """More than anybody may have meant, as when the wrong folder was named; what comes later is not counted
-    (scenario 127).
-    """
-    (tmp_path / "in/x").mkdir(parents=True)
-    for number in range(4):
-        (tmp_path / f"in/x/{number}.jpg").write_bytes(picture(number))
-    async with running(tmp_path) as rig:
-        rig.engine.context.limits = Limits(free_space=0, unasked=3)
-        await anyio.sleep(600)
-        before = (await rig.states(), [(each.rule, "more than 3 files" in each.reason) for each in await paused(rig)])
-        await go_on(rig, "studio")
-        await rig.settled(4)
-        for number in range(4, 9):
-            rig.drop(f"{number}.jpg")
-        await rig.settled(9)
-
-        assert (({}, [("studio", True)]), [1] * 9, []) == (before, rig.charged(), await paused(rig))
-
-
-async def test_a_new_rule_over_as_many_files_as_it_may_take_asks_nothing(tmp_path: Path) -> None:
-    """Other files in the folder are not counted (scenario 127)."""
-    (tmp_path / "in").mkdir(parents=True)
-    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg.part", ".e.jpg"):
-        (tmp_path / "in" / name).write_bytes(picture(name))
-    async with running(tmp_path) as rig:
-        rig.engine.context.limits = Limits(free_space=0, unasked=3)
-        await rig.settled(3)
-
-        assert ([1, 1, 1], []) == (rig.charged(), await paused(rig))
 
 
 async def test_a_first_use_asks_nothing(tmp_path: Path) -> None:

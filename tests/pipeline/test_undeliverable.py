@@ -14,9 +14,10 @@ from structlog.testing import capture_logs
 
 from runflowd.config import Limits
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.undeliverable import IN_A_ROW
+from runflowd.core.undeliverable import IN_A_ROW, recipe_of
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import incidents
+from runflowd.store.reserving import Purchase
 from runflowd.store.sealing import seal
 from runflowd.store.spending import Spend, spent_today
 
@@ -143,13 +144,12 @@ async def test_what_was_sealed_before_the_edit_is_not_bought_as_it_was(tmp_path:
         waiting = rig.engine.context.rules["studio"]
         sealed = partial(
             seal,
-            snapshot=(await rig.items())[1].snapshot or "",
-            rule=waiting.name,
-            model=waiting.model,
-            service="test",
+            purchase=Purchase(
+                (await rig.items())[1].snapshot or "", waiting.name, recipe_of(waiting), waiting.model, "test"
+            ),
             limits=waiting.batch,
-            now=EPOCH,
             money=Money(),
+            now=EPOCH,
         )
         await rig.store.write(sealed)
         rig.switch(faults={})

@@ -47,6 +47,7 @@ from runflowd.store.purchases import (
     purchases_of_batch,
     record_intent,
 )
+from runflowd.store.reserving import Purchase
 from runflowd.store.schema import create_if_missing
 from runflowd.store.sealing import save_snapshot, seal
 from runflowd.store.unbought import drop_from_batch, hold_for_folder, set_free, split_batch, take_back
@@ -133,16 +134,7 @@ def sealed(connection: Connection, *paths: str) -> str:
     snapshot = save_snapshot(connection, "studio", "{}")
     for path in paths:
         arrive(connection, Arrival("studio", path, Stat(1, 2, 3), path, "image/jpeg", "r", {}, snapshot), NOW)
-    batch = seal(
-        connection,
-        snapshot=snapshot,
-        rule="studio",
-        model="m",
-        service="s",
-        limits=BatchLimits(),
-        now=NOW,
-        money=Money(),
-    ).batch
+    batch = seal(connection, Purchase(snapshot, "studio", "", "m", "s"), BatchLimits(), Money(), NOW).batch
     assert batch is not None
     return batch
 

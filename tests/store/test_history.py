@@ -28,6 +28,7 @@ from runflowd.store.duplicates import release_duplicates
 from runflowd.store.history import BEGINNING, LEFT_OUT, MAX_STEPS, record, story
 from runflowd.store.items import Item, item_at, item_from, items_of_batch, known_in_folder, move
 from runflowd.store.leases import Lease, claim_batches
+from runflowd.store.reserving import Purchase
 from runflowd.store.retries import retry
 from runflowd.store.schema import migrations
 from runflowd.store.sealing import save_snapshot, seal
@@ -160,15 +161,7 @@ class Lives(RuleBasedStateMachine):
     @rule()
     def a_batch_is_sealed(self) -> None:
         snapshot = save_snapshot(self.connection, "studio", "{}")
-        values = {
-            "rule": "studio",
-            "model": "m",
-            "service": "s",
-            "limits": BatchLimits(),
-            "now": self.now,
-            "money": Money(),
-        }
-        seal(self.connection, snapshot=snapshot, **values)  # type: ignore[arg-type]  # each is of its kind
+        seal(self.connection, Purchase(snapshot, "studio", "", "m", "s"), BatchLimits(), Money(), self.now)
 
     @rule(after=st.sampled_from(["split", "submit", "drop"]), state=st.sampled_from(["waiting", "failed", "skipped"]))
     def a_batch_is_worked_on(self, after: str, state: str) -> None:

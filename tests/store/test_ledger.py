@@ -19,7 +19,7 @@ from runflowd.store.connection import Connection, connect
 from runflowd.store.items import item_by_id, items_of_batch
 from runflowd.store.leases import Lease, claim_batches
 from runflowd.store.ledger import Stated, settle, settle_rest
-from runflowd.store.reserving import limits_of
+from runflowd.store.reserving import Purchase, limits_of
 from runflowd.store.retries import Retried, retry
 from runflowd.store.schema import migrations
 from runflowd.store.sealing import seal
@@ -46,8 +46,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
 
 def sealed(connection: Connection) -> None:
     """A batch of what is ready."""
-    limits = BatchLimits()
-    seal(connection, snapshot="snap", rule="studio", model="m", service="s", limits=limits, now=NOW, money=MONEY)
+    seal(connection, Purchase("snap", "studio", "", "m", "s"), BatchLimits(), MONEY, NOW)
 
 
 def held(connection: Connection, *paths: str) -> Batch:

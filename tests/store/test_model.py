@@ -48,6 +48,7 @@ from runflowd.store.items import Item, Known, item_at, item_by_id, item_from, it
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.outputs import output_written, outputs_of, reserve_output
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
+from runflowd.store.reserving import Purchase
 from runflowd.store.retries import retry
 from runflowd.store.schema import create_if_missing
 from runflowd.store.sealing import save_snapshot, seal
@@ -244,13 +245,10 @@ class StoreAgainstModel(RuleBasedStateMachine):
         batch = self.write(
             partial(
                 seal,
-                snapshot=self.snapshots[recipe],
-                rule=RULE,
-                model=MODEL,
-                service=SERVICE,
+                purchase=Purchase(self.snapshots[recipe], RULE, recipe, MODEL, SERVICE),
                 limits=LIMITS,
-                now=self.now,
                 money=Money(),
+                now=self.now,
             )
         ).batch
         ready = [item for item in self.model.within(READY) if item.recipe == recipe][: LIMITS.max_items]

@@ -11,7 +11,7 @@ import pytest
 from runflowd.store.connection import STATEMENTS
 from runflowd.store.schema import migrations
 
-BOUNDED = frozenset({"incident", "pause", "notice", "story", "snapshot", "planned", "json_each"})
+BOUNDED = frozenset({"incident", "pause", "notice", "story", "snapshot", "planned", "json_each", "crowd"})
 """Tables, and other names for them, that hold a row for a rule, an incident or a message: never one for a file."""
 
 COMPUTED = frozenset({"names", "kinds", "prices", "held", "ready", "last"})

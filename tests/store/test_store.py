@@ -25,6 +25,7 @@ from runflowd.store.items import Item, item_at, items_of_batch, known_in_folder,
 from runflowd.store.leases import Lease, claim_batches, free_leases, release, renew_leases
 from runflowd.store.outputs import output_at, reserve_output
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
+from runflowd.store.reserving import Purchase
 from runflowd.store.schema import migrations
 from runflowd.store.sealing import save_snapshot, seal
 from runflowd.store.store import NotDurable
@@ -56,9 +57,7 @@ def prepare(connection: Connection, *paths: str, content: str = "") -> None:
 def sealed(connection: Connection, *paths: str) -> str:
     """A batch of ready items."""
     prepare(connection, *paths)
-    batch = seal(
-        connection, snapshot="snap", rule="studio", model="m", service="s", limits=BatchLimits(), now=NOW, money=Money()
-    ).batch
+    batch = seal(connection, Purchase("snap", "studio", "", "m", "s"), BatchLimits(), Money(), NOW).batch
     assert batch is not None
     return batch
 
@@ -398,9 +397,7 @@ def test_a_batch_holds_the_oldest_within_its_limits(connection: Connection) -> N
     """The rest waits for the next one."""
     prepare(connection, "a.jpg", "b.jpg", "c.jpg")
     limits = replace(BatchLimits(), max_items=2)
-    batch = seal(
-        connection, snapshot="snap", rule="studio", model="m", service="s", limits=limits, now=NOW, money=Money()
-    ).batch
+    batch = seal(connection, Purchase("snap", "studio", "", "m", "s"), limits, Money(), NOW).batch
 
     assert batch is not None
     assert ["a.jpg", "b.jpg"] == [item.path for item in items_of_batch(connection, batch)]

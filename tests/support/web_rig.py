@@ -26,6 +26,7 @@ from runflowd.store.arrivals import Arrival, arrive, set_aside
 from runflowd.store.batches import batch_from, mark_submitted, set_run
 from runflowd.store.items import items_of_batch
 from runflowd.store.leases import Lease, claim_batches, release
+from runflowd.store.reserving import Purchase
 from runflowd.store.sealing import save_snapshot, seal
 from runflowd.system.clock import Clock
 from runflowd.web.address import bind
@@ -166,16 +167,7 @@ def _submitted(
     for run in runs or (remote_id,):
         arrival = Arrival(name, f"{run}.jpg", Stat(1, 1, 1), f"content {run}", "image/jpeg", "recipe", {}, snapshot)
         arrive(connection, arrival, 1e9)
-    batch = seal(
-        connection,
-        snapshot=snapshot,
-        rule=name,
-        model="m",
-        service="test",
-        limits=BatchLimits(),
-        now=1e9,
-        money=Money(),
-    ).batch
+    batch = seal(connection, Purchase(snapshot, name, "", "m", "test"), BatchLimits(), Money(), 1e9).batch
     assert batch is not None
     claimed = claim_batches(connection, BatchState.SEALED, "test", Lease("rig", 1e9), 100)
     held = next(each for each in claimed if each.id == batch)

@@ -1,13 +1,13 @@
-"""What limits of money hold: said once per rule as an incident, looked at again once it may be over."""
+"""What limits hold, or waits for an approval: said once a rule as an incident, looked at again once it may be over."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from runflowd.core.currency import amount_text
+from runflowd.core.approval import in_words
+from runflowd.core.currency import amount_text, to_cents
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.observability.incidents import IncidentReport
 
@@ -65,9 +65,13 @@ class Holds:
         return over or held.changes != self._context.store.changes
 
     def deadline(self) -> float | None:
-        """The monotonic time at which the next held rule may be looked at again; None while none is known."""
+        """The monotonic time at which the next held rule may be looked at again; None while none is known.
+
+        One that may be already is tried once its files are due.
+        """
+        now = self._context.clock.now()
         ends = (self._retry_at(held) for held in self._held.values())
-        return min((end for end in ends if end is not None), default=None)
+        return min((end for end in ends if end is not None and end > now), default=None)
 
     def _retry_at(self, held: _Held) -> float | None:
         if self._may_be_over(held):
@@ -88,13 +92,13 @@ class Holds:
 
     def _report(self, rule: str, found: Hold, files: int, price: Price | None) -> IncidentReport:
         money = self._context.money
-        about = f", about {amount_text(_to_cents(price.high * files), money.currency)}" if price is not None else ""
-        count = "1 file is" if files == 1 else f"{files:,} files are"
+        about = f"about {amount_text(to_cents(price.high * files), money.currency)}" if price is not None else ""
+        if found.files is not None:
+            files, about = found.files, in_words(found.cost, money.currency)
         zone = money.zone
         when = f" on {datetime.fromtimestamp(found.until, zone):%Y-%m-%d at %H:%M}" if found.until is not None else ""
-        sentence = f"rule {rule}: {count} held{about}. {found.message}"
         remedy = found.remedy.replace("begins anew", f"begins anew{when}")
-        return IncidentReport(ScopeKind.BUDGET.of(rule), found.code, sentence, remedy)
+        return hold_report(rule, replace(found, remedy=remedy), files, about)
 
     async def release(self, rules: Collection[str]) -> None:
         """Nothing of these rules is held any more."""
@@ -107,7 +111,8 @@ class Holds:
         await self.release(self._held.keys() - rules)
 
 
-def _to_cents(amount: Decimal) -> Decimal:
-    """An amount to the cent, unless it is less than one."""
-    cent = Decimal("0.01")
-    return amount.quantize(cent) if amount >= cent else amount
+def hold_report(rule: str, found: Hold, files: int, about: str) -> IncidentReport:
+    """That so many files of a rule are held, about what they cost, why, and what to do."""
+    count = "1 file is" if files == 1 else f"{files:,} files are"
+    sentence = f"rule {rule}: {count} held{f', {about}' if about else ''}. {found.message}"
+    return IncidentReport(ScopeKind.BUDGET.of(rule), found.code, sentence, found.remedy)

@@ -2,12 +2,13 @@
 
 If the rule only got another name, it takes along what it did. Else, under `existing: skip`, what lies there is
 recorded and left alone. Otherwise it is new work, unless its results lie in the output folder, as when the state
-file was lost, or it is more than anybody may have meant: then an operator decides before money moves.
+file was lost: then an operator decides before money moves. If it is a crowd, more files than are bought unasked,
+nothing is touched until some of them are approved.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from itertools import islice
@@ -17,17 +18,25 @@ import anyio
 import structlog
 
 from runflowd import files
-from runflowd.core.incident_scope import scopes_of
+from runflowd.core.approval import Approval, Crowd, Waiting, approval_hold, exceeds, in_words, is_held, total
+from runflowd.core.incident_scope import ScopeKind, scopes_of
 from runflowd.core.model import Existing
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
+from runflowd.core.undeliverable import recipe_of
+from runflowd.pipeline.intake.holds import hold_report
+from runflowd.store.approvals import approval_of, save_approval
 from runflowd.store.connection import stored_value
 from runflowd.store.pauses import pause, pauses, resume
+from runflowd.store.prices import Priced, expected_prices
 from runflowd.store.rule_edits import earlier_name, rename, seen_key
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runflowd.core.approve import Approve
+    from runflowd.core.model import Rule
+    from runflowd.core.money import Price
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.intake.reconcile import FolderScanner
     from runflowd.pipeline.intake.watched_rule import WatchedRule
@@ -57,10 +66,23 @@ class ImportDecision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportVerdict:
-    """A decision, and for `ASK` why; "" when the question was put before."""
+    """A decision, and for `ASK` why; "" when the question was put before.
+
+    `crowd` is how many files wait for an approval, 0 where it is a pause that asks.
+    """
 
     verdict: ImportDecision
     reason: str = ""
+    crowd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is on record of a rule: what was answered about its folder, whether it is paused, and what is approved."""
+
+    answer: str | None
+    paused: bool
+    approval: Approval
 
 
 class InitialImport:
@@ -72,22 +94,57 @@ class InitialImport:
 
     async def admits(self, watched: WatchedRule) -> bool:
         """Whether the rule's folder may be scanned; False while the operator has to decide."""
-        name = watched.rule.name
-        answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
-        if answer is None and await self._took_over(watched):
-            answer, paused = await self._context.store.read(lambda connection: recorded(connection, name))
-        seen = await watched.folder_io.read(decide, watched, answer, paused, self._context.limits.unasked)
+        known = await self._recorded(watched)
+        if known.answer is None and await self._took_over(watched):
+            known = await self._recorded(watched)
+        approve = self._context.money.of(watched.rule.name).approve
+        seen = await watched.folder_io.read(decide, watched, known, approve)
         if seen.verdict is ImportDecision.ASK:
-            if seen.reason:
-                await self._ask(name, seen.reason)
+            if seen.crowd:
+                await self._ask_about(watched.rule, known.approval, seen.crowd)
+            elif seen.reason:
+                await self._ask(watched.rule.name, seen.reason)
             return False
         if seen.verdict is ImportDecision.SKIP:
             await self._scanner.skip_all(watched)
-        if answer != SEEN:
-            now = self._context.clock.wall()
-            await self._context.store.write(partial(_admit, rule=name, was_asked=bool(answer), now=now))
-            reach("rule.opened")
+        if known.answer != SEEN:
+            await self._admit(watched.rule.name, known, skipped=seen.verdict is ImportDecision.SKIP)
         return True
+
+    async def _recorded(self, watched: WatchedRule) -> Recorded:
+        return await self._context.store.read(lambda connection: recorded(connection, watched.rule))
+
+    async def _admit(self, rule: str, known: Recorded, *, skipped: bool) -> None:
+        now = self._context.clock.wall()
+
+        def write(connection: Connection) -> None:
+            connection.run("save_value", service="", key=seen_key(rule), value=SEEN)
+            if known.answer is not None:
+                resume(connection, rule, now)
+            if skipped:
+                connection.run("drop_crowd", rule=rule)
+
+        await self._context.store.write(write)
+        await self._context.incidents.resolve(ScopeKind.BUDGET.of(rule))
+        reach("rule.opened")
+
+    async def _ask_about(self, rule: Rule, known: Approval, files: int) -> None:
+        """Hold what was found until some of it is approved, and say so."""
+        service, context, currency = self._context.service.name, self._context, self._context.money.currency
+        money, now = context.money.of(rule.name), context.clock.wall()
+
+        def read(connection: Connection) -> list[Price | None]:
+            return expected_prices(connection, money, service, rule.model, [Priced(None, rule.input)], now, currency)
+
+        cost = total(await context.store.read(read), files)
+        found = replace(known, crowd=known.crowd or Crowd(files, cost.high if cost else None))
+        if known.crowd is None:
+            await context.store.write(partial(save_approval, rule=rule.name, recipe="", before=known, after=found))
+        hold = approval_hold(rule.name, money.approve, found, Waiting(files, cost))
+        leave = f"{hold.remedy}. `existing: skip` leaves them alone"
+        report = hold_report(rule.name, replace(hold, remedy=leave), files, in_words(cost, currency))
+        if report not in context.incidents.snapshot():
+            await context.incidents.restate(report)
 
     async def _took_over(self, watched: WatchedRule) -> bool:
         """Whether this was a new name of a rule; it then has what that did under its old one."""
@@ -111,48 +168,46 @@ class InitialImport:
         log.error(reason, action="rule.paused", rule=rule)
 
 
-def decide(watched: WatchedRule, answer: str | None, paused: bool, unasked: int | None) -> ImportVerdict:
-    """What is to be done about what lies there, by what `recorded` gives. Changes nothing. Blocking."""
-    if answer == SEEN:
+def decide(watched: WatchedRule, known: Recorded, approve: Approve) -> ImportVerdict:
+    """What is to be done about what lies there, by what is on record. Changes nothing. Blocking."""
+    if known.answer == SEEN:
         return ImportVerdict(ImportDecision.OPEN)
     if watched.rule.existing is Existing.SKIP:
         return ImportVerdict(ImportDecision.SKIP)
-    if answer == ASKED:
-        return ImportVerdict(ImportDecision.ASK if paused else ImportDecision.OPEN)
-    if reason := _reason_to_ask(watched, unasked):
-        return ImportVerdict(ImportDecision.ASK, reason)
+    if known.answer == ASKED and known.paused:
+        return ImportVerdict(ImportDecision.ASK)
+    if known.answer is None and known.approval.crowd is None and (found := _earlier_result(watched)):
+        return ImportVerdict(ImportDecision.ASK, _old_results(watched.rule, found))
+    if crowd := _crowd(watched, known.approval, approve):
+        name = watched.rule.name
+        why = f"the rule is new and finds {crowd:,} files; `runflowd approve {name}` lets them pass"
+        return ImportVerdict(ImportDecision.ASK, why, crowd)
     return ImportVerdict(ImportDecision.OPEN)
 
 
-def recorded(connection: Connection, rule: str) -> tuple[str | None, bool]:
-    """What is on record of a rule, and whether it is paused."""
-    return stored_value(connection, "", seen_key(rule)), any(each.rule == rule for each in pauses(connection))
+def recorded(connection: Connection, rule: Rule) -> Recorded:
+    """What is on record of a rule."""
+    paused = any(each.rule == rule.name for each in pauses(connection))
+    approval = approval_of(connection, rule.name, recipe_of(rule))
+    return Recorded(stored_value(connection, "", seen_key(rule.name)), paused, approval)
 
 
-def _admit(connection: Connection, rule: str, *, was_asked: bool, now: float) -> None:
-    connection.run("save_value", service="", key=seen_key(rule), value=SEEN)
-    if was_asked:
-        resume(connection, rule, now)
+def _old_results(rule: Rule, found: str) -> str:
+    return (
+        f"this state file does not know the rule, but {rule.output} has results for it already, such as {found}: put "
+        "the old state file back, keep them with `existing: skip`, or resume to buy them anew"
+    )
 
 
-def _reason_to_ask(watched: WatchedRule, unasked: int | None) -> str:
-    """Why an operator must decide about what lies there, and how; "" when there is no doubt. Blocking."""
-    if found := _earlier_result(watched):
-        return (
-            f"this state file does not know the rule, but {watched.rule.output} has results for it already, such as "
-            f"{found}: put the old state file back, keep them with `existing: skip`, or resume to buy them anew"
-        )
-    if unasked is not None and _holds_more_than(watched, unasked):
-        return (
-            f"the rule is new, and more than {unasked:,} files lie in {watched.rule.watch} already: "
-            "resume to buy them all, or leave them alone with `existing: skip`"
-        )
-    return ""
-
-
-def _holds_more_than(watched: WatchedRule, count: int) -> bool:
+def _crowd(watched: WatchedRule, known: Approval, approve: Approve) -> int:
+    """How many files lie there, if they are more than are bought unasked and none of them is approved. Blocking."""
+    if known.crowd is not None:
+        return known.crowd.files if is_held(approve, known) else 0
+    if approve.above_files is None or known.everything:
+        return 0
     paths = (listing.path_of(name) for listing in _all_of(watched) for name in listing.files)
-    return next(islice(filter(watched.rule.matcher.matches, paths), count, None), None) is not None
+    files = sum(map(watched.rule.matcher.matches, paths))
+    return files if exceeds(approve, files - known.approved, None) else 0
 
 
 def _all_of(watched: WatchedRule) -> Iterator[files.Listing]:

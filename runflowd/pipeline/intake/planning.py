@@ -13,10 +13,12 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from runflowd import files
+from runflowd.core.approval import APPROVAL_NEEDED
 from runflowd.core.chains import downstream, makers
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.model import AfterKind
+from runflowd.core.money import Money
 from runflowd.core.stability import Gone, Stable
 from runflowd.errors import ConfigError
 from runflowd.pipeline.intake.acceptor import PAGE, arrival
@@ -58,10 +60,11 @@ class Planning:
 
     Args:
         connection: The state file as `open_for_plan` gives it.
-        limits: How large a file may be, and how many a new rule may find before it asks.
+        limits: How large a file may be.
         now: Monotonic seconds.
         sleep: Sleeps for so many seconds: a file must stand still before it counts as stable.
         rules: All rules of the configuration: what those further down the chain made is not taken.
+        money: When a new rule asks before it buys.
     """
 
     def __init__(
@@ -71,12 +74,14 @@ class Planning:
         now: Callable[[], float],
         sleep: Callable[[float], None],
         rules: Collection[Rule] = (),
+        money: Money | None = None,
     ) -> None:
         self._connection = connection
         self._limits = limits
         self._now = now
         self._sleep = sleep
         self._rules = rules
+        self._money = money or Money()
 
     def plan(self, rule: Rule) -> Iterator[Planned]:
         """Every file below the watched folder of a rule."""
@@ -132,7 +137,8 @@ class Planning:
 
     def _walk(self, watched: WatchedRule, held: str) -> Iterator[Planned]:
         rule = watched.rule
-        initial = ask(watched, decide, watched, *recorded(self._connection, rule.name), self._limits.unasked)
+        approve = self._money.of(rule.name).approve
+        initial = ask(watched, decide, watched, recorded(self._connection, rule), approve)
         for listing in listings(watched):
             yield from other_entries(watched, listing)
             known = known_in_folder(self._connection, rule.name, listing.relative)
@@ -146,7 +152,8 @@ class Planning:
                 elif initial.verdict is ImportDecision.SKIP:
                     yield Planned(path, Fate.LEFT_OUT, stat.size, *LEFT_OUT)
                 elif initial.verdict is ImportDecision.ASK:
-                    yield Planned(path, Fate.WAIT, stat.size, "EXISTING", initial.reason or held)
+                    code = APPROVAL_NEEDED if initial.crowd else "EXISTING"
+                    yield Planned(path, Fate.WAIT, stat.size, code, initial.reason or held)
                 else:
                     yield from self._track(watched, path, stat)
         yield from self._stable(watched)

@@ -1,0 +1,52 @@
+-- name: approval
+SELECT sampled, approved, everything FROM approval WHERE rule = :rule AND recipe = :recipe
+
+-- name: save_approval
+INSERT INTO approval (rule, recipe, sampled, approved, everything)
+VALUES (:rule, :recipe, :sampled, :approved, :everything)
+ON CONFLICT DO UPDATE SET sampled = excluded.sampled, approved = excluded.approved, everything = excluded.everything
+
+-- name: crowd
+SELECT files, cost, passed FROM crowd WHERE rule = :rule
+
+-- name: crowded_rules
+SELECT rule FROM crowd
+
+-- name: save_crowd
+INSERT INTO crowd (rule, files, cost, passed) VALUES (:rule, :files, :cost, :passed)
+ON CONFLICT DO UPDATE SET files = excluded.files, cost = excluded.cost, passed = excluded.passed
+
+-- name: drop_crowd
+DELETE FROM crowd WHERE rule = :rule
+
+-- name: drop_crowd_that_went
+DELETE FROM crowd WHERE rule = :rule
+  AND NOT EXISTS (SELECT 1 FROM item WHERE item.rule = :rule AND state = 'ready' AND approved = 0)
+
+-- name: count_unapproved
+SELECT count(*) AS count FROM item
+WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND snapshot = :snapshot AND approved = 0
+
+-- name: count_unapproved_of_rule
+SELECT count(*) AS count FROM item
+WHERE rule = :rule AND state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND approved = 0
+
+-- name: priced_unapproved
+SELECT recipe_hash, input, pixels FROM item
+WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND snapshot = :snapshot AND approved = 0
+ORDER BY id LIMIT :limit
+
+-- name: is_approved
+SELECT approved FROM item WHERE id = :id
+
+-- name: mark_approved
+UPDATE item SET approved = 1 WHERE id = :id
+
+-- name: share_approval
+UPDATE item SET approved = 1 WHERE id = :id AND (SELECT approved FROM item AS other WHERE other.id = :other) = 1
+
+-- name: rename_approvals
+UPDATE OR REPLACE approval SET rule = :after WHERE rule = :before
+
+-- name: rename_crowd
+UPDATE OR REPLACE crowd SET rule = :after WHERE rule = :before
