@@ -10,20 +10,25 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
 from daemon_process import PASS_THROUGH, contents, until
+from zygote import ZYGOTE, Process
 
 from runflowd.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
-RUNFLOWD = (sys.executable, "-P", "-m", "runflowd")
+AS_CALLED = (sys.executable, "-P", "-m", "runflowd")
+RUNFLOWD = AS_CALLED
+"""What is called; a test may put something else here."""
+
 WITH_KEY = {"RUNFLOW_API_KEY": "rf_live_test"}
 PATIENCE = 120.0
 
@@ -64,16 +69,28 @@ class Desk:
 
     def run(self, *arguments: str, confined: bool = False, env: Mapping[str, str] | None = None) -> Said:
         """Run a command to its end. `confined` makes file permissions count even for root."""
-        done = subprocess.run(
-            [*(as_nobody_special() if confined else ()), *RUNFLOWD, *arguments],
-            cwd=self.folder,
-            env=self.environment(env),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        return Said(done.returncode, done.stdout, done.stderr)
+        before = as_nobody_special() if confined else ()
+        with (
+            Path(os.devnull).open("rb") as nothing,
+            tempfile.TemporaryFile("w+") as out,
+            tempfile.TemporaryFile("w+") as err,
+        ):
+            process: subprocess.Popen[bytes] | Process
+            if before or RUNFLOWD != AS_CALLED:
+                command, environment = [*before, *RUNFLOWD, *arguments], self.environment(env)
+                process = subprocess.Popen(
+                    command, cwd=self.folder, env=environment, stdin=nothing, stdout=out, stderr=err
+                )
+            else:
+                streams = nothing.fileno(), out.fileno(), err.fileno()
+                process = ZYGOTE.start(arguments, self.environment(env), self.folder, *streams)
+            try:
+                code = process.wait(PATIENCE)
+            finally:
+                process.kill()
+            out.seek(0)
+            err.seek(0)
+            return Said(code, out.read(), err.read())
 
     def call(self, *arguments: str, env: Mapping[str, str] | None = None) -> Said:
         """Run a command inside this process: quicker, for those that only look and write."""

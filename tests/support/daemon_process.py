@@ -19,17 +19,18 @@ import uuid
 from collections import Counter
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 from pictures import encoded, noise
+from zygote import ZYGOTE, Process, untraced
 
 from runflowd.pipeline.intake.initial_import import SEEN
 from runflowd.store.rule_edits import seen_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 PATIENCE = 120.0
 """Seconds until a fact that does not come true fails a test; far more than any of them needs."""
@@ -65,14 +66,6 @@ def contents(folder: Path) -> dict[str, bytes]:
             if path.is_file():
                 found[str(path.relative_to(folder))] = path.read_bytes()
     return found
-
-
-def untraced(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without the word that coverage is to be measured there: it doubles what a process costs, and SIGKILL loses it.
-
-    The stages run in the test's own process as well, and the commands by `command_line`; those are measured.
-    """
-    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
 
 
 def until(fact: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
@@ -187,15 +180,16 @@ class Daemon:
         self._manager.bind(address)
         self._manager.settimeout(0.1)
         self.said: list[str] = []
-        command = [*enter, sys.executable, "-m", "runflowd", "run", "-c", str(config)]
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**untraced(environment), "NOTIFY_SOCKET": f"@{address[1:]}"},
-            )
+        arguments = ("run", "-c", str(config))
+        env = {**untraced(environment), "NOTIFY_SOCKET": f"@{address[1:]}"}
+        self.process: subprocess.Popen[bytes] | Process
+        with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
+            if enter:
+                command = [*enter, sys.executable, "-m", "runflowd", *arguments]
+                self.process = subprocess.Popen(command, stdin=nothing, stdout=output, stderr=output, env=env)
+            else:
+                streams = nothing.fileno(), output.fileno(), output.fileno()
+                self.process = ZYGOTE.start(arguments, env, None, *streams)
 
     def hear(self, word: str, times: int = 1) -> None:
         """Wait until it has told its service manager `word` so often in its life."""

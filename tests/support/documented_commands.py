@@ -17,8 +17,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
-from daemon_process import untraced
 from page_blocks import ROOT
+from zygote import untraced
 
 from runflowd.cli import group
 from runflowd.commands.manual import ENVIRONMENT
