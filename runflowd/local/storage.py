@@ -48,6 +48,7 @@ class Storage:
         self.path = folder / "local.db"
         self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
+        self._checkpointed = -1
         self.path.chmod(0o600)  # signing keys are in it
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0", "busy_timeout=5000"):
             self._connection.execute(f"PRAGMA {pragma}")
@@ -110,9 +111,13 @@ class Storage:
         self.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 
     def checkpoint(self) -> None:
-        """Move the log into the database file, from any thread; waits for the disk."""
+        """Move the log into the database file, from any thread; waits for the disk. Nothing if nothing was written."""
+        changes = self._connection.total_changes
+        if changes == self._checkpointed:
+            return
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._checkpointed = changes
 
     def close(self) -> None:
         self._connection.close()

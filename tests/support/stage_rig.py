@@ -128,11 +128,17 @@ class Rig:
         return await anyio.to_thread.run_sync(found.look) if isinstance(found, Outside) else found
 
     async def until(self, done: Callable[[dict[str, ItemState]], bool], seconds: float = 3600.0) -> float:
-        """Wait in virtual time for the states to be so; give the seconds that took."""
+        """Wait in virtual time for the states to be so; give the seconds that took.
+
+        The state file is asked when it has changed: hours in which nothing happens cost nothing.
+        """
         started = anyio.current_time()
+        seen, states = self.store.changes, await self.states()
         with anyio.fail_after(seconds):
-            while not done(await self.states()):
+            while not done(states):
                 await anyio.sleep(1)
+                if seen != self.store.changes:
+                    seen, states = self.store.changes, await self.states()
         return anyio.current_time() - started
 
     async def settled(self, count: int, seconds: float = 3600.0) -> float:
