@@ -80,7 +80,7 @@ bench: $(VENV)/tools-$(STAMP) weights ## Measure
 soak: $(VENV)/tools-$(STAMP) ## Kills, faults and people at random: make soak ROUNDS=100 MINUTES=30 SEED=7
 	$(BIN)/python -m tests.soak --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-corpus: $(VENV)/tools-$(STAMP) ## Judge a thousand real media, whole and cut short; fetches 150 MB into build/corpus, once
+corpus: $(VENV)/tools-$(STAMP) ## Judge a thousand real media, whole and cut short; fetches 350 MB into build/corpus, once
 	$(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[heic]'
 	$(BIN)/python -m tests.corpus
 

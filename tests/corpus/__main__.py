@@ -1,7 +1,7 @@
 """`python -m tests.corpus`: real files from packages, whole and cut short, against what would be sent of them.
 
 Prints a table by format, and each file that went another way than it should: one that decodes and is refused, and a
-part that is sent at once. Needs Pillow and pillow-heif; ffmpeg comes with the corpus.
+part that is sent at once. Needs Pillow, pillow-heif and PyAV.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ def main() -> int:
     fetching, judging, table = (import_module(f"tests.corpus.{name}") for name in ("fetching", "judging", "table"))
     decoder = import_module("runflowd.decoder")
     fetching.fetch(cache)
-    has = decoder.installed()
-    asked = decoder.Decoder(decoder.Installed(has.pillow, has.heif, fetching.ffmpeg_of(cache)))
+    asked = decoder.Decoder()
     found = []
     files = fetching.media(cache)
     while group := list(islice(files, GROUP)):

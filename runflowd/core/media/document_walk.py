@@ -72,18 +72,21 @@ _PDF_PART = re.compile(rb"\b\d+ \d+ obj\b|\bxref\b|\btrailer\b|\bstartxref\b")
 def pdf_end(source: Source) -> End:
     """The end marker stands at the end. Each revision has one, and a linearized file has one near its beginning.
 
-    Behind the last one may stand what is no part of a document, such as a web server's words.
+    Only a linearized file says how long it is. What ends with the marker of any other may be all of it, or an earlier
+    revision of a longer one: the two are the same bytes. Behind the last marker may stand what is no part of a
+    document, such as a web server's words.
     """
     linearized = _LINEARIZED.search(source.read(0, 1024))
-    if linearized and int(linearized[1]) > source.size:
-        raise CutShortError(f"the PDF should have {int(linearized[1])} bytes and has {source.size}")
+    length = int(linearized[1]) if linearized else 0
+    if length > source.size:
+        raise CutShortError(f"the PDF should have {length} bytes and has {source.size}")
     at = max(0, source.size - _PDF_END_WITHIN)
     _, marker, rest = source.read(at, _PDF_END_WITHIN).rpartition(b"%%EOF")
     if not marker:
         raise CutShortError("the PDF has no end marker (%%EOF) yet")
     if _PDF_PART.search(rest):
         raise CutShortError("the PDF's last revision has no end marker (%%EOF) yet")
-    return End.OPEN if rest.strip(b"\0\t\n\f\r ") else End.MARKED
+    return End.MARKED if length == source.size else End.OPEN
 
 
 # ZIP: APPNOTE.TXT section 4.3.16.
