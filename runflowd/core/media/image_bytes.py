@@ -54,6 +54,10 @@ class UnwrittenError(CutShortError):
     """They turn into space that nobody has written yet. Decoders pass over zeros, so none is asked."""
 
 
+class MiscountedError(CutShortError):
+    """They end before the medium says that its pixels do, and it may be wrong about that: a decoder knows."""
+
+
 class DamagedError(Exception):
     """Bytes that break the rules of their format. They may be odd in a way that decoders pass over."""
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from runflowd.core.media.image_bytes import CameraRawError, CutShortError, DamagedError, Extent, Source, take
+from runflowd.core.media.image_bytes import (
+    CameraRawError,
+    CutShortError,
+    DamagedError,
+    Extent,
+    MiscountedError,
+    Source,
+    take,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,11 +72,10 @@ def tiff_end(source: Source) -> Extent:
         raise CameraRawError("this is a camera raw file")
     _refuse_unknown_size(tiff, first)
     for fields in _directories(tiff):
-        for field in fields.values():
-            if field.offset + field.width * field.count > source.size:
-                raise _beyond("TIFF", source)
-        _refuse_missing_data(tiff, fields, _STRIPS, _STRIP_LENGTHS)
-        _refuse_missing_data(tiff, fields, _TILES, _TILE_LENGTHS)
+        for part in (fields, *_beneath(tiff, fields)):
+            _refuse_missing_values(tiff, part)
+            _refuse_missing_data(tiff, part, _STRIPS, _STRIP_LENGTHS)
+            _refuse_missing_data(tiff, part, _TILES, _TILE_LENGTHS)
     return 8, source.size
 
 
@@ -82,13 +89,17 @@ def tiff_size(source: Source) -> tuple[int, int]:
 
 def _is_raw(tiff: _Tiff, fields: dict[int, _Field]) -> bool:
     """Whether the first directory is the thumbnail of sensor data in another (TIFF/EP, ISO 12234-2: NEF, ARW, PEF)."""
-    if _SUB_DIRECTORIES not in fields:
-        return False
-    for start in _values(tiff, fields[_SUB_DIRECTORIES])[:_MOST_SUB_DIRECTORIES]:
-        beneath, _ = _directory(tiff, start)
-        if _PHOTOMETRIC in beneath and set(_values(tiff, beneath[_PHOTOMETRIC])) & _SENSOR_DATA:
-            return True
-    return False
+    return any(
+        _PHOTOMETRIC in beneath and set(_values(tiff, beneath[_PHOTOMETRIC])) & _SENSOR_DATA
+        for beneath in _beneath(tiff, fields)
+    )
+
+
+def _beneath(tiff: _Tiff, fields: dict[int, _Field]) -> Iterator[dict[int, _Field]]:
+    """The directories that one refers to as its parts, such as smaller versions of its image."""
+    if _SUB_DIRECTORIES in fields:
+        for start in _values(tiff, fields[_SUB_DIRECTORIES])[:_MOST_SUB_DIRECTORIES]:
+            yield _directory(tiff, start)[0]
 
 
 def _open_tiff(source: Source) -> _Tiff:
@@ -142,12 +153,18 @@ def _refuse_unknown_size(tiff: _Tiff, fields: dict[int, _Field]) -> None:
         take(tiff.source, fields[tag].offset, fields[tag].width)
 
 
+def _refuse_missing_values(tiff: _Tiff, fields: dict[int, _Field]) -> None:
+    """What a directory refers to is written by who wrote it: no decoder misses it, and it is not there yet."""
+    if any(field.offset + field.width * field.count > tiff.source.size for field in fields.values()):
+        raise CutShortError(_beyond(tiff.source))
+
+
 def _refuse_missing_data(tiff: _Tiff, fields: dict[int, _Field], starts: int, lengths: int) -> None:
     if starts not in fields or lengths not in fields:
         return
     pairs = zip(_values(tiff, fields[starts]), _values(tiff, fields[lengths]), strict=False)
     if any(start + length > tiff.source.size for start, length in pairs):
-        raise _beyond("TIFF", tiff.source)
+        raise MiscountedError(_beyond(tiff.source))
 
 
 def _values(tiff: _Tiff, field: _Field) -> list[int]:
@@ -157,5 +174,5 @@ def _values(tiff: _Tiff, field: _Field) -> list[int]:
     return [int.from_bytes(data[at : at + field.width], tiff.order) for at in range(0, len(data), field.width)]
 
 
-def _beyond(label: str, source: Source) -> CutShortError:
-    return CutShortError(f"the {label} refers to data behind the file's {source.size} bytes")
+def _beyond(source: Source) -> str:
+    return f"the TIFF refers to data behind the file's {source.size} bytes"

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd.core.media import image_boxes, image_jpeg, image_tiff, image_walk
-from runflowd.core.media.image_bytes import CameraRawError, CutShortError, DamagedError, UnwrittenError, has_hole
+from runflowd.core.media.image_bytes import CameraRawError, CutShortError, DamagedError, MiscountedError, has_hole
 from runflowd.core.media.image_bytes import Source as Source  # noqa: PLC0414  part of this module's interface
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def check(source: Source) -> Check:
         return NotAnImage(str(error))
     except (CutShortError, DamagedError) as error:
         cut, hole = isinstance(error, CutShortError), has_hole(source, 0, source.size)
-        if isinstance(error, UnwrittenError) or (cut and (hole or kind not in _CUT_IS_A_DOUBT)):
+        if cut and (hole or not isinstance(error, MiscountedError)):
             return Partial(str(error))
         return Doubt(kind, str(error), cut, hole)
 
@@ -181,11 +181,6 @@ _WALKERS: dict[ImageType, Callable[[Source], tuple[int, int]]] = {
     ImageType.HEIC: image_boxes.box_end,
     ImageType.AVIF: image_boxes.box_end,
 }
-
-_CUT_IS_A_DOUBT = frozenset({ImageType.TIFF})
-"""Those that say how many bytes their pixels are, and are wrong about it. Of the others, decoders take a part for
-the whole: fewer pictures of a GIF, less of a HEIC, a PNG that breaks off behind its last pixel.
-"""
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"})
 

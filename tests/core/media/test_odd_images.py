@@ -154,3 +154,19 @@ def test_camera_raw_is_known_from_the_thumbnail_that_it_begins_with() -> None:
 def test_a_tiff_with_smaller_copies_of_its_picture_is_no_camera_raw() -> None:
     """Directories beneath the first one are common."""
     assert Whole(ImageType.TIFF) == check(BytesSource(tiff_with_sensor_data(2)))
+
+
+def tiff_whose(tag: int, offset: int) -> bytes:
+    """A TIFF that refers to the values of a field at `offset`."""
+    data = encoded(noise(), "TIFF", dpi=(72, 72))
+    at = data.index(tag.to_bytes(2, "little") + b"\x05\0\x01\0\0\0") + 8
+    return data[:at] + offset.to_bytes(4, "little") + data[at + 4 :]
+
+
+@pytest.mark.parametrize("offset", [9_000_000, 0xFFFF_FFF0])
+def test_a_tiff_that_refers_to_values_behind_its_end_is_cut(offset: int) -> None:
+    """No decoder misses a resolution, so none is asked: what a directory refers to was written with it."""
+    x_resolution = 282
+
+    assert isinstance(check(BytesSource(tiff_whose(x_resolution, offset))), Partial)
+    assert Whole(ImageType.TIFF) == check(BytesSource(tiff_whose(x_resolution, 8)))
