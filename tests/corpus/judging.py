@@ -98,7 +98,7 @@ def _decoded(files: Sequence[tuple[bytes, str]], decoder: Decoder) -> Iterator[b
     while files:
         with ExitStack() as opened:
             asked = [(_in_memory(data, opened), mime) for data, mime in files[:BATCH]]
-            verdicts = decoder.judge(asked, ignore_progress)
+            verdicts = decoder.judge(asked, "/media", ignore_progress)
         yield from (verdict.decoded for verdict in verdicts)
         files = files[len(verdicts) :]
 

@@ -24,7 +24,7 @@ def verdicts(folder: Path, *files: tuple[str, bytes], decoder: Decoder | None = 
         for number, (mime, data) in enumerate(files):
             (folder / f"{number}").write_bytes(data)
             opened.append((os.open(folder / f"{number}", os.O_RDONLY), mime))
-        return (decoder or Decoder()).judge(opened, ignore_progress)
+        return (decoder or Decoder()).judge(opened, "/media", ignore_progress)
     finally:
         for descriptor, _ in opened:
             os.close(descriptor)

@@ -41,7 +41,7 @@ def verdicts(found: Iterable[bytes]) -> list[Verdict]:
         opened.append((os.memfd_create("recording"), announced(data[:SNIFF_BYTES])))
         os.write(opened[-1][0], data)
     try:
-        return Decoder(Installed(av=installed().av)).judge(opened, ignore_progress)
+        return Decoder(Installed(av=installed().av)).judge(opened, "/media", ignore_progress)
     finally:
         for descriptor, _ in opened:
             os.close(descriptor)

@@ -2,7 +2,7 @@
 
 The server passes everything on to an ordinary folder (fuse(4), linux/fuse.h). Stopped, it leaves whoever asks
 waiting in the kernel, as a dead NFS or SMB server does; killed, it lets them all go with an error. It stops between two
-requests: one that it had taken and not answered would hold its thread beyond SIGKILL, which no program can help.
+requests, unless it is told otherwise: one that it has taken and not answered holds its thread beyond SIGKILL.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LONGEST = 800.0
 """Seconds after which a stopped server goes on by itself: a test that waits for it fails, and does not hang."""
 
 MOST_WRITE = 1 << 17
-STOP, AT_RENAME = b".", b"r"
+STOP, AT_RENAME, IN_READ = b".", b"r", b"d"
 """When the server is to stop, told on its standard input."""
 
 DIRECT_IO = 1
@@ -60,14 +60,18 @@ class SilentShare:
             os.close(device)  # the server's is the only one: with it the connection ends
 
     def stop(self, when: bytes = STOP) -> None:
-        """From now on nobody gets an answer; with AT_RENAME, once the next rename was answered. Waits for that."""
+        """From now on nobody gets an answer; with AT_RENAME, once the next rename was answered. Waits for that.
+
+        With IN_READ nobody gets one from the next read on, which is not waited for.
+        """
         with self._turn:  # several threads may be told to do it
             if self._revival is not None:
                 return
             assert self._server.stdin is not None
             self._server.stdin.write(when)
             self._server.stdin.flush()
-            os.waitid(os.P_PID, self._server.pid, os.WSTOPPED | os.WNOWAIT)
+            if when != IN_READ:
+                os.waitid(os.P_PID, self._server.pid, os.WSTOPPED | os.WNOWAIT)
             self._revival = threading.Timer(LONGEST, self.go_on)
             self._revival.daemon = True
             self._revival.start()
@@ -157,6 +161,7 @@ _NO_REPLY = {2, 36, 42}
 """FORGET, INTERRUPT, BATCH_FORGET."""
 _RENAMES = frozenset({12, 45})
 """RENAME, RENAME2."""
+_READ = frozenset({15})
 _ANY = frozenset({0})
 """No call has this number: what stops at once waits for none."""
 
@@ -170,6 +175,7 @@ class _Server:
         self._paths = {1: ""}
         self._nodes = {"": 1}
         self._stop_at: frozenset[int] | None = frozenset()
+        self._stop_before: frozenset[int] = frozenset()
         self._calls: dict[int, Callable[[int, bytes], bytes]] = {
             1: lambda node, body: self._entry(self._below(node, body[:-1])),
             3: lambda node, _: self._attributes(self._place(node)),
@@ -199,7 +205,7 @@ class _Server:
         while True:
             ready, _, _ = select.select([self._device, orders], [], [])
             if orders in ready:
-                self._stop_at = {STOP: _ANY, AT_RENAME: _RENAMES, b"": None}[os.read(orders, 1)]
+                self._stop_at = self._ordered(os.read(orders, 1))
                 if self._stop_at is None:
                     return
                 if self._stop_at == _ANY:
@@ -217,14 +223,21 @@ class _Server:
         _, call, number, node, *_ = _IN.unpack_from(asked)
         if call in _NO_REPLY:
             return
+        if call in self._stop_before:
+            self._stop()
         code, answer = self._answer(call, node, asked[_IN.size :])
         with suppress(OSError):  # whoever asked was killed meanwhile
             os.write(self._device, _OUT.pack(_OUT.size + len(answer), -code, number) + answer)
         if self._stop_at and call in self._stop_at:
             self._stop()
 
+    def _ordered(self, order: bytes) -> frozenset[int] | None:
+        """After which calls to stop, None at the end; and before which."""
+        self._stop_before = _READ if order == IN_READ else frozenset()
+        return {STOP: _ANY, AT_RENAME: _RENAMES, IN_READ: frozenset[int](), b"": None}[order]
+
     def _stop(self) -> None:
-        self._stop_at = frozenset()
+        self._stop_at = self._stop_before = frozenset()
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _answer(self, call: int, node: int, body: bytes) -> tuple[int, bytes]:

@@ -118,7 +118,8 @@ class OutputWriter:
         self, item: Item, rule: Rule, draft: Draft, label: Label, index: int, count: int
     ) -> tuple[str, files.Written, str]:
         """Check and sync a draft; give its type, its facts, and its first name if no file stands there, else ""."""
-        mime = checked_type(draft, label, self._context.decoder, self._context.io.written(rule).note_progress)
+        on_progress = self._context.io.written(rule).note_progress
+        mime = checked_type(draft, label, rule.output, self._context.decoder, on_progress)
         written = draft.flush()
         relative = output_path(rule, mirrored(item), EXTENSIONS[mime], index, count)
         return mime, written, "" if files.stat(rule.output, relative) else relative

@@ -30,8 +30,8 @@ class Label:
     name: str = ""
 
 
-def checked_type(draft: Draft, label: Label, decoder: Decoder, on_progress: Callable[[], None]) -> str:
-    """The MIME type of a finished draft. Blocking; `on_progress` is called while a decoder is waited for.
+def checked_type(draft: Draft, label: Label, folder: str, decoder: Decoder, on_progress: Callable[[], None]) -> str:
+    """The MIME type of a finished draft in `folder`. Blocking; `on_progress` is called while a decoder is waited for.
 
     An image that is odd was paid for as any other: it is refused only if no decoder opens it.
     Raises `BrokenResult` for what can be no result, `Ended` where the process ends before that is known.
@@ -41,7 +41,7 @@ def checked_type(draft: Draft, label: Label, decoder: Decoder, on_progress: Call
         case Unfit(reason):
             raise BrokenResult(reason)
         case InDoubt(mime, reason):
-            verdicts = decoder.judge([(source.descriptor, mime)], on_progress)
+            verdicts = decoder.judge([(source.descriptor, mime)], folder, on_progress)
             if not any(verdict.decoded for verdict in verdicts):
                 raise BrokenResult("; ".join([reason, *(verdict.words for verdict in verdicts)]))
             return mime

@@ -65,7 +65,7 @@ def _decoded(
                 continue  # told where it is read next
             asked[path] = source.descriptor, doubt.mime
         try:
-            verdicts = decoder.judge([*asked.values()], on_progress)
+            verdicts = decoder.judge([*asked.values()], rule.watch, on_progress)
         except Ended:
             verdicts = []
         return dict(zip_longest(asked, verdicts))
