@@ -7,15 +7,28 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.matcher import BAD_OVERRIDE
-from runflowd.store.batches import Batch, move_batch
+from runflowd.store.batches import Batch, move_batch, rule_text
 from runflowd.store.duplicates import promote_duplicate
 from runflowd.store.items import Item, items_of_batch, move
+from runflowd.store.prices import currency_hold
+from runflowd.store.purchases import SubmitRequest, purchases_of_batch
 from runflowd.store.sealing import new_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from runflowd.core.money import Money
     from runflowd.store.connection import Connection
+
+
+def load_unbought(
+    connection: Connection, batch: Batch, money: Money, now: float
+) -> tuple[list[Item], list[SubmitRequest], str, str]:
+    """What of a batch is not bought, its requests, its rule as text, and why it is held for its currency, if it is."""
+    items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.QUEUED]
+    held = currency_hold(connection, money, batch.rule, batch.service, batch.model, now)
+    why = held.message if held else ""
+    return items, purchases_of_batch(connection, batch.id), rule_text(connection, batch), why
 
 
 def drop_from_batch(
@@ -33,12 +46,11 @@ def drop_from_batch(
     promote_duplicate(connection, item.id, now)
 
 
-def put_back(connection: Connection, batch: Batch, now: float) -> None:
-    """Nothing of a batch was bought, and its rule says something else now: its items are to be worded anew.
+def put_back(connection: Connection, batch: Batch, reason: str, now: float) -> None:
+    """Nothing of a batch was bought, and nothing is to be as it was sealed: its items are ready for another one.
 
     Raises `LeaseLost`.
     """
-    reason = "its rule was edited before it was bought"
     items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.QUEUED]
     set_free(connection, batch, items, now, reason)
     for item in items:

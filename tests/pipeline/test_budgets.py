@@ -448,6 +448,24 @@ async def test_a_charge_in_another_currency_holds_its_rule_and_is_no_part_of_any
         assert (2, [], Decimal("0.60")) == (await bought(rig), held(rig), (await limit(rig)).charged)
 
 
+async def test_what_was_sealed_before_a_charge_in_another_currency_is_taken_back(tmp_path: Path) -> None:
+    """Only what was on its way then is bought."""
+    single = rule(tmp_path, batch=BatchLimits(quiet=1, max_wait=5, max_items=1))
+    slow = {"route": "POST /v1/asset-uploads", "kind": "slow", "seconds": 60, "skip": 1, "count": 2}
+    async with running(tmp_path, single, began=NOON, wire=QuietForeign) as rig:
+        rig.engine.context.money = money("9.00")
+        charge(rig, "0.30")
+        rig.switch(faults={"requests": [slow]})
+        for number in range(3):
+            rig.drop(f"{number}.jpg")
+        await rig.until(lambda states: list(states.values()).count(ItemState.QUEUED) == 2)
+        await anyio.sleep(600)
+        states = sorted((await rig.states()).values())
+
+        assert ([ItemState.DONE, ItemState.READY, ItemState.READY], [1]) == (states, rig.charged())
+        assert [OTHER_CURRENCY] == held(rig)
+
+
 async def test_a_rule_held_for_a_currency_goes_on_when_a_person_says_so(tmp_path: Path) -> None:
     """The service may bill as before again, which nothing but another purchase can show."""
     async with running(tmp_path, began=NOON, wire=QuietForeign) as rig:

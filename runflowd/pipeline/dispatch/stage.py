@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from runflowd import files
 from runflowd.api.errors import Conflict, Rejected
 from runflowd.core.incident_scope import CREDIT, SERVICE, STORAGE, ScopeKind
-from runflowd.core.lifecycle import BatchState, ItemState, Outcome, Resume, resume
+from runflowd.core.lifecycle import BatchState, Outcome, Resume, resume
 from runflowd.core.refusal import Shape, Step
 from runflowd.core.snapshot import from_text, sends_the_same
 from runflowd.pipeline.dispatch.failed_batches import FailedBatches
@@ -23,11 +24,10 @@ from runflowd.pipeline.dispatch.uploader import Uploader
 from runflowd.pipeline.error_scopes import REFUSALS
 from runflowd.pipeline.io_guard import Role
 from runflowd.pipeline.worker_loop import WorkerLoop
-from runflowd.store.batches import mark_submitted, move_batch, rule_text
-from runflowd.store.items import items_of_batch
+from runflowd.store.batches import mark_submitted, move_batch
 from runflowd.store.leases import Lease, claim_batches, next_due, release
-from runflowd.store.purchases import close_unreceived, purchases_of_batch
-from runflowd.store.unbought import put_back
+from runflowd.store.purchases import close_unreceived
+from runflowd.store.unbought import load_unbought, put_back
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -106,12 +106,14 @@ class Dispatch:
         await self._context.io.written(rule).read(_require_space, rule, self._context.limits.free_space)
 
     async def _work(self, batch: Batch) -> None:
-        items, requests, snapshot = await self._context.store.read(lambda connection: _load(connection, batch))
+        look = partial(load_unbought, batch=batch, money=self._context.money, now=self._context.clock.wall())
+        items, requests, snapshot, why = await self._context.store.read(look)
         if not items:
             await self._finish_empty(batch)
             return
-        if self._is_outdated(batch, snapshot) and not any(p.may_be_received for p in requests):
-            await self._put_back(batch, requests)
+        why = "its rule was edited before it was bought" if self._is_outdated(batch, snapshot) else why
+        if why and not any(p.may_be_received for p in requests):
+            await self._put_back(batch, requests, why)
             return
         intent = next((p for p in requests if p.outcome is Outcome.INTENDED and p.item is None), None)
         if intent is not None and await self._submitter.close_outdated(batch, intent, items):
@@ -137,8 +139,8 @@ class Dispatch:
         rule = self._context.rules.get(batch.rule)
         return rule is not None and not sends_the_same(snapshot, rule)
 
-    async def _put_back(self, batch: Batch, requests: list[SubmitRequest]) -> None:
-        """Nothing more is bought as the rule was: what is not bought yet is worded as it is now."""
+    async def _put_back(self, batch: Batch, requests: list[SubmitRequest], why: str) -> None:
+        """Nothing more is bought as it was sealed: what is not bought yet is worded anew, or held."""
         now = self._context.clock.wall()
         is_parted = any(p.outcome is Outcome.ACCEPTED for p in requests)
 
@@ -148,11 +150,11 @@ class Dispatch:
             if is_parted:
                 part(connection, batch, now)  # what is left comes by again, in a batch of its own
             else:
-                put_back(connection, batch, now)
+                put_back(connection, batch, why, now)
 
         await self._context.store.write(write)
         reach("batch.put_back")
-        log.info("its rule was edited", action="batch.reworded", rule=batch.rule, batch=batch.id)
+        log.info(why, action="batch.reworded", rule=batch.rule, batch=batch.id)
         for wake_event in (self._context.stage_events.intake, self._context.stage_events.track):
             wake_event.notify()
 
@@ -230,11 +232,6 @@ class Dispatch:
             lambda connection: mark_submitted(connection, batch, bought, None, Shape.RUN, now)
         )
         await self._got_through(batch)
-
-
-def _load(connection: Connection, batch: Batch) -> tuple[list[Item], list[SubmitRequest], str]:
-    items = [item for item in items_of_batch(connection, batch.id) if item.state is ItemState.QUEUED]
-    return items, purchases_of_batch(connection, batch.id), rule_text(connection, batch)
 
 
 def _require_space(rule: Rule, floor: int) -> None:

@@ -28,13 +28,14 @@ from runflowd.core.lifecycle import Outcome, Resume, resume
 from runflowd.core.links import REFERENCE, is_fresh
 from runflowd.core.refusal import BodyFormat, Shape, body_of
 from runflowd.pipeline.dispatch.habits import BODY_KEY, habits_of, learn, learn_omitted, takes_key
-from runflowd.pipeline.dispatch.refusals import relieve
+from runflowd.pipeline.dispatch.refusals import AskAgain, relieve
 from runflowd.pipeline.dispatch.uploader import oldest_link
 from runflowd.store.batches import mark_run_submitted, mark_submitted, place_items, set_run
 from runflowd.store.claims import hold
 from runflowd.store.history import record
 from runflowd.store.links import link_life, references_key
 from runflowd.store.pauses import require_unpaused
+from runflowd.store.prices import currency_hold
 from runflowd.store.purchases import (
     about_to_send,
     close_purchase,
@@ -95,14 +96,16 @@ class Submitter:
     async def record_intent(
         self, batch: Batch, body_format: BodyFormat, prepared: list[Prepared], only: Item | None = None
     ) -> SubmitRequest:
-        """Store key and bytes for a purchase of what is prepared. Raises `Paused`."""
+        """Store key and bytes for a purchase of what is prepared. Raises `Paused`, and `AskAgain` for a held rule."""
         metadata = {"source": "runflowd", "rule": batch.rule, "batch": batch.id}
         named = [BatchItem(one.item.client_ref, one.input) for one in prepared]
         body = body_of(body_format, named, metadata, self._context.service.callback_url)
-        now, links_at = self._context.clock.wall(), oldest_link(prepared)
+        now, links_at, money = self._context.clock.wall(), oldest_link(prepared), self._context.money
 
         def write(connection: Connection) -> SubmitRequest:
             require_unpaused(connection, batch.rule)
+            if held := currency_hold(connection, money, batch.rule, batch.service, batch.model, now):
+                raise AskAgain(held.message, 0.0)  # it is put back then
             if only is None:
                 place_items(connection, batch, [(one.item, position) for position, one in enumerate(prepared)])
             return record_intent(connection, batch, str(body_format), body, now, only.id if only else None, links_at)
