@@ -62,6 +62,8 @@ def extract(output: Json, select: str = "") -> tuple[OutputRef, ...]:
 
 def listed(output: Json) -> int:
     """How many entries the list of results in `output` has, those that lead nowhere included; 0 without a list."""
+    if isinstance(output, list):
+        return len(output)
     lists = (output[key] for key in _KNOWN if isinstance(output.get(key), list)) if isinstance(output, dict) else ()
     return next((len(each) for each in lists), 0)
 

@@ -70,8 +70,18 @@ class ApiVariants(BaseModel):
     )
     health: Literal["status", "ok"] = Field("status", description="`/v1/health`: `{status}` or `{ok}`.")
     output: Literal[
-        "model", "image_urls", "outputs", "image", "images", "image_object", "url", "output_url", "string", "data"
-    ] = Field("model", description="The shape of a run's output; `model` is the model's own.")
+        "model",
+        "image_urls",
+        "outputs",
+        "array",
+        "image",
+        "images",
+        "image_object",
+        "url",
+        "output_url",
+        "string",
+        "data",
+    ] = Field("model", description="The shape of a run's output; `model` is the model's own, `array` a bare list.")
     stages: bool = Field(
         False, description="Put an intermediate before each result, whose file name then starts with `result_`."
     )

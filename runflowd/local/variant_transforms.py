@@ -46,7 +46,7 @@ def _status(to: str) -> Callable[[Mapping], Mapping]:
 
 def _words(words: dict[str, str]) -> Callable[[Mapping], Mapping]:
     def rule(fields: Mapping) -> Mapping:
-        for key in ("status_code", "status"):
+        for key in ("status_code", "status", *(("code",) if "is_terminal" in fields else ())):
             if isinstance(fields.get(key), str):
                 fields[key] = words.get(fields[key], fields[key])
         return fields

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.core.outputs import OutputRef, extract, renewed
+from runflowd.core.outputs import OutputRef, extract, listed, renewed
 
 A = "https://s3.example/r/a.webp?X-Amz-Signature=1"
 B = "https://s3.example/r/b.webp?X-Amz-Signature=2"
@@ -153,3 +153,9 @@ def test_a_renewed_link_leads_to_the_same_result(
     expected = None if place is None else fresh[place]
 
     assert expected == renewed(named(*before, sign="1"), index, fresh)
+
+
+@pytest.mark.parametrize("output", [{"outputs": [{"url": "https://x.example/a"}, {"url": None}]}, [{"url": "u"}, None]])
+def test_what_leads_nowhere_is_counted_in_a_list_of_results(output: Any) -> None:
+    """Also in a bare one, so that it can be said how many are missing."""
+    assert 2 == listed(output)

@@ -26,7 +26,7 @@ async def test_what_came_is_delivered_and_what_is_missing_is_reported(tmp_path: 
     async with running(tmp_path) as rig:
         if not batches:
             rig.take_no_batches()
-        rig.switch(faults=PARTIAL, api_variants={"output": "outputs"})
+        rig.switch(faults=PARTIAL, api_variants={"output": "outputs" if batches else "array"})
         source = rig.drop("a.jpg")
         rig.drop("b.jpg")
         await rig.settled(2)

@@ -71,8 +71,9 @@ class Shapes:
         model = self.service.models.get(row["model"])
         shape = (model.output_shape if model else "outputs") if chosen == "model" else chosen
         shown = OUTPUTS[shape](pictures)
-        if row["status"] == "partial_succeeded" and shape == "outputs":
-            shown["outputs"].append({"url": None, "type": "image", "error": {"message": row["failure_message"]}})
+        if row["status"] == "partial_succeeded" and shape in {"outputs", "array"}:
+            entries = shown["outputs"] if shape == "outputs" else shown
+            entries.append({"url": None, "type": "image", "error": {"message": row["failure_message"]}})
         return shown
 
     def _pictures(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -190,6 +191,7 @@ def _outputs(pictures: list[dict[str, Any]]) -> dict[str, Any]:
 OUTPUTS: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
     "outputs": _outputs,
     "data": _outputs,
+    "array": list,
     "image_urls": lambda pictures: {"image_urls": _urls(pictures)},
     "image": lambda pictures: {"image": _urls(pictures)},
     "images": lambda pictures: {"images": _urls(pictures)},

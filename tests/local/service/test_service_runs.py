@@ -10,6 +10,7 @@ import pytest
 from local_service import JPEG, PASS_THROUGH, local_service
 from PIL import Image
 
+from runflowd.local.api_variants import ApiVariants
 from runflowd.local.faults.plan import Faults, RunFault
 
 if TYPE_CHECKING:
@@ -94,6 +95,30 @@ async def test_every_end_of_a_run_is_a_listed_status(tmp_path: Path, kind: Any, 
 
     assert status == run["status_code"]
     assert {"code": status, "is_terminal": True} in listed["items"]
+
+
+@pytest.mark.parametrize("words", ["canceled", "reference"])
+async def test_the_listed_statuses_are_spelled_as_those_of_runs(tmp_path: Path, words: Any) -> None:
+    """Sources spell `canceled` with one l or with two; whoever reads the list must find a run's status in it."""
+    cancelled = Faults(runs=(RunFault(kind="cancel"),))
+    async with local_service(tmp_path, faults=cancelled, api_variants=ApiVariants(words=words)) as caller:
+        made = await caller.http.post(RUNS, json={"input": {"image_url": "data:,x"}})
+        await caller.idle()
+        run = await caller.get(f"/v1/runs/{made.json()['id']}")
+        listed = await caller.get("/v1/runs/statuses")
+
+    assert {"code": run["status_code"], "is_terminal": True} in listed["items"]
+
+
+async def test_a_partial_output_may_be_a_bare_array(tmp_path: Path) -> None:
+    """Of a result that is missing there is an entry without an address."""
+    partial = Faults(runs=(RunFault(kind="partial"),))
+    async with local_service(tmp_path, faults=partial, api_variants=ApiVariants(output="array")) as caller:
+        made = await caller.http.post(RUNS, json={"input": {"image_url": "data:,x"}})
+        await caller.idle()
+        run = await caller.get(f"/v1/runs/{made.json()['id']}")
+
+    assert ("partial_succeeded", [True, False]) == (run["status_code"], [bool(each["url"]) for each in run["output"]])
 
 
 async def test_a_model_failure_is_shown_and_not_charged(tmp_path: Path) -> None:
