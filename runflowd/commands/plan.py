@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import json
-import time
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import advice, money
+from runflowd.commands.formatting import advice
 from runflowd.commands.options import config_option, find_config, json_option
+from runflowd.commands.plan_money import (
+    balance_words,
+    cost_words,
+    gate_json,
+    gate_words,
+    outlay_json,
+)
+from runflowd.commands.plan_tally import MAX_REASONS, TITLES, Planner, Tally
 from runflowd.commands.shell_complete import rule_names
 from runflowd.config import load
 from runflowd.core.chains import in_order, takers
 from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind
+from runflowd.core.outlay import Outlay
 from runflowd.core.printable import printable
 from runflowd.core.suggestion import unknown_rule
 from runflowd.core.units import size_text
 from runflowd.pipeline.intake.fates import Fate, Planned
-from runflowd.pipeline.intake.onward import Onward
-from runflowd.pipeline.intake.planning import Planning
 from runflowd.store.configuration import ensure_own
 from runflowd.store.plans import open_for_plan
 from runflowd.store.reports import incidents
 from runflowd.store.rule_edits import elsewhere_messages, results_elsewhere
-from runflowd.store.spending import usual_price
 from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
@@ -37,73 +39,24 @@ if TYPE_CHECKING:
 
     from runflowd.config import Config
     from runflowd.core.model import Rule
+    from runflowd.pipeline.intake.onward import Onward
     from runflowd.store import Connection
     from runflowd.store.reports import Incident
-
-TITLES = {
-    Fate.BUY: "would be bought",
-    Fate.TAKE: "would take a result along, at no cost",
-    Fate.WAIT: "would wait",
-    Fate.FAIL: "would fail",
-    Fate.ASK: "failed or in doubt before: `runflowd retry PATH` tries one again",
-}
-"""Fates whose files are named; of the others their number is enough."""
-
-MAX_REASONS = 20
-"""Reasons listed, with numbers, why files are left out."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What was found of one rule: numbers for all fates, and the first few files of those that are named.
-
-    `price` is what the service took of late; with `local` nobody is paid, and it is what the hosted one would take.
-    """
-
-    price: Decimal | None
-    local: bool = False
-    counts: Counter[Fate] = field(default_factory=Counter)
-    sizes: Counter[Fate] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    coming: Counter[str] = field(default_factory=Counter)
-    first: defaultdict[Fate, list[Planned]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, planned: Planned, most: int) -> None:
-        """Count a file."""
-        self.counts[planned.fate] += 1
-        self.sizes[planned.fate] += planned.size
-        if planned.fate is Fate.LEFT_OUT and (planned.why in self.reasons or len(self.reasons) < MAX_REASONS):
-            self.reasons[planned.why] += 1
-        if planned.fate in TITLES and len(self.first[planned.fate]) < most:
-            self.first[planned.fate].append(planned)
-
-    @property
-    def cost(self) -> Decimal | None:
-        """What would be paid; None where no price is known."""
-        return self._cost_of(self.counts[Fate.BUY])
-
-    @property
-    def cost_of_coming(self) -> Decimal | None:
-        """What would be paid at most for what other rules make."""
-        return self._cost_of(self.coming.total())
-
-    def _cost_of(self, number: int) -> Decimal | None:
-        if not number:
-            return Decimal(0)
-        return None if self.price is None else self.price * number
 
 
 @click.command()
 @config_option
 @json_option
-@click.option("--rule", "only", shell_complete=rule_names, help="Only files of this rule.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(0), help="Files named at most in a group.")
+@click.argument("only", metavar="[RULE]", required=False, shell_complete=rule_names)
 def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) -> None:
-    """Show by rule what `sync` would send now, about what that costs, and why other files would not be sent.
+    """Show by rule what `sync` would send now, what that costs, and why other files would not be sent; or of one RULE.
 
-    Nothing is sent, and nothing is written down. New files are read, since their content decides whether
-    they are bought, and each must stand still for as long as the rule says. The price is what the model cost
-    of late. A daemon may run meanwhile; the state file must be readable for whoever asks.
+    No file is sent, and nothing is written down. New files are read, since their content decides whether
+    they are bought, and each must stand still for as long as the rule says. The catalogue is asked for prices that are
+    not known, if there is a key; what it does not answer within 3 s is said to be unknown. Of each limit it is said how
+    many files it lets through now, and what is left of it then. A daemon may run meanwhile; the state file must be
+    readable for whoever asks.
     """
     config = load(find_config(place))
     rules = [rule for rule in in_order(config.rules) if only in {None, rule.name}]
@@ -112,43 +65,38 @@ def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) 
     state = state_path(config)
     with open_for_plan(state) as connection:
         ensure_own(connection, state, config.source)
+        planner = Planner(connection, config, rules)
         if as_json:
-            _stream(connection, config, rules)
+            _stream(planner)
         else:
-            _show(connection, config, rules, limit)
+            _show(planner, limit)
 
 
-def _show(connection: Connection, config: Config, rules: list[Rule], limit: int) -> None:
-    planning = Planning(connection, config.limits, time.monotonic, time.sleep, config.rules, config.money_in_force)
-    onward = Onward(config.rules)
-    tallies: list[Tally] = []
-    for rule in rules:
-        tally = _tally(connection, config, rule)
-        for planned in planning.plan(rule):
-            tally.add(planned, limit)
-            onward.follow(rule, planned)
-        onward.end(rule)
-        tally.coming = onward.coming[rule.name]
-        for line in _lines(rule, tally):
+def _show(planner: Planner, limit: int) -> None:
+    config, tallies = planner.config, [Tally() for _ in planner.rules]
+    currency = config.money.currency
+    for rule, tally in zip(planner.rules, tallies, strict=True):
+        for _ in planner.plan(rule, tally, limit):
+            pass
+        for line in (*_lines(rule, tally, config), *_onward(config, rule, planner.onward)):
             click.echo(line)
-        for line in _onward(config, rule, onward):
-            click.echo(line)
-        for sentence in elsewhere_messages(connection, rule):
+        for gate in planner.gates(rule, tally):
+            click.echo(f"  {gate_words(gate, currency)}")
+        for sentence in elsewhere_messages(planner.connection, rule):
             click.echo(f"  {sentence}")
-        tallies.append(tally)
-    bought = sum(tally.counts[Fate.BUY] for tally in tallies)
-    size = sum(tally.sizes[Fate.BUY] for tally in tallies)
-    click.echo(click.style(f"In all {_files(bought)} would be bought, {size_text(size)}{_cost(tallies)}.", bold=True))
-    if later := sum(tally.coming.total() for tally in tallies):
-        more = f"Then up to {_files(later)} more, as results go on from rule to rule"
-        click.echo(click.style(f"{more}{_cost(tallies, coming=True)}.", bold=True))
-    for each in _held_up(connection, rules):
+    outlay, later = Outlay.of(tally.outlay for tally in tallies), Outlay.of(tally.later for tally in tallies)
+    size = size_text(sum(tally.sizes[Fate.BUY] for tally in tallies))
+    whole = f"In all {_files(outlay.files)} would be bought, {size}{cost_words(outlay, config)}."
+    click.echo(click.style(whole, bold=True))
+    for gate in planner.common(outlay):
+        click.echo(f"  {gate_words(gate, currency)}")
+    if planner.told.balance is not None:
+        click.echo(f"  {balance_words(planner.told.balance, outlay)}")
+    if later.files:
+        more = f"Then up to {_files(later.files)} more, as results go on from rule to rule{cost_words(later, config)}."
+        click.echo(click.style(more, bold=True))
+    for each in _held_up(planner.connection, planner.rules):
         click.echo(advice(f"Held up now by {each.code}", each.message, each.remedy))
-
-
-def _tally(connection: Connection, config: Config, rule: Rule) -> Tally:
-    price = usual_price(connection, config.service.name, rule.model)
-    return Tally(price, local=config.service.local is not None)
 
 
 def _held_up(connection: Connection, rules: list[Rule]) -> list[Incident]:
@@ -158,17 +106,19 @@ def _held_up(connection: Connection, rules: list[Rule]) -> list[Incident]:
     return [each for each in incidents(connection) if each.scope in scopes]
 
 
-def _lines(rule: Rule, tally: Tally) -> Iterator[str]:
+def _lines(rule: Rule, tally: Tally, config: Config) -> Iterator[str]:
     yield click.style(f"{printable(rule.name)} ({printable(rule.model)})", bold=True)
     for fate, title in TITLES.items():
         if not tally.counts[fate]:
             continue
-        size = f", {size_text(tally.sizes[fate])}{_cost([tally])}" if fate is Fate.BUY else ""
+        size = f", {size_text(tally.sizes[fate])}{cost_words(tally.outlay, config)}" if fate is Fate.BUY else ""
         yield f"  {_files(tally.counts[fate])} {title}{size}"
         for planned in tally.first[fate]:
             yield f"    {printable(planned.path)}{f': {printable(planned.why)}' if planned.why else ''}"
         if (more := tally.counts[fate] - len(tally.first[fate])) > 0:
             yield f"    and {more} more"
+    if sealed := tally.counts[Fate.SEALED]:
+        yield f"  {_files(sealed)} in a batch that is not known to be bought"
     others = {Fate.DONE: "done", Fate.UNDER_WAY: "under way", Fate.LEFT_OUT: "left out"}
     yield f"  {', '.join(f'{tally.counts[fate]} {words}' for fate, words in others.items())}"
     for reason, number in tally.reasons.most_common(MAX_REASONS):
@@ -187,47 +137,49 @@ def _files(number: int) -> str:
     return "1 file" if number == 1 else f"{number} files"
 
 
-def _cost(tallies: list[Tally], *, coming: bool = False) -> str:
-    """What would be paid, in words behind a number of files; with `coming`, for what rules make for others."""
-    about = "hosted, about" if any(tally.local for tally in tallies) else "about"
-    costs = [tally.cost_of_coming if coming else tally.cost for tally in tallies]
-    known = [cost for cost in costs if cost is not None]
-    total = sum(known, Decimal(0))
-    if len(known) == len(tallies):
-        return f", {about} {money(total)}" if total else ""
-    return f", {about} {money(total)} and what has no known price" if total else ", price unknown"
-
-
-def _stream(connection: Connection, config: Config, rules: list[Rule]) -> None:
+def _stream(planner: Planner) -> None:
     """One JSON document, written file by file: there may be a million of them."""
-    planning = Planning(connection, config.limits, time.monotonic, time.sleep, config.rules, config.money_in_force)
-    onward = Onward(config.rules)
     summaries: list[dict[str, Any]] = []
+    outlays: list[Outlay] = []
     separator = "\n"
     click.echo('{"files": [', nl=False)
-    for rule in rules:
-        tally = _tally(connection, config, rule)
-        for planned in planning.plan(rule):
-            tally.add(planned, 0)
-            entry = {
-                "then": onward.follow(rule, planned),
-                "rule": rule.name,
-                "path": printable(planned.path),
-                "fate": planned.fate.value,
-                "size": planned.size,
-                "code": planned.code,
-                "why": printable(planned.why),
-            }
-            click.echo(separator + json.dumps(entry, ensure_ascii=False), nl=False)
+    for rule in planner.rules:
+        tally = Tally()
+        for planned, then in planner.plan(rule, tally, 0):
+            click.echo(separator + json.dumps(_entry(rule, planned, then), ensure_ascii=False), nl=False)
             separator = ",\n"
-        onward.end(rule)
-        tally.coming = onward.coming[rule.name]
-        summaries.append(_summary(rule, tally) | {"results_elsewhere": dict(results_elsewhere(connection, rule))})
-    held_up = [
-        {"code": each.code, "message": each.message, "remedy": each.remedy} for each in _held_up(connection, rules)
-    ]
-    rest = json.dumps({"rules": summaries, "held_up": held_up}, indent=2, ensure_ascii=False)
-    click.echo(f"\n], {rest.removeprefix('{').lstrip()}")
+        elsewhere = dict(results_elsewhere(planner.connection, rule))
+        found = [gate_json(gate) for gate in planner.gates(rule, tally)]
+        summaries.append(_summary(rule, tally) | {"limits": found, "results_elsewhere": elsewhere})
+        outlays.append(tally.outlay)
+    whole, balance = Outlay.of(outlays), planner.told.balance
+    rest = {
+        "rules": summaries,
+        "total": outlay_json(whole),
+        "limits": [gate_json(gate) for gate in planner.common(whole)],
+        "balance": None if balance is None else format(balance, "f"),
+        "balance_after": None if balance is None or whole.unknown else format(balance - whole.high, "f"),
+        "held_up": [
+            {"code": each.code, "message": each.message, "remedy": each.remedy}
+            for each in _held_up(planner.connection, planner.rules)
+        ],
+    }
+    click.echo(f"\n], {json.dumps(rest, indent=2, ensure_ascii=False).removeprefix('{').lstrip()}")
+
+
+def _entry(rule: Rule, planned: Planned, then: list[str]) -> dict[str, Any]:
+    price = planned.price
+    return {
+        "then": then,
+        "rule": rule.name,
+        "path": printable(planned.path),
+        "fate": planned.fate.value,
+        "size": planned.size,
+        "code": planned.code,
+        "why": printable(planned.why),
+        "low": None if price is None else format(price.low, "f"),
+        "high": None if price is None else format(price.high, "f"),
+    }
 
 
 def _summary(rule: Rule, tally: Tally) -> dict[str, Any]:
@@ -236,7 +188,6 @@ def _summary(rule: Rule, tally: Tally) -> dict[str, Any]:
         "model": rule.model,
         "counts": {fate.value: tally.counts[fate] for fate in Fate},
         "bytes": tally.sizes[Fate.BUY],
-        "price": None if tally.price is None else str(tally.price),
-        "cost": None if tally.cost is None else str(tally.cost),
+        **outlay_json(tally.outlay),
         "coming": dict(tally.coming),
     }

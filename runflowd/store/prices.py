@@ -97,16 +97,18 @@ def expected_prices(
     files: Sequence[Priced],
     now: float,
     currency: str = USD,
+    *,
+    listed: tuple[PricingRule, ...] | None = None,
 ) -> list[Price | None]:
     """What files cost in a currency, each by its inputs; None where nobody knows.
 
     As the rule says; else as the catalogue says; else as the same recipe was charged of late, or else its model. So
     the price of a dear recipe is not that of the others. Where a recipe was charged more than the catalogue says,
-    that is its highest price.
+    that is its highest price. `listed` is what the catalogue has just said, where that is not stored.
     """
     if money.price is not None:
         return [Price(money.price, money.price, PriceSource.RULE)] * len(files)
-    rules = stored_pricing(connection, service, model, now)
+    rules = stored_pricing(connection, service, model, now) if listed is None else listed
     rules = () if foreign_currency(rules, currency) else rules
     rows = connection.all("last_charges", service=service, model=model, currency=currency, limit=CHARGES_READ)
     charged: defaultdict[str, list[Decimal]] = defaultdict(list)

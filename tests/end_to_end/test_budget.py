@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,6 +39,32 @@ def test_sync_buys_what_fits_and_ends_with_75(desk: Desk) -> None:
     assert (75, 2) == (said.code, len(list(desk.output.iterdir()))), said.err
     assert "1 file is held, about $0.08" in said.err + said.out
     assert "money.budget.per_day is 0.2: 0.16 is charged" in said.err + said.out
+
+
+def test_a_plan_says_what_is_paid_before_anything_was(desk: Desk) -> None:
+    """By the catalogue, which is asked; what limits and approvals let through, and what is left then."""
+    whole = json.loads(desk.config.read_text())
+    del whole["rules"]["one"]["price"]
+    whole["rules"]["one"] |= {"approve": {"first": 1}, "budget": {"per_day": 0.5}}
+    desk.config.write_text(json.dumps(whole))
+    plain, told = desk.run("plan", "one", env=WITH_KEY), desk.run("plan", "--json", env=WITH_KEY).json
+    unknown = desk.run("plan")
+
+    assert "3 files would be bought, " in plain.out, plain.err
+    assert [] == [
+        words
+        for words in (
+            ", about $0.24\n",
+            "  rules.one.budget.per_day lets 3 of 3 through now, and $0.26 of $0.50 is left then\n",
+            "  rules.one.approve lets 1 of 3 through now; `runflowd approve one` lets the others pass\n",
+            "  money.budget.per_day lets 2 of 3 through now, and $0.04 of $0.20 is left then\n",
+        )
+        if words not in plain.out
+    ], plain.out
+    assert ("3", "0.24", 0) == (str(told["total"]["files"]), told["total"]["high"], told["total"]["unknown_price"])
+    assert Decimal(told["balance"]) - Decimal(told["balance_after"]) == Decimal("0.24")
+    assert [2] == [each["files"] for each in told["limits"]]
+    assert "price unknown" in unknown.out
 
 
 def test_a_sample_is_bought_and_the_rest_once_it_is_approved(desk: Desk) -> None:

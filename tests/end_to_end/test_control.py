@@ -136,7 +136,7 @@ def test_what_is_not_there_is_refused_with_what_there_is(busy: Desk) -> None:
         ("pause", "onne"),
         ("resume", "onne"),
         ("resume", "onne", "--accept-folder"),
-        ("plan", "--rule", "onne"),
+        ("plan", "onne"),
     ],
     ids=" ".join,
 )
@@ -384,7 +384,7 @@ def test_a_file_that_nobody_knows_has_no_story(busy: Desk) -> None:
 
 def test_a_plan_is_made_beside_a_daemon(busy: Desk) -> None:
     """It reads the state file that the daemon works on, and buys nothing."""
-    whole = busy.call("plan", "--rule", "one", "--json").json
+    whole = busy.call("plan", "one", "--json").json
     fates = {entry["path"]: entry["fate"] for entry in whole["files"]}
 
     assert ("done", ["one"]) == (fates["mug.jpg"], [each["name"] for each in whole["rules"]])

@@ -139,10 +139,13 @@ async def test_a_plan_beside_a_daemon_knows_what_is_under_way(tmp_path: Path) ->
         inputs_stale = plan(tmp_path, rule(tmp_path, exclude=("ready.*",)))
         await rig.store.write(partial(pause, rule="studio", reason="stock-taking", now=EPOCH))
         paused = plan(tmp_path, slow)
+        await rig.store.write(lambda connection: connection.raw.execute("UPDATE item SET state = 'queued'"))
+        sealed = plan(tmp_path, slow)
 
     assert {"ready.jpg": Fate.BUY, "follows.jpg": Fate.TAKE} == fates(ready)
     assert Fate.LEFT_OUT == inputs_stale["ready.jpg"].fate
     assert {"ready.jpg": Fate.WAIT, "follows.jpg": Fate.TAKE} == fates(paused)
+    assert Fate.SEALED == sealed["ready.jpg"].fate
     assert ("PAUSED", True) == (paused["ready.jpg"].code, "stock-taking" in paused["ready.jpg"].why)
 
 

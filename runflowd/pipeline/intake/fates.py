@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
+
+if TYPE_CHECKING:
+    from runflowd.core.money import Price
 
 
 class Fate(StrEnum):
@@ -21,8 +25,10 @@ class Fate(StrEnum):
     """It would fail, and nothing would be sent."""
     ASK = "ask"
     """It failed before, or its purchase is in doubt: an operator decides."""
+    SEALED = "sealed"
+    """It is in a batch that is not known to be bought."""
     UNDER_WAY = "under_way"
-    """It was sent, or is about to be."""
+    """It was bought; its result is to come."""
     DONE = "done"
     LEFT_OUT = "left_out"
     """The rule does not take it."""
@@ -31,7 +37,7 @@ class Fate(StrEnum):
 FATES = {
     ItemState.READY: Fate.BUY,
     ItemState.DUPLICATE: Fate.TAKE,
-    ItemState.QUEUED: Fate.UNDER_WAY,
+    ItemState.QUEUED: Fate.SEALED,
     ItemState.SUBMITTED: Fate.UNDER_WAY,
     ItemState.DOWNLOADING: Fate.UNDER_WAY,
     ItemState.DONE: Fate.DONE,
@@ -47,10 +53,14 @@ REFUSED = {ItemState.FAILED: Fate.FAIL, ItemState.SKIPPED: Fate.LEFT_OUT, ItemSt
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One file, or with a slash at its end one folder, and what would become of it; `size` is bytes."""
+    """One file, or with a slash at its end one folder, and what would become of it; `size` is bytes.
+
+    `price` is what it is expected to cost if it would be bought, None where nobody knows.
+    """
 
     path: str
     fate: Fate
     size: int = 0
     code: str = ""
     why: str = ""
+    price: Price | None = None

@@ -18,7 +18,17 @@ import anyio
 import structlog
 
 from runflowd import files
-from runflowd.core.approval import Approval, Crowd, Waiting, approval_hold, exceeds, in_words, is_held, total
+from runflowd.core.approval import (
+    APPROVAL_NEEDED,
+    Approval,
+    Crowd,
+    Waiting,
+    approval_hold,
+    exceeds,
+    in_words,
+    is_held,
+    total,
+)
 from runflowd.core.incident_scope import ScopeKind, scopes_of
 from runflowd.core.model import Existing
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
@@ -74,6 +84,11 @@ class ImportVerdict:
     verdict: ImportDecision
     reason: str = ""
     crowd: int = 0
+
+    @property
+    def code(self) -> str:
+        """By which code a plan says that files wait for an operator."""
+        return APPROVAL_NEEDED if self.crowd else "EXISTING"
 
 
 @dataclass(frozen=True, slots=True)

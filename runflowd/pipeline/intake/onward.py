@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runflowd.core.model import Rule
     from runflowd.pipeline.intake.fates import Planned
 
-MADE = frozenset({Fate.BUY, Fate.TAKE, Fate.UNDER_WAY})
+MADE = frozenset({Fate.BUY, Fate.TAKE, Fate.SEALED, Fate.UNDER_WAY})
 """Fates after which there is a result that was not there before."""
 
 

@@ -13,7 +13,6 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from runflowd import files
-from runflowd.core.approval import APPROVAL_NEEDED
 from runflowd.core.chains import downstream, makers
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.matcher import BAD_OVERRIDE
@@ -38,6 +37,7 @@ from runflowd.store.duplicates import OWN_RESULT, own_result
 from runflowd.store.items import item_by_id, known_in_folder
 from runflowd.store.pauses import EVERY_RULE, pauses
 from runflowd.store.plans import plan_purchase
+from runflowd.store.prices import Priced
 from runflowd.store.roots import roots_of
 from runflowd.system import deadline
 from runflowd.system.deadline import NoAnswer, within
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from runflowd.config import Limits
     from runflowd.core.arrival import Decision
     from runflowd.core.model import Json, Reference, Rule, Stat
+    from runflowd.core.money import Price
     from runflowd.pipeline.intake.inspect import Finding
     from runflowd.store import Connection
     from runflowd.store.arrivals import Arrival
@@ -83,8 +84,9 @@ class Planning:
         self._rules = rules
         self._money = money or Money()
 
-    def plan(self, rule: Rule) -> Iterator[Planned]:
-        """Every file below the watched folder of a rule."""
+    def plan(self, rule: Rule, price: Callable[[Priced], Price | None] = lambda _: None) -> Iterator[Planned]:
+        """Every file below the watched folder of a rule; `price` says what one costs."""
+        self._price = price
         try:
             yield from self._of(WatchedRule.of(rule, FolderIo()))
         except NoAnswer as silence:  # be it in the middle: what else lies there is not known
@@ -152,8 +154,7 @@ class Planning:
                 elif initial.verdict is ImportDecision.SKIP:
                     yield Planned(path, Fate.LEFT_OUT, stat.size, *LEFT_OUT)
                 elif initial.verdict is ImportDecision.ASK:
-                    code = APPROVAL_NEEDED if initial.crowd else "EXISTING"
-                    yield Planned(path, Fate.WAIT, stat.size, code, initial.reason or held)
+                    yield Planned(path, Fate.WAIT, stat.size, initial.code, initial.reason or held)
                 else:
                     yield from self._track(watched, path, stat)
         yield from self._stable(watched)
@@ -216,7 +217,8 @@ class Planning:
         if decision.state is ItemState.READY:
             other = plan_purchase(self._connection, arriving)
             if other is None:
-                return Planned(path, Fate.BUY, size)
+                priced = Priced(arriving.recipe_hash, arriving.input, arriving.pixels)
+                return Planned(path, Fate.BUY, size, price=self._price(priced))
             return Planned(path, Fate.TAKE, size, "", f"the same content as {other}, which would be bought")
         original = item_by_id(self._connection, decision.original) if decision.original is not None else None
         if decision.state is ItemState.OUTCOME_UNKNOWN:
@@ -231,7 +233,7 @@ class Planning:
     ) -> Planned:
         """A file that is as it was when its row was written; `overridden` gives what its folder sets."""
         fate, size = FATES[known.state], known.stat.size
-        if fate in {Fate.DONE, Fate.UNDER_WAY}:  # no more is to be said, and there are very many of them
+        if fate in {Fate.DONE, Fate.SEALED, Fate.UNDER_WAY}:  # no more is to be said, and there are very many of them
             return Planned(path, fate, size)
         item = item_by_id(self._connection, known.id)
         if item is None:  # moved on since the folder was looked at
