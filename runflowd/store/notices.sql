@@ -61,11 +61,7 @@ SELECT count(*) AS count, max(coalesce(item.ended_at, 0)) AS newest FROM names C
 WHERE item.state = 'outcome_unknown' AND item.current = 1
 
 -- name: done_since
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
-SELECT count(*) AS count FROM names CROSS JOIN item ON item.rule = names.rule
-WHERE item.state = 'done' AND item.current = 1 AND item.ended_at >= :since
+SELECT count(*) AS count FROM item WHERE ended_at >= :since AND state = 'done' AND current = 1
 
 -- name: charged_since
 SELECT currency, amount, count(*) AS count FROM ledger WHERE at >= :since GROUP BY currency, amount
@@ -78,23 +74,25 @@ SELECT count(*) AS count FROM names CROSS JOIN item ON item.rule = names.rule
 WHERE item.state IN ('ready', 'queued', 'submitted', 'downloading') AND item.current = 1
 
 -- name: busy_folders
--- `||` makes text of what it joins, which counts letters, not bytes. The folders right below the watched ones that have files on their way, or whose files ended since then.
+-- The folders right below the watched ones that have files on their way, or whose files ended since then. `||` makes
+-- text of what it joins, which counts letters, not bytes.
 WITH RECURSIVE names(rule) AS (
     SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
-SELECT item.rule, substr(dir, 1, instr(CAST(dir || X'2F' AS BLOB), X'2F') - 1) AS top,
-       max(item.state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading')) AS open
-FROM names CROSS JOIN item ON item.rule = names.rule
-WHERE item.current = 1 AND item.dir <> X'' AND (
-      item.state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading')
-      OR item.state IN ('done', 'failed', 'outcome_unknown') AND item.ended_at >= :since)
-GROUP BY item.rule, top
+    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL),
+found AS (
+    SELECT item.rule, item.dir, 1 AS open FROM names CROSS JOIN item ON item.rule = names.rule
+    WHERE item.state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading') AND item.current = 1
+    UNION ALL
+    SELECT rule, dir, 0 FROM item
+    WHERE ended_at >= :since AND state IN ('done', 'failed', 'outcome_unknown') AND current = 1)
+SELECT rule, substr(dir, 1, instr(CAST(dir || X'2F' AS BLOB), X'2F') - 1) AS top, max(open) AS open
+FROM found WHERE dir <> X'' GROUP BY rule, top
 
 -- name: folders_begun
 SELECT id, scope, at, over_at FROM notice WHERE kind = 'folder' AND channel IS NULL
 
 -- name: folder_ended
-SELECT state, count(*) AS count FROM item
+SELECT state, count(*) AS count FROM item INDEXED BY item_ended
 WHERE rule = :rule AND current = 1 AND ended_at >= :since AND state IN ('done', 'failed', 'outcome_unknown')
   AND (dir = :top OR substr(dir, 1, length(:top) + 1) = CAST(:top || X'2F' AS BLOB))
 GROUP BY state

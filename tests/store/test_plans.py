@@ -25,13 +25,16 @@ TROUBLE = "sorts what is in trouble; of that a page is kept"
 A_PERSON_ASKED = "runs once for a command that a person gave"
 
 REASONS = {
+    "busy_folders": "groups what is on its way, and what ended since the last look, by folder",
     "charged": BY_AMOUNT,
     "charged_of_rule": BY_AMOUNT,
     "charged_since": BY_AMOUNT,
     "claim_batches": OPEN_BATCHES,
     "doubt_left_purchases": "its index holds the purchases whose outcome is open, and all of them are meant",
     "failed_items": TROUBLE,
+    "failure_groups": TROUBLE,
     "files_left": OPEN_BATCHES,
+    "folder_ended": "three states, counted once a folder",
     "holders_of_file": "sorts the names of one file",
     "incidents": "one row for each thing that is wrong",
     "items_of_batch": ONE_BATCH,
