@@ -19,9 +19,10 @@ EXITS = {
     Exit.DONE: "done",
     Exit.FAILED: "failed",
     Exit.USAGE: "usage: no such command or option",
-    Exit.SOME_FAILED: "some items failed, or could not be taken; the output says which and why",
+    Exit.SOME_FAILED: "some items failed, or could not be taken; the output says which and why; "
+    "`spend --check` found differences",
     Exit.TRY_AGAIN: "try again: another daemon holds the state file, the service is silent, the key is not there yet, "
-    "credit or disk space is short",
+    "credit or disk space is short, files wait for an approval",
     Exit.NOT_ALLOWED: "not allowed: the key was refused, or a permission is missing",
     Exit.CONFIGURATION: "configuration: it has mistakes, is missing, or names what is not installed",
     Exit.INTERRUPTED: "interrupted from the keyboard; what is in flight is taken up by the next run",

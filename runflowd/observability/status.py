@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from runflowd.core.approval import APPROVAL_NEEDED
 from runflowd.core.currency import USD
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.periods import day_begins, period_of
 from runflowd.core.remedies import remedy_for
+from runflowd.core.undeliverable import recipe_of
+from runflowd.store.approvals import waiting_for_approval
 from runflowd.store.batches import batch_from
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states, failure_groups, failures, files_left, incidents, partial, waiting
@@ -59,6 +62,7 @@ class RuleStatus:
 class Status:
     """One look. `pid` is the process that holds the state file, None when none does; times are epoch seconds.
 
+    `approvals` is how many files of a rule wait for one.
     `left` is how many files each open batch still waits for, `partial` what was done though some outputs did not come.
     `limits` are those of money, each with what counts against it, in `currency`; days begin in `zone`, None for that of
     this machine.
@@ -74,6 +78,7 @@ class Status:
     incidents: tuple[Incident, ...]
     spent_today: Spend
     pauses: tuple[Pause, ...] = ()
+    approvals: Mapping[str, int] = field(default_factory=dict)
     hosted_today: Decimal = Decimal(0)
     left: Mapping[str, int] = field(default_factory=dict)
     partial: tuple[Entry, ...] = ()
@@ -103,6 +108,7 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         spent_today=spent_today(connection, money, now),
         hosted_today=hosted_since(connection, midnight),
         pauses=tuple(pauses(connection)),
+        approvals=_approvals(connection, config),
         left=files_left(connection),
         partial=tuple(partial(connection, now - LATELY, limit)),
         causes=tuple(failure_groups(connection, limit)),
@@ -110,6 +116,13 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         zone=money.zone,
         currency=money.currency,
     )
+
+
+def _approvals(connection: Connection, config: Config) -> dict[str, int]:
+    """How many files of which rules wait for an approval."""
+    held = {each.scope.partition(":")[2] for each in incidents(connection) if each.code == APPROVAL_NEEDED}
+    rules = (rule for rule in config.rules if rule.name in held)
+    return {rule.name: waiting_for_approval(connection, rule.name, recipe_of(rule)) for rule in rules}
 
 
 def _rules(config: Config, counts: dict[str, dict[ItemState, int]]) -> tuple[RuleStatus, ...]:
@@ -139,6 +152,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "failures": [entry_json(entry) for entry in status.failures],
         "waiting": [entry_json(entry) for entry in status.waiting],
         "partial": [entry_json(entry) for entry in status.partial],
+        "approvals": dict(status.approvals),
         "paused": [pause_json(each) for each in status.pauses],
         "incidents": [
             {

@@ -6,7 +6,6 @@ import re
 import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 import anyio.to_thread
 import structlog
@@ -24,11 +23,12 @@ from runflowd.store.items import item_from
 from runflowd.store.listing import Wanted, every
 from runflowd.store.metrics_query import bought_since, take_measures
 from runflowd.store.retries import ask_again
-from runflowd.web.body_limit import BodyRefused, read_body
+from runflowd.web.approving import approve_shown
 from runflowd.web.callback_endpoint import CallbackEndpoint
 from runflowd.web.callback_wakeups import CallbackPoller
 from runflowd.web.formatting import plural
-from runflowd.web.host_guard import HostGuard, same_origin, token_matches
+from runflowd.web.forms import field, read_form
+from runflowd.web.host_guard import HostGuard
 from runflowd.web.page import render, view
 
 if TYPE_CHECKING:
@@ -48,8 +48,6 @@ log = structlog.get_logger()
 PAGE_OF_BOUGHT = 5000
 OVERLAP = 120.0
 """Seconds read twice: an item's end is dated before it is written."""
-
-MAX_FORM_BYTES = 4096
 
 
 class Application:
@@ -71,6 +69,7 @@ class Application:
             Route("/readyz", self.ready, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/retry", self.retry, methods=["POST"]),
+            Route("/approve", self.approve, methods=["POST"]),
             Route(callback_signature.PATH, self._receiver.receive, methods=["POST"]),
         ]
         return HostGuard(Starlette(routes=routes), by_host=guarded)
@@ -148,15 +147,10 @@ class Application:
 
     async def retry(self, request: Request) -> Response:
         """POST /retry: try one failed file, or all of a rule and a cause, again; only from a page of ours."""
-        try:
-            form = parse_qs((await read_body(request, most=MAX_FORM_BYTES, seconds=5.0)).decode("utf-8", "replace"))
-        except BodyRefused as refused:
-            return PlainTextResponse(f"{refused}\n", refused.status, {"connection": "close"})
-        if not same_origin(request.headers) or not token_matches(_field(form, "token"), self._state.token):
-            return PlainTextResponse(
-                "This form is not from the page as it is now. Reload the page and try again.\n", 403
-            )
-        reference, rule, code = (_field(form, name) for name in ("reference", "rule", "code"))
+        form = await read_form(request, self._state.token)
+        if isinstance(form, Response):
+            return form
+        reference, rule, code = (field(form, name) for name in ("reference", "rule", "code"))
         items = await retry(self._state.context, partial(_failed, reference=reference, rule=rule, code=code))
         if not items:
             return PlainTextResponse("No such file has failed; it may be under way again already.\n", 404)
@@ -164,6 +158,15 @@ class Application:
             "retry asked for on the page", action="item.retry", rule=items[0].rule, file=items[0].path, count=len(items)
         )
         return RedirectResponse(f"/?retried={len(items)}#failures", 303)
+
+    async def approve(self, request: Request) -> Response:
+        """POST /approve: let the files of a rule pass that wait for an approval; only from a page of ours."""
+        form = await read_form(request, self._state.token)
+        if isinstance(form, Response):
+            return form
+        if not await approve_shown(self._state.context, field(form, "rule"), field(form, "files")):
+            return PlainTextResponse("Nothing of that rule waits for an approval any more.\n", 404)
+        return RedirectResponse("/", 303)
 
     def _log_overdue(self) -> None:
         self._receiver.log_overdue()
@@ -184,10 +187,6 @@ def clean(value: Any) -> Any:
     if isinstance(value, list):
         return [clean(each) for each in value]
     return printable(scrubbed(value)) if isinstance(value, str) else value
-
-
-def _field(form: dict[str, list[str]], name: str) -> str:
-    return form.get(name, [""])[0]
 
 
 def _failed(connection: Connection, *, reference: str, rule: str, code: str) -> list[Item]:

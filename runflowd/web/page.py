@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from runflowd import __version__
+from runflowd.core.approval import APPROVAL_NEEDED
 from runflowd.core.lifecycle import IN_FLIGHT, BatchState, ItemState
 from runflowd.core.printable import short_id
 from runflowd.core.remedies import remedy_for
@@ -172,7 +173,11 @@ def _batch_word(batch: Batch) -> tuple[str, str]:
 def _incidents(status: Status) -> Iterator[ProblemRow]:
     for each in status.incidents:
         since = f"for {age(status.now - each.since)}"
-        yield ProblemRow(shown(each.message), "", shown(each.remedy), shown(f"{each.scope} · {each.code}"), since)
+        rule = each.scope.partition(":")[2] if each.code == APPROVAL_NEEDED else ""
+        tag = shown(f"{each.scope} · {each.code}")
+        yield ProblemRow(
+            shown(each.message), "", shown(each.remedy), tag, since, rule=rule, files=status.approvals.get(rule, 0)
+        )
 
 
 def _pauses(status: Status) -> Iterator[ProblemRow]:

@@ -70,13 +70,18 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class ProblemRow:
-    """An incident, a pause, or a file that needs attention."""
+    """An incident, a pause, or a file that needs attention.
+
+    Where `files` of `rule` wait for an approval there is a button.
+    """
 
     title: str
     detail: str
     remedy: str
     tag: str = ""
     since: str = ""
+    rule: str = ""
+    files: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,7 +18,12 @@ import pytest
 from web_rig import config_over, site_over, web
 
 from runflowd.config.snapshot import Listen
+from runflowd.core.approval import APPROVAL_NEEDED, Crowd
+from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.undeliverable import recipe_of
+from runflowd.observability.incidents import IncidentReport
+from runflowd.store.approvals import approval_of, save_crowd
 from runflowd.web import uvicorn_runner
 from runflowd.web.address import AddressUnusable, bind
 from runflowd.web.host_guard import names_this_machine
@@ -168,6 +174,25 @@ async def test_a_retry_looks_at_the_file_again(rig: Web) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/?retried=1#failures")
     assert "Another try for 1 file." in (await rig.http.get("/?retried=1")).text
     assert [(look.rule, look.folder) for look in rig.context.hints] == [("studio", "shoes")]
+
+
+async def test_an_approval_lets_as_many_pass_as_the_page_showed(rig: Web) -> None:
+    """What came since then waits, a second press approves nothing, and a page of somebody else is not heard."""
+    rule = rig.context.rules["studio"]
+    held = IncidentReport(ScopeKind.BUDGET.of(rule.name), APPROVAL_NEEDED, "2 files are held", "approve")
+    await rig.context.store.write(partial(save_crowd, rule=rule.name, crowd=Crowd(2)))
+    await rig.context.incidents.report(held)
+    form = dict(re.findall(r'name="(token|rule|files)" value="([^"]*)"', (await rig.http.get("/")).text))
+    await rig.context.store.write(partial(save_crowd, rule=rule.name, crowd=Crowd(5)))
+    answers = [
+        await rig.http.post("/approve", data=data, headers=SAME)
+        for data in ({**form, "token": "x"}, {**form, "files": "-1"}, form, {**form, "files": "9"}, form)
+    ]
+    found = await rig.context.store.read(partial(approval_of, rule=rule.name, recipe=recipe_of(rule)))
+
+    assert "2" == form["files"]
+    assert [403, 404, 303, 303, 404] == [answer.status_code for answer in answers]
+    assert 5 == found.approved
 
 
 async def test_a_retry_of_a_group_takes_its_cause_alone(rig: Web) -> None:
