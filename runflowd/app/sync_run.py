@@ -100,7 +100,8 @@ def _patience(progress: Progress) -> float:
     return HOLD_PATIENCE if held - {APPROVAL_NEEDED} else 0.0
 
 
-_UNSENT = frozenset({ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED})
+_UNSEALED = frozenset({ItemState.READY, ItemState.DUPLICATE})
+_UNSENT = _UNSEALED | {ItemState.QUEUED}
 
 
 _UNSENT_ONLY = frozenset({ScopeKind.PAUSE, ScopeKind.WATCH, ScopeKind.BUDGET, ScopeKind.PER_FILE})
@@ -124,13 +125,16 @@ def _held(progress: Progress) -> bool:
             ScopeKind.PAUSE.of(rule),
             ScopeKind.PAUSE.of(EVERY_RULE),
             ScopeKind.WATCH.of(rule),
-            ScopeKind.BUDGET.of(rule),
-            ScopeKind.PER_FILE.of(rule),
         }
     }
+    unsealed = {rule for rule in progress.counts if scopes & {ScopeKind.BUDGET.of(rule), ScopeKind.PER_FILE.of(rule)}}
     rules = {scope.name for scope in scopes if scope.name and scope.kind not in _UNSENT_ONLY}
     return all(
-        not count or state not in IN_FLIGHT or rule in rules or (rule in unsent and state in _UNSENT)
+        not count
+        or state not in IN_FLIGHT
+        or rule in rules
+        or (rule in unsent and state in _UNSENT)
+        or (rule in unsealed and state in _UNSEALED)
         for rule, counts in progress.counts.items()
         for state, count in counts.items()
     )

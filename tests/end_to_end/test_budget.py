@@ -73,14 +73,20 @@ def test_a_sample_is_bought_and_the_rest_once_it_is_approved(desk: Desk) -> None
     whole["rules"]["one"]["approve"] = {"first": 1}
     desk.config.write_text(json.dumps({**whole, "money": {}}))
     first = desk.run("sync", env=WITH_KEY)
-    approved = desk.run("approve", "one", "--files", "2", env=WITH_KEY)
+    approved = desk.run("approve", "one", "--files", "1", env=WITH_KEY)
+    part = desk.run("sync", env=WITH_KEY), len(list(desk.output.iterdir()))
+    desk.run("approve", "one", env=WITH_KEY)
     again = desk.run("approve", "one", env=WITH_KEY)
     second = desk.run("sync", env=WITH_KEY)
 
     assert (75, 0, 1, 0) == (first.code, approved.code, again.code, second.code), (first.err, approved.err, second.err)
     assert "2 files are held, about $0.16. rules.one.approve.first is 1" in first.err + first.out
     assert "`runflowd approve one --files 2` lets 2 pass" in first.err + first.out
-    assert ("2 files may be bought: rule one.\n", 3) == (approved.out, len(list(desk.output.iterdir())))
+    assert ("1 file may be bought: rule one.\n1 file still waits.\n", 3) == (
+        approved.out,
+        len(list(desk.output.iterdir())),
+    )
+    assert (75, 2) == (part[0].code, part[1])
     assert "nothing of rule one waits for an approval" in again.err
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd.core.approval import may_exceed
+from runflowd.core.approval import APPROVAL_NEEDED, may_exceed
 from runflowd.core.batching import Group, due, next_deadline
 from runflowd.core.model import LOCAL
 from runflowd.core.undeliverable import recipe_of
@@ -35,6 +35,9 @@ PRICE_TIMEOUT = 60.0
 
 GATHER_INTERVAL = 1.0
 """Seconds between two looks at whether all files that come at once are there."""
+
+COUNT_TIMEOUT = 60.0
+"""Seconds that an approval is asked for later at most, so that the number of all files can be said."""
 
 GATHER_TIMEOUT = 600.0
 """Seconds that ready files wait at most for others that may make a crowd of them."""
@@ -148,6 +151,11 @@ class BatchSealer:
         self._gathering[group.key] = self._context.clock.now() + GATHER_INTERVAL
         return True
 
+    def _is_early(self, sealed: Sealed, purchase: Purchase, group: Group) -> bool:
+        """Whether files wait for an approval and more are on their way: how many is said once all are there."""
+        waits = sealed.hold is not None and sealed.hold.code == APPROVAL_NEEDED
+        return waits and not purchase.whole and self._context.clock.now() - group.oldest < COUNT_TIMEOUT
+
     async def _forget_crowds(self, empty: Collection[str], watched_rules: Collection[WatchedRule]) -> None:
         """Of these rules nothing is ready: once all of their folder was seen, what they held has gone away."""
         waits = self._context.hints.waiting
@@ -172,13 +180,17 @@ class BatchSealer:
         self._gathering.pop(group.key, None)
         sealed = await self._context.store.write(write)
         reach("batch.sealed")
-        # What was left behind is not new: it goes on waiting from now, at most another quiet time.
-        moment = self._context.clock.now()
-        self._times[group.key] = (moment, self._times.get(group.key, (moment, moment))[1])
-        if sealed.hold is not None:
+        early = self._is_early(sealed, purchase, group)
+        if early:
+            self._gathering[group.key] = self._context.clock.now() + GATHER_INTERVAL
+        if sealed.batch is not None or not early:
+            # What was left behind is not new: it goes on waiting from now, at most another quiet time.
+            moment = self._context.clock.now()
+            self._times[group.key] = (moment, self._times.get(group.key, (moment, moment))[1])
+        if sealed.hold is not None and not early:
             left = group.count - sealed.count - sealed.parked
             await self._holds.hold(rule.name, sealed.hold, left, sealed.price)
-        else:
+        elif sealed.hold is None:
             await self._holds.release([rule.name])
         if sealed.batch is None:
             return 0
