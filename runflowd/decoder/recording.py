@@ -42,9 +42,10 @@ def _read(path: str, form: str) -> str:
         streams = [each for each in chain(container.streams.video, container.streams.audio) if not _is_cover(each)]
         if not streams:
             return "there is neither video nor sound in it"
-        for each in streams:
+        known = [each for each in streams if each.codec_context is not None]  # the others can be read all the same
+        for each in known:
             each.codec_context.thread_count = 1  # threads need memory for their stacks
-        silent = {each.index for each in streams}
+        silent = {each.index for each in known}
         for packet in container.demux(streams):
             if packet.is_corrupt:
                 return "a packet is cut short"

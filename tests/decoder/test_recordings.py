@@ -77,9 +77,10 @@ def test_a_whole_recording_is_sent_and_half_of_one_is_not(name: str, whole: dict
 
 
 def test_an_odd_recording_that_ffmpeg_reads_is_whole(whole: dict[str, bytes]) -> None:
-    """No walk understands it, so it is in doubt; FFmpeg passes over what is odd."""
+    """No walk understands it, so it is in doubt; FFmpeg passes over what is odd, and over a codec that it lacks."""
     odd = whole["mp4"].replace(b"\0\0\0\x08free", b"\0\0\0\x08\xffree", 1)
 
     doubt = check(BytesSource(odd), RECORDED)
 
-    assert (Doubtful, [Verdict(decoded=True)]) == (type(doubt), verdicts([odd]))
+    lacking = whole["wav"].replace(b"fmt \x10\0\0\0\x01\0", b"fmt \x10\0\0\0\x77\x77", 1)
+    assert (Doubtful, [Verdict(decoded=True)] * 2) == (type(doubt), verdicts([odd, lacking]))
