@@ -132,16 +132,16 @@ class Decoder:
         if self._ended:
             raise Ended
         question: bytes | None = json.dumps({"ffmpeg": has.program, "files": asked}).encode() + b"\n"
-        give_up = time.monotonic() + MAX_ANSWER
+        began = time.monotonic()
         self._child = child = _started([descriptor for descriptor, _ in asked])
         out = None
-        while out is None and time.monotonic() < give_up + MAX_DYING:
+        while out is None and time.monotonic() - began < MAX_ANSWER + MAX_DYING:
             try:
                 out = child.communicate(question, timeout=_PROGRESS)[0]
             except subprocess.TimeoutExpired:
                 question = None  # is on its way
                 on_progress()
-            if time.monotonic() > give_up:
+            if time.monotonic() - began > MAX_ANSWER:
                 _kill(child)
         for pipe in filter(None, (child.stdin, child.stdout)):
             with suppress(OSError):  # nobody reads it any more

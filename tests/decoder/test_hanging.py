@@ -27,8 +27,8 @@ IMAGE = encoded(noise(), "PNG")
 
 @pytest.fixture
 def share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SilentShare]:
-    """A share with a picture, and a decoder that loses its patience within a second."""
-    for name, seconds in (("MAX_ANSWER", 0.5), ("MAX_DYING", 0.2), ("_PROGRESS", 0.05)):
+    """A share with a picture; a killed child is given up soon."""
+    for name, seconds in (("MAX_DYING", 0.2), ("_PROGRESS", 0.05)):
         monkeypatch.setattr(asking, name, seconds)
     with required(tmp_path / "mnt") as mounted:
         (mounted.behind / "a.png").write_bytes(IMAGE)
@@ -64,10 +64,13 @@ def opened(*folders: Path) -> Iterator[list[int]]:
             os.close(each)
 
 
-def until_it_hangs(decoder: Decoder) -> None:
-    """Wait until a child is given up."""
-    while not decoder._hanging:
-        time.sleep(0.01)
+def until_it_hangs(decoder: Decoder, share: SilentShare) -> None:
+    """Wait until a child waits for the share, which it has time for; then let its own time be over."""
+    share.until_stopped()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asking, "MAX_ANSWER", 0.0)
+        while not decoder._hanging:
+            time.sleep(0.01)
 
 
 def test_a_child_that_cannot_be_ended_holds_up_its_own_folder_alone(share: SilentShare, tmp_path: Path) -> None:
@@ -77,7 +80,7 @@ def test_a_child_that_cannot_be_ended_holds_up_its_own_folder_alone(share: Silen
     with opened(share.folder, share.folder, tmp_path) as (first, another, good):
         share.stop(IN_READ)
         dead = Asking(decoder, share.folder, first)
-        until_it_hangs(decoder)
+        until_it_hangs(decoder, share)
         noted = dead.progress
         second = Asking(decoder, share.folder, another)
         beside = Asking(decoder, tmp_path, good)
@@ -99,7 +102,7 @@ def test_the_end_of_the_daemon_waits_for_no_child_that_hangs(share: SilentShare)
     with opened(share.folder) as (descriptor,):
         share.stop(IN_READ)
         dead = Asking(decoder, share.folder, descriptor)
-        until_it_hangs(decoder)
+        until_it_hangs(decoder, share)
         decoder.stop()
         dead.join(60)
         let_go = not dead.is_alive()

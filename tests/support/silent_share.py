@@ -71,10 +71,14 @@ class SilentShare:
             self._server.stdin.write(when)
             self._server.stdin.flush()
             if when != IN_READ:
-                os.waitid(os.P_PID, self._server.pid, os.WSTOPPED | os.WNOWAIT)
+                self.until_stopped()
             self._revival = threading.Timer(LONGEST, self.go_on)
             self._revival.daemon = True
             self._revival.start()
+
+    def until_stopped(self) -> None:
+        """Wait until nobody gets an answer."""
+        os.waitid(os.P_PID, self._server.pid, os.WSTOPPED | os.WNOWAIT)
 
     def go_on(self) -> None:
         """Answer again, and all that was asked meanwhile."""
