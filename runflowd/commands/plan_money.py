@@ -11,9 +11,8 @@ from runflowd.core.currency import USD
 from runflowd.core.money import Limit, Price, Stop, UnknownPrice
 from runflowd.core.outlay import Outlay, let_through
 from runflowd.core.undeliverable import recipe_of
-from runflowd.pipeline.price_reader import REFRESH
 from runflowd.store.approvals import approval_of
-from runflowd.store.prices import Priced, age_of_pricing, expected_prices
+from runflowd.store.prices import REFRESH, Priced, age_of_pricing, expected_prices
 from runflowd.store.reserving import every_limit
 from runflowd.store.spending import usual_price
 

@@ -29,8 +29,8 @@ def command(
     """Give failed files another try, by PATTERNS over their path below the watched folder, or --all.
 
     A file that was skipped because it is a result (OWN_RESULT) is taken if it is named, never with --all.
-    Files whose purchase is in doubt are fetched or asked for again where that costs nothing; they are
-    bought again with --buy-again only.
+    Files whose purchase is in doubt are fetched or asked for again where that costs nothing; they, and
+    those that were charged though they failed, are bought again with --buy-again only.
     """
     if not patterns and not everything:
         raise click.UsageError("name the files, for example 'shoes/*', or say --all")
@@ -40,4 +40,4 @@ def command(
     else:
         for line in table(["rule", "file", "what"], [[item["rule"], item["path"], item["words"]] for item in done]):
             click.echo(line)
-    return Exit.SOME_FAILED if any(item["what"] == "refused" for item in done) else Exit.DONE
+    return Exit.SOME_FAILED if any(item["what"] in {"charged", "refused"} for item in done) else Exit.DONE

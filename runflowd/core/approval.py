@@ -80,9 +80,11 @@ def judge(approve: Approve, known: Approval, waiting: Waiting) -> Approval:
 
 
 def _lasts(approve: Approve, crowd: Crowd, waiting: Waiting) -> bool:
-    """Whether a crowd is still one: neither was the limit raised, nor did most of its files go away."""
-    there = waiting.files + crowd.passed
-    gone = waiting.whole and not exceeds(approve, there, waiting.high_of(there))
+    """Whether a crowd is still one: neither was the limit raised, nor are all of its files approved or gone.
+
+    That some of them went away says nothing of the others, which nobody has approved.
+    """
+    gone = waiting.whole and waiting.files == 0
     return exceeds(approve, crowd.files, crowd.cost) and not gone
 
 

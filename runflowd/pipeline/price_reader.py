@@ -12,7 +12,7 @@ from runflowd.api.errors import ApiError
 from runflowd.core.approval import APPROVAL_NEEDED
 from runflowd.core.model import LOCAL
 from runflowd.errors import StoreError
-from runflowd.store.prices import age_of_pricing, save_pricing
+from runflowd.store.prices import REFRESH, age_of_pricing, save_pricing
 
 if TYPE_CHECKING:
     from runflowd.core.model import Rule
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
 
 log = structlog.get_logger()
-
-REFRESH = 6 * 3600.0
-"""Seconds after which a price is asked for again."""
 
 RETRY_INTERVAL = 300.0
 """Seconds until a price that could not be had is asked for again."""

@@ -107,6 +107,9 @@ SELECT * FROM asset WHERE service = :service AND content_hash = :content_hash AN
 -- name: save_value
 INSERT INTO kv (service, key, value) VALUES (:service, :key, :value) ON CONFLICT DO UPDATE SET value = excluded.value
 
+-- name: age_pricing
+UPDATE kv SET value = json_set(value, '$.at', :at) WHERE key = :key
+
 -- name: value
 SELECT value FROM kv WHERE service = :service AND key = :key
 

@@ -31,6 +31,9 @@ CHARGES_READ = 200
 MAX_AGE = 7 * 24 * 3600.0
 """Seconds after which what the catalogue said is no price any more."""
 
+REFRESH = 6 * 3600.0
+"""Seconds after which the catalogue is asked again."""
+
 _AMOUNTS = ("price", "least", "most")
 
 
@@ -58,6 +61,11 @@ def save_pricing(connection: Connection, service: str, model: str, rules: Iterab
     found = [{key: _plain(value) for key, value in asdict(rule).items()} for rule in rules]
     text = json.dumps({"at": now, "rules": found})
     connection.run("save_value", service=service, key=prices_key(model), value=text)
+
+
+def ask_anew(connection: Connection, model: str, now: float) -> None:
+    """Have the catalogue asked about a model again; until it answers, what it said counts."""
+    connection.run("age_pricing", key=prices_key(model), at=now - REFRESH)
 
 
 def _plain(value: Decimal | str | None) -> str | None:

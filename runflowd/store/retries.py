@@ -31,14 +31,21 @@ class Retried(StrEnum):
     FETCH = "its result will be fetched again"
     ASK = "the service will be asked again"
     BUY = "will be bought again"
+    CHARGED = "was charged though it failed; `--buy-again` buys it once more"
     REFUSED = "may have been bought already; `--buy-again` buys it once more"
 
 
 def retry(connection: Connection, item: Item, now: float, *, buy_again: bool) -> Retried:
-    """Give a failed, skipped or unknown item another try; one that may have been bought only with `buy_again`."""
+    """Give a failed, skipped or unknown item another try; what was, or may have been, paid only with `buy_again`."""
     if item.state in {ItemState.FAILED, ItemState.SKIPPED}:
+        if item.cost and not buy_again:
+            return Retried.CHARGED
         ask_again(connection, item.id, now)
         return Retried.LOOK
+    return _retry_unknown(connection, item, now, buy_again=buy_again)
+
+
+def _retry_unknown(connection: Connection, item: Item, now: float, *, buy_again: bool) -> Retried:
     original = item_by_id(connection, item.duplicate_of) if item.batch is None and item.duplicate_of else None
     if original is not None and original.state in BOUGHT | IN_FLIGHT:
         return _retry_with(connection, original, item, now, buy_again=buy_again)

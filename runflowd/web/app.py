@@ -49,6 +49,11 @@ PAGE_OF_BOUGHT = 5000
 OVERLAP = 120.0
 """Seconds read twice: an item's end is dated before it is written."""
 
+NOTHING_TO_RETRY = (
+    "No such file has failed; it may be under way again already. What was charged though it failed is bought again by "
+    "`runflowd retry --buy-again` only.\n"
+)
+
 
 class Application:
     """The handlers, and what they count from the start of the daemon to its end."""
@@ -153,7 +158,7 @@ class Application:
         reference, rule, code = (field(form, name) for name in ("reference", "rule", "code"))
         items = await retry(self._state.context, partial(_failed, reference=reference, rule=rule, code=code))
         if not items:
-            return PlainTextResponse("No such file has failed; it may be under way again already.\n", 404)
+            return PlainTextResponse(NOTHING_TO_RETRY, 404)
         log.info(
             "retry asked for on the page", action="item.retry", rule=items[0].rule, file=items[0].path, count=len(items)
         )
@@ -190,11 +195,13 @@ def clean(value: Any) -> Any:
 
 
 def _failed(connection: Connection, *, reference: str, rule: str, code: str) -> list[Item]:
-    """The failed file of a reference, or, without one, all of a rule that failed for one cause."""
+    """The failed file of a reference, or, without one, a rule's that failed for one cause; none that was charged."""
     if reference:
         row = connection.one("failed_by_reference", reference=reference)
-        return [item_from(row)] if row else []
-    return [item for item in every(connection, Wanted(rule, ItemState.FAILED)) if item.failure_code == code]
+        found = [item_from(row)] if row else []
+    else:
+        found = [item for item in every(connection, Wanted(rule, ItemState.FAILED)) if item.failure_code == code]
+    return [item for item in found if not item.cost]
 
 
 async def retry(context: Context, failed: Callable[[Connection], list[Item]]) -> list[Item]:

@@ -66,12 +66,22 @@ def test_so_many_files_pass(approve: Approve, known: Approval, found: Waiting, e
         (CROWDS, waiting(100), True),
         (CROWDS, waiting(100, whole=False), True),
         (CROWDS, waiting(99, whole=False), True),
-        (CROWDS, waiting(99), False),
+        (CROWDS, waiting(1), True),
+        (CROWDS, waiting(0), False),
         (replace(CROWDS, above_files=600), waiting(400), False),
         (replace(CROWDS, above_files=300), waiting(400), True),
         (Approve(), waiting(400), False),
     ],
-    ids=["some approved", "not all seen", "may be more", "deleted", "raised", "not enough", "asks no more"],
+    ids=[
+        "some approved",
+        "not all seen",
+        "may be more",
+        "most deleted",
+        "all deleted",
+        "raised",
+        "not enough",
+        "asks no more",
+    ],
 )
 def test_a_crowd_stays_one_until_it_is_approved_or_goes_away(approve: Approve, found: Waiting, expected: bool) -> None:
     """What is left of it is not bought because so much of it was approved that the rest is few."""

@@ -396,6 +396,7 @@ class Foreign(InProcess):
     """The service, billing in euros: its costs, and its catalogue unless that is `quiet`, say so."""
 
     quiet = False
+    currency = "EUR"
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         answer = await super().handle_async_request(request)
@@ -405,8 +406,8 @@ class Foreign(InProcess):
         if not path.startswith("/v1/batches/") and not path.endswith("/pricing"):
             return answer
         told = json.loads(await answer.aread())
-        rows = [{**row, "currency_code": "EUR"} for row in told.get("items", ())]
-        return httpx.Response(200, json={**told, "items": rows, "currency": "EUR"}, request=request)
+        rows = [{**row, "currency_code": self.currency} for row in told.get("items", ())]
+        return httpx.Response(200, json={**told, "items": rows, "currency": self.currency}, request=request)
 
 
 class QuietForeign(Foreign):
@@ -426,6 +427,20 @@ async def test_a_price_in_another_currency_holds_its_rule(tmp_path: Path) -> Non
         await rig.settled(1)
 
         assert (0, [OTHER_CURRENCY], []) == (before, codes, held(rig))
+
+
+async def test_a_resumed_rule_asks_the_catalogue_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its price may be in the configuration's currency again; the list that held the rule would count for hours."""
+    async with running(tmp_path, began=NOON, wire=Foreign) as rig:
+        rig.engine.context.money = money("1.00", price=None)
+        rig.drop("a.jpg")
+        await anyio.sleep(300)
+        before = held(rig)
+        monkeypatch.setattr(Foreign, "currency", "USD")
+        await rig.ask("resume", rules=["studio"])
+        await rig.settled(1)
+
+        assert ([OTHER_CURRENCY], []) == (before, held(rig))
 
 
 async def test_a_charge_in_another_currency_holds_its_rule_and_is_no_part_of_any_sum(tmp_path: Path) -> None:

@@ -42,6 +42,25 @@ async def test_a_failed_item_is_tried_again(tmp_path: Path) -> None:
         assert ([Retried.LOOK], {"a.jpg"}) == (done, rig.outputs())
 
 
+async def test_what_was_charged_though_it_failed_is_bought_again_when_told_so_only(tmp_path: Path) -> None:
+    """It was paid: another try is paid a second time (the books say so)."""
+    async with running(tmp_path) as rig:
+        rig.switch(faults={"runs": [{"kind": "fail"}]})
+        rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.FAILED)
+        (item,) = await rig.items()
+        await rig.store.write(
+            lambda connection: connection.run("set_cost", id=item.id, batch=item.batch, cost="0.35", currency="USD")
+        )
+        refused = await ask(rig)
+        await anyio.sleep(600)
+        before = (await rig.states())["a.jpg"]
+        allowed = await ask(rig, buy_again=True)
+        await rig.until(lambda states: states["a.jpg"] is ItemState.DONE)
+
+        assert ([Retried.CHARGED], ItemState.FAILED, [Retried.LOOK]) == (refused, before, allowed)
+
+
 @pytest.mark.parametrize("name", ["a.jpg", "it's a [1] b*.jpg", "-x/--all.jpg"])
 async def test_the_command_that_a_note_advises_is_about_its_file_alone(tmp_path: Path, name: str) -> None:
     """Typed as it stands there, whatever the file is called."""

@@ -25,6 +25,7 @@ TROUBLE = "sorts what is in trouble; of that a page is kept"
 A_PERSON_ASKED = "runs once for a command that a person gave"
 
 REASONS = {
+    "age_pricing": A_PERSON_ASKED,
     "busy_folders": "groups what is on its way, and what ended since the last look, by folder",
     "charged": BY_AMOUNT,
     "charged_of_rule": BY_AMOUNT,

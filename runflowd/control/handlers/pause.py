@@ -13,6 +13,7 @@ from runflowd.core.printable import printable, scrubbed
 from runflowd.core.suggestion import unknown_rule
 from runflowd.store.deliveries import note_resumed
 from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
+from runflowd.store.prices import ask_anew
 from runflowd.store.reports import count_states, incidents
 from runflowd.store.retries import fetch_lost
 from runflowd.store.roots import accept_folders as accept_strange
@@ -51,11 +52,19 @@ def resume_rules(context: CommandContext, parameters: Parameters) -> Answer:
     for name in resumed:
         if name in strange:
             note_resumed(context.connection, name, context.now)
+            _ask_for_prices(context, name)
         if name in paused and paused[name].recipe:
             note_resumed(context.connection, name, context.now)
             fetched += fetch_lost(context.connection, name, context.now)
     still = [each.rule for each in pauses(context.connection)]
     return {"resumed": resumed, "still": still, "fetched": fetched, "waiting": _waiting(context, resumed, still)}
+
+
+def _ask_for_prices(context: CommandContext, name: str) -> None:
+    """The catalogue may say another currency than when the rule was held."""
+    rule = context.config.rule(name)
+    if rule is not None:
+        ask_anew(context.connection, rule.model, context.now)
 
 
 def _waiting(context: CommandContext, resumed: Collection[str], still: Collection[str]) -> int:
