@@ -90,7 +90,7 @@ def _show(planner: Planner, limit: int) -> None:
     click.echo(click.style(whole, bold=True))
     for gate in planner.common(outlay):
         click.echo(f"  {gate_words(gate, currency)}")
-    if planner.told.balance is not None:
+    if config.service.local is None:
         click.echo(f"  {balance_words(planner.told.balance, outlay)}")
     if later.files:
         more = f"Then up to {_files(later.files)} more, as results go on from rule to rule{cost_words(later, config)}."

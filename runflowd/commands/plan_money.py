@@ -106,14 +106,18 @@ def common_gates(connection: Connection, config: Config, outlay: Outlay, now: fl
 
 def _of_limit(limit: Limit, outlay: Outlay) -> Gate:
     passing = let_through(limit, outlay)
-    return Gate(limit.key, passing.files, outlay.files, limit.amount, passing.left)
+    left = None if outlay.unknown else passing.left
+    return Gate(limit.key, passing.files, outlay.files, limit.amount, left)
 
 
 def gate_words(gate: Gate, currency: str) -> str:
     """Such as `money.budget.per_day lets 3 of 10 files through now, and $0.10 of $1.00 is left then`."""
-    said = f"{gate.key} lets {gate.files} of {gate.of} through now"
+    unpriced = gate.amount is not None and gate.left is None and not gate.key.endswith(".per_file")
+    said = f"{gate.key} lets {'up to ' if unpriced else ''}{gate.files} of {gate.of} through now"
     if gate.left is not None:
         said += f", and {money(gate.left, currency)} of {money(gate.amount, currency)} is left then"
+    elif unpriced:
+        said += ", how many depends on a price that is unknown"
     return f"{said}; {gate.remedy}" if gate.remedy else said
 
 
@@ -130,13 +134,17 @@ def cost_words(outlay: Outlay, config: Config) -> str:
     return f"{about}, and {outlay.unknown} of unknown price" if outlay.unknown else about
 
 
-def balance_words(balance: Decimal, outlay: Outlay) -> str:
-    """What is on the account, and what is left of it after a purchase."""
+def balance_words(balance: Decimal | None, outlay: Outlay) -> str:
+    """What is on the account, and what would be left of it if all of these files were bought."""
+    if balance is None:
+        return "what the account has is unknown: the service was not asked, or did not answer"
     said = f"the account has {money(balance)}"
     if outlay.unknown or not outlay.files:
         return said
+    if outlay.high > balance:
+        return f"{said}, which is not enough for all {outlay.files} files; the service refuses what it does not cover"
     low, high = money(balance - outlay.high), money(balance - outlay.low)
-    return f"{said}, and about {low if low == high else f'{low} to {high}'} after that"
+    return f"{said}, and about {low if low == high else f'{low} to {high}'} once all {outlay.files} files are bought"
 
 
 def outlay_json(outlay: Outlay) -> dict[str, Any]:

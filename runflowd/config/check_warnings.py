@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from runflowd.config.credentials import CredentialError, apprise_address, notify_secret
+from runflowd.core.money import Stop
 from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
 from runflowd.system.mounts import file_system_of, shared_with_others
 from runflowd.system.paths import state_path
@@ -26,9 +27,30 @@ def warnings(config: Config) -> list[str]:
         *(str(problem) for problem in config.warnings),
         *open_doors(config),
         *_state_warnings(config),
+        *_money_warnings(config),
         *_notify_warnings(config.notify),
         *(warning for rule in config.rules for warning in _folder_warnings(rule)),
     ]
+
+
+def _money_warnings(config: Config) -> Iterator[str]:
+    """Limits that cannot mean what they say: no file fits, one is never reached, or there is no amount."""
+    money = config.money_in_force
+    budgets = {"money.budget": money.budget} | {
+        f"rules.{rule.name}.budget": money.of(rule.name).budget for rule in config.rules
+    }
+    for key, budget in budgets.items():
+        if budget.per_day is not None and budget.per_month is not None and budget.per_month < budget.per_day:
+            yield f"{key}: per_month is less than per_day, so no day comes to its limit"
+        if budget.stop is not Stop.CAUTIOUS and (budget.per_day, budget.per_month, budget.per_file) == (None,) * 3:
+            yield f"{key}: names no amount, so it limits nothing; write per_day or per_month"
+    for rule in config.rules:
+        price, own = money.of(rule.name).price, f"rules.{rule.name}.budget"
+        for key, budget in (("money.budget", money.budget), (own, budgets[own])):
+            amounts = (("per_day", budget.per_day), ("per_month", budget.per_month), ("per_file", budget.per_file))
+            for name, amount in amounts if price is not None and budget.stop is Stop.CAUTIOUS else ():
+                if amount is not None and price is not None and amount < price:
+                    yield f"{key}.{name}: no file of rule {rule.name} ever fits, since its price is {price}"
 
 
 def open_doors(config: Config) -> Iterator[str]:

@@ -110,7 +110,7 @@ def _unknown_key(path: Path, missing: set[Path], listed: set[Path]) -> str:
 
     Which keys a section has is said once; `listed` holds the sections of which it was said.
     """
-    *above, name = map(str, path)
+    name = str(path[-1])
     if name in _INLINE_SECRETS:
         return _INLINE_SECRETS[name]
     if path in _REPLACED:
@@ -122,10 +122,18 @@ def _unknown_key(path: Path, missing: set[Path], listed: set[Path]) -> str:
         return f"unknown key; did you mean {meant}?"
     if within := next((key for key in known if _holds(_section((*path[:-1], key)), name)), None):
         return f"unknown key; it belongs into {within}"
-    if not known or path[:-1] in listed:
+    if name.isdigit():
+        return "unknown key; a comma separates keys here, so write an amount with a point, such as 50.00"
+
+    return _no_such_key(path[:-1], known, listed)
+
+
+def _no_such_key(section: Path, known: list[str], listed: set[Path]) -> str:
+    """What there is instead, unless that was said of this section before."""
+    if not known or section in listed:
         return "unknown key"
-    listed.add(path[:-1])
-    inputs = "; what the model gets belongs into input" if above[:1] == ["rules"] and "input" in known else ""
+    listed.add(section)
+    inputs = "; what the model gets belongs into input" if section[:1] == ("rules",) and "input" in known else ""
 
     return f"unknown key; there are {', '.join(known)}{inputs}"
 

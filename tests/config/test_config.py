@@ -266,6 +266,7 @@ rles: 3
             "rules.one.batch: must be a section with keys of its own; write for example batch: {quiet: 5s, ",
         ),
         ("select: [a]", "rules.one.select: takes one text and no list; write one of them"),
+        ("budget: {per_day: 50,00}", "rules.one.budget.00: unknown key; a comma separates keys here"),
         ("quiet: 5s", "rules.one.quiet: unknown key; it belongs into batch"),
         ("after: {move: 'D:/done'}", "rules.one.after.move: is a path of Windows"),
         ("after: {move: '//nas/done'}", "rules.one.after.move: is a share as Windows names it"),

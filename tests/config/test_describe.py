@@ -76,6 +76,25 @@ def test_an_address_for_apprise_that_cannot_be_read_is_a_warning(tmp_path: Path)
     assert "A digest goes out every day at 18:00." in describe(config)
 
 
+@pytest.mark.parametrize(
+    ("whole", "own", "expected"),
+    [
+        ("{per_day: 50, per_month: 20}", "{}", "money.budget: per_month is less than per_day, so no day comes to its"),
+        ("{stop: soft}", "{}", "money.budget: names no amount, so it limits nothing; write per_day or per_month"),
+        ("{}", "{per_file: 0.1}", "rules.one.budget.per_file: no file of rule one ever fits, since its price is 0.35"),
+        ("{per_day: 0.2}", "{}", "money.budget.per_day: no file of rule one ever fits, since its price is 0.35"),
+    ],
+)
+def test_a_limit_that_cannot_mean_what_it_says_is_a_warning(
+    tmp_path: Path, whole: str, own: str, expected: str
+) -> None:
+    """A remedy such as waiting for the next day would never help."""
+    money = f"money: {{budget: {whole}}}\n" if whole != "{}" else ""
+    text = f"service: {{api_key_file: k}}\n{money}{RULE}    price: 0.35\n    budget: {own}\n"
+
+    assert any(line.startswith(expected) for line in warnings(loaded(tmp_path, text)))
+
+
 def test_service_says_whether_it_bills(tmp_path: Path) -> None:
     """Money and where images go come first."""
     local = describe(loaded(tmp_path, "service: local\nrules: {}\n"))[0]
