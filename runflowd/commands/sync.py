@@ -12,7 +12,7 @@ import click
 
 from runflowd.app.sync_run import run_once
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import duration, price
+from runflowd.commands.formatting import duration, money, price
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.progress import Bars, Lines
 from runflowd.commands.readiness import ensure
@@ -55,10 +55,13 @@ class Summary:
     currency: str
 
     @property
-    def cost(self) -> Decimal:
-        """What was paid in this run, in its currency; failed items may have cost something, too."""
-        ended = (*self.done, *self.failed)
-        return sum((each.cost for each in ended if each.cost and each.currency == self.currency), Decimal(0))
+    def costs(self) -> dict[str, Decimal]:
+        """What was paid in this run, by currency, its own first; failed items may have cost something, too."""
+        found = {self.currency: Decimal(0)}
+        for each in (*self.done, *self.failed):
+            if each.cost:
+                found[each.currency] = found.get(each.currency, Decimal(0)) + each.cost
+        return found
 
     @property
     def partial(self) -> tuple[Entry, ...]:
@@ -100,7 +103,7 @@ def command(place: Path | None, patience: float, *, as_json: bool, verbose: bool
     if as_json:
         echo_json(_json(summary))
     else:
-        _show(console(), summary, {rule.name: rule.model for rule in config.rules})
+        show_summary(console(), summary, {rule.name: rule.model for rule in config.rules})
     return summary.code
 
 
@@ -161,7 +164,8 @@ def _summary(path: Path, started: float, seconds: float, outcome: Outcome, curre
     return Summary(done, failed, tuple(left), outcome.progress.incidents, outcome.blocked, seconds, currency)
 
 
-def _show(out: Console, summary: Summary, models: dict[str, str]) -> None:
+def show_summary(out: Console, summary: Summary, models: dict[str, str]) -> None:
+    """What the run did, the worst last."""
     if summary.done:
         out.print(finished_table(summary.done, models))
     _list(out, "In part", "yellow", [entry_text(entry) for entry in summary.partial])
@@ -170,8 +174,10 @@ def _show(out: Console, summary: Summary, models: dict[str, str]) -> None:
     _list(out, "Held up", "red", [advice(each.code, each.message, each.remedy) for each in summary.incidents])
     counts = f"{len(summary.done)} done, {len(summary.failed)} failed"
     counts += f", {len(summary.waiting)} not taken" if summary.waiting else ""
-    cost = price(summary.cost, summary.hosted, summary.currency)
-    out.print(f"{counts} in {duration(summary.seconds)}, {cost}", style="bold")
+    (currency, own), *foreign = summary.costs.items()
+    paid = [price(own, summary.hosted, currency)] if own or not foreign else []
+    paid += [money(amount, other) for other, amount in foreign]
+    out.print(f"{counts} in {duration(summary.seconds)}, {' and '.join(paid)}", style="bold")
 
 
 def _list(out: Console, title: str, colour: str, paragraphs: Sequence[Text]) -> None:
@@ -192,7 +198,8 @@ def _json(summary: Summary) -> dict[str, object]:
         ],
         "blocked": summary.blocked,
         "seconds": round(summary.seconds, 2),
-        "cost": str(summary.cost),
+        "cost": str(summary.costs[summary.currency]),
+        "other_costs": {name: str(cost) for name, cost in summary.costs.items() if name != summary.currency},
         "currency": summary.currency,
         "hosted": str(summary.hosted),
         "exit_code": int(summary.code),

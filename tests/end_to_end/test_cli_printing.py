@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from runflowd.app.sync_run import Progress
 from runflowd.commands.exit_codes import CommandError, Exit, exit_code, single
 from runflowd.commands.formatting import duration, money, reason_of
 from runflowd.commands.progress import Bars, Lines, Tally
+from runflowd.commands.sync import Summary, show_summary
 from runflowd.commands.terminal import MAX_ROWS, entry_text, finished_table
 from runflowd.config import Config, LocalService, Service
 from runflowd.core.incident_scope import SERVICE
@@ -185,3 +187,18 @@ def test_the_state_file_has_its_place(state: str, environment: dict[str, str], e
     config = Config((), "", Service(local=LocalService()), (), state=state)
 
     assert Path(expected) == state_path(config, environment)
+
+
+@pytest.mark.parametrize(
+    ("currencies", "expected"),
+    [([], "$0.00"), (["USD", "USD"], "$0.70"), (["EUR"], "0.35 EUR"), (["USD", "EUR"], "$0.35 and 0.35 EUR")],
+)
+def test_a_run_says_what_it_cost_in_each_currency(currencies: list[str], expected: str) -> None:
+    """What was charged in another one than that of the configuration was not free."""
+    done = tuple(replace(entry(), currency=each) for each in currencies)
+    said = io.StringIO()
+    show_summary(
+        Console(file=said, width=200), Summary(done, (), (), (), blocked=False, seconds=1.0, currency="USD"), {}
+    )
+
+    assert said.getvalue().rstrip().endswith(f"{len(done)} done, 0 failed in 1.0 s, {expected}")
