@@ -13,6 +13,7 @@ from runflowd.core.media.image_bytes import (
     CutShortError,
     DamagedError,
     Extent,
+    MiscountedError,
     Source,
     refuse_zero_tail,
     take,
@@ -101,19 +102,31 @@ class _Window:
         return self._piece[at]
 
 
+_FILE_HEADER = 14
 _INFO_HEADER = 40
+_PALETTE_BITS = 8
 
 # BMP: the BITMAPFILEHEADER and BITMAPINFOHEADER structures of the Windows GDI.
 
 
 def bmp_end(source: Source) -> Extent:
     head = take(source, 0, 34)
-    pixels = int.from_bytes(head[10:14], "little")
-    length = _bitmap_bytes(head)
+    said, palette = int.from_bytes(head[10:14], "little"), _palette_end(source, head)
+    pixels, length = max(said, palette), _bitmap_bytes(head)
     end = pixels + length if length else max(pixels, int.from_bytes(head[2:6], "little"))
     if end > source.size:
-        raise CutShortError(f"the BMP should have {end} bytes and has {source.size}")
+        wrong = MiscountedError if said < palette else CutShortError
+        raise wrong(f"the BMP should have {end} bytes and has {source.size}")
     return pixels, end
+
+
+def _palette_end(source: Source, head: bytes) -> int:
+    """Where the palette of at most 256 colours ends, 0 without one: pixels begin behind it, whatever a header says."""
+    header, bits = int.from_bytes(head[14:18], "little"), int.from_bytes(head[28:30], "little")
+    if header < _INFO_HEADER or bits > _PALETTE_BITS:
+        return 0
+    used = int.from_bytes(take(source, 46, 4), "little")
+    return _FILE_HEADER + header + 4 * (used if 0 < used < 1 << bits else 1 << bits)
 
 
 def _bitmap_bytes(head: bytes) -> int:

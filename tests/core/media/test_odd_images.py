@@ -75,6 +75,16 @@ def test_half_a_bitmap_of_which_only_the_header_knows_the_length_waits(field: in
     assert is_cut(check(BytesSource(data[: len(data) // 2])))
 
 
+def test_a_bitmap_whose_header_points_into_its_palette_is_in_doubt() -> None:
+    """Its pixels seem to end where they do not, so that a part of it would look whole: a decoder says."""
+    data = encoded(noise().quantize(), "BMP")
+    moved = data[:10] + (54).to_bytes(4, "little") + data[14:]
+
+    assert Whole(ImageType.BMP) == check(BytesSource(moved))
+    assert isinstance(check(BytesSource(moved[:-1])), Doubt)
+    assert isinstance(check(BytesSource(data[:-1])), Partial)
+
+
 def test_an_image_whose_extent_is_not_there_waits() -> None:
     """However whole its boxes look."""
     assert isinstance(check(BytesSource(heif(3000))), Partial)
