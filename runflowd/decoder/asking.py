@@ -80,6 +80,10 @@ class Decoder:
         if child := self._child:
             _kill(child)
 
+    def opens(self, mime: str) -> bool:
+        """Whether there is a decoder for this type."""
+        return (self._has or installed()).opens(mime)
+
     def judge(self, files: Sequence[tuple[int, str]], folder: str, on_progress: Callable[[], None]) -> list[Verdict]:
         """A verdict on each open file, given by its descriptor and MIME type; fewer where time was too short for all.
 

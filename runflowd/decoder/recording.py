@@ -45,13 +45,27 @@ def _read(path: str, form: str) -> str:
         known = [each for each in streams if each.codec_context is not None]  # the others can be read all the same
         for each in known:
             each.codec_context.thread_count = 1  # threads need memory for their stacks
-        silent = {each.index for each in known}
+        silent, last = {each.index for each in known}, None
         for packet in container.demux(streams):
             if packet.is_corrupt:
                 return "a packet is cut short"
+            if packet.size:
+                last = packet
             if packet.stream_index in silent and packet.decode():
                 silent.discard(packet.stream_index)
+        if form == "flac" and last is not None:
+            return _end_of_flac(last, streams[0].duration)
         return "nothing of it can be decoded" if silent else ""
+
+
+def _end_of_flac(last: av.Packet, samples: int | None) -> str:
+    """How it ends too early; "" if it does not. It says how many samples it has (RFC 9639, section 8.2).
+
+    A block that is cut short has its whole length in samples all the same, but not its checksum.
+    """
+    last.decode()
+    end = (last.pts or 0) + (last.duration or 0)
+    return f"it should have {samples} samples and has {end}" if samples and end < samples else ""
 
 
 def _is_cover(stream: av.VideoStream | av.AudioStream) -> bool:

@@ -85,6 +85,8 @@ class _Part:
     @property
     def fate(self) -> Fate:
         match self.found:
+            case Acceptable(mime, stillness) if stillness and not mime.startswith("image/"):
+                return Fate.NOT if self.decodes is False else Fate.LATER
             case Acceptable(_, stillness):
                 return Fate.LATER if stillness else Fate.AT_ONCE
             case Doubtful():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import recordings
+from encoded_recordings import recording
 from pictures import encoded, noise, odd_gif
 from stage_rig import Rig, rule, running
 
@@ -161,3 +162,29 @@ async def test_a_result_in_doubt_at_the_end_of_the_daemon_is_left_to_the_next_st
         found = (await rig.items())[0]
 
         assert (ItemState.DOWNLOADING, 0, ()) == (found.state, found.attempts, rig.engine.context.incidents.snapshot())
+
+
+@pytest.mark.parametrize("share", [60, 90, 99])
+async def test_a_part_of_a_recording_without_an_end_marker_is_not_bought(tmp_path: Path, share: int) -> None:
+    """It may have come to rest when its copier died: FFmpeg reads the length that FLAC says, and what came of it."""
+    data = recording("flac")
+    async with running(tmp_path, rule(tmp_path, accept=(MediaKind.AUDIO,))) as rig:
+        (tmp_path / "in/a.flac").write_bytes(data[: len(data) * share // 100])
+        (tmp_path / "in/b.flac").write_bytes(data)
+        await rig.settled(2)
+        states = await rig.states()
+        why = next(item.failure for item in await rig.items() if item.path == "a.flac")
+
+        assert ({"a.flac": ItemState.FAILED, "b.flac": ItemState.DONE}, [1]) == (states, rig.charged())
+        assert why.startswith("FFmpeg says: ")
+
+
+async def test_a_recording_without_an_end_marker_is_bought_without_a_decoder_after_its_rest(tmp_path: Path) -> None:
+    """Nobody needs to install one for what is usual."""
+    async with running(tmp_path, rule(tmp_path, accept=(MediaKind.AUDIO,))) as rig:
+        rig.engine.context.decoder = Decoder(Installed())
+        (tmp_path / "in/b.flac").write_bytes(recording("flac"))
+        took = await rig.until(bool)
+        await rig.settled(1)
+
+        assert ({"b.flac": ItemState.DONE}, True) == (await rig.states(), 10 <= took < 20)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import recordings
+from encoded_recordings import recording
 from stage_rig import picture, rule, running
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.media.kinds import MediaKind
+from runflowd.decoder import Decoder, Installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +36,7 @@ KINDS = [
     ("page.pdf", "application/pdf", MediaKind.DOCUMENT),
     ("shoe.glb", "model/gltf-binary", MediaKind.MODEL),
 ]
-BYTES = recordings.MARKED | recordings.ENDED | recordings.UNMARKED
+BYTES = recordings.MARKED | recordings.UNMARKED | recordings.ENDED | {"audio/flac": recording("flac")}
 
 
 def uploads(rig: Rig) -> list[tuple[str, str]]:
@@ -126,6 +128,7 @@ async def test_a_recording_without_an_end_marker_waits_longer(tmp_path: Path) ->
     """Pauses beyond `settle` do not make a part of it a song."""
     data = recordings.UNMARKED["audio/mpeg"]
     async with running(tmp_path, rule(tmp_path, accept=(MediaKind.AUDIO,))) as rig:
+        rig.engine.context.decoder = Decoder(Installed())
         for end in (800, 1200, len(data)):
             (tmp_path / "in/a.mp3").write_bytes(data[:end])
             await anyio.sleep(8)

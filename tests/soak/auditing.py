@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from daemon_process import contents, sha256
 
 from runflowd.core.lifecycle import ITEM_MOVES, ItemState
+from runflowd.core.naming import TEMPORARY_PREFIX
 from runflowd.store.connection import connect
 from runflowd.store.reserving import every_limit
 from tests.soak.people import BAD, RULES
@@ -71,7 +72,8 @@ def _sums(installation: Installation) -> Iterator[str]:
     """What the service charged is what the ledger holds, and what the receipts say."""
     charged = Decimal(installation.service.ledger()["charged_amount"])
     entered = sum((Decimal(row["amount"]) for row in installation.rows("SELECT amount FROM ledger")), Decimal(0))
-    found = [json.loads(data)["cost"] for data in contents(installation.folder / "receipts").values()]
+    receipts = contents(installation.folder / "receipts").items()
+    found = [json.loads(data)["cost"] for name, data in receipts if TEMPORARY_PREFIX not in name]
     told = sum((Decimal(cost) for cost in found if cost is not None), Decimal(0))
     if not charged == entered == told:
         yield f"the service charged {charged}, the ledger holds {entered}, the receipts say {told}"

@@ -14,7 +14,8 @@ from runflowd.core.model import AfterKind
 from runflowd.core.recipe import recipe_hash
 from runflowd.core.stability import Stable, StillChanging
 from runflowd.pipeline.intake.doubts import settle_doubts
-from runflowd.pipeline.intake.inspect import Doubted, Good, Refused, Unfinished, look_at, read_all, unstable
+from runflowd.pipeline.intake.findings import Doubted, Good, Refused, Unfinished
+from runflowd.pipeline.intake.inspect import look_at, read_all, unstable
 from runflowd.pipeline.intake.left_out import remove_notes
 from runflowd.pipeline.intake.roots import still_recognised
 from runflowd.store.arrivals import Arrival, arrive, set_aside
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from runflowd.core.arrival import Decision
     from runflowd.core.model import Json, Reference, Rule, Stat
     from runflowd.pipeline.context import Context
-    from runflowd.pipeline.intake.inspect import Finding
+    from runflowd.pipeline.intake.findings import Finding
     from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
 

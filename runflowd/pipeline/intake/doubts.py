@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.media.input_type import DOUBT_STILLNESS
-from runflowd.decoder import Ended
-from runflowd.pipeline.intake.inspect import Doubted, Unfinished, guarded, hashed
+from runflowd.decoder import Ended, Verdict
+from runflowd.pipeline.intake.findings import Doubted, Unfinished
+from runflowd.pipeline.intake.inspect import guarded, hashed
 from runflowd.pipeline.intake.overrides import Overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runflowd.core.model import Rule
-    from runflowd.decoder import Decoder, Verdict
-    from runflowd.pipeline.intake.inspect import Finding
+    from runflowd.decoder import Decoder
+    from runflowd.pipeline.intake.findings import Finding
 
+_AS_USUAL = Verdict(decoded=True)
 NOT_REACHED = Unfinished("it waits for its turn to be decoded", ItemState.WAITING, "STILL_CHANGING")
 
 
@@ -35,14 +35,16 @@ def settle_doubts(
 ) -> list[tuple[str, Finding]]:
     """What each file in doubt is, by what a decoder makes of it. Blocking.
 
-    `still` is for how many seconds each has not changed: none is decoded before `DOUBT_STILLNESS`, so that what grows
+    `still` is for how many seconds each has not changed: none is decoded before it is ripe, so that what grows
     is not decoded again and again.
     """
-    ripe = {path: doubt for path, doubt in doubts.items() if still.get(path, 0.0) >= DOUBT_STILLNESS}
+    ripe = {path: doubt for path, doubt in doubts.items() if still.get(path, 0.0) >= doubt.ripe_after}
     found: list[tuple[str, Finding]] = [(path, doubt) for path, doubt in doubts.items() if path not in ripe]
-    verdicts = _decoded(rule, ripe, decoder, on_progress) if ripe else {}
+    taken = {path for path, doubt in ripe.items() if doubt.usual and not decoder.opens(doubt.mime)}
+    asked = {path: doubt for path, doubt in ripe.items() if path not in taken}
+    verdicts = _decoded(rule, asked, decoder, on_progress) if asked else {}
     overrides = Overrides(rule)
-    for path, verdict in verdicts.items():
+    for path, verdict in (*verdicts.items(), *((path, _AS_USUAL) for path in taken)):
         doubt = ripe[path]
         if verdict is None or not verdict.decoded or still[path] < doubt.needed:
             found.append((path, _not_yet(doubt, verdict)))
@@ -75,6 +77,7 @@ def _not_yet(doubt: Doubted, verdict: Verdict | None) -> Unfinished:
     if verdict is None:
         return NOT_REACHED
     if not verdict.decoded:
-        return replace(doubt, reason=f"{doubt.reason}; {verdict.words}", stillness=math.inf)
+        reason = verdict.words if doubt.usual else f"{doubt.reason}; {verdict.words}"
+        return Unfinished(reason, stillness=math.inf)
     reason = f"{doubt.reason}; a decoder opens it, so it is taken once it has not changed for {doubt.needed:.0f} s"
     return Unfinished(reason, ItemState.WAITING, "STILL_CHANGING", doubt.needed)

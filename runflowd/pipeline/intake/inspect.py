@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
@@ -30,6 +29,7 @@ from runflowd.core.media.input_type import (
 from runflowd.core.media.kinds import MediaKind
 from runflowd.core.template import sends_the_file
 from runflowd.errors import ConfigError
+from runflowd.pipeline.intake.findings import Doubted, Good, Refused, Unfinished
 from runflowd.pipeline.intake.overrides import Overrides
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from runflowd.core.model import Json, Rule, Stat
     from runflowd.core.stability import StillChanging
+    from runflowd.pipeline.intake.findings import Finding
 
 OTHER_MEDIA = "OTHER_MEDIA"
 """The code of a file of a kind that its rule does not take and whose name did not promise one: left out, without a note
@@ -48,54 +49,8 @@ UNFINISHED_BESIDE = (".aria2", ".part", ".crdownload")
 file tells whether it is whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Good:
-    """A whole file of a kind that the rule takes, hashed, and what its folder overrides; `pixels` as far as known."""
-
-    stat: Stat
-    content: str
-    mime: str
-    overrides: dict[str, Json]
-    pixels: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """It is stable, but cannot be taken yet. `state` and `code` are what it becomes if that lasts.
-
-    `stillness` is how many seconds without change will do, 0 where it is to be looked at again and again, `math.inf`
-    where only another content will do.
-    """
-
-    reason: str
-    state: ItemState = ItemState.FAILED
-    code: str = "INCOMPLETE"
-    stillness: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Doubted(Unfinished):
-    """What only a decoder can tell: of the type `mime`, and whole if it decodes and has not changed for `needed` s."""
-
-    stat: Stat = field(kw_only=True)
-    mime: str = field(kw_only=True)
-    needed: float = field(kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """It is not taken: for good (`FAILED`, or `SKIPPED` on purpose), or until something changes (`WAITING`)."""
-
-    stat: Stat
-    state: ItemState
-    code: str
-    reason: str
-
-
 _NOTHING: Mapping[str, tuple[str, str]] = MappingProxyType({})
 _STILL: Mapping[str, float] = MappingProxyType({})
-
-Finding: TypeAlias = Good | Unfinished | Refused | None
 
 
 def look_at(
@@ -212,7 +167,7 @@ def _read_whole(
         return Good(stat, *known, _overridden(path, overrides), _pixels(rule, path))
     with files.open_source(rule.watch, path) as source:
         found = check(source, kinds_under(path, rule.accept))
-    if isinstance(found, Acceptable) and still >= found.stillness:
+    if isinstance(found, Acceptable) and still >= found.stillness and not (_is_open(found) and math.isfinite(still)):
         return hashed(rule, path, stat, found.mime, overrides, on_progress)
     return _not_yet(rule, stat, found)
 
@@ -227,9 +182,17 @@ def _not_yet(rule: Rule, stat: Stat, found: Check) -> Finding:
         case NotAccepted(reason):
             code = "NOT_AN_IMAGE" if rule.accept == (MediaKind.IMAGE,) else "NOT_ACCEPTED"
             return Refused(stat, ItemState.FAILED, code, reason)
-        case Acceptable(_, stillness):
-            reason = f"its bytes cannot tell whether more will come, so it must not change for {stillness:.0f} s"
-            return Unfinished(reason, ItemState.WAITING, "STILL_CHANGING", stillness)
+        case Acceptable(mime, needed):
+            reason = f"its bytes cannot tell whether more will come, so it must not change for {needed:.0f} s"
+            what = (reason, ItemState.WAITING, "STILL_CHANGING", needed)
+            if _is_open(found):
+                return Doubted(*what, stat=stat, mime=mime, needed=needed, usual=True)
+            return Unfinished(*what)
+
+
+def _is_open(found: Acceptable) -> bool:
+    """Whether it is a recording whose bytes do not say where it ends: half of one often does not decode."""
+    return found.stillness > 0 and media_kind(found.mime) in {MediaKind.AUDIO, MediaKind.VIDEO}
 
 
 def hashed(rule: Rule, path: str, stat: Stat, mime: str, overrides: Overrides, on_progress: Callable[[], None]) -> Good:

@@ -22,8 +22,9 @@ from runflowd.core.stability import Gone, Stable
 from runflowd.errors import ConfigError
 from runflowd.pipeline.intake.acceptor import PAGE, arrival
 from runflowd.pipeline.intake.fates import FATES, REFUSED, Fate, Planned
+from runflowd.pipeline.intake.findings import Finding, Good, Refused, Unfinished
 from runflowd.pipeline.intake.initial_import import ImportDecision, decide, recorded
-from runflowd.pipeline.intake.inspect import Good, Refused, Unfinished, look_at, read_all
+from runflowd.pipeline.intake.inspect import look_at, read_all
 from runflowd.pipeline.intake.output_places import outputs_of
 from runflowd.pipeline.intake.overrides import Overrides
 from runflowd.pipeline.intake.plan_folders import ask, listings, other_entries
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from runflowd.core.arrival import Decision
     from runflowd.core.model import Json, Reference, Rule, Stat
     from runflowd.core.money import Price
-    from runflowd.pipeline.intake.inspect import Finding
     from runflowd.store import Connection
     from runflowd.store.arrivals import Arrival
     from runflowd.store.items import Known

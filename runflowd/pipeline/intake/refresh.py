@@ -11,7 +11,7 @@ from runflowd.core.media.input_type import media_kind
 from runflowd.errors import ConfigError
 from runflowd.files import FileError
 from runflowd.pipeline.intake.acceptor import arrival
-from runflowd.pipeline.intake.inspect import Good
+from runflowd.pipeline.intake.findings import Good
 from runflowd.pipeline.intake.overrides import Overrides
 from runflowd.store.arrivals import arrive_again, drop_unsent, set_aside
 from runflowd.store.items import item_from
