@@ -1,4 +1,4 @@
-"""Keeps folders in step with the Runflow image API: drop files in, get results out."""
+"""Keeps folders in step with the Runflow API: drop files in, get results out."""
 
 from __future__ import annotations
 

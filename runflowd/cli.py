@@ -80,7 +80,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, message="runflowd %(version)s")
 def group() -> None:
-    """Keep folders in step with the Runflow image API: drop files in, get results out."""
+    """Keep folders in step with the Runflow API: drop files in, get results out."""
 
 
 def program() -> int:

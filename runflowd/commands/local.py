@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def command(
     host: str, port: int, folder: Path | None, weights: Path | None, *, api_variants: str, faults: str, control: bool
 ) -> None:
-    """Serve the Runflow API with the local image models until SIGTERM; the first line is its URL.
+    """Serve the Runflow API with the models of this machine until SIGTERM; the first line is its URL.
 
     Whoever calls it needs the key in `api-key` in its folder, which only its user can read: name that file in
     `api_key_file`, or copy the key. It is made at the first start and stays the same.

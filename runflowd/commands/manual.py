@@ -61,12 +61,12 @@ def commands_page(group: click.Group) -> str:
     """runflowd(1): every command with its arguments and options."""
     page = Page("runflowd", 1, __version__)
     page.heading("NAME")
-    page.lines.append(r"runflowd \- keep folders in step with the Runflow image API")
+    page.lines.append(r"runflowd \- keep folders in step with the Runflow API")
     page.heading("SYNOPSIS")
     page.lines.append(r"\fBrunflowd\fR \fICOMMAND\fR [\fIOPTIONS\fR] [\fIARGUMENTS\fR]")
     page.heading("DESCRIPTION")
     page.paragraph(
-        "A daemon that watches folders: whatever image comes to rest in one goes through the model that a rule names, "
+        "A daemon that watches folders: whatever file comes to rest in one goes through the model that a rule names, "
         "and the result appears at the same relative path in another. `runflowd run` is the daemon; the other "
         "commands ask it, or read the state file when it does not run."
     )

@@ -43,7 +43,7 @@ def age(seconds: float) -> str:
 
 
 def money(amount: Decimal, currency: str = USD) -> str:
-    """Dollars and cents, or those of another currency; below one, as an image may cost, up to four digits."""
+    """Dollars and cents, or those of another currency; below one, as a file may cost, up to four digits."""
     exact = amount.quantize(Decimal("0.0001"), ROUND_HALF_UP)
     cents = exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
     return amount_text(cents if amount >= 1 or exact == cents else exact.normalize(), currency)
