@@ -76,7 +76,9 @@ def _print(found: Comparison, files: dict[str, tuple[str, str]]) -> None:
             made.add_row(each.kind, cell(_subject(each, files)), _sums(each.here), _sums(each.there), cell(runs))
         out.print(made)
     here, there = _sums(found.here.items()), _sums(found.there.items())
-    out.print(f"Here {found.purchases:,} purchases, {here}; at the service {found.runs:,} runs of them, {there}.")
+    out.print(
+        f"Here {found.purchases:,} paid purchases, {here}; at the service {found.runs:,} runs, charged or not, {there}."
+    )
     if found.foreign:
         cost = _sums(found.foreign_cost.items())
         out.print(f"Beside them the account has {found.foreign:,} runs that runflowd did not buy, {cost}.")

@@ -1,1 +1,1 @@
-"""The Runflow API on this machine, with real image models that run on the CPU."""
+"""The Runflow API on this machine, with real models that run on the CPU."""
