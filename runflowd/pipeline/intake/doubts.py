@@ -40,7 +40,8 @@ def settle_doubts(
     """
     ripe = {path: doubt for path, doubt in doubts.items() if still.get(path, 0.0) >= doubt.ripe_after}
     found: list[tuple[str, Finding]] = [(path, doubt) for path, doubt in doubts.items() if path not in ripe]
-    taken = {path for path, doubt in ripe.items() if doubt.usual and not decoder.opens(doubt.mime)}
+    closed = {mime for mime in {doubt.mime for doubt in ripe.values()} if not decoder.opens(mime)}
+    taken = {path for path, doubt in ripe.items() if doubt.usual and doubt.mime in closed}
     asked = {path: doubt for path, doubt in ripe.items() if path not in taken}
     verdicts = _decoded(rule, asked, decoder, on_progress) if asked else {}
     overrides = Overrides(rule)
