@@ -341,7 +341,7 @@ async def test_a_name_that_is_no_text_survives_the_journey(tmp_path: Path) -> No
 async def report_failure(rig: Rig, item: Item) -> None:
     """Write the note about an item, as the deliver stage does."""
     context = rig.engine.context
-    output_io = OutputIo(context.io, context.clock)
+    output_io = OutputIo(context.io, context.store, context.clock)
     finalizer = Finalizer(context, output_io, ReceiptWriter(context, output_io))
     await finalizer.report_failure(item, context.rules[item.rule])
 

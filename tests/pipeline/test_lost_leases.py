@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 from runflowd.core.lifecycle import ItemState
 from runflowd.files import draft
 from runflowd.pipeline.deliver import output_writer
+from runflowd.pipeline.deliver.output_io import OutputIo
 from runflowd.pipeline.dispatch import submitter
 from runflowd.pipeline.track import answers as track
 from runflowd.store.claims import Claim, Claimable, LeaseLost
@@ -110,6 +112,24 @@ async def test_a_file_whose_lease_was_lost_gets_no_name(
             await rig.settled(1)
 
     assert ([], {"a.jpg"}, ["deliver"]) == (placed_meanwhile, rig.outputs(), lost(lines))
+
+
+async def test_what_others_see_is_touched_by_whoever_holds_the_item(tmp_path: Path) -> None:
+    """Whatever is named, moved or removed in the name of an item: the claim is asked for on the thread that does it."""
+    touched: list[str] = []
+    async with running(tmp_path) as rig:
+        context = rig.engine.context
+        output_io = OutputIo(context.io, context.store, context.clock)
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        (item,) = await rig.items()
+        with pytest.raises(LeaseLost):
+            await output_io.run_held(item, context.rules[item.rule], touched.append, "too late")
+        await context.store.write(lambda connection: connection.raw.execute("UPDATE item SET owner = 'us'"))
+        held = replace(item, owner="us")
+        await output_io.run_held(held, context.rules[item.rule], touched.append, "in time")
+
+    assert ["in time"] == touched
 
 
 async def test_a_request_whose_turn_comes_too_late_is_not_sent(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ from runflowd.store.purchases import (
     purchases_of_batch,
     record_intent,
 )
+from runflowd.store.receipts import Drawn, receipt_renewed, receipt_stands, reserve_receipt
 from runflowd.store.reserving import Purchase
 from runflowd.store.schema import create_if_missing
 from runflowd.store.sealing import save_snapshot, seal
@@ -116,6 +117,16 @@ ITEM_WRITES: dict[str, ItemWrite] = {
     ),
 }
 """All that the stages write about an item that is to be delivered."""
+
+DRAWN = Drawn(b"{}", ())
+RECEIPT = OutputPath("/receipts", "a.jpg.json")
+
+RECEIPT_WRITES: dict[str, ItemWrite] = {
+    "reserve its name": lambda c, item: reserve_receipt(c, item, RECEIPT, DRAWN),
+    "say that it stands": lambda c, item: receipt_stands(c, item, DRAWN.sha256),
+    "give it back": lambda c, item: receipt_renewed(c, item, DRAWN.sha256, RECEIPT, LATER),
+}
+"""All that the stages write about an item whose receipt is to be written anew."""
 
 
 @pytest.fixture
@@ -204,6 +215,20 @@ def test_an_item_that_another_one_delivers_is_not_written_about(two: tuple[Conne
     delivery(other, "other", LATER)
     before = tables(other)
     tried(one, lambda connection: ITEM_WRITES[name](connection, stale))
+
+    assert before == tables(other)
+
+
+@pytest.mark.parametrize("name", RECEIPT_WRITES)
+def test_a_receipt_that_another_one_writes_is_not_written_about(two: tuple[Connection, Connection], name: str) -> None:
+    """The other one may have drawn it with money that has moved since."""
+    one, other = two
+    sealed(one, "a.jpg")
+    one.raw.execute("UPDATE item SET state = 'done', receipt_state = 'outdated'")
+    stale = delivery(one, "one", NOW, "claim_receipts")
+    delivery(other, "other", LATER, "claim_receipts")
+    before = tables(other)
+    tried(one, lambda connection: RECEIPT_WRITES[name](connection, stale))
 
     assert before == tables(other)
 
@@ -311,12 +336,13 @@ def test_the_stages_name_no_statement_about_a_claimed_row() -> None:
     named = {
         (file.name, node.args[0].value)
         for stage in ("dispatch", "track", "deliver")
-        for file in (Path(runflowd.__file__).parent / stage).glob("*.py")
+        for file in (Path(runflowd.__file__).parent / "pipeline" / stage).glob("*.py")
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "run"
         if node.args and isinstance(node.args[0], ast.Constant)
     }
 
+    assert named
     assert [] == [each for each in named if each[1] in claimable]
 
 

@@ -180,7 +180,7 @@ class Delivery:
         reach("output.shared")
         for output in await self._context.store.read(partial(outputs_of, item=original.id)):
             with suppress(files.Changed, files.Missing):  # somebody edits or removes it: it is theirs
-                await self._output_io.run(rule, remove_result, output, placed)
+                await self._output_io.run_held(item, rule, remove_result, output, placed)
             reach("output.cleared")
             await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
 

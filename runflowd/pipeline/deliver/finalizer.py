@@ -51,7 +51,7 @@ class Finalizer:
             now = self._context.clock.wall()
             await self._note(rule, replace(item, failure_code=PARTIAL_RESULT, failure=remark, ended_at=now))
         elif item.note_state is not NoteState.NONE:
-            await self._output_io.run(rule, files.remove_note, rule.output, failure_note(item.path))
+            await self._output_io.run_held(item, rule, files.remove_note, rule.output, failure_note(item.path))
             reach("note.removed")
         results = [path.relative for path in placed]
         detail = f"result: {', '.join(results)}{f'; {remark}' if remark else ''}"
@@ -125,10 +125,11 @@ class Finalizer:
         disposal = ""
         try:
             if rule.after.kind is AfterKind.DELETE:
-                await self._output_io.run(rule, files.remove, rule.watch, item.path, item.stat)
+                await self._output_io.run_held(item, rule, files.remove, rule.watch, item.path, item.stat)
                 disposal = "; the source was deleted"
             else:
-                disposal = f"; the source was moved to {await self._output_io.run(rule, _archive, rule, item)}"
+                moved = await self._output_io.run_held(item, rule, _archive, rule, item)
+                disposal = f"; the source was moved to {moved}"
         except (files.Changed, files.Missing):
             pass  # gone already, as after a crash, or a newer version that is work of its own
         except files.Taken as error:

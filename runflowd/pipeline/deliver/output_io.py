@@ -6,18 +6,22 @@ until the server is back. What waits for the server gives up its place, so the o
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from runflowd.errors import RunflowdError
 from runflowd.pipeline import io_guard
+from runflowd.store.claims import hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runflowd.core.model import Rule
     from runflowd.pipeline.io_guard import IoGuard
+    from runflowd.store import Store
+    from runflowd.store.items import Item
     from runflowd.system.clock import Clock
 
 T = TypeVar("T")
@@ -38,8 +42,9 @@ class OutputTimeout(RunflowdError):
 class OutputIo:
     """Calls that the deliveries of each rule make to its folders."""
 
-    def __init__(self, guard: IoGuard, clock: Clock) -> None:
+    def __init__(self, guard: IoGuard, store: Store, clock: Clock) -> None:
         self._guard = guard
+        self._store = store
         self._clock = clock
 
     def __repr__(self) -> str:
@@ -51,6 +56,16 @@ class OutputIo:
         if folder.unresponsive_for(self._clock.now()) >= io_guard.RESPONSE_TIMEOUT:
             raise OutputTimeout(rule.name)
         return await folder.write(call, *given)
+
+    async def run_held(self, item: Item, rule: Rule, call: Callable[..., T], *given: object) -> T:
+        """The same for names that are given or taken away in the name of an item. Raises `LeaseLost` instead."""
+
+        def held() -> T:
+            # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
+            self._store.read_here(partial(hold, claim=item.claim))
+            return call(*given)
+
+        return await self.run(rule, held)
 
     async def clean_up(self, rule: Rule, call: Callable[[], None]) -> None:
         """Run a blocking call that clears away what a delivery leaves, whatever that was ended by."""

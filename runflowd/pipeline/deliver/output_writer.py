@@ -18,7 +18,6 @@ from runflowd.core.media.result_kind import UNKNOWN
 from runflowd.core.model import OutputPath
 from runflowd.core.naming import EXTENSIONS, marked, output_path
 from runflowd.pipeline.deliver.result_check import checked_type
-from runflowd.store.claims import hold
 from runflowd.store.outputs import Output, forget_output, output_at, reserve_output
 from runflowd.system.failpoints import reach
 
@@ -77,7 +76,7 @@ class OutputWriter:
                 refused.add(relative)
                 continue
             try:
-                await self._output_io.run(rule, self._commit, item, draft, target)
+                await self._output_io.run_held(item, rule, _commit, draft, target)
             except files.Taken:
                 await self._context.store.write(partial(forget_output, path=path, by=item.claim))
                 refused.add(relative)
@@ -124,11 +123,10 @@ class OutputWriter:
         relative = output_path(rule, mirrored(item), EXTENSIONS[mime], index, count)
         return mime, written, "" if files.stat(rule.output, relative) else relative
 
-    def _commit(self, item: Item, draft: Draft, target: TargetName) -> None:
-        # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
-        self._context.store.read_here(partial(hold, claim=item.claim))
-        if not target.adopted:
-            draft.commit(target.path.relative.rpartition("/")[2], replaces=target.replaces, overwrite=target.overwrite)
+
+def _commit(draft: Draft, target: TargetName) -> None:
+    if not target.adopted:
+        draft.commit(target.path.relative.rpartition("/")[2], replaces=target.replaces, overwrite=target.overwrite)
 
 
 def mirrored(item: Item) -> str:

@@ -14,7 +14,6 @@ from runflowd import files
 from runflowd.core.model import OutputPath
 from runflowd.core.naming import receipt_names
 from runflowd.pipeline.deliver.output_writer import TargetName, mirrored
-from runflowd.store.claims import hold
 from runflowd.store.receipts import (
     Drawn,
     draw,
@@ -70,7 +69,7 @@ class ReceiptWriter:
                 continue
             reach("receipt.reserved")
             try:
-                await self._output_io.run(rule, self._commit, item, target, drawn.data)
+                await self._output_io.run_held(item, rule, _commit, target, drawn.data)
             except files.InTheWay:
                 raise  # no other name helps
             except files.Taken:
@@ -81,15 +80,14 @@ class ReceiptWriter:
             "write", f"{rule.receipts}/{item.path}", what="every name that its receipt could get is taken"
         )
 
-    def _commit(self, item: Item, target: TargetName, data: bytes) -> None:
-        # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
-        self._context.store.read_here(partial(hold, claim=item.claim))
-        if target.adopted:
-            return
-        folder, _, name = target.path.relative.rpartition("/")
-        with files.start_draft(target.path.root, folder, limit=len(data)) as draft:
-            draft.write(data)
-            draft.commit(name, replaces=target.replaces)
+
+def _commit(target: TargetName, data: bytes) -> None:
+    if target.adopted:
+        return
+    folder, _, name = target.path.relative.rpartition("/")
+    with files.start_draft(target.path.root, folder, limit=len(data)) as draft:
+        draft.write(data)
+        draft.commit(name, replaces=target.replaces)
 
 
 def _paths(item: Item, rule: Rule, before: Standing | None) -> Iterator[OutputPath]:

@@ -56,7 +56,7 @@ class Deliver:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._output_io = OutputIo(context.io, context.clock)
+        self._output_io = OutputIo(context.io, context.store, context.clock)
         self._delivery = Delivery(context, self._output_io)
         self._receipts = ReceiptWriter(context, self._output_io)
         self._finalizer = Finalizer(context, self._output_io, self._receipts)
