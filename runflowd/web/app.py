@@ -11,7 +11,6 @@ import anyio.to_thread
 import structlog
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route
 
 from runflowd.api import callback_signature
 from runflowd.core.incident_scope import ScopeKind
@@ -23,6 +22,7 @@ from runflowd.store.items import item_from
 from runflowd.store.listing import Wanted, every
 from runflowd.store.metrics_query import bought_since, take_measures
 from runflowd.store.retries import ask_again
+from runflowd.web.access_guard import AccessGuard
 from runflowd.web.approving import approve_shown
 from runflowd.web.callback_endpoint import CallbackEndpoint
 from runflowd.web.callback_wakeups import CallbackPoller
@@ -30,6 +30,7 @@ from runflowd.web.formatting import plural
 from runflowd.web.forms import field, read_form
 from runflowd.web.host_guard import HostGuard
 from runflowd.web.page import render, view
+from runflowd.web.rights import GuardedRoute, Right, visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,17 +68,20 @@ class Application:
 
     def asgi(self, *, guarded: bool) -> HostGuard:
         """The application for one listener. With `guarded`, only this machine's names are served."""
-        routes = [
-            Route("/", self.page, methods=["GET"]),
-            Route("/status.json", self.status, methods=["GET"]),
-            Route("/healthz", self.health, methods=["GET"]),
-            Route("/readyz", self.ready, methods=["GET"]),
-            Route("/metrics", self.metrics, methods=["GET"]),
-            Route("/retry", self.retry, methods=["POST"]),
-            Route("/approve", self.approve, methods=["POST"]),
-            Route(callback_signature.PATH, self._receiver.receive, methods=["POST"]),
+        return HostGuard(AccessGuard(Starlette(routes=self.routes()), self._state), by_host=guarded)
+
+    def routes(self) -> list[GuardedRoute]:
+        """Every address, and the right that it takes."""
+        return [
+            GuardedRoute("/", self.page, Right.SEE),
+            GuardedRoute("/status.json", self.status, Right.SEE),
+            GuardedRoute("/healthz", self.health, Right.ANYBODY),
+            GuardedRoute("/readyz", self.ready, Right.ANYBODY),
+            GuardedRoute("/metrics", self.metrics, Right.SEE),
+            GuardedRoute("/retry", self.retry, Right.SPEND, methods=["POST"]),
+            GuardedRoute("/approve", self.approve, Right.SPEND, methods=["POST"]),
+            GuardedRoute(callback_signature.PATH, self._receiver.receive, Right.ANYBODY, methods=["POST"]),
         ]
-        return HostGuard(Starlette(routes=routes), by_host=guarded)
 
     async def run_beside(self) -> None:
         """Pass on what callbacks hint at."""
@@ -91,7 +95,7 @@ class Application:
         pace = context.service.api.pace()
         shown = view(await self._state.status(), self._state.unready(), set(context.rules), pace, said)
         nonce = secrets.token_urlsafe(16)
-        html = await anyio.to_thread.run_sync(render, shown, self._state.token, nonce)
+        html = await anyio.to_thread.run_sync(render, shown, visitor(request).token, nonce)
         return HTMLResponse(html, headers={"content-security-policy": page_policy(nonce)})
 
     async def status(self, _: Request) -> Response:
@@ -152,7 +156,7 @@ class Application:
 
     async def retry(self, request: Request) -> Response:
         """POST /retry: try one failed file, or all of a rule and a cause, again; only from a page of ours."""
-        form = await read_form(request, self._state.token)
+        form = await read_form(request)
         if isinstance(form, Response):
             return form
         reference, rule, code = (field(form, name) for name in ("reference", "rule", "code"))
@@ -160,16 +164,22 @@ class Application:
         if not items:
             return PlainTextResponse(NOTHING_TO_RETRY, 404)
         log.info(
-            "retry asked for on the page", action="item.retry", rule=items[0].rule, file=items[0].path, count=len(items)
+            "retry asked for on the page",
+            action="item.retry",
+            who=visitor(request).who,
+            rule=items[0].rule,
+            file=items[0].path,
+            count=len(items),
         )
         return RedirectResponse(f"/?retried={len(items)}#failures", 303)
 
     async def approve(self, request: Request) -> Response:
         """POST /approve: let the files of a rule pass that wait for an approval; only from a page of ours."""
-        form = await read_form(request, self._state.token)
+        form = await read_form(request)
         if isinstance(form, Response):
             return form
-        if not await approve_shown(self._state.context, field(form, "rule"), field(form, "files")):
+        who = visitor(request).who
+        if not await approve_shown(self._state.context, field(form, "rule"), field(form, "files"), who):
             return PlainTextResponse("Nothing of that rule waits for an approval any more.\n", 404)
         return RedirectResponse("/", 303)
 

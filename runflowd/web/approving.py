@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-async def approve_shown(context: Context, name: str, shown: str) -> int:
+async def approve_shown(context: Context, name: str, shown: str, who: str) -> int:
     """Let as many files of a rule pass as the page showed, never more than wait now; give how many.
 
     So what came after the page was made still waits, and a button that is pressed twice approves nothing twice.
@@ -34,6 +34,6 @@ async def approve_shown(context: Context, name: str, shown: str) -> int:
 
     approved = await context.store.write(write)
     if approved:
-        log.info("approved on the page", action="rule.approved", rule=name, count=approved)
+        log.info("approved on the page", action="rule.approved", who=who, rule=name, count=approved)
         context.stage_events.intake.notify()
     return approved
