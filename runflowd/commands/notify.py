@@ -15,7 +15,7 @@ from runflowd.commands.options import config_option, echo_json, find_config, jso
 from runflowd.config import load
 from runflowd.core.notices import trial_message
 from runflowd.core.printable import printable
-from runflowd.core.suggestion import closest
+from runflowd.core.suggestion import unknown_name
 from runflowd.errors import RunflowdError
 from runflowd.notify.channels import deliver
 from runflowd.store.notices import Notice
@@ -62,12 +62,7 @@ def _chosen(notify: Notify, channels: Sequence[str]) -> Sequence[str]:
         )
     for channel in channels:
         if channel not in notify.channels:
-            near = closest(channel, notify.channels)
-            meant = f"; did you mean {near!r}?" if near else "."
-            raise CommandError(
-                f"there is no channel {printable(channel)!r}{meant} There are: {', '.join(notify.channels)}.",
-                Exit.USAGE,
-            )
+            raise CommandError(unknown_name("channel", channel, notify.channels), Exit.USAGE)
     return channels or notify.channels
 
 

@@ -24,7 +24,7 @@ from runflowd.core.chains import in_order, takers
 from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind
 from runflowd.core.outlay import Outlay
 from runflowd.core.printable import printable
-from runflowd.core.suggestion import unknown_rule
+from runflowd.core.suggestion import unknown_name
 from runflowd.core.units import size_text
 from runflowd.pipeline.intake.fates import Fate, Planned
 from runflowd.store.configuration import ensure_own
@@ -61,7 +61,7 @@ def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) 
     config = load(find_config(place))
     rules = [rule for rule in in_order(config.rules) if only in {None, rule.name}]
     if only is not None and not rules:
-        raise CommandError(unknown_rule(only, [rule.name for rule in config.rules]), Exit.USAGE)
+        raise CommandError(unknown_name("rule", only, [rule.name for rule in config.rules]), Exit.USAGE)
     state = state_path(config)
     with open_for_plan(state) as connection:
         ensure_own(connection, state, config.source)

@@ -15,8 +15,9 @@ from runflowd.system.mounts import file_system_of, shared_with_others
 from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from runflowd.config.credentials import Credential
     from runflowd.config.snapshot import Config, Notify
     from runflowd.core.model import Rule
 
@@ -77,18 +78,18 @@ def _notify_warnings(notify: Notify) -> Iterator[str]:
     if notify.apprise and find_spec("apprise") is None:
         yield "notify.apprise: Apprise is not installed here; run pip install 'runflowd[apprise]'"
     for target in notify.apprise:
-        try:
-            address = apprise_address(target)
-        except CredentialError as error:
-            yield f"notify.{target.channel}: {error}"
-        else:
-            yield from [address.warning] if address.warning else []
+        yield from _secret_warnings(f"notify.{target.channel}", partial(apprise_address, target))
+    if notify.webhook:
+        yield from _secret_warnings("notify.webhook.secret_file", partial(notify_secret, notify.webhook))
+
+
+def _secret_warnings(key: str, read: Callable[[], Credential | None]) -> Iterator[str]:
     try:
-        secret = notify_secret(notify.webhook) if notify.webhook else None
+        found = read()
     except CredentialError as error:
-        yield f"notify.webhook.secret_file: {error}"
+        yield f"{key}: {error}"
     else:
-        yield from [secret.warning] if secret and secret.warning else []
+        yield from [found.warning] if found and found.warning else []
 
 
 def _folder_warnings(rule: Rule) -> Iterator[str]:

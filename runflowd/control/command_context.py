@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runflowd.control.refusal import CommandRefused
-from runflowd.core.suggestion import unknown_rule
+from runflowd.core.suggestion import unknown_name
 from runflowd.pipeline.io_guard import Role
 from runflowd.store.listing import rules_with_items
 
@@ -66,7 +66,7 @@ def rule_named(context: CommandContext, name: str) -> Rule:
     """The rule of that name. Raises CommandRefused."""
     found = next((rule for rule in context.config.rules if rule.name == name), None)
     if found is None:
-        raise CommandRefused(unknown_rule(name, [rule.name for rule in context.config.rules]), 2)
+        raise CommandRefused(unknown_name("rule", name, [rule.name for rule in context.config.rules]), 2)
     return found
 
 
@@ -78,7 +78,7 @@ def rule_asked_for(context: CommandContext, parameters: Parameters) -> str | Non
     name = text(parameters, "rule")
     configured = {rule.name for rule in context.config.rules}
     if name is not None and name not in configured and name not in rules_with_items(context.connection):
-        raise CommandRefused(unknown_rule(name, configured), 2)
+        raise CommandRefused(unknown_name("rule", name, configured), 2)
     return name
 
 

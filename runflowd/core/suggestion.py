@@ -1,4 +1,4 @@
-"""What may be meant by a name that there is not, and what is said about a rule that there is not."""
+"""What may be meant by a name that there is not, and what is said about one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 MAX_NAMES = 20
-"""Rules named at most; a configuration may have thousands."""
+"""Names given at most; a configuration may have thousands."""
 
 
 def closest(name: str, known: Iterable[str], *, likeliest: Collection[str] = (), cutoff: float = 0.6) -> str:
@@ -23,11 +23,11 @@ def closest(name: str, known: Iterable[str], *, likeliest: Collection[str] = (),
     return next((each for each in near if each in likeliest), near[0] if near else "")
 
 
-def unknown_rule(name: str, known: Collection[str]) -> str:
-    """Given a name that is none of the `known` rules, return the sentence about it."""
+def unknown_name(kind: str, name: str, known: Collection[str]) -> str:
+    """The sentence about a name that is none of the `known` ones of its kind, such as "rule"."""
     near = closest(name, known)
     meant = f"; did you mean {near!r}?" if near else "."
     names = sorted(known)
     more = f", and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     there = f"There are: {', '.join(names[:MAX_NAMES])}{more}." if names else "There are none."
-    return f"there is no rule {printable(name)!r}{meant} {there}"
+    return f"there is no {kind} {printable(name)!r}{meant} {there}"

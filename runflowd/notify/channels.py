@@ -64,7 +64,7 @@ class CommandFailed(RunflowdError):
     """The program could not be run, took too long, or said no."""
 
     def __init__(self, program: str, what: str, output: bytes = b"") -> None:
-        said = scrubbed(printable(output.decode("utf-8", "replace").strip()))
+        said = _readable(output)
         super().__init__(f"{printable(program)} {what}" + (f"; it wrote: {said}" if said else ""))
 
 
@@ -130,8 +130,12 @@ async def send_by_apprise(target: AppriseTarget, notice: Notice, *, within: floa
     if code is None:
         raise AppriseFailed(f"no answer within {within:g} seconds")
     if code:
-        said = scrubbed(printable(output.decode("utf-8", "replace").strip()))
-        raise AppriseFailed(said or f"Apprise's process ended with {code}")
+        raise AppriseFailed(_readable(output) or f"Apprise's process ended with {code}")
+
+
+def _readable(output: bytes) -> str:
+    """What a program wrote, fit for a log."""
+    return scrubbed(printable(output.decode("utf-8", "replace").strip()))
 
 
 def _passed(names: tuple[str, ...]) -> dict[str, str]:

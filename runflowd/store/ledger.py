@@ -16,8 +16,10 @@ from runflowd.store.connection import stored_value
 from runflowd.store.items import items_of_batch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runflowd.store.batches import Batch
-    from runflowd.store.connection import Connection
+    from runflowd.store.connection import Connection, Row
     from runflowd.store.items import Item
 
 PERIOD_KEY = "period"
@@ -88,6 +90,11 @@ def presume(connection: Connection, batch: Batch, item: Item, now: float) -> Non
     if item.cost is None and item.estimate_high is not None:
         expected = Stated(item.estimate_high, item.currency, item.run_id or "")
         _enter(connection, batch, item, Movement.PRESUMED, expected, now)
+
+
+def summed(rows: Iterable[Row]) -> Decimal:
+    """The sum of amounts of which each row has one and how often it came; what has none adds nothing."""
+    return sum((Decimal(row["amount"]) * row["count"] for row in rows if row["amount"] is not None), Decimal(0))
 
 
 def _enter(connection: Connection, batch: Batch, item: Item, kind: Movement, stated: Stated, now: float) -> None:

@@ -7,7 +7,6 @@ crash can leave a reservation behind.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.approval import Waiting, after, approval_hold, judge, passing, slots, total
@@ -16,7 +15,7 @@ from runflowd.core.periods import day_ends, month_ends, period_of
 from runflowd.store.approvals import approval_of, count_waiting, first_waiting, new_among
 from runflowd.store.connection import stored_value
 from runflowd.store.history import record
-from runflowd.store.ledger import PERIOD_KEY
+from runflowd.store.ledger import PERIOD_KEY, summed
 from runflowd.store.prices import currency_hold, expected_prices, priced
 
 if TYPE_CHECKING:
@@ -150,11 +149,8 @@ def _limits(connection: Connection, budget: Budget, rule: str, period: str, mone
     ):
         if amount is not None:
             days = {"first": first, "last": last, "currency": money.currency}
-            charged, reserved = _sum(connection, "charged", rule, days), _sum(connection, "reserved", rule, days)
+            charged, reserved = (
+                summed(connection.all(f"{kind}_of_rule", rule=rule, **days) if rule else connection.all(kind, **days))
+                for kind in ("charged", "reserved")
+            )
             yield Limit(name, rule, amount, budget.stop, charged, reserved, resets_at)
-
-
-def _sum(connection: Connection, name: str, rule: str, days: dict[str, str]) -> Decimal:
-    """The sum over all rules, or over one; what nobody knows a price for adds nothing."""
-    rows = connection.all(f"{name}_of_rule", rule=rule, **days) if rule else connection.all(name, **days)
-    return sum((Decimal(row["amount"]) * row["count"] for row in rows if row["amount"] is not None), Decimal(0))

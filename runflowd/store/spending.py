@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from runflowd.store.ledger import summed
 from runflowd.store.reserving import current_period
 
 if TYPE_CHECKING:
     from runflowd.core.money import Money
-    from runflowd.store.connection import Connection, Row
+    from runflowd.store.connection import Connection
 
 LATEST = 20
 """Batches that were bought last, from which a price is taken."""
@@ -40,17 +41,12 @@ def spent_today(connection: Connection, money: Money, now: float) -> Spend:
     days = {"first": period, "last": period, "currency": money.currency}
     reserved = connection.all("reserved", **days)
     unpriced = sum(row["count"] for row in reserved if row["amount"] is None)
-    return Spend(_sum(connection.all("charged", **days)), _sum(reserved), unpriced)
-
-
-def _sum(rows: list[Row]) -> Decimal:
-    return sum((Decimal(row["amount"]) * row["count"] for row in rows if row["amount"] is not None), Decimal(0))
+    return Spend(summed(connection.all("charged", **days)), summed(reserved), unpriced)
 
 
 def hosted_since(connection: Connection, since: float, until: float = math.inf) -> Decimal:
     """What the hosted service would have taken for what this machine has done since then; nobody pays that."""
-    rows = connection.all("hosted_since", since=since, until=until)
-    return sum((Decimal(row["hosted"]) * row["count"] for row in rows), Decimal(0))
+    return summed(connection.all("hosted_since", since=since, until=until))
 
 
 def usual_price(connection: Connection, service: str, model: str) -> Decimal | None:

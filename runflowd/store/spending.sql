@@ -13,7 +13,7 @@ WITH RECURSIVE prices(hosted) AS (
     UNION ALL
     SELECT (SELECT min(hosted) FROM item WHERE hosted IS NOT NULL AND item.hosted > prices.hosted) FROM prices
     WHERE prices.hosted IS NOT NULL)
-SELECT hosted, (SELECT count(*) FROM item WHERE item.hosted = prices.hosted AND ended_at >= :since AND ended_at < :until) AS count
+SELECT hosted AS amount, (SELECT count(*) FROM item WHERE item.hosted = prices.hosted AND ended_at >= :since AND ended_at < :until) AS count
 FROM prices WHERE hosted IS NOT NULL
 
 -- name: spend_by_rule

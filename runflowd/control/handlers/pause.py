@@ -10,7 +10,7 @@ from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.other_currency import OTHER_CURRENCY
 from runflowd.core.printable import printable, scrubbed
-from runflowd.core.suggestion import unknown_rule
+from runflowd.core.suggestion import unknown_name
 from runflowd.store.deliveries import note_resumed
 from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
 from runflowd.store.prices import ask_anew
@@ -96,5 +96,5 @@ def _chosen(parameters: Parameters, known: Collection[str]) -> list[str]:
         raise CommandRefused("name the rules, or say --all", 2)
     for name in named:
         if name not in known:
-            raise CommandRefused(unknown_rule(name, [each for each in known if each != EVERY_RULE]), 2)
+            raise CommandRefused(unknown_name("rule", name, [each for each in known if each != EVERY_RULE]), 2)
     return [EVERY_RULE] if everything else list(dict.fromkeys(named))
