@@ -24,7 +24,7 @@ from runflowd.config.snapshot import (
     Service,
     Webhook,
 )
-from runflowd.core.approve import USUAL_APPROVE, Approve
+from runflowd.core.approval_policy import USUAL_APPROVAL, ApprovalPolicy
 from runflowd.core.currency import USD
 from runflowd.core.media.kinds import MediaKind, default_kinds
 from runflowd.core.model import After, AfterKind, BatchLimits, Existing, InputLinks, OnDelete, Rule, WatchMode
@@ -170,11 +170,11 @@ def _budget(section: BudgetSection | None) -> Budget:
     return Budget(**section.model_dump()) if section else Budget()
 
 
-def _approve(own: ApproveSection | None, shared: ApproveSection | None) -> Approve:
+def _approve(own: ApproveSection | None, shared: ApproveSection | None) -> ApprovalPolicy:
     """Each key by itself: the rule's, else that of defaults; what is said by neither is as usual."""
     if own is None and shared is None:
-        return USUAL_APPROVE
-    return Approve(**_together(own, shared))
+        return USUAL_APPROVAL
+    return ApprovalPolicy(**_together(own, shared))
 
 
 def _together(own: Section | None, shared: Section | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runflowd.config.snapshot import Config, Notify, Service
-    from runflowd.core.approve import Approve
+    from runflowd.core.approval_policy import ApprovalPolicy
 
 
 def describe(config: Config) -> list[str]:
@@ -74,7 +74,7 @@ def _money(config: Config) -> Iterator[str]:
         yield "What is said of money counts for nothing: this machine takes none."
 
 
-def _approval(name: str, approve: Approve, currency: str) -> str:
+def _approval(name: str, approve: ApprovalPolicy, currency: str) -> str:
     """What waits for a person."""
     crowd = [f"{approve.above_files:,} files"] if approve.above_files is not None else []
     crowd += [amount_text(approve.above_cost, currency)] if approve.above_cost is not None else []

@@ -18,7 +18,7 @@ from runflowd.core.money import Hold, Price
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runflowd.core.approve import Approve
+    from runflowd.core.approval_policy import ApprovalPolicy
 
 APPROVAL_NEEDED = "APPROVAL_NEEDED"
 
@@ -70,7 +70,7 @@ class Waiting:
         return None if self.high is None or not self.files else self.high / self.files * files
 
 
-def judge(approve: Approve, known: Approval, waiting: Waiting) -> Approval:
+def judge(approve: ApprovalPolicy, known: Approval, waiting: Waiting) -> Approval:
     """What is on record once it is decided whether these files are a crowd to be held, or no crowd any more."""
     if known.crowd is not None and _lasts(approve, known.crowd, waiting):
         return known
@@ -79,7 +79,7 @@ def judge(approve: Approve, known: Approval, waiting: Waiting) -> Approval:
     return replace(known, crowd=Crowd(waiting.files, waiting.high) if is_crowd and not known.everything else None)
 
 
-def _lasts(approve: Approve, crowd: Crowd, waiting: Waiting) -> bool:
+def _lasts(approve: ApprovalPolicy, crowd: Crowd, waiting: Waiting) -> bool:
     """Whether a crowd is still one: neither was the limit raised, nor are all of its files approved or gone.
 
     That some of them went away says nothing of the others, which nobody has approved.
@@ -88,7 +88,7 @@ def _lasts(approve: Approve, crowd: Crowd, waiting: Waiting) -> bool:
     return exceeds(approve, crowd.files, crowd.cost) and not gone
 
 
-def slots(approve: Approve, known: Approval) -> int | None:
+def slots(approve: ApprovalPolicy, known: Approval) -> int | None:
     """How many files may be bought beside those that were before; None for all. `known` is what `judge` gives."""
     if known.everything:
         return None
@@ -96,7 +96,7 @@ def slots(approve: Approve, known: Approval) -> int | None:
     return None if sample is None else sample + known.approved
 
 
-def after(approve: Approve, known: Approval, bought: int, waiting: Waiting) -> Approval:
+def after(approve: ApprovalPolicy, known: Approval, bought: int, waiting: Waiting) -> Approval:
     """What is on record once so many files were sealed that had not been before."""
     sample = _sample(approve, known)
     unasked = bought if sample is None else min(sample, bought)
@@ -120,24 +120,24 @@ def passing(new: Sequence[bool], most: int | None) -> list[int]:
     return found
 
 
-def exceeds(approve: Approve, files: int, cost: Decimal | None) -> bool:
+def exceeds(approve: ApprovalPolicy, files: int, cost: Decimal | None) -> bool:
     """Whether so many files are more than may be bought without asking."""
     many = approve.above_files is not None and files > approve.above_files
     return many or (approve.above_cost is not None and cost is not None and cost > approve.above_cost)
 
 
-def may_exceed(approve: Approve, waiting: Waiting, coming: int) -> bool:
+def may_exceed(approve: ApprovalPolicy, waiting: Waiting, coming: int) -> bool:
     """Whether files that are still looked at may make a crowd of the ready ones, which are not bought before."""
     return not approve.import_only and exceeds(approve, waiting.files + coming, waiting.high_of(waiting.files + coming))
 
 
-def is_held(approve: Approve, known: Approval) -> bool:
+def is_held(approve: ApprovalPolicy, known: Approval) -> bool:
     """Whether all of a crowd that was found waits, since nobody has approved any of it."""
     crowd = known.crowd
     return crowd is not None and slots(approve, known) == 0 and exceeds(approve, crowd.files, crowd.cost)
 
 
-def approval_hold(rule: str, approve: Approve, known: Approval, waiting: Waiting) -> Hold:
+def approval_hold(rule: str, approve: ApprovalPolicy, known: Approval, waiting: Waiting) -> Hold:
     """That files of a rule wait for an approval, why, and by which command it is given."""
     files = max(1, waiting.files - known.approved)
     low, high = (waiting.cost.low, waiting.cost.high) if waiting.cost and waiting.files else (None, None)
@@ -171,7 +171,7 @@ def in_words(cost: Price | None, currency: str) -> str:
     return f"about {high}" if low == high else f"about {low} to {high}"
 
 
-def _why(rule: str, approve: Approve, known: Approval) -> str:
+def _why(rule: str, approve: ApprovalPolicy, known: Approval) -> str:
     if known.crowd is None:
         return (
             f"rules.{rule}.approve.first is {approve.first}: so many were bought as a sample of what the rule buys now"
@@ -187,7 +187,7 @@ def _why(rule: str, approve: Approve, known: Approval) -> str:
     return f"{found} there at once, and rules.{rule}.approve: {' and '.join(limits)}"
 
 
-def _sample(approve: Approve, known: Approval) -> int | None:
+def _sample(approve: ApprovalPolicy, known: Approval) -> int | None:
     """How many files may be bought without asking; None for all."""
     if known.crowd is not None:
         return 0

@@ -10,7 +10,7 @@ from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from runflowd.core.approve import Approve
+from runflowd.core.approval_policy import ApprovalPolicy
 from runflowd.core.currency import USD
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Budget:
         return self.stop is not Stop.NOTIFY and (self.per_day, self.per_month, self.per_file) != (None, None, None)
 
 
-_UNASKED = Approve()
+_UNASKED = ApprovalPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class RuleMoney:
     budget: Budget = Budget()
     price: Decimal | None = None
     unknown_price: UnknownPrice = UnknownPrice.ASK
-    approve: Approve = _UNASKED
+    approve: ApprovalPolicy = _UNASKED
 
 
 @dataclass(frozen=True, slots=True)

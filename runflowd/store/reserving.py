@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from runflowd.core.approval import Approval
-    from runflowd.core.approve import Approve
+    from runflowd.core.approval_policy import ApprovalPolicy
     from runflowd.core.money import Budget, Money, Price, RuleMoney
     from runflowd.store.connection import Connection
 
@@ -86,7 +86,7 @@ class Verdict:
     judged: Approval
     waiting: Waiting
 
-    def after(self, approve: Approve) -> Approval:
+    def after(self, approve: ApprovalPolicy) -> Approval:
         """What is on record of approvals once the items that may be bought are sealed."""
         bought = sum(self.new[place] for place in self.found.bought)
         return after(approve, self.judged, bought, self.waiting)

@@ -10,7 +10,7 @@ import pytest
 
 from runflowd.config import load
 from runflowd.config.describe import describe
-from runflowd.core.approve import USUAL_APPROVE, Approve
+from runflowd.core.approval_policy import USUAL_APPROVAL, ApprovalPolicy
 from runflowd.core.money import Budget, Money, RuleMoney, Stop, UnknownPrice
 from runflowd.errors import ConfigError
 
@@ -39,7 +39,7 @@ def test_every_key_arrives_exactly(tmp_path: Path) -> None:
         "money: {timezone: Europe/Berlin, currency: EUR, budget: {per_day: 0.1, per_month: 600, stop: soft}}",
         "    budget: {per_day: 20, per_file: 0.60}\n    price: 0.35\n    unknown_price: refuse\n",
     )
-    own = RuleMoney(Budget(Decimal(20), None, Decimal("0.6")), Decimal("0.35"), UnknownPrice.REFUSE, USUAL_APPROVE)
+    own = RuleMoney(Budget(Decimal(20), None, Decimal("0.6")), Decimal("0.35"), UnknownPrice.REFUSE, USUAL_APPROVAL)
 
     expected = Money(
         ZoneInfo("Europe/Berlin"), Budget(Decimal("0.1"), Decimal(600), stop=Stop.SOFT), {"studio": own}, "EUR"
@@ -188,14 +188,14 @@ def test_limits_are_told_in_plain_words(tmp_path: Path, money: str, rule: str, e
 @pytest.mark.parametrize(
     ("defaults", "rule", "expected"),
     [
-        ("", "", USUAL_APPROVE),
-        ("", "approve: {}", Approve()),
-        ("", "approve: {first: 10, above_files: 200, above_cost: 25}", Approve(10, 200, Decimal(25))),
-        ("defaults: {approve: {first: 5, above_files: 9}}", "approve: {first: 10}", Approve(10, 9)),
+        ("", "", USUAL_APPROVAL),
+        ("", "approve: {}", ApprovalPolicy()),
+        ("", "approve: {first: 10, above_files: 200, above_cost: 25}", ApprovalPolicy(10, 200, Decimal(25))),
+        ("defaults: {approve: {first: 5, above_files: 9}}", "approve: {first: 10}", ApprovalPolicy(10, 9)),
     ],
 )
 def test_what_is_said_of_approvals_arrives_key_by_key(
-    tmp_path: Path, defaults: str, rule: str, expected: Approve
+    tmp_path: Path, defaults: str, rule: str, expected: ApprovalPolicy
 ) -> None:
     """A rule's own, else that of `defaults`; a rule of which nothing is said asks about a large import alone."""
     config = load(written(tmp_path, defaults, f"    {rule}\n"))
@@ -224,7 +224,7 @@ def test_nobody_is_asked_about_what_this_machine_does(tmp_path: Path) -> None:
     """It costs nothing."""
     config = load(written(tmp_path, "", "    approve: {first: 1}\n", service="local"))
 
-    assert Approve() == config.money_in_force.of("studio").approve
+    assert ApprovalPolicy() == config.money_in_force.of("studio").approve
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ from runflowd.core.approval import (
     passing,
     slots,
 )
-from runflowd.core.approve import USUAL_APPROVE, Approve
+from runflowd.core.approval_policy import USUAL_APPROVAL, ApprovalPolicy
 from runflowd.core.money import Price
 
-SAMPLE = Approve(first=10)
-CROWDS = Approve(above_files=200, above_cost=Decimal(25))
+SAMPLE = ApprovalPolicy(first=10)
+CROWDS = ApprovalPolicy(above_files=200, above_cost=Decimal(25))
 
 
 def waiting(files: int, high: str | None = None, *, whole: bool = True) -> Waiting:
@@ -50,12 +50,12 @@ def waiting(files: int, high: str | None = None, *, whole: bool = True) -> Waiti
         (CROWDS, Approval(approved=50), waiting(201), None),
         (CROWDS, Approval(everything=True), waiting(201), None),
         (replace(CROWDS, first=10), Approval(), waiting(201), 0),
-        (Approve(), Approval(), waiting(5000, "5000"), None),
-        (USUAL_APPROVE, Approval(), waiting(5000), None),
-        (USUAL_APPROVE, Approval(crowd=Crowd(5000)), waiting(5000), 0),
+        (ApprovalPolicy(), Approval(), waiting(5000, "5000"), None),
+        (USUAL_APPROVAL, Approval(), waiting(5000), None),
+        (USUAL_APPROVAL, Approval(crowd=Crowd(5000)), waiting(5000), 0),
     ],
 )
-def test_so_many_files_pass(approve: Approve, known: Approval, found: Waiting, expected: int | None) -> None:
+def test_so_many_files_pass(approve: ApprovalPolicy, known: Approval, found: Waiting, expected: int | None) -> None:
     """A sample, what was approved, and everything where nothing is to be asked."""
     assert expected == slots(approve, judge(approve, known, found))
 
@@ -70,7 +70,7 @@ def test_so_many_files_pass(approve: Approve, known: Approval, found: Waiting, e
         (CROWDS, waiting(0), False),
         (replace(CROWDS, above_files=600), waiting(400), False),
         (replace(CROWDS, above_files=300), waiting(400), True),
-        (Approve(), waiting(400), False),
+        (ApprovalPolicy(), waiting(400), False),
     ],
     ids=[
         "some approved",
@@ -83,7 +83,9 @@ def test_so_many_files_pass(approve: Approve, known: Approval, found: Waiting, e
         "asks no more",
     ],
 )
-def test_a_crowd_stays_one_until_it_is_approved_or_goes_away(approve: Approve, found: Waiting, expected: bool) -> None:
+def test_a_crowd_stays_one_until_it_is_approved_or_goes_away(
+    approve: ApprovalPolicy, found: Waiting, expected: bool
+) -> None:
     """What is left of it is not bought because so much of it was approved that the rest is few."""
     held = judge(approve, Approval(crowd=Crowd(501, passed=101)), found)
 
@@ -127,7 +129,7 @@ class Approving(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.known = Approval()
-        self.approve = Approve(first=self.FIRST)
+        self.approve = ApprovalPolicy(first=self.FIRST)
         self.new = self.again = self.bought = self.granted = 0
 
     @rule(count=st.integers(1, 30))

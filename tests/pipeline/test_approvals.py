@@ -11,7 +11,7 @@ import pytest
 from stage_rig import picture, rule, running
 
 from runflowd.core.approval import APPROVAL_NEEDED
-from runflowd.core.approve import USUAL_APPROVE, Approve
+from runflowd.core.approval_policy import USUAL_APPROVAL, ApprovalPolicy
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits, Existing
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 FORGOTTEN = {"route": "GET /v1/batches/*", "kind": "status", "status": 404, "count": 1000}
 
 
-def asks(rig: Rig, approve: Approve, **says: Any) -> None:
+def asks(rig: Rig, approve: ApprovalPolicy, **says: Any) -> None:
     """What the rule `studio` says of approvals."""
     rig.engine.context.money = Money(rules={"studio": RuleMoney(approve=approve, **says)})
 
@@ -60,7 +60,7 @@ def drop(rig: Rig, *names: str) -> None:
 async def test_a_sample_is_bought_and_the_rest_waits_for_an_approval(tmp_path: Path) -> None:
     """So many more pass as are approved, then all, also those that come later; a restart forgets nothing."""
     async with running(tmp_path) as rig:
-        asks(rig, Approve(first=2), price=Decimal("0.30"))
+        asks(rig, ApprovalPolicy(first=2), price=Decimal("0.30"))
         drop(rig, *"abcdefg")
         await anyio.sleep(120)
         [report] = reports(rig)
@@ -68,7 +68,7 @@ async def test_a_sample_is_bought_and_the_rest_waits_for_an_approval(tmp_path: P
         await approve(rig, files=1)
         counts.append(len(rig.charged()))
     async with running(tmp_path) as rig:
-        asks(rig, Approve(first=2))
+        asks(rig, ApprovalPolicy(first=2))
         await anyio.sleep(120)
         counts.append(len(rig.charged()))
         await approve(rig, everything=True)
@@ -83,7 +83,7 @@ async def test_a_sample_is_bought_and_the_rest_waits_for_an_approval(tmp_path: P
 async def test_an_edited_prompt_asks_anew_and_an_edit_of_settle_does_not(tmp_path: Path) -> None:
     """What is approved is what is bought, not how it is noticed."""
     async with running(tmp_path) as rig:
-        asks(rig, Approve(first=1))
+        asks(rig, ApprovalPolicy(first=1))
         drop(rig, "a")
         await rig.settled(1)
         await approve(rig, everything=True)
@@ -101,7 +101,7 @@ async def test_a_sudden_drop_into_an_old_rule_waits_as_a_whole(tmp_path: Path) -
     """Small batches do not slip out before all is seen; what is left once much was approved still waits."""
     small = rule(tmp_path, batch=BatchLimits(quiet=1, max_wait=5, max_items=2))
     async with running(tmp_path, small) as rig:
-        asks(rig, Approve(above_files=5))
+        asks(rig, ApprovalPolicy(above_files=5))
         drop(rig, "a", "b", "c", "d")
         await rig.settled(4)
         drop(rig, *(f"x/{number}" for number in range(9)))
@@ -123,7 +123,7 @@ async def test_a_sudden_drop_into_an_old_rule_waits_as_a_whole(tmp_path: Path) -
 async def test_what_may_cost_more_than_it_says_waits_until_it_is_taken_away(tmp_path: Path) -> None:
     """At the highest price to be expected; then ordinary drops pass again."""
     async with running(tmp_path) as rig:
-        asks(rig, Approve(above_cost=Decimal(1)), price=Decimal("0.30"))
+        asks(rig, ApprovalPolicy(above_cost=Decimal(1)), price=Decimal("0.30"))
         drop(rig, "a", "b", "c")
         await rig.settled(3)
         drop(rig, "x/d", "x/e", "x/f", "x/g")
@@ -141,11 +141,11 @@ async def test_what_may_cost_more_than_it_says_waits_until_it_is_taken_away(tmp_
 async def test_an_edit_of_approve_counts_within_seconds(tmp_path: Path) -> None:
     """As one of a limit does."""
     async with running(tmp_path) as rig:
-        asks(rig, Approve(above_files=2))
+        asks(rig, ApprovalPolicy(above_files=2))
         drop(rig, "a", "b", "c")
         await anyio.sleep(120)
         before = rig.charged()
-        asks(rig, Approve(above_files=3))
+        asks(rig, ApprovalPolicy(above_files=3))
         rig.engine.context.stage_events.intake.notify()
         await anyio.sleep(30)
 
@@ -155,7 +155,7 @@ async def test_an_edit_of_approve_counts_within_seconds(tmp_path: Path) -> None:
 async def test_what_was_approved_is_tried_again_without_another_approval(tmp_path: Path) -> None:
     """A failed file that is touched, and one in doubt that somebody buys again; the sample stays as large as it is."""
     async with running(tmp_path) as rig:
-        asks(rig, Approve(first=2))
+        asks(rig, ApprovalPolicy(first=2))
         rig.switch(faults={"runs": [{"kind": "fail", "count": 1}]})
         drop(rig, "failed")
         await rig.settled(1)
@@ -183,7 +183,7 @@ async def test_a_new_rule_over_very_many_files_asks_before_it_touches_them(tmp_p
     for number in range(5):
         (tmp_path / f"in/x/{number}.jpg").write_bytes(picture(number))
     async with running(tmp_path) as rig:
-        asks(rig, replace(USUAL_APPROVE, above_files=3))
+        asks(rig, replace(USUAL_APPROVAL, above_files=3))
         await anyio.sleep(600)
         before, [report] = await rig.states(), reports(rig)
         await approve(rig, files=2)
@@ -205,7 +205,7 @@ async def test_files_that_a_new_rule_finds_may_be_left_alone_instead(tmp_path: P
     for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg.part", ".e.jpg"):
         (tmp_path / "in" / name).write_bytes(picture(name))
     async with running(tmp_path) as rig:
-        asks(rig, replace(USUAL_APPROVE, above_files=2))
+        asks(rig, replace(USUAL_APPROVAL, above_files=2))
         await anyio.sleep(60)
         asked = len(reports(rig))
         edit(rig, existing=Existing.SKIP)
@@ -222,7 +222,7 @@ async def test_a_new_rule_over_as_many_files_as_it_may_take_asks_nothing(tmp_pat
     for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg.part", ".e.jpg"):
         (tmp_path / "in" / name).write_bytes(picture(name))
     async with running(tmp_path) as rig:
-        asks(rig, replace(USUAL_APPROVE, above_files=3))
+        asks(rig, replace(USUAL_APPROVAL, above_files=3))
         await rig.settled(3)
 
         assert ([1, 1, 1], []) == (rig.charged(), reports(rig))

@@ -22,7 +22,7 @@ from virtual_clock import patient_clock
 
 from runflowd.api.statistics import Pace
 from runflowd.config import Config, Service
-from runflowd.core.approve import Approve
+from runflowd.core.approval_policy import ApprovalPolicy
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits
@@ -526,23 +526,23 @@ async def test_a_charge_above_the_price_is_entered_and_said(tmp_path: Path) -> N
         assert (Decimal("0.50"), ["ABOVE_ESTIMATE"]) == ((await limit(rig)).charged, codes)
 
 
-SAMPLE = Approve(first=2)
+SAMPLE = ApprovalPolicy(first=2)
 
 
 @pytest.mark.parametrize(
     ("point", "approve", "expected"),
     [
-        ("batch.sealed", Approve(), 3),
+        ("batch.sealed", ApprovalPolicy(), 3),
         ("batch.sealed", SAMPLE, 2),
-        ("purchase.intended", Approve(), 3),
-        ("purchase.answered", Approve(), 3),
-        ("results.read", Approve(), 3),
-        ("results.recorded", Approve(), 3),
-        ("batch.ended", Approve(), 3),
+        ("purchase.intended", ApprovalPolicy(), 3),
+        ("purchase.answered", ApprovalPolicy(), 3),
+        ("results.read", ApprovalPolicy(), 3),
+        ("results.recorded", ApprovalPolicy(), 3),
+        ("batch.ended", ApprovalPolicy(), 3),
     ],
 )
 def test_a_kill_neither_loses_nor_keeps_a_reservation(
-    tmp_path: Path, point: str, approve: Approve, expected: int
+    tmp_path: Path, point: str, approve: ApprovalPolicy, expected: int
 ) -> None:
     """Around sealing and settling: after the next start the books say what the service charged, and no more.
 

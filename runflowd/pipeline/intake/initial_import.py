@@ -44,7 +44,7 @@ from runflowd.system.failpoints import reach
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runflowd.core.approve import Approve
+    from runflowd.core.approval_policy import ApprovalPolicy
     from runflowd.core.model import Rule
     from runflowd.core.money import Price
     from runflowd.pipeline.context import Context
@@ -183,7 +183,7 @@ class InitialImport:
         log.error(reason, action="rule.paused", rule=rule)
 
 
-def decide(watched: WatchedRule, known: Recorded, approve: Approve) -> ImportVerdict:
+def decide(watched: WatchedRule, known: Recorded, approve: ApprovalPolicy) -> ImportVerdict:
     """What is to be done about what lies there, by what is on record. Changes nothing. Blocking."""
     if known.answer == SEEN:
         return ImportVerdict(ImportDecision.OPEN)
@@ -214,7 +214,7 @@ def _old_results(rule: Rule, found: str) -> str:
     )
 
 
-def _crowd(watched: WatchedRule, known: Approval, approve: Approve) -> int:
+def _crowd(watched: WatchedRule, known: Approval, approve: ApprovalPolicy) -> int:
     """How many files lie there, if they are more than are bought unasked and none of them is approved. Blocking."""
     if known.crowd is not None:
         return known.crowd.files if is_held(approve, known) else 0

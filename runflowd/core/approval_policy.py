@@ -1,4 +1,4 @@
-"""What a rule says of approvals; `core.approval` decides by it."""
+"""When a rule waits for an approval, as it is configured; `core.approval` decides by it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Approve:
+class ApprovalPolicy:
     """When a rule waits for a person: after `first` files of a thing that it buys, or for more at once than `above_*`.
 
     None asks for nothing. `import_only` says that only the files count that a new rule finds in its folder.
@@ -29,8 +29,8 @@ class Approve:
     @property
     def asks(self) -> bool:
         """Whether files of a rule that has been at work for long may wait for a person."""
-        return not self.import_only and self != Approve()
+        return not self.import_only and self != ApprovalPolicy()
 
 
-USUAL_APPROVE = Approve(above_files=1000, import_only=True)
+USUAL_APPROVAL = ApprovalPolicy(above_files=1000, import_only=True)
 """What holds for a rule that says nothing of it."""
