@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import kernel_namespace
 import pytest
+from command_line import Desk, desk_in
 from daemon_process import Installation, Service
+from local_service import ServiceProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +29,19 @@ def service(shared_service: Service) -> Service:
     """The shared service, honest again."""
     shared_service.calm()
     return shared_service
+
+
+@pytest.fixture(scope="module")
+def bare_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """A service as a process of its own that made nothing yet and knows one key."""
+    with ServiceProcess(tmp_path_factory.mktemp("service")) as process:
+        yield process
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A folder to call commands in."""
+    yield from desk_in(tmp_path)
 
 
 @pytest.fixture

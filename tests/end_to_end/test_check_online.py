@@ -6,14 +6,12 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_line import WITH_KEY, Desk, desk_in
-from local_service import ServiceProcess
+from command_line import WITH_KEY, Desk
 
 from runflowd.app import catalog_check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from local_service import ServiceProcess
 
 RULES = """\
 rules:
@@ -35,19 +33,6 @@ FITTING = {"image_url": "${file.url}", "color_red": 255, "color_green": 255, "co
 HOSTED = "service: {{url: '{url}', allow_http: true}}\n"
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A folder to call commands in."""
-    yield from desk_in(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    """A service as a process of its own that knows one key."""
-    with ServiceProcess(tmp_path_factory.mktemp("service")) as process:
-        yield process
-
-
 def test_every_misfit_is_reported_with_its_place(desk: Desk) -> None:
     """Missing, out of range, unknown, of a wrong type, and no such model: each with line and column."""
     desk.config.write_text("service: local\n" + RULES)
@@ -65,9 +50,9 @@ def test_every_misfit_is_reported_with_its_place(desk: Desk) -> None:
     assert 78 == said.code
 
 
-def test_the_service_named_is_asked(desk: Desk, service: ServiceProcess) -> None:
+def test_the_service_named_is_asked(desk: Desk, bare_service: ServiceProcess) -> None:
     """The same findings over a socket, with a key, for programs."""
-    desk.config.write_text(HOSTED.format(url=service.url) + RULES)
+    desk.config.write_text(HOSTED.format(url=bare_service.url) + RULES)
 
     said = desk.run("check", "--online", "--json", env=WITH_KEY)
 
@@ -111,9 +96,9 @@ def test_without_the_option_nobody_is_asked(desk: Desk) -> None:
     assert 0 == desk.run("check").code
 
 
-def test_a_refused_key_is_exit_77(desk: Desk, service: ServiceProcess) -> None:
+def test_a_refused_key_is_exit_77(desk: Desk, bare_service: ServiceProcess) -> None:
     """The key, not the rules."""
-    desk.config.write_text(HOSTED.format(url=service.url) + RULES)
+    desk.config.write_text(HOSTED.format(url=bare_service.url) + RULES)
 
     said = desk.run("check", "--online", env={"RUNFLOW_API_KEY": "rf_live_revoked"})
 
@@ -132,14 +117,14 @@ def test_a_service_that_does_not_answer_is_exit_75(desk: Desk) -> None:
     assert (75, "error:") == (said.code, said.err[:6])
 
 
-def test_a_model_that_declares_nothing_is_a_warning(desk: Desk, service: ServiceProcess) -> None:
+def test_a_model_that_declares_nothing_is_a_warning(desk: Desk, bare_service: ServiceProcess) -> None:
     """An answer without inputs is no reason to refuse a rule, and none to say that it fits."""
     login: dict[str, Any] = {"requests": [{"route": "GET /v1/models/*", "kind": "huge", "size": 1}]}
-    service.control(faults=login)
-    desk.config.write_text(HOSTED.format(url=service.url) + RULES.partition("  nobody")[0])
+    bare_service.control(faults=login)
+    desk.config.write_text(HOSTED.format(url=bare_service.url) + RULES.partition("  nobody")[0])
 
     said = desk.run("check", "--online", env=WITH_KEY)
-    service.control(faults={})
+    bare_service.control(faults={})
 
     assert (0, True) == (said.code, "does not say what runflow/background-color takes" in said.err)
     assert "Every rule fits" not in said.out

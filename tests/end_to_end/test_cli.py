@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import Desk, desk_in
 
 from runflowd import __version__
 from runflowd.api.errors import ApiError
@@ -21,7 +20,8 @@ from runflowd.web.address import AddressUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from command_line import Desk
 
 WRONG = """\
 service: local
@@ -37,12 +37,6 @@ rules:
     model: runflow/pass-through
     batch: {max_items: 101}
 """
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A folder to call commands in."""
-    yield from desk_in(tmp_path)
 
 
 def test_version_is_reported(desk: Desk) -> None:

@@ -9,7 +9,6 @@ from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import Desk, desk_in
 from PIL import Image, ImageDraw
 
 from runflowd.commands import readiness
@@ -26,14 +25,9 @@ from runflowd.local.weights import WeightsError, locate
 from runflowd.store.state_file import holder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A folder to call commands in."""
-    yield from desk_in(tmp_path)
+    from command_line import Desk
 
 
 @pytest.fixture

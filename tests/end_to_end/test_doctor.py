@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import kernel_namespace
 import pytest
-from command_line import RUNFLOWD, WITH_KEY, Desk, desk_in
+from command_line import RUNFLOWD, WITH_KEY, Desk
 from local_service import ServiceProcess
 
 if TYPE_CHECKING:
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon_process import Installation
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A folder to call commands in."""
-    yield from desk_in(tmp_path)
 
 
 @pytest.fixture(scope="module")

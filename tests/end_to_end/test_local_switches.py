@@ -6,19 +6,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from command_line import Desk, desk_in
 from pictures import encoded
 from PIL import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A folder to call commands in."""
-    yield from desk_in(tmp_path)
+    from command_line import Desk
 
 
 def test_a_configuration_may_play_a_reading_and_a_fault(desk: Desk) -> None:

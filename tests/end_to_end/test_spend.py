@@ -10,32 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from command_line import WITH_KEY, Desk, desk_in
-from local_service import ServiceProcess
+from command_line import WITH_KEY, Desk
 
 from runflowd.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from local_service import ServiceProcess
 
     from runflowd.store import Connection
 
 NOON = 1_796_900_400.0
 """2026-12-10, 12:00 in Berlin."""
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A folder to call commands in."""
-    yield from desk_in(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    """A service that made nothing yet."""
-    with ServiceProcess(tmp_path_factory.mktemp("service")) as process:
-        yield process
 
 
 def prepare(desk: Desk, *rows: dict[str, Any], service: Any = None) -> None:
@@ -153,13 +138,13 @@ def test_this_machine_takes_no_money(desk: Desk, option: str, words: str) -> Non
 
 
 def test_the_check_ends_with_3_where_the_books_differ_and_names_the_purchase(
-    desk: Desk, service: ServiceProcess
+    desk: Desk, bare_service: ServiceProcess
 ) -> None:
     """Charged here, and of no run at the service."""
-    hosted = {"url": service.url, "allow_http": True}
+    hosted = {"url": bare_service.url, "allow_http": True}
     prepare(desk, service=hosted)
     agree = desk.call("spend", "--check", env=WITH_KEY)
-    prepare(desk, {"amount": "0.3", "service": service.url}, service=hosted)
+    prepare(desk, {"amount": "0.3", "service": bare_service.url}, service=hosted)
     differ = desk.call("spend", "--check", env=WITH_KEY)
     told = desk.call("spend", "--check", "--json", env=WITH_KEY).json
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import Desk, desk_in
 
 from runflowd.commands.systemd import SHIPPED_PROGRAM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from command_line import Desk
 
 SHIPPED = Path(__file__).resolve().parents[2] / "systemd"
 PROGRAM = shutil.which("true") or "/bin/true"
@@ -34,12 +33,6 @@ ACCEPTED = {
     "UMask=": "the group may change results",
 }
 """What `systemd-analyze security` finds exposed, and why it has to be."""
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A folder to call commands in."""
-    yield from desk_in(tmp_path)
 
 
 @pytest.fixture
