@@ -150,8 +150,8 @@ DELETE FROM output WHERE path = :path
 -- name: incidents_of
 -- One that goes with a pause ends with that.
 SELECT scope, owner FROM incident WHERE owner = :owner
-  AND scope NOT IN (SELECT 'results:' || rule FROM pause WHERE recipe <> '')
+  AND scope NOT IN (SELECT 'results:' || rule FROM pause WHERE kind <> 'operator')
 
 -- name: incidents_left
 SELECT scope, owner FROM incident WHERE owner NOT IN (SELECT value FROM json_each(:living))
-  AND scope NOT IN (SELECT 'results:' || rule FROM pause WHERE recipe <> '')
+  AND scope NOT IN (SELECT 'results:' || rule FROM pause WHERE kind <> 'operator')

@@ -147,11 +147,8 @@ UPDATE item SET output = NULL, note_state = :note_state WHERE id = :id AND owner
 SELECT 1 FROM item WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: rules_to_deliver
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
-SELECT rule FROM names
-WHERE EXISTS (SELECT 1 FROM item WHERE item.rule = names.rule AND state = 'downloading' AND due_at <= :now)
+SELECT rule FROM item_rule
+WHERE EXISTS (SELECT 1 FROM item WHERE item.rule = item_rule.rule AND state = 'downloading' AND due_at <= :now)
   AND rule NOT IN (SELECT value FROM json_each(:paused))
 
 -- name: claim_deliveries
@@ -188,13 +185,10 @@ UPDATE item SET owner = NULL, attempts = :attempts, due_at = :due_at, failure_co
 WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: next_delivery
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
 SELECT min(due_at) AS due_at FROM (
-    SELECT (SELECT due_at FROM item WHERE item.rule = names.rule AND state = 'downloading' AND owner IS NULL
+    SELECT (SELECT due_at FROM item WHERE item.rule = item_rule.rule AND state = 'downloading' AND owner IS NULL
             ORDER BY due_at LIMIT 1) AS due_at
-    FROM names WHERE rule NOT IN (SELECT value FROM json_each(:paused))
+    FROM item_rule WHERE rule NOT IN (SELECT value FROM json_each(:paused))
     UNION ALL
     SELECT min(due_at) FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND note_state <> 'written'
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND owner IS NULL
@@ -221,11 +215,8 @@ UPDATE item SET duplicate_of = :duplicate_of WHERE id = :id
 
 -- name: count_states
 -- From rule to rule and from state to state by the index, counting in each: half the time of a GROUP BY.
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL),
-kinds(rule, state) AS (
-    SELECT rule, (SELECT min(state) FROM item WHERE item.rule = names.rule) FROM names WHERE rule IS NOT NULL
+WITH RECURSIVE kinds(rule, state) AS (
+    SELECT rule, (SELECT min(state) FROM item WHERE item.rule = item_rule.rule) FROM item_rule
     UNION ALL
     SELECT rule, (SELECT min(state) FROM item WHERE item.rule = kinds.rule AND item.state > kinds.state) FROM kinds
     WHERE state IS NOT NULL)
@@ -233,10 +224,7 @@ SELECT rule, state, (SELECT count(*) FROM item WHERE item.rule = kinds.rule AND 
 FROM kinds WHERE state IS NOT NULL
 
 -- name: count_in_flight
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
-SELECT count(*) AS count FROM names CROSS JOIN item ON item.rule = names.rule
+SELECT count(*) AS count FROM item_rule CROSS JOIN item ON item.rule = item_rule.rule
 WHERE item.state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading')
 
 -- name: list_items
@@ -257,10 +245,7 @@ SELECT * FROM item WHERE batch = :batch AND id > :after AND current = 1 ORDER BY
 SELECT * FROM item WHERE rule = :rule AND current = 1 AND dir >= :first AND dir < :end AND id > :after LIMIT :limit
 
 -- name: rules_with_items
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
-SELECT rule FROM names WHERE rule IS NOT NULL
+SELECT rule FROM item_rule
 
 -- name: unnoted_left
 SELECT count(*) AS count FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND note_state <> 'written'

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from runflowd.core.lifecycle import IN_HANDS, ItemState
 from runflowd.core.notices import (
     MAX_AGE,
     MAX_TRIES,
@@ -21,6 +22,7 @@ from runflowd.core.notices import (
     ended,
     over_message,
 )
+from runflowd.store.reports import count_states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -176,7 +178,11 @@ def day_facts(connection: Connection, since: float) -> DayFacts:
         done=_count(connection.one("done_since", since=since)),
         failed=failed_since(connection, since),
         charged={currency: amount for currency, amount in charged.items() if amount},
-        waiting=_count(connection.one("waiting_now")),
+        waiting=sum(
+            counts.get(state, 0)
+            for counts in count_states(connection).values()
+            for state in (ItemState.READY, *IN_HANDS)
+        ),
         in_doubt=in_doubt(connection)[0],
         incidents=len(connection.all("incidents")),
     )

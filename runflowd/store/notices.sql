@@ -47,17 +47,11 @@ SELECT count(*) AS count FROM notice WHERE channel = :channel
 DELETE FROM notice WHERE channel IS NOT NULL AND channel NOT IN (SELECT value FROM json_each(:channels))
 
 -- name: failed_since
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
-SELECT count(*) AS count FROM names CROSS JOIN item ON item.rule = names.rule
+SELECT count(*) AS count FROM item_rule CROSS JOIN item ON item.rule = item_rule.rule
 WHERE item.state = 'failed' AND item.current = 1 AND item.ended_at >= :since
 
 -- name: in_doubt
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
-SELECT count(*) AS count, max(coalesce(item.ended_at, 0)) AS newest FROM names CROSS JOIN item ON item.rule = names.rule
+SELECT count(*) AS count, max(coalesce(item.ended_at, 0)) AS newest FROM item_rule CROSS JOIN item ON item.rule = item_rule.rule
 WHERE item.state = 'outcome_unknown' AND item.current = 1
 
 -- name: done_since
@@ -66,21 +60,11 @@ SELECT count(*) AS count FROM item WHERE ended_at >= :since AND state = 'done' A
 -- name: charged_since
 SELECT currency, amount, count(*) AS count FROM ledger WHERE at >= :since GROUP BY currency, amount
 
--- name: waiting_now
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
-SELECT count(*) AS count FROM names CROSS JOIN item ON item.rule = names.rule
-WHERE item.state IN ('ready', 'queued', 'submitted', 'downloading') AND item.current = 1
-
 -- name: busy_folders
 -- The folders right below the watched ones that have files on their way, or whose files ended since then. `||` makes
 -- text of what it joins, which counts letters, not bytes.
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL),
-found AS (
-    SELECT item.rule, item.dir, 1 AS open FROM names CROSS JOIN item ON item.rule = names.rule
+WITH found AS (
+    SELECT item.rule, item.dir, 1 AS open FROM item_rule CROSS JOIN item ON item.rule = item_rule.rule
     WHERE item.state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading') AND item.current = 1
     UNION ALL
     SELECT rule, dir, 0 FROM item

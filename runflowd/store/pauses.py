@@ -7,6 +7,7 @@ What was bought before it is still waited for and delivered; files are still fou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from runflowd.core.incident_scope import ScopeKind
@@ -22,6 +23,17 @@ EVERY_RULE = ""
 """The name under which all rules are paused, those of the future included."""
 
 
+class PauseKind(StrEnum):
+    """Why nothing is bought for a rule."""
+
+    OPERATOR = "operator"
+    """A person said so; no edit ends it."""
+    UNDELIVERABLE = "undeliverable"
+    """What it bought cannot be delivered."""
+    IN_DOUBT = "in_doubt"
+    """It is not known yet whether what it bought can be delivered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """One pause: since when (epoch seconds), and why. `rule` is EVERY_RULE for all of them."""
@@ -29,12 +41,11 @@ class Pause:
     rule: str
     since: float
     reason: str
-    recipe: str = ""
-    """What was bought when the rule was stopped because it could not be delivered; "" for what the operator paused."""
+    kind: PauseKind = PauseKind.OPERATOR
+    recipe: str | None = None
+    """What was bought when the rule was stopped or held for it (`core.undeliverable.recipe_of`)."""
     advice: str = ""
     """What the incident of a stop says is to be done."""
-    passing: bool = False
-    """Whether the rule is held only until it is known whether what it bought can be delivered."""
 
     @property
     def subject(self) -> str:
@@ -46,7 +57,7 @@ class Pause:
         """How it ends."""
         if self.advice:
             return self.advice
-        if self.passing:
+        if self.kind is PauseKind.IN_DOUBT:
             return (
                 "it goes on by itself once a result of it can be delivered; if none comes, an incident says where it "
                 f"can be had. `runflowd resume {self.rule}` does not wait for that"
@@ -64,7 +75,7 @@ class Paused(RunflowdError):
 
 def pauses(connection: Connection) -> list[Pause]:
     """Everything that is paused."""
-    return [Pause(**{**dict(row), "passing": bool(row["passing"])}) for row in connection.all("pauses")]
+    return [Pause(**{**dict(row), "kind": PauseKind(row["kind"])}) for row in connection.all("pauses")]
 
 
 def require_unpaused(connection: Connection, rule: str) -> None:
@@ -75,12 +86,12 @@ def require_unpaused(connection: Connection, rule: str) -> None:
 
 def pause(connection: Connection, rule: str, reason: str, now: float) -> None:
     """Buy nothing more for a rule; one that is paused already keeps its time and takes the new reason."""
-    connection.run("save_pause", rule=rule, reason=reason, now=now)
+    connection.run("save_pause", rule=rule, reason=reason, kind=PauseKind.OPERATOR, now=now)
 
 
 def stop(connection: Connection, rule: str, reason: str, recipe: str, now: float) -> None:
     """Buy nothing more for a rule by this recipe: what it brings cannot be delivered."""
-    connection.run("stop_rule", rule=rule, reason=reason, recipe=recipe, now=now)
+    connection.run("stop_rule", rule=rule, reason=reason, kind=PauseKind.UNDELIVERABLE, recipe=recipe, now=now)
 
 
 def hold_rule(connection: Connection, rule: str, reason: str, recipe: str, now: float) -> bool:
@@ -89,7 +100,7 @@ def hold_rule(connection: Connection, rule: str, reason: str, recipe: str, now: 
     Whoever is paused for another reason stays so.
     """
     is_new = connection.one("pause_of_rule", rule=rule) is None
-    connection.run("hold_rule", rule=rule, reason=reason, recipe=recipe, now=now)
+    connection.run("hold_rule", rule=rule, reason=reason, kind=PauseKind.IN_DOUBT, recipe=recipe, now=now)
     return is_new
 
 
@@ -108,5 +119,5 @@ def resume(connection: Connection, rule: str, now: float) -> bool:
 
 def resume_edited(connection: Connection, recipes: Mapping[str, str], now: float) -> list[str]:
     """Let go on whatever was stopped for a recipe that its rule no longer has, given what each has now."""
-    edited = [each.rule for each in pauses(connection) if each.recipe and each.recipe != recipes.get(each.rule, "")]
+    edited = [each.rule for each in pauses(connection) if each.recipe and each.recipe != recipes.get(each.rule)]
     return [rule for rule in edited if rule in recipes and resume(connection, rule, now)]

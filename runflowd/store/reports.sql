@@ -6,32 +6,23 @@ WHERE item.ended_at >= :since AND item.state IN ('done', 'failed', 'outcome_unkn
 ORDER BY item.ended_at, item.id
 
 -- name: waiting_items
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
 SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.currency, item.hosted, item.failure_code, item.failure, item.ready_at,
        item.ended_at, item.batch, item.client_ref, NULL AS model, NULL AS remote_id
-FROM names CROSS JOIN item ON item.rule = names.rule
+FROM item_rule CROSS JOIN item ON item.rule = item_rule.rule
 WHERE item.state = 'waiting' AND item.current = 1 AND item.absent_at IS NULL ORDER BY item.id LIMIT :limit
 
 -- name: failed_items
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
 SELECT item.id, item.rule, item.dir, item.basename, item.state, item.cost, item.currency, item.hosted, item.failure_code, item.failure, item.ready_at,
        item.ended_at, item.batch, item.client_ref, batch.model, batch.remote_id
-FROM names CROSS JOIN item ON item.rule = names.rule LEFT JOIN batch ON batch.id = item.batch
+FROM item_rule CROSS JOIN item ON item.rule = item_rule.rule LEFT JOIN batch ON batch.id = item.batch
 WHERE item.state IN ('failed', 'outcome_unknown') AND item.current = 1
 ORDER BY item.state = 'outcome_unknown' DESC, item.ended_at DESC, item.id LIMIT :limit
 
 -- name: failure_groups
 -- Of each group the latest: SQLite takes the other columns from the row that has the maximum.
-WITH RECURSIVE names(rule) AS (
-    SELECT min(rule) FROM item
-    UNION ALL SELECT (SELECT min(rule) FROM item WHERE item.rule > names.rule) FROM names WHERE names.rule IS NOT NULL)
 SELECT item.rule, item.state, item.failure_code, item.failure, item.dir, item.basename, item.client_ref,
        count(*) AS alike, max(coalesce(item.ended_at, 0)) AS latest
-FROM names CROSS JOIN item ON item.rule = names.rule
+FROM item_rule CROSS JOIN item ON item.rule = item_rule.rule
 WHERE item.state IN ('failed', 'outcome_unknown') AND item.current = 1
 GROUP BY item.rule, item.state, item.failure_code
 ORDER BY item.state = 'outcome_unknown' DESC, latest DESC LIMIT :limit

@@ -14,7 +14,7 @@ from runflowd.store.schema import migrations
 BOUNDED = frozenset({"incident", "pause", "notice", "story", "snapshot", "planned", "json_each", "crowd"})
 """Tables, and other names for them, that hold a row for a rule, an incident or a message: never one for a file."""
 
-COMPUTED = frozenset({"names", "kinds", "prices", "held", "ready", "last"})
+COMPUTED = frozenset({"names", "item_rule", "kinds", "prices", "held", "ready", "last"})
 """What a statement makes for itself: rules, states, prices; a group or two."""
 
 BY_AMOUNT = "groups by amount what a day or a month has cost, of which there are few, found by an index that has both"

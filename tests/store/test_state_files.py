@@ -17,6 +17,7 @@ from kept_state import unpack
 from runflowd.errors import StoreError
 from runflowd.store import open_reader, open_store, reading
 from runflowd.store.connection import Damaged, Newer
+from runflowd.store.pauses import PauseKind, pauses
 from runflowd.store.schema import migrations
 
 if TYPE_CHECKING:
@@ -181,6 +182,21 @@ async def test_an_upgrade_renames_the_code_of_a_doubt_that_is_shared(tmp_path: P
             "SELECT failure_code FROM item WHERE state = 'outcome_unknown' UNION SELECT code FROM history WHERE id = 1"
         )
         assert [("ORIGINAL_UNKNOWN",)] == codes.fetchall()
+
+
+async def test_an_upgrade_keeps_why_a_rule_is_paused(tmp_path: Path) -> None:
+    """By a person, for what it cannot deliver, or while that is in doubt (scenario 69)."""
+    unpack(20, tmp_path)
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for rule, recipe, passing in (("a", "", 0), ("b", "hash", 0), ("c", "hash", 1)):
+            connection.execute("INSERT INTO pause VALUES (?, 1, 'why', ?, ?)", (rule, recipe, passing))
+    await opened(path)
+
+    with reading(path) as reader:
+        found = [(each.rule, each.kind, each.recipe, each.since, each.reason) for each in pauses(reader)]
+    kinds = (("a", PauseKind.OPERATOR, None), ("b", PauseKind.UNDELIVERABLE, "hash"), ("c", PauseKind.IN_DOUBT, "hash"))
+    assert [(*kind, 1.0, "why") for kind in kinds] == found
 
 
 async def test_a_kill_while_the_first_state_file_is_made_leaves_none(tmp_path: Path) -> None:
