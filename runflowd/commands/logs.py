@@ -11,7 +11,7 @@ import click
 
 from runflowd.commands.command_client import CommandClient
 from runflowd.commands.exit_codes import CommandError
-from runflowd.commands.formatting import price
+from runflowd.commands.formatting import money, price
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 from runflowd.core.printable import printable
@@ -89,8 +89,7 @@ def _onward(asking: CommandClient, versions: list[Version]) -> list[Version]:
 
 def _lines(version: Version) -> Iterator[str]:
     state = version["state"] if version["current"] else f"{version['state']}, before another content took its place"
-    paid, hosted = (Decimal(version[name]) if version[name] is not None else None for name in ("cost", "hosted"))
-    cost = f", {text}" if (text := price(paid, hosted, version["currency"])) else ""
+    cost = f", {text}" if (text := _cost(version)) else ""
     head = f"{printable(version['path'])} (rule {printable(version['rule'])}, item {version['id']}): {state}{cost}"
     yield click.style(head, bold=True)
     if not version["whole"]:
@@ -105,6 +104,14 @@ def _lines(version: Version) -> Iterator[str]:
     yield from (f"  {name:<20} {value}" for name, value in _facts(version) if value)
     for line in version["now"]:
         yield f"  -> {line}"
+
+
+def _cost(version: Version) -> str:
+    """What all its purchases were charged; of what this machine did, what the hosted service would have taken."""
+    if version["charged"]:
+        return ", and ".join(money(Decimal(amount), currency) for currency, amount in version["charged"].items())
+    paid, hosted = (Decimal(version[name]) if version[name] is not None else None for name in ("cost", "hosted"))
+    return price(paid, hosted, version["currency"])
 
 
 def _facts(version: Version) -> Iterator[tuple[str, str]]:

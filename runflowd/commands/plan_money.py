@@ -11,8 +11,8 @@ from runflowd.core.currency import USD
 from runflowd.core.money import Limit, Price, Stop, UnknownPrice
 from runflowd.core.outlay import Outlay, let_through
 from runflowd.core.undeliverable import recipe_of
-from runflowd.store.approvals import approval_of
-from runflowd.store.prices import REFRESH, Priced, age_of_pricing, expected_prices
+from runflowd.store.approvals import approval_of, waiting_for_approval
+from runflowd.store.prices import REFRESH, Priced, age_of_pricing, currency_hold, expected_prices
 from runflowd.store.reserving import every_limit
 from runflowd.store.spending import usual_price
 
@@ -74,11 +74,15 @@ def prices_of(
     return look
 
 
-def gates(connection: Connection, config: Config, rule: Rule, outlay: Outlay, now: float) -> Iterator[Gate]:
+def gates(connection: Connection, config: Config, told: Told, rule: Rule, outlay: Outlay, now: float) -> Iterator[Gate]:
     """What of a rule stands between its files and a purchase now, each by itself."""
     whole, of = config.money_in_force, outlay.files
     own = whole.of(rule.name)
     if not of or config.service.local is not None:
+        return
+    listed = told.prices.get(rule.model)
+    if held := currency_hold(connection, whole, rule.name, config.service.name, rule.model, now, listed=listed):
+        yield Gate("money.currency", 0, of, remedy=f"{held.message}. {held.remedy}")
         return
     limits = [each for each in every_limit(connection, whole, [rule.name], now) if each.stop is not Stop.NOTIFY]
     yield from (_of_limit(limit, outlay) for limit in limits if limit.rule)
@@ -88,11 +92,14 @@ def gates(connection: Connection, config: Config, rule: Rule, outlay: Outlay, no
     if outlay.unknown and own.unknown_price is not UnknownPrice.ALLOW and whole.needs_price(rule.name):
         bought = of - outlay.unknown + (own.unknown_price is UnknownPrice.ASK)
         yield Gate(f"rules.{rule.name}.unknown_price", bought, of)
-    known = approval_of(connection, rule.name, recipe_of(rule))
+    recipe = recipe_of(rule)
+    known = approval_of(connection, rule.name, recipe)
     cost = None if outlay.unknown else Price(outlay.low, outlay.high)
     passing = slots(own.approve, judge(own.approve, known, Waiting(of, cost)))
     if passing is not None:
-        remedy = f"`runflowd approve {rule.name}` lets the others pass"
+        lets = f"`runflowd approve {rule.name}` lets the others pass"
+        asked = waiting_for_approval(connection, rule.name, recipe) > 0
+        remedy = lets if asked else f"once the daemon or `runflowd sync` has bought these, {lets}"
         yield Gate(f"rules.{rule.name}.approve", min(passing, of), of, remedy=remedy if passing < of else "")
 
 

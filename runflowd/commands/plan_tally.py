@@ -91,7 +91,7 @@ class Planner:
 
     def gates(self, rule: Rule, tally: Tally) -> list[Gate]:
         """What lets some of its files through."""
-        return list(gates(self.connection, self.config, rule, tally.outlay, self.now))
+        return list(gates(self.connection, self.config, self.told, rule, tally.outlay, self.now))
 
     def common(self, outlay: Outlay) -> list[Gate]:
         """What the limits of all rules let through."""

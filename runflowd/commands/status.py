@@ -104,9 +104,10 @@ def _estimate(status: dict[str, Any]) -> str:
 
 def _spent(status: dict[str, Any]) -> str:
     paid, hosted = Decimal(status["spent_today"]), Decimal(status["hosted_today"])
-    if hosted and not paid:
+    if hosted and not paid and not status["spent_in_others"]:
         return f"nothing; {price(None, hosted)}"
-    return f"{price(paid, hosted, status['currency'])}{_estimate(status)}"
+    others = "".join(f", and {money(Decimal(each), name)}" for name, each in status["spent_in_others"].items())
+    return f"{price(paid, hosted, status['currency'])}{_estimate(status)}{others}"
 
 
 def _section(title: str, colour: str, paragraphs: list[str]) -> list[str]:

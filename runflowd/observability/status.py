@@ -144,6 +144,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "spent_today": str(status.spent_today.total),
         "spent_estimated": str(status.spent_today.estimated),
         "spent_unpriced": status.spent_today.unpriced,
+        "spent_in_others": {currency: str(amount) for currency, amount in status.spent_today.others.items()},
         "hosted_today": str(status.hosted_today),
         "in_flight": sum(rule.count(*IN_FLIGHT) for rule in status.rules),
         "limits": [_limit_json(each) for each in status.limits],

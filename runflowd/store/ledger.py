@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -90,6 +91,14 @@ def presume(connection: Connection, batch: Batch, item: Item, now: float) -> Non
     if item.cost is None and item.estimate_high is not None:
         expected = Stated(item.estimate_high, item.currency, item.run_id or "")
         _enter(connection, batch, item, Movement.PRESUMED, expected, now)
+
+
+def charged_for(connection: Connection, item: int) -> dict[str, Decimal]:
+    """What all purchases of an item were charged, by currency."""
+    found: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for row in connection.all("movements_of_item", item=item):
+        found[row["currency"]] += Decimal(row["amount"])
+    return dict(found)
 
 
 def summed(rows: Iterable[Row]) -> Decimal:

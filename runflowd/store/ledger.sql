@@ -2,6 +2,10 @@
 SELECT amount, count(*) AS count FROM ledger
 WHERE currency = :currency AND period >= :first AND period <= :last GROUP BY amount
 
+-- name: charged_in_others
+SELECT currency, amount, count(*) AS count FROM ledger
+WHERE currency <> :currency AND period >= :first AND period <= :last GROUP BY currency, amount
+
 -- name: charged_of_rule
 SELECT amount, count(*) AS count FROM ledger
 WHERE rule = :rule AND currency = :currency AND period >= :first AND period <= :last GROUP BY amount

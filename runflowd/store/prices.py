@@ -116,7 +116,7 @@ def expected_prices(
     """
     if money.price is not None:
         return [Price(money.price, money.price, PriceSource.RULE)] * len(files)
-    rules = stored_pricing(connection, service, model, now) if listed is None else listed
+    rules = _listed(connection, service, model, now, listed)
     rules = () if foreign_currency(rules, currency) else rules
     rows = connection.all("last_charges", service=service, model=model, currency=currency, limit=CHARGES_READ)
     charged: defaultdict[str, list[Decimal]] = defaultdict(list)
@@ -127,18 +127,34 @@ def expected_prices(
     return [_expected(rules, file, own.get(file.recipe or ""), usual) for file in files]
 
 
-def currency_hold(connection: Connection, money: Money, rule: str, service: str, model: str, now: float) -> Hold | None:
+def currency_hold(
+    connection: Connection,
+    money: Money,
+    rule: str,
+    service: str,
+    model: str,
+    now: float,
+    *,
+    listed: tuple[PricingRule, ...] | None = None,
+) -> Hold | None:
     """What holds a rule that would buy in another currency than that of the configuration, if anything does.
 
-    That is the last charge of its model, unless the rule was let go on since, and else the catalogue's price.
+    That is the last charge of its model, unless the rule was let go on since, and else the catalogue's price, which is
+    `listed` where that is not stored.
     """
     last = connection.one("charged_last", service=service, model=model, rule=rule)
     if last is not None and last["currency"] != money.currency:
         return charged_in(last["currency"], Decimal(last["amount"]), rule, money.currency)
     if money.of(rule).price is not None:
         return None
-    found = foreign_currency(stored_pricing(connection, service, model, now), money.currency)
+    found = foreign_currency(_listed(connection, service, model, now, listed), money.currency)
     return priced_in(found, rule, money.currency) if found else None
+
+
+def _listed(
+    connection: Connection, service: str, model: str, now: float, listed: tuple[PricingRule, ...] | None
+) -> tuple[PricingRule, ...]:
+    return stored_pricing(connection, service, model, now) if listed is None else listed
 
 
 def _expected(rules: tuple[PricingRule, ...], file: Priced, own: Price | None, usual: Price | None) -> Price | None:

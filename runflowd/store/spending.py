@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from runflowd.store.ledger import summed
 from runflowd.store.reserving import current_period
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runflowd.core.money import Money
-    from runflowd.store.connection import Connection
+    from runflowd.store.connection import Connection, Row
 
 LATEST = 20
 """Batches that were bought last, from which a price is taken."""
@@ -22,12 +25,14 @@ LATEST = 20
 class Spend:
     """What was charged, and what all that is bought beside that costs at most, as far as is known.
 
-    `unpriced` are items that nobody knows a price for yet: none of their model was ever paid.
+    `unpriced` are items that nobody knows a price for yet: none of their model was ever paid. `others` was charged in
+    other currencies, by these; it is no part of the sums.
     """
 
     settled: Decimal = Decimal(0)
     estimated: Decimal = Decimal(0)
     unpriced: int = 0
+    others: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def total(self) -> Decimal:
@@ -41,7 +46,11 @@ def spent_today(connection: Connection, money: Money, now: float) -> Spend:
     days = {"first": period, "last": period, "currency": money.currency}
     reserved = connection.all("reserved", **days)
     unpriced = sum(row["count"] for row in reserved if row["amount"] is None)
-    return Spend(summed(connection.all("charged", **days)), summed(reserved), unpriced)
+    others: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in connection.all("charged_in_others", **days):
+        others[row["currency"]].append(row)
+    foreign = {currency: summed(rows) for currency, rows in others.items()}
+    return Spend(summed(connection.all("charged", **days)), summed(reserved), unpriced, foreign)
 
 
 def hosted_since(connection: Connection, since: float, until: float = math.inf) -> Decimal:

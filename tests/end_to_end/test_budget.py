@@ -56,7 +56,10 @@ def test_a_plan_says_what_is_paid_before_anything_was(desk: Desk) -> None:
         for words in (
             ", about $0.24\n",
             "  rules.one.budget.per_day lets 3 of 3 through now, and $0.26 of $0.50 is left then\n",
-            "  rules.one.approve lets 1 of 3 through now; `runflowd approve one` lets the others pass\n",
+            (
+                "  rules.one.approve lets 1 of 3 through now; once the daemon or `runflowd sync` has bought these, "
+                "`runflowd approve one` lets the others pass\n"
+            ),
             "  money.budget.per_day lets 2 of 3 through now, and $0.04 of $0.20 is left then\n",
         )
         if words not in plain.out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -44,6 +45,7 @@ from runflowd.store.spending import Spend, spent_today
 from runflowd.web.page import view
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from stage_rig import Rig
@@ -372,7 +374,7 @@ async def test_what_a_batch_cost_beyond_its_items_is_charged_to_those_that_it_do
         assert (Decimal("0.90"), Decimal(0)) == (found.charged, found.reserved)
 
 
-async def test_spent_today_has_both_purchases_of_a_file_that_was_bought_again(tmp_path: Path) -> None:
+async def test_spent_today_and_the_story_have_both_purchases_of_a_file_that_was_bought_again(tmp_path: Path) -> None:
     """The second one hides nothing: what is shown as spent is what limits count."""
     forgotten = {"route": "GET /v1/batches/*", "kind": "status", "status": 404, "count": 1000}
     async with running(tmp_path, began=NOON) as rig:
@@ -388,8 +390,9 @@ async def test_spent_today_has_both_purchases_of_a_file_that_was_bought_again(tm
         await rig.settled(1)
         context = rig.engine.context
         spent = await rig.store.read(partial(spent_today, money=context.money, now=context.clock.wall()))
+        (version,) = (await rig.ask("logs", path="a.jpg"))["versions"]
 
-        assert Spend(Decimal("0.60")) == spent
+        assert (Spend(Decimal("0.60")), {"USD": "0.6"}) == (spent, version["charged"])
 
 
 class Foreign(InProcess):
@@ -416,12 +419,32 @@ class QuietForeign(Foreign):
     quiet = True
 
 
-async def test_a_price_in_another_currency_holds_its_rule(tmp_path: Path) -> None:
-    """Nothing is bought until the configuration says that currency; then limits are in it."""
+@asynccontextmanager
+async def held_by_its_price(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A rule that buys nothing, since the catalogue's price is in euros."""
     async with running(tmp_path, began=NOON, wire=Foreign) as rig:
         rig.engine.context.money = money("1.00", price=None)
         rig.drop("a.jpg")
         await anyio.sleep(300)
+        yield rig
+
+
+@asynccontextmanager
+async def held_by_a_charge(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A rule that buys nothing more, since its first file was charged in euros; the second one waits."""
+    async with running(tmp_path, began=NOON, wire=QuietForeign) as rig:
+        rig.engine.context.money = money("1.00")
+        charge(rig, "0.30")
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        rig.drop("b.jpg")
+        await anyio.sleep(300)
+        yield rig
+
+
+async def test_a_price_in_another_currency_holds_its_rule(tmp_path: Path) -> None:
+    """Nothing is bought until the configuration says that currency; then limits are in it."""
+    async with held_by_its_price(tmp_path) as rig:
         before, codes = await bought(rig), held(rig)
         rig.engine.context.money = replace(money("1.00", price=None), currency="EUR")
         await rig.settled(1)
@@ -431,10 +454,7 @@ async def test_a_price_in_another_currency_holds_its_rule(tmp_path: Path) -> Non
 
 async def test_a_resumed_rule_asks_the_catalogue_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its price may be in the configuration's currency again; the list that held the rule would count for hours."""
-    async with running(tmp_path, began=NOON, wire=Foreign) as rig:
-        rig.engine.context.money = money("1.00", price=None)
-        rig.drop("a.jpg")
-        await anyio.sleep(300)
+    async with held_by_its_price(tmp_path) as rig:
         before = held(rig)
         monkeypatch.setattr(Foreign, "currency", "USD")
         await rig.ask("resume", rules=["studio"])
@@ -445,21 +465,18 @@ async def test_a_resumed_rule_asks_the_catalogue_anew(tmp_path: Path, monkeypatc
 
 async def test_a_charge_in_another_currency_holds_its_rule_and_is_no_part_of_any_sum(tmp_path: Path) -> None:
     """Whatever the rule says of prices; an edit of the currency lets it go on, and then the charge counts."""
-    async with running(tmp_path, began=NOON, wire=QuietForeign) as rig:
-        rig.engine.context.money = money("1.00")
-        charge(rig, "0.30")
-        rig.drop("a.jpg")
-        await rig.settled(1)
-        rig.drop("b.jpg")
-        await anyio.sleep(300)
+    async with held_by_a_charge(tmp_path) as rig:
         before = (await bought(rig), held(rig), (await limit(rig)).charged)
         (first, _) = (await rig.ask("list"))["items"]
         (counted,) = await rig.store.read(partial(bought_since, since=NOON, limit=9, currency="USD"))
+        now = rig.engine.context.clock.wall()
+        spent = await rig.store.read(partial(spent_today, money=rig.engine.context.money, now=now))
         rig.engine.context.money = replace(money("1.00"), currency="EUR")
         await rig.settled(2)
 
         assert (1, [OTHER_CURRENCY], Decimal(0)) == before
         assert ("0.3", "EUR", Decimal(0)) == (first["cost"], first["currency"], counted.cost)
+        assert Spend(others={"EUR": Decimal("0.3")}) == spent
         assert (2, [], Decimal("0.60")) == (await bought(rig), held(rig), (await limit(rig)).charged)
 
 
@@ -483,13 +500,7 @@ async def test_what_was_sealed_before_a_charge_in_another_currency_is_taken_back
 
 async def test_a_rule_held_for_a_currency_goes_on_when_a_person_says_so(tmp_path: Path) -> None:
     """The service may bill as before again, which nothing but another purchase can show."""
-    async with running(tmp_path, began=NOON, wire=QuietForeign) as rig:
-        rig.engine.context.money = money("1.00")
-        charge(rig, "0.30")
-        rig.drop("a.jpg")
-        await rig.settled(1)
-        rig.drop("b.jpg")
-        await anyio.sleep(300)
+    async with held_by_a_charge(tmp_path) as rig:
         before = held(rig)
         answer = await rig.ask("resume", rules=["studio"])
         await rig.settled(2)

@@ -13,11 +13,19 @@ import pytest
 from silent_share import required
 from stage_rig import EPOCH, picture, rule, running
 
-from runflowd.config import Limits
+from runflowd.app.catalog_prices import Told
+from runflowd.commands.plan_money import Gate, gates
+from runflowd.config import Config, Limits, Service
+from runflowd.core.approval import Crowd
+from runflowd.core.approval_policy import ApprovalPolicy
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import BatchLimits, Existing
+from runflowd.core.money import Money, Price, RuleMoney
+from runflowd.core.outlay import Outlay
+from runflowd.core.pricing import PricingRule
 from runflowd.pipeline.intake.fates import Fate, Planned
 from runflowd.pipeline.intake.planning import Planning
+from runflowd.store.approvals import save_crowd
 from runflowd.store.pauses import pause
 from runflowd.store.plans import open_for_plan
 from runflowd.store.spending import usual_price
@@ -251,3 +259,31 @@ def test_a_share_that_dies_in_the_middle_ends_the_plan_of_its_rule_alone(
     )
     assert f"{share.folder} does not answer" in told[0].why
     assert [("a.jpg", Fate.BUY)] == [(each.path, each.fate) for each in other]
+
+
+def gates_of(connection: Connection, folder: Path, approve: ApprovalPolicy, *listed: PricingRule) -> list[Gate]:
+    """What lets some of three files through that a rule would buy, where the catalogue has just said so."""
+    own = rule(folder)
+    money = Money(rules={"studio": RuleMoney(approve=approve)})
+    config = Config((), "", Service(url="https://api.test"), (own,), money=money)
+    outlay = Outlay(Counter({Price(Decimal(1), Decimal(1)): 3}))
+    return list(gates(connection, config, Told({own.model: listed}), own, outlay, EPOCH))
+
+
+def test_a_price_in_another_currency_lets_nothing_through(tmp_path: Path) -> None:
+    """As it was listed just now, for which nothing is stored."""
+    with open_for_plan(tmp_path / "state.db") as connection:
+        [gate] = gates_of(connection, tmp_path, ApprovalPolicy(), PricingRule("base", "item", Decimal(1), "EUR"))
+
+    assert ("money.currency", 0, 3, True) == (gate.key, gate.files, gate.of, "`currency: EUR`" in gate.remedy)
+
+
+@pytest.mark.parametrize(("files", "remedy"), [(0, "once the daemon or `runflowd sync` has bought these, "), (3, "")])
+def test_an_approval_is_advised_once_there_is_something_to_approve(tmp_path: Path, files: int, remedy: str) -> None:
+    """Before the first purchase the command would be refused."""
+    with open_for_plan(tmp_path / "state.db") as connection:
+        if files:
+            save_crowd(connection, "studio", Crowd(files))
+        [gate] = gates_of(connection, tmp_path, ApprovalPolicy(above_files=2))
+
+    assert gate.remedy == f"{remedy}`runflowd approve studio` lets the others pass"

@@ -28,6 +28,7 @@ REASONS = {
     "age_pricing": A_PERSON_ASKED,
     "busy_folders": "groups what is on its way, and what ended since the last look, by folder",
     "charged": BY_AMOUNT,
+    "charged_in_others": BY_AMOUNT,
     "charged_of_rule": BY_AMOUNT,
     "charged_since": BY_AMOUNT,
     "claim_batches": OPEN_BATCHES,

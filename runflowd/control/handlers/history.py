@@ -15,6 +15,7 @@ from runflowd.core.remedies import remedy_for
 from runflowd.store.batches import batch_from
 from runflowd.store.history import story
 from runflowd.store.items import item_at, item_by_id, item_from, split
+from runflowd.store.ledger import charged_for
 from runflowd.store.links import find_asset
 from runflowd.store.outputs import output_at, outputs_of
 from runflowd.store.pauses import EVERY_RULE, pauses
@@ -92,6 +93,7 @@ def _version(context: CommandContext, row: Row) -> dict[str, Any]:
         "run": item.run_id,
         "cost": str(item.cost) if item.cost is not None else None,
         "currency": item.currency,
+        "charged": {currency: str(amount) for currency, amount in charged_for(context.connection, item.id).items()},
         "hosted": str(item.hosted) if item.hosted is not None else None,
         "found_at": _moment(row["found_at"]),
         "whole": bool(steps) and steps[0].at <= row["found_at"],

@@ -194,8 +194,8 @@ def decide(watched: WatchedRule, known: Recorded, approve: ApprovalPolicy) -> Im
     if known.answer is None and known.approval.crowd is None and (found := _earlier_result(watched)):
         return ImportVerdict(ImportDecision.ASK, _old_results(watched.rule, found))
     if crowd := _crowd(watched, known.approval, approve):
-        name = watched.rule.name
-        why = f"the rule is new and finds {crowd:,} files; `runflowd approve {name}` lets them pass"
+        then = "" if known.approval.crowd else "once the daemon or `runflowd sync` has seen them, "
+        why = f"the rule is new and finds {crowd:,} files; {then}`runflowd approve {watched.rule.name}` lets them pass"
         return ImportVerdict(ImportDecision.ASK, why, crowd)
     return ImportVerdict(ImportDecision.OPEN)
 
