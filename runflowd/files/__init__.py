@@ -32,7 +32,7 @@ from runflowd.files.errors import (
 from runflowd.files.folders import ensure_root, free_space, require_space, root_identity
 from runflowd.files.identity import identify, mark_folder
 from runflowd.files.placing import copy, move, remove, remove_note, respell, write_note
-from runflowd.files.read import FileSource, hash_file, open_source, read_chunks, stat
+from runflowd.files.read import FileSource, enter, hash_file, open_source, read_chunks, stat
 from runflowd.files.scan import Listing, Skipped, ignore_progress, scan_directory, scan_with_identity, walk
 from runflowd.files.shared_scan import SharedScans
 from runflowd.files.write_probe import try_writing
@@ -66,6 +66,7 @@ __all__ = [
     "clear_up",
     "copy",
     "ensure_root",
+    "enter",
     "free_space",
     "hash_file",
     "identify",

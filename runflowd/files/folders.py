@@ -120,34 +120,35 @@ def _not_a_folder(doing: str, path: str, name: str, parent: int, *, make: bool) 
 
 
 @contextmanager
-def opened_file(doing: str, root: str, relative: str) -> Iterator[int]:
-    """A descriptor of a regular file for reading. Raises FileError, Escapes for symlinks."""
+def opened_file(doing: str, root: str, relative: str) -> Iterator[tuple[int, os.stat_result]]:
+    """A regular file open for reading, and what it is. Raises FileError, Escapes for symlinks."""
     parts = parts_of(doing, root, relative)
     if not parts:
         raise NotAFile(doing, root)
     path = joined(root, relative)
     with opened_folder(doing, root, "/".join(parts[:-1])) as folder, explained(doing, path):
-        descriptor = _open_regular(doing, path, parts[-1], folder)
+        descriptor, found = open_regular(doing, path, parts[-1], folder)
     try:
-        yield descriptor
+        yield descriptor, found
     finally:
         os.close(descriptor)
 
 
-def _open_regular(doing: str, path: str, name: str, folder: int) -> int:
+def open_regular(doing: str, path: str, name: str, folder: int) -> tuple[int, os.stat_result]:
+    """Open a regular file in an open folder. Raises Escapes and NotAFile, and the system's own errors."""
     # Opening a device can have effects, so the type is asked for first and once more afterwards.
     if not modes.S_ISREG(kind := os.lstat(name, dir_fd=folder).st_mode):
         raise Escapes(doing, path) if modes.S_ISLNK(kind) else NotAFile(doing, path)
     descriptor = os.open(name, _OPEN_FILE, dir_fd=folder)
     try:
-        regular = modes.S_ISREG(os.fstat(descriptor).st_mode)
+        found = os.fstat(descriptor)
     except OSError:
         os.close(descriptor)
         raise
-    if not regular:
+    if not modes.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise NotAFile(doing, path)
-    return descriptor
+    return descriptor, found
 
 
 def sync_folder(descriptor: int) -> None:

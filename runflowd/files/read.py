@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runflowd.files.errors import Changed, Escapes, Missing, NotAFile, explained
-from runflowd.files.folders import joined, opened_file, opened_folder, parts_of
+from runflowd.files.errors import Changed, Escapes, Missing, NotAFile, explained, from_os_error
+from runflowd.files.folders import joined, open_regular, opened_file, opened_folder, parts_of
 from runflowd.files.scan import ignore_progress, stat_of
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ import stat as modes
 PIECE = 256 * 1024
 """Bytes read at once."""
 
+READ_AHEAD = 4096
+"""Bytes read at least, where a larger file is looked at here and there."""
+
 
 def stat(root: str, relative: str) -> Stat | None:
     """Look at a file without following symlinks; None if no regular file is there.
@@ -32,14 +35,10 @@ def stat(root: str, relative: str) -> Stat | None:
     if not parts:
         return None
     try:
-        with (
-            opened_folder("look at", root, "/".join(parts[:-1])) as folder,
-            explained("look at", joined(root, relative)),
-        ):
-            found = os.lstat(parts[-1], dir_fd=folder)
+        with opened_folder("look at", root, "/".join(parts[:-1])) as folder:
+            return OpenFolder(joined(root, "/".join(parts[:-1])), folder).stat(parts[-1])
     except (Missing, Escapes):
         return None
-    return stat_of(found) if modes.S_ISREG(found.st_mode) else None
 
 
 def hash_file(root: str, relative: str, expected: Stat, *, on_progress: Callable[[], None] = ignore_progress) -> str:
@@ -82,36 +81,91 @@ def read_chunks(
 def _opened_as(root: str, relative: str, expected: Stat) -> Iterator[int]:
     """The file open for reading, if it still is `expected`; a vanished or swapped one has Changed."""
     try:
-        with opened_file("read", root, relative) as descriptor:
-            path = joined(root, relative)
-            with explained("read", path):
-                found = stat_of(os.fstat(descriptor))
-            if found != expected:
-                raise Changed("read", path)
+        with opened_file("read", root, relative) as (descriptor, found):
+            if stat_of(found) != expected:
+                raise Changed("read", joined(root, relative))
             yield descriptor
     except (Missing, NotAFile) as error:
         raise Changed("read", joined(root, relative), what=error.reason) from error
 
 
-@dataclass(frozen=True, slots=True)
 class FileSource:
-    """An open file as a `runflowd.core.media.image_type.Source`; valid inside its `with` only."""
+    """An open file as a `runflowd.core.media.image_type.Source`; valid inside its `with` only.
 
-    path: str
-    size: int
-    descriptor: int
+    What was read last is kept, so that a small file is read once, whoever looks at it.
+    """
+
+    def __init__(self, path: str, size: int, descriptor: int) -> None:
+        self.path = path
+        self.size = size
+        self.descriptor = descriptor
+        self._start = 0
+        self._kept = b""
+
+    def __repr__(self) -> str:
+        return f"<FileSource {self.path!r}, {self.size} bytes>"
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes from `offset` on; fewer than `length` only at the end. Raises FileError."""
+        end = min(offset + length, self.size)
+        if not self._start <= offset <= end <= self._start + len(self._kept):
+            self._start = 0 if self.size <= PIECE else offset
+            wanted = self.size if self.size <= PIECE else min(max(length, READ_AHEAD), max(0, self.size - offset))
+            with explained("read", self.path):
+                self._kept = os.pread(self.descriptor, wanted, self._start)
+        return self._kept[offset - self._start : max(end, offset) - self._start]
+
+    def sha256(self, expected: Stat, on_progress: Callable[[], None] = ignore_progress) -> str:
+        """Of all of it, in hex, each piece reported to `on_progress`. Raises Changed unless it stays `expected`."""
+        digest = hashlib.sha256()
+        for offset in range(0, expected.size, PIECE):
+            digest.update(self.read(offset, PIECE))
+            on_progress()
         with explained("read", self.path):
-            return os.pread(self.descriptor, min(length, max(0, self.size - offset)), offset)
+            found = stat_of(os.fstat(self.descriptor))
+        if found != expected:
+            raise Changed("read", self.path)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFolder:
+    """A folder held open, for several looks at what lies in it."""
+
+    path: str
+    descriptor: int
+
+    def stat(self, name: str) -> Stat | None:
+        """A file in it, symlinks not followed; None if no regular file is there. Raises FileError."""
+        try:
+            found = os.lstat(name, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise from_os_error(error, "look at", f"{self.path}/{name}") from error
+        return stat_of(found) if modes.S_ISREG(found.st_mode) else None
+
+    @contextmanager
+    def source(self, name: str) -> Iterator[FileSource]:
+        """Open a file in it for `runflowd.core.media.image_type.check` and `dimensions`. Raises FileError."""
+        path = f"{self.path}/{name}"
+        with explained("read", path):
+            descriptor, found = open_regular("read", path, name, self.descriptor)
+        try:
+            yield FileSource(path, found.st_size, descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def enter(root: str, folder: str) -> Iterator[OpenFolder]:
+    """Hold a folder below a root open. Raises FileError."""
+    with opened_folder("read", root, folder) as descriptor:
+        yield OpenFolder(joined(root, folder).rstrip("/"), descriptor)
 
 
 @contextmanager
 def open_source(root: str, relative: str) -> Iterator[FileSource]:
     """Open a file for `runflowd.core.media.image_type.check` and `dimensions`. Raises FileError."""
-    path = joined(root, relative)
-    with opened_file("read", root, relative) as descriptor:
-        with explained("read", path):
-            size = os.fstat(descriptor).st_size
-        yield FileSource(path, size, descriptor)
+    with opened_file("read", root, relative) as (descriptor, found):
+        yield FileSource(joined(root, relative), found.st_size, descriptor)

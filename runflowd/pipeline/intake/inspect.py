@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from functools import partial
+from itertools import groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ from runflowd.pipeline.intake.overrides import Overrides
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runflowd.core.model import Json, Rule, Stat
+    from runflowd.core.model import Rule, Stat
     from runflowd.core.stability import StillChanging
     from runflowd.pipeline.intake.findings import Finding
 
@@ -58,10 +59,18 @@ def look_at(
 ) -> dict[str, Stat | None]:
     """A fresh look at each file, each reported to `on_progress`; unreadable ones are left out. Blocking."""
     seen: dict[str, Stat | None] = {}
-    for path in paths:
-        with suppress(files.FileError):
-            seen[path] = files.stat(root, path)
-        on_progress()
+    for folder, group in groupby(paths, lambda path: path.rpartition("/")[0]):
+        below = list(group)
+        try:
+            with files.enter(root, folder) as here:
+                for path in below:
+                    with suppress(files.FileError):
+                        seen[path] = here.stat(path.rpartition("/")[2])
+                    on_progress()
+        except (files.Missing, files.Escapes):
+            seen |= dict.fromkeys(below)
+        except files.FileError:
+            continue
     return seen
 
 
@@ -159,16 +168,23 @@ def _read_whole(
     on_progress: Callable[[], None],
     still: float,
 ) -> Finding:
-    for suffix in UNFINISHED_BESIDE:
-        if files.stat(rule.watch, f"{path}{suffix}") is not None:
-            reason = f"{path}{suffix} lies beside it, so it is still being downloaded"
-            return Unfinished(reason, ItemState.WAITING, "STILL_CHANGING")
-    if known:
-        return Good(stat, *known, _overridden(path, overrides), _pixels(rule, path))
-    with files.open_source(rule.watch, path) as source:
-        found = check(source, kinds_under(path, rule.accept))
-    if isinstance(found, Acceptable) and still >= found.stillness and not (_is_open(found) and math.isfinite(still)):
-        return hashed(rule, path, stat, found.mime, overrides, on_progress)
+    folder, _, name = path.rpartition("/")
+    with files.enter(rule.watch, folder) as here:
+        for suffix in UNFINISHED_BESIDE:
+            if here.stat(f"{name}{suffix}") is not None:
+                reason = f"{path}{suffix} lies beside it, so it is still being downloaded"
+                return Unfinished(reason, ItemState.WAITING, "STILL_CHANGING")
+        with here.source(name) as source:
+            if known:
+                return Good(stat, *known, overrides.for_folder(folder), pixels(source))
+            found = check(source, kinds_under(path, rule.accept))
+            if (
+                isinstance(found, Acceptable)
+                and still >= found.stillness
+                and not (_is_open(found) and still < math.inf)
+            ):
+                settings = overrides.for_folder(folder)
+                return Good(stat, source.sha256(stat, on_progress), found.mime, settings, pixels(source))
     return _not_yet(rule, stat, found)
 
 
@@ -190,6 +206,11 @@ def _not_yet(rule: Rule, stat: Stat, found: Check) -> Finding:
             return Unfinished(*what)
 
 
+def _is_due(found: Acceptable, still: float) -> bool:
+    """Whether a file that did not change for `still` seconds can be taken without asking a decoder."""
+    return still >= found.stillness and not (_is_open(found) and math.isfinite(still))
+
+
 def _is_open(found: Acceptable) -> bool:
     """Whether it is a recording whose bytes do not say where it ends: half of one often does not decode."""
     return found.stillness > 0 and media_kind(found.mime) in {MediaKind.AUDIO, MediaKind.VIDEO}
@@ -197,15 +218,6 @@ def _is_open(found: Acceptable) -> bool:
 
 def hashed(rule: Rule, path: str, stat: Stat, mime: str, overrides: Overrides, on_progress: Callable[[], None]) -> Good:
     """A file that is whole. Blocking. Raises `ConfigError` for what its folder overrides, `FileError`."""
-    settings = _overridden(path, overrides)
-    content = files.hash_file(rule.watch, path, stat, on_progress=on_progress)
-    return Good(stat, content, mime, settings, _pixels(rule, path))
-
-
-def _pixels(rule: Rule, path: str) -> int | None:
+    settings = overrides.for_folder(path.rpartition("/")[0])
     with files.open_source(rule.watch, path) as source:
-        return pixels(source)
-
-
-def _overridden(path: str, overrides: Overrides) -> dict[str, Json]:
-    return overrides.for_folder(path.rpartition("/")[0])
+        return Good(stat, source.sha256(stat, on_progress), mime, settings, pixels(source))
