@@ -108,7 +108,7 @@ class Gate:
             except ApiError as error:
                 turn.end(failed=isinstance(error, Transient) and not isinstance(error, RateLimited))
                 self._judge(turn, error)
-                pause = self._pause(error, repeated)
+                pause = self._repetition(error, repeated)
                 if pause is None:
                     raise
             except BaseException:
@@ -141,13 +141,16 @@ class Gate:
 
     async def _queued(self, due: float, breakers: list[Breaker]) -> Start | None:
         """Wait for a place and for the rate; None when one of the breakers opened meanwhile."""
+        now = anyio.current_time()
+        if not self._waiting and self._pause_at(now) == 0 and not any(breaker.is_open for breaker in breakers):
+            self.concurrency.start()
+            return self.rate.start(now)
         waiter = _Waiter(due, next(self._numbers))
         insort(self._waiting, waiter)
         try:
             while not any(breaker.is_open for breaker in breakers):
                 now = anyio.current_time()
-                first = self._waiting[0] is waiter and self.concurrency.has_room()
-                pause = self.rate.wait(now) if first else float("inf")
+                pause = self._pause_at(now) if self._waiting[0] is waiter else float("inf")
                 if pause == 0:
                     self.concurrency.start()
                     return self.rate.start(now)
@@ -158,6 +161,10 @@ class Gate:
         finally:
             self._waiting.remove(waiter)
             self.wake()
+
+    def _pause_at(self, now: float) -> float:
+        """Seconds until the first in the queue may go, as far as is known."""
+        return self.rate.wait(now) if self.concurrency.has_room() else float("inf")
 
     def _succeeded(self, turn: Turn) -> None:
         self.rate.accepted()
@@ -203,7 +210,7 @@ class Gate:
         else:
             self.breaker.failed(error, probe=probe)
 
-    def _pause(self, error: ApiError, repeated: int) -> float | None:
+    def _repetition(self, error: ApiError, repeated: int) -> float | None:
         """Seconds until the request is made again; None when its failure is the caller's to judge."""
         if error.closed or not isinstance(error, Transient):
             return None

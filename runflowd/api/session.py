@@ -141,14 +141,21 @@ class Session:
         url = f"{self.url}/v1/{path(place, *segments)}" + (f"?{urlencode(query)}" if query else "")
         headers = self._headers(place)
         if body is not None:
-            headers.append(("Content-Type", "application/json"))
+            headers += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         if key:
             headers.append(("Idempotency-Key", key))
-        return httpx.Request(call.method, url, headers=headers, content=body, extensions=self.wire.extensions())
+        # A stream, since httpx makes the headers of a `content` twice.
+        stream = httpx.ByteStream(body or b"")
+        return httpx.Request(call.method, url, headers=headers, stream=stream, extensions=self.wire.extensions())
 
     def _headers(self, place: Place) -> list[tuple[str, str]]:
         # Asking for no compression costs little and takes away a way to make 1 MiB into 1 GiB here.
-        headers = [("User-Agent", USER_AGENT), ("Accept", "application/json"), ("Accept-Encoding", "identity")]
+        headers = [
+            ("Host", self.host),
+            ("User-Agent", USER_AGENT),
+            ("Accept", "application/json"),
+            ("Accept-Encoding", "identity"),
+        ]
         token, organization = self.service.api_key.reveal(), self.service.organization
         if token:
             if not _HEADER.fullmatch(token):

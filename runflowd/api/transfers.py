@@ -21,7 +21,7 @@ from runflowd.api.refusals import storage_refusal
 from runflowd.api.scalars import count
 from runflowd.api.session import USER_AGENT, request_id
 from runflowd.api.storage_transport import StorageTransport
-from runflowd.api.transport import FOREIGN, Request, TooLarge, Transport
+from runflowd.api.transport import FOREIGN, Request, TooLarge, Transport, close
 from runflowd.api.upload_body import UploadBody
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Transfers:
                 async with aclosing(self._chunks(running, response, limit - begins)) as chunks:
                     yield Download(length, _mime_type(response), chunks, begins, _validator(response))
             finally:
-                await response.aclose()
+                await close(response)
 
     async def _open(self, running: Request, request: httpx.Request) -> httpx.Response:
         try:

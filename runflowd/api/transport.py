@@ -139,7 +139,7 @@ class Transport:
             try:
                 body = await self.read(response, limit)
             finally:
-                await response.aclose()
+                await close(response)
         except Refused as reason:
             raise running.refused(reason) from None
         except TooLarge as error:
@@ -153,6 +153,12 @@ class Transport:
 
     async def read(self, response: httpx.Response, limit: int) -> bytes:
         """Read a body of at most `limit` bytes. Raises `TooLarge`."""
+        if isinstance(response.stream, httpx.ByteStream) and "content-encoding" not in response.headers:
+            whole = b"".join(response.stream)
+            self.counters.received(len(whole))
+            if len(whole) > limit:
+                raise TooLarge(limit)
+            return whole
         async with aclosing(self.chunks(response, limit)) as chunks:
             parts = [chunk async for chunk in chunks]
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -185,12 +191,18 @@ def _words(error: BaseException) -> str:
     return str(cause or "the connection failed")
 
 
+async def close(response: httpx.Response) -> None:
+    """Let go of the connection. What else httpx does when a response is closed serves its own client alone."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    await response.stream.aclose()
+
+
 async def _abandon(response: httpx.Response, source: AsyncIterator[bytes]) -> None:
     """Close the connection, then let the generators below run out on it.
 
     A generator left half-way is finalized by the garbage collector at a time of its own choosing.
     """
-    await response.aclose()
+    await close(response)
     try:
         async for _ in source:
             pass

@@ -94,7 +94,7 @@ class Connection:
     async def _send(self, request: httpx.Request, head: bytes, limit: anyio.CancelScope, seconds: float | None) -> None:
         limit.deadline = _from_now(seconds)
         if isinstance(request.stream, httpx.ByteStream):
-            await self._take(head + request.content)
+            await self._take(b"".join([head, *request.stream]))
             return
         await self._take(head)
         assert isinstance(request.stream, httpx.AsyncByteStream)
