@@ -178,11 +178,7 @@ def _read_whole(
             if known:
                 return Good(stat, *known, overrides.for_folder(folder), pixels(source))
             found = check(source, kinds_under(path, rule.accept))
-            if (
-                isinstance(found, Acceptable)
-                and still >= found.stillness
-                and not (_is_open(found) and still < math.inf)
-            ):
+            if isinstance(found, Acceptable) and _is_due(found, still):
                 settings = overrides.for_folder(folder)
                 return Good(stat, source.sha256(stat, on_progress), found.mime, settings, pixels(source))
     return _not_yet(rule, stat, found)
