@@ -10,7 +10,7 @@ TEST_VENV := build/test-venv
 TEST_BIN := $(TEST_VENV)/bin
 LOWEST_VENV := build/lowest-venv
 # What the tests of a part need. Not the whole group dev: schemathesis asks for newer libraries than the program does.
-TEST_TOOLS := coverage hypothesis jsonschema pytest pytest-cov pytest-randomly pytest-timeout pytest-xdist trio
+TEST_TOOLS := coverage hypothesis jsonschema pytest pytest-cov pytest-randomly pytest-timeout pytest-xdist selenium trio
 TEST_WHEEL := PYTHONSAFEPATH=1 RUNFLOWD_TEST_INSTALLED=1 $(TEST_BIN)/pytest -p no:randomly
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-input --constraint .ci/constraints.txt
 COVERAGE ?= 90

@@ -39,6 +39,7 @@ WAITS = (
     "store/test_store.py",
     "system/test_systemd.py",
     "watch/test_watcher.py",
+    "web/test_browser.py",
     "web/test_callbacks.py",
     "web/test_server.py",
 )

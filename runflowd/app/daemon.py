@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from runflowd.app.engine import Engine
     from runflowd.config import Config
+    from runflowd.control.carrying_out import Commands
 
 log = structlog.get_logger()
 
@@ -37,13 +38,14 @@ async def run_daemon(config: Config, source: Path) -> None:
     notifier = Notifier()
     async with open_engine(config) as engine, anyio.create_task_group() as group:
         reloading = Reloading(engine.context, source, config, notifier)
-        page_state = _page_state(engine, reloading)
+        control = Control(engine.context, source, reloading)
+        page_state = _page_state(engine, reloading, control.commands)
         engine.context.service = with_callbacks(engine.context.service, config)
         engine.context.incidents.notify = config.notify
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             # Before the stages: whoever gets the error of an address in use has bought nothing yet.
             await group.start(ListenerManager(page_state, passed_sockets().get("web", ())).run)
-            await group.start(serve_control, Control(engine.context, source, reloading), source)
+            await group.start(serve_control, control, source)
             group.start_soon(_serve, engine, group)
             group.start_soon(reloading.run)
             group.start_soon(_report, engine, reloading, notifier)
@@ -62,7 +64,7 @@ async def run_daemon(config: Config, source: Path) -> None:
             await _wait_for_end(engine, group)
 
 
-def _page_state(engine: Engine, reloading: Reloading) -> PageState:
+def _page_state(engine: Engine, reloading: Reloading, commands: Commands) -> PageState:
     """What the web listener shows."""
 
     def watch() -> WatchHealth:
@@ -70,7 +72,7 @@ def _page_state(engine: Engine, reloading: Reloading) -> PageState:
         return WatchHealth(watcher.overflows, len(watcher.problems), missed) if watcher else WatchHealth()
 
     clock = engine.context.clock
-    return PageState(engine.context, lambda: reloading.config, lambda: engine.is_alive(clock.now()), watch)
+    return PageState(engine.context, lambda: reloading.config, lambda: engine.is_alive(clock.now()), commands, watch)
 
 
 async def _wait_for_end(engine: Engine, group: TaskGroup) -> None:

@@ -9,7 +9,7 @@ import grp
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import structlog
@@ -19,16 +19,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from runflowd import __version__
+from runflowd.control.carrying_out import Commands
 from runflowd.control.client import MISDIRECTED
-from runflowd.control.command_context import CommandContext, Outside
 from runflowd.control.refusal import CommandRefused
-from runflowd.control.registry import entry
 from runflowd.control.socket_path import sun_path
 from runflowd.errors import RunflowdError
-from runflowd.pipeline.io_guard import Role
-from runflowd.system import deadline
-from runflowd.system.deadline import NoAnswer
-from runflowd.system.failpoints import reach
 from runflowd.system.paths import control_socket
 from runflowd.web.address import Bound, bind_unix
 from runflowd.web.body_limit import BodyRefused, read_body
@@ -42,15 +37,11 @@ if TYPE_CHECKING:
     from runflowd.app.reload import Reloading
     from runflowd.control.command_context import Answer, Parameters
     from runflowd.pipeline.context import Context
-    from runflowd.store import Connection
 
 log = structlog.get_logger()
 
 MAX_BODY_BYTES = 1 << 20
 BODY_TIMEOUT = 10.0
-
-MAX_READS = 100
-"""Folders hinted at after a command; intake finds the others by itself."""
 
 MODE, MODE_OF_SERVICE = 0o600, 0o660
 """The user's own daemon obeys the user. The system's obeys the group OPERATORS as well, so that operators need no
@@ -68,6 +59,7 @@ class Control:
         self._source = os.path.abspath(source)  # noqa: PTH100  pathlib's would follow links
         self._reloading = reloading
         self._started = context.clock.now()
+        self.commands = Commands(context, lambda: reloading.config, self._about)
 
     def asgi(self, *, guarded: bool) -> ASGIApp:  # noqa: ARG002  a unix socket is guarded by its mode
         """The routes."""
@@ -87,44 +79,13 @@ class Control:
         if not _same_place(place, self._source):
             return _refusal("this daemon serves another configuration", 1, MISDIRECTED)
         try:
-            return JSONResponse(await self._carry_out(request.path_params["name"], parameters))
+            name = request.path_params["name"]
+            return JSONResponse(await (self._reload() if name == "reload" else self.commands(name, parameters)))
         except CommandRefused as refused:
             return _refusal(str(refused), refused.exit_code, 409)
         except RunflowdError as error:
             log.warning(str(error), action="control.failed", command=request.path_params["name"])
             return _refusal(str(error), 75, 503)
-
-    async def _carry_out(self, name: str, parameters: Parameters) -> Answer:
-        if name == "reload":
-            return await self._reload()
-        asked = entry(name)
-        handler, context, config = asked.handler(), self._context, self._reloading.config
-        daemon = self._about()
-
-        def work(connection: Connection) -> Answer | Outside:
-            return handler(
-                CommandContext(connection, context.store.path, config, context.clock.wall(), daemon), parameters
-            )
-
-        if not asked.writes:
-            return await self._whole(await context.store.read(work))
-        answer = await self._whole(await context.store.write(work))
-        reach("command.recorded")
-        log.info("asked for over the control socket", action=f"control.{name}", **_log_fields(parameters))
-        for row in await context.store.read(lambda connection: connection.all("requested_folders", limit=MAX_READS)):
-            context.hints.add(row["rule"], os.fsdecode(row["dir"]))
-        context.stage_events.notify_all()
-        return answer
-
-    async def _whole(self, found: Answer | Outside) -> Answer:
-        """An answer with what folders say, which no other command and no stage waits for. Raises `NoAnswer`."""
-        if not isinstance(found, Outside):
-            return found
-        guard = self._context.io
-        folder = guard.watched(found.rule) if found.role is Role.WATCHED else guard.written(found.rule)
-        with anyio.move_on_after(deadline.ANSWER_TIMEOUT):
-            return await folder.read(found.look)
-        raise NoAnswer(found.folder)
 
     async def _reload(self) -> Answer:
         await self._reloading.now()
@@ -197,12 +158,3 @@ def _same_place(asked: str, ours: str) -> bool:
 
 def _refusal(sentence: str, exit_code: int, status: int) -> Response:
     return JSONResponse({"error": sentence, "exit_code": exit_code}, status, {"connection": "close"})
-
-
-def _log_fields(parameters: Parameters) -> dict[str, Any]:
-    """What was asked, for the log: short texts and flags, and the length of a list."""
-    return {
-        name: len(value) if isinstance(value, list) else value
-        for name, value in parameters.items()
-        if name in {"rule", "rules", "files", "everything", "patterns", "buy", "buy_again", "missing"}
-    }

@@ -89,6 +89,15 @@ def _opened_as(root: str, relative: str, expected: Stat) -> Iterator[int]:
         raise Changed("read", joined(root, relative), what=error.reason) from error
 
 
+def read_span(root: str, relative: str, expected: Stat, offset: int, length: int) -> bytes:
+    """At most `length` bytes of a file from `offset` on, or raise Changed unless it still is `expected`.
+
+    The file is opened for each span, so that nothing stays open while nobody reads.
+    """
+    with _opened_as(root, relative, expected) as descriptor, explained("read", joined(root, relative)):
+        return os.pread(descriptor, length, offset)
+
+
 class FileSource:
     """An open file as a `runflowd.core.media.image_type.Source`; valid inside its `with` only.
 

@@ -62,6 +62,9 @@ WHERE id = :id
 SELECT DISTINCT rule, dir FROM item
 WHERE (rescan_requested = 1 OR rerun_requested = 1) AND current = 1 AND absent_at IS NULL LIMIT :limit
 
+-- name: troubled_by_reference
+SELECT * FROM item WHERE client_ref = :reference AND state IN ('failed', 'outcome_unknown') AND current = 1
+
 -- name: request_rescan
 UPDATE item SET rescan_requested = 1 WHERE id = :id
 

@@ -12,5 +12,3 @@ FROM item JOIN batch ON batch.id = item.batch
 WHERE item.hosted IS NOT NULL AND item.ended_at >= :since
 ORDER BY 6, 1 LIMIT :limit
 
--- name: failed_by_reference
-SELECT * FROM item WHERE client_ref = :reference AND state = 'failed' AND current = 1

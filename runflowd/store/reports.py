@@ -66,7 +66,10 @@ def failures(connection: Connection, limit: int) -> list[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Files of one rule that failed for one cause: how many, and the latest of them; `at` is epoch seconds."""
+    """Files of one rule that failed for one cause: how many, and the latest of them; `at` is epoch seconds.
+
+    `charged` of them were paid for though they failed.
+    """
 
     rule: str
     state: ItemState
@@ -76,6 +79,7 @@ class FailureGroup:
     path: str
     reason: str
     reference: str
+    charged: int = 0
 
 
 def failure_groups(connection: Connection, limit: int) -> list[FailureGroup]:
@@ -90,6 +94,7 @@ def failure_groups(connection: Connection, limit: int) -> list[FailureGroup]:
             path=path_of(row),
             reason=row["failure"],
             reference=row["client_ref"],
+            charged=row["charged"],
         )
         for row in connection.all("failure_groups", limit=limit)
     ]

@@ -21,7 +21,8 @@ ORDER BY item.state = 'outcome_unknown' DESC, item.ended_at DESC, item.id LIMIT 
 -- name: failure_groups
 -- Of each group the latest: SQLite takes the other columns from the row that has the maximum.
 SELECT item.rule, item.state, item.failure_code, item.failure, item.dir, item.basename, item.client_ref,
-       count(*) AS alike, max(coalesce(item.ended_at, 0)) AS latest
+       count(*) AS alike, sum(CAST(coalesce(item.cost, '0') AS REAL) > 0) AS charged,
+       max(coalesce(item.ended_at, 0)) AS latest
 FROM item_rule CROSS JOIN item ON item.rule = item_rule.rule
 WHERE item.state IN ('failed', 'outcome_unknown') AND item.current = 1
 GROUP BY item.rule, item.state, item.failure_code

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
 from runflowd.core.currency import USD, amount_text
 from runflowd.core.printable import excerpt
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 MAX_LENGTH = 600
 """Characters of a reason or a name; the state file and `runflowd status --json` have the rest."""
@@ -57,3 +62,18 @@ def number(count: int) -> str:
 def plural(count: int, word: str) -> str:
     """`1 file`, `2 files`."""
     return f"{number(count)} {word}" if count == 1 else f"{number(count)} {word}s"
+
+
+def bytes_in_words(size: int) -> str:
+    """`812 B`, `4.1 MiB`: two digits at least, in powers of 1024."""
+    amount, unit = float(size), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if amount < 1000 or unit == "TiB":
+            break
+        amount /= 1024
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
+
+
+def moment(seconds: float | None, zone: tzinfo | None) -> str:
+    """`2026-11-29 18:04`, in the time zone of the configuration; "" for none."""
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, zone):%Y-%m-%d %H:%M}"

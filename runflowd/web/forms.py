@@ -14,7 +14,7 @@ from runflowd.web.rights import visitor
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-MAX_FORM_BYTES = 4096
+MAX_FORM_BYTES = 16 * 1024
 
 Form = dict[str, list[str]]
 

@@ -1,42 +1,26 @@
-"""The status page as a pure function: a status in, HTML out. Names and reasons are hostile until `shown`."""
+"""How things stand, in the words and numbers of the first screen. Names and reasons are hostile until `shown`."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-from runflowd import __version__
 from runflowd.core.approval import APPROVAL_NEEDED
 from runflowd.core.lifecycle import IN_FLIGHT, BatchState, ItemState
 from runflowd.core.printable import short_id
 from runflowd.core.remedies import remedy_for
-from runflowd.web.formatting import age, money, number, plural, shown, with_commands
+from runflowd.store.pauses import EVERY_RULE
+from runflowd.web.file_filter import STATES, FileFilter, state_word
+from runflowd.web.formatting import age, money, number, plural, shown
 from runflowd.web.limit_rows import held, limit_rows
 from runflowd.web.view_models import BatchRow, FailureRow, Figure, Page, ProblemRow, RuleRow, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from jinja2 import Template
-
     from runflowd.api.statistics import Pace
     from runflowd.observability.status import RuleStatus, Status
     from runflowd.store.batches import Batch
     from runflowd.store.reports import Entry, FailureGroup
-
-COLUMNS: dict[str, tuple[ItemState, ...]] = {
-    "Queued": (ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED),
-    "Processing": (ItemState.SUBMITTED,),
-    "Saving": (ItemState.DOWNLOADING,),
-    "Done": (ItemState.DONE,),
-    "Failed": (ItemState.FAILED,),
-    "Unknown": (ItemState.OUTCOME_UNKNOWN,),
-    "Waiting": (ItemState.WAITING,),
-    "Skipped": (ItemState.SKIPPED,),
-}
-"""The states as people see them, in the order in which a file passes them."""
 
 ALWAYS = ("Queued", "Processing", "Done", "Failed")
 """Columns that stand even when they are empty; the others come when there is something to show."""
@@ -47,22 +31,20 @@ _ALL = (*_DONE, *_BAD, *IN_FLIGHT, ItemState.WAITING)
 """What a rule has to do with; what it leaves out is no part of its progress."""
 
 
-def view(status: Status, unready: Collection[str], rules: Collection[str], pace: Pace, said: str = "") -> Page:
+def view(status: Status, unready: Collection[str], rules: Collection[str], pace: Pace) -> Page:
     """Word a status. `unready` are reasons why the daemon is not at work, `rules` those that can be retried.
 
-    `pace` is what the daemon has learned of the service, `said` what the last button did.
+    `pace` is what the daemon has learned of the service.
     """
-    columns = tuple(name for name in COLUMNS if name in ALWAYS or _total(status, *COLUMNS[name]))
+    columns = tuple(name for name in STATES if name in ALWAYS or _total(status, *STATES[name]))
     headline, tone = next(_headlines(status, unready))
     failures = tuple(_failure(cause, status.now, rules) for cause in status.causes)
     failed = _total(status, *_BAD)
     unseen = failed - sum(cause.count for cause in status.causes)
     return Page(
-        version=__version__,
         headline=headline,
         tone=tone,
         notes=tuple(unready),
-        said=said,
         figures=tuple(_figures(status, pace)),
         columns=columns,
         rules=tuple(_rule(status, rule, columns) for rule in status.rules),
@@ -70,6 +52,7 @@ def view(status: Status, unready: Collection[str], rules: Collection[str], pace:
         batches=tuple(_batch(status, batch) for batch in status.batches),
         incidents=tuple(_incidents(status)),
         paused=tuple(_pauses(status)),
+        all_paused=any(each.rule == EVERY_RULE for each in status.pauses),
         failures=failures,
         failed=number(failed),
         more_failures=f"and {number(unseen)} more: `runflowd list --state failed`" if unseen > 0 and failures else "",
@@ -128,11 +111,22 @@ def _rule(status: Status, rule: RuleStatus, columns: tuple[str, ...]) -> RuleRow
         model=shown(rule.model) or "no longer configured",
         watch=shown(rule.watch),
         output=shown(rule.output),
-        counts=tuple((name, number(rule.count(*COLUMNS[name]))) for name in columns),
+        address=FileFilter(rule=rule.name).at("/files"),
+        counts=tuple(
+            (name, number(rule.count(*STATES[name])), FileFilter(rule=rule.name, state=name).at("/files"))
+            for name in columns
+        ),
         bar=tuple(_bar(rule)),
         progress=f"{number(rule.count(*_DONE))} of {number(rule.count(*_ALL))} done",
+        switch=_switch(status, rule),
         held=held(status, rule.name),
     )
+
+
+def _switch(status: Status, rule: RuleStatus) -> str:
+    if any(each.rule == rule.name for each in status.pauses):
+        return "resume"
+    return "pause" if rule.watch else ""
 
 
 def _bar(rule: RuleStatus) -> Iterator[Segment]:
@@ -184,20 +178,27 @@ def _pauses(status: Status) -> Iterator[ProblemRow]:
     """What somebody has to let go on; of a stop its incident tells."""
     for pause in (each for each in status.pauses if not each.advice):
         since = f"for {age(status.now - pause.since)}"
-        yield ProblemRow(shown(f"{pause.subject} is paused"), shown(pause.reason), shown(pause.remedy), "paused", since)
+        title = shown(f"{pause.subject} is paused")
+        yield ProblemRow(title, shown(pause.reason), shown(pause.remedy), "paused", since, rule=pause.rule, resume=True)
 
 
 def _failure(cause: FailureGroup, now: float, rules: Collection[str]) -> FailureRow:
-    again = cause.state is ItemState.FAILED and cause.rule in rules
+    """Of what was charged though it failed there is no other try that costs nothing, so it is not counted in one."""
+    again = cause.count - cause.charged if cause.state is ItemState.FAILED and cause.rule in rules else 0
     alone = cause.count == 1
     reason = shown(cause.reason or "no reason was given")
+    remedy = remedy_for(cause.state, cause.code, cause.rule, cause.path)
+    if cause.charged:
+        what = plural(cause.charged, "file")
+        remedy += f" What was charged though it failed ({what}) is bought again by `runflowd retry --buy-again` only."
     return FailureRow(
         title=shown(f"{cause.rule}/{cause.path}") if alone else f"{shown(cause.rule)}: {number(cause.count)} files",
         detail=reason if alone else f"latest {shown(cause.path)}: {reason}",
-        remedy=remedy_for(cause.state, cause.code, cause.rule, cause.path),
+        remedy=remedy,
         tag=shown(cause.code),
         since=f"{age(now - cause.at)} ago",
-        retry=("Retry" if alone else f"Retry {number(cause.count)}") if again else "",
+        address=FileFilter(rule=cause.rule, state=state_word(cause.state)).at("/files"),
+        retry=("Retry" if alone else f"Retry {number(again)}") if again else "",
         reference=cause.reference if alone else "",
         rule=cause.rule,
         code=cause.code,
@@ -211,21 +212,3 @@ def _advised(entry: Entry) -> ProblemRow:
         remedy=remedy_for(entry.state, entry.code, entry.rule, entry.path),
         tag=shown(entry.code),
     )
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("runflowd.web"),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["with_commands"] = with_commands
-    return environment.get_template("status.html")
-
-
-def render(page: Page, token: str, nonce: str) -> str:
-    """The whole document; `token` goes into its forms, `nonce` lets its style and script run."""
-    return _template().render(page=page, token=token, nonce=nonce)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runflowd.observability.status import take_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runflowd.config import Config
     from runflowd.observability.status import Status
@@ -31,6 +31,16 @@ class WatchHealth:
     missed: int = 0
 
 
+class Commands(Protocol):
+    """What the commands of runflowd ask of the daemon, asked on the page: `runflowd.control`, which stands above."""
+
+    async def __call__(self, name: str, parameters: Mapping[str, Any], who: str) -> dict[str, Any]:
+        """The answer to one command that `who` asks for.
+
+        Raises `RunflowdError` with what to do where it cannot be done as asked.
+        """
+
+
 @dataclass(slots=True)
 class PageState:
     """Views of the running daemon. `config` gives the configuration in force, `is_alive` whether all stages turn.
@@ -41,6 +51,7 @@ class PageState:
     context: Context
     config: Callable[[], Config]
     is_alive: Callable[[], bool]
+    commands: Commands
     watch: Callable[[], WatchHealth] = WatchHealth
     stopping: bool = False
     config_taken: float = 0.0

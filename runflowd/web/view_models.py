@@ -26,15 +26,20 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """One rule; `counts` are in the order of the page's columns, `progress` says in words what `bar` shows."""
+    """One rule; `counts` are in the order of the page's columns: a name, a number, and where these files are shown.
+
+    `progress` says in words what `bar` shows. `switch` is what a button can do about it: pause, resume or "".
+    """
 
     name: str
     model: str
     watch: str
     output: str
-    counts: tuple[tuple[str, str], ...]
+    address: str
+    counts: tuple[tuple[str, str, str], ...]
     bar: tuple[Segment, ...]
     progress: str
+    switch: str = ""
     held: str = ""
     """How many files a limit of money holds, and what they would cost; "" for none."""
 
@@ -72,7 +77,7 @@ class BatchRow:
 class ProblemRow:
     """An incident, a pause, or a file that needs attention.
 
-    Where `files` of `rule` wait for an approval there is a button.
+    Where `files` of `rule` wait for an approval there is a button, and where a pause is somebody's, one to `resume`.
     """
 
     title: str
@@ -82,13 +87,14 @@ class ProblemRow:
     since: str = ""
     rule: str = ""
     files: int = 0
+    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FailureRow:
     """Files that failed for one cause. Retry is for the file of `reference`, or, without one, for `rule` and `code`.
 
-    `retry` words the button, "" where there is none.
+    `retry` words the button, "" where there is none. At `address` the files are shown.
     """
 
     title: str
@@ -96,6 +102,7 @@ class FailureRow:
     remedy: str
     tag: str
     since: str
+    address: str
     retry: str = ""
     reference: str = ""
     rule: str = ""
@@ -106,11 +113,9 @@ class FailureRow:
 class Page:
     """Everything on the page, worded."""
 
-    version: str
     headline: str
     tone: str
     notes: tuple[str, ...]
-    said: str
     figures: tuple[Figure, ...]
     columns: tuple[str, ...]
     rules: tuple[RuleRow, ...]
@@ -118,6 +123,7 @@ class Page:
     batches: tuple[BatchRow, ...]
     incidents: tuple[ProblemRow, ...]
     paused: tuple[ProblemRow, ...]
+    all_paused: bool
     failures: tuple[FailureRow, ...]
     failed: str
     more_failures: str

@@ -85,6 +85,7 @@ def _planned(*arguments: str) -> str:
 
 
 def _clean() -> dict[str, str]:
-    """The environment without what the `make` and the pytest around this test say."""
+    """The environment without what the `make` and the pytest around this test say, in which nothing is installed."""
     said = ("PYTEST", "MAKE", "COV", "PART")
-    return {name: value for name, value in os.environ.items() if not name.startswith(said)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(said)}
+    return kept | {"RUNFLOWD_NO_BROWSER": "1"}

@@ -22,6 +22,7 @@ from stage_rig import Rig, picture, rule, running
 
 from runflowd.config import Config
 from runflowd.config.snapshot import Callbacks, Service
+from runflowd.control.carrying_out import Commands
 from runflowd.core.incident_scope import SERVICE
 from runflowd.core.lifecycle import IN_FLIGHT
 from runflowd.local.api_variants import ApiVariants
@@ -156,7 +157,9 @@ async def day(folder: Path, api_variants: Mapping[str, Any], **faults: Any) -> A
             (folder / name).write_text(made.plain_secret)
         secrets = Callbacks("https://hooks.test", str(folder / "current"), str(folder / "previous"))
         config = Config((), "", Service(url=BASE, callbacks=secrets), ())
-        listener = Application(PageState(context, lambda: config, lambda: True))
+        listener = Application(
+            PageState(context, lambda: config, lambda: True, Commands(context, lambda: config, dict))
+        )
         hook.http = httpx.AsyncClient(transport=httpx.ASGITransport(listener.asgi(guarded=False)))
         group.start_soon(listener.poller.run)
         context.service = replace(context.service, callback_url=HOOK)

@@ -16,6 +16,7 @@ from runflowd.api.settings import SecretKey
 from runflowd.api.settings import Service as ApiService
 from runflowd.config import Config
 from runflowd.config.snapshot import Callbacks, Listen, Service
+from runflowd.control.carrying_out import Commands
 from runflowd.core.lifecycle import BatchState
 from runflowd.core.model import BatchLimits, Rule, Stat
 from runflowd.core.money import Money
@@ -87,6 +88,7 @@ class Web:
     site: PageState
     http: httpx.AsyncClient
     port: int
+    application: Application
 
     @property
     def context(self) -> Context:
@@ -193,7 +195,8 @@ async def site_over(folder: Path, config: Config | None = None) -> AsyncIterator
         context.hints.set_roots({name: each.watch for name, each in rules.items()})
         for stage in STAGES:
             context.heartbeat(stage)
-        yield PageState(context, lambda: found, lambda: True)
+        commands = Commands(context, lambda: found, dict)
+        yield PageState(context, lambda: found, lambda: True, commands)
 
 
 @asynccontextmanager
@@ -202,10 +205,11 @@ async def web(folder: Path, *, config: Config | None = None, listen: Listen | No
     async with site_over(folder, config) as site, anyio.create_task_group() as group:
         bound = bind(listen or Listen("127.0.0.1", 0))
         port = 0 if listen and listen.socket else bound.socket.getsockname()[1]
-        await group.start(UvicornRunner(Application(site), [bound]).run)
+        application = Application(site)
+        await group.start(UvicornRunner(application, [bound]).run)
         transport = httpx.AsyncHTTPTransport(uds=listen.socket if listen and listen.socket else None)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-            yield Web(site, http, port)
+            yield Web(site, http, port, application)
         group.cancel_scope.cancel()
 
 

@@ -22,7 +22,8 @@ from runflowd.store.reports import FailureGroup, Incident
 from runflowd.store.spending import Spend
 from runflowd.web.app import clean
 from runflowd.web.formatting import MAX_LENGTH, age, money, number, shown, with_commands
-from runflowd.web.page import render, view
+from runflowd.web.page import view
+from runflowd.web.screen import render, said
 from runflowd.web.view_models import LimitRow, Segment
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ def test_what_the_service_allows_is_shown_once_it_is_known(rate: float, words: s
     assert ["0 open batches", f"0 open batches; the service allows {words}"] == notes
 
 
+def document(found: Status) -> str:
+    """The whole screen."""
+    return render("now.html", page=page(found), screen="Now", here="/", said="", token="t", may_spend=True)
+
+
 LIMIT = Limit("per_day", "", Decimal(50), Stop.CAUTIOUS, Decimal(30), Decimal("12.5"), NOW + 3_600)
 
 
@@ -105,11 +111,11 @@ def test_a_limit_that_is_passed_has_a_full_bar() -> None:
 
 def test_a_meter_says_its_numbers_to_those_who_do_not_see_it() -> None:
     """By the attributes that WAI-ARIA asks of one; a page without limits has none."""
-    html = render(page(status(limits=(LIMIT,))), "t", "n")
+    html = document(status(limits=(LIMIT,)))
     words = "$30.00 charged, $12.50 reserved, $7.50 left of $50.00"
 
     assert f'aria-valuemin="0" aria-valuemax="50" aria-valuenow="42.5" aria-valuetext="{words}"' in html
-    assert 'role="meter"' not in render(page(status()), "t", "n")
+    assert 'role="meter"' not in document(status())
 
 
 class _Texts(HTMLParser):
@@ -134,13 +140,13 @@ def parsed(html: str) -> _Texts:
     return reader
 
 
-USUAL_TAGS = parsed(render(page(status(causes=(cause(),))), "t", "n")).tags
+USUAL_TAGS = parsed(document(status(causes=(cause(),)))).tags
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_name_and_no_reason_becomes_markup(path: str, reason: str) -> None:
     """The elements of the page are the same whatever a file is called; its name is text, on one line."""
-    found = parsed(render(page(status(causes=(cause(path, reason),))), "t", "n"))
+    found = parsed(document(status(causes=(cause(path, reason),))))
 
     assert USUAL_TAGS == found.tags
     assert shown(f"studio/{path}") in found.texts
@@ -158,7 +164,7 @@ def test_no_name_and_no_reason_becomes_markup(path: str, reason: str) -> None:
 )
 def test_hostile_names_are_shown_as_they_are_written(name: str, expected: str) -> None:
     """Control characters, direction marks and stray bytes as escapes; the rest as text."""
-    assert expected in parsed(render(page(status(causes=(cause(name),))), "t", "n")).texts
+    assert expected in parsed(document(status(causes=(cause(name),)))).texts
 
 
 @pytest.mark.parametrize(
@@ -173,7 +179,7 @@ def test_no_presigned_query_and_no_key_reaches_the_page(make: Any) -> None:
     """Wherever the service put it into a message."""
     text = "GET https://s3.test/a.jpg?X-Amz-Signature=abcdef said no to Bearer rf_live_0123456789abcdef"
 
-    html = render(page(status(**make(text))), "t", "n")
+    html = document(status(**make(text)))
 
     assert ("said no to" in html, "abcdef" in html) == (True, False)
 
@@ -252,12 +258,46 @@ def test_the_bar_of_a_rule_shows_what_has_ended() -> None:
     assert "1 of 4 done" == row.progress
 
 
+def test_what_was_charged_though_it_failed_has_no_button() -> None:
+    """Another try would be another purchase; the others of its group have one, and are counted without it."""
+    alone, group = page(status(causes=(cause(charged=1), cause(count=5, charged=2)))).failures
+
+    assert ("", "Retry 3") == (alone.retry, group.retry)
+    assert "2 files" in group.remedy
+    assert "--buy-again" in group.remedy
+
+
+def test_who_may_only_look_sees_no_button() -> None:
+    """What would be refused is not offered."""
+    values = {"page": page(status(causes=(cause(),))), "screen": "Now", "here": "/", "said": "", "token": "t"}
+
+    assert (1, 0) == tuple(
+        render("now.html", **values, may_spend=may).count('action="/retry"') for may in (True, False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("did", "count", "words"), [("retried", "2", "Another try for 2 files."), ("paused", "0", "Paused.")]
+)
+def test_what_was_done_is_said(did: str, count: str, words: str) -> None:
+    """By the screen that one is led back to."""
+    assert words == said(did, count)
+
+
+@pytest.mark.parametrize(
+    ("did", "count"), [("x", "1"), ("retried", "x"), ("retried", "-1"), ("retried", "9" * 30), ("<b>", "")]
+)
+def test_only_words_of_ours_and_a_number_are_said(did: str, count: str) -> None:
+    """Whoever makes a link to a screen puts nothing else on it."""
+    assert "" == said(did, count)
+
+
 def test_a_pause_says_why() -> None:
     """And what to do, apart from incidents, whose number is that of the headline."""
     made = page(status(pauses=(PAUSE,)))
 
     assert ((), "white balance is off") == (made.incidents, made.paused[0].detail)
-    assert "white balance is off" in render(made, "t", "n")
+    assert "white balance is off" in document(status(pauses=(PAUSE,)))
 
 
 def test_failures_of_one_cause_are_one_entry() -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-FOR_ANYBODY = {"/healthz", "/readyz", "/callbacks/runflow"}
-"""What needs no user: two words about health, and callbacks, which prove themselves."""
+FOR_ANYBODY = {"/healthz", "/readyz", "/callbacks/runflow", "/static/{mark}/{name:path}"}
+"""What needs no user: two words about health, callbacks, which prove themselves, and files of the program."""
 
 
 async def test_every_address_says_which_right_it_takes(tmp_path: Path) -> None:

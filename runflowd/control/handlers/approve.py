@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def approve_files(context: CommandContext, parameters: Parameters) -> Answer:
     """Let `files` more of `rule` pass, or with `everything` all of what it buys now; without either, those that wait.
 
-    `approved` is how many more may pass now, null for all; `waiting` how many files go on waiting.
+    With `waiting_only` never more than wait: what came since they were counted waits, and asking twice approves nothing
+    twice.
+    `passing` is how many this lets pass, `approved` how many may pass now in all, each null for all; `waiting` how many
+    files go on waiting.
     """
     rule = rule_named(context, text(parameters, "rule") or "")
     files, everything = count(parameters, "files", 0), flag(parameters, "everything")
@@ -24,14 +27,18 @@ def approve_files(context: CommandContext, parameters: Parameters) -> Answer:
         raise CommandRefused("say --files or --all, not both", 2)
     recipe = recipe_of(rule)
     waiting = waiting_for_approval(context.connection, rule.name, recipe)
+    if flag(parameters, "waiting_only"):
+        files = min(files, waiting)
     if not (files or everything or waiting):
         raise CommandRefused(
             f"nothing of rule {rule.name} waits for an approval; `--files N` lets so many pass once they come"
         )
-    approve(context.connection, rule.name, recipe, None if everything else files or waiting)
+    passing = None if everything else files or waiting
+    approve(context.connection, rule.name, recipe, passing)
     known = approval_of(context.connection, rule.name, recipe)
     return {
         "rule": rule.name,
+        "passing": passing,
         "approved": None if known.everything else known.approved,
         "waiting": waiting_for_approval(context.connection, rule.name, recipe),
     }

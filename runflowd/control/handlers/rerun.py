@@ -40,14 +40,16 @@ before an edit, brought along; nothing to do; its source is not there."""
 def choose(context: CommandContext, parameters: Parameters) -> Outside:
     """A page of done `items` of `rule` that match `patterns`, with `what` a rerun does, and where the `next` begins.
 
-    With `missing` it is about results that are not there any more, else about recipes that changed.
+    It looks at `limit` files at most, with ids above `after`. With `missing` it is about results that are not there any
+    more, else about recipes that changed.
     """
     rule = rule_named(context, text(parameters, "rule") or "")
     patterns, missing = texts(parameters, "patterns"), flag(parameters, "missing")
-    span = {"after": count(parameters, "after", 0), "until": MAX_NUMBER, "limit": PAGE}
+    limit = min(PAGE, max(1, count(parameters, "limit", PAGE)))
+    span = {"after": count(parameters, "after", 0), "until": MAX_NUMBER, "limit": limit}
     rows = context.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
     chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
-    then = rows[-1]["id"] if len(rows) == PAGE else None
+    then = rows[-1]["id"] if len(rows) == limit else None
     outputs = [outputs_of(context.connection, row["id"]) for row in chosen if missing]
 
     def look() -> Answer:

@@ -1,0 +1,130 @@
+"""Files as people look through them, the latest first, in pages: a page costs what it holds, not what there is.
+
+The order is that in which files came; of one day, that in which they ended. A page ends with an item, and the next one
+begins behind it, so that what comes meanwhile moves nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from heapq import merge
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runflowd.core.lifecycle import ItemState
+from runflowd.store.items import Item, item_from
+from runflowd.store.listing import SPAN, rules_with_items
+
+if TYPE_CHECKING:
+    from runflowd.store.connection import Connection, Row
+
+_NEWEST = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which current items are meant; "", () and None leave a question open.
+
+    `folder` is one below the watched one, with all that is in it. `name` is a part of a file's name, without regard to
+    the case of ASCII letters. `ended` is a span of epoch seconds, its end excluded.
+    """
+
+    rule: str = ""
+    states: tuple[ItemState, ...] = ()
+    folder: str = ""
+    name: str = ""
+    ended: tuple[float, float] | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What all statements are given of it."""
+        folder = os.fsencode(self.folder)
+        # A slash is followed by 0: between a folder with the one and with the other lies all that is below it.
+        return {"folder": folder, "first": folder + b"/", "end": folder + b"0", "name": os.fsencode(self.name)}
+
+    @property
+    def values_of_day(self) -> dict[str, Any]:
+        """The same for the statements that go by the time of the end."""
+        assert self.ended is not None
+        states = json.dumps(self.states or tuple(ItemState))
+        return {
+            **self.values,
+            "rule": self.rule or None,
+            "states": states,
+            "since": self.ended[0],
+            "until": self.ended[1],
+        }
+
+
+class Sheet(NamedTuple):
+    """Some items, and the id behind which the next page begins; None at the end. It may have fewer than asked for."""
+
+    items: list[Item]
+    next: int | None
+
+
+def older(connection: Connection, sought: Sought, before: int | None, limit: int) -> Sheet:
+    """The latest `limit` items that came before the one with the id `before`; None begins with the newest."""
+    if sought.ended is not None:
+        rows, further = _older_of_day(connection, sought, before, limit + 1), None
+    else:
+        rows, further = _older(connection, sought, before or _NEWEST, limit + 1)
+    items = [item_from(row) for row in rows[:limit]]
+    return Sheet(items, items[-1].id if len(rows) > limit else further)
+
+
+def newer(connection: Connection, sought: Sought, item: Item) -> Item | None:
+    """The next item that came after this one; one that is more than `SPAN` ids away is not looked for."""
+    if sought.ended is not None:
+        if item.ended_at is None:
+            return None
+        begins = max(sought.ended[0], item.ended_at)
+        values = {**sought.values_of_day, "since": begins, "ended": item.ended_at, "after": item.id}
+        row = connection.one("newer_of_day", **values)
+        return item_from(row) if row else None
+    span = {**sought.values, "after": item.id, "until": item.id + SPAN}
+    if sought.rule or sought.states:
+        found = [
+            connection.one("newer_of_state", rule=rule, state=state, **span)
+            for rule, state in _kinds(connection, sought)
+        ]
+        rows = sorted((row for row in found if row is not None), key=lambda row: row["id"])
+        return item_from(rows[0]) if rows else None
+    row = connection.one("newer_items", **span)
+    return item_from(row) if row else None
+
+
+def _kinds(connection: Connection, sought: Sought) -> product[tuple[str, ItemState]]:
+    """Each rule with each state that is meant: of these there is an index."""
+    rules = [sought.rule] if sought.rule else rules_with_items(connection)
+    return product(rules, sought.states or tuple(ItemState))
+
+
+def _older(connection: Connection, sought: Sought, before: int, limit: int) -> tuple[list[Row], int | None]:
+    """Rows by id, the highest first; and down to which id was looked where they are few, None for all there are."""
+    newest = connection.one("newest_item")
+    before = min(before, newest["id"] + 1 if newest else 1)
+    low = max(0, before - SPAN)
+    span = {**sought.values, "before": before, "from": low, "limit": limit}
+    if sought.rule or sought.states:
+        parts = [
+            connection.all("older_of_state", rule=rule, state=state, **span)
+            for rule, state in _kinds(connection, sought)
+        ]
+        rows = list(merge(*parts, key=lambda row: -row["id"]))[:limit]
+    else:
+        rows = connection.all("older_items", **span)
+    return rows, low if len(rows) < limit and low > 1 else None
+
+
+def _older_of_day(connection: Connection, sought: Sought, before: int | None, limit: int) -> list[Row]:
+    values = sought.values_of_day
+    ended, before = values["until"], before or _NEWEST
+    row = connection.one("item_by_id", id=before)
+    if row is not None and row["ended_at"] is not None:
+        ended = row["ended_at"]
+        values["until"] = min(values["until"], math.nextafter(ended, math.inf))
+    return connection.all("older_of_day", **values, ended=ended, before=before, limit=limit)

@@ -1,0 +1,43 @@
+-- name: older_items
+SELECT * FROM item
+WHERE id < :before AND id >= :from AND current = 1
+  AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
+  AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
+ORDER BY id DESC LIMIT :limit
+
+-- name: older_of_state
+SELECT * FROM item
+WHERE rule = :rule AND state = :state AND id < :before AND id >= :from AND current = 1
+  AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
+  AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
+ORDER BY id DESC LIMIT :limit
+
+-- name: older_of_day
+SELECT * FROM item
+WHERE ended_at >= :since AND ended_at < :until AND (ended_at, id) < (:ended, :before) AND current = 1
+  AND (:rule IS NULL OR rule = :rule) AND state IN (SELECT value FROM json_each(:states))
+  AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
+  AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
+ORDER BY ended_at DESC, id DESC LIMIT :limit
+
+-- name: newer_items
+SELECT * FROM item
+WHERE id > :after AND id <= :until AND current = 1
+  AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
+  AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
+ORDER BY id LIMIT 1
+
+-- name: newer_of_state
+SELECT * FROM item
+WHERE rule = :rule AND state = :state AND id > :after AND id <= :until AND current = 1
+  AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
+  AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
+ORDER BY id LIMIT 1
+
+-- name: newer_of_day
+SELECT * FROM item
+WHERE ended_at >= :since AND ended_at < :until AND (ended_at, id) > (:ended, :after) AND current = 1
+  AND (:rule IS NULL OR rule = :rule) AND state IN (SELECT value FROM json_each(:states))
+  AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
+  AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
+ORDER BY ended_at, id LIMIT 1

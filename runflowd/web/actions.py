@@ -1,0 +1,148 @@
+"""What people can do on the screens: each button is a command of runflowd, with what it was pressed for."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import RedirectResponse, Response
+
+from runflowd.errors import RunflowdError
+from runflowd.web import screen
+from runflowd.web.forms import field, read_form
+from runflowd.web.rights import visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.requests import Request
+
+    from runflowd.web.forms import Form
+    from runflowd.web.page_state import PageState
+
+    Ask = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+    Action = Callable[[Form, Ask], Awaitable[int]]
+
+_OURS = re.compile(r"/(files(/[0-9]{1,18})?|spend)?", re.ASCII)
+"""The screens that an action leads back to."""
+
+NOT_TRIED = frozenset({"charged", "refused"})
+"""What `retry` says of a file that it left as it is."""
+
+_NO_RERUN = {
+    "same": "The rule has not changed since this file was bought: to run it again would bring the same.",
+    "gone": "It is not done any more, or its source is gone. Look at how it stands now.",
+}
+
+
+class Undone(RunflowdError):
+    """There was nothing to do; the sentence says why."""
+
+
+class BadForm(RunflowdError):
+    """A form that no screen has."""
+
+    def __init__(self) -> None:
+        super().__init__("That is no form of this page. Reload the page and try again.")
+
+
+async def _pause(form: Form, ask: Ask) -> int:
+    await ask("pause", _rules(form) | {"reason": field(form, "reason")})
+    return 0
+
+
+async def _resume(form: Form, ask: Ask) -> int:
+    await ask("resume", _rules(form))
+    return 0
+
+
+async def _approve(form: Form, ask: Ask) -> int:
+    """Let as many files pass as the screen showed, never more than wait: what came since then waits."""
+    asked = {"rule": field(form, "rule"), "files": _number(form, "files"), "waiting_only": True}
+    return int((await ask("approve", asked))["passing"])
+
+
+async def _retry(form: Form, ask: Ask) -> int:
+    """One file, or all of a rule that failed for one cause."""
+    if field(form, "reference"):
+        return await _tried({"reference": field(form, "reference")}, ask)
+    if not (field(form, "rule") and field(form, "code")):
+        raise BadForm
+    return await _tried({"rule": field(form, "rule"), "code": field(form, "code")}, ask)
+
+
+async def _buy_again(form: Form, ask: Ask) -> int:
+    if not field(form, "reference"):
+        raise BadForm
+    return await _tried({"reference": field(form, "reference"), "buy_again": True}, ask)
+
+
+async def _tried(asked: dict[str, Any], ask: Ask) -> int:
+    """How many files are tried again."""
+    found = (await ask("retry", asked))["items"]
+    tried = sum(each["what"] not in NOT_TRIED for each in found)
+    if not tried:
+        raise Undone(f"{found[0]['path']}: {found[0]['words']}")
+    return tried
+
+
+async def _rerun(form: Form, ask: Ask) -> int:
+    """One file, if its rule has changed since it was bought."""
+    number = _number(form, "item")
+    asked = {"rule": field(form, "rule"), "after": number - 1, "limit": 1}
+    found = (await ask("rerun-choose", asked))["items"]
+    what = found[0]["what"] if found and found[0]["id"] == number else "gone"
+    if what != "buy":
+        raise Undone(_NO_RERUN.get(what, _NO_RERUN["gone"]))
+    item = {"id": number, "reference": field(form, "reference")}
+    if not (await ask("rerun", {"items": [item]}))["marked"]:
+        raise Undone(_NO_RERUN["gone"])
+    return 1
+
+
+ACTIONS: dict[str, tuple[Action, str]] = {
+    "pause": (_pause, "paused"),
+    "resume": (_resume, "resumed"),
+    "approve": (_approve, "approved"),
+    "retry": (_retry, "retried"),
+    "buy-again": (_buy_again, "bought"),
+    "rerun": (_rerun, "rerun"),
+}
+"""By the address that the form is sent to: what is done about how many files, and the word under which that is said."""
+
+
+class Actions:
+    """Carries out what was pressed."""
+
+    def __init__(self, state: PageState) -> None:
+        self._state = state
+
+    async def carry_out(self, request: Request) -> Response:
+        """POST /ACTION: only from a page of ours; leads back to where it was pressed, which says what was done."""
+        form = await read_form(request)
+        if isinstance(form, Response):
+            return form
+        act, did = ACTIONS[request.url.path.removeprefix("/")]
+        try:
+            count = await act(form, partial(self._state.commands, who=visitor(request).who))
+        except RunflowdError as error:
+            code = 400 if isinstance(error, BadForm) else 409
+            return await screen.refusal(request, str(error), way_back(form), code)
+        return RedirectResponse(way_back(form, did=did, count=str(count)), 303)
+
+
+def way_back(form: Form, **more: str) -> str:
+    """The address of the screen that a form was on, with `more` in its query; the first screen for any other."""
+    path, _, query = field(form, "back").partition("?")
+    return screen.address(path, query, **more) if _OURS.fullmatch(path) else screen.address("/", "", **more)
+
+
+def _rules(form: Form) -> dict[str, Any]:
+    return {"rules": [field(form, "rule")]} if field(form, "rule") else {"everything": True}
+
+
+def _number(form: Form, name: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,14}", field(form, name), re.ASCII):
+        raise BadForm
+    return int(field(form, name))

@@ -1,0 +1,108 @@
+"""The screen of files: a page of them as tiles or rows, and what can be asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from runflowd.core.lifecycle import ItemState
+from runflowd.web.file_filter import STATES, state_word
+from runflowd.web.formatting import moment, money, shown
+from runflowd.web.medium import result_of, source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import tzinfo
+
+    from runflowd.store.browsing import Sheet
+    from runflowd.store.items import Item
+    from runflowd.store.outputs import Output
+    from runflowd.web.file_filter import FileFilter
+    from runflowd.web.medium import Medium
+
+TONES = {
+    ItemState.DONE: "good",
+    ItemState.FAILED: "bad",
+    ItemState.OUTCOME_UNKNOWN: "bad",
+    ItemState.WAITING: "warn",
+    ItemState.SKIPPED: "",
+}
+
+PAGE = 60
+"""Files on a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One file in the list. `picture` is of its result where there is one."""
+
+    id: int
+    address: str
+    name: str
+    folder: str
+    folder_address: str
+    rule: str
+    word: str
+    tone: str
+    picture: Medium
+    when: str
+    cost: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilesPage:
+    """The screen. `choices` are the rules and the states that can be asked for; addresses are "" for no such page."""
+
+    filter: FileFilter
+    rows: tuple[FileRow, ...]
+    rules: tuple[str, ...]
+    states: tuple[str, ...]
+    first: str
+    next: str
+    more: str
+    grid: str
+    list: str
+
+
+def files_page(
+    wanted: FileFilter,
+    sheet: Sheet,
+    outputs: Mapping[int, Sequence[Output]],
+    rules: Collection[str],
+    zone: tzinfo | None,
+    *,
+    previews: bool,
+) -> FilesPage:
+    """Word a page of files. `outputs` are their results, by the id of the item."""
+    few = len(sheet.items) < PAGE
+    return FilesPage(
+        filter=wanted,
+        rows=tuple(_row(wanted, item, outputs.get(item.id, ()), zone, previews=previews) for item in sheet.items),
+        rules=tuple(rules),
+        states=tuple(STATES),
+        first=wanted.but().at("/files") if wanted.before else "",
+        next="" if sheet.next is None else wanted.but(before=str(sheet.next)).at("/files"),
+        more="Look further back" if few else "Older",
+        grid=wanted.but(view="").at("/files"),
+        list=wanted.but(view="list").at("/files"),
+    )
+
+
+def _row(wanted: FileFilter, item: Item, outputs: Sequence[Output], zone: tzinfo | None, *, previews: bool) -> FileRow:
+    folder, _, name = item.path.rpartition("/")
+    return FileRow(
+        id=item.id,
+        address=wanted.but().at(f"/files/{item.id}"),
+        name=shown(name),
+        folder=shown(folder),
+        folder_address=f"/files?rule={quote(item.rule)}&folder={quote(folder, errors='surrogateescape')}",
+        rule=shown(item.rule),
+        word=state_word(item.state),
+        tone=TONES.get(item.state, "busy"),
+        picture=result_of(outputs[0], previews=previews) if outputs else source_of(item, previews=previews),
+        when=moment(item.ended_at, zone),
+        cost=money(item.cost, item.currency) if item.cost is not None else "",
+        why=shown(item.failure),
+    )

@@ -1,0 +1,75 @@
+"""Files with results, on disk and on record, for the screens that show them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.media.input_type import announced
+from runflowd.files import stat
+from runflowd.store.arrivals import Arrival, arrive
+from runflowd.store.history import record
+from runflowd.store.items import item_at
+from runflowd.store.sealing import save_snapshot
+
+if TYPE_CHECKING:
+    from runflowd.core.model import Rule
+    from runflowd.pipeline.context import Context
+    from runflowd.store import Connection
+
+ENDED = 1_800_000_000.0
+
+
+def written(folder: str, path: str, data: bytes) -> Path:
+    """A file below a folder."""
+    place = Path(folder, path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(data)
+    return place
+
+
+async def done(
+    context: Context, path: str, before: bytes, *after: tuple[str, bytes], cost: str | None = None, at: float = ENDED
+) -> int:
+    """A file that is done, with these results; gives the id of its item."""
+    (rule,) = context.rules.values()
+    written(rule.watch, path, before)
+    for name, data in after:
+        written(rule.output, name, data)
+    return await context.store.write(lambda connection: _record(connection, rule, path, before, after, cost, at))
+
+
+def _record(
+    connection: Connection,
+    rule: Rule,
+    path: str,
+    before: bytes,
+    after: tuple[tuple[str, bytes], ...],
+    cost: str | None,
+    at: float,
+) -> int:
+    found = stat(rule.watch, path)
+    assert found is not None
+    content = hashlib.sha256(before).hexdigest()
+    snapshot = save_snapshot(connection, rule.name, "{}")
+    arrive(connection, Arrival(rule.name, path, found, content, announced(before), content, {}, snapshot), at)
+    item = item_at(connection, rule.name, path)
+    assert item is not None
+    connection.raw.execute("UPDATE item SET state = 'done', ended_at = ?, cost = ? WHERE id = ?", (at, cost, item.id))
+    record(connection, item.id, at, "its result is in place")
+    for position, (name, data) in enumerate(after):
+        connection.run(
+            "reserve_output",
+            root=rule.output.encode(),
+            relative=name.encode(),
+            key=f"{rule.output}/{name}",
+            item=item.id,
+            position=position,
+            content_hash=hashlib.sha256(data).hexdigest(),
+            size=len(data),
+        )
+        connection.run("output_written", path=f"{rule.output}/{name}".encode(), item=item.id, now=at)
+    assert ItemState.DONE == item_at(connection, rule.name, path).state  # type: ignore[union-attr]
+    return item.id

@@ -1,0 +1,177 @@
+"""The screens in a real browser, under their real content policy: a person at a keyboard, and one with a phone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+from browser import MISSING, NARROW, WIDE, Browser, browser
+from pictures import encoded, noise
+from PIL import Image
+from shown_files import done
+from web_rig import web
+
+from runflowd.core.lifecycle import ItemState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anyio.from_thread import BlockingPortal
+    from web_rig import Web
+
+ActionChains = pytest.importorskip(
+    "selenium.webdriver.common.action_chains", reason=MISSING.format("selenium")
+).ActionChains
+Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
+
+pytestmark = pytest.mark.timeout(240)
+
+HOSTILE = "\u202egpj.<img src=x onerror=alert(1)>.jpg"
+
+
+WHAT_IS_SEEN = """
+return ["before", "after"].filter((e) => getComputedStyle(document.querySelector("." + e)).visibility === "visible")
+"""
+
+
+class Desk:
+    """A daemon's page with some files, and a browser before it."""
+
+    def __init__(self, rig: Web, portal: BlockingPortal, seen: Browser) -> None:
+        self.rig = rig
+        self.portal = portal
+        self.seen = seen
+        self.items = [portal.call(self._done, f"shoes/photo-{number}.jpg", number) for number in range(1, 4)]
+        portal.call(rig.set_aside, HOSTILE, ItemState.FAILED, "NOT_AN_IMAGE", "this is text")
+        portal.call(rig.set_aside, "text.jpg", ItemState.FAILED, "NOT_AN_IMAGE", "this is text")
+
+    async def _done(self, path: str, number: int) -> int:
+        after = Image.new("RGBA", (160, 120), (200, 40 * number, 60, 128))
+        result = ("out/" + path).replace("jpg", "png"), encoded(after, "PNG")
+        return await done(self.rig.context, path, encoded(noise(160, 120), "JPEG"), result, cost="0.012")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One page and one browser for all of these tests."""
+    with (
+        browser() as driver,
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(web(tmp_path_factory.mktemp("desk"))) as rig,
+    ):
+        yield Desk(rig, portal, Browser(driver, f"http://127.0.0.1:{rig.port}"))
+
+
+@pytest.fixture(autouse=True)
+def quiet(desk: Desk) -> None:
+    """What the console said of an earlier test is not of this one."""
+    desk.seen.driver.get("about:blank")
+    desk.seen.complaints()
+
+
+SCREENS = ("/", "/files", "/files?view=list", "/files/{item}", "/spend")
+
+
+@pytest.mark.parametrize("path", SCREENS)
+def test_a_screen_is_for_everybody(desk: Desk, path: str) -> None:
+    """axe-core finds nothing: contrast, names, roles; in light and dark, wide and narrow, and nothing is cut off."""
+    found = {}
+    for size, scheme in ((WIDE, "light"), (WIDE, "dark"), (NARROW, "light"), (NARROW, "dark")):
+        desk.seen.open(path.format(item=desk.items[0]), size=size, scheme=scheme)
+        found[size, scheme] = desk.seen.violations()
+        assert desk.seen.script("return document.documentElement.scrollWidth") <= size[0]
+
+    assert {} == {each: wrong for each, wrong in found.items() if wrong}
+    assert [] == desk.seen.complaints()
+
+
+def test_a_person_at_a_keyboard_finds_a_file_and_compares_it(desk: Desk) -> None:
+    """Search, open, flip, zoom and go on by keys alone; the address tells where one is."""
+    seen = desk.seen
+    seen.open("/files")
+    seen.until("document.querySelectorAll('.tile').length >= 5")
+    seen.script("document.getElementById('filter-name').focus()")
+    seen.press("PHOTO-")
+    seen.until("document.querySelectorAll('.tile').length === 3 && location.search.includes('name=PHOTO-')")
+    seen.script(f"document.getElementById('file-{desk.items[2]}').focus()")
+    seen.press(Keys.ENTER)
+    seen.until(f"location.pathname === '/files/{desk.items[2]}' && !document.querySelector('.modes').hidden")
+    seen.script("document.querySelector('[data-set-mode=flip]').click(); document.activeElement.blur()")
+
+    ActionChains(seen.driver).key_down(" ").perform()
+    held = seen.script(WHAT_IS_SEEN)
+    ActionChains(seen.driver).key_up(" ").perform()
+    let_go = seen.script(WHAT_IS_SEEN)
+    seen.press("z")
+    seen.until("[...document.querySelectorAll('.shot')].every((e) => e.naturalWidth === 160 && e.width === 160)")
+    seen.press(Keys.ARROW_RIGHT)
+    seen.until(f"location.pathname === '/files/{desk.items[1]}' && document.querySelector('.zoomed[data-mode=flip]')")
+    seen.press("z", Keys.ARROW_LEFT)
+    seen.until(f"location.pathname === '/files/{desk.items[2]}'")
+
+    assert (["before"], ["after"]) == (held, let_go)
+    assert "name=PHOTO-" in seen.driver.current_url
+    assert [] == seen.complaints()
+
+
+def test_keys_are_dead_where_somebody_writes(desk: Desk) -> None:
+    """A letter in the search is a letter."""
+    desk.seen.open(f"/files/{desk.items[1]}")
+    desk.seen.script("document.body.insertAdjacentHTML('afterbegin', '<textarea id=t></textarea>')")
+    desk.seen.script("document.getElementById('t').focus()")
+    desk.seen.press("z ", Keys.ARROW_RIGHT)
+
+    assert ["z ", False, f"/files/{desk.items[1]}"] == desk.seen.script(
+        "return [document.getElementById('t').value, !!document.querySelector('.zoomed'), location.pathname]"
+    )
+
+
+def test_a_person_with_a_phone_tries_a_failed_file_again(desk: Desk) -> None:
+    """From the number on the first screen to the button, and back where it was pressed."""
+    seen = desk.seen
+    seen.open("/", size=NARROW)
+    seen.script("document.querySelector('[data-name=Failed] a').click()")
+    seen.until("document.querySelectorAll('.tile').length === 2")
+    names = seen.script("return [...document.querySelectorAll('.tile .name')].map((e) => e.innerText)")
+    seen.script("[...document.querySelectorAll('.tile a')].find((e) => e.innerText.includes('text.jpg')).click()")
+    seen.until("document.querySelector('.path')?.innerText === 'text.jpg'")
+    seen.script("document.querySelector('form[action=\"/retry\"] button').click()")
+    said = seen.until("document.querySelector('.said')?.innerText")
+
+    assert "Another try for 1 file." == said
+    assert "\\u202egpj.<img src=x onerror=alert(1)>.jpg" in names
+    assert "/files/" in seen.driver.current_url
+    assert [] == seen.complaints()
+
+
+def test_what_changes_is_seen_at_once_and_a_hidden_tab_asks_nothing(desk: Desk) -> None:
+    """By a hint of the daemon, with the focus where it was; the stream ends while nobody looks."""
+    seen, hints = desk.seen, desk.rig.application.hints
+    seen.open("/")
+    seen.until(lambda: hints.streams == 1)
+    seen.script("[...document.querySelectorAll('button')].find((e) => e.innerText === 'Pause all').focus()")
+    desk.portal.call(desk.rig.set_aside, "later.jpg", ItemState.WAITING, "BUSY", "it is open")
+    seen.until("document.body.innerText.includes('it is open')")
+    focused = seen.focused
+    shown = seen.driver.current_window_handle
+    seen.driver.switch_to.new_window("tab")
+    seen.until(lambda: hints.streams == 0, "the stream of the hidden tab ends")
+    seen.driver.close()
+    seen.driver.switch_to.window(shown)
+    seen.until(lambda: hints.streams == 1, "it begins anew")
+
+    assert "Pause all rules" == focused
+
+
+def test_a_daemon_that_does_not_answer_is_unmistakable(desk: Desk) -> None:
+    """Within ten seconds what is shown is called old, and it is taken back when the daemon answers again."""
+    seen = desk.seen
+    seen.open("/")
+    conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    seen.driver.execute_cdp_cmd("Network.enable", {})
+    seen.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {**conditions, "offline": True})
+    seen.until("!document.getElementById('dead').hidden && document.title.includes('no answer')")
+    seen.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {**conditions, "offline": False})
+    seen.script("document.dispatchEvent(new Event('visibilitychange'))")
+    seen.until("document.getElementById('dead').hidden && document.title.startsWith('runflowd: ')")
