@@ -149,7 +149,7 @@ async def look(engine: Engine) -> tuple[Progress, int]:
         for row in connection.all("count_states"):
             if row["rule"] in counts:
                 counts[row["rule"]][ItemState(row["state"])] = row["count"]
-        left = sum(connection.all(name)[0]["count"] for name in ("unnoted_left", "receipts_left"))
+        left = sum(connection.all(name)[0]["count"] for name in ("unnoted_left", "receipts_left", "verdicts_left"))
         return counts, left, pauses(connection)
 
     counts, unnoted, paused = await engine.context.store.read(read)

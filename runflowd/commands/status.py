@@ -54,6 +54,9 @@ def command(place: Path | None, limit: int, *, as_json: bool) -> None:
 def _parts(status: dict[str, Any]) -> Iterator[list[str]]:
     yield list(_head(status))
     yield ["", *_rules(status["rules"])]
+    if to_review := sum(status["to_review"].values()):
+        words = f"{to_review:,} {'waits' if to_review == 1 else 'wait'} for review"
+        yield ["", f"{click.style(words, bold=True)}: `runflowd review`"]
     if status["batches"]:
         yield ["", *_batches(status["batches"])]
     now = status["now"]

@@ -25,11 +25,13 @@ from runflowd.config.snapshot import (
     Webhook,
 )
 from runflowd.core.approval_policy import USUAL_APPROVAL, ApprovalPolicy
+from runflowd.core.chains import leaving_out_rejected
 from runflowd.core.currency import USD
 from runflowd.core.media.kinds import MediaKind, default_kinds
 from runflowd.core.model import After, AfterKind, BatchLimits, Existing, InputLinks, OnDelete, Rule, WatchMode
 from runflowd.core.money import Budget, Money, RuleMoney, UnknownPrice
 from runflowd.core.notices import Kind
+from runflowd.core.review import ReviewPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +57,9 @@ def build(document: Document, merged: MergedDocument, base: str, source: str) ->
         files=tuple(merged.files),
         digest=merged.digest,
         service=_service(document.service, base),
-        rules=tuple(_rule(name, rule, shared, base) for name, rule in document.rules.items() if rule.enabled),
+        rules=leaving_out_rejected(
+            _rule(name, rule, shared, base) for name, rule in document.rules.items() if rule.enabled
+        ),
         state=absolute(document.state, base) if document.state else "",
         web=_web(document.web),
         log=Log(log.format, log.level),
@@ -222,6 +226,7 @@ def _rule(name: str, rule: RuleSection, shared: SharedSection, base: str) -> Rul
         links=InputLinks(_first(rule.input_links, shared.input_links, usual.links)),
         batch=_batch(rule.batch, shared.batch),
         receipts=_optional(rule.receipts or shared.receipts, base),
+        review=ReviewPolicy(**_together(rule.review, shared.review)),
     )
 
 

@@ -14,6 +14,7 @@ from runflowd.core.media.kinds import MediaKind
 from runflowd.core.model import AfterKind, Existing, OnDelete, Rule, WatchMode
 from runflowd.core.money import Money, Stop, UnknownPrice
 from runflowd.core.notices import Kind
+from runflowd.core.review import REJECTED_FOLDER, ReviewMode
 from runflowd.core.template import FILE_TEXT, placeholders, sends_the_file
 from runflowd.core.units import duration_text, size_text
 
@@ -228,9 +229,20 @@ def _unusual(rule: Rule) -> Iterator[str]:
         yield "when a source is deleted, its result is deleted too."
     if rule.receipts:
         yield f"what each file cost, and what came of it, is written into {rule.receipts}."
+    yield from _review(rule)
+    then = "safe" if rule.review.mode is ReviewMode.OFF else "safe, and accepted where it waits for a verdict"
     if rule.after.kind is AfterKind.MOVE:
-        yield f"a source moves to {rule.after.folder} once its result is safe."
+        yield f"a source moves to {rule.after.folder} once its result is {then}."
     if rule.after.kind is AfterKind.DELETE:
-        yield "a source is DELETED once its result is safe."
+        yield f"a source is DELETED once its result is {then}."
     if rule.existing is Existing.SKIP:
         yield "files that are there when the rule first runs are left alone."
+
+
+def _review(rule: Rule) -> Iterator[str]:
+    which = "results" if rule.review.which == 100 else f"{rule.review.which}% of the results"
+    match rule.review.mode:
+        case ReviewMode.HOLD:
+            yield f"{which} appear once they are accepted; those rejected go to {rule.output}/{REJECTED_FOLDER}."
+        case ReviewMode.AFTER:
+            yield f"{which} are judged after delivery; those rejected go to {rule.output}/{REJECTED_FOLDER}."

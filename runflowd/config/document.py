@@ -22,6 +22,7 @@ from runflowd.config.sections import (
     BatchSection,
     LimitsSection,
     LogSection,
+    ReviewSection,
     Section,
     ServiceSection,
     WebSection,
@@ -31,6 +32,7 @@ from runflowd.config.types import Folder, Model, Naming, OneOrMore, OrWord, Patt
 from runflowd.core.media.kinds import MediaKind  # noqa: TC001  pydantic reads the annotation
 from runflowd.core.model import MAX_UPLOAD_BYTES, AfterKind, Existing, InputLinks, OnDelete, WatchMode
 from runflowd.core.money import UnknownPrice  # noqa: TC001  pydantic reads the annotation
+from runflowd.core.review import ReviewMode
 
 _HOUR = 3600.0
 _DAY = 86400.0
@@ -102,6 +104,14 @@ class SharedSection(Section):
         "What happens to a source once its result is safe on disk: keep, delete or {move: FOLDER}; keep by default.",
         "keep",
         {"move": "/srv/runflow/done"},
+    )
+    review: (
+        Annotated[ReviewSection, OrWord(ReviewSection, {str(mode): {"mode": str(mode)} for mode in ReviewMode})] | None
+    ) = described(
+        "Which results a person judges by `runflowd accept` and `runflowd reject`, and when; the mode alone for short. "
+        "off by default, so that nobody is asked.",
+        {"mode": "hold", "which": "10%"},
+        "hold",
     )
     approve: ApproveSection | None = described(
         "When files wait for `runflowd approve RULE`. By default only a new rule asks, that finds more than 1000 files "

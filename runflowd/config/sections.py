@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from runflowd.config.addresses import ListenOrOff, ListenText, Url  # noqa: TC001  pydantic reads the annotations
-from runflowd.config.types import Folder, OrWord, SecretFile, Text, duration, size
+from runflowd.config.types import Folder, OrWord, Percentage, SecretFile, Text, duration, size
 from runflowd.core.model import MAX_BATCH_ITEMS, MAX_UPLOAD_BYTES
+from runflowd.core.review import ReviewMode  # noqa: TC001  pydantic reads the annotation
 
 HOSTED_URL = "https://api.runflow.io"
 DEFAULT_LISTEN = "127.0.0.1:8787"
@@ -193,4 +194,21 @@ class BatchSection(Section):
         "Report a batch that has no result after this long at the service; by default after an hour, or ten times "
         "what is usual for the model if that is longer. It is kept and asked about all the same.",
         "6h",
+    )
+
+
+class ReviewSection(Section):
+    """Which results a person judges before, or after, they are delivered."""
+
+    mode: ReviewMode | None = described(
+        "off: results are delivered and nobody is asked. after: they are delivered, and judged where they are. hold: "
+        "they are delivered once they are accepted, and wait out of sight until then. off by default.",
+        "hold",
+        strict=False,
+    )
+    which: Percentage | None = described(
+        "all, or a share such as 10%, drawn by the content of the source, so that it is the same for every try; "
+        "all by default.",
+        "all",
+        "10%",
     )

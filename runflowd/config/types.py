@@ -120,6 +120,25 @@ class OneOrMore:
         return [value] if isinstance(value, str) else value
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of all, written as `all` or such as `10%`, and held in whole percent."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^(all|[1-9][0-9]?%|100%)$"}
+
+    def _check(self, value: Any) -> int:
+        if value == "all":
+            return 100
+        found = re.fullmatch(r"([0-9]{1,3})%", value) if isinstance(value, str) else None
+        if found is None or not 1 <= int(found[1]) <= 100:
+            raise refuse("is no share; write all, or whole percents from 1% to 100%")
+        return int(found[1])
+
+
 def _check_text(value: str) -> str:
     if not value.strip() or value != value.strip() or "\0" in value:
         raise refuse("is empty or has spaces around it")
@@ -181,6 +200,7 @@ def _check_rule_name(value: str) -> str:
     return value
 
 
+Percentage = Annotated[int, Share()]
 Text = Annotated[str, AfterValidator(_check_text)]
 Folder = Annotated[str, AfterValidator(_check_folder)]
 SecretFile = Annotated[str, AfterValidator(_check_secret_file)]

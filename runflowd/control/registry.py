@@ -38,6 +38,8 @@ REGISTRY = {
     "pause": Entry("runflowd.control.handlers.pause:pause_rules", writes=True),
     "resume": Entry("runflowd.control.handlers.pause:resume_rules", writes=True),
     "approve": Entry("runflowd.control.handlers.approve:approve_files", writes=True),
+    "review": Entry("runflowd.control.handlers.review:to_review"),
+    "verdict": Entry("runflowd.control.handlers.review:judge_results", writes=True),
     "accept-folder": Entry("runflowd.control.handlers.pause:accept_folders", writes=True),
     "left-behind": Entry("runflowd.control.handlers.left_behind:left_behind"),
 }

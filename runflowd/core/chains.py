@@ -5,7 +5,10 @@ Folders are compared as text: the check of a configuration sees to it that one f
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from runflowd.core.review import REJECTED_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
@@ -49,6 +52,19 @@ def own_outputs(rules: Iterable[Rule]) -> list[str]:
     everyone = list(rules)
 
     return [each.output for each in everyone if not takers(everyone, each)]
+
+
+def leaving_out_rejected(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The same rules, where those over the output folder of another leave out what was rejected there.
+
+    Whether that one asks for verdicts now or did so before: what was rejected is not bought on.
+    """
+    everyone = list(rules)
+    outputs = {each.output for each in everyone}
+    pattern = f"/{REJECTED_FOLDER}/"
+    return tuple(
+        replace(each, exclude=(*each.exclude, pattern)) if each.watch in outputs else each for each in everyone
+    )
 
 
 def in_order(rules: Iterable[Rule]) -> list[Rule]:

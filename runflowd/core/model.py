@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from runflowd.core.matcher import Matcher
 from runflowd.core.media.kinds import MediaKind
+from runflowd.core.review import UNREVIEWED, ReviewPolicy
 from runflowd.core.template import Template
 
 Json: TypeAlias = Any
@@ -96,7 +97,7 @@ class Rule:
     placeholders unresolved. `include` and `exclude` are gitwildmatch patterns over relative paths.
     `accept` are the kinds of file that are taken, recognised by content, each once and in the order of `MediaKind`.
     `max_file_size` is what the model takes at most, in bytes; None where only the service sets a limit.
-    `receipts` is the folder for receipts, absolute; "" where none are written.
+    `receipts` is the folder for receipts, absolute; "" where none are written. `review` says which results are judged.
 
     What is written is parsed once: `matcher` and `template` go along with the rule, which is compared by what is
     written.
@@ -125,6 +126,7 @@ class Rule:
     links: InputLinks = InputLinks.SIGNED
     batch: BatchLimits = BatchLimits()
     receipts: str = ""
+    review: ReviewPolicy = UNREVIEWED
 
     @property
     def delivered_to(self) -> dict[str, str]:

@@ -155,13 +155,19 @@ class DayFacts:
     waiting: int
     in_doubt: int
     incidents: int
+    to_review: int = 0
 
 
 def digest_message(facts: DayFacts, since: float) -> Message:
     """The message that says what happened since the last one of its kind."""
     happened = [f"{facts.done:,} files done", f"{facts.failed:,} failed"]
     happened += [f"{amount_text(amount, currency)} charged" for currency, amount in facts.charged.items()]
-    left = [(facts.waiting, "wait"), (facts.in_doubt, "need a decision"), (facts.incidents, "incidents are open")]
+    left = [
+        (facts.waiting, "wait"),
+        (facts.to_review, "wait for review"),
+        (facts.in_doubt, "need a decision"),
+        (facts.incidents, "incidents are open"),
+    ]
     now = ", ".join(f"{count:,} {words}" for count, words in left if count)
     sentence = f"{', '.join(happened)}; {f'now {now}' if now else 'nothing waits'}"
     asks = facts.failed or facts.in_doubt or facts.incidents
@@ -178,6 +184,7 @@ class FolderOutcome:
     done: int
     failed: int
     in_doubt: int
+    to_review: int = 0
 
     @property
     def files(self) -> int:
@@ -189,8 +196,11 @@ def folder_message(outcome: FolderOutcome, since: float) -> Message:
     """The message that a folder is done; `since` is when the first of its files was on its way (epoch seconds)."""
     parts = [(outcome.done, "done"), (outcome.failed, "failed"), (outcome.in_doubt, "need a decision")]
     what = ", ".join(f"{count:,} {words}" for count, words in parts if count)
-    sentence = f"{outcome.folder} of rule {outcome.rule} has come to its end: {what}"
-    remedy = "" if outcome.done == outcome.files else f"`runflowd list --rule {outcome.rule} --state failed` says why"
+    review = f"; {outcome.to_review:,} of them wait for review" if outcome.to_review else ""
+    sentence = f"{outcome.folder} of rule {outcome.rule} has come to its end: {what}{review}"
+    remedy = f"`runflowd review {outcome.rule}` shows what waits" if outcome.to_review else ""
+    if outcome.done < outcome.files:
+        remedy = f"`runflowd list --rule {outcome.rule} --state failed` says why"
     return Message(Kind.FOLDER, outcome.rule, "FOLDER_DONE", sentence, remedy, outcome.files, since)
 
 

@@ -19,6 +19,7 @@ from runflowd.core.model import (
     Stat,
     WatchMode,
 )
+from runflowd.core.review import ReviewMode, ReviewPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,4 +69,6 @@ def from_text(text: str) -> Rule:
     values["links"] = InputLinks(values.get("links", InputLinks.SIGNED))
     values["after"] = After(AfterKind(values["after"]["kind"]), values["after"]["folder"])
     values["batch"] = BatchLimits(**values["batch"])
+    review = values.get("review", {"mode": ReviewMode.OFF, "which": 100})
+    values["review"] = ReviewPolicy(ReviewMode(review["mode"]), review["which"])
     return Rule(**values)

@@ -152,7 +152,7 @@ class Draft:
             raise Unusable("write", path, what="the name of a file may not contain a slash")
         written = self.flush()
         with explained("write", path):
-            self._rename(name, path, replaces, overwrite=overwrite)
+            rename(self._name, name, self._folder, self._folder, path, replaces, overwrite=overwrite)
             self._name = ""
             reach("output.renamed")
             sync_folder(self._folder)
@@ -179,16 +179,6 @@ class Draft:
     def _forget_pending(self) -> None:
         self._taken, self.pending = [], 0
 
-    def _rename(self, name: str, path: str, replaces: Stat | None, *, overwrite: bool) -> None:
-        if replaces is not None or overwrite:
-            standing = look_at(name, self._folder)
-            if standing is not None:
-                if not standing.regular or (not overwrite and standing.stat != replaces):
-                    raise Taken("write", path)
-                os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-                return
-        rename_new(self._name, name, self._folder, self._folder)
-
     def _relative(self, name: str) -> str:
         return f"{self.folder}/{name}" if self.folder else name
 
@@ -208,6 +198,20 @@ def start_draft(root: str, folder: str, *, limit: int) -> Draft:
     except BaseException:
         os.close(own)
         raise
+
+
+def rename(
+    old: str, new: str, old_folder: int, new_folder: int, path: str, replaces: Stat | None, *, overwrite: bool
+) -> None:
+    """Rename between open folders to what is `path`, as `Draft.commit` does. Raises OSError, and Taken."""
+    if replaces is not None or overwrite:
+        standing = look_at(new, new_folder)
+        if standing is not None:
+            if not standing.regular or (not overwrite and standing.stat != replaces):
+                raise Taken("write", path)
+            os.rename(old, new, src_dir_fd=old_folder, dst_dir_fd=new_folder)
+            return
+    rename_new(old, new, old_folder, new_folder)
 
 
 @dataclass(frozen=True, slots=True)

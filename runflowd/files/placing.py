@@ -8,11 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runflowd.files.aside import give_back, left_aside, set_aside
-from runflowd.files.draft import Written, look_at, start_draft
+from runflowd.files.draft import Written, look_at, rename, start_draft
 from runflowd.files.errors import Changed, FileError, Missing, NotAFile, Taken, explained
 from runflowd.files.folders import joined, opened_folder, parts_of, sync_folder
 from runflowd.files.read import hash_file, open_source, read_chunks, stat
-from runflowd.files.renaming import rename_new
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -48,16 +47,27 @@ def copy(
         return draft.commit(name, replaces=replaces, overwrite=overwrite)
 
 
-def move(root: str, relative: str, to_root: str, to_relative: str, expected: Stat, *, sha256: str = "") -> Written:
-    """Move a file durably without replacing anything; across file systems by copy, then removal.
+def move(
+    root: str,
+    relative: str,
+    to_root: str,
+    to_relative: str,
+    expected: Stat,
+    *,
+    sha256: str = "",
+    replaces: Stat | None = None,
+    overwrite: bool = False,
+) -> Written:
+    """Move a file durably without replacing anything else; across file systems by copy, then removal.
 
     The hash is computed unless the caller knows it as `sha256`. After a crash either or both places
     hold the whole file; where the destination has it already, only the removal is left to do.
+    `replaces` and `overwrite` are those of `Draft.commit`.
     Raises Changed if it is not `expected`, Taken if something else has the destination's name.
     """
     digest = sha256 or hash_file(root, relative, expected)
     try:
-        return _moved(root, relative, to_root, to_relative, expected, digest)
+        return _moved(root, relative, to_root, to_relative, expected, digest, replaces, overwrite=overwrite)
     except Taken:
         standing = stat(to_root, to_relative)
         if standing is None or standing.size != expected.size or hash_file(to_root, to_relative, standing) != digest:
@@ -66,7 +76,17 @@ def move(root: str, relative: str, to_root: str, to_relative: str, expected: Sta
     return Written(to_relative, standing, digest)
 
 
-def _moved(root: str, relative: str, to_root: str, to_relative: str, expected: Stat, digest: str) -> Written:
+def _moved(
+    root: str,
+    relative: str,
+    to_root: str,
+    to_relative: str,
+    expected: Stat,
+    digest: str,
+    replaces: Stat | None,
+    *,
+    overwrite: bool,
+) -> Written:
     folder, name = _split("move", root, relative)
     to_folder, to_name = _split("write", to_root, to_relative)
     with (
@@ -78,7 +98,7 @@ def _moved(root: str, relative: str, to_root: str, to_relative: str, expected: S
         _refuse_changed("move", joined(root, relative), standing, expected)
         try:
             with explained("write", joined(to_root, to_relative)):
-                rename_new(name, to_name, source, target)
+                rename(name, to_name, source, target, joined(to_root, to_relative), replaces, overwrite=overwrite)
                 sync_folder(target)
                 sync_folder(source)
         except FileError as error:
@@ -86,7 +106,9 @@ def _moved(root: str, relative: str, to_root: str, to_relative: str, expected: S
                 raise
         else:
             return Written(to_relative, expected, digest)
-    written = copy(root, relative, to_root, to_relative, expected, sha256=digest)
+    written = copy(
+        root, relative, to_root, to_relative, expected, sha256=digest, replaces=replaces, overwrite=overwrite
+    )
     reach("source.copied")
     remove(root, relative, expected)
     return written

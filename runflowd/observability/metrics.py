@@ -132,6 +132,8 @@ def families(reading: Reading) -> Iterator[Metric]:
     """The metrics that are a plain view of a reading."""
     yield _gauge("runflowd_build_info", "The version that runs.", ("version",), {(__version__,): 1})
     yield _items(reading)
+    waiting: dict[tuple[str, ...], int] = {(rule,): reading.measures.to_review.get(rule, 0) for rule in reading.rules}
+    yield _gauge("runflowd_results_to_review", "Results that wait for a verdict.", ("rule",), waiting)
     yield _batches(reading)
     yield from _overdue(reading)
     yield from _service(reading.traffic)
@@ -227,12 +229,8 @@ def _paused(reading: Reading) -> Metric:
     for rule in reading.rules:
         known = [moment for moment in (since.get(rule), everything) if moment is not None]
         values[(rule,)] = int(min(known, default=0))
-    return _gauge(
-        "runflowd_rule_paused_since_seconds",
-        "Since when nothing is bought for the rule, 0 if it is not paused.",
-        ("rule",),
-        values,
-    )
+    text = "Since when nothing is bought for the rule, 0 if it is not paused."
+    return _gauge("runflowd_rule_paused_since_seconds", text, ("rule",), values)
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...], values: dict[tuple[str, ...], int]) -> GaugeMetricFamily:

@@ -23,6 +23,7 @@ from runflowd.store.reports import count_states, failure_groups, failures, files
 from runflowd.store.reserving import every_limit
 from runflowd.store.spending import Spend, hosted_since, spent_today
 from runflowd.store.state_file import holder
+from runflowd.store.verdicts import count_to_review
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,7 @@ class RuleStatus:
 class Status:
     """One look. `pid` is the process that holds the state file, None when none does; times are epoch seconds.
 
-    `approvals` is how many files of a rule wait for one.
+    `approvals` is how many files of a rule wait for one, `to_review` how many of its results wait for a verdict.
     `left` is how many files each open batch still waits for, `partial` what was done though some outputs did not come.
     `limits` are those of money, each with what counts against it, in `currency`; days begin in `zone`, None for that of
     this machine.
@@ -79,6 +80,7 @@ class Status:
     spent_today: Spend
     pauses: tuple[Pause, ...] = ()
     approvals: Mapping[str, int] = field(default_factory=dict)
+    to_review: Mapping[str, int] = field(default_factory=dict)
     hosted_today: Decimal = Decimal(0)
     left: Mapping[str, int] = field(default_factory=dict)
     partial: tuple[Entry, ...] = ()
@@ -109,6 +111,7 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         hosted_today=hosted_since(connection, midnight),
         pauses=tuple(pauses(connection)),
         approvals=_approvals(connection, config),
+        to_review=count_to_review(connection),
         left=files_left(connection),
         partial=tuple(partial(connection, now - LATELY, limit)),
         causes=tuple(failure_groups(connection, limit)),
@@ -154,6 +157,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "waiting": [entry_json(entry) for entry in status.waiting],
         "partial": [entry_json(entry) for entry in status.partial],
         "approvals": dict(status.approvals),
+        "to_review": dict(status.to_review),
         "paused": [pause_json(each) for each in status.pauses],
         "incidents": [
             {

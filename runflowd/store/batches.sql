@@ -136,16 +136,16 @@ ORDER BY output.path = :path DESC LIMIT 1
 SELECT * FROM output WHERE item = :item ORDER BY position
 
 -- name: reserve_output
-INSERT INTO output (root, relative, key, item, position, content_hash, size)
-VALUES (:root, :relative, :key, :item, :position, :content_hash, :size)
-ON CONFLICT DO UPDATE SET root = excluded.root, relative = excluded.relative, item = excluded.item, position = excluded.position, content_hash = excluded.content_hash, size = excluded.size,
+INSERT INTO output (root, relative, key, item, position, content_hash, size, place)
+VALUES (:root, :relative, :key, :item, :position, :content_hash, :size, :place)
+ON CONFLICT DO UPDATE SET root = excluded.root, relative = excluded.relative, item = excluded.item, position = excluded.position, content_hash = excluded.content_hash, size = excluded.size, place = excluded.place,
                           earlier = trim(earlier || ' ' || content_hash), written_at = NULL
 
 -- name: output_written
 UPDATE output SET written_at = :now, earlier = '' WHERE path = :path AND item = :item
 
 -- name: forget_output
-DELETE FROM output WHERE path = :path
+DELETE FROM output WHERE path = :path RETURNING item
 
 -- name: incidents_of
 -- One that goes with a pause ends with that.

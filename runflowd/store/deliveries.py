@@ -13,6 +13,7 @@ from runflowd.store.connection import stored_value
 from runflowd.store.history import record
 from runflowd.store.items import Item, NoteState, item_at, move
 from runflowd.store.pauses import end_holds
+from runflowd.store.verdicts import settle_review
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection
@@ -23,9 +24,11 @@ def finish(connection: Connection, item: Item, now: float, detail: str, remark: 
 
     A note stands only where a `remark` says what is missing of the result.
     """
-    run_held(connection, "drop_output", item.claim, note_state=NoteState.WRITTEN if remark else NoteState.NONE)
+    note_state = NoteState.WRITTEN if remark else NoteState.NONE
+    run_held(connection, "drop_output", item.claim, note_state=note_state, review=item.review)
     words = {"code": PARTIAL_RESULT if remark else "", "reason": remark, "detail": detail}
     move(connection, item.id, ItemState.DOWNLOADING, ItemState.DONE, by=item.claim, now=now, **words)
+    settle_review(connection, item, now)
 
 
 def bring_back(connection: Connection, number: int, now: float) -> bool:

@@ -45,3 +45,4 @@ def wake_all(connection: Connection) -> None:
     connection.run("wake_all_deliveries")
     connection.run("wake_all_notes")
     connection.run("wake_all_receipts")
+    connection.run("wake_all_verdicts")

@@ -57,8 +57,11 @@ def note_folders(
 def _outcome(connection: Connection, folder: Folder, since: float) -> FolderOutcome:
     rule, top = folder
     counts = {row["state"]: row["count"] for row in connection.all("folder_ended", rule=rule, top=top, since=since)}
-    ended = (counts.get(state, 0) for state in (ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN))
-    return FolderOutcome(rule, os.fsdecode(top), *ended)
+    done, failed, in_doubt = (
+        counts.get(state, 0) for state in (ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN)
+    )
+    waiting = connection.all("folder_to_review", rule=rule, top=top, since=since)[0]["count"]
+    return FolderOutcome(rule, os.fsdecode(top), done, failed, in_doubt, waiting)
 
 
 def _scope(folder: Folder) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runflowd.core.lifecycle import IN_HANDS, ItemState, check_item
 from runflowd.core.model import Json, Stat
 from runflowd.core.outputs import PARTIAL_RESULT
+from runflowd.core.review import Review
 from runflowd.store.claims import Claim, Claimable, hold
 from runflowd.store.history import record
 
@@ -81,6 +82,7 @@ class Item:
     ended_at: float | None
     owner: str | None
     generation: int
+    review: Review
 
     @property
     def claim(self) -> Claim:
@@ -147,6 +149,7 @@ def item_from(row: Row) -> Item:
         ended_at=row["ended_at"],
         owner=row["owner"],
         generation=row["generation"],
+        review=Review(row["review"]),
     )
 
 

@@ -144,7 +144,7 @@ UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :co
 WHERE id = :id AND batch = :batch
 
 -- name: drop_output
-UPDATE item SET output = NULL, note_state = :note_state WHERE id = :id AND owner = :owner AND generation = :generation
+UPDATE item SET output = NULL, note_state = :note_state, review = :review WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: hold_item
 SELECT 1 FROM item WHERE id = :id AND owner = :owner AND generation = :generation
@@ -263,7 +263,7 @@ UPDATE item SET owner = NULL WHERE owner IS NOT NULL AND owner NOT IN (SELECT va
 -- name: buy_again
 -- What the purchase before it cost is in the ledger; this one is to count by itself.
 UPDATE item SET batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, client_ref = :client_ref,
-                duplicate_of = NULL, resent = 0, bought_at = NULL WHERE id = :id
+                duplicate_of = NULL, resent = 0, bought_at = NULL, review = 'none', verdict_due = 0 WHERE id = :id
 
 -- name: batch_again
 UPDATE batch SET state = 'submitted', due_at = 0, attempts = 0, failure_code = '', failure = '' WHERE id = :id AND state = 'unknown'

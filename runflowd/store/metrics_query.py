@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,11 @@ from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states, incidents, overdue
 from runflowd.store.spending import spent_today
+from runflowd.store.verdicts import count_to_review
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runflowd.core.money import Money
     from runflowd.store.connection import Connection, Row
     from runflowd.store.pauses import Pause
@@ -43,6 +46,7 @@ class Measures:
     incidents: tuple[Incident, ...]
     spent_today: Decimal
     pauses: tuple[Pause, ...] = ()
+    to_review: Mapping[str, int] = field(default_factory=dict)
 
 
 def take_measures(connection: Connection, money: Money, now: float) -> Measures:
@@ -56,6 +60,7 @@ def take_measures(connection: Connection, money: Money, now: float) -> Measures:
         incidents=tuple(incidents(connection)),
         spent_today=spent_today(connection, money, now).total,
         pauses=tuple(pauses(connection)),
+        to_review=count_to_review(connection),
     )
 
 

@@ -23,6 +23,7 @@ from runflowd.core.notices import (
     over_message,
 )
 from runflowd.store.reports import count_states
+from runflowd.store.verdicts import count_to_review
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -185,6 +186,7 @@ def day_facts(connection: Connection, since: float) -> DayFacts:
         ),
         in_doubt=in_doubt(connection)[0],
         incidents=len(connection.all("incidents")),
+        to_review=sum(count_to_review(connection).values()),
     )
 
 

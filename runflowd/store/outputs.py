@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.model import OutputPath
 from runflowd.core.naming import collision_key
 from runflowd.core.printable import printable
+from runflowd.core.review import Place
 from runflowd.store.claims import Claim, hold
 from runflowd.store.items import path_of
 
@@ -33,6 +34,7 @@ class Output:
     earlier: tuple[str, ...] = ()
     rule: str = ""
     source: str = ""
+    place: Place = Place.OUTPUT
 
 
 def _output(row: Row) -> Output:
@@ -44,6 +46,7 @@ def _output(row: Row) -> Output:
         row["size"],
         row["written_at"] is not None,
         tuple(row["earlier"].split()),
+        place=Place(row["place"]),
     )
 
 
@@ -64,13 +67,21 @@ def outputs_of(connection: Connection, item: int) -> list[Output]:
 
 
 def reserve_output(
-    connection: Connection, item: Item, path: OutputPath, position: int, content: str, size: int
+    connection: Connection,
+    item: Item,
+    path: OutputPath,
+    position: int,
+    content: str,
+    size: int,
+    place: Place = Place.OUTPUT,
 ) -> None:
     """Say which bytes are about to appear at a path, so that a crash before or after the rename is recognised.
 
-    Raises `LeaseLost`: only who holds an item gives its results a name.
+    An older item of the same input gives its name up. Raises `LeaseLost`: only who holds an item gives its results a
+    name.
     """
     hold(connection, item.claim)
+    before = output_at(connection, str(path))
     connection.run(
         "reserve_output",
         root=os.fsencode(path.root),
@@ -80,7 +91,10 @@ def reserve_output(
         position=position,
         content_hash=content,
         size=size,
+        place=place,
     )
+    if before is not None and before.item != item.id:
+        connection.run("nothing_to_judge", id=before.item)
 
 
 def output_written(connection: Connection, item: Item, path: OutputPath, now: float) -> None:
@@ -96,7 +110,8 @@ def forget_output(connection: Connection, path: OutputPath, *, by: Claim | None)
     """
     if by is not None:
         hold(connection, by)
-    connection.run("forget_output", path=os.fsencode(str(path)))
+    for row in connection.all("forget_output", path=os.fsencode(str(path))):
+        connection.run("nothing_to_judge", id=row["item"])
 
 
 def collision(path: str) -> str:

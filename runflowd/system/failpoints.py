@@ -46,6 +46,8 @@ FAILPOINTS = (
     "output.recorded",  # row says done
     "output.shared",  # the result of a renamed source stands twice, and both are on record
     "output.cleared",  # the old one is gone, and still on record
+    "verdict.moved",  # a judged result has its new name, its row the old one
+    "verdict.recorded",  # that is on record, what follows it is still to be done
     "output.removed",  # `on_delete: remove` carried out, the result is still on record
     "note.written",  # the note about a failure stands, its row does not say so
     "note.removed",  # the note is gone, its row says delivering

@@ -79,6 +79,8 @@ def _headlines(status: Status, unready: Collection[str]) -> Iterator[tuple[str, 
         yield f"{number(paused)} paused", "warn"
     if _total(status, *IN_FLIGHT):
         yield "At work", "busy"
+    if to_review := sum(status.to_review.values()):
+        yield f"{number(to_review)} {'waits' if to_review == 1 else 'wait'} for review", "warn"
     if waiting := _total(status, ItemState.WAITING):
         yield f"{number(waiting)} waiting", "warn"
     if failed := _total(status, ItemState.FAILED):
@@ -91,7 +93,9 @@ def _figures(status: Status, pace: Pace) -> Iterator[Figure]:
     unknown = _total(status, ItemState.OUTCOME_UNKNOWN)
     allowed = f"; the service allows {pace.allowed}" if pace.allowed else ""
     yield Figure("In flight", number(flying), _open_batches(len(status.batches)) + allowed)
-    yield Figure("Done", number(_total(status, ItemState.DONE)))
+    to_review = sum(status.to_review.values())
+    note = f"{number(to_review)} for review" if to_review else ""
+    yield Figure("Done", number(_total(status, ItemState.DONE)), note)
     note = f"{number(unknown)} unknown" if unknown else ""
     yield Figure("Failed", number(failed), note, "bad" if failed or unknown else "")
     spent = status.spent_today

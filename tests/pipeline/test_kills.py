@@ -21,8 +21,10 @@ from virtual_clock import patient_clock
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import After, AfterKind, BatchLimits, Existing, OnDelete
+from runflowd.core.review import ReviewMode, ReviewPolicy
 from runflowd.files import placing
 from runflowd.store.links import learn_life
+from runflowd.store.verdicts import Verdict, give_verdicts
 from runflowd.system.failpoints import FAILPOINTS
 
 if TYPE_CHECKING:
@@ -169,6 +171,16 @@ async def unreadable_at_creation(rig: Rig) -> None:
     await dropped(rig)
 
 
+async def judged(rig: Rig, verdict: Verdict) -> None:
+    """A held result is judged."""
+    rig.drop("a.jpg", "a")
+    await rig.settled(1)
+    await rig.store.write(partial(give_verdicts, numbers=[1], verdict=verdict, who="", reason="", now=EPOCH))
+    rig.engine.context.stage_events.notify_all()
+    await anyio.sleep(120)
+
+
+HELD = {"review": ReviewPolicy(ReviewMode.HOLD)}
 NEW_PROMPT = {"image_url": "${file.url}", "prompt": "new"}
 OLD_PROMPT = {"image_url": "${file.url}", "prompt": "old"}
 NOTE: dict[str, str | None] = {"a.jpg.failed.txt": None}
@@ -199,6 +211,9 @@ STORIES = {
     "note.removed": Story(failed_and_touched, {"a.jpg": "a"}),
     "output.shared": Story(renamed, {"b.jpg": "a"}),
     "output.cleared": Story(renamed, {"b.jpg": "a"}),
+    "output.reserved:2": Story(partial(judged, verdict=Verdict.ACCEPT), {"a.jpg": "a"}, rule=HELD),
+    "verdict.moved": Story(partial(judged, verdict=Verdict.ACCEPT), {"a.jpg": "a"}, rule=HELD),
+    "verdict.recorded": Story(partial(judged, verdict=Verdict.REJECT), {"rejected/a.jpg": "a"}, rule=HELD),
     "output.removed": Story(deleted, {"b.jpg": "b"}, [1, 1], rule={"on_delete": OnDelete.REMOVE}),
 }
 
@@ -235,7 +250,7 @@ def test_a_kill_beside_a_rare_step_leaves_the_books_as_promised(tmp_path: Path, 
     assert (-signal.SIGKILL, story.outputs, story.charged) == died_and_lived_on(tmp_path, point, story)
 
 
-def other_disk(*_: object) -> None:
+def other_disk(*_: object, **__: object) -> None:
     """What the kernel says to a rename between two file systems."""
     raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
@@ -245,7 +260,7 @@ def test_a_kill_while_a_source_is_archived_on_another_disk_leaves_it_there_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     """The copy is recognised by its content, and the source still goes (scenario 75)."""
-    monkeypatch.setattr(placing, "rename_new", other_disk)
+    monkeypatch.setattr(placing, "rename", other_disk)
     story = Story(dropped, {"a.jpg": "a"}, rule={"after": After(AfterKind.MOVE, str(tmp_path / "archive"))})
     found = died_and_lived_on(tmp_path, point, story)
 

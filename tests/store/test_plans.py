@@ -32,6 +32,7 @@ REASONS = {
     "charged_of_rule": BY_AMOUNT,
     "charged_since": BY_AMOUNT,
     "claim_batches": OPEN_BATCHES,
+    "count_to_review": "its index holds what waits for a verdict, and all of that is counted",
     "doubt_left_purchases": "its index holds the purchases whose outcome is open, and all of them are meant",
     "failed_items": TROUBLE,
     "failure_groups": TROUBLE,
@@ -46,6 +47,7 @@ REASONS = {
     "left_out_in_all": A_PERSON_ASKED,
     "next_delivery": "goes along what is to be noted by its date and stops at the first that nobody holds",
     "next_receipt": "goes along what is outdated by its date and stops at the first that nobody holds",
+    "next_verdict": "goes along what is to be carried out by its date and stops at the first that nobody holds",
     "open_batches": OPEN_BATCHES,
     "output_at": "sorts names that differ in case alone",
     "outputs_of": ONE_ITEM,
@@ -70,6 +72,7 @@ REASONS = {
     "spend_by_rule": A_PERSON_ASKED,
     "unnoted_left": "its index holds what is still to be noted, and all of that is counted",
     "unpark": "its index holds what is parked, and all of that is meant",
+    "verdicts_left": "its index holds what is still to be carried out, and all of that is counted",
     "waiting_items": TROUBLE,
     "wake_all_deliveries": "its index holds what is on its way to the output folders, and all of that is meant",
 }

@@ -21,6 +21,7 @@ from runflowd.store.outputs import output_at, outputs_of
 from runflowd.store.pauses import EVERY_RULE, pauses
 from runflowd.store.purchases import purchases_of_batch
 from runflowd.store.reports import incidents
+from runflowd.store.verdicts import verdicts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,6 +101,10 @@ def _version(context: CommandContext, row: Row) -> dict[str, Any]:
         "steps": [
             {"at": _moment(step.at), "state": step.state.value, "code": step.code, "detail": step.detail}
             for step in steps
+        ],
+        "verdicts": [
+            {"at": _moment(each.at), "verdict": each.verdict.value, "who": each.who, "reason": printable(each.reason)}
+            for each in verdicts_of(context.connection, item.id)
         ],
         "source": _source(context, item),
         "made_by": _made_by(context, item),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from runflowd import files
 from runflowd.api.errors import ApiError, Scope
 from runflowd.core.naming import output_path
+from runflowd.core.review import Place, put_in
 from runflowd.errors import RunflowdError
-from runflowd.pipeline.deliver.output_writer import OutputWriter, mirrored
+from runflowd.pipeline.deliver.output_writer import OutputWriter, mirrored, place_for
 from runflowd.pipeline.deliver.renames import is_gone, may_be_renamed, remove_result
 from runflowd.pipeline.deliver.result_check import BrokenResult, Label
 from runflowd.pipeline.deliver.result_downloader import NoResult, ResultDownloader, intact
@@ -64,7 +65,7 @@ class Delivery:
         `done` are the outputs on record, which an earlier try left.
         """
         await self._check_space(rule)
-        stand = bool(done) and all(output.written and not _lies_elsewhere(output, rule) for output in done)
+        stand = bool(done) and all(output.written and not _lies_elsewhere(output, item, rule) for output in done)
         if stand and await self._all_intact(rule, done):
             placed = [output.path for output in done]
             # All stands, as after a crash: the old place may be left to clear.
@@ -86,7 +87,9 @@ class Delivery:
         """What lies where `output` was before an edit is nobody's any more, now that it stands in the new place."""
         standing = {str(path) for path in placed}
         for output in done:
-            if _lies_elsewhere(output, rule) and str(output.path) not in standing:
+            if _lies_elsewhere(output, item, rule) and str(output.path) not in standing:
+                if output.place is not Place.OUTPUT:
+                    await self._output_io.run_held(item, rule, remove_result, output, placed)
                 await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
 
     async def _holders(self, item: Item, find: Callable[[Connection, Item], list[Item]]) -> list[Item]:
@@ -125,7 +128,7 @@ class Delivery:
 
     async def _share(self, item: Item, rule: Rule, done: list[Output]) -> list[OutputPath]:
         """Take the result of an item with the same content and recipe: copied, or fetched anew, never bought."""
-        before = [output for output in done if _lies_elsewhere(output, rule)]
+        before = [output for output in done if _lies_elsewhere(output, item, rule)]
         if before and await self._all_intact(rule, before):
             return await self._copies(item, rule, done, before)
         for holder in await self._holders(item, holders_of_file):
@@ -153,7 +156,7 @@ class Delivery:
         self, item: Item, rule: Rule, done: list[Output], theirs: list[Output], heir: int | None = None
     ) -> list[OutputPath]:
         return [
-            await self._already_there(done, index, rule)
+            await self._already_there(item, done, index, rule)
             or await self._copy(item, rule, output, index, len(theirs), heir)
             for index, output in enumerate(theirs)
         ]
@@ -191,7 +194,7 @@ class Delivery:
         errors: list[BrokenResult | ApiError] = []
         for index in range(len(references)):
             try:
-                standing = await self._already_there(done, index, rule)
+                standing = await self._already_there(item, done, index, rule)
                 if standing is None:
                     async with self._draft(item, rule) as draft:
                         mime_type = await self._downloader.download(origin, rule, references, index, draft)
@@ -210,7 +213,7 @@ class Delivery:
     async def _draft(self, item: Item, rule: Rule) -> AsyncGenerator[files.Draft]:
         """A file to be written, in the folder where it will appear; left uncommitted, it vanishes."""
         # Only the folder matters here; the draft's own name is temporary.
-        folder = output_path(rule, mirrored(item), "png").rpartition("/")[0]
+        folder = put_in(place_for(item, rule), output_path(rule, mirrored(item), "png")).rpartition("/")[0]
         start = partial(files.start_draft, limit=self._context.limits.download_size)
         draft = await self._output_io.run(rule, start, rule.output, folder)
         try:
@@ -219,18 +222,18 @@ class Delivery:
             if not draft.closed:
                 await self._output_io.clean_up(rule, draft.discard)
 
-    async def _already_there(self, done: list[Output], index: int, rule: Rule) -> OutputPath | None:
+    async def _already_there(self, item: Item, done: list[Output], index: int, rule: Rule) -> OutputPath | None:
         """The path of an output that a crash kept from being recorded, if it is whole."""
         for output in done:
-            here = output.position == index and not _lies_elsewhere(output, rule)
+            here = output.position == index and not _lies_elsewhere(output, item, rule)
             if here and await self._output_io.run(rule, intact, output):
                 return output.path
         return None
 
 
-def _lies_elsewhere(output: Output, rule: Rule) -> bool:
+def _lies_elsewhere(output: Output, item: Item, rule: Rule) -> bool:
     """Whether an output was written below another folder than the one that its rule delivers to now."""
-    return output.path.root != rule.output
+    return output.path.root != rule.output or output.place is not place_for(item, rule)
 
 
 def _check_space(rule: Rule, floor: int) -> None:

@@ -1,4 +1,7 @@
-"""What is due: results to be delivered, failures to be noted, receipts to be written. One claim takes some of each."""
+"""What is due: results to be delivered, failures to be noted, receipts to be written, verdicts to be carried out.
+
+One claim takes some of each.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,14 @@ if TYPE_CHECKING:
 class Claimed:
     """An item with what its delivery, its note or its receipt needs to know: one claim reads it for many.
 
-    `receipt` says that it was claimed for its receipt alone.
+    `receipt` says that it was claimed for its receipt alone, `verdict` for a verdict on its result.
     """
 
     item: Item
     rule: str | None
     done: list[Output]
     receipt: bool = False
+    verdict: bool = False
 
     @property
     def sealed_rule(self) -> Rule | None:
@@ -50,14 +54,20 @@ def claim_due(
         share = -(-(room - len(rows)) // (len(rules) - place))
         rows += connection.all("claim_deliveries", rule=row["rule"], limit=share, **values)
     rows += connection.all("claim_notes", limit=room - len(rows), paused=alone, **values)
-    receipts = connection.all("claim_receipts", limit=room - len(rows), paused=alone, **values)
-    found = [_claimed(connection, item_from(row)) for row in rows]
-    return found + [_claimed(connection, item_from(row), receipt=True) for row in receipts]
+    verdicts = connection.all("claim_verdicts", limit=room - len(rows), paused=alone, **values)
+    left = room - len(rows) - len(verdicts)
+    receipts = connection.all("claim_receipts", limit=left, paused=alone, **values)
+    return [
+        *(_claimed(connection, item_from(row)) for row in rows),
+        *(_claimed(connection, item_from(row), verdict=True) for row in verdicts),
+        *(_claimed(connection, item_from(row), receipt=True) for row in receipts),
+    ]
 
 
 def next_due(connection: Connection, paused: Collection[str]) -> float | None:
     """When the next item is due that nobody holds (epoch seconds); None while there is none."""
-    rows = [connection.one(name, paused=json.dumps(list(paused))) for name in ("next_delivery", "next_receipt")]
+    names = ("next_delivery", "next_verdict", "next_receipt")
+    rows = [connection.one(name, paused=json.dumps(list(paused))) for name in names]
     return min((row["due_at"] for row in rows if row is not None and row["due_at"] is not None), default=None)
 
 
@@ -66,6 +76,6 @@ def _rule(text: str) -> Rule:
     return from_text(text)
 
 
-def _claimed(connection: Connection, item: Item, *, receipt: bool = False) -> Claimed:
+def _claimed(connection: Connection, item: Item, *, receipt: bool = False, verdict: bool = False) -> Claimed:
     row = connection.one("snapshot", id=item.snapshot) if item.snapshot is not None else None
-    return Claimed(item, row["text"] if row else None, outputs_of(connection, item.id), receipt)
+    return Claimed(item, row["text"] if row else None, outputs_of(connection, item.id), receipt, verdict)

@@ -16,7 +16,9 @@ from runflowd.core.naming import failure_note, marked
 from runflowd.core.outputs import PARTIAL_RESULT
 from runflowd.core.receipt import Ended
 from runflowd.core.remedies import remedy_for
+from runflowd.core.review import RELEASED, Place, Review
 from runflowd.core.undeliverable import recipe_of
+from runflowd.pipeline.deliver.output_writer import place_for
 from runflowd.store.deliveries import finish, note_delivered, note_written
 from runflowd.store.duplicates import release_duplicates
 from runflowd.store.items import NoteState, item_at, item_by_id
@@ -57,11 +59,7 @@ class Finalizer:
         detail = f"result: {', '.join(results)}{f'; {remark}' if remark else ''}"
         ended = Ended(ItemState.DONE, PARTIAL_RESULT if remark else "", remark)
         receipt = (await self._receipts.write(item, rule, ended))[0].sha256 if rule.receipts else ""
-        if rule.after.kind is not AfterKind.KEEP and item.current and not remark:
-            others = await self._record_results(item, rule, placed)
-            waits = f"; the source stays until rule {', '.join(others)} is done with it"
-            detail += waits if others else await self._dispose(item, rule)
-        self._hint_takers(rule, placed)
+        detail += await self.follow(item, rule, placed, remark)
 
         def write(connection: Connection) -> list[str]:
             self._stands(connection, item, placed)
@@ -82,6 +80,20 @@ class Finalizer:
             log.warning(remark, action="item.partial", rule=item.rule, path=item.path, outputs=results)
         else:
             log.info("delivered", action="item.done", rule=item.rule, path=item.path, outputs=results)
+
+    async def follow(self, item: Item, rule: Rule, placed: list[OutputPath], remark: str) -> str:
+        """Let go of the source of a result, unless somebody is to accept that first; tell those that take it.
+
+        Gives what was done, for the story of the item.
+        """
+        detail = "; waits for review" if item.review is Review.WAITING else ""
+        if rule.after.kind is not AfterKind.KEEP and item.current and not remark and item.review in RELEASED:
+            others = await self._record_results(item, rule, placed)
+            waits = f"; the source stays until rule {', '.join(others)} is done with it"
+            detail += waits if others else await self._dispose(item, rule)
+        if place_for(item, rule) is Place.OUTPUT:
+            self._hint_takers(rule, placed)
+        return detail
 
     async def _remark(self, item: Item) -> str:
         """What is missing of the result of an item, or of the one whose result it shares."""
@@ -188,7 +200,7 @@ def _is_served(connection: Connection, other: Item | None, item: Item) -> bool:
         return False
     if other.state is ItemState.SKIPPED:  # left alone on purpose
         return True
-    if other.content_hash != item.content_hash:
+    if other.content_hash != item.content_hash or other.review not in RELEASED:
         return False
     if other.state is ItemState.DOWNLOADING:
         outputs = outputs_of(connection, other.id)

@@ -17,11 +17,14 @@ from runflowd import files
 from runflowd.core.media.result_kind import UNKNOWN
 from runflowd.core.model import OutputPath
 from runflowd.core.naming import EXTENSIONS, marked, output_path
+from runflowd.core.review import Place, place_of, put_in
 from runflowd.pipeline.deliver.result_check import checked_type
 from runflowd.store.outputs import Output, forget_output, output_at, reserve_output
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runflowd.core.model import Rule, Stat
     from runflowd.files import Draft
     from runflowd.pipeline.context import Context
@@ -44,6 +47,15 @@ class TargetName:
     adopted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What the name of an output is made of, beside its source: its extension, and which it is of how many."""
+
+    extension: str
+    index: int
+    count: int
+
+
 class OutputWriter:
     """Puts drafts in place below a rule's output folder."""
 
@@ -60,28 +72,46 @@ class OutputWriter:
         The names of the item `heir`, whose file has become this one, are free to take.
         """
         mime, written, free = await self._output_io.run(rule, self._finished, item, rule, draft, label, index, count)
+        naming = Naming(EXTENSIONS[mime], index, count)
+        path = await self.give_name(item, rule, naming, written, partial(_commit, draft), free, heir)
+        self._log_unknown_kind(rule, mime, path.relative)
+        return path
+
+    async def give_name(
+        self,
+        item: Item,
+        rule: Rule,
+        naming: Naming,
+        written: files.Written,
+        rename: Callable[[TargetName], None],
+        free: str = "",
+        heir: int | None = None,
+    ) -> OutputPath:
+        """Give a whole file the best name that its item may have, recorded before `rename` carries it out.
+
+        `free` is a name at which nothing stands. The name is below the folder in which the result belongs by now.
+        """
+        place = place_for(item, rule)
         refused: set[str] = set()
         while True:
-            relative = output_path(
-                rule, mirrored(item), EXTENSIONS[mime], index, count, taken=lambda path: path in refused
-            )
-            path = OutputPath(rule.output, relative)
+            name = (naming.extension, naming.index, naming.count)
+            plain = output_path(rule, mirrored(item), *name, taken=lambda path: path in refused)
+            path = OutputPath(rule.output, put_in(place, plain))
             # A rename replaces nothing by itself, so a name that was free needs no second look.
             target = (
                 TargetName(path)
-                if relative == free
+                if path.relative == free
                 else await self._find_target(item, rule, path, written.sha256, heir)
             )
-            if target is None or not await self._reserve(item, path, index, written, heir):
-                refused.add(relative)
+            if target is None or not await self._reserve(item, rule, path, naming.index, written, heir):
+                refused.add(plain)
                 continue
             try:
-                await self._output_io.run_held(item, rule, _commit, draft, target)
+                await self._output_io.run_held(item, rule, rename, target)
             except files.Taken:
                 await self._context.store.write(partial(forget_output, path=path, by=item.claim))
-                refused.add(relative)
+                refused.add(plain)
                 continue
-            self._log_unknown_kind(rule, mime, relative)
             return path
 
     def _log_unknown_kind(self, rule: Rule, mime: str, relative: str) -> None:
@@ -98,14 +128,15 @@ class OutputWriter:
         return await self._output_io.run(rule, _check_target, item, rule, path, content, recorded, heir)
 
     async def _reserve(
-        self, item: Item, path: OutputPath, index: int, written: files.Written, heir: int | None
+        self, item: Item, rule: Rule, path: OutputPath, index: int, written: files.Written, heir: int | None
     ) -> bool:
         """Take a name, unless another input was quicker: looked at and recorded in one transaction."""
 
         def write(connection: Connection) -> bool:
-            if not _may_have(item, path, output_at(connection, str(path)), heir):
+            if not _may_have(item, rule, path, output_at(connection, str(path)), heir):
                 return False
-            reserve_output(connection, item, path, index, written.sha256, written.stat.size)
+            place = place_for(item, rule)
+            reserve_output(connection, item, path, index, written.sha256, written.stat.size, place)
             return True
 
         if not await self._context.store.write(write):
@@ -120,13 +151,8 @@ class OutputWriter:
         on_progress = self._context.io.written(rule).note_progress
         mime = checked_type(draft, label, rule.output, self._context.decoder, on_progress)
         written = draft.flush()
-        relative = output_path(rule, mirrored(item), EXTENSIONS[mime], index, count)
+        relative = put_in(place_for(item, rule), output_path(rule, mirrored(item), EXTENSIONS[mime], index, count))
         return mime, written, "" if files.stat(rule.output, relative) else relative
-
-
-def _commit(draft: Draft, target: TargetName) -> None:
-    if not target.adopted:
-        draft.commit(target.path.relative.rpartition("/")[2], replaces=target.replaces, overwrite=target.overwrite)
 
 
 def mirrored(item: Item) -> str:
@@ -134,20 +160,32 @@ def mirrored(item: Item) -> str:
     return item.path if item.current else marked(item.path, (item.content_hash or "")[:8])
 
 
-def _may_have(item: Item, path: OutputPath, recorded: Output | None, heir: int | None) -> bool:
-    """Whether a path is nobody's on record, or this very input's, or that of the one whose file it has become."""
-    return (
-        recorded is None
-        or recorded.item == heir
-        or (recorded.rule, recorded.source, str(recorded.path)) == (item.rule, item.path, str(path))
-    )
+def place_for(item: Item, rule: Rule) -> Place:
+    """Where below the output folder the result of an item belongs."""
+    return place_of(item.review, rule.review.mode)
+
+
+def _commit(draft: Draft, target: TargetName) -> None:
+    if not target.adopted:
+        draft.commit(target.path.relative.rpartition("/")[2], replaces=target.replaces, overwrite=target.overwrite)
+
+
+def _may_have(item: Item, rule: Rule, path: OutputPath, recorded: Output | None, heir: int | None) -> bool:
+    """Whether a path is nobody's on record, or this very input's, or that of the one whose file it has become.
+
+    What was rejected gives its name to nobody.
+    """
+    if recorded is None or recorded.item == heir:
+        return True
+    same = (recorded.rule, recorded.source, str(recorded.path)) == (item.rule, item.path, str(path))
+    return same and (recorded.item == item.id or place_for(item, rule) is not Place.REJECTED)
 
 
 def _check_target(
     item: Item, rule: Rule, path: OutputPath, content: str, recorded: Output | None, heir: int | None
 ) -> TargetName | None:
     standing = files.stat(*path)
-    if not _may_have(item, path, recorded, heir):
+    if not _may_have(item, rule, path, recorded, heir):
         return None
     if standing is None:
         return TargetName(path)
@@ -156,4 +194,4 @@ def _check_target(
         return TargetName(path, adopted=True)
     if recorded is not None and found in {recorded.content_hash, *recorded.earlier}:
         return TargetName(path, replaces=standing)
-    return TargetName(path, overwrite=True) if rule.overwrite else None
+    return TargetName(path, overwrite=True) if rule.overwrite and place_for(item, rule) is Place.OUTPUT else None

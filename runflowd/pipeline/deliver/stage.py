@@ -17,6 +17,7 @@ from runflowd.pipeline.deliver.due import Claimed, claim_due, next_due
 from runflowd.pipeline.deliver.finalizer import Finalizer
 from runflowd.pipeline.deliver.output_io import OutputIo, OutputTimeout
 from runflowd.pipeline.deliver.receipt_writer import ReceiptWriter
+from runflowd.pipeline.deliver.review import Reviewer
 from runflowd.pipeline.deliver.verdict import (
     MAX_TRIES,
     code_of,
@@ -52,7 +53,7 @@ AHEAD = 16
 
 
 class Deliver:
-    """Stage four. Claims items whose result is known, failures without a note yet, and receipts that are outdated."""
+    """Stage four. Claims items whose result is known or was judged, failures without a note, and outdated receipts."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -60,6 +61,7 @@ class Deliver:
         self._delivery = Delivery(context, self._output_io)
         self._receipts = ReceiptWriter(context, self._output_io)
         self._finalizer = Finalizer(context, self._output_io, self._receipts)
+        self._reviewer = Reviewer(context, self._output_io, self._receipts, self._finalizer)
         self.worker_loop: WorkerLoop[Claimed] = WorkerLoop(
             "deliver",
             context,
@@ -94,9 +96,12 @@ class Deliver:
         item, rule = claimed.item, self._rule_of(claimed)
         if claimed.receipt and rule is not None:
             await self._receipts.renew(item, rule)
+        elif claimed.verdict and rule is not None:
+            await self._reviewer.carry_out(item, rule, claimed.done)
         elif rule is None or item.state is not ItemState.DOWNLOADING:
             await self._finalizer.report_failure(item, rule)
         else:
+            item = await self._reviewer.before_delivery(item, rule)
             placed = await self._delivery.bring(item, rule, claimed.done)
             await self._finalizer.succeed(item, rule, placed)
             await self._context.got_through(SERVICE, ScopeKind.DOWNLOAD.of(item.rule))

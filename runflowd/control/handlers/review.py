@@ -1,0 +1,171 @@
+"""Results that wait for a verdict, and what a person says of them."""
+
+from __future__ import annotations
+
+import shlex
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from runflowd.control.command_context import count, flag, rule_asked_for, text, texts
+from runflowd.control.refusal import CommandRefused
+from runflowd.core.chains import is_within
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.printable import printable
+from runflowd.core.review import Review
+from runflowd.core.suggestion import closest
+from runflowd.store.items import item_at, item_by_id
+from runflowd.store.listing import Wanted, every, rules_with_items
+from runflowd.store.outputs import output_at, outputs_of
+from runflowd.store.verdicts import AFTERWARDS, FIRST, Verdict, count_to_review, give_verdicts, waiting_for_review
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runflowd.control.command_context import Answer, CommandContext, Parameters
+    from runflowd.store.items import Item
+    from runflowd.store.verdicts import Given
+
+PAGE = 500
+"""Results in one answer, and verdicts given at once: the daemon has others to serve."""
+
+
+def to_review(context: CommandContext, parameters: Parameters) -> Answer:
+    """A page of `items` that wait for a verdict, of `rule` or of all, their `counts`, and where the `next` page begins.
+
+    It has the first `limit` behind the rule and the id that `after_rule` and `after` name.
+    """
+    rule = rule_asked_for(context, parameters)
+    after = (text(parameters, "after_rule") or "", count(parameters, "after", 0))
+    limit = max(1, min(count(parameters, "limit", PAGE), PAGE))
+    items = waiting_for_review(context.connection, rule, after, limit)
+    further = {"after_rule": items[-1].rule, "after": items[-1].id} if len(items) == limit else None
+    shown = [_item_json(context, item) for item in items]
+    return {"items": shown, "counts": count_to_review(context.connection), "next": further}
+
+
+def judge_results(context: CommandContext, parameters: Parameters) -> Answer:
+    """Give the `verdict` of `who`, with a `reason`, on the results that `patterns` mean; with `everything` on a page.
+
+    `absolute` are the places to which the same words lead from the folder of who asks. With `undo` the verdict is
+    taken back where it is in force. `more` says that others wait still.
+    """
+    verdict, undo = _verdict(parameters), flag(parameters, "undo")
+    rule, connection = rule_asked_for(context, parameters), context.connection
+    if flag(parameters, "everything"):
+        chosen = waiting_for_review(connection, rule, FIRST, PAGE)
+    else:
+        chosen = _named(context, parameters, rule, verdict, undo=undo)
+    said = (text(parameters, "who") or "", text(parameters, "reason") or "")
+    given = give_verdicts(
+        connection, [item.id for item in chosen], Verdict.UNDO if undo else verdict, *said, context.now
+    )
+    counts = count_to_review(connection)
+    left = sum(counts.values()) if rule is None else counts.get(rule, 0)
+    return {"items": [_given_json(each) for each in given], "left": left}
+
+
+def _verdict(parameters: Parameters) -> Verdict:
+    word = text(parameters, "verdict")
+    if word not in {Verdict.ACCEPT, Verdict.REJECT}:
+        raise CommandRefused("verdict must be accept or reject", 2)
+    return Verdict(word)
+
+
+def _named(
+    context: CommandContext, parameters: Parameters, rule: str | None, verdict: Verdict, *, undo: bool
+) -> list[Item]:
+    """The items that are meant. Raises CommandRefused for words that mean none with a result to be judged."""
+    patterns, absolute = texts(parameters, "patterns"), texts(parameters, "absolute")
+    places = absolute if len(absolute) == len(patterns) else ("",) * len(patterns)
+    found: dict[int, Item] = {}
+    for pattern, place in zip(patterns, places, strict=True):
+        named = list(_at(context, rule, pattern, place))
+        meant = [item for item in named if not _refusal(item, verdict, undo=undo)]
+        if named and not meant:
+            raise CommandRefused(_refusal(named[0], verdict, undo=undo))
+        meant = meant or list(_matching(context, rule, pattern, verdict, undo=undo))
+        if not meant:
+            raise CommandRefused(_nothing(context, rule, pattern))
+        found |= {item.id: item for item in meant}
+    return list(found.values())
+
+
+def _at(context: CommandContext, rule: str | None, path: str, absolute: str) -> Iterator[Item]:
+    """The items of the file at a path below a watched folder, or at an absolute one, or of the result there."""
+    connection = context.connection
+    for name in [rule] if rule is not None else rules_with_items(connection):
+        if item := item_at(connection, name, path.removeprefix("./")):
+            yield item
+    for each in context.config.rules:
+        below = absolute[len(each.watch) + 1 :] if is_within(absolute, each.watch) else ""
+        if rule in {None, each.name} and below and (item := item_at(connection, each.name, below)):
+            yield item
+    output = output_at(connection, absolute) if absolute else None
+    item = item_by_id(connection, output.item) if output is not None else None
+    if item is not None and rule in {None, item.rule}:
+        yield item
+
+
+def _matching(
+    context: CommandContext, rule: str | None, pattern: str, verdict: Verdict, *, undo: bool
+) -> Iterator[Item]:
+    """The items whose path matches: those that wait, or with `undo` those for which the verdict is in force."""
+    if undo:
+        done = every(context.connection, Wanted(rule, ItemState.DONE, pattern=pattern))
+        yield from (item for item in done if item.review is AFTERWARDS[verdict])
+        return
+    after = FIRST
+    while page := waiting_for_review(context.connection, rule, after, PAGE):
+        yield from (item for item in page if fnmatchcase(item.path, pattern))
+        after = page[-1].rule, page[-1].id
+
+
+def _refusal(item: Item, verdict: Verdict, *, undo: bool) -> str:
+    """Why nothing can be said of the result of a file that was named; "" where it can."""
+    path = printable(item.path)
+    if item.state is not ItemState.DONE:
+        return f"{path} has no result to be judged: it is {item.state}. `runflowd logs {shlex.quote(path)}` tells why."
+    if item.review is Review.NONE:
+        return (
+            f"nobody is asked about the result of {path}: rule {item.rule} has no `review`, or had none when it was "
+            "delivered, or did not choose this one"
+        )
+    if undo and item.review is not AFTERWARDS[verdict]:
+        return f"{path} is not {AFTERWARDS[verdict]}. {_TAKEN_BACK[item.review].format(path=shlex.quote(path))}"
+    return ""
+
+
+_TAKEN_BACK = {
+    Review.WAITING: "It waits for review, so there is nothing to undo.",
+    Review.ACCEPTED: "It is accepted: `runflowd accept --undo {path}` takes that back.",
+    Review.REJECTED: "It is rejected: `runflowd reject --undo {path}` takes that back.",
+}
+"""What is to be said instead of the verdict that somebody wanted to take back."""
+
+
+def _nothing(context: CommandContext, rule: str | None, pattern: str) -> str:
+    near = closest(pattern, (item.path for item in waiting_for_review(context.connection, rule, FIRST, PAGE)))
+    meant = f"did you mean {printable(near)}?" if near else "`runflowd review` shows those that wait."
+    return f"there is no result of {printable(pattern)} to be judged; {meant}"
+
+
+def _item_json(context: CommandContext, item: Item) -> dict[str, Any]:
+    outputs = outputs_of(context.connection, item.id)
+    return {
+        "id": item.id,
+        "rule": item.rule,
+        "path": printable(item.path),
+        "results": [printable(str(output.path)) for output in outputs],
+    }
+
+
+def _given_json(given: Given) -> dict[str, Any]:
+    before = given.before
+    return {
+        "id": given.item.id,
+        "rule": given.item.rule,
+        "path": printable(given.item.path),
+        "changed": given.changed,
+        "alike": given.alike,
+        "before": {"verdict": before.verdict.value, "who": printable(before.who), "at": before.at} if before else None,
+    }

@@ -1,0 +1,341 @@
+"""Results that a person judges: held, delivered, rejected, and what was done about them meanwhile."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from stage_rig import picture, rule, running
+
+from runflowd.control.refusal import CommandRefused
+from runflowd.core.chains import leaving_out_rejected
+from runflowd.core.model import After, AfterKind, OnDelete, Rule
+from runflowd.core.review import Review, ReviewMode, ReviewPolicy
+from runflowd.store.verdicts import Verdict, count_to_review, give_verdicts, verdicts_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stage_rig import Rig
+
+    from runflowd.store.verdicts import Given
+
+pytestmark = pytest.mark.anyio
+
+HOLD, AFTER = ReviewPolicy(ReviewMode.HOLD), ReviewPolicy(ReviewMode.AFTER)
+HELD = ".runflowd-held/"
+
+
+def everything(rig: Rig) -> set[str]:
+    """Every file below the output folder, hidden ones included."""
+    root = rig.folder / "out"
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+async def judge(rig: Rig, verdict: Verdict, *paths: str, who: str = "anna", reason: str = "") -> list[Given]:
+    """Give a verdict on the results of files, and let the stages find it."""
+    items = {item.path: item.id for item in await rig.items() if item.current}
+    write = partial(give_verdicts, verdict=verdict, who=who, reason=reason, now=rig.engine.context.clock.wall())
+    given = await rig.store.write(lambda connection: write(connection, [items[path] for path in paths]))
+    rig.engine.context.stage_events.notify_all()
+    await anyio.sleep(5)
+    return given
+
+
+async def waiting(rig: Rig) -> int:
+    """How many results wait for a verdict."""
+    return sum((await rig.store.read(count_to_review)).values())
+
+
+def reviewed(folder: Path, review: ReviewPolicy = HOLD, **changes: object) -> Rule:
+    """The usual rule, whose results are judged."""
+    return rule(folder, review=review, **changes)
+
+
+async def test_a_held_result_appears_once_it_is_accepted(tmp_path: Path) -> None:
+    """Mirrored as ever, with nothing left of the hidden one."""
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        rig.drop("shoes/a.jpg")
+        await rig.settled(1)
+        held, count = everything(rig), await waiting(rig)
+        await judge(rig, Verdict.ACCEPT, "shoes/a.jpg")
+
+        assert (held, count, everything(rig)) == ({f"{HELD}shoes/a.jpg"}, 1, {"shoes/a.jpg"})
+        assert await waiting(rig) == 0
+
+
+@pytest.mark.parametrize("review", [HOLD, AFTER], ids=["hold", "after"])
+async def test_a_rejected_result_moves_aside_and_an_undone_verdict_brings_it_back(
+    tmp_path: Path, review: ReviewPolicy
+) -> None:
+    """To where it was, waiting again."""
+    async with running(tmp_path, reviewed(tmp_path, review)) as rig:
+        rig.drop("shoes/a.jpg")
+        await rig.settled(1)
+        before = everything(rig)
+        await judge(rig, Verdict.REJECT, "shoes/a.jpg", reason="blurred")
+        rejected = everything(rig)
+        await judge(rig, Verdict.UNDO, "shoes/a.jpg")
+
+        assert (rejected, everything(rig), await waiting(rig)) == ({"rejected/shoes/a.jpg"}, before, 1)
+
+
+async def test_both_who_judge_one_result_are_on_record_and_the_second_hears_of_the_first(tmp_path: Path) -> None:
+    """The last verdict counts."""
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        await judge(rig, Verdict.ACCEPT, "a.jpg")
+        [same] = await judge(rig, Verdict.ACCEPT, "a.jpg", who="ben")
+        [other] = await judge(rig, Verdict.REJECT, "a.jpg", who="ben")
+        said = await rig.store.read(partial(verdicts_of, item=1))
+
+        assert (same.before and same.before.who, same.changed, other.changed) == ("anna", False, True)
+        assert [(each.verdict, each.who) for each in said] == [("accept", "anna"), ("accept", "ben"), ("reject", "ben")]
+        assert everything(rig) == {"rejected/a.jpg"}
+
+
+async def test_a_rejected_result_replaces_no_file(tmp_path: Path) -> None:
+    """One of the same name gets another, in `rejected` as anywhere."""
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        mine = tmp_path / "out/rejected/a.jpg"
+        mine.parent.mkdir()
+        mine.write_bytes(b"mine")
+        await judge(rig, Verdict.REJECT, "a.jpg")
+
+        assert (mine.read_bytes(), everything(rig)) == (b"mine", {"rejected/a.jpg", "rejected/a (jpg).jpg"})
+
+
+async def test_an_accepted_result_replaces_no_file_but_the_older_result(tmp_path: Path) -> None:
+    """The new content's result takes the place of the one accepted before; a stranger's name is left to it."""
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        rig.drop("a.jpg", "old")
+        rig.drop("b.jpg")
+        await rig.settled(2)
+        (tmp_path / "out/b.jpg").write_bytes(b"mine")
+        await judge(rig, Verdict.ACCEPT, "a.jpg", "b.jpg")
+        rig.drop("a.jpg", "new")
+        await anyio.sleep(60)
+        between = (tmp_path / "out/a.jpg").read_bytes()
+        await judge(rig, Verdict.ACCEPT, "a.jpg")
+
+        assert (between, (tmp_path / "out/a.jpg").read_bytes()) == (picture("old"), picture("new"))
+        assert everything(rig) == {"a.jpg", "b.jpg", "b (jpg).jpg"}
+
+
+async def test_a_result_that_somebody_edited_stays_where_it_is(tmp_path: Path) -> None:
+    """It is theirs since: rejecting it moves nothing."""
+    async with running(tmp_path, reviewed(tmp_path, AFTER)) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        (tmp_path / "out/a.jpg").write_bytes(b"retouched")
+        await judge(rig, Verdict.REJECT, "a.jpg")
+
+        assert (everything(rig), (tmp_path / "out/a.jpg").read_bytes()) == ({"a.jpg"}, b"retouched")
+
+
+async def test_a_result_that_somebody_removed_stays_removed(tmp_path: Path) -> None:
+    """Accepting it brings nothing back, and is carried out all the same."""
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        (tmp_path / "out" / HELD / "a.jpg").unlink()
+        await judge(rig, Verdict.ACCEPT, "a.jpg")
+
+        assert (everything(rig), await rig.store.read(lambda c: c.all("verdicts_left")[0]["count"])) == (set(), 0)
+
+
+@pytest.mark.parametrize("review", [HOLD, AFTER], ids=["hold", "after"])
+async def test_a_source_is_disposed_of_once_its_result_is_accepted(tmp_path: Path, review: ReviewPolicy) -> None:
+    """Not when it is delivered, and not when it is rejected."""
+    async with running(tmp_path, reviewed(tmp_path, review, after=After(AfterKind.DELETE))) as rig:
+        good, bad = rig.drop("good.jpg"), rig.drop("bad.jpg")
+        await rig.settled(2)
+        both = good.exists(), bad.exists()
+        await judge(rig, Verdict.ACCEPT, "good.jpg")
+        await judge(rig, Verdict.REJECT, "bad.jpg")
+        await anyio.sleep(60)
+
+        assert (both, good.exists(), bad.exists()) == ((True, True), False, True)
+
+
+async def test_a_source_of_two_rules_stays_until_both_results_are_accepted(tmp_path: Path) -> None:
+    """The last of them takes it."""
+    first = reviewed(tmp_path, after=After(AfterKind.DELETE))
+    second = reviewed(tmp_path, name="other", output=str(tmp_path / "other"), after=After(AfterKind.DELETE))
+    async with running(tmp_path, first, second) as rig:
+        source = rig.drop("a.jpg")
+        with anyio.fail_after(600):
+            while await waiting(rig) < 2:
+                await anyio.sleep(1)
+        numbers = [item.id for item in await rig.items()]
+        stood = list[bool]()
+        for number in numbers:
+            give = partial(give_verdicts, numbers=[number], verdict=Verdict.ACCEPT, who="", reason="", now=0.0)
+            await rig.store.write(give)
+            rig.engine.context.stage_events.notify_all()
+            await anyio.sleep(20)
+            stood.append(source.exists())
+
+        assert stood == [True, False]
+
+
+async def test_only_what_is_accepted_goes_on_along_a_chain(tmp_path: Path) -> None:
+    """What is held or rejected is bought no further."""
+    first = reviewed(tmp_path)
+    then = rule(tmp_path, name="then", watch=str(tmp_path / "out"), output=str(tmp_path / "end"))
+    (tmp_path / "out").mkdir()
+    async with running(tmp_path, *leaving_out_rejected((first, then))) as rig:
+        for name in ("held.jpg", "good.jpg", "bad.jpg"):
+            rig.drop(name)
+        with anyio.fail_after(600):
+            while await waiting(rig) < 3:
+                await anyio.sleep(1)
+        await judge(rig, Verdict.REJECT, "bad.jpg")
+        await judge(rig, Verdict.ACCEPT, "good.jpg")
+        await anyio.sleep(120)
+
+        assert {path.name for path in (tmp_path / "end").rglob("*.jpg")} == {"good.jpg"}
+        assert sum(rig.charged()) == 4
+
+
+async def test_a_verdict_holds_for_all_files_with_the_same_result(tmp_path: Path) -> None:
+    """Those that are there already, and those that come."""
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        rig.drop("a.jpg", "same")
+        rig.drop("b.jpg", "same")
+        await rig.settled(2)
+        held = everything(rig)
+        [given] = await judge(rig, Verdict.REJECT, "a.jpg")
+        rig.drop("c.jpg", "same")
+        await rig.settled(3)
+
+        assert (held, given.alike) == ({f"{HELD}a.jpg", f"{HELD}b.jpg"}, 1)
+        assert (everything(rig), rig.charged()) == ({f"rejected/{name}.jpg" for name in "abc"}, [1])
+
+
+@pytest.mark.parametrize("verdict", [None, Verdict.ACCEPT, Verdict.REJECT])
+async def test_a_result_follows_its_renamed_source_with_its_verdict(tmp_path: Path, verdict: Verdict | None) -> None:
+    """Held, in place or rejected, under the new name, and back under the old one."""
+    place = {None: HELD, Verdict.ACCEPT: "", Verdict.REJECT: "rejected/"}[verdict]
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        source = rig.drop("a.jpg")
+        await rig.settled(1)
+        if verdict:
+            await judge(rig, verdict, "a.jpg")
+        seen = []
+        for name in ("b.jpg", "a.jpg"):
+            source = source.rename(tmp_path / "in" / name)
+            await anyio.sleep(120)
+            seen.append((everything(rig), await waiting(rig)))
+
+        left = 0 if verdict else 1
+        assert seen == [({f"{place}b.jpg"}, left), ({f"{place}a.jpg"}, left)]
+        assert rig.charged() == [1]
+
+
+async def test_the_result_of_a_deleted_source_is_judged_all_the_same(tmp_path: Path) -> None:
+    """It is paid for."""
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        source = rig.drop("a.jpg")
+        await rig.settled(1)
+        source.unlink()
+        await anyio.sleep(120)
+        await judge(rig, Verdict.ACCEPT, "a.jpg")
+
+        assert everything(rig) == {"a.jpg"}
+
+
+async def test_a_held_result_goes_with_its_deleted_source_where_the_rule_says_so(tmp_path: Path) -> None:
+    """`on_delete: remove` means it, too, and nobody is asked about it any more."""
+    async with running(tmp_path, reviewed(tmp_path, on_delete=OnDelete.REMOVE)) as rig:
+        rig.drop("a.jpg")
+        rig.drop("b.jpg")
+        await rig.settled(2)
+        (tmp_path / "in/a.jpg").unlink()
+        await anyio.sleep(200)
+
+        assert (everything(rig), await waiting(rig)) == ({f"{HELD}b.jpg"}, 1)
+
+
+async def test_a_replaced_source_replaces_its_held_result(tmp_path: Path) -> None:
+    """What waits is the newer one."""
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        rig.drop("a.jpg", "old")
+        await rig.settled(1)
+        rig.drop("a.jpg", "new")
+        await anyio.sleep(120)
+
+        assert (everything(rig), await waiting(rig)) == ({f"{HELD}a.jpg"}, 1)
+        assert (tmp_path / "out" / HELD / "a.jpg").read_bytes() == picture("new")
+
+
+async def test_only_the_share_that_was_asked_for_waits(tmp_path: Path) -> None:
+    """The others are delivered as ever."""
+    policy = ReviewPolicy(ReviewMode.HOLD, 50)
+    async with running(tmp_path, reviewed(tmp_path, policy)) as rig:
+        for number in range(8):
+            rig.drop(f"{number}.jpg")
+        await rig.settled(8)
+        items = await rig.items()
+        chosen = {item.path for item in items if policy.chooses(item.content_hash or "")}
+
+        assert everything(rig) == {f"{HELD if f'{n}.jpg' in chosen else ''}{n}.jpg" for n in range(8)}
+        assert {item.path for item in items if item.review is Review.WAITING} == chosen
+
+
+async def test_commands_list_judge_and_take_back(tmp_path: Path) -> None:
+    """By path, by pattern, by the path of the result, or all; each answer says what came of it."""
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        for name in ("a.jpg", "b.jpg", "bags/c.jpg"):
+            rig.drop(name)
+        await rig.settled(3)
+        listed = await rig.ask("review", rule="studio")
+        result = str(tmp_path / "out" / HELD / "b.jpg")
+        one = await rig.ask("verdict", verdict="reject", patterns=["b.jpg"], absolute=[result], who="anna")
+        more = await rig.ask("verdict", verdict="accept", patterns=["bags/*"])
+        rest = await rig.ask("verdict", verdict="accept", everything=True)
+        back = await rig.ask("verdict", verdict="reject", undo=True, patterns=["b.jpg"], who="ben")
+
+        places = {item["path"]: item["results"] for item in listed["items"]}
+        assert (listed["counts"], set(places), places["b.jpg"]) == (
+            {"studio": 3},
+            {"a.jpg", "b.jpg", "bags/c.jpg"},
+            [result],
+        )
+        assert [[item["path"] for item in each["items"]] for each in (one, more, rest, back)] == [
+            ["b.jpg"],
+            ["bags/c.jpg"],
+            ["a.jpg"],
+            ["b.jpg"],
+        ]
+        assert (back["items"][0]["before"]["who"], back["left"]) == ("anna", 1)
+
+
+REFUSED: list[tuple[dict[str, object], str]] = [
+    ({"verdict": "accept", "patterns": ["sho.jpg"]}, "did you mean shoe.jpg?"),
+    ({"verdict": "accept", "patterns": ["free.jpg"]}, "nobody is asked about the result of free.jpg"),
+    ({"verdict": "reject", "patterns": ["shoe.jpg"], "undo": True}, "there is nothing to undo"),
+    ({"verdict": "accept", "patterns": ["shoe.jpg"], "rule": "studi"}, "studio"),
+    ({"verdict": "approve", "patterns": ["shoe.jpg"]}, "accept or reject"),
+]
+
+
+async def test_what_cannot_be_judged_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """A name nearly right, a result that nobody is asked about, a verdict that was never given."""
+    free = rule(tmp_path, name="free", watch=str(tmp_path / "free"), output=str(tmp_path / "end"))
+    (tmp_path / "free").mkdir()
+    async with running(tmp_path, reviewed(tmp_path), free) as rig:
+        rig.drop("shoe.jpg")
+        (tmp_path / "free/free.jpg").write_bytes(picture("free"))
+        await rig.settled(2)
+        for words, said in REFUSED:
+            with pytest.raises(CommandRefused, match=re.escape(said)):
+                await rig.ask("verdict", **words)
+
+        assert await waiting(rig) == 1
