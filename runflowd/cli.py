@@ -78,7 +78,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 some items failed or the books differ, 75 try again, "
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 some items failed or the ledger differs, 75 try again, "
     "77 not allowed, 78 configuration.",
 )
 @click.version_option(__version__, message="runflowd %(version)s")

@@ -24,28 +24,28 @@ ANSWER_TIMEOUT = 3.0
 
 
 @dataclass(slots=True)
-class Told:
-    """The pricing rules by model, for those that the catalogue answered about, and the balance where it was told."""
+class ServiceAnswers:
+    """The pricing rules by model, for those that the catalogue answered about, and the balance where it was answers."""
 
     prices: dict[str, tuple[PricingRule, ...]] = field(default_factory=dict)
     balance: Decimal | None = None
 
 
-async def ask_service(config: Config, models: Iterable[str]) -> Told:
+async def ask_service(config: Config, models: Iterable[str]) -> ServiceAnswers:
     """What the service says now, as far as it answers in time; nothing without a key, or of this machine."""
-    told = Told()
+    answers = ServiceAnswers()
     if config.service.local is not None or not _has_key(config):
-        return told
+        return answers
     with anyio.move_on_after(ANSWER_TIMEOUT):
         async with open_remote(config, state_path(config)) as remote:
             try:
                 for model in models:
-                    told.prices[model] = await remote.api.pricing(model)
+                    answers.prices[model] = await remote.api.pricing(model)
                 credit = await remote.api.credit()
-                told.balance = credit.balance if credit else None
+                answers.balance = credit.balance if credit else None
             except ApiError:
-                return told  # what is not known is said to be unknown
-    return told
+                return answers  # what is not known is said to be unknown
+    return answers
 
 
 def _has_key(config: Config) -> bool:

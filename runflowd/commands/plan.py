@@ -91,7 +91,7 @@ def _show(planner: Planner, limit: int) -> None:
     for gate in planner.common(outlay):
         click.echo(f"  {gate_words(gate, currency)}")
     if config.service.local is None:
-        click.echo(f"  {balance_words(planner.told.balance, outlay)}")
+        click.echo(f"  {balance_words(planner.answers.balance, outlay)}")
     if later.files:
         more = f"Then up to {_files(later.files)} more, as results go on from rule to rule{cost_words(later, config)}."
         click.echo(click.style(more, bold=True))
@@ -152,7 +152,7 @@ def _stream(planner: Planner) -> None:
         found = [gate_json(gate) for gate in planner.gates(rule, tally)]
         summaries.append(_summary(rule, tally) | {"limits": found, "results_elsewhere": elsewhere})
         outlays.append(tally.outlay)
-    whole, balance = Outlay.of(outlays), planner.told.balance
+    whole, balance = Outlay.of(outlays), planner.answers.balance
     rest = {
         "rules": summaries,
         "total": outlay_json(whole),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from decimal import Decimal
 
-    from runflowd.app.catalog_prices import Told
+    from runflowd.app.catalog_prices import ServiceAnswers
     from runflowd.config import Config
     from runflowd.core.model import Rule
     from runflowd.store import Connection
@@ -52,7 +52,7 @@ def stale_models(connection: Connection, config: Config, rules: Iterable[Rule], 
 
 
 def prices_of(
-    connection: Connection, config: Config, told: Told, rule: Rule, now: float
+    connection: Connection, config: Config, answers: ServiceAnswers, rule: Rule, now: float
 ) -> Callable[[Priced], Price | None]:
     """What files of a rule cost; with `local` what the hosted service would take, by what it took of late."""
     own, service = config.money_in_force, config.service.name
@@ -66,7 +66,7 @@ def prices_of(
         if key not in known:
             if len(known) >= REMEMBERED:
                 known.clear()
-            listed, money_of = told.prices.get(rule.model), own.of(rule.name)
+            listed, money_of = answers.prices.get(rule.model), own.of(rule.name)
             found = expected_prices(connection, money_of, service, rule.model, [file], now, own.currency, listed=listed)
             known[key] = found[0]
         return known[key]
@@ -74,13 +74,15 @@ def prices_of(
     return look
 
 
-def gates(connection: Connection, config: Config, told: Told, rule: Rule, outlay: Outlay, now: float) -> Iterator[Gate]:
+def gates(
+    connection: Connection, config: Config, answers: ServiceAnswers, rule: Rule, outlay: Outlay, now: float
+) -> Iterator[Gate]:
     """What of a rule stands between its files and a purchase now, each by itself."""
     whole, of = config.money_in_force, outlay.files
     own = whole.of(rule.name)
     if not of or config.service.local is not None:
         return
-    listed = told.prices.get(rule.model)
+    listed = answers.prices.get(rule.model)
     if held := currency_hold(connection, whole, rule.name, config.service.name, rule.model, now, listed=listed):
         yield Gate("money.currency", 0, of, remedy=f"{held.message}. {held.remedy}")
         return

@@ -20,7 +20,7 @@ from runflowd.store.prices import Priced
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runflowd.app.catalog_prices import Told
+    from runflowd.app.catalog_prices import ServiceAnswers
     from runflowd.config import Config
     from runflowd.core.model import Rule
     from runflowd.store import Connection
@@ -74,13 +74,13 @@ class Planner:
         self.now = time.time()
         self.onward = Onward(config.rules)
         models = stale_models(connection, config, rules, self.now)
-        self.told: Told = anyio.run(ask_service, config, models)
+        self.answers: ServiceAnswers = anyio.run(ask_service, config, models)
         money = config.money_in_force
         self._planning = Planning(connection, config.limits, time.monotonic, time.sleep, config.rules, money)
 
     def plan(self, rule: Rule, tally: Tally, named: int) -> Iterator[tuple[Planned, list[str]]]:
         """Every file of a rule, counted, and the rules that would take its result."""
-        price = prices_of(self.connection, self.config, self.told, rule, self.now)
+        price = prices_of(self.connection, self.config, self.answers, rule, self.now)
         for planned in self._planning.plan(rule, price):
             tally.add(planned, named)
             yield planned, self.onward.follow(rule, planned)
@@ -91,7 +91,7 @@ class Planner:
 
     def gates(self, rule: Rule, tally: Tally) -> list[Gate]:
         """What lets some of its files through."""
-        return list(gates(self.connection, self.config, self.told, rule, tally.outlay, self.now))
+        return list(gates(self.connection, self.config, self.answers, rule, tally.outlay, self.now))
 
     def common(self, outlay: Outlay) -> list[Gate]:
         """What the limits of all rules let through."""

@@ -29,7 +29,7 @@ _ENDED = frozenset({ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class RuleProgress:
     """One rule's items of this run. What had ended before it is taken off."""
 
     uploading: int
@@ -38,8 +38,8 @@ class Tally:
     failed: int
 
     @classmethod
-    def of(cls, counts: Mapping[ItemState, int], before: Mapping[ItemState, int]) -> Tally:
-        """The tally of present counts over the counts before the run."""
+    def of(cls, counts: Mapping[ItemState, int], before: Mapping[ItemState, int]) -> RuleProgress:
+        """The progress of present counts over the counts before the run."""
 
         def now(*states: ItemState) -> int:
             earlier = sum(before.get(state, 0) for state in states if state in _ENDED)
@@ -67,9 +67,9 @@ class Tally:
         return f"{words}, {self.failed} failed" if self.failed else words
 
 
-def tallies(snapshot: Snapshot, before: Mapping[str, Mapping[ItemState, int]]) -> dict[str, Tally]:
-    """Each rule's tally."""
-    return {rule: Tally.of(counts, before.get(rule, {})) for rule, counts in snapshot.counts.items()}
+def progress_by_rule(snapshot: Snapshot, before: Mapping[str, Mapping[ItemState, int]]) -> dict[str, RuleProgress]:
+    """How far each rule is."""
+    return {rule: RuleProgress.of(counts, before.get(rule, {})) for rule, counts in snapshot.counts.items()}
 
 
 class Bars:
@@ -102,7 +102,7 @@ class Bars:
         """Draw how far things are."""
         for line in self._printed.new_lines(snapshot.incidents):
             self._bars.console.print(line, style="red", markup=False)
-        for rule, tally in tallies(snapshot, self._before).items():
+        for rule, tally in progress_by_rule(snapshot, self._before).items():
             if rule not in self._tasks:
                 self._tasks[rule] = self._bars.add_task(printable(rule), total=None, detail="")
             detail = f"{snapshot.settling} settling, {tally}" if snapshot.settling else str(tally)
@@ -116,7 +116,7 @@ class Lines:
     def __init__(self, before: Mapping[str, Mapping[ItemState, int]]) -> None:
         self._before = before
         self._printed = PrintedIncidents()
-        self._shown: dict[str, Tally] = {}
+        self._shown: dict[str, RuleProgress] = {}
         self._due: dict[str, float] = {}
         self._last: Snapshot | None = None
 
@@ -136,7 +136,7 @@ class Lines:
 
     def _print(self, snapshot: Snapshot, *, at_once: bool) -> None:
         now = time.monotonic()
-        for rule, tally in tallies(snapshot, self._before).items():
+        for rule, tally in progress_by_rule(snapshot, self._before).items():
             due = at_once or now >= self._due.get(rule, 0.0)
             if due and tally.total and tally != self._shown.get(rule):
                 click.echo(f"{printable(rule)}: {tally}", err=True)

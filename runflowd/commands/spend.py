@@ -49,9 +49,9 @@ def command(
         raise CommandError("--csv goes with neither --json nor --check", Exit.USAGE)
     if checks:
         # Imported here: sums have no use for a network.
-        from runflowd.commands.spend_check import check_books  # noqa: PLC0415
+        from runflowd.commands.spend_check import check_ledger  # noqa: PLC0415
 
-        return check_books(place, since, until, as_json=as_json)
+        return check_ledger(place, since, until, as_json=as_json)
     report = ask(place, "spend", by=by, since=since, until=until)
     if as_json:
         echo_json(report)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import click
 
-from runflowd.app.books import compare_books
+from runflowd.app.ledger_check import compare_ledger
 from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.options import echo_json, find_config
 from runflowd.commands.terminal import cell, console, table
@@ -17,7 +17,7 @@ from runflowd.core.currency import amount_text
 from runflowd.core.printable import printable
 from runflowd.core.spans import span_of
 from runflowd.store import reading
-from runflowd.store.books import files_of
+from runflowd.store.ledger_view import files_of
 from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ ADVICE = (
 )
 
 
-def check_books(place: Path | None, since: str | None, until: str | None, *, as_json: bool) -> int:
-    """Compare the books of a configuration, and print what differs; the exit code. Raises `CommandError`."""
+def check_ledger(place: Path | None, since: str | None, until: str | None, *, as_json: bool) -> int:
+    """Compare the ledger with the service, and print what differs; the exit code. Raises `CommandError`."""
     config = load(find_config(place))
     if config.service.local is not None:
         _tell_local(as_json=as_json)
@@ -44,7 +44,7 @@ def check_books(place: Path | None, since: str | None, until: str | None, *, as_
         begins, ends = span_of(since, until, config.money.zone, time.time())
     except ValueError as error:
         raise CommandError(printable(str(error)), Exit.USAGE) from None
-    found = anyio.run(compare_books, config, begins, ends)
+    found = anyio.run(compare_ledger, config, begins, ends)
     files = _files_of(config, found)
     if as_json:
         echo_json(_as_json(found, files))
@@ -57,7 +57,7 @@ def _tell_local(*, as_json: bool) -> None:
     if as_json:
         echo_json({"local": True, "differences": []})
     else:
-        click.echo("`service: local` takes no money, so there are no books to compare.")
+        click.echo("`service: local` takes no money, so there is no ledger to compare.")
 
 
 def _files_of(config: Config, found: Comparison) -> dict[str, tuple[str, str]]:
@@ -85,7 +85,7 @@ def _print(found: Comparison, files: dict[str, tuple[str, str]]) -> None:
     if found.differences:
         out.print(cell(f"{len(found.differences):,} purchases differ. {ADVICE}", "yellow"))
     else:
-        out.print(cell("The books agree.", "green"))
+        out.print(cell("The ledger and the service agree.", "green"))
 
 
 def _subject(each: Difference, files: dict[str, tuple[str, str]]) -> str:

@@ -20,7 +20,7 @@ _OURS = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class Kind(StrEnum):
-    """How the books differ over a purchase."""
+    """How the ledger and the service differ over a purchase."""
 
     ONLY_THERE = "charged there, not here"
     ONLY_HERE = "charged here, not there"
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Purchase:
+class EnteredPurchase:
     """What the ledger holds of one purchase; `at` is when it was first charged, in epoch seconds."""
 
     rule: str
@@ -39,13 +39,13 @@ class Purchase:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class LedgerView:
     """What this machine knows: purchases by their references, and what else tells that a run is its own.
 
     `pending` are the references of purchases whose end nobody has read yet, `runs` and `batches` ids at the service.
     """
 
-    purchases: Mapping[str, Purchase] = field(default_factory=dict)
+    purchases: Mapping[str, EnteredPurchase] = field(default_factory=dict)
     pending: frozenset[str] = frozenset()
     runs: Mapping[str, str] = field(default_factory=dict)
     batches: frozenset[str] = frozenset()
@@ -97,7 +97,7 @@ class Comparison:
 
 
 def compare(
-    books: Books, listed: Iterable[ListedRun], currency: str, since: float = 0.0, until: float = float("inf")
+    ledger: LedgerView, listed: Iterable[ListedRun], currency: str, since: float = 0.0, until: float = float("inf")
 ) -> Comparison:
     """Hold the purchases of a span (epoch seconds) against the runs; `currency` is that of costs that name none.
 
@@ -105,12 +105,12 @@ def compare(
     """
     by_key: defaultdict[str, list[ListedRun]] = defaultdict(list)
     for run in listed:
-        by_key[books.key_of(run)].append(run)
+        by_key[ledger.key_of(run)].append(run)
     foreign = [run for run in by_key.pop("", []) if since <= (run.created_at or since) < until]
-    keys = [key for key in books.purchases.keys() | by_key.keys() if since <= _at(books, key, by_key[key]) < until]
-    known = [books.purchases[key] for key in keys if key in books.purchases]
+    keys = [key for key in ledger.purchases.keys() | by_key.keys() if since <= _at(ledger, key, by_key[key]) < until]
+    known = [ledger.purchases[key] for key in keys if key in ledger.purchases]
     runs = [run for key in keys for run in by_key[key]]
-    found = [each for key in keys if (each := _difference(books, key, by_key[key], currency))]
+    found = [each for key in keys if (each := _difference(ledger, key, by_key[key], currency))]
     return Comparison(
         tuple(sorted(found, key=lambda each: (each.at, each.key))),
         _sum((name, amount) for purchase in known for name, amount in purchase.amounts.items()),
@@ -123,7 +123,7 @@ def compare(
 
 
 def lasting(before: Comparison, after: Comparison) -> Comparison:
-    """The later one of two looks at the books, without the differences that came up or went away meanwhile.
+    """The later one of two looks at the ledger, without the differences that came up or went away meanwhile.
 
     The service is read in between: what is bought and settled in that time is no difference.
     """
@@ -131,21 +131,21 @@ def lasting(before: Comparison, after: Comparison) -> Comparison:
     return Comparison(kept, after.here, after.there, after.purchases, after.runs, after.foreign, after.foreign_cost)
 
 
-def _at(books: Books, key: str, runs: list[ListedRun]) -> float:
-    if key in books.purchases:
-        return books.purchases[key].at
+def _at(ledger: LedgerView, key: str, runs: list[ListedRun]) -> float:
+    if key in ledger.purchases:
+        return ledger.purchases[key].at
     return min((run.created_at for run in runs if run.created_at), default=0.0)
 
 
-def _difference(books: Books, key: str, runs: list[ListedRun], currency: str) -> Difference | None:
-    purchase = books.purchases.get(key)
+def _difference(ledger: LedgerView, key: str, runs: list[ListedRun], currency: str) -> Difference | None:
+    purchase = ledger.purchases.get(key)
     here = purchase.amounts if purchase else {}
     usual = next(iter(here)) if len(here) == 1 else currency
     there = _sum(_costs(runs, usual))
     silent = any(run.succeeded and run.cost is None for run in runs)
     if here == there and not (silent and purchase is None):
         return None
-    if purchase is None and key in books.pending:
+    if purchase is None and key in ledger.pending:
         return None  # its end was not read yet
     kind = Kind.NO_COST if silent else Kind.AMOUNT
     if not runs:
@@ -155,7 +155,7 @@ def _difference(books: Books, key: str, runs: list[ListedRun], currency: str) ->
     ids = tuple(run.id for run in runs) or tuple(sorted(purchase.runs if purchase else ()))
     rule = purchase.rule if purchase else ""
     return Difference(
-        kind, key, rule, ids, tuple(sorted(here.items())), tuple(sorted(there.items())), _at(books, key, runs)
+        kind, key, rule, ids, tuple(sorted(here.items())), tuple(sorted(there.items())), _at(ledger, key, runs)
     )
 
 

@@ -1,4 +1,4 @@
-"""Telling people: messages that lie in the state file are sent, and a monitor gets its sign of life.
+"""Notifications: messages that lie in the state file are sent, and a monitor gets its sign of life.
 
 No stage waits for anything here, and a message that cannot be sent stops nothing.
 """

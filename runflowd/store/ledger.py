@@ -1,4 +1,4 @@
-"""The books: what every purchase was charged, in rows that are only ever added."""
+"""The ledger: what every purchase was charged, in rows that are only ever added."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PERIOD_KEY = "period"
 
 
 class Movement(StrEnum):
-    """What a row of the books says."""
+    """What a row of the ledger says."""
 
     CHARGE = "charge"
     REFUND = "refund"

@@ -49,7 +49,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ExistingReceipt:
     """Where the receipt of an item is, or is about to be; `ours` are the hashes of what runflowd wrote there.
 
     `path` is None once a newer content took its name.
@@ -75,8 +75,8 @@ def draw(connection: Connection, item: Item, ended: Ended | None = None) -> Draw
         known = outputs_of(connection, item.id)
         outputs = tuple(Delivered(each.path.relative, each.size, each.content_hash) for each in known)
     elif row["state"] == "done":
-        standing = connection.one("receipt_of", item=item.id)
-        outputs = outputs_from(standing["outputs"]) if standing else ()
+        existing = connection.one("receipt_of", item=item.id)
+        outputs = outputs_from(existing["outputs"]) if existing else ()
     ended = ended or Ended(row["state"], row["failure_code"], row["failure"])
     return Drawn(document(_receipt(connection, row, ended, outputs)), outputs)
 
@@ -129,29 +129,29 @@ def _assets(connection: Connection, row: Row, service: str) -> dict[str, str]:
     return {symbol: asset.asset_id for symbol, asset in found.items() if asset is not None}
 
 
-def receipt_of(connection: Connection, item: Item) -> Standing | None:
+def receipt_of(connection: Connection, item: Item) -> ExistingReceipt | None:
     """Where the receipt of an item is on record."""
     row = connection.one("receipt_of", item=item.id)
-    return _standing(row) if row else None
+    return _existing(row) if row else None
 
 
-def receipt_at(connection: Connection, item: Item, path: OutputPath) -> Standing | None:
+def receipt_at(connection: Connection, item: Item, path: OutputPath) -> ExistingReceipt | None:
     """The receipt on record at a path that `item` would have, or at one that some file system takes for the same."""
     row = connection.one("receipt_at", path=os.fsencode(str(path)), key=collision(str(path)))
     if row is None or row["item"] == item.id:
         return receipt_of(connection, item)
     older = item.current and not row["current"] and (row["rule"], path_of(row)) == (item.rule, item.path)
-    return _standing(row, yields=bool(older))
+    return _existing(row, yields=bool(older))
 
 
-def _standing(row: Row, *, yields: bool = False) -> Standing:
+def _existing(row: Row, *, yields: bool = False) -> ExistingReceipt:
     path = None if row["root"] is None else OutputPath(os.fsdecode(row["root"]), os.fsdecode(row["relative"]))
-    return Standing(row["item"], path, frozenset({row["content_hash"], *row["earlier"].split()}), yields)
+    return ExistingReceipt(row["item"], path, frozenset({row["content_hash"], *row["earlier"].split()}), yields)
 
 
-def may_have(item: Item, standing: Standing | None) -> bool:
+def may_have(item: Item, existing: ExistingReceipt | None) -> bool:
     """Whether a path with that receipt on record, or none, may be had by the one of an item."""
-    return standing is None or standing.item == item.id or standing.yields
+    return existing is None or existing.item == item.id or existing.yields
 
 
 def reserve_receipt(connection: Connection, item: Item, path: OutputPath, drawn: Drawn) -> bool:
@@ -160,13 +160,13 @@ def reserve_receipt(connection: Connection, item: Item, path: OutputPath, drawn:
     An older content of the same file gives its name up, and gets another one.
     """
     hold(connection, item.claim)
-    standing = receipt_at(connection, item, path)
-    if not may_have(item, standing):
+    existing = receipt_at(connection, item, path)
+    if not may_have(item, existing):
         return False
-    if standing is not None and standing.item != item.id:
-        connection.run("displace_receipt", item=standing.item)
-        connection.run("set_receipt_state", id=standing.item, receipt_state=ReceiptState.OUTDATED)
-    ours = standing.ours if standing is not None and standing.path == path else frozenset()
+    if existing is not None and existing.item != item.id:
+        connection.run("displace_receipt", item=existing.item)
+        connection.run("set_receipt_state", id=existing.item, receipt_state=ReceiptState.OUTDATED)
+    ours = existing.ours if existing is not None and existing.path == path else frozenset()
     connection.run(
         "reserve_receipt",
         item=item.id,

@@ -51,7 +51,7 @@ class CallbackPoller:
         """By batch, when callbacks last had it polled or will have it polled next; epoch seconds."""
 
     def __repr__(self) -> str:
-        return f"<Waker {len(self._pending)} pending>"
+        return f"<CallbackPoller {len(self._pending)} pending>"
 
     def take(self, hint: Hint) -> bool:
         """Remember a hint; False when there are too many, or it is known already."""

@@ -51,7 +51,7 @@ class ListenerManager:
         self._listen: Listen | None = None
 
     def __repr__(self) -> str:
-        return f"<Listener {self._listen or 'off'}>"
+        return f"<ListenerManager {self._listen or 'off'}>"
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Raises `AddressUnusable` before it has started; later that is an incident."""

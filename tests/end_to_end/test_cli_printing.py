@@ -14,7 +14,7 @@ from runflowd.api.errors import OutOfCredit, Place, Transient, Unauthorized
 from runflowd.app.sync_run import Progress
 from runflowd.commands.exit_codes import CommandError, Exit, exit_code, single
 from runflowd.commands.formatting import duration, money, reason_of
-from runflowd.commands.progress import Bars, Lines, Tally
+from runflowd.commands.progress import Bars, Lines, RuleProgress
 from runflowd.commands.sync import Summary, show_summary
 from runflowd.commands.terminal import MAX_ROWS, entry_text, finished_table
 from runflowd.config import Config, LocalService, Service
@@ -84,7 +84,7 @@ def test_what_had_ended_before_is_not_counted() -> None:
     """A failed file that is tried again takes nothing off this run's counts."""
     before = {ItemState.DONE: 3, ItemState.FAILED: 2}
 
-    assert Tally.of({ItemState.DONE: 4, ItemState.FAILED: 1}, before) == Tally(0, 0, 1, 0)
+    assert RuleProgress.of({ItemState.DONE: 4, ItemState.FAILED: 1}, before) == RuleProgress(0, 0, 1, 0)
 
 
 @pytest.mark.parametrize(

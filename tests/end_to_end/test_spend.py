@@ -127,7 +127,7 @@ def test_what_cannot_be_meant_is_a_mistake_of_usage(desk: Desk, options: tuple[s
 
 
 @pytest.mark.parametrize(
-    ("option", "words"), [("--by=rule", "Nothing was charged"), ("--check", "no books to compare")]
+    ("option", "words"), [("--by=rule", "Nothing was charged"), ("--check", "no ledger to compare")]
 )
 def test_this_machine_takes_no_money(desk: Desk, option: str, words: str) -> None:
     """With `service: local` there is nothing to spend, and nothing to compare."""
@@ -148,7 +148,7 @@ def test_the_check_ends_with_3_where_the_books_differ_and_names_the_purchase(
     differ = desk.call("spend", "--check", env=WITH_KEY)
     told = desk.call("spend", "--check", "--json", env=WITH_KEY).json
 
-    assert (0, True) == (agree.code, "The books agree." in agree.out)
+    assert (0, True) == (agree.code, "The ledger and the service agree." in agree.out)
     assert (3, True) == (differ.code, "charged here, not there" in differ.out)
     assert [("only_here", f"{0:032x}", "one", {"USD": "0.3"}, {})] == [
         (each["kind"], each["reference"], each["rule"], each["here"], each["there"]) for each in told["differences"]

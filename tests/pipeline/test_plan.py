@@ -13,7 +13,7 @@ import pytest
 from silent_share import required
 from stage_rig import EPOCH, picture, rule, running
 
-from runflowd.app.catalog_prices import Told
+from runflowd.app.catalog_prices import ServiceAnswers
 from runflowd.commands.plan_money import Gate, gates
 from runflowd.config import Config, Limits, Service
 from runflowd.core.approval import Crowd
@@ -267,7 +267,7 @@ def gates_of(connection: Connection, folder: Path, approve: ApprovalPolicy, *lis
     money = Money(rules={"studio": RuleMoney(approve=approve)})
     config = Config((), "", Service(url="https://api.test"), (own,), money=money)
     outlay = Outlay(Counter({Price(Decimal(1), Decimal(1)): 3}))
-    return list(gates(connection, config, Told({own.model: listed}), own, outlay, EPOCH))
+    return list(gates(connection, config, ServiceAnswers({own.model: listed}), own, outlay, EPOCH))
 
 
 def test_a_price_in_another_currency_lets_nothing_through(tmp_path: Path) -> None:

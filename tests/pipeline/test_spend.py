@@ -20,7 +20,7 @@ from virtual_clock import patient_clock
 
 from runflowd.api import search
 from runflowd.api.errors import ApiError, Permanent, Transient
-from runflowd.app.books import NoCosts, compare_with
+from runflowd.app.ledger_check import NoCosts, compare_with
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.money import Money, RuleMoney
 from runflowd.core.reconciling import Kind

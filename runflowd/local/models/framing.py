@@ -34,7 +34,7 @@ def smart_resize(values: Mapping[str, Json], images: Mapping[str, bytes], weight
     framed = _framed(photo.colours, cutout, window)
     scale = width / framed.width
     picture = framed.resize((width, height), Image.Resampling.LANCZOS)
-    return Result((jpeg(picture),), (*notes, _told(window, size), *enlargement(scale)))
+    return Result((jpeg(picture),), (*notes, _ratio_note(window, size), *enlargement(scale)))
 
 
 def outpaint(values: Mapping[str, Json], images: Mapping[str, bytes], weights: Path | None) -> Result:
@@ -116,7 +116,7 @@ def _on_white(photo: Photo) -> Photo:
     return Photo(Image.composite(photo.colours, white, photo.alpha), None, (*photo.notes, note))
 
 
-def _told(window: Window, size: tuple[int, int]) -> str:
+def _ratio_note(window: Window, size: tuple[int, int]) -> str:
     added: Margins = window.margins(size)
     if added:
         return "The backdrop was continued beyond the photo's edges to reach the ratio."

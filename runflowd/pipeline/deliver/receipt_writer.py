@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from runflowd.pipeline.deliver.output_io import OutputIo
     from runflowd.store import Connection
     from runflowd.store.items import Item
-    from runflowd.store.receipts import Standing
+    from runflowd.store.receipts import ExistingReceipt
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class ReceiptWriter:
     async def write(self, item: Item, rule: Rule, ended: Ended | None = None) -> tuple[Drawn, OutputPath]:
         """Write the receipt of an item, which is about to end so; give it and its path. Raises `files.FileError`."""
 
-        def read(connection: Connection) -> tuple[Drawn, Standing | None]:
+        def read(connection: Connection) -> tuple[Drawn, ExistingReceipt | None]:
             return draw(connection, item, ended), receipt_of(connection, item)
 
         drawn, before = await self._context.store.read(read)
@@ -90,7 +90,7 @@ def _commit(target: TargetName, data: bytes) -> None:
         draft.commit(name, replaces=target.replaces)
 
 
-def _paths(item: Item, rule: Rule, before: Standing | None) -> Iterator[OutputPath]:
+def _paths(item: Item, rule: Rule, before: ExistingReceipt | None) -> Iterator[OutputPath]:
     """Where a receipt may go: where it is, else the names that it could get."""
     if before is not None and before.path is not None and before.path.root == rule.receipts:
         yield before.path
@@ -98,7 +98,7 @@ def _paths(item: Item, rule: Rule, before: Standing | None) -> Iterator[OutputPa
         yield OutputPath(rule.receipts, name)
 
 
-def _check_target(item: Item, path: OutputPath, content: str, recorded: Standing | None) -> TargetName | None:
+def _check_target(item: Item, path: OutputPath, content: str, recorded: ExistingReceipt | None) -> TargetName | None:
     """Whether a name may be used; None when it belongs to somebody else."""
     files.ensure_root(path.root)
     if not may_have(item, recorded):

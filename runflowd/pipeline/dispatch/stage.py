@@ -154,7 +154,7 @@ class Dispatch:
 
         await self._context.store.write(write)
         reach("batch.put_back")
-        log.info(why, action="batch.reworded", rule=batch.rule, batch=batch.id)
+        log.info(why, action="batch.put_back", rule=batch.rule, batch=batch.id)
         for wake_event in (self._context.stage_events.intake, self._context.stage_events.track):
             wake_event.notify()
 

@@ -26,7 +26,7 @@ class ParkedFiles:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._tried_for: tuple[Money, str] | None = None
-        self._told: dict[str, IncidentReport] = {}
+        self._reported: dict[str, IncidentReport] = {}
 
     async def renew(self) -> None:
         """Let what is parked be tried anew, if it is time."""
@@ -43,11 +43,11 @@ class ParkedFiles:
         found = {row["rule"]: _report(row) for row in rows}
         incidents = self._context.incidents
         for rule, report in found.items():
-            if self._told.get(rule) != report:
+            if self._reported.get(rule) != report:
                 await incidents.report(report)
-        for rule in self._told.keys() - found.keys():
+        for rule in self._reported.keys() - found.keys():
             await incidents.resolve(ScopeKind.PER_FILE.of(rule))
-        self._told = {rule: report for rule, report in found.items() if report in incidents.snapshot()}
+        self._reported = {rule: report for rule, report in found.items() if report in incidents.snapshot()}
 
 
 def _parked(connection: Connection) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Telling of batches that outlived their deadline: one incident for each rule, made from what is on record.
+"""Reports of batches that outlived their deadline: one incident for each rule, made from what is on record.
 
 So it comes back at once after a start or a reload, which forget incidents, and ends when the last such batch does.
 """

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from runflowd.core.reconciling import Books, Purchase
+from runflowd.core.reconciling import EnteredPurchase, LedgerView
 from runflowd.store.items import path_of
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ class _Entered:
     amounts: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     runs: set[str] = field(default_factory=set)
 
-    def purchase(self) -> Purchase:
+    def purchase(self) -> EnteredPurchase:
         amounts = {currency: amount for currency, amount in self.amounts.items() if amount}
-        return Purchase(self.rule, self.at, amounts, frozenset(self.runs))
+        return EnteredPurchase(self.rule, self.at, amounts, frozenset(self.runs))
 
 
-def read_books(connection: Connection, service: str) -> Books:
+def read_ledger(connection: Connection, service: str) -> LedgerView:
     """Every purchase of a service that was charged, what is on its way, and the ids by which runs are known."""
     entered: dict[str, _Entered] = {}
     for row in connection.all("ledger_of_service", service=service):
@@ -40,7 +40,7 @@ def read_books(connection: Connection, service: str) -> Books:
     runs = {row["run_id"]: row["client_ref"] for row in pending if row["run_id"]}
     runs |= {run: key for key, one in entered.items() for run in one.runs}
     batches = connection.all("batches_at_service", service=service)
-    return Books(
+    return LedgerView(
         {key: one.purchase() for key, one in entered.items()},
         frozenset(row["client_ref"] for row in pending),
         runs,

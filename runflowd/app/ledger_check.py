@@ -10,10 +10,10 @@ import anyio.to_thread
 
 from runflowd.api.values import Status
 from runflowd.app.service_factory import open_remote
-from runflowd.core.reconciling import Books, ListedRun, compare, lasting
+from runflowd.core.reconciling import LedgerView, ListedRun, compare, lasting
 from runflowd.errors import RunflowdError
 from runflowd.store import reading
-from runflowd.store.books import read_books
+from runflowd.store.ledger_view import read_ledger
 from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ class NoCosts(RunflowdError):
 
     def __init__(self, service: str, runs: int) -> None:
         super().__init__(
-            f"{service} lists {runs:,} runs of this machine that succeeded and says of none what it cost, so the books "
-            "cannot be compared. Its billing page may tell; `runflowd spend --csv` has what is on record here."
+            f"{service} lists {runs:,} runs of this machine that succeeded and says of none what it cost, so the "
+            "ledger cannot be compared. Its billing page may tell; `runflowd spend --csv` has what is on record here."
         )
 
 
-async def compare_books(config: Config, since: float, until: float) -> Comparison:
+async def compare_ledger(config: Config, since: float, until: float) -> Comparison:
     """What both say of the purchases of a span (epoch seconds).
 
     Raises `ApiError`, `CredentialError`, `StoreError`, and `NoCosts` where there is nothing to compare.
@@ -50,13 +50,13 @@ async def compare_with(
 ) -> Comparison:
     """The same, asked of a service that is open already; `currency` is that of costs that name none."""
 
-    def books() -> Books:
+    def ledger() -> LedgerView:
         with reading(state) as connection:
-            return read_books(connection, remote.name)
+            return read_ledger(connection, remote.name)
 
-    before = await anyio.to_thread.run_sync(books)
+    before = await anyio.to_thread.run_sync(ledger)
     listed = [_listed(run) async for page in remote.api.every_run() for run in page]
-    after = await anyio.to_thread.run_sync(books)
+    after = await anyio.to_thread.run_sync(ledger)
     succeeded = [run for run in listed if run.succeeded and after.key_of(run)]
     if succeeded and all(run.cost is None for run in succeeded):
         raise NoCosts(remote.name, len(succeeded))

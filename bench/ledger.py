@@ -1,4 +1,4 @@
-"""The ledger against the service's own books: many files through the daemon, then `runflowd spend --check`.
+"""The ledger against the service's own sums: many files through the daemon, then `runflowd spend --check`.
 
 On the way some runs fail and some answers to purchases are lost, as on a bad day.
 """
@@ -52,10 +52,10 @@ def measure(report: Report, folder: Path, *, files: int) -> None:
         found = _checked(folder / "daemon" / "config.yaml")
         checking = time.monotonic() - asked
     if found["differences"] or found["here"]["purchases"] != files - failing:
-        raise SystemExit(f"the books differ: {json.dumps(found)}")
+        raise SystemExit(f"the ledger differs: {json.dumps(found)}")
     here, there = (float(found[side]["charged"].get("USD", 0)) for side in ("here", "there"))
     report.add(
-        f"books: {files:,} files, of which {failing:,} fail, and {lost:,} answers to purchases are lost",
+        f"ledger: {files:,} files, of which {failing:,} fail, and {lost:,} answers to purchases are lost",
         Figure("charged, by the ledger", here, "USD"),
         Figure("charged, by the service's runs", there, "USD", f"{here:.2f}"),
         Figure("purchases in the ledger", found["here"]["purchases"], "", f"{files - failing:,}"),
