@@ -20,7 +20,7 @@ def recipe_hash(model: str, symbolic: Json, select: str, references: Mapping[str
     `references` maps the name of each reference file to the hash of its content, so that a changed
     logo is a changed recipe. References that the input does not use do not count.
     """
-    used = references_in(symbols(symbolic))
+    used = references_in(symbols(symbolic)) if references else ()
     facts = {
         "model": model,
         "input": symbolic,

@@ -9,7 +9,7 @@ share can make the daemon read or write elsewhere by swapping a folder for a lin
 from __future__ import annotations
 
 from runflowd.files.aside import clear_up
-from runflowd.files.draft import TEMPORARY_PREFIX, Draft, Written, start_draft
+from runflowd.files.draft import TEMPORARY_PREFIX, Draft, Written
 from runflowd.files.errors import (
     Busy,
     Changed,
@@ -85,7 +85,6 @@ __all__ = [
     "scan_directory",
     "scan_with_identity",
     "set_owner_tag",
-    "start_draft",
     "stat",
     "try_writing",
     "walk",

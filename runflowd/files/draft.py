@@ -45,27 +45,26 @@ class Written:
 
 
 class Draft:
-    """A file being written. Use as a context manager: left uncommitted, it vanishes."""
+    """A file of at most `limit` bytes in `folder` below `root`. As a context manager: left uncommitted, it vanishes.
 
-    def __init__(self, root: str, folder: str, descriptor: int, *, limit: int) -> None:
+    It is made, with the folders that are missing, by what writes first: that raises FileError, Missing if the root is
+    not there, Escapes if a symlink stands in the way.
+    """
+
+    def __init__(self, root: str, folder: str, *, limit: int) -> None:
         self.root = root
         self.folder = folder
         self.limit = limit
         self.size = 0
         self.pending = 0
         """Bytes that were taken and are not written yet."""
-        self._folder = descriptor
         self._digest = hashlib.sha256()
         self._taken: list[bytes] = []
         self._name = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{_SUFFIX}"
-        self._path = joined(root, f"{folder}/{self._name}" if folder else self._name)
+        self._path = joined(root, self._relative(self._name))
         self._flushed: Written | None = None
-        self._file = -1
-        with explained("write", self._path):
-            self._file = os.open(self._name, _CREATE, 0o666, dir_fd=descriptor)
-            # Held while the draft lives, so that another daemon leaves it alone when it clears up.
-            with suppress(OSError):
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._folder = self._file = -1
+        self._ended = False
 
     def __repr__(self) -> str:
         return f"<Draft in {self.folder or '.'!r}, {self.size} bytes>"
@@ -80,8 +79,8 @@ class Draft:
 
     @property
     def closed(self) -> bool:
-        """Whether it was committed or discarded."""
-        return self._file < 0
+        """Whether nothing is left to clear away: it was committed, discarded, or never written to."""
+        return self._folder < 0
 
     def take(self, data: bytes) -> None:
         """Append, in memory: it is written with what asks for it next. Raises TooBig beyond the limit."""
@@ -99,6 +98,7 @@ class Draft:
 
     def write_pending(self) -> None:
         """Write what was taken. Raises NoSpace and the like from the disk."""
+        self._begin()
         with explained("write", self._path):
             data = b"".join(self._taken)
             self._forget_pending()
@@ -109,9 +109,10 @@ class Draft:
 
     def restart(self) -> None:
         """Begin anew: what was written so far belongs to something else."""
-        with explained("write", self._path):
-            os.ftruncate(self._file, 0)
-            os.lseek(self._file, 0, os.SEEK_SET)
+        if not self.closed:
+            with explained("write", self._path):
+                os.ftruncate(self._file, 0)
+                os.lseek(self._file, 0, os.SEEK_SET)
         self.size = 0
         self._forget_pending()
         self._digest = hashlib.sha256()
@@ -168,7 +169,8 @@ class Draft:
         name, self._name = self._name, ""
         file, folder = self._file, self._folder
         self._file = self._folder = -1
-        if name:
+        self._ended = True
+        if name and folder >= 0:
             with suppress(OSError):
                 os.unlink(name, dir_fd=folder)
         for descriptor in (file, folder):
@@ -176,28 +178,25 @@ class Draft:
                 with suppress(OSError):
                     os.close(descriptor)
 
+    def _begin(self) -> None:
+        """Make the file, with the folders that are missing, unless it is there."""
+        assert not self._ended, "a draft is written once"
+        if self._file >= 0:
+            return
+        with opened_folder("write into", self.root, self.folder, make=True) as descriptor:
+            with explained("write into", joined(self.root, self.folder)):
+                self._folder = os.dup(descriptor)
+            with explained("write", self._path):
+                self._file = os.open(self._name, _CREATE, 0o666, dir_fd=self._folder)
+        # Held while the draft lives, so that another daemon leaves it alone when it clears up.
+        with suppress(OSError):
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
     def _forget_pending(self) -> None:
         self._taken, self.pending = [], 0
 
     def _relative(self, name: str) -> str:
         return f"{self.folder}/{name}" if self.folder else name
-
-
-def start_draft(root: str, folder: str, *, limit: int) -> Draft:
-    """Begin a file of at most `limit` bytes in `folder` below `root`; missing folders are made.
-
-    Raises FileError: Missing if the root is not there, Escapes if a symlink stands in the way.
-    """
-    with (
-        opened_folder("write into", root, folder, make=True) as descriptor,
-        explained("write into", joined(root, folder)),
-    ):
-        own = os.dup(descriptor)
-    try:
-        return Draft(root, folder, own, limit=limit)
-    except BaseException:
-        os.close(own)
-        raise
 
 
 def rename(

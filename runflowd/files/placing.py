@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runflowd.files.aside import give_back, left_aside, set_aside
-from runflowd.files.draft import Written, look_at, rename, start_draft
+from runflowd.files.draft import Draft, Written, look_at, rename
 from runflowd.files.errors import Changed, FileError, Missing, NotAFile, Taken, explained
 from runflowd.files.folders import joined, opened_folder, parts_of, sync_folder
 from runflowd.files.read import hash_file, open_source, read_chunks, stat
@@ -41,7 +41,7 @@ def copy(
     `replaces` and `overwrite` are those of `Draft.commit`; `sha256`, if known, is checked on the way.
     """
     folder, name = _split("write", to_root, to_relative)
-    with start_draft(to_root, folder, limit=expected.size) as draft:
+    with Draft(to_root, folder, limit=expected.size) as draft:
         for piece in read_chunks(root, relative, expected, sha256=sha256):
             draft.write(piece)
         return draft.commit(name, replaces=replaces, overwrite=overwrite)
@@ -169,7 +169,7 @@ def write_note(root: str, relative: str, text: str) -> Written:
     data = f"{NOTE_HEADING}\n\n{text.rstrip()}\n".encode(errors="backslashreplace")[:_MOST_NOTE_BYTES]
     folder, name = _split("write", root, relative)
     replaces = _our_note(root, relative)
-    with start_draft(root, folder, limit=_MOST_NOTE_BYTES) as draft:
+    with Draft(root, folder, limit=_MOST_NOTE_BYTES) as draft:
         draft.write(data)
         return draft.commit(name, replaces=replaces)
 

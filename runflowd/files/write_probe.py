@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from runflowd.files.draft import start_draft
+from runflowd.files.draft import Draft
 from runflowd.files.folders import joined
 
 
@@ -13,7 +13,7 @@ def try_writing(folder: str) -> bool:
 
     Raises FileError where no file can be made.
     """
-    with start_draft(folder, "", limit=1) as draft:
+    with Draft(folder, "", limit=1) as draft:
         draft.write(b"\n")
         name = draft.flush().relative
         return os.path.lexists(joined(folder, name.upper()))

@@ -56,7 +56,7 @@ class WorkerLoop(Generic[Job]):
         self._wake_event = wake_event
         self._free = slots + ahead
         self._ahead = ahead
-        self._slots = anyio.CapacityLimiter(slots)
+        self._slots = anyio.Semaphore(slots, fast_acquire=True)
         self._claim = claim
         self._work = work
         self._give_back = give_back
@@ -107,7 +107,7 @@ class WorkerLoop(Generic[Job]):
     async def _run_job(self, job: Job) -> None:
         borrower = object()
         try:
-            await self._slots.acquire_on_behalf_of(borrower)
+            await self._slots.acquire()
             self._running[borrower] = job
             try:
                 if not self._stopping:  # a job not begun keeps its lease, which the next start ends
@@ -125,7 +125,7 @@ class WorkerLoop(Generic[Job]):
     def _release_slot(self, borrower: object) -> None:
         """Give up a slot, unless that was done before."""
         if self._running.pop(borrower, None) is not None:
-            self._slots.release_on_behalf_of(borrower)
+            self._slots.release()
 
     async def _end(self, job: Job, error: Exception) -> None:
         """Give back what did not work, unless it is not ours any more."""

@@ -17,6 +17,7 @@ import logging
 import os
 import sys
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
@@ -106,7 +107,7 @@ def clean(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _clean(key: str, value: Any, depth: int) -> Any:
-    if value is not None and any(word in key.lower() for word in _SECRET_KEYS):
+    if value is not None and _names_a_secret(key):
         return "***"
     if key == "exception" and isinstance(value, str):
         return "\n".join(excerpt(line, MAX_VALUE) for line in value.splitlines())
@@ -117,6 +118,11 @@ def _clean(key: str, value: Any, depth: int) -> Any:
     if depth < _DEEPEST and isinstance(value, (list, tuple, set, frozenset)):
         return [_clean("", each, depth + 1) for each in value]
     return excerpt(str(value), MAX_VALUE)
+
+
+@lru_cache(maxsize=256)  # the same few keys in every event
+def _names_a_secret(key: str) -> bool:
+    return any(word in key.lower() for word in _SECRET_KEYS)
 
 
 def _named(*, strict: bool) -> Processor:

@@ -75,7 +75,7 @@ def save(
 ) -> files.Written:
     """Write a file the way outputs are written."""
     folder, _, name = relative.rpartition("/")
-    with files.start_draft(root, folder, limit=1 << 20) as draft:
+    with files.Draft(root, folder, limit=1 << 20) as draft:
         draft.write(data)
         return draft.commit(name, replaces=replaces, overwrite=overwrite)
 
@@ -407,7 +407,8 @@ class TestDiscard:
     def test_an_error_of_closing_leaks_nothing_and_closes_nothing_twice(self, output: str, refused: list[int]) -> None:
         """A number closed twice may be somebody else's file by then."""
         before = open_descriptors()
-        draft = files.start_draft(output, "", limit=10)
+        draft = files.Draft(output, "", limit=10)
+        draft.write(b"x")
 
         draft.discard()
         draft.discard()
@@ -418,7 +419,7 @@ class TestDiscard:
     @pytest.mark.usefixtures("refused")
     def test_what_went_wrong_first_is_what_is_reported(self, output: str) -> None:
         """A full disk pauses the rule; an error of closing, told in its place, would not."""
-        with pytest.raises(files.TooBig), files.start_draft(output, "", limit=1) as draft:
+        with pytest.raises(files.TooBig), files.Draft(output, "", limit=1) as draft:
             draft.write(b"12")
 
 
@@ -435,7 +436,7 @@ class TestDraft:
 
     def test_flush_foretells_the_committed_file(self, output: str) -> None:
         """A caller can record stat and hash before the rename and know its file after a crash (scenario 58)."""
-        with files.start_draft(output, "", limit=100) as draft:
+        with files.Draft(output, "", limit=100) as draft:
             draft.write(b"result")
             promised = draft.flush()
             written = draft.commit("x.png")
@@ -460,7 +461,7 @@ class TestDraft:
 
     def test_what_was_taken_in_memory_is_part_of_the_file(self, output: str) -> None:
         """It counts for size and limit at once, and is there for whoever checks, syncs or names the draft."""
-        with files.start_draft(output, "", limit=6) as draft:
+        with files.Draft(output, "", limit=6) as draft:
             draft.take(b"res")
             before = draft.size, draft.pending
             draft.write(b"ul")
@@ -474,7 +475,7 @@ class TestDraft:
 
     def test_a_draft_that_begins_anew_forgets_what_was_taken(self, output: str) -> None:
         """A storage that cannot go on sends all of it again."""
-        with files.start_draft(output, "", limit=100) as draft:
+        with files.Draft(output, "", limit=100) as draft:
             draft.write(b"old")
             draft.take(b"older")
             draft.restart()
@@ -485,7 +486,7 @@ class TestDraft:
 
     def test_nothing_is_visible_before_commit(self, output: str) -> None:
         """While it is written there is one hidden name only."""
-        with files.start_draft(output, "", limit=100) as draft:
+        with files.Draft(output, "", limit=100) as draft:
             draft.write(b"half")
             names = names_in(output)
 
@@ -495,7 +496,7 @@ class TestDraft:
         """A failed download takes its draft along."""
 
         def download() -> None:
-            with files.start_draft(output, "sub", limit=100) as draft:
+            with files.Draft(output, "sub", limit=100) as draft:
                 draft.write(b"half")
                 raise ConnectionResetError
 
@@ -506,7 +507,7 @@ class TestDraft:
 
     def test_the_limit_is_kept(self, output: str) -> None:
         """A server that never stops sending cannot fill the disk."""
-        with files.start_draft(output, "", limit=10) as draft:
+        with files.Draft(output, "", limit=10) as draft:
             draft.write(b"123456789")
 
             with pytest.raises(files.TooBig):
@@ -576,7 +577,7 @@ class TestDraft:
 
     def test_a_swap_during_the_download_changes_nothing(self, root: str, output: str) -> None:
         """The draft holds the folder itself, not its name."""
-        with files.start_draft(output, "sub", limit=100) as draft:
+        with files.Draft(output, "sub", limit=100) as draft:
             draft.write(b"new")
             Path(f"{output}/sub").rename(f"{output}/moved")
             Path(f"{output}/sub").symlink_to(root)
@@ -616,7 +617,7 @@ class TestDraft:
     @pytest.mark.parametrize("name", ["../x", "a/b", "..", ""])
     def test_a_name_is_one_component(self, output: str, name: str) -> None:
         """Whatever the caller computed, the file stays in its folder."""
-        with pytest.raises(files.FileError), files.start_draft(output, "sub", limit=10) as draft:
+        with pytest.raises(files.FileError), files.Draft(output, "sub", limit=10) as draft:
             draft.commit(name)
 
     def test_a_file_that_was_set_aside_gets_its_name_back(self, output: str) -> None:
@@ -634,7 +635,7 @@ class TestDraft:
         """After kill -9 the next start removes our hidden files and no others (scenario 75)."""
         code = (
             "import os, sys, signal\nfrom runflowd import files\n"
-            "draft = files.start_draft(sys.argv[1], 'sub', limit=9)\ndraft.write(b'x')\n"
+            "draft = files.Draft(sys.argv[1], 'sub', limit=9)\ndraft.write(b'x')\n"
             "os.kill(os.getpid(), signal.SIGKILL)"
         )
         done = subprocess.run([sys.executable, "-c", code, output], check=False)
@@ -648,7 +649,7 @@ class TestDraft:
 
     def test_a_living_draft_is_not_cleared(self, output: str) -> None:
         """A second daemon on the same output leaves our work alone."""
-        with files.start_draft(output, "", limit=9) as draft:
+        with files.Draft(output, "", limit=9) as draft:
             draft.write(b"x")
 
             removed = files.clear_up(output)
@@ -661,7 +662,7 @@ class TestDraft:
         """At each durable step the visible file is absent or complete."""
         code = (
             "import sys\nfrom runflowd import files\n"
-            "with files.start_draft(sys.argv[1], '', limit=9) as draft:\n"
+            "with files.Draft(sys.argv[1], '', limit=9) as draft:\n"
             "    draft.write(b'whole')\n    draft.commit('x.png')"
         )
         environment = {**os.environ, "RUNFLOWD_FAILPOINT": point}
@@ -934,7 +935,7 @@ class TestTrouble:
             from runflowd import files
             root = sys.argv[1]
             def save(data):
-                with files.start_draft(root, "", limit=1 << 30) as draft:
+                with files.Draft(root, "", limit=1 << 30) as draft:
                     draft.write(data)
                     draft.commit("x.png", overwrite=True)
             save(b"old")

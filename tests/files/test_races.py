@@ -66,7 +66,7 @@ def test_no_result_is_written_through_a_link(root: str, tmp_path: Path) -> None:
     with swapping(f"{root}/sub", f"{root}/link") as swaps:
         for number in tries(lambda: bool(placed) and swaps[0] > SWAPS):
             try:
-                with files.start_draft(root, "sub", limit=100) as draft:
+                with files.Draft(root, "sub", limit=100) as draft:
                     draft.write(b"new")
                     draft.commit(f"{number}.png")
                 placed.append(number)

@@ -214,8 +214,7 @@ class Delivery:
         """A file to be written, in the folder where it will appear; left uncommitted, it vanishes."""
         # Only the folder matters here; the draft's own name is temporary.
         folder = put_in(place_for(item, rule), output_path(rule, mirrored(item), "png")).rpartition("/")[0]
-        start = partial(files.start_draft, limit=self._context.limits.download_size)
-        draft = await self._output_io.run(rule, start, rule.output, folder)
+        draft = files.Draft(rule.output, folder, limit=self._context.limits.download_size)
         try:
             yield draft
         finally:

@@ -85,7 +85,7 @@ def _commit(target: TargetName, data: bytes) -> None:
     if target.adopted:
         return
     folder, _, name = target.path.relative.rpartition("/")
-    with files.start_draft(target.path.root, folder, limit=len(data)) as draft:
+    with files.Draft(target.path.root, folder, limit=len(data)) as draft:
         draft.write(data)
         draft.commit(name, replaces=target.replaces)
 

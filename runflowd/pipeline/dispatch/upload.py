@@ -65,8 +65,8 @@ class Uploads:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._room = anyio.CapacityLimiter(context.limits.uploads)
-        self._under_way: dict[tuple[str, str, str], anyio.Lock] = {}
+        self._room = anyio.Semaphore(context.limits.uploads, fast_acquire=True)
+        self._under_way: dict[tuple[str, str, str], anyio.Event] = {}
         self._brought: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def link_of(
@@ -103,13 +103,14 @@ class Uploads:
     async def _alone(self, content: Content) -> AsyncGenerator[None]:
         """One upload of a content at a time, as when two rules take the same file; another disk is not waited for."""
         name = content.root, content.key, content.mime
-        turn = self._under_way.setdefault(name, anyio.Lock(fast_acquire=True))
-        async with turn:
-            try:
-                yield
-            finally:
-                if not turn.statistics().tasks_waiting:
-                    self._under_way.pop(name, None)
+        while name in self._under_way:
+            await self._under_way[name].wait()
+        ended = self._under_way[name] = anyio.Event()
+        try:
+            yield
+        finally:
+            del self._under_way[name]
+            ended.set()
 
     async def known(self, contents: Iterable[Content]) -> dict[str, UploadedAsset]:
         """What the service was given before, by content: one look into the store for all of a batch.

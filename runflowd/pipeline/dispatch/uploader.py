@@ -93,7 +93,7 @@ class Uploader:
         errors: list[ApiError | ZipError] = []
 
         # A batch queues a few uploads at a time, so that the next batch's first one waits for these few only.
-        queue = anyio.CapacityLimiter(max(1, self._context.limits.uploads // 2))
+        queue = anyio.Semaphore(max(1, self._context.limits.uploads // 2), fast_acquire=True)
 
         async def upload(item: Item) -> None:
             async with queue:
