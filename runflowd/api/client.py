@@ -89,7 +89,7 @@ class Runflow:
 
     def service_time(self) -> float | None:
         """Return what the service's clock shows now, in epoch seconds, as its last answer tells; None before one."""
-        ahead = self.snapshot().ahead
+        ahead = self._session.wire.counters.ahead()
         return None if ahead is None else time.time() + ahead
 
     def pace(self) -> Pace:

@@ -54,7 +54,7 @@ class Hooks:
             method, target, headers={**usual, **headers}, content=body, extensions=self._wire.extensions()
         )
         place = Place(action, target.host)
-        async with self._wire.exchange(place, action, seconds=self._limits.total, scope=Scope.MACHINE) as running:
+        with self._wire.exchange(place, action, seconds=self._limits.total, scope=Scope.MACHINE) as running:
             try:
                 response = await self._routes.api(target).handle_async_request(request)
                 await response.aclose()

@@ -34,7 +34,7 @@ async def post_nothing(url: str) -> Echo:
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
     request = httpx.Request("POST", target, headers=headers, content=b"", extensions=wire.extensions())
     try:
-        async with wire.exchange(place, "POST", seconds=_LIMITS.total, scope=Scope.MACHINE) as running:
+        with wire.exchange(place, "POST", seconds=_LIMITS.total, scope=Scope.MACHINE) as running:
             answer = await wire.answer(running, routes.api(target), request, _LIMITS.answer)
     finally:
         await routes.aclose()

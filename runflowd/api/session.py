@@ -106,7 +106,7 @@ class Session:
     ) -> Value:
         place = Place(call.action, self.host)
         request = self._request(call, place, segments, query, body, key)
-        async with self.wire.exchange(place, call.label, seconds=self._limits.total, scope=Scope.SERVICE) as running:
+        with self.wire.exchange(place, call.label, seconds=self._limits.total, scope=Scope.SERVICE) as running:
             running.repeatable = not call.effect
             self.wire.counters.sent(len(body or b""))
             transport = self._routes.api(request.url)

@@ -80,9 +80,11 @@ class Counters:
             told = parsedate_to_datetime(date).replace(tzinfo=UTC).timestamp()
             self._service_time = told, anyio.current_time()
 
-    @property
-    def _ahead(self) -> float | None:
-        """By the clock that never jumps, so that one on the wall that was set since is told apart, too."""
+    def ahead(self) -> float | None:
+        """How many seconds the service's clock is ahead of this machine's; None while no answer was dated.
+
+        By the clock that never jumps, so that one on the wall that was set since is told apart, too.
+        """
         if self._service_time is None:
             return None
         told, at = self._service_time
@@ -91,4 +93,4 @@ class Counters:
     def snapshot(self) -> Traffic:
         """Return the counts as they stand, detached from further changes."""
         requests, seconds = dict(self._requests), dict(self._seconds)
-        return Traffic(requests, seconds, self._sent, self._received, self._in_flight, self._ahead)
+        return Traffic(requests, seconds, self._sent, self._received, self._in_flight, self.ahead())

@@ -79,9 +79,7 @@ class Transfers:
             ("Content-Length", str(size)),
         ]
         request = httpx.Request("PUT", target, headers=headers, stream=body, extensions=self._wire.extensions())
-        async with self._wire.exchange(
-            place, "PUT upload", seconds=self._patience(size), scope=Scope.SERVICE
-        ) as running:
+        with self._wire.exchange(place, "PUT upload", seconds=self._patience(size), scope=Scope.SERVICE) as running:
             try:
                 answer = await self._wire.answer(running, self._storage, request, _ERROR_BODY)
             except Exception:
@@ -122,14 +120,18 @@ class Transfers:
     @asynccontextmanager
     async def _exchange(self, target: httpx.URL, limit: int, start: int, validator: str) -> AsyncGenerator[Download]:
         place = Place("download the result", target.host)
-        headers = [("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
+        headers = [
+            ("Host", target.netloc.decode("ascii")),
+            ("User-Agent", USER_AGENT),
+            ("Accept", "*/*"),
+            ("Accept-Encoding", "identity"),
+        ]
         if start and validator:  # the rest, if it is still the rest of the same (RFC 9110 sections 13.1.5 and 14.2)
             headers += [("Range", f"bytes={start}-"), ("If-Range", validator)]
-        request = httpx.Request("GET", target, headers=headers, extensions=self._wire.extensions())
-        async with self._wire.exchange(
-            place, "GET download", seconds=self._limits.transfer, scope=Scope.ITEM
-        ) as running:
-            response = await self._open(running, request)
+        nothing = httpx.ByteStream(b"")
+        request = httpx.Request("GET", target, headers=headers, stream=nothing, extensions=self._wire.extensions())
+        with self._wire.exchange(place, "GET download", seconds=self._limits.transfer, scope=Scope.ITEM) as running:
+            response = await self._wire.open(running, self._storage, request)
             try:
                 begins = _start(response)
                 length = await self._vetted(running, response, limit - begins, partly=start > 0)
@@ -141,16 +143,6 @@ class Transfers:
                     yield Download(length, _mime_type(response), chunks, begins, _validator(response))
             finally:
                 await close(response)
-
-    async def _open(self, running: Request, request: httpx.Request) -> httpx.Response:
-        try:
-            response = await self._storage.handle_async_request(request)
-        except Refused as reason:
-            raise running.refused(reason) from None
-        except FOREIGN as error:
-            raise running.unheard(error) from error
-        running.status = response.status_code
-        return response
 
     async def _vetted(self, running: Request, response: httpx.Response, limit: int, *, partly: bool) -> int | None:
         """Return the promised length. Raises `ApiError` unless the answer is a file of fair size."""

@@ -8,9 +8,9 @@ mistake, and a request costs about a third less.
 from __future__ import annotations
 
 import zlib
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import anyio
 import httpx
@@ -21,6 +21,7 @@ from runflowd.api.statistics import Counters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+    from types import TracebackType
 
     from runflowd.api.settings import Limits
 
@@ -61,16 +62,38 @@ class Answer:
 
 
 class Request:
-    """One running exchange: what it is for, where, and its deadline, which may still be moved."""
+    """One running exchange: what it is for, where, and its deadline, which may still be moved.
 
-    def __init__(self, place: Place, route: str, scope: Scope, deadline: anyio.CancelScope) -> None:
+    As a context manager it is counted, and ends at its deadline with `Transient`.
+    """
+
+    def __init__(self, place: Place, route: str, scope: Scope, counters: Counters, seconds: float) -> None:
         self.place = place
         self.route = route
         self.scope = scope
-        self.deadline = deadline
         self.status = 0
         self.repeatable = True
         """Whether a failure leaves no doubt: false while a create call may have been acted upon."""
+        self._counters = counters
+        self._started = anyio.current_time()
+        self.deadline = anyio.CancelScope(deadline=self._started + seconds)
+
+    def __enter__(self) -> Self:
+        self._counters.start()
+        self.deadline.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        try:
+            ended = self.deadline.__exit__(kind, error, trace)
+        finally:
+            self._counters.end(self.route, self.status, anyio.current_time() - self._started)
+        if self.deadline.cancelled_caught:
+            message, doubt = "it took longer than allowed in total", not self.repeatable
+            raise Transient(self.place, code="DEADLINE", message=message, scope=self.scope, ambiguous=doubt)
+        return bool(ended)
 
     def unheard(self, error: BaseException) -> Transient:
         """Return the exception for an exchange that ended without a usable answer."""
@@ -80,16 +103,6 @@ class Request:
             message=_words(error),
             scope=Scope.MACHINE if isinstance(error, _MACHINE) else self.scope,
             ambiguous=not (self.repeatable or isinstance(error, _UNSENT)),
-        )
-
-    def late(self) -> Transient:
-        """Return the exception for an exchange that outlived its deadline."""
-        return Transient(
-            self.place,
-            code="DEADLINE",
-            message="it took longer than allowed in total",
-            scope=self.scope,
-            ambiguous=not self.repeatable,
         )
 
     def refused(self, reason: object, *, code: str = "ADDRESS") -> Unsafe:
@@ -114,34 +127,33 @@ class Transport:
         """Return fresh httpx request extensions that hold the timeouts of single steps."""
         return {"timeout": self._pace}
 
-    @asynccontextmanager
-    async def exchange(self, place: Place, route: str, *, seconds: float, scope: Scope) -> AsyncGenerator[Request]:
-        """Run one exchange under a total deadline, counted, with its failures mapped."""
-        started = anyio.current_time()
-        self.counters.start()
-        deadline = anyio.CancelScope(deadline=started + seconds)
-        running = Request(place, route, scope, deadline)
+    def exchange(self, place: Place, route: str, *, seconds: float, scope: Scope) -> Request:
+        """An exchange that may take so many seconds in all."""
+        return Request(place, route, scope, self.counters, seconds)
+
+    async def open(
+        self, running: Request, transport: httpx.AsyncBaseTransport, request: httpx.Request
+    ) -> httpx.Response:
+        """Send `request`; give its answer once the headers are there. Raises `ApiError`."""
         try:
-            with deadline:
-                yield running
-        finally:
-            self.counters.end(route, running.status, anyio.current_time() - started)
-        if deadline.cancelled_caught:
-            raise running.late()
+            response = await transport.handle_async_request(request)
+        except Refused as reason:
+            raise running.refused(reason) from None
+        except FOREIGN as error:
+            raise running.unheard(error) from error
+        running.status = response.status_code
+        return response
 
     async def answer(
         self, running: Request, transport: httpx.AsyncBaseTransport, request: httpx.Request, limit: int
     ) -> Answer:
         """Send `request` and read the whole answer, at most `limit` bytes. Raises `ApiError`."""
+        response = await self.open(running, transport, request)
         try:
-            response = await transport.handle_async_request(request)
-            running.status = response.status_code
             try:
-                body = await self.read(response, limit)
+                return Answer(response, await self.read(response, limit))
             finally:
                 await close(response)
-        except Refused as reason:
-            raise running.refused(reason) from None
         except TooLarge as error:
             # What was bought with this request exists, however long the receipt.
             if not running.repeatable:
@@ -149,7 +161,6 @@ class Transport:
             raise running.refused(error, code="TOO_LARGE") from None
         except FOREIGN as error:
             raise running.unheard(error) from error
-        return Answer(response, body)
 
     async def read(self, response: httpx.Response, limit: int) -> bytes:
         """Read a body of at most `limit` bytes. Raises `TooLarge`."""
