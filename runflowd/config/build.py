@@ -62,6 +62,7 @@ def build(document: Document, merged: MergedDocument, base: str, source: str) ->
         ),
         state=absolute(document.state, base) if document.state else "",
         web=_web(document.web),
+        thumbnails=document.web.thumbnails if document.web else 0,
         log=Log(log.format, log.level),
         limits=Limits(**limits.model_dump()),
         notify=_notify(document.notify, base),

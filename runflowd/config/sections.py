@@ -121,6 +121,13 @@ class WebSection(Section):
         "off",
         default=DEFAULT_LISTEN,
     )
+    thumbnails: Annotated[int, size(0, 2**50)] = described(
+        "How much disk the page may take for small pictures of files and results, in the cache folder; the oldest go "
+        "first. 2GiB by default, 0MiB for none.",
+        "500MiB",
+        "0MiB",
+        default=2 * _GIB,
+    )
 
 
 class LogSection(Section):

@@ -166,6 +166,7 @@ class Notify:
 class Config:
     """One whole configuration. `digest` names the content of `files`, for telling a change.
 
+    `thumbnails` is how many bytes of previews are kept for the page; 0 for none.
     `state` and `listen` are empty when the configuration leaves them to the daemon or turns them
     off. `source` is the absolute path of what was loaded. `disabled` names the rules that say
     `enabled: false`. `warnings` are worth saying, but no reason to refuse. `places` tells for each
@@ -178,6 +179,7 @@ class Config:
     rules: tuple[Rule, ...]
     state: str = ""
     web: Listen | None = None
+    thumbnails: int = 0
     log: Log = Log()
     limits: Limits = Limits()
     notify: Notify = Notify()

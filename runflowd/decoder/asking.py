@@ -37,7 +37,7 @@ _PROGRESS = 1.0
 _LOOK = 0.01
 """Seconds between two looks at whether a child that was killed is gone."""
 
-_KEPT = ("HOME", "PATH")
+KEPT = ("HOME", "PATH")
 """What a child's environment keeps: by these its Python finds its packages."""
 
 
@@ -186,7 +186,7 @@ def _started(descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         pass_fds=descriptors,
-        env={name: os.environ[name] for name in _KEPT if name in os.environ},
+        env={name: os.environ[name] for name in KEPT if name in os.environ},
         cwd="/",
         start_new_session=True,
     )

@@ -14,7 +14,7 @@ from runflowd.decoder.limits import MAX_MEMORY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FORMATS: Mapping[str, str] = {
+FORMATS: Mapping[str, str] = {
     "image/jpeg": "jpeg",
     "image/png": "png",
     "image/webp": "webp",
@@ -37,7 +37,7 @@ def trouble_of(descriptor: int, mime: str) -> str:
 
     Behind a JPEG may stand further ones, which are not part of it.
     """
-    form = _FORMATS[mime]
+    form = FORMATS[mime]
     Image.MAX_IMAGE_PIXELS = None  # what bounds is the memory
     warnings.simplefilter("ignore")
     try:

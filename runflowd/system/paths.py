@@ -60,3 +60,12 @@ def _users_sockets(source: Path, environment: Mapping[str, str]) -> list[Path]:
     name = f"{os.path.basename(place)[:80]}-{crc32(os.fsencode(place)):08x}.sock"  # noqa: PTH119  of text
     runtime = environment.get("XDG_RUNTIME_DIR")
     return [*([Path(runtime, "runflowd", name)] if runtime else []), user_state(environment) / name]
+
+
+def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
+    """What can be made again: systemd's folder for that, or the user's (XDG base directories)."""
+    environment = os.environ if environment is None else environment
+    if folder := environment.get("CACHE_DIRECTORY"):
+        return Path(folder.partition(":")[0])
+    home = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/"), ".cache")
+    return Path(home, "runflowd")

@@ -20,6 +20,7 @@ from runflowd.web.hints import ChangeHints
 from runflowd.web.host_guard import HostGuard
 from runflowd.web.media import Media
 from runflowd.web.metrics_endpoint import MetricsEndpoint
+from runflowd.web.previews import Previews
 from runflowd.web.rights import GuardedRoute, Right
 from runflowd.web.screens import Screens
 
@@ -35,7 +36,8 @@ class Application:
     def __init__(self, state: PageState) -> None:
         self._state = state
         self._metrics = MetricsEndpoint(state)
-        self._screens = Screens(state)
+        self._previews = Previews(state)
+        self._screens = Screens(state, self._previews)
         self._actions = Actions(state)
         self._media = Media(state)
         self.hints = ChangeHints(state)
@@ -55,6 +57,7 @@ class Application:
             GuardedRoute("/files/{item:int}", screens.file, see),
             GuardedRoute("/files/{item:int}/receipt.json", screens.receipt, see),
             GuardedRoute("/files/{item:int}/{side}/{position:int}", self._media.original, see),
+            GuardedRoute("/previews/{side:int}/{content}.webp", self._previews.preview, see),
             GuardedRoute("/spend", screens.spend, see),
             GuardedRoute("/events", self.hints.stream, see),
             GuardedRoute("/static/{mark}/{name:path}", asset, Right.ANYBODY),
@@ -67,10 +70,11 @@ class Application:
         ]
 
     async def run_beside(self) -> None:
-        """Pass on what callbacks hint at, and hint at what changes."""
+        """Pass on what callbacks hint at, hint at what changes, and draw what comes."""
         async with anyio.create_task_group() as group:
             group.start_soon(self.poller.run)
             group.start_soon(self.hints.run)
+            group.start_soon(self._previews.run)
 
     async def status(self, _: Request) -> Response:
         """GET /status.json: how things stand, for programs."""

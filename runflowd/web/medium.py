@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runflowd.core.naming import EXTENSIONS
+from runflowd.decoder.previewing import draws
 from runflowd.web.formatting import bytes_in_words, shown
+from runflowd.web.preview_store import SIDES
 
 if TYPE_CHECKING:
     from runflowd.store.items import Item
@@ -20,9 +22,6 @@ BY_BROWSERS = frozenset(
     | {"audio/mpeg", "audio/wav", "audio/mp4", "audio/flac", "audio/ogg", "audio/opus", "audio/aac"}
 )
 """What a browser can show or play by itself."""
-
-SMALL, LARGE = 320, 1600
-"""The longer side of a preview, in pixels: in a list, and alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +54,14 @@ def result_of(output: Output, *, previews: bool) -> Medium:
 
 def _medium(address: str, path: str, mime: str, content: str, size: int, previews: bool) -> Medium:
     kind = mime.partition("/")[0]
-    drawn = previews and content and kind in {"image", "video"} and mime != "image/svg+xml"
+    drawn = previews and content and draws(mime)
+    small, large = (f"/previews/{side}/{content}.webp" if drawn else "" for side in SIDES)
     return Medium(
         name=shown(path),
         kind=kind if kind in {"image", "video", "audio"} and mime != "image/svg+xml" else "other",
         original=address,
         plays=mime in BY_BROWSERS,
-        small=f"/previews/{SMALL}/{content}.webp" if drawn else "",
-        large=f"/previews/{LARGE}/{content}.webp" if drawn else "",
+        small=small,
+        large=large,
         size=bytes_in_words(size),
     )

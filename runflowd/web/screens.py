@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from runflowd.store.items import Item
     from runflowd.store.outputs import Output
     from runflowd.web.page_state import PageState
+    from runflowd.web.previews import Previews
 
     Outputs = dict[int, list[Output]]
 
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
 class Screens:
     """Now, Files, one file, Spend."""
 
-    def __init__(self, state: PageState) -> None:
+    def __init__(self, state: PageState, previews: Previews) -> None:
         self._state = state
+        self._previews = previews
 
     async def now(self, request: Request) -> Response:
         """GET /: how things stand."""
@@ -59,7 +61,7 @@ class Screens:
         )
         rules = await self._state.context.store.read(rules_with_items)
         names = sorted({*rules, *self._state.context.rules})
-        page = files_page(wanted, sheet, outputs, names, zone, previews=self._previews())
+        page = files_page(wanted, sheet, outputs, names, zone, previews=self._previews.on)
         return await screen.answer(request, "files.html", screen="Files", page=page)
 
     async def file(self, request: Request) -> Response:
@@ -78,7 +80,7 @@ class Screens:
         page = file_page(
             *(wanted, item, around.outputs[item.id], around, told[0], self._zone()),
             in_force=in_force,
-            previews=self._previews(),
+            previews=self._previews.on,
         )
         return await screen.answer(request, "file.html", screen="Files", page=page)
 
@@ -113,9 +115,6 @@ class Screens:
 
     def _zone(self) -> tzinfo | None:
         return self._state.config().money.zone
-
-    def _previews(self) -> bool:
-        return False
 
 
 def _unknown() -> Response:

@@ -12,5 +12,6 @@ def move_into(folder: Path) -> None:
     """Make `folder` the home of this process and its children; what was downloaded stays in the user's cache."""
     os.environ.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
     os.environ["HOME"] = str(folder)
+    os.environ["CACHE_DIRECTORY"] = str(folder / "cache")
     for name in _LEAD_ELSEWHERE:
         os.environ.pop(name, None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.media.input_type import announced
+from runflowd.core.review import Place
 from runflowd.files import stat
 from runflowd.store.arrivals import Arrival, arrive
 from runflowd.store.history import record
@@ -69,6 +70,7 @@ def _record(
             position=position,
             content_hash=hashlib.sha256(data).hexdigest(),
             size=len(data),
+            place=Place.OUTPUT,
         )
         connection.run("output_written", path=f"{rule.output}/{name}".encode(), item=item.id, now=at)
     assert ItemState.DONE == item_at(connection, rule.name, path).state  # type: ignore[union-attr]

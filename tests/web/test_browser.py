@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from browser import MISSING, NARROW, WIDE, Browser, browser
 from pictures import encoded, noise
 from PIL import Image
 from shown_files import done
-from web_rig import web
+from web_rig import config_over, web
 
 from runflowd.core.lifecycle import ItemState
 
@@ -55,10 +56,12 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """One page and one browser for all of these tests."""
+    folder = tmp_path_factory.mktemp("desk")
+    config = replace(config_over(folder), thumbnails=2**20)
     with (
         browser() as driver,
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(web(tmp_path_factory.mktemp("desk"))) as rig,
+        portal.wrap_async_context_manager(web(folder, config=config)) as rig,
     ):
         yield Desk(rig, portal, Browser(driver, f"http://127.0.0.1:{rig.port}"))
 
@@ -94,6 +97,7 @@ def test_a_person_at_a_keyboard_finds_a_file_and_compares_it(desk: Desk) -> None
     seen.script("document.getElementById('filter-name').focus()")
     seen.press("PHOTO-")
     seen.until("document.querySelectorAll('.tile').length === 3 && location.search.includes('name=PHOTO-')")
+    seen.until("[...document.querySelectorAll('.thumb:not(.icon)')].filter((e) => e.naturalWidth === 160).length === 3")
     seen.script(f"document.getElementById('file-{desk.items[2]}').focus()")
     seen.press(Keys.ENTER)
     seen.until(f"location.pathname === '/files/{desk.items[2]}' && !document.querySelector('.modes').hidden")

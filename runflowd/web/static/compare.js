@@ -34,7 +34,6 @@
     const zoom = (on) => {
       section.classList.toggle("zoomed", on);
       section.querySelector("[data-zoom]").setAttribute("aria-pressed", on);
-      keep({zoom: on});
       for (const image of images) {
         if (on && image.dataset.original && image.src !== new URL(image.dataset.original, location).href) {
           image.addEventListener("load", () => { if (zoomed()) pan(); }, {once: true});
@@ -45,21 +44,27 @@
       if (on) pan();
     };
 
+    const toggle = () => {
+      zoom(!zoomed());
+      keep({zoom: zoomed()});
+    };
+
     const show = (mode) => {
       section.dataset.mode = mode;
       for (const each of section.querySelectorAll("[data-set-mode]")) each.setAttribute("aria-pressed", each.dataset.setMode === mode);
       slider.hidden = mode !== "slide";
       slide();
       if (zoomed()) pan();
-      keep({mode});
     };
 
     const peek = (on) => section.classList.toggle("peek", on);
 
     section.addEventListener("click", (event) => {
       const pressed = event.target.closest("[data-set-mode], [data-zoom]");
-      if (pressed?.dataset.setMode) show(pressed.dataset.setMode);
-      else if (pressed) zoom(!zoomed());
+      if (pressed?.dataset.setMode) {
+        show(pressed.dataset.setMode);
+        keep({mode: pressed.dataset.setMode});
+      } else if (pressed) toggle();
     });
     slider.addEventListener("input", slide);
 
@@ -86,7 +91,7 @@
     section.querySelector(".modes").hidden = false;
     show(kept().mode || (innerWidth < 720 ? "flip" : "beside"));
     if (kept().zoom) zoom(true);
-    return {peek, toggle: () => zoom(!zoomed())};
+    return {peek, toggle};
   };
 
   addEventListener("DOMContentLoaded", () => {
