@@ -1,14 +1,20 @@
 """The path of one file through the program: every function that a file's way calls and an idle round does not.
 
+Most are private functions and methods, properties and closures: parts of the public ones, which a reader meets where
+they are used. So both kinds are counted.
+
 Two rounds of `sync` run in this process, over an empty folder and over the same folder with one file in it. What only
 the second one calls is the way of the file: what a reader has to read to know it.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import threading
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -62,6 +68,18 @@ class Calls:
         ]
 
 
+def is_public(name: str) -> bool:
+    """Whether others may call a function, named as `Calls.functions` does; a property and a closure are no such."""
+    file, _, qualified = name.partition(" ")
+    parts = qualified.split(".")
+    if "<locals>" in parts or any(part.startswith("_") for part in parts):
+        return False
+    found: object = import_module(f"runflowd.{file.removesuffix('.py').replace(os.sep, '.')}")
+    for part in parts:
+        found = inspect.getattr_static(found, part)
+    return not isinstance(found, property | cached_property)
+
+
 def measure(report: Report, folder: Path) -> None:
     """Count the functions and modules on a file's way, and print them."""
     (folder / "in").mkdir(parents=True)
@@ -82,8 +100,11 @@ def measure(report: Report, folder: Path) -> None:
     way = [name for name in busy.functions if name not in known]
     for name in way:
         print(name)  # noqa: T201  the list is what this is for
+    public = [name for name in way if is_public(name)]
     report.add(
         "path: one file, from the watched folder to its result",
         Figure("functions", len(way), "", "<= 80"),
+        Figure("of them public functions and methods", len(public), ""),
+        Figure("of them private ones, properties and closures", len(way) - len(public), ""),
         Figure("modules", len({name.split()[0] for name in way}), ""),
     )

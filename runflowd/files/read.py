@@ -23,7 +23,7 @@ PIECE = 256 * 1024
 """Bytes read at once."""
 
 READ_AHEAD = 4096
-"""Bytes read at least, where a larger file is looked at here and there."""
+"""Bytes read at least, where a file is looked at here and there."""
 
 
 def stat(root: str, relative: str) -> Stat | None:
@@ -101,7 +101,7 @@ def read_span(root: str, relative: str, expected: Stat, offset: int, length: int
 class FileSource:
     """An open file as a `runflowd.core.media.image_type.Source`; valid inside its `with` only.
 
-    What was read last is kept, so that a small file is read once, whoever looks at it.
+    What was read last is kept, so that a small file is read once behind its first bytes, whoever looks at it.
     """
 
     def __init__(self, path: str, size: int, descriptor: int) -> None:
@@ -117,9 +117,11 @@ class FileSource:
     def read(self, offset: int, length: int) -> bytes:
         """The bytes from `offset` on; fewer than `length` only at the end. Raises FileError."""
         end = min(offset + length, self.size)
-        if not self._start <= offset <= end <= self._start + len(self._kept):
-            self._start = 0 if self.size <= PIECE else offset
-            wanted = self.size if self.size <= PIECE else min(max(length, READ_AHEAD), max(0, self.size - offset))
+        is_kept = self._start <= offset and end <= self._start + len(self._kept)
+        if offset < end and not is_kept:
+            whole = self.size <= PIECE and bool(self._kept)  # its first bytes are often all that anybody asks for
+            self._start = 0 if whole else offset
+            wanted = self.size if whole else min(max(length, READ_AHEAD), self.size - offset)
             with explained("read", self.path):
                 self._kept = os.pread(self.descriptor, wanted, self._start)
         return self._kept[offset - self._start : max(end, offset) - self._start]

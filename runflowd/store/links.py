@@ -31,8 +31,10 @@ def link_life(connection: Connection, service: str) -> float | None:
 
 def learn_life(connection: Connection, service: str, seen: float | None) -> None:
     """Remember a life that was seen, if it is the shortest so far."""
+    if seen is None:
+        return
     known = link_life(connection, service)
-    if seen is not None and (known is None or seen < known):
+    if known is None or seen < known:
         connection.run("save_value", service=service, key=LIFE_KEY, value=f"{shorter(known, seen):.3f}")
 
 

@@ -367,6 +367,35 @@ class TestRead:
 
         assert Whole(ImageType.PNG) == found
 
+    def test_a_small_file_is_read_once_behind_its_first_bytes(self, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever judges, measures and hashes it gets the same bytes, and a share is asked for them once."""
+        put(root, "a.dat", content := os.urandom(100_000))
+        read: list[int] = []
+        pread = os.pread
+
+        def counted(descriptor: int, length: int, offset: int) -> bytes:
+            read.append(length)
+            return pread(descriptor, length, offset)
+
+        monkeypatch.setattr(os, "pread", counted)
+        with files.open_source(root, "a.dat") as source:
+            parts = [source.read(offset, 10) for offset in (0, 50, 99_995, 40_000, 200_000)]
+            digest = source.sha256(files.stat(root, "a.dat") or Stat(0, 0, 0))
+
+        assert [content[:10], content[50:60], content[-5:], content[40_000:40_010], b""] == parts
+        assert ([4096, 100_000], hashlib.sha256(content).hexdigest()) == (read, digest)
+
+    def test_a_file_that_changes_while_it_is_judged_has_no_hash(self, root: str) -> None:
+        """What was read before the change and after it is no content that ever was there."""
+        put(root, "a.dat", b"old content")
+        expected = files.stat(root, "a.dat") or Stat(0, 0, 0)
+
+        with files.open_source(root, "a.dat") as source:
+            source.read(0, 3)
+            os.utime(f"{root}/a.dat", ns=(0, expected.mtime_ns + 1))
+            with pytest.raises(files.Changed):
+                source.sha256(expected)
+
     @pytest.mark.skipif(not AS_ROOT, reason="changing to another user needs root")
     def test_an_unreadable_file_says_who_needs_access(self, root: str) -> None:
         """Waiting with a reason that can be acted upon (scenario 23)."""
@@ -491,6 +520,15 @@ class TestDraft:
             names = names_in(output)
 
         assert ([True], []) == ([name.startswith(files.TEMPORARY_PREFIX) for name in names], names_in(output))
+
+    def test_nothing_is_made_before_there_are_bytes_to_write(self, output: str) -> None:
+        """A small result is taken in memory first, and a folder that only a failed download needed is not made."""
+        with files.Draft(output, "sub", limit=100) as draft:
+            draft.take(b"half")
+
+            assert (True, {}, False) == (draft.closed, tree(output), Path(output, "sub").exists())
+
+        assert not Path(output, "sub").exists()
 
     def test_an_error_leaves_nothing_behind(self, output: str) -> None:
         """A failed download takes its draft along."""
