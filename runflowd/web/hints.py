@@ -40,6 +40,7 @@ class ChangeHints:
         """Look for changes until cancelled, or until the daemon ends: then the streams end, too."""
         store = self._state.context.store
         seen = store.changes
+        self._ended = False
         try:
             while not self._state.stopping:
                 await anyio.sleep(LOOK_INTERVAL)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
+from runflowd.core.currency import amount_text
 from runflowd.web.formatting import money, number, plural, shown
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 SPANS = {"1d": ("24 hours", "1d"), "7d": ("7 days", "7d"), "30d": ("30 days", "30d"), "all": ("All of it", "")}
 """What can be chosen at one press: its word in the address, its name, and how far back it goes."""
+
+_CENTS, _FINE = Decimal("0.01"), Decimal("0.0001")
 
 GROUPINGS = {"day": "By day", "rule": "By rule", "model": "By model"}
 
@@ -79,20 +82,23 @@ def _money(amount: str, currency: str) -> str:
 
 
 def _table(by: str, title: str, report: dict[str, Any]) -> SumTable:
+    """Amounts stand below each other with the same digits: cents, or hundredths of them where there are any."""
     most: dict[str, Decimal] = {}
     for row in report["rows"]:
         most[row["currency"]] = max(most.get(row["currency"], Decimal(0)), Decimal(row["spent"]))
-    rows = tuple(_row(by, row, most[row["currency"]]) for row in report["rows"])
+    amounts = [Decimal(row[name]) for row in report["rows"] for name in ("spent", "refunded")]
+    step = _CENTS if all(each == each.quantize(_CENTS) for each in amounts) else _FINE
+    rows = tuple(_row(by, row, most[row["currency"]], step) for row in report["rows"])
     newest_first = rows[::-1] if by == "day" else rows
     return SumTable(title, by, newest_first, any(Decimal(row["refunded"]) for row in report["rows"]))
 
 
-def _row(by: str, row: dict[str, Any], most: Decimal) -> SumRow:
-    spent = Decimal(row["spent"])
+def _row(by: str, row: dict[str, Any], most: Decimal, step: Decimal) -> SumRow:
+    spent, refunded = Decimal(row["spent"]), -Decimal(row["refunded"])
     return SumRow(
         name=shown(row[by]) or "without a name",
-        spent=_money(row["spent"], row["currency"]),
-        refunded=_money(row["refunded"], row["currency"]) if Decimal(row["refunded"]) else "",
+        spent=amount_text(spent.quantize(step, ROUND_HALF_UP), row["currency"]),
+        refunded=amount_text(refunded.quantize(step, ROUND_HALF_UP), row["currency"]) if refunded else "",
         purchases=number(row["purchases"]),
         share=round(float(100 * spent / most), 1) if most > 0 and spent > 0 else 0.0,
     )

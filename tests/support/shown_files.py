@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runflowd.core.lifecycle import ItemState
 from runflowd.core.media.input_type import announced
 from runflowd.core.review import Place
 from runflowd.files import stat
@@ -61,17 +60,28 @@ def _record(
     connection.raw.execute("UPDATE item SET state = 'done', ended_at = ?, cost = ? WHERE id = ?", (at, cost, item.id))
     record(connection, item.id, at, "its result is in place")
     for position, (name, data) in enumerate(after):
-        connection.run(
-            "reserve_output",
-            root=rule.output.encode(),
-            relative=name.encode(),
-            key=f"{rule.output}/{name}",
-            item=item.id,
-            position=position,
-            content_hash=hashlib.sha256(data).hexdigest(),
-            size=len(data),
-            place=Place.OUTPUT,
-        )
-        connection.run("output_written", path=f"{rule.output}/{name}".encode(), item=item.id, now=at)
-    assert ItemState.DONE == item_at(connection, rule.name, path).state  # type: ignore[union-attr]
+        _place(connection, rule, item.id, position, name, data, at)
     return item.id
+
+
+def _place(connection: Connection, rule: Rule, item: int, position: int, name: str, data: bytes, at: float) -> None:
+    content = hashlib.sha256(data).hexdigest()
+    connection.run(
+        "reserve_output",
+        root=rule.output.encode(),
+        relative=name.encode(),
+        key=f"{rule.output}/{name}",
+        item=item,
+        position=position,
+        content_hash=content,
+        size=len(data),
+        place=Place.OUTPUT,
+    )
+    connection.run("output_written", path=f"{rule.output}/{name}".encode(), item=item, now=at)
+
+
+async def delivered(context: Context, item: int, name: str, data: bytes) -> None:
+    """A result that comes later."""
+    (rule,) = context.rules.values()
+    written(rule.output, name, data)
+    await context.store.write(lambda connection: _place(connection, rule, item, 0, name, data, ENDED))

@@ -10,7 +10,7 @@ from anyio.from_thread import start_blocking_portal
 from browser import MISSING, NARROW, WIDE, Browser, browser
 from pictures import encoded, noise
 from PIL import Image
-from shown_files import done
+from shown_files import delivered, done
 from web_rig import config_over, web
 
 from runflowd.core.lifecycle import ItemState
@@ -33,6 +33,14 @@ HOSTILE = "\u202egpj.<img src=x onerror=alert(1)>.jpg"
 
 WHAT_IS_SEEN = """
 return ["before", "after"].filter((e) => getComputedStyle(document.querySelector("." + e)).visibility === "visible")
+"""
+
+
+FITS = """
+return [...document.querySelectorAll(".shot")].every((shot) => {
+  const [inner, outer] = [shot, shot.parentElement].map((each) => each.getBoundingClientRect());
+  return inner.height <= outer.height && inner.width <= outer.width && getComputedStyle(shot).objectFit === "contain";
+})
 """
 
 
@@ -103,6 +111,7 @@ def test_a_person_at_a_keyboard_finds_a_file_and_compares_it(desk: Desk) -> None
     seen.until(f"location.pathname === '/files/{desk.items[2]}' && !document.querySelector('.modes').hidden")
     seen.script("document.querySelector('[data-set-mode=flip]').click(); document.activeElement.blur()")
 
+    fits = seen.script(FITS)
     ActionChains(seen.driver).key_down(" ").perform()
     held = seen.script(WHAT_IS_SEEN)
     ActionChains(seen.driver).key_up(" ").perform()
@@ -114,9 +123,19 @@ def test_a_person_at_a_keyboard_finds_a_file_and_compares_it(desk: Desk) -> None
     seen.press("z", Keys.ARROW_LEFT)
     seen.until(f"location.pathname === '/files/{desk.items[2]}'")
 
-    assert (["before"], ["after"]) == (held, let_go)
+    assert (["before"], ["after"], True) == (held, let_go, fits)
     assert "name=PHOTO-" in seen.driver.current_url
     assert [] == seen.complaints()
+
+
+def test_a_result_is_seen_when_it_comes(desk: Desk) -> None:
+    """By who looks at its file meanwhile."""
+    seen, context = desk.seen, desk.rig.context
+    item = desk.portal.call(done, context, "waited-for.jpg", encoded(noise(160, 120), "JPEG"))
+    seen.open(f"/files/{item}")
+    seen.until("document.querySelector('.after').innerText.includes('No result yet')")
+    desk.portal.call(delivered, context, item, "waited-for.png", encoded(noise(160, 120), "PNG"))
+    seen.until("document.querySelector('.after .shot')?.naturalWidth === 160")
 
 
 def test_keys_are_dead_where_somebody_writes(desk: Desk) -> None:

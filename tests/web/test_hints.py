@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from web_rig import web
+from starlette.requests import Request
+from web_rig import site_over, web
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.web import hints
@@ -43,6 +44,21 @@ async def test_a_commit_is_hinted_at_and_the_end_of_the_daemon_ends_the_stream(r
 
     after = await rig.http.get("/events")
     assert ("event: changed", False, 204) == (told, "secret" in "".join(rest), after.status_code)
+
+
+async def test_a_listener_that_moves_has_streams_again(tmp_path: Path) -> None:
+    """The same application is served at the new address."""
+    async with site_over(tmp_path) as site:
+        stream = hints.ChangeHints(site)
+        codes = []
+        for _ in range(2):
+            async with anyio.create_task_group() as group:
+                group.start_soon(stream.run)
+                await anyio.wait_all_tasks_blocked()
+                codes.append((await stream.stream(Request({"type": "http"}))).status_code)
+                group.cancel_scope.cancel()
+
+    assert [200, 200] == codes
 
 
 async def test_streams_are_bounded(rig: Web, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,11 @@
   addEventListener("DOMContentLoaded", () => {
     const all = [...document.querySelectorAll(".compare")].filter((each) => each.querySelector(".modes")).map(Compare);
 
+    // A result that comes, or takes another's place, is more than a fact to be exchanged below.
+    const results = () => document.querySelector(".facts").dataset.results;
+    const seen = results();
+    document.addEventListener("htmx:afterSwap", () => { if (results() !== seen) location.reload(); });
+
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest(WRITES)) return;
       if (event.key === " " && !event.target.closest(PRESSES)) {
