@@ -36,6 +36,7 @@ COMMANDS = {
     "schema": "Print the JSON Schema of the configuration.",
     "local": "Serve the local service alone.",
     "notify": "Try whether people are reached by messages.",
+    "user": "Say who may see, review or spend on the page.",
     "callbacks": "Make the secret that proves where callbacks come from.",
     "systemd": "Place the unit files, and say what their sandbox must allow.",
     "backup": "Copy the state file whole, while the daemon runs.",

@@ -100,12 +100,25 @@ def _state_of_another(config: Config) -> list[str]:
 
 def _unready(config: Config) -> list[str]:
     """What is no fault of the text but keeps `run` from starting on this machine, as this user."""
-    found = [*missing_for(config), *_state_of_another(config)]
+    found = [*missing_for(config), *_state_of_another(config), *_users_trouble(config)]
     try:
         key = service_key(config)
     except CredentialError as error:
         return [*found, str(error)]
     return [*found, key.warning] if key and key.warning else found
+
+
+def _users_trouble(config: Config) -> list[str]:
+    if not config.access.users_file:
+        return []
+    # Imported here: most pages have no users.
+    from runflowd.web.users_file import UsersUnusable, read_users  # noqa: PLC0415
+
+    try:
+        read_users(config.access.users_file)
+    except UsersUnusable as error:
+        return [str(error)]
+    return []
 
 
 def _left_behind(config: Config) -> list[str]:

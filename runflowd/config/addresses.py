@@ -8,6 +8,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from runflowd.config.types import refuse
 
@@ -58,6 +59,14 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_open(listen: str) -> bool:
+    """Whether an address to listen on is reached from other machines; False for what is none."""
+    try:
+        return not _check_listen(listen).startswith("unix:") and not is_loopback(f"http://{listen}")
+    except PydanticCustomError:
+        return False
 
 
 Url = Annotated[str, AfterValidator(_check_url), Field(max_length=2000)]

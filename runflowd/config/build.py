@@ -6,6 +6,7 @@ from datetime import time
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from runflowd.config.access import access_of
 from runflowd.config.document import MoveSection, SharedSection
 from runflowd.config.folders import absolute
 from runflowd.config.rules_check import DEFAULT_INPUT
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from runflowd.config.merged_document import MergedDocument
     from runflowd.config.money_section import ApproveSection, BudgetSection
     from runflowd.config.notify_section import NotifySection
-    from runflowd.config.sections import BatchSection, CallbacksSection, Section, ServiceSection, WebSection
+    from runflowd.config.sections import BatchSection, CallbacksSection, Section, ServiceSection
+    from runflowd.config.web_section import WebSection
     from runflowd.config.yaml.events import Path
     from runflowd.core.model import Json
 
@@ -63,6 +65,7 @@ def build(document: Document, merged: MergedDocument, base: str, source: str) ->
         state=absolute(document.state, base) if document.state else "",
         web=_web(document.web),
         thumbnails=document.web.thumbnails if document.web else 0,
+        access=access_of(document.web, base),
         log=Log(log.format, log.level),
         limits=Limits(**limits.model_dump()),
         notify=_notify(document.notify, base),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from runflowd.config.access import page_in_words
 from runflowd.core.chains import beside, makers
 from runflowd.core.currency import amount_text
 from runflowd.core.matcher import DROPPINGS, OVERRIDE_NAME
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def describe(config: Config) -> list[str]:
     """Sentences that say what the daemon will do, one idea each, in the order of the file."""
     sentences = [_service(config.service)]
-    sentences.append(f"The status page listens on {config.web}." if config.web else "There is no status page.")
+    sentences.append(page_in_words(config.web, config.access) if config.web else "There is no status page.")
     if not config.rules:
         sentences.append("There are no rules, so nothing is watched.")
     for rule in config.rules:

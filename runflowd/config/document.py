@@ -18,17 +18,16 @@ from runflowd.config.money_section import (  # noqa: TC001  pydantic reads the a
 )
 from runflowd.config.notify_section import NotifySection  # noqa: TC001  pydantic reads the annotation
 from runflowd.config.sections import (
-    DEFAULT_LISTEN,
     BatchSection,
     LimitsSection,
     LogSection,
     ReviewSection,
     Section,
     ServiceSection,
-    WebSection,
     described,
 )
 from runflowd.config.types import Folder, Model, Naming, OneOrMore, OrWord, PatternText, RuleName, Text, duration, size
+from runflowd.config.web_section import DEFAULT_LISTEN, WebSection
 from runflowd.core.media.kinds import MediaKind  # noqa: TC001  pydantic reads the annotation
 from runflowd.core.model import MAX_UPLOAD_BYTES, AfterKind, Existing, InputLinks, OnDelete, WatchMode
 from runflowd.core.money import UnknownPrice  # noqa: TC001  pydantic reads the annotation

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from runflowd.config.addresses import is_loopback
+from runflowd.config.addresses import is_loopback, is_open
 from runflowd.config.folders import check_folders
 from runflowd.config.validation_issues import ValidationIssue
 from runflowd.core.media.kinds import MediaKind
@@ -36,6 +36,7 @@ def cross_check(data: Mapping[str, Any], base: str) -> Iterator[ValidationIssue]
     """Every mistake in how the parts of a merged document fit together."""
     yield from _service(_mapping(data.get("service")), data)
     yield from _notify(_mapping(data.get("notify")))
+    yield from _web(_mapping(data.get("web")))
     rules = {
         name: rule
         for name, rule in _mapping(data.get("rules")).items()
@@ -85,6 +86,20 @@ def _notify(notify: dict[str, Any]) -> Iterator[ValidationIssue]:
     dependent = next((key for key in ("on", "failures") if notify.get(key) is not None), None)
     if dependent and not any(notify.get(way) for way in ("webhook", "command", "apprise")):
         yield ValidationIssue(("notify", dependent), "has nobody to tell; add webhook, command or apprise", at_key=True)
+
+
+def _web(web: dict[str, Any]) -> Iterator[ValidationIssue]:
+    """What crosses a network asks who it is, and is not sent in the clear."""
+    users, proxy = web.get("users_file"), _mapping(web.get("proxy"))
+    if is_open(str(web.get("listen"))) and not (users and (web.get("tls") or proxy)):
+        message = (
+            "is reached from other machines, so it needs users_file, and tls or a proxy that brings it; "
+            "or write 127.0.0.1"
+        )
+        yield ValidationIssue(("web", "listen"), message)
+    if proxy.get("user_header") is not None and not users:
+        message = "needs users_file, which says what each of them may do"
+        yield ValidationIssue(("web", "proxy", "user_header"), message, at_key=True)
 
 
 def _web_is_off(web: Any) -> bool:

@@ -6,13 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runflowd.config.addresses import ListenOrOff, ListenText, Url  # noqa: TC001  pydantic reads the annotations
+from runflowd.config.addresses import ListenText, Url  # noqa: TC001  pydantic reads the annotations
 from runflowd.config.types import Folder, OrWord, Percentage, SecretFile, Text, duration, size
 from runflowd.core.model import MAX_BATCH_ITEMS, MAX_UPLOAD_BYTES
 from runflowd.core.review import ReviewMode  # noqa: TC001  pydantic reads the annotation
 
 HOSTED_URL = "https://api.runflow.io"
-DEFAULT_LISTEN = "127.0.0.1:8787"
 
 _HOUR = 3600.0
 _DAY = 86400.0
@@ -107,26 +106,6 @@ class ServiceSection(Section):
         "Run the models on this machine instead; `service: local` for short.",
         {"folder": "/var/lib/runflowd/local"},
         True,
-    )
-
-
-class WebSection(Section):
-    """The status page, metrics and the callback address."""
-
-    listen: ListenOrOff = described(
-        "Where the page listens: host:port, [::1]:port or unix:/path; off for nowhere; 127.0.0.1:8787 by default. "
-        "There are no passwords: keep it on this machine or behind a proxy that asks for one.",
-        DEFAULT_LISTEN,
-        "unix:/run/runflowd/web.sock",
-        "off",
-        default=DEFAULT_LISTEN,
-    )
-    thumbnails: Annotated[int, size(0, 2**50)] = described(
-        "How much disk the page may take for small pictures of files and results, in the cache folder; the oldest go "
-        "first. 2GiB by default, 0MiB for none.",
-        "500MiB",
-        "0MiB",
-        default=2 * _GIB,
     )
 
 

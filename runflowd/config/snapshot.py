@@ -34,10 +34,20 @@ class Listen:
 
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
-    @property
-    def local_only(self) -> bool:
-        """Whether only programs of this machine can connect."""
-        return bool(self.socket) or self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who is let in to the page: anybody who reaches it where there is no `users_file`.
+
+    `proxies` are the addresses, networks or "unix" from which a proxy speaks of others. Where it names the user in
+    `user_header`, that is believed.
+    """
+
+    users_file: str = ""
+    certificate: str = ""
+    key: str = ""
+    proxies: tuple[str, ...] = ()
+    user_header: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +190,7 @@ class Config:
     state: str = ""
     web: Listen | None = None
     thumbnails: int = 0
+    access: Access = Access()
     log: Log = Log()
     limits: Limits = Limits()
     notify: Notify = Notify()

@@ -56,7 +56,8 @@ def probe_way(case: Target) -> list[Finding]:
     if callbacks is None or case.config.web is None:
         return []
     public = _asked(address(callbacks.public_url), _WAY)
-    if public.level is Level.OK or case.config.web.socket:
+    # A certificate is for the public name, so by https that is the only address to ask.
+    if public.level is Level.OK or case.config.web.socket or case.config.access.certificate:
         return [public]
     return [_asked(f"http://{_near(case.config.web)}{PATH}", _LISTENER), public]
 

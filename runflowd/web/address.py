@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runflowd.errors import RunflowdError
+from runflowd.web.counted_socket import CountedSocket
+from runflowd.web.trouble import WebTrouble
 
 if TYPE_CHECKING:
     from runflowd.config.snapshot import Listen
@@ -23,11 +24,27 @@ _MODE = 0o660
 """Of a unix socket: its owner and its group, so that a proxy can be let in by group."""
 
 
-class AddressUnusable(RunflowdError):
+class AddressUnusable(WebTrouble):
     """The web listener cannot have its address."""
 
     def __init__(self, listen: Listen, error: OSError) -> None:
         super().__init__(f"web.listen {listen}: {_why(error)}. {_remedy(error)}")
+
+
+class AddressOpen(WebTrouble):
+    """A socket that systemd holds is reached from other machines, and nobody is asked who they are."""
+
+    code = "ADDRESS_OPEN"
+    place = "ListenStream="
+    exit_code = 78
+
+    def __init__(self, bound: Bound) -> None:
+        host, port = bound.socket.getsockname()[:2]
+        super().__init__(
+            f"the port that systemd passed, {host} port {port}, is reached from other machines. It needs "
+            "`web.users_file`, and `web.tls` or a `web.proxy` that brings it; or write ListenStream=127.0.0.1 and the "
+            "port into runflowd.socket"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +53,11 @@ class Bound:
 
     socket: socket.socket
     path: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether other machines reach it."""
+        return self.socket.family != socket.AF_UNIX and not self.loopback
 
     @property
     def loopback(self) -> bool:
@@ -62,13 +84,13 @@ def adopt(passed: socket.socket) -> Bound:
     """Listen on a socket that systemd holds. What is closed later is a copy, so that it can be used again."""
     # The copy shares this flag, and a copy made of a blocking socket would stop the event loop in accept(2).
     passed.setblocking(False)
-    return Bound(passed.dup())
+    return Bound(CountedSocket(fileno=passed.dup().detach()))
 
 
 def _bind_network(host: str, port: int) -> Bound:
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     # The protocol is named: the server sets TCP_NODELAY only on sockets that do.
-    bound = socket.socket(family, kind, protocol or socket.IPPROTO_TCP)
+    bound = CountedSocket(family, kind, protocol or socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -84,7 +106,7 @@ def _bind_network(host: str, port: int) -> Bound:
 def bind_unix(path: str, mode: int) -> Bound:
     """Listen on a unix socket whose file has this mode; raise OSError. A file left by a crashed process is replaced."""
     _remove_stale(path)
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bound = CountedSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         bound.bind(path)
         Path(path).chmod(mode)

@@ -18,6 +18,8 @@ from runflowd.web.callback_endpoint import CallbackEndpoint
 from runflowd.web.callback_wakeups import CallbackPoller
 from runflowd.web.hints import ChangeHints
 from runflowd.web.host_guard import HostGuard
+from runflowd.web.login import Login
+from runflowd.web.logins import Logins
 from runflowd.web.media import Media
 from runflowd.web.metrics_endpoint import MetricsEndpoint
 from runflowd.web.previews import Previews
@@ -35,6 +37,7 @@ class Application:
 
     def __init__(self, state: PageState) -> None:
         self._state = state
+        self._logins = Logins(state)
         self._metrics = MetricsEndpoint(state)
         self._previews = Previews(state)
         self._screens = Screens(state, self._previews)
@@ -46,7 +49,7 @@ class Application:
 
     def asgi(self, *, guarded: bool) -> HostGuard:
         """The application for one listener. With `guarded`, only this machine's names are served."""
-        return HostGuard(AccessGuard(Starlette(routes=self.routes()), self._state), by_host=guarded)
+        return HostGuard(AccessGuard(Starlette(routes=self.routes()), self._state, self._logins), by_host=guarded)
 
     def routes(self) -> list[GuardedRoute]:
         """Every address, and the right that it takes."""
@@ -67,6 +70,7 @@ class Application:
             GuardedRoute("/metrics", self._metrics.scrape, see),
             *(GuardedRoute(f"/{name}", self._actions.carry_out, Right.SPEND, methods=["POST"]) for name in ACTIONS),
             GuardedRoute(callback_signature.PATH, self._receiver.receive, Right.ANYBODY, methods=["POST"]),
+            *Login(self._state, self._logins).routes(),
         ]
 
     async def run_beside(self) -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import wraps
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     Handler = Callable[[Request], Awaitable[Response]]
+
+
+FOR_PROGRAMS = frozenset({"/metrics", "/status.json"})
+"""What programs ask for, which say name and password each time. It changes nothing, so no foreign page gains by it."""
 
 
 class Right(IntEnum):
@@ -59,6 +64,13 @@ class GuardedRoute(Route):
         self.needed = needed
 
 
+_GIVEN_BY = {
+    Right.SEE: "`runflowd user change NAME --may see`",
+    Right.REVIEW: "`runflowd user change NAME --may review`",
+    Right.SPEND: "`runflowd user change NAME --may spend`",
+}
+
+
 def visitor(request: Request) -> Visitor:
     """Who asks, as the guard in front of all routes found out."""
     found = request.state.visitor
@@ -71,4 +83,28 @@ def refused(request: Request, needed: Right) -> Response | None:
     found = visitor(request)
     if found.right >= needed:
         return None
-    return PlainTextResponse(f"{found.name} may not do this: it takes the right {needed.word}.\n", 403)
+    if not found.name:
+        return _asked_to_log_in(request)
+    if found.right == Right.ANYBODY:
+        return PlainTextResponse(
+            f"The proxy says that you are {found.name}, and no such user is known here. Whoever looks after this "
+            f"machine adds them with `runflowd user add {found.name} --may see --no-password`.\n",
+            403,
+        )
+    return PlainTextResponse(
+        f"{found.name} may not do this: it takes the right {needed.word}. Whoever looks after this machine gives it "
+        f"with {_GIVEN_BY[needed]}.\n",
+        403,
+    )
+
+
+def _asked_to_log_in(request: Request) -> Response:
+    """A person who goes to a page is led to the form; a script and a program are told by the status."""
+    headers, address = request.headers, request.url
+    goes_there = headers.get("sec-fetch-mode", "navigate") == "navigate" and "text/html" in headers.get("accept", "")
+    if request.method == "GET" and goes_there and address.path not in FOR_PROGRAMS:
+        to = f"{address.path}?{address.query}" if address.query else address.path
+        return RedirectResponse("/login" if to == "/" else f"/login?to={quote(to)}", 303)
+    # htmx goes where HX-Redirect leads, as a whole page.
+    challenge = {"www-authenticate": 'Basic realm="runflowd", charset="UTF-8"'} if address.path in FOR_PROGRAMS else {}
+    return PlainTextResponse("Log in at /login.\n", 401, {"hx-redirect": "/login", **challenge})

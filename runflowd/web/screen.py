@@ -65,6 +65,8 @@ async def answer(request: Request, template: str, **values: Any) -> HTMLResponse
         "said": said(request.query_params.get("did", ""), request.query_params.get("count", "")),
         "token": who.token,
         "may_spend": who.right >= Right.SPEND,
+        "user": who.name,
+        "may_leave": bool(who.name and not request.state.peer.user),
     }
     html = await anyio.to_thread.run_sync(lambda: render(template, **common, **values))
     return HTMLResponse(html, headers={"content-security-policy": POLICY})

@@ -1,8 +1,8 @@
 """The web server on bound sockets, inside the caller's task group: no signals taken, clean cancellation.
 
 This is the one adapter to uvicorn, which runs on asyncio alone. It needs watching in four ways that its
-settings do not cover: any number of clients may connect, each may take for ever to send its headers or to read
-its answer, and a cancelled server leaves its connections open.
+settings do not cover: any number of clients may connect (`counted_socket`), each may take for ever to send its
+headers or to read its answer, and a cancelled server leaves its connections open.
 """
 
 from __future__ import annotations
@@ -24,12 +24,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from runflowd.web.address import Bound
+    from runflowd.web.certificate import Certificate
 
 HEADERS_TIMEOUT = 10.0
 """Seconds from the first byte of a request, or the connection, to the end of its headers."""
-
-MAX_CONNECTIONS = 128
-"""Connections at once; what comes beyond them is closed at once, unread. Each costs a file descriptor."""
 
 READ_TIMEOUT = 30.0
 """Seconds in which a client has to take in what is on its way to it."""
@@ -42,7 +40,7 @@ STOP_TIMEOUT = 2
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 whose patience ends: with too many clients, unfinished headers, and answers that nobody reads."""
+    """HTTP/1.1 whose patience ends: with unfinished headers, and with answers that nobody reads."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,9 +51,6 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """A client connected."""
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
-            return
         self._expect_headers()
         self._look = self.loop.call_later(CHECK_INTERVAL, self._look_for_readers)
 
@@ -116,7 +111,7 @@ class Served(Protocol):
 class UvicornRunner:
     """One life of the listener, over sockets that it closes at its end."""
 
-    def __init__(self, application: Served, bound: list[Bound]) -> None:
+    def __init__(self, application: Served, bound: list[Bound], certificate: Certificate | None = None) -> None:
         self._bound = bound
         self._application = application
         self._stopped = anyio.Event()
@@ -136,6 +131,10 @@ class UvicornRunner:
                 timeout_graceful_shutdown=STOP_TIMEOUT,
             )
         )
+        if certificate is not None:
+            self._server.config.load()
+            # Its own settings name files, which it reads once.
+            self._server.config.ssl = certificate.context
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Serve until `stop` or cancellation."""

@@ -159,16 +159,12 @@ def test_missing_reference_file_is_a_warning(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("service: local\nweb: {listen: '0.0.0.0:80'}\nrules: {}\n", "can be reached from other machines"),
-        ("service: {url: 'http://x.example', allow_http: true}\nrules: {}\n", "in the clear"),
-    ],
-)
-def test_open_doors_are_warnings(tmp_path: Path, text: str, expected: str) -> None:
+def test_an_open_door_is_a_warning(tmp_path: Path) -> None:
     """Allowed, but never by accident."""
-    assert expected in warnings(loaded(tmp_path, text))[0]
+    assert (
+        "in the clear"
+        in warnings(loaded(tmp_path, "service: {url: 'http://x.example', allow_http: true}\nrules: {}\n"))[0]
+    )
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STORY = [ROOT / "docs" / "operating.md", ROOT / "docs" / "upgrading.md"]
 """The pages that an operator follows from a bare machine on."""
 
-UNTRIED = frozenset({"network", "slow"})
+UNTRIED = frozenset({"asks", "network", "slow"})
 HOSTED = {
     "service": {
         "url": API,

@@ -28,8 +28,8 @@ from runflowd.config.sections import (
     LogSection,
     Section,
     ServiceSection,
-    WebSection,
 )
+from runflowd.config.web_section import ProxySection, TlsSection, WebSection
 from runflowd.config.yaml.source import load_text
 from runflowd.core.matcher import DROPPINGS
 from runflowd.core.model import Rule
@@ -48,6 +48,8 @@ CHAPTERS: dict[str, type[Section]] = {
     "`service.callbacks`": CallbacksSection,
     "`service.local`": LocalSection,
     "`web`": WebSection,
+    "`web.tls`": TlsSection,
+    "`web.proxy`": ProxySection,
     "`log`": LogSection,
     "`limits`": LimitsSection,
     "`notify`": NotifySection,

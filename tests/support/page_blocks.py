@@ -19,6 +19,7 @@ MARKS: dict[str, dict[str, str]] = {
         "root": "executed as root, on a machine of its own",
         "network": "wants the internet: held against the commands and options that exist",
         "daemon": "its last command is a daemon, that is started, used and stopped",
+        "asks": "asks for a password at a terminal: held against the commands and options that exist",
         "slow": "takes minutes: held against the commands and options that exist",
     },
     "yaml": {

@@ -13,7 +13,7 @@ from web_rig import LATER, PREVIOUS, SECRET, config_over, sign, told, web, witho
 from runflowd.api import callback_signature
 from runflowd.api.callback_signature import Hint
 from runflowd.core.rate_counter import WINDOW, RateCounter
-from runflowd.web import callback_endpoint, uvicorn_runner
+from runflowd.web import callback_endpoint, counted_socket, uvicorn_runner
 from runflowd.web.callback_wakeups import PERIOD
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ async def test_an_announced_body_that_is_too_large_is_refused_unread(tmp_path: P
 
 def test_unproven_bodies_are_bounded_together() -> None:
     """A body is kept before it is proven: all connections at once may cost a few megabytes (scenario 150)."""
-    assert uvicorn_runner.MAX_CONNECTIONS * callback_endpoint.MAX_BYTES <= 8 << 20
+    assert counted_socket.MAX_CONNECTIONS * callback_endpoint.MAX_BYTES <= 8 << 20
 
 
 async def test_bodies_that_break_off_are_one_line(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-FOR_ANYBODY = {"/healthz", "/readyz", "/callbacks/runflow", "/static/{mark}/{name:path}"}
-"""What needs no user: two words about health, callbacks, which prove themselves, and files of the program."""
+FOR_ANYBODY = {"/healthz", "/readyz", "/callbacks/runflow", "/static/{mark}/{name:path}", "/login"}
+"""What needs no user: two words about health, callbacks, which prove themselves, files of the program, and the form."""
 
 
 async def test_every_address_says_which_right_it_takes(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ async def test_every_address_says_which_right_it_takes(tmp_path: Path) -> None:
         routes = Application(site).routes()
 
     assert FOR_ANYBODY == {each.path for each in routes if each.needed == Right.ANYBODY}
-    assert [] == [each.path for each in routes if "POST" in (each.methods or ()) and each.needed == Right.SEE]
+    assert {"/logout"} == {each.path for each in routes if "POST" in (each.methods or ()) and each.needed == Right.SEE}
 
 
 @pytest.mark.parametrize("has", [Right.SEE, Right.REVIEW, Right.SPEND])

@@ -24,7 +24,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.undeliverable import recipe_of
 from runflowd.observability.incidents import IncidentReport
 from runflowd.store.approvals import approval_of, save_crowd
-from runflowd.web import uvicorn_runner
+from runflowd.web import counted_socket, uvicorn_runner
 from runflowd.web.address import AddressUnusable, bind
 from runflowd.web.host_guard import names_this_machine
 from runflowd.web.listener import ListenerManager
@@ -97,7 +97,7 @@ async def test_connections_beyond_a_number_are_closed_at_once(rig: Web) -> None:
     async with AsyncExitStack() as stack:
         idle = [
             await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", rig.port))
-            for _ in range(uvicorn_runner.MAX_CONNECTIONS)
+            for _ in range(counted_socket.MAX_CONNECTIONS)
         ]
         for each in idle:  # an answer proves that it was taken
             await each.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -122,7 +122,7 @@ async def is_served(rig: Web) -> bool:
 
 async def test_an_answer_that_nobody_reads_is_given_up(rig: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slow readers kept the places of all others for ever (scenario 150)."""
-    monkeypatch.setattr(uvicorn_runner, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(counted_socket, "MAX_CONNECTIONS", 1)
     monkeypatch.setattr(uvicorn_runner, "CHECK_INTERVAL", 0.05)
     monkeypatch.setattr(uvicorn_runner, "READ_TIMEOUT", 0.1)
     for number in range(40):
