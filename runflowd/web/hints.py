@@ -61,10 +61,10 @@ class ChangeHints:
             return Response(status_code=204)
         if self.streams >= MAX_STREAMS:
             return PlainTextResponse("There are too many streams; the page renews itself without.\n", 503)
-        self.streams += 1
         return StreamingResponse(self._hints(), media_type="text/event-stream")
 
     async def _hints(self) -> AsyncGenerator[str]:
+        self.streams += 1  # here, since one who is gone before the first line has none
         try:
             yield "retry: 2000\n\n"
             while not self._ended:

@@ -42,17 +42,19 @@ class Medium:
 
 def source_of(item: Item, *, previews: bool) -> Medium:
     """The file that an item is about."""
-    return _medium(f"/files/{item.id}/input/0", item.path, item.mime, item.content_hash or "", item.stat.size, previews)
+    return _medium(
+        f"/files/{item.id}/input/0", item.path, item.mime, item.content_hash or "", item.stat.size, previews=previews
+    )
 
 
 def result_of(output: Output, *, previews: bool) -> Medium:
     """A result; its name tells its type, since runflowd itself chose the extension."""
     mime = _MIME_OF.get(output.path.relative.rpartition(".")[2], "")
     address = f"/files/{output.item}/output/{output.position}"
-    return _medium(address, output.path.relative, mime, output.content_hash, output.size, previews)
+    return _medium(address, output.path.relative, mime, output.content_hash, output.size, previews=previews)
 
 
-def _medium(address: str, path: str, mime: str, content: str, size: int, previews: bool) -> Medium:
+def _medium(address: str, path: str, mime: str, content: str, size: int, *, previews: bool) -> Medium:
     kind = mime.partition("/")[0]
     drawn = previews and content and draws(mime)
     small, large = (f"/previews/{side}/{content}.webp" if drawn else "" for side in SIDES)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse, Response
 
+from runflowd.core.receipt import Ended
 from runflowd.errors import RunflowdError
 from runflowd.store.browsing import newer, older
 from runflowd.store.items import item_by_id
 from runflowd.store.listing import rules_with_items
 from runflowd.store.outputs import outputs_of
-from runflowd.store.receipts import draw
+from runflowd.store.receipts import draw, receipt_of
 from runflowd.web import screen
 from runflowd.web.file_filter import filter_from
 from runflowd.web.file_view import Neighbours, file_page
@@ -89,7 +90,11 @@ class Screens:
 
         def read(connection: Connection) -> bytes | None:
             item = _item(connection, request.path_params["item"])
-            return draw(connection, item).data if item is not None and item.snapshot else None
+            if item is None or not item.snapshot or item.input is None:
+                return None
+            # Without one that was written, what was delivered is told by the outputs on record.
+            ended = None if receipt_of(connection, item) else Ended(item.state, item.failure_code, item.failure)
+            return draw(connection, item, ended).data
 
         data = await self._state.context.store.read(read)
         if data is None:

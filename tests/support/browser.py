@@ -22,7 +22,7 @@ OPTIONS = (
     *("--disable-sync", "--no-first-run", "--disable-quic", "--hide-scrollbars", "--disable-dev-shm-usage"),
 )
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until a fact that does not come true fails a test."""
 
 MISSING = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.media.input_type import announced
 from runflowd.core.review import Place
+from runflowd.core.snapshot import to_text
 from runflowd.files import stat
 from runflowd.store.arrivals import Arrival, arrive
 from runflowd.store.history import record
@@ -53,7 +54,7 @@ def _record(
     found = stat(rule.watch, path)
     assert found is not None
     content = hashlib.sha256(before).hexdigest()
-    snapshot = save_snapshot(connection, rule.name, "{}")
+    snapshot = save_snapshot(connection, rule.name, to_text(rule))
     arrive(connection, Arrival(rule.name, path, found, content, announced(before), content, {}, snapshot), at)
     item = item_at(connection, rule.name, path)
     assert item is not None

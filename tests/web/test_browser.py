@@ -138,6 +138,22 @@ def test_a_result_is_seen_when_it_comes(desk: Desk) -> None:
     seen.until("document.querySelector('.after .shot')?.naturalWidth === 160")
 
 
+def test_video_and_sound_play(desk: Desk) -> None:
+    """From their own address, in the parts that the player asks for."""
+    pytest.importorskip("av")
+    from encoded_recordings import recording
+
+    film, sound = recording("webm"), recording("wav")
+    item = desk.portal.call(done, desk.rig.context, "film.webm", film, ("film.wav", sound))
+    desk.seen.open(f"/files/{item}")
+    for player in ("video", "audio"):
+        desk.seen.until(f"document.querySelector('{player}')?.duration > 0")
+    desk.seen.script("const e = document.querySelector('video'); e.muted = true; return e.play()")
+    desk.seen.until("document.querySelector('video').currentTime > 0")
+
+    assert [] == desk.seen.complaints()
+
+
 def test_keys_are_dead_where_somebody_writes(desk: Desk) -> None:
     """A letter in the search is a letter."""
     desk.seen.open(f"/files/{desk.items[1]}")

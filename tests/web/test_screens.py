@@ -113,6 +113,23 @@ async def test_one_file_tells_its_story_its_cost_and_its_neighbours(rig: Web) ->
     assert f'href="/files/{first}/output/0" download' in page
 
 
+async def test_what_is_not_on_record_has_no_screen(rig: Web) -> None:
+    """Neither a file nor a receipt."""
+    paths = ("/files/7", "/files/7/receipt.json", f"/files/{1 << 63}", "/files/x")
+
+    assert [404] * 4 == [(await rig.http.get(path)).status_code for path in paths]
+
+
+async def test_a_receipt_says_what_was_delivered(rig: Web) -> None:
+    """Also where the rule writes none beside its results."""
+    item = await done(rig.context, "a.jpg", PHOTO, ("a.png", PHOTO))
+
+    answer = await rig.http.get(f"/files/{item}/receipt.json")
+
+    assert ["a.png"] == [each["path"] for each in answer.json()["outputs"]]
+    assert ("done", "attachment") == (answer.json()["state"], answer.headers["content-disposition"])
+
+
 async def test_spend_is_shown_for_a_span(rig: Web) -> None:
     """By day, rule and model."""
     for query in ("", "span=1d", "span=all", "span=x", "since=2026-11-01&until=2026-11-30", "since=7d"):
