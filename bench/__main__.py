@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import crowd, latency, ledger, limited, load, path, rescan, standing, statements, throughput
+from bench import crowd, latency, ledger, limited, load, path, rescan, review, standing, statements, throughput
 from bench.report import Report
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ PARTS = (
     "flaky",
     "path",
     "ledger",
+    "review",
 )
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "KIB": 2**10, "MIB": 2**20}
 
@@ -44,7 +45,7 @@ def _bytes(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("part", nargs="?", default="all", choices=(*PARTS, "all"))
-    parser.add_argument("--files", type=int, help="of the throughput run, 1000; of the ledger run, 10000")
+    parser.add_argument("--files", type=int, help="of the throughput run, 1000; of the ledger and review runs, 10000")
     parser.add_argument("--size", type=_bytes, default=_bytes("200KB"), help="of each of them; 200KB")
     parser.add_argument(
         "--latency", type=float, action="append", help="of the throughput run, in seconds; 0, 0.05, 0.2"
@@ -95,6 +96,7 @@ def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str
         ),
         "path": lambda: path.measure(report, folder / "path"),
         "ledger": lambda: ledger.measure(report, folder / "ledger", files=options.files or (500 if quick else 10_000)),
+        "review": lambda: review.measure(report, folder / "review", files=options.files or (500 if quick else 10_000)),
         "memory": lambda: load.measure(report, folder / "load", files=options.load or (1000 if quick else 20_000)),
     }
 

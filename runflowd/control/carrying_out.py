@@ -44,6 +44,7 @@ class Commands:
         Raises `CommandRefused` and `NoAnswer`.
         """
         command, context = entry(name), self.context
+        parameters = {**parameters, "who": who} if who else parameters
         handler, config, daemon = command.handler(), self.config(), self.about()
 
         def work(connection: Connection) -> Answer | Outside:

@@ -37,6 +37,8 @@ class Sought:
     folder: str = ""
     name: str = ""
     ended: tuple[float, float] | None = None
+    to_review: bool = False
+    """Only done ones whose result waits for a verdict; whatever the states."""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -68,7 +70,10 @@ class Sheet(NamedTuple):
 
 def older(connection: Connection, sought: Sought, before: int | None, limit: int) -> Sheet:
     """The latest `limit` items that came before the one with the id `before`; None begins with the newest."""
-    if sought.ended is not None:
+    if sought.to_review:
+        rows, further = _to_review(connection, sought, "older_to_review", before or _NEWEST, limit + 1), None
+        rows = rows[: limit + 1]
+    elif sought.ended is not None:
         rows, further = _older_of_day(connection, sought, before, limit + 1), None
     else:
         rows, further = _older(connection, sought, before or _NEWEST, limit + 1)
@@ -78,6 +83,9 @@ def older(connection: Connection, sought: Sought, before: int | None, limit: int
 
 def newer(connection: Connection, sought: Sought, item: Item) -> Item | None:
     """The next item that came after this one; one that is more than `SPAN` ids away is not looked for."""
+    if sought.to_review:
+        rows = _to_review(connection, sought, "newer_to_review", item.id, 1)
+        return item_from(rows[-1]) if rows else None
     if sought.ended is not None:
         if item.ended_at is None:
             return None
@@ -95,6 +103,15 @@ def newer(connection: Connection, sought: Sought, item: Item) -> Item | None:
         return item_from(rows[0]) if rows else None
     row = connection.one("newer_items", **span)
     return item_from(row) if row else None
+
+
+def _to_review(connection: Connection, sought: Sought, statement: str, beside: int, limit: int) -> list[Row]:
+    """Rows that wait for a verdict on one side of an item, by id, the highest first."""
+    since, until = sought.ended or (0.0, math.inf)
+    values = {**sought.values, "since": since, "until": until, "beside": beside, "limit": limit}
+    rules = [sought.rule] if sought.rule else rules_with_items(connection)
+    parts = [connection.all(statement, rule=rule, **values) for rule in rules]
+    return sorted((row for part in parts for row in part), key=lambda row: -row["id"])
 
 
 def _kinds(connection: Connection, sought: Sought) -> product[tuple[str, ItemState]]:

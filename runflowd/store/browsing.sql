@@ -41,3 +41,19 @@ WHERE ended_at >= :since AND ended_at < :until AND (ended_at, id) > (:ended, :af
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
   AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
 ORDER BY ended_at, id LIMIT 1
+
+-- name: older_to_review
+SELECT * FROM item
+WHERE rule = :rule AND review = 'waiting' AND state = 'done' AND id < :beside
+  AND ended_at >= :since AND ended_at < :until
+  AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
+  AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
+ORDER BY id DESC LIMIT :limit
+
+-- name: newer_to_review
+SELECT * FROM item
+WHERE rule = :rule AND review = 'waiting' AND state = 'done' AND id > :beside
+  AND ended_at >= :since AND ended_at < :until
+  AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
+  AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
+ORDER BY id LIMIT :limit

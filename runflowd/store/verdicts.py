@@ -55,13 +55,13 @@ class Given:
     """What came of a verdict on an item, which is as it was before.
 
     `before` is the verdict that was in force, None where there was none: another person may have been first. `changed`
-    says whether the result stands otherwise now, `alike` how many other files with the same result went along.
+    says whether the result stands otherwise now, `alike` are the other items with that result, which went along.
     """
 
     item: Item
     before: Spoken | None
     changed: bool
-    alike: int = 0
+    alike: tuple[int, ...] = ()
 
 
 def give_verdicts(
@@ -69,13 +69,17 @@ def give_verdicts(
 ) -> list[Given]:
     """Accept or reject the results of these items, or take back what was said; the last one counts, all stay on record.
 
-    Items that have no result, or one that nobody was asked about, are left out of the answer.
+    Items that have no result, or one that nobody was asked about, are left out of the answer; so are those that went
+    along with one before them.
     """
     given: list[Given] = []
+    along = set[int]()
     for number in numbers:
         item = item_by_id(connection, number)
-        if item is not None and item.state is ItemState.DONE and item.review is not Review.NONE:
+        judgeable = item is not None and item.state is ItemState.DONE and item.review is not Review.NONE
+        if item is not None and judgeable and number not in along:
             given.append(_give(connection, item, verdict, who, reason, now))
+            along.update(given[-1].alike)
     return given
 
 
@@ -85,12 +89,12 @@ def _give(connection: Connection, item: Item, verdict: Verdict, who: str, reason
         if verdict is not Verdict.UNDO:  # both who judged it are on record
             connection.run("add_verdict", id=item.id, verdict=verdict, who=who, reason=reason, at=now)
         return Given(item, spoken, changed=False)
-    others = [row["id"] for row in connection.all("same_results", id=item.id, review=after)]
+    others = tuple(row["id"] for row in connection.all("same_results", id=item.id, review=after))
     for number in (item.id, *others):
         connection.run("add_verdict", id=number, verdict=verdict, who=who, reason=reason, at=now)
         connection.run("set_review", id=number, review=after)
         record(connection, number, now, _words(after, who, reason))
-    return Given(item, spoken, changed=True, alike=len(others))
+    return Given(item, spoken, changed=True, alike=others)
 
 
 def _words(after: Review, who: str, reason: str) -> str:

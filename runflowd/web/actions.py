@@ -10,8 +10,9 @@ from starlette.responses import RedirectResponse, Response
 
 from runflowd.errors import RunflowdError
 from runflowd.web import screen
+from runflowd.web.file_filter import TO_REVIEW, filter_from
 from runflowd.web.forms import field, read_form
-from runflowd.web.rights import visitor
+from runflowd.web.rights import Right, visitor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -34,6 +35,10 @@ _NO_RERUN = {
     "same": "The rule has not changed since this file was bought: to run it again would bring the same.",
     "gone": "It is not done any more, or its source is gone. Look at how it stands now.",
 }
+
+
+MAX_REASON = 500
+"""Letters of the reason of a verdict."""
 
 
 class Undone(RunflowdError):
@@ -101,6 +106,33 @@ async def _rerun(form: Form, ask: Ask) -> int:
     return 1
 
 
+async def _judge(form: Form, ask: Ask, verdict: str) -> int:
+    """Give a verdict on the result of one `item`, or on all that waited in a list with `query`."""
+    asked: dict[str, Any] = {"verdict": "reject" if verdict == "reject" else "accept", "undo": verdict == "undo"}
+    asked |= {"reason": field(form, "reason")[:MAX_REASON]}
+    if field(form, "item"):
+        [given] = (await ask("verdict", asked | {"item": _number(form, "item")}))["items"]
+        if not given["changed"]:
+            before = given["before"]
+            who = f" by {before['who']}" if before and before["who"] else ""
+            raise Undone(f"{given['path']}: {before['verdict']}ed already{who}" if before else "It waits already.")
+        return 1 + int(given["alike"])
+    asked |= _that_waited(form)
+    count = 0
+    while given := (await ask("verdict", asked | {"everything": True}))["items"]:  # in pages: others are served between
+        count += sum(1 + each["alike"] for each in given)
+    return count
+
+
+def _that_waited(form: Form) -> dict[str, Any]:
+    """What a list of what waits showed, or had on its further pages; what came since then waits."""
+    wanted = filter_from(field(form, "query").encode("ascii", "replace"))
+    if wanted.state != TO_REVIEW:
+        raise BadForm
+    span = {name: _number(form, name) for name in ("since", "until")}
+    return {"rule": wanted.rule or None, "folder": wanted.folder.strip("/"), "name": wanted.name, **span}
+
+
 ACTIONS: dict[str, tuple[Action, str]] = {
     "pause": (_pause, "paused"),
     "resume": (_resume, "resumed"),
@@ -108,8 +140,16 @@ ACTIONS: dict[str, tuple[Action, str]] = {
     "retry": (_retry, "retried"),
     "buy-again": (_buy_again, "bought"),
     "rerun": (_rerun, "rerun"),
+    "accept": (partial(_judge, verdict="accept"), "accepted"),
+    "reject": (partial(_judge, verdict="reject"), "rejected"),
+    "undo": (partial(_judge, verdict="undo"), "undone"),
 }
 """By the address that the form is sent to: what is done about how many files, and the word under which that is said."""
+
+
+def needed(name: str) -> Right:
+    """The right that an action takes."""
+    return Right.REVIEW if name in {"accept", "reject", "undo"} else Right.SPEND
 
 
 class Actions:

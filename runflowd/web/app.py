@@ -12,7 +12,7 @@ from runflowd.api import callback_signature
 from runflowd.core.printable import printable, scrubbed
 from runflowd.observability.status import as_json
 from runflowd.web.access_guard import AccessGuard
-from runflowd.web.actions import ACTIONS, Actions
+from runflowd.web.actions import ACTIONS, Actions, needed
 from runflowd.web.assets import asset
 from runflowd.web.callback_endpoint import CallbackEndpoint
 from runflowd.web.callback_wakeups import CallbackPoller
@@ -68,7 +68,7 @@ class Application:
             GuardedRoute("/healthz", self.health, Right.ANYBODY),
             GuardedRoute("/readyz", self.ready, Right.ANYBODY),
             GuardedRoute("/metrics", self._metrics.scrape, see),
-            *(GuardedRoute(f"/{name}", self._actions.carry_out, Right.SPEND, methods=["POST"]) for name in ACTIONS),
+            *(GuardedRoute(f"/{name}", self._actions.carry_out, needed(name), methods=["POST"]) for name in ACTIONS),
             GuardedRoute(callback_signature.PATH, self._receiver.receive, Right.ANYBODY, methods=["POST"]),
             *Login(self._state, self._logins).routes(),
         ]

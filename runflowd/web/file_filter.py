@@ -26,6 +26,9 @@ STATES: dict[str, tuple[ItemState, ...]] = {
 }
 """The states as people see them, in the order in which a file passes them."""
 
+TO_REVIEW = "To review"
+"""What else can be asked for in the place of a state: results that wait for a verdict."""
+
 MAX_QUERY = 8192
 """Bytes of a query that are read."""
 
@@ -40,9 +43,10 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class FileFilter:
-    """Each "" leaves a question open. `state` is a key of `STATES`, `day` the day on which a file ended, `2026-11-29`.
+    """Each "" leaves a question open.
 
-    `before` is the id behind which a page begins, "" for the newest. `view` is "grid" or "list".
+    `state` is a key of `STATES`, or `TO_REVIEW`; `day` the day on which a file ended, `2026-11-29`. `before` is the id
+    behind which a page begins, "" for the newest. `view` is "grid" or "list".
     """
 
     rule: str = ""
@@ -72,6 +76,7 @@ class FileFilter:
         return Sought(
             rule=self.rule,
             states=STATES.get(self.state, ()),
+            to_review=self.state == TO_REVIEW,
             folder=self.folder.strip("/"),
             name=self.name,
             ended=_span(self.day, zone),

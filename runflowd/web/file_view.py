@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import short_id
+from runflowd.core.review import Review
 from runflowd.web.file_filter import state_word
 from runflowd.web.files_view import TONES
 from runflowd.web.formatting import money, shown
@@ -53,7 +54,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class FilePage:
-    """The screen. `facts` are pairs of a name and a value; addresses are "" where nothing is."""
+    """The screen. `facts` are pairs of a name and a value; addresses are "" where nothing is.
+
+    `review` says how the result stands with those who judge it, "" where nobody is asked.
+    """
 
     item: Item
     title: str
@@ -68,6 +72,7 @@ class FilePage:
     links: tuple[Link, ...]
     buttons: tuple[Button, ...]
     receipt: str
+    review: str
     newer: str
     older: str
     preloaded: tuple[str, ...]
@@ -111,6 +116,7 @@ def file_page(
         links=tuple(_links(told)),
         buttons=tuple(_buttons(item)) if in_force and item.current else (),
         receipt=f"/files/{item.id}/receipt.json" if settled and item.snapshot else "",
+        review=_review(item, told),
         newer=_address(wanted, around.newer),
         older=_address(wanted, around.older),
         preloaded=tuple(
@@ -121,6 +127,16 @@ def file_page(
         ),
         back=wanted.but().at("/files"),
     )
+
+
+def _review(item: Item, told: dict[str, Any]) -> str:
+    if item.state is not ItemState.DONE or item.review is Review.NONE:
+        return ""
+    if item.review is Review.WAITING:
+        return "To review"
+    last = told["verdicts"][-1]
+    by = f" by {shown(last['who'])}" if last["who"] else ""
+    return f"{item.review.capitalize()}{by}{': ' if last['reason'] else ''}{shown(last['reason'])}"
 
 
 def _address(wanted: FileFilter, item: Item | None) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.web.file_filter import STATES, state_word
+from runflowd.core.review import Review
+from runflowd.web.file_filter import STATES, TO_REVIEW, state_word
 from runflowd.web.formatting import moment, money, shown
 from runflowd.web.medium import result_of, source_of
 
@@ -28,6 +29,9 @@ TONES = {
     ItemState.WAITING: "warn",
     ItemState.SKIPPED: "",
 }
+
+REVIEWS = {Review.WAITING: (TO_REVIEW, "warn"), Review.REJECTED: ("Rejected", "bad")}
+"""What is said of files that are done, where that is not all."""
 
 PAGE = 60
 """Files on a page."""
@@ -64,6 +68,8 @@ class FilesPage:
     more: str
     grid: str
     list: str
+    judged: dict[str, str] | None
+    """What a form sends that gives one verdict on all that fits and waits now; None where nothing does."""
 
 
 def files_page(
@@ -72,26 +78,36 @@ def files_page(
     outputs: Mapping[int, Sequence[Output]],
     rules: Collection[str],
     zone: tzinfo | None,
+    now: float,
     *,
     previews: bool,
 ) -> FilesPage:
-    """Word a page of files. `outputs` are their results, by the id of the item."""
+    """Word a page of files. `outputs` are their results, by the id of the item; `now` is epoch seconds."""
     few = len(sheet.items) < PAGE
     return FilesPage(
         filter=wanted,
         rows=tuple(_row(wanted, item, outputs.get(item.id, ()), zone, previews=previews) for item in sheet.items),
         rules=tuple(rules),
-        states=tuple(STATES),
+        states=(*STATES, TO_REVIEW),
         first=wanted.but().at("/files") if wanted.before else "",
         next="" if sheet.next is None else wanted.but(before=str(sheet.next)).at("/files"),
         more="Look further back" if few else "Older",
         grid=wanted.but(view="").at("/files"),
         list=wanted.but(view="list").at("/files"),
+        judged=_judged(wanted, zone, now) if wanted.state == TO_REVIEW and sheet.items else None,
     )
+
+
+def _judged(wanted: FileFilter, zone: tzinfo | None, now: float) -> dict[str, str]:
+    """Of what comes later nobody has seen that it fits, so it waits."""
+    since, until = wanted.sought(zone).ended or (1.0, now)
+    return {"query": wanted.but().query, "since": str(int(since)), "until": str(int(min(until, now)))}
 
 
 def _row(wanted: FileFilter, item: Item, outputs: Sequence[Output], zone: tzinfo | None, *, previews: bool) -> FileRow:
     folder, _, name = item.path.rpartition("/")
+    word, tone = REVIEWS.get(item.review, ("", "")) if item.state is ItemState.DONE else ("", "")
+    word, tone = word or state_word(item.state), tone or TONES.get(item.state, "busy")
     return FileRow(
         id=item.id,
         address=wanted.but().at(f"/files/{item.id}"),
@@ -99,8 +115,8 @@ def _row(wanted: FileFilter, item: Item, outputs: Sequence[Output], zone: tzinfo
         folder=shown(folder),
         folder_address=f"/files?rule={quote(item.rule)}&folder={quote(folder, errors='surrogateescape')}",
         rule=shown(item.rule),
-        word=state_word(item.state),
-        tone=TONES.get(item.state, "busy"),
+        word=word,
+        tone=tone,
         picture=result_of(outputs[0], previews=previews) if outputs else source_of(item, previews=previews),
         when=moment(item.ended_at, zone),
         cost=money(item.cost, item.currency) if item.cost is not None else "",

@@ -9,7 +9,7 @@ from runflowd.core.lifecycle import IN_FLIGHT, BatchState, ItemState
 from runflowd.core.printable import short_id
 from runflowd.core.remedies import remedy_for
 from runflowd.store.pauses import EVERY_RULE
-from runflowd.web.file_filter import STATES, FileFilter, state_word
+from runflowd.web.file_filter import STATES, TO_REVIEW, FileFilter, state_word
 from runflowd.web.formatting import age, money, number, plural, shown
 from runflowd.web.limit_rows import held, limit_rows
 from runflowd.web.view_models import BatchRow, FailureRow, Figure, Page, ProblemRow, RuleRow, Segment
@@ -95,7 +95,8 @@ def _figures(status: Status, pace: Pace) -> Iterator[Figure]:
     yield Figure("In flight", number(flying), _open_batches(len(status.batches)) + allowed)
     to_review = sum(status.to_review.values())
     note = f"{number(to_review)} for review" if to_review else ""
-    yield Figure("Done", number(_total(status, ItemState.DONE)), note)
+    where = FileFilter(state=TO_REVIEW).at("/files") if to_review else ""
+    yield Figure("Done", number(_total(status, ItemState.DONE)), note, address=where)
     note = f"{number(unknown)} unknown" if unknown else ""
     yield Figure("Failed", number(failed), note, "bad" if failed or unknown else "")
     spent = status.spent_today

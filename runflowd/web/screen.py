@@ -32,6 +32,9 @@ _SAID = {
     "bought": "{} will be bought again.",
     "rerun": "{} will run again under the rule as it is now.",
     "approved": "{} may pass.",
+    "accepted": "{} accepted.",
+    "rejected": "{} rejected.",
+    "undone": "{} to be reviewed again.",
     "paused": "Paused.",
     "resumed": "Resumed.",
 }
@@ -67,6 +70,7 @@ async def answer(request: Request, template: str, **values: Any) -> HTMLResponse
         "may_spend": who.right >= Right.SPEND,
         "user": who.name,
         "may_leave": bool(who.name and not request.state.peer.user),
+        "may_review": who.right >= Right.REVIEW,
     }
     html = await anyio.to_thread.run_sync(lambda: render(template, **common, **values))
     return HTMLResponse(html, headers={"content-security-policy": POLICY})

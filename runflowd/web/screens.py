@@ -62,7 +62,8 @@ class Screens:
         )
         rules = await self._state.context.store.read(rules_with_items)
         names = sorted({*rules, *self._state.context.rules})
-        page = files_page(wanted, sheet, outputs, names, zone, previews=self._previews.on)
+        now = self._state.context.clock.wall()
+        page = files_page(wanted, sheet, outputs, names, zone, now, previews=self._previews.on)
         return await screen.answer(request, "files.html", screen="Files", page=page)
 
     async def file(self, request: Request) -> Response:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number at the top; `tone` is "", "good", "warn" or "bad"."""
+    """One number at the top; `tone` is "", "good", "warn" or "bad", `address` where the note leads, "" for nowhere."""
 
     label: str
     value: str
     note: str = ""
     tone: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

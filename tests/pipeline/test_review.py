@@ -215,7 +215,7 @@ async def test_a_verdict_holds_for_all_files_with_the_same_result(tmp_path: Path
         rig.drop("c.jpg", "same")
         await rig.settled(3)
 
-        assert (held, given.alike) == ({f"{HELD}a.jpg", f"{HELD}b.jpg"}, 1)
+        assert (held, len(given.alike)) == ({f"{HELD}a.jpg", f"{HELD}b.jpg"}, 1)
         assert (everything(rig), rig.charged()) == ({f"rejected/{name}.jpg" for name in "abc"}, [1])
 
 

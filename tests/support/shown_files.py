@@ -86,3 +86,9 @@ async def delivered(context: Context, item: int, name: str, data: bytes) -> None
     (rule,) = context.rules.values()
     written(rule.output, name, data)
     await context.store.write(lambda connection: _place(connection, rule, item, 0, name, data, ENDED))
+
+
+async def to_review(context: Context, item: int) -> None:
+    """Let the result of a file that is done wait for a verdict."""
+    sql = "UPDATE item SET review = 'waiting' WHERE id = ?"
+    await context.store.write(lambda connection: connection.raw.execute(sql, (item,)).rowcount)

@@ -6,13 +6,14 @@ import shlex
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from runflowd.control.command_context import count, flag, rule_asked_for, text, texts
+from runflowd.control.command_context import MAX_NUMBER, count, flag, rule_asked_for, text, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.chains import is_within
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.core.review import Review
 from runflowd.core.suggestion import closest
+from runflowd.store.browsing import Sought, older
 from runflowd.store.items import item_at, item_by_id
 from runflowd.store.listing import Wanted, every, rules_with_items
 from runflowd.store.outputs import output_at, outputs_of
@@ -44,15 +45,18 @@ def to_review(context: CommandContext, parameters: Parameters) -> Answer:
 
 
 def judge_results(context: CommandContext, parameters: Parameters) -> Answer:
-    """Give the `verdict` of `who`, with a `reason`, on the results that `patterns` mean; with `everything` on a page.
+    """Give the `verdict` of `who`, with a `reason`, on the results that `patterns` mean, or on that of one `item`.
 
-    `absolute` are the places to which the same words lead from the folder of who asks. With `undo` the verdict is
-    taken back where it is in force. `more` says that others wait still.
+    `absolute` are the places to which the same words lead from the folder of who asks. With `everything` it is given on
+    a page of what waits, of which `folder`, `name`, `since` and `until` choose; `left` is how many wait still. With
+    `undo` the verdict is taken back where it is in force.
     """
     verdict, undo = _verdict(parameters), flag(parameters, "undo")
     rule, connection = rule_asked_for(context, parameters), context.connection
     if flag(parameters, "everything"):
-        chosen = waiting_for_review(connection, rule, FIRST, PAGE)
+        chosen = older(connection, _sought(parameters, rule), None, PAGE).items
+    elif "item" in parameters:
+        chosen = _one(context, count(parameters, "item", 0))
     else:
         chosen = _named(context, parameters, rule, verdict, undo=undo)
     said = (text(parameters, "who") or "", text(parameters, "reason") or "")
@@ -69,6 +73,21 @@ def _verdict(parameters: Parameters) -> Verdict:
     if word not in {Verdict.ACCEPT, Verdict.REJECT}:
         raise CommandRefused("verdict must be accept or reject", 2)
     return Verdict(word)
+
+
+def _sought(parameters: Parameters, rule: str | None) -> Sought:
+    """What of all that waits is meant; `since` and `until` are epoch seconds."""
+    ended = float(count(parameters, "since", 0)), float(count(parameters, "until", MAX_NUMBER))
+    folder, name = text(parameters, "folder") or "", text(parameters, "name") or ""
+    return Sought(rule or "", folder=folder, name=name, ended=ended, to_review=True)
+
+
+def _one(context: CommandContext, number: int) -> list[Item]:
+    """The item with that id. Raises CommandRefused where nobody is asked about its result."""
+    item = item_by_id(context.connection, number)
+    if item is None or item.state is not ItemState.DONE or item.review is Review.NONE:
+        raise CommandRefused("there is no result to be judged any more: look at how the file stands now")
+    return [item]
 
 
 def _named(
@@ -166,6 +185,6 @@ def _given_json(given: Given) -> dict[str, Any]:
         "rule": given.item.rule,
         "path": printable(given.item.path),
         "changed": given.changed,
-        "alike": given.alike,
+        "alike": len(given.alike),
         "before": {"verdict": before.verdict.value, "who": printable(before.who), "at": before.at} if before else None,
     }

@@ -1,0 +1,109 @@
+"""Verdicts on the page: who may give them, on what, and what is said then."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from pictures import encoded, noise
+from shown_files import done, to_review
+from web_rig import web
+
+from runflowd.core.review import Review
+from runflowd.store.items import item_by_id
+from runflowd.store.verdicts import Verdict, count_to_review, give_verdicts, verdicts_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    import httpx
+    from web_rig import Web
+
+pytestmark = pytest.mark.anyio
+
+SAME = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Web]:
+    """A listener on loopback over six results that wait, and one that nobody is asked about."""
+    async with web(tmp_path) as made:
+        for number in range(6):
+            folder = "shoes" if number < 3 else "bags"
+            photo = encoded(noise(8 + number), "JPEG")
+            item = await done(made.context, f"{folder}/{number}.jpg", photo, (f"{folder}/{number}.jpg", photo), at=1e9)
+            await to_review(made.context, item)
+        await done(made.context, "free.jpg", encoded(noise(40), "JPEG"))
+        yield made
+
+
+async def press(rig: Web, action: str, **fields: str) -> httpx.Response:
+    """Send the form of a button."""
+    [token] = set(re.findall(r'name="token" value="([^"]+)"', (await rig.http.get("/")).text))
+    return await rig.http.post(f"/{action}", data={"token": token, "back": "/files", **fields}, headers=SAME)
+
+
+async def review_of(rig: Web, number: int) -> Review:
+    """How a result stands."""
+    item = await rig.context.store.read(lambda connection: item_by_id(connection, number))
+    assert item is not None
+    return item.review
+
+
+async def test_a_verdict_is_given_and_taken_back_on_the_screen_of_a_file(rig: Web) -> None:
+    """It is on record with who gave it, and the screen says so."""
+    accepted = await press(rig, "accept", item="1")
+    shown = (await rig.http.get("/files/1")).text
+    undone = await press(rig, "undo", item="1")
+    said = await rig.context.store.read(lambda connection: verdicts_of(connection, 1))
+
+    assert ("did=accepted&count=1", "did=undone&count=1") == tuple(
+        answer.headers["location"].partition("?")[2] for answer in (accepted, undone)
+    )
+    assert "Accepted by page" in shown
+    assert [(each.verdict, each.who) for each in said] == [(Verdict.ACCEPT, "page"), (Verdict.UNDO, "page")]
+    assert await review_of(rig, 1) is Review.WAITING
+
+
+async def test_the_second_of_two_reviewers_sees_that_it_is_done(rig: Web) -> None:
+    """Both are on record; another verdict would count."""
+    await rig.context.store.write(lambda connection: give_verdicts(connection, [1], Verdict.ACCEPT, "anna", "", 1e9))
+    same = await press(rig, "accept", item="1")
+    other = await press(rig, "reject", item="1")
+
+    assert (409, True) == (same.status_code, "accepted already by anna" in same.text)
+    assert (303, Review.REJECTED) == (other.status_code, await review_of(rig, 1))
+
+
+@pytest.mark.parametrize("item", ["7", "999", "x", ""])
+async def test_what_nobody_is_asked_about_is_not_judged(rig: Web, item: str) -> None:
+    """Nor what is not on record, nor a form of nobody's."""
+    answer = await press(rig, "accept", item=item)
+
+    assert answer.status_code in {400, 409}
+    assert {"studio": 6} == await rig.context.store.read(count_to_review)
+
+
+async def test_one_verdict_on_all_that_fits_the_list(rig: Web) -> None:
+    """By what its address asks for; what waits elsewhere, and what ends later, goes on waiting."""
+    page = (await rig.http.get("/files?state=To+review&folder=shoes")).text
+    fields = dict(re.findall(r'name="(query|since|until)" value="([^"]*)"', page))
+    fields["query"] = fields["query"].replace("&amp;", "&")
+    early = await press(rig, "reject", **{**fields, "until": "5"})
+    answer = await press(rig, "reject", **fields)
+
+    assert ["2.jpg", "1.jpg", "0.jpg"] == re.findall(r'<span class="name">([^<]*)</span>', page)
+    assert ["count=0", "count=3"] == [each.headers["location"][-7:] for each in (early, answer)]
+    assert {"studio": 3} == await rig.context.store.read(count_to_review)
+    assert 400 == (await press(rig, "reject", query="rule=studio", since="1", until="9")).status_code
+
+
+async def test_the_neighbours_are_those_that_wait(rig: Web) -> None:
+    """Whoever goes through the list is not led to what is judged already."""
+    await press(rig, "accept", item="3")
+    page = (await rig.http.get("/files/4?state=To+review")).text
+
+    assert 'rel="prev" href="/files/5?state=To+review"' in page
+    assert 'rel="next" href="/files/2?state=To+review"' in page
