@@ -75,9 +75,13 @@ def test_what_the_service_allows_is_shown_once_it_is_known(rate: float, words: s
     assert ["0 open batches", f"0 open batches; the service allows {words}"] == notes
 
 
+VISIT: dict[str, Any] = {"screen": "Now", "here": "/", "said": "", "token": "t", "user": "", "may_leave": False}
+"""A screen asked for where there are no users."""
+
+
 def document(found: Status) -> str:
     """The whole screen."""
-    return render("now.html", page=page(found), screen="Now", here="/", said="", token="t", may_spend=True)
+    return render("now.html", page=page(found), **VISIT, may_spend=True)
 
 
 LIMIT = Limit("per_day", "", Decimal(50), Stop.CAUTIOUS, Decimal(30), Decimal("12.5"), NOW + 3_600)
@@ -269,10 +273,10 @@ def test_what_was_charged_though_it_failed_has_no_button() -> None:
 
 def test_who_may_only_look_sees_no_button() -> None:
     """What would be refused is not offered."""
-    values = {"page": page(status(causes=(cause(),))), "screen": "Now", "here": "/", "said": "", "token": "t"}
+    found = page(status(causes=(cause(),)))
 
     assert (1, 0) == tuple(
-        render("now.html", **values, may_spend=may).count('action="/retry"') for may in (True, False)
+        render("now.html", page=found, **VISIT, may_spend=may).count('action="/retry"') for may in (True, False)
     )
 
 
