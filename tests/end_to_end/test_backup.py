@@ -40,7 +40,7 @@ def test_a_copy_has_what_is_still_in_the_log(tmp_path: Path, config: Path) -> No
     create_if_missing(state)
     with closing(sqlite3.connect(state, isolation_level=None)) as working:
         working.execute("PRAGMA wal_autocheckpoint = 0")
-        working.execute("INSERT INTO pause (rule, since, reason) VALUES ('', 1, 'stocktaking')")
+        working.execute("INSERT INTO pause (rule, since, reason, kind) VALUES ('', 1, 'stocktaking', 'operator')")
         code = main(["backup", "-c", str(config), str(tmp_path / "copy.db")])
         plain = tmp_path / "plain.db"
         plain.write_bytes(state.read_bytes())
