@@ -88,4 +88,4 @@ def _clean() -> dict[str, str]:
     """The environment without what the `make` and the pytest around this test say, in which nothing is installed."""
     said = ("PYTEST", "MAKE", "COV", "PART")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(said)}
-    return kept | {"RUNFLOWD_NO_BROWSER": "1"}
+    return kept | {"RUNFLOWD_NO_BROWSER": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}

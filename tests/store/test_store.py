@@ -19,7 +19,7 @@ from runflowd.errors import StoreError
 from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
 from runflowd.store.claims import LeaseLost
-from runflowd.store.connection import STATEMENTS, connect
+from runflowd.store.connection import connect
 from runflowd.store.duplicates import fail_duplicates, release_duplicates
 from runflowd.store.items import Item, item_at, items_of_batch, known_in_folder, move
 from runflowd.store.leases import Lease, claim_batches, free_leases, release, renew_leases
@@ -221,28 +221,6 @@ def connection(tmp_path: Path) -> Connection:
     for number, script in enumerate(migrations(), start=1):
         made.raw.executescript(f"{script}; PRAGMA user_version = {number};")
     return made
-
-
-@pytest.mark.parametrize("name", sorted(STATEMENTS))
-def test_every_statement_is_sound(connection: Connection, name: str) -> None:
-    """SQLite can plan each one against the schema."""
-    parameters = {word.strip(",();") for word in STATEMENTS[name].replace("(", " ").split() if word.startswith(":")}
-    values = {parameter[1:]: "0" for parameter in parameters}
-    if name != "begin_plan":
-        connection.run("begin_plan")  # its table is temporary
-
-    assert connection.raw.execute(f"EXPLAIN {STATEMENTS[name]}", values).fetchall()
-
-
-@pytest.mark.parametrize("name", ["claim_deliveries", "claim_notes", "claim_batches", "ready_of_snapshot", "original"])
-def test_a_loop_never_reads_the_whole_table(connection: Connection, name: str) -> None:
-    """What loops ask for is found by an index, however many files are known."""
-    parameters = {word.strip(",();") for word in STATEMENTS[name].replace("(", " ").split() if word.startswith(":")}
-    plan = connection.raw.execute(
-        f"EXPLAIN QUERY PLAN {STATEMENTS[name]}", {parameter[1:]: "0" for parameter in parameters}
-    ).fetchall()
-
-    assert not [row["detail"] for row in plan if row["detail"] in {"SCAN item", "SCAN batch"}]
 
 
 def test_two_equal_contents_are_never_both_ready(connection: Connection) -> None:

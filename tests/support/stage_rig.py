@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -42,11 +44,11 @@ from runflowd.store import open_store
 from runflowd.store.batches import batch_from
 from runflowd.store.items import item_from
 from runflowd.store.leases import free_leases
+from runflowd.store.schema import create_if_missing
 from runflowd.system.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
     import httpx
 
@@ -176,6 +178,15 @@ def rule(folder: Path, **changes: Any) -> Rule:
     return Rule(**{**facts, **changes})
 
 
+@cache
+def _new_state() -> bytes:
+    """A state file before its first use, made once: its migrations take as long as many a life."""
+    with TemporaryDirectory() as folder:
+        made = Path(folder, "state.db")
+        create_if_missing(made)
+        return made.read_bytes()
+
+
 @asynccontextmanager
 async def running(
     folder: Path,
@@ -191,6 +202,9 @@ async def running(
     `send` is how callbacks leave the local service, `wire` makes what carries requests to its app. With `watch`
     the kernel's events come, in real time. `began` is what the wall clock says at first.
     """
+    state = folder / "state.db"
+    if not state.exists():
+        state.write_bytes(_new_state())
     virtual = trio.lowlevel.current_clock()
     started = virtual.current_time()
 
@@ -205,7 +219,7 @@ async def running(
         Runflow(
             Service(BASE, api_key=SecretKey("key")), transport=wire(local.app), limits=PATIENT, patient=True
         ) as api,
-        open_store(folder / "state.db") as store,
+        open_store(state) as store,
     ):
         await store.write(lambda connection: free_leases(connection, {store.owner}))
         clock = Clock(lambda: wall() + sum(jumped), lambda: 0.0)
