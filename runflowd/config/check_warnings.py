@@ -119,7 +119,8 @@ def _folder_problem(key: str, folder: str, needed: int) -> str:
     if os.path.isfile(folder):  # noqa: PTH113  # text, not Path: bytes survive
         return f"{folder} is a file; name the folder it is in, or another"
     if not os.path.isdir(folder):  # noqa: PTH112
-        return f"{folder} is not there yet"
+        then = "its rule waits for it" if key == "watch" else "the first file that is written there makes it"
+        return f"{folder} is not there yet; {then}"
     if not os.access(folder, needed):
         return f"{folder} cannot be {verb} by this user; see ReadWritePaths= under systemd"
     return ""

@@ -107,8 +107,8 @@ def test_service_says_whether_it_bills(tmp_path: Path) -> None:
 def test_missing_folders_are_warnings(tmp_path: Path) -> None:
     """A mount that is away must not keep the other rules from running."""
     assert [
-        f"rules.one.watch: {tmp_path}/in is not there yet",
-        f"rules.one.output: {tmp_path}/out is not there yet",
+        f"rules.one.watch: {tmp_path}/in is not there yet; its rule waits for it",
+        f"rules.one.output: {tmp_path}/out is not there yet; the first file that is written there makes it",
     ] == warnings(loaded(tmp_path, f"service: local\n{RULE}"))
 
 

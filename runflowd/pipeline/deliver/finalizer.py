@@ -79,7 +79,7 @@ class Finalizer:
         if remark:
             log.warning(remark, action="item.partial", rule=item.rule, path=item.path, outputs=results)
         else:
-            log.info("delivered", action="item.done", rule=item.rule, path=item.path, outputs=results)
+            log.info("result delivered", action="item.done", rule=item.rule, path=item.path, outputs=results)
 
     async def follow(self, item: Item, rule: Rule, placed: list[OutputPath], remark: str) -> str:
         """Let go of the source of a result, unless somebody is to accept that first; tell those that take it.

@@ -195,7 +195,7 @@ class Submitter:
         await self._context.store.write(write)
         reach("purchase.recorded")
         facts = {"batch": batch.id, "at_service": created.id, "items": len(items), "model": batch.model}
-        log.info("submitted", action="batch.submitted", rule=batch.rule, **facts)
+        log.info("batch bought", action="batch.submitted", rule=batch.rule, **facts)
 
     async def record_run(self, batch: Batch, request: SubmitRequest, run_id: str, item: Item) -> None:
         """The service took a single run: note its id, and that it counts as spent from now on."""

@@ -194,7 +194,7 @@ class BatchSealer:
             await self._holds.release([rule.name])
         if sealed.batch is None:
             return 0
-        log.info("sealed", action="batch.sealed", rule=rule.name, batch=sealed.batch, items=sealed.count)
+        log.info("batch sealed", action="batch.sealed", rule=rule.name, batch=sealed.batch, items=sealed.count)
         return 1
 
 
