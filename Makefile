@@ -36,7 +36,7 @@ test: $(TEST_VENV)/stamp-$(STAMP) ## Build the wheel, install it, and test the i
 	$(TEST_BIN)/python -m pip wheel $(PIP_OPTIONS) --no-deps --no-build-isolation --wheel-dir build/wheel .
 	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --force-reinstall build/wheel/*.whl
 	$(TEST_BIN)/python -P -m runflowd.local.weights
-	$(TEST_WHEEL) --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-fail-under $(COVERAGE)
+	$(TEST_WHEEL) --numprocesses 4 --dist loadfile --no-loadscope-reorder --cov --cov-fail-under $(COVERAGE)
 else
 test: $(VENV)/tools-$(STAMP) weights ## With PART=core or PART="core api/test_client.py": a part, against the checkout, no wheel built
 	$(BIN)/pytest -p no:randomly --quiet $(PART:%=tests/%)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,8 @@ SWEEPS = (
 
 
 LONGEST = ("end_to_end", "pipeline")
-"""Folders whose files take longest. They begin first: in the end no worker has a long file to itself.
+"""Folders whose files take longest. They begin first, so that in the end no worker has a long file to itself, and by
+turns, since the ones mostly wait and the others compute.
 
 Of a test with many parameters only the first counts lines there: measured, the others add 0.2 % of them, and
 counting takes as long as living.
@@ -104,7 +106,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if names.intersection(SWEEPS) or (function in counted and names.intersection(LONGEST)):
             item.add_marker(pytest.mark.no_cover)
         counted.add(function)
-    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in LONGEST)
+    _begin_with_the_longest(items)
+
+
+def _begin_with_the_longest(items: list[pytest.Item]) -> None:
+    """Put the first file of each folder before the second of any, and the folders in `LONGEST` before all others."""
+    turns: dict[Path, tuple[bool, int]] = {}
+    begun: Counter[str] = Counter()
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0]
+        if item.path not in turns:
+            turns[item.path] = folder not in LONGEST, begun[folder]
+            begun[folder] += 1
+    items.sort(key=lambda item: turns[item.path])
 
 
 # How long an example takes says something about the machine, not about the law that it tries.

@@ -162,9 +162,7 @@ class Track:
         self._context.stage_events.intake.notify()
         self._context.stage_events.deliver.notify()
         failed = sum(answer.status is not Status.SUCCEEDED for _, answer in results)
-        log.info(
-            "results listed", action="batch.results", rule=batch.rule, batch=batch.id, items=len(results), failed=failed
-        )
+        log.info("results", action="batch.results", rule=batch.rule, batch=batch.id, items=len(results), failed=failed)
 
     async def _judge_rule(self, batch: Batch, blame: Blame | None, succeeded: bool) -> None:
         """Buy nothing more of a rule whose items are refused for what it says, until a probe has a result."""
@@ -200,14 +198,8 @@ class Track:
         await self._context.store.write(write)
         reach("batch.ended")
         self._context.stage_events.deliver.notify()
-        log.info(
-            "batch ended",
-            action="batch.ended",
-            rule=batch.rule,
-            batch=batch.id,
-            status=word,
-            seconds=round(duration, 1),
-        )
+        seconds = round(duration, 1)
+        log.info("batch ended", action="batch.ended", rule=batch.rule, batch=batch.id, status=word, seconds=seconds)
 
     async def _give_back(self, batch: Batch, error: Exception) -> None:
         context = self._context
