@@ -1,8 +1,9 @@
-"""A picture of a medium, made small: an image by Pillow, a frame of a video by PyAV."""
+"""A picture of a medium, made small: an image by Pillow, a frame of a video by PyAV or ffmpeg."""
 
 from __future__ import annotations
 
 import io
+import subprocess
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +22,21 @@ QUALITY, EFFORT = 80, 2
 OPENING = 1.0
 """Seconds from the beginning of a video at which its frame is taken: many begin in black."""
 
+PROGRAM_TIMEOUT = 10.0
+"""Seconds for ffmpeg: less than this process has, which ends it."""
 
-def previews(descriptor: int, mime: str, sides: Sequence[int]) -> Iterator[bytes]:
-    """A WebP for each side that is asked for, in pixels. Raises whatever the decoder raises."""
+
+def previews(descriptor: int, mime: str, sides: Sequence[int], ffmpeg: str) -> Iterator[bytes]:
+    """A WebP for each side that is asked for, in pixels; of a video by the program `ffmpeg`, or by PyAV without one.
+
+    Raises whatever the decoder raises.
+    """
     Image.MAX_IMAGE_PIXELS = None  # what bounds is the memory
     warnings.simplefilter("ignore")
-    picture = _frame(descriptor, mime) if mime in DEMUXERS else _image(descriptor, mime, max(sides))
+    if mime not in DEMUXERS:
+        picture = _image(descriptor, mime, max(sides))
+    else:
+        picture = _frame_by_program(ffmpeg, descriptor, mime) if ffmpeg else _frame(descriptor, mime)
     for side in sides:
         small = picture.copy()
         small.thumbnail((side, side), Image.Resampling.LANCZOS)
@@ -61,3 +71,13 @@ def _frame(descriptor: int, mime: str) -> Image.Image:
             raise EOFError
         image: Image.Image = found.to_image()
     return image
+
+
+def _frame_by_program(ffmpeg: str, descriptor: int, mime: str) -> Image.Image:
+    """The first frame, since a time behind the end would have none. The program has the limits of this process."""
+    source = ("-protocol_whitelist", "file", "-f", DEMUXERS[mime], "-i", f"/proc/self/fd/{descriptor}")
+    command = (ffmpeg, "-nostdin", "-v", "quiet", *source, "-frames:v", "1", "-c:v", "png", "-f", "image2pipe", "-")
+    said = subprocess.run(  # noqa: S603  no shell, and nothing of a stranger's in the command
+        command, stdout=subprocess.PIPE, env={}, pass_fds=[descriptor], check=True, timeout=PROGRAM_TIMEOUT
+    ).stdout
+    return Image.open(io.BytesIO(said), formats=("png",)).convert("RGB")

@@ -1,6 +1,7 @@
 """The process in which previews are drawn: `python -P -m runflowd.decoder.preview_child`, started by `previewing`.
 
-It reads one line of JSON: for each file its descriptor and MIME type, and the sides. For each file it forks, so that
+It reads one line of JSON: for each file its descriptor and MIME type, the sides, and the path of ffmpeg ("" where PyAV
+is there). For each file it forks, so that
 what one file does to its decoder is that file's matter, and writes for each side the length of the preview as four
 bytes, the lowest first, and the preview; lengths of 0 where the file cannot be drawn.
 """
@@ -27,10 +28,10 @@ def main() -> None:
     """Draw what is asked for, one after the other."""
     asked = json.loads(sys.stdin.buffer.readline())
     os.nice(NICE)
-    _prepare(any(mime.startswith("video/") for _, mime in asked["files"]))
+    _prepare(any(mime.startswith("video/") for _, mime in asked["files"]) and not asked["ffmpeg"])
     confine()
     for descriptor, mime in asked["files"]:
-        drawn = _drawn_apart(descriptor, mime, asked["sides"])
+        drawn = _drawn_apart(descriptor, mime, asked["sides"], asked["ffmpeg"])
         sys.stdout.buffer.write(drawn or bytes(4 * len(asked["sides"])))
         sys.stdout.buffer.flush()
 
@@ -48,13 +49,13 @@ def _prepare(video: bool) -> None:
             import av  # noqa: F401, PLC0415
 
 
-def _drawn_apart(descriptor: int, mime: str, sides: Sequence[int]) -> bytes:
+def _drawn_apart(descriptor: int, mime: str, sides: Sequence[int], ffmpeg: str) -> bytes:
     """The previews of one file, each behind its length; empty where it cannot be drawn."""
     hearing, saying = os.pipe()
     process = os.fork()
     if not process:
         os.dup2(saying, 1)
-        _draw(descriptor, mime, sides)
+        _draw(descriptor, mime, sides, ffmpeg)
     os.close(saying)
     said = b""
     while piece := os.read(hearing, 65536):
@@ -63,13 +64,13 @@ def _drawn_apart(descriptor: int, mime: str, sides: Sequence[int]) -> bytes:
     return said if os.waitpid(process, 0)[1] == 0 else b""
 
 
-def _draw(descriptor: int, mime: str, sides: Sequence[int]) -> NoReturn:
+def _draw(descriptor: int, mime: str, sides: Sequence[int], ffmpeg: str) -> NoReturn:
     """Draw one file in this process, which ends with it."""
     try:
         confine_to(descriptor)
         from runflowd.decoder.preview import previews  # noqa: PLC0415
 
-        for each in previews(descriptor, mime, sides):
+        for each in previews(descriptor, mime, sides, ffmpeg):
             sys.stdout.buffer.write(struct.pack("<I", len(each)) + each)
         sys.stdout.buffer.flush()
         os._exit(0)

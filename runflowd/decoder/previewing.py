@@ -32,7 +32,7 @@ def draws(mime: str) -> bool:
     """Whether previews of this type can be drawn by what this machine had at the first question."""
     has = installed()
     if mime in DEMUXERS:
-        return bool(mime.startswith("video/") and has.pillow and has.av)
+        return bool(mime.startswith("video/") and has.pillow and has.opens(mime))
     return mime.startswith("image/") and has.opens(mime)
 
 
@@ -41,7 +41,8 @@ async def draw(files: Sequence[tuple[int, str]], sides: Sequence[int]) -> list[t
 
     Cancelled, it ends the process.
     """
-    question = json.dumps({"files": list(files), "sides": list(sides)}).encode() + b"\n"
+    asked = {"files": list(files), "sides": list(sides), "ffmpeg": installed().program}
+    question = json.dumps(asked).encode() + b"\n"
     said = b""
     with anyio.move_on_after(MAX_ANSWER):
         async with await anyio.open_process(

@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,7 +14,7 @@ import pytest
 from pictures import encoded, noise
 from PIL import Image
 
-from runflowd.decoder import previewing
+from runflowd.decoder import installed, previewing
 from runflowd.decoder.previewing import draw, draws
 
 if TYPE_CHECKING:
@@ -69,11 +70,16 @@ async def test_what_is_clear_stays_clear_and_what_lies_on_its_side_is_turned(tmp
     assert (11, 32) == size(second)
 
 
-async def test_a_video_is_drawn_by_one_of_its_frames(tmp_path: Path) -> None:
-    """Where PyAV is installed."""
+@pytest.mark.parametrize("by", ["PyAV", "ffmpeg"])
+async def test_a_video_is_drawn_by_one_of_its_frames(by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what is installed; PyAV where both are."""
     pytest.importorskip("av")
     from encoded_recordings import recording
 
+    if by == "ffmpeg":
+        if not installed().ffmpeg:
+            pytest.skip("ffmpeg is not installed")
+        monkeypatch.setattr(previewing, "installed", lambda: replace(installed(), av=""))
     ((small, _),) = await drawn(tmp_path, ("video/mp4", recording("mp4")))
 
     assert 32 == max(size(small))
