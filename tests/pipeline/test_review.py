@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from typing import TYPE_CHECKING
@@ -339,3 +340,30 @@ async def test_what_cannot_be_judged_is_refused_with_the_reason(tmp_path: Path) 
                 await rig.ask("verdict", **words)
 
         assert await waiting(rig) == 1
+
+
+@pytest.mark.parametrize("place", [HELD, "rejected/"])
+async def test_results_that_were_held_or_rejected_are_not_bought_again_unasked(tmp_path: Path, place: str) -> None:
+    """A state file that does not know its rule asks a person first, wherever the results lie."""
+    before = tmp_path / "out" / place / "shoes/a.jpg"
+    before.parent.mkdir(parents=True)
+    before.write_bytes(b"result")
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        rig.drop("shoes/a.jpg")
+        await anyio.sleep(120)
+
+        assert ([], []) == (await rig.items(), rig.charged())
+
+
+async def test_a_receipt_says_where_the_result_is_by_now(tmp_path: Path) -> None:
+    """It is written anew when a verdict is carried out."""
+    async with running(tmp_path, reviewed(tmp_path, receipts=str(tmp_path / "receipts"))) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        receipt = tmp_path / "receipts/a.jpg.json"
+        seen = [json.loads(receipt.read_text())["outputs"][0]["path"]]
+        for verdict in (Verdict.ACCEPT, Verdict.REJECT):
+            await judge(rig, verdict, "a.jpg")
+            seen.append(json.loads(receipt.read_text())["outputs"][0]["path"])
+
+        assert seen == [f"{HELD}a.jpg", "a.jpg", "rejected/a.jpg"]

@@ -1,9 +1,8 @@
 """A rule that this state file has never seen: what lies in its folder may be old, and may have been bought already.
 
-If the rule only got another name, it takes along what it did. Else, under `existing: skip`, what lies there is
-recorded and left alone. Otherwise it is new work, unless its results lie in the output folder, as when the state
-file was lost: then an operator decides before money moves. If it is a crowd, more files than are bought unasked,
-nothing is touched until some of them are approved.
+If the rule only got another name, it takes along what it did. Else, under `existing: skip`, what lies there is left
+alone. Otherwise it is new work, unless its results lie in the output folder, as when the state file was lost: then an
+operator decides before money moves. Of a crowd, more than is bought unasked, nothing is touched until some is approved.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from itertools import islice
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 import anyio
@@ -32,6 +31,7 @@ from runflowd.core.approval import (
 from runflowd.core.incident_scope import ScopeKind, scopes_of
 from runflowd.core.model import Existing
 from runflowd.core.naming import EXTENSIONS, UnsafePathError, output_path
+from runflowd.core.review import Place, put_in
 from runflowd.core.undeliverable import recipe_of
 from runflowd.pipeline.intake.holds import hold_report
 from runflowd.store.approvals import approval_of, save_approval
@@ -234,8 +234,8 @@ def _all_of(watched: WatchedRule) -> Iterator[files.Listing]:
 def _earlier_result(watched: WatchedRule) -> str:
     """A result in the output folder that belongs to a file in the watched one; "" when there is none. Blocking."""
     scan = partial(files.scan_with_identity, on_progress=watched.folder_io.note_progress)
-    for listing in islice(_all_of(watched), FOLDERS):
-        standing = scan(watched.rule.output, listing.relative)[0].files
+    for listing, place in product(islice(_all_of(watched), FOLDERS), Place):
+        standing = scan(watched.rule.output, put_in(place, listing.relative).rstrip("/"))[0].files
         for path in (listing.path_of(name) for name in listing.files if standing):
             if watched.rule.matcher.matches(path) and (found := _result_of(watched, path, set(standing))):
                 return found
