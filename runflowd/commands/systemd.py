@@ -27,6 +27,8 @@ SHIPPED_PROGRAM = "/opt/runflowd/bin/runflowd"
 SYSTEM_FILES = {
     "runflowd.service": "etc/systemd/system/runflowd.service",
     "runflowd.socket": "etc/systemd/system/runflowd.socket",
+    "runflowd-backup.service": "etc/systemd/system/runflowd-backup.service",
+    "runflowd-backup.timer": "etc/systemd/system/runflowd-backup.timer",
     "runflowd.sysusers.conf": "etc/sysusers.d/runflowd.conf",
     "runflowd.tmpfiles.conf": "etc/tmpfiles.d/runflowd.conf",
 }

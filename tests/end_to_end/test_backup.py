@@ -96,3 +96,33 @@ def test_without_a_state_file_there_is_nothing_to_copy(
 
     assert (1, ["runflowd.yaml"]) == (code, [path.name for path in tmp_path.iterdir()])
     assert "there is no state file yet" in capsys.readouterr().err
+
+
+def test_dated_copies_are_kept_up_to_a_number(tmp_path: Path, config: Path) -> None:
+    """The oldest go once the new one is there; what somebody else put into the folder stays."""
+    create_if_missing(tmp_path / "state.db")
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for name in ("state-20200101T000000Z.db", "state-20210101T000000Z.db", "state.db", "state-20200101T000000Z.db.gz"):
+        (folder / name).write_text("kept by somebody")
+    code = main(["backup", "-c", str(config), "--into", str(folder), "--keep", "2"])
+    left = sorted(each.name for each in folder.iterdir())
+    made = [name for name in left if name > "state-2022"]
+
+    assert (0, 1) == (code, len([name for name in made if name != "state.db"]))
+    assert {"state-20210101T000000Z.db", "state.db", "state-20200101T000000Z.db.gz"} < set(left)
+    assert "state-20200101T000000Z.db" not in left
+
+
+@pytest.mark.parametrize("arguments", [[], ["--keep", "2", "copy.db"], ["--into", ".", "copy.db"]])
+def test_what_is_meant_must_be_clear(config: Path, arguments: list[str]) -> None:
+    """One copy or a dated one; and nothing is removed where copies have names of their own."""
+    assert 2 == main(["backup", "-c", str(config), *arguments])
+
+
+def test_a_copy_that_fails_removes_none(tmp_path: Path, config: Path) -> None:
+    """The old ones are all there is then."""
+    (tmp_path / "state-20200101T000000Z.db").write_text("precious")
+    code = main(["backup", "-c", str(config), "--into", str(tmp_path), "--keep", "1"])
+
+    assert (1, True) == (code, (tmp_path / "state-20200101T000000Z.db").exists())

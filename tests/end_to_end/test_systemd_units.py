@@ -55,7 +55,7 @@ def analyze(*arguments: str | Path, runtime: Path | None = None) -> subprocess.C
 def test_systemd_understands_every_line(placed: Path) -> None:
     """A line that it does not know is only a warning, so its output must be empty."""
     units = placed / "etc" / "systemd" / "system"
-    done = analyze("verify", "--man=no", units / "runflowd.service", units / "runflowd.socket")
+    done = analyze("verify", "--man=no", *sorted(units.iterdir()))
 
     assert (0, "") == (done.returncode, done.stdout + done.stderr)
 
@@ -94,6 +94,14 @@ def test_what_is_exposed_is_meant(placed: Path) -> None:
     assert set() == exposed - set(ACCEPTED)
 
 
+def test_the_copy_talks_to_nobody(placed: Path) -> None:
+    """It needs less than the daemon: at most 1.0 of 10."""
+    unit = placed / "etc" / "systemd" / "system" / "runflowd-backup.service"
+    done = analyze("security", "--offline=true", "--threshold=10", "--no-pager", unit)
+
+    assert 0 == done.returncode, done.stdout
+
+
 @pytest.mark.parametrize(
     ("tool", "options", "file"),
     [
@@ -115,6 +123,8 @@ def test_what_is_placed_is_what_is_shipped(placed: Path) -> None:
     names = {
         "runflowd.service": "etc/systemd/system/runflowd.service",
         "runflowd.socket": "etc/systemd/system/runflowd.socket",
+        "runflowd-backup.service": "etc/systemd/system/runflowd-backup.service",
+        "runflowd-backup.timer": "etc/systemd/system/runflowd-backup.timer",
         "runflowd.sysusers.conf": "etc/sysusers.d/runflowd.conf",
         "runflowd.tmpfiles.conf": "etc/tmpfiles.d/runflowd.conf",
     }

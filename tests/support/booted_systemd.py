@@ -1,7 +1,7 @@
 """A real systemd as the first process of private namespaces, with the unit files installed and nothing else.
 
-What it mounts, makes and starts ends with it: /etc is a copy; /run, /tmp, /opt, /srv, /var/lib and the network
-are its own.
+What it mounts, makes and starts ends with it: /etc is a copy; /run, /tmp, /opt, /srv, /var/lib, /var/cache and the
+network are its own.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ for path in "$prefix" "$@"; do
   number=$((number + 1))
 done
 for folder in /tmp /var/tmp; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
-for folder in /srv /opt /var/lib; do mount -t tmpfs -o mode=755 tmpfs $folder; done
+for folder in /srv /opt /var/lib /var/cache; do mount -t tmpfs -o mode=755 tmpfs $folder; done
 number=0
 for path in "$prefix" "$@"; do  # the checkout under test may itself lie in what was just covered
   [ -e "$path" ] || { mkdir -p "$path"; mount --bind /run/kept/$number "$path"; }

@@ -26,7 +26,9 @@ from runflowd.commands.manual import ENVIRONMENT
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-UNITS = frozenset({"runflowd", "runflowd.service", "runflowd.socket"})
+UNITS = frozenset(
+    {"runflowd", "runflowd.service", "runflowd.socket", "runflowd-backup.service", "runflowd-backup.timer"}
+)
 SEPARATORS = frozenset({"|", "||", "&&", ";", "&"})
 REDIRECTIONS = frozenset({">", ">>", "<"})
 OTHERS = ("/dev/null", "/usr/bin/python3", "/var/backups/", "/usr/local/share/bash-completion/")
