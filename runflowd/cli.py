@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "Show what `sync` would send now, and why the rest would wait.",
     "status": "Show how things stand, whether a daemon runs or not.",
     "list": "List files by rule, state, path or batch.",
+    "sheet": "Show the latest results of a rule on one page.",
     "logs": "Tell the whole story of one file.",
     "doctor": "Examine everything the daemon rests on, and name the remedies.",
     "retry": "Give failed files another try.",

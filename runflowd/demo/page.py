@@ -1,14 +1,12 @@
-"""The contact sheet as one HTML file that needs nothing else: no script, no network."""
+"""The contact sheet as one HTML file, with whole videos and sounds in it."""
 
 from __future__ import annotations
 
-from importlib import resources
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, StrictUndefined
-
 from runflowd.core.printable import printable
+from runflowd.demo.contact_page import contact_page
 from runflowd.demo.pictures import data_url, embedded, fitted
 from runflowd.demo.stills import SOUNDS, TEXTS, VIDEOS
 
@@ -24,17 +22,17 @@ PICTURE = 520
 
 def draw_page(shots: Sequence[Shot], title: str, subtitle: str) -> str:
     """The page of all shots, a section for each rule."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((resources.files("runflowd.demo") / "page.html").read_text("utf-8"))
     sections = [
         {"rule": rule, "model": model, "figures": [_figure(shot) for shot in group]}
         for (rule, model), group in groupby(shots, key=lambda shot: (shot.rule, shot.model))
     ]
-    return template.render(title=title, subtitle=subtitle, sections=sections)
+    return contact_page(sections, title, subtitle)
 
 
 def _figure(shot: Shot) -> dict[str, Any]:
-    sides = [{"when": when, **_shown(path)} for when, path in (("before", shot.before), ("after", shot.after))]
+    sides = [
+        {"when": when, "link": "", **_shown(path)} for when, path in (("before", shot.before), ("after", shot.after))
+    ]
     return {"file": printable(shot.file), "asked": printable(shot.asked), "sides": sides}
 
 
