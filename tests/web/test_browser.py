@@ -13,10 +13,15 @@ from PIL import Image
 from shown_files import delivered, done
 from web_rig import config_over, web
 
+from runflowd.config.snapshot import Access
 from runflowd.core.lifecycle import ItemState
+from runflowd.web.passwords import hashed
+from runflowd.web.rights import Right
+from runflowd.web.users_file import User, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from anyio.from_thread import BlockingPortal
     from web_rig import Web
@@ -214,3 +219,29 @@ def test_a_daemon_that_does_not_answer_is_unmistakable(desk: Desk) -> None:
     seen.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {**conditions, "offline": False})
     seen.script("document.dispatchEvent(new Event('visibilitychange'))")
     seen.until("document.getElementById('dead').hidden && document.title.startsWith('runflowd: ')")
+
+
+def test_a_person_logs_in_and_is_asked_again_when_the_session_has_ended(desk: Desk, tmp_path: Path) -> None:
+    """By the form, as a keyboard fills it in; a screen that is open leads there by itself."""
+    pytest.importorskip("argon2", reason="users need the extra `users`")
+    seen, site, users = desk.seen, desk.rig.site, tmp_path / "users"
+    users.write_bytes(written([User("anna", Right.SEE, hashed("annas own password"))]))
+    users.chmod(0o640)
+    without = site.config
+    site.config = lambda: replace(without(), access=Access(str(users)))
+    try:
+        found = {}
+        for size, scheme in ((WIDE, "light"), (NARROW, "dark")):
+            seen.open("/files?view=list", size=size, scheme=scheme)
+            seen.until("location.pathname === '/login'")
+            found[size, scheme] = seen.violations()
+        seen.press("anna", Keys.TAB, "annas own password", Keys.ENTER)
+        seen.until("location.pathname === '/files' && document.querySelector('.user')?.innerText === 'anna'")
+        said = seen.complaints()
+        users.write_bytes(written([]))
+        seen.until("location.pathname === '/login'")
+    finally:
+        site.config = without
+
+    assert {} == {each: wrong for each, wrong in found.items() if wrong}
+    assert [] == said
