@@ -22,7 +22,7 @@ QUICK_PARTS = $(or $(PART),core api config store system watch pipeline/test_relo
 TARGET ?= yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest pythons again check lint types imports dead schema format bench soak corpus fuzz weights clean distclean
+.PHONY: help demo test lowest pythons again check lint types imports dead schema format bench soak corpus fuzz deb weights clean distclean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -86,6 +86,10 @@ corpus: $(VENV)/tools-$(STAMP) ## Judge a thousand real media, whole and cut sho
 
 fuzz: $(VENV)/tools-$(STAMP) ## Try hostile inputs: make fuzz TARGET=yaml MINUTES=10 SEED=1
 	$(BIN)/python -m tests.fuzz $(TARGET) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+deb: $(VENV)/tools-$(STAMP) ## Build the Debian package, then install, upgrade and remove it over this machine's files (root)
+	packaging/deb/build
+	$(BIN)/pytest -p no:randomly --quiet tests/packaging
 
 weights: $(VENV)/runtime-$(STAMP) ## Fetch the weights of the local models (4.6 MB, once) into the cache
 	$(BIN)/python -m runflowd.local.weights

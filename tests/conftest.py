@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 
 WAITS = (
     "end_to_end",
+    "packaging",
     "pipeline",
     "fuzz",
     "local/service",
