@@ -98,10 +98,11 @@ class Booted:
         binds = [f"BindReadOnlyPaths=/run/kept/{number}:{path}" for number, path in enumerate(kept)]
         homes = ["ProtectHome=tmpfs"] if any(path.is_relative_to(home) for path in kept for home in _HOMES) else []
         log = "StandardOutput=append:/var/lib/log\nStandardError=append:/var/lib/log"
-        self._write(
-            "runflowd.service", "\n".join(["[Service]", log, *binds, *homes, "[Unit]", "DefaultDependencies=no"])
-        )
-        self._write("runflowd.socket", "[Unit]\nDefaultDependencies=no")
+        service = "\n".join(["[Service]", log, *binds, *homes, "[Unit]", "DefaultDependencies=no"])
+        for unit in ("runflowd.service", "runflowd-backup.service"):
+            self._write(unit, service)
+        for unit in ("runflowd.socket", "runflowd-backup.timer"):
+            self._write(unit, "[Unit]\nDefaultDependencies=no")
         with self._console.open("wb") as console:
             self._process = subprocess.Popen(
                 [

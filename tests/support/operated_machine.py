@@ -36,7 +36,8 @@ echo "import site; site.addsitedir('$packages')" > "$(echo /opt/runflowd/lib/pyt
 { echo '#!/opt/runflowd/bin/python'; sed 1d "$program"; } > /opt/runflowd/bin/runflowd
 chmod +x /opt/runflowd/bin/runflowd
 # The machine was made with the service installed.
-rm -r /etc/systemd/system/runflowd.service /etc/systemd/system/runflowd.socket /etc/runflowd/* /srv/runflow/*
+find /etc/systemd/system -type f -name 'runflowd*' ! -name '*.conf' -delete
+rm -r /etc/runflowd/* /srv/runflow/*
 rm /etc/sysusers.d/runflowd.conf /etc/tmpfiles.d/runflowd.conf
 sed -i '/^runflowd:/d' /etc/passwd /etc/shadow /etc/group /etc/gshadow
 mount -o remount,bind,ro /
