@@ -31,7 +31,7 @@ from runflowd.files.errors import (
 )
 from runflowd.files.folders import ensure_root, free_space, require_space, root_identity
 from runflowd.files.identity import identify, mark_folder
-from runflowd.files.placing import copy, move, remove, remove_note, respell, write_note
+from runflowd.files.placing import copy, move, remove, remove_note, remove_written, respell, write_note
 from runflowd.files.read import FileSource, enter, hash_file, open_source, read_chunks, read_span, stat
 from runflowd.files.scan import Listing, Skipped, ignore_progress, scan_directory, scan_with_identity, walk
 from runflowd.files.shared_scan import SharedScans
@@ -79,6 +79,7 @@ __all__ = [
     "read_span",
     "remove",
     "remove_note",
+    "remove_written",
     "require_space",
     "respell",
     "root_identity",

@@ -138,6 +138,26 @@ def remove(root: str, relative: str, expected: Stat) -> bool:
     return True
 
 
+def remove_written(root: str, relative: str, sha256: str) -> bool:
+    """Remove a file durably if it has this content; say whether it was removed. Raises Changed and Missing.
+
+    What an earlier removal had set aside, and could neither unlink nor put back, is taken up: else a start would give
+    it its name again when nobody knows it any more.
+    """
+    standing = stat(root, relative) or _taken_up(root, relative)
+    if standing is None or hash_file(root, relative, standing) != sha256:
+        return False
+    return remove(root, relative, standing)
+
+
+def _taken_up(root: str, relative: str) -> Stat | None:
+    folder, name = _split("remove", root, relative)
+    with opened_folder("remove", root, folder) as descriptor, explained("remove", joined(root, relative)):
+        if left := left_aside(name, descriptor):
+            give_back(left, name, descriptor)
+    return stat(root, relative)
+
+
 def respell(root: str, old: str, new: str) -> bool:
     """Give a file its new spelling where the disk takes both for one file; False where they are two, or none.
 

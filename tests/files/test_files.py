@@ -669,6 +669,14 @@ class TestDraft:
         assert (2, True, 3) == (restored, "sub/a.png" in tree(output), len(tree(output)))
         assert not [path for path in tree(output) if "aside" in path]
 
+    def test_what_could_neither_be_removed_nor_put_back_is_removed_by_the_next_try(self, output: str) -> None:
+        """Else the next start gave it back as a file that nobody knows (scenario 75)."""
+        put(output, "sub/.runflowd-0123456789ab.aside-a.png", b"result")
+
+        removed = files.remove_written(output, "sub/a.png", hashlib.sha256(b"result").hexdigest())
+
+        assert (True, {}) == (removed, tree(output))
+
     def test_abandoned_drafts_are_cleared(self, output: str) -> None:
         """After kill -9 the next start removes our hidden files and no others (scenario 75)."""
         code = (

@@ -36,6 +36,4 @@ def remove_result(output: Output, placed: list[OutputPath]) -> None:
     alike = [new for into, new in placed if root == into and collision_key(new) == collision_key(old)]
     if any(files.respell(root, old, new) for new in alike):
         return
-    standing = files.stat(root, old)
-    if standing is not None and files.hash_file(root, old, standing) == output.content_hash:
-        files.remove(root, old, standing)
+    files.remove_written(root, old, output.content_hash)

@@ -69,9 +69,6 @@ def _remove(output: Output) -> bool:
     Raises FileError when the disk does not let it be looked at or removed.
     """
     try:
-        standing = files.stat(*output.path)
-        if standing is None or files.hash_file(*output.path, standing) != output.content_hash:
-            return False
-        return files.remove(*output.path, standing)
+        return files.remove_written(*output.path, output.content_hash)
     except (files.Changed, files.Missing):
         return False
