@@ -78,20 +78,20 @@ async def test_disjoint_patterns_share_a_folder(tmp_path: Path) -> None:
 def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Counter[str]:
     """How often each folder of the watched one was listed, and each file in it hashed, by relative path."""
     counted: Counter[str] = Counter()
-    list_folder, hash_file = scan._scan, files.hash_file
+    list_folder, sha256 = scan._scan, files.FileSource.sha256
 
     def listed(root: str, relative: str, on_progress: Any) -> Any:
         if root == str(tmp_path / "in"):
             counted[f"{relative}/"] += 1
         return list_folder(root, relative, on_progress)
 
-    def hashed(root: str, relative: str, expected: Any, **on_progress: Any) -> str:
-        if root == str(tmp_path / "in"):
-            counted[relative] += 1
-        return hash_file(root, relative, expected, **on_progress)
+    def hashed(source: files.FileSource, *expected: Any) -> str:
+        if source.path.startswith(f"{tmp_path}/in/"):
+            counted[source.path.removeprefix(f"{tmp_path}/in/")] += 1
+        return sha256(source, *expected)
 
     monkeypatch.setattr(scan, "_scan", listed)
-    monkeypatch.setattr(files, "hash_file", hashed)
+    monkeypatch.setattr(files.FileSource, "sha256", hashed)
     return counted
 
 

@@ -12,7 +12,7 @@ from stage_rig import picture, rule, running
 
 from runflowd import files
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.model import After, AfterKind, Existing, OnDelete, Stat
+from runflowd.core.model import After, AfterKind, Existing, OnDelete
 from runflowd.pipeline.deliver.finalizer import Finalizer
 from runflowd.pipeline.deliver.output_io import OutputIo
 from runflowd.pipeline.deliver.receipt_writer import ReceiptWriter
@@ -201,14 +201,14 @@ async def test_results_that_cannot_be_removed_do_not_keep_the_others(
 ) -> None:
     """As many as one look takes stand in a folder that lets nothing go; those behind them go nevertheless."""
     monkeypatch.setattr("runflowd.pipeline.intake.removal.PAGE", 2)
-    remove = files.remove
+    remove = files.remove_written
 
-    def stuck(root: str, relative: str, expected: Stat) -> bool:
+    def stuck(root: str, relative: str, sha256: str) -> bool:
         if "stuck" in relative:
             raise files.Forbidden("remove", relative)
-        return remove(root, relative, expected)
+        return remove(root, relative, sha256)
 
-    monkeypatch.setattr(files, "remove", stuck)
+    monkeypatch.setattr(files, "remove_written", stuck)
     async with running(tmp_path, rule(tmp_path, on_delete=OnDelete.REMOVE)) as rig:
         paths = [rig.drop(f"stuck/{number}.jpg") for number in range(3)]
         await rig.settled(3)
@@ -413,11 +413,11 @@ async def test_a_result_that_cannot_be_removed_now_is_removed_later(
     async with running(tmp_path, rule(tmp_path, on_delete=OnDelete.REMOVE)) as rig:
         source, _ = rig.drop("a.jpg"), rig.drop("b.jpg")
         await rig.settled(2)
-        refused = refuse(monkeypatch, "remove", 1)
+        refused = refuse(monkeypatch, "remove_written", 1)
         source.unlink()
         await anyio.sleep(200)
 
-        assert ({"b.jpg"}, ["remove"]) == (rig.outputs(), refused)
+        assert ({"b.jpg"}, ["remove_written"]) == (rig.outputs(), refused)
 
 
 async def test_the_old_result_of_a_renamed_source_goes_although_the_disk_refused_once(
@@ -427,8 +427,8 @@ async def test_the_old_result_of_a_renamed_source_goes_although_the_disk_refused
     async with running(tmp_path) as rig:
         source = rig.drop("a.jpg")
         await rig.settled(1)
-        refused = refuse(monkeypatch, "remove", 1)
+        refused = refuse(monkeypatch, "remove_written", 1)
         source.rename(source.with_name("b.jpg"))
         await anyio.sleep(200)
 
-        assert ({"b.jpg"}, ["remove"]) == (rig.outputs(), refused)
+        assert ({"b.jpg"}, ["remove_written"]) == (rig.outputs(), refused)
