@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -149,14 +149,17 @@ def connect(path: Path, *, readonly: bool = False) -> Connection:
             check_same_thread=False,
             cached_statements=256,
         )
-        raw.row_factory = sqlite3.Row
-        raw.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_WAIT)}")
-        raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA cache_size = -2048")  # KiB; what is not here is in the page cache of the system
-        if not readonly:
-            raw.execute("PRAGMA journal_mode = WAL")
-            raw.execute("PRAGMA synchronous = FULL")
-            os.chmod(path, 0o600)  # noqa: PTH101  one call, no object needed
+        with ExitStack() as unless_ready:
+            unless_ready.callback(raw.close)
+            raw.row_factory = sqlite3.Row
+            raw.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_WAIT)}")
+            raw.execute("PRAGMA foreign_keys = ON")
+            raw.execute("PRAGMA cache_size = -2048")  # KiB; what is not here is in the page cache of the system
+            if not readonly:
+                raw.execute("PRAGMA journal_mode = WAL")
+                raw.execute("PRAGMA synchronous = FULL")
+                os.chmod(path, 0o600)  # noqa: PTH101  one call, no object needed
+            unless_ready.pop_all()
     except sqlite3.DatabaseError as error:
         raise _explain(path, error) from error
     return Connection(raw)
