@@ -1,11 +1,13 @@
 """`python -m bench.walk CONFIG`: rescan a rule's folder whose files are all known, as intake does.
 
-Prints one JSON line: files, seconds of each rescan. Everything before the first rescan is preparation.
+Prints one JSON line: files, and CPU seconds of each rescan on all threads. Everything before the first rescan is
+preparation.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -36,6 +38,14 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 
+_AS_DONE = """
+UPDATE item SET state = 'done', failure_code = '', mime = 'image/jpeg', approved = 1, pixels = 64,
+    content_hash = printf('%064x', id), recipe_hash = printf('%064x', 7), run_id = printf('run-%d', id),
+    input = '{"image_url": "${file.url}"}', cost = '0.018', estimate_low = '0.018', estimate_high = '0.018',
+    period = '2026-11-29', ready_at = id, ended_at = id, bought_at = id, lease_until = id
+WHERE rule = 'bench' AND dir = :dir
+"""
+
 
 async def main(source: Path) -> None:
     """Make every file of the first rule known, then rescan several times."""
@@ -49,18 +59,18 @@ async def main(source: Path) -> None:
         watched, scanner = WatchedRule.of(rule, FolderIo()), FolderScanner(context)
         taken: list[float] = []
         for _ in range(ROUNDS):
-            began = time.perf_counter()
+            began = time.process_time()
             watched.roots = await recognise(context, watched)
             scanned = await scanner.scan(watched, "", deep=True)
             await scanner.forget_vanished(watched, scanned.read)
-            taken.append(time.perf_counter() - began)
+            taken.append(time.process_time() - began)
             assert len(scanned.read) == folders, "every folder was read"
         assert not len(watched.stability), "every file is known"
     sys.stdout.write(json.dumps({"files": known, "seconds": taken}) + "\n")
 
 
 async def _learn(store: Store, rule: Rule) -> tuple[int, int]:
-    """Record all that lies there as skipped: the cheapest row that a rescan compares. Gives files and folders."""
+    """Record all that lies there as done, in rows as wide as the program leaves them. Gives files and folders."""
     known = folders = 0
     for listing in files.walk(rule.watch):
 
@@ -68,6 +78,7 @@ async def _learn(store: Store, rule: Rule) -> tuple[int, int]:
             for name, stat in listing.files.items():
                 path = listing.path_of(name)
                 set_aside(connection, rule.name, path, stat, ItemState.SKIPPED, "EXISTING", "", 0.0)
+            connection.raw.execute(_AS_DONE, {"dir": os.fsencode(listing.relative)})
 
         await store.write(write)
         known += len(listing.files)

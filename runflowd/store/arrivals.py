@@ -13,11 +13,12 @@ from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.store.deliveries import bring_back
 from runflowd.store.duplicates import promote_duplicate
 from runflowd.store.history import record
-from runflowd.store.items import Item, Known, NoteState, item_at, move, path_of, split
+from runflowd.store.items import Item, NoteState, item_at, move, path_of, split
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json, Stat
     from runflowd.store.connection import Connection
+    from runflowd.store.known import Known
 
 
 @dataclass(frozen=True, slots=True)

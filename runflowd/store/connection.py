@@ -102,6 +102,12 @@ class Connection:
         """All rows of an answer; the statement bounds how many there can be."""
         return self.raw.execute(STATEMENTS[name], values).fetchall()
 
+    def tuples(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        """The same as plain tuples, for answers of a row for each file there is: half the price of rows."""
+        cursor = self.raw.cursor()
+        cursor.row_factory = None
+        return cursor.execute(STATEMENTS[name], values).fetchall()
+
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:

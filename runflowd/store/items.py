@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import IN_HANDS, ItemState, check_item
 from runflowd.core.model import Json, Stat
@@ -20,20 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from runflowd.store.connection import Connection, Row
-
-
-_STATES = {state.value: state for state in ItemState}
-
-
-class Known(NamedTuple):
-    """What the store remembers of one path, as much as a directory look needs."""
-
-    id: int
-    stat: Stat
-    state: ItemState
-    present: bool
-    requested: bool
-    """Whether its file is to be read whatever its stat says."""
 
 
 class NoteState(StrEnum):
@@ -151,16 +137,6 @@ def item_from(row: Row) -> Item:
         generation=row["generation"],
         review=Review(row["review"]),
     )
-
-
-def known_in_folder(connection: Connection, rule: str, folder: str) -> dict[str, Known]:
-    """Every remembered file directly in a folder, by name."""
-    rows = connection.all("known_in_folder", rule=rule, dir=os.fsencode(folder))
-    # Rows are taken by place and states by table: a rescan does this for every file there is.
-    return {
-        os.fsdecode(name): Known(number, Stat(size, mtime_ns, inode), _STATES[state], bool(present), bool(requested))
-        for number, name, size, mtime_ns, inode, state, present, requested in rows
-    }
 
 
 def item_at(connection: Connection, rule: str, path: str) -> Item | None:

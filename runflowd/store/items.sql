@@ -3,6 +3,12 @@ SELECT id, basename, size, mtime_ns, inode, state, absent_at IS NULL AS present,
        rescan_requested OR rerun_requested AS requested
 FROM item WHERE rule = :rule AND dir = :dir AND current = 1
 
+-- name: stats_in_folder
+-- At rest is what a look need not think about: it is there, nobody asked for it, and no rule can make it go by itself.
+SELECT basename, size, mtime_ns, inode,
+       absent_at IS NULL AND rescan_requested = 0 AND rerun_requested = 0 AND state NOT IN ('waiting', 'failed') AS rests
+FROM item WHERE rule = :rule AND dir = :dir AND current = 1
+
 -- name: item_at
 SELECT * FROM item WHERE rule = :rule AND dir = :dir AND basename = :basename AND current = 1
 
@@ -90,8 +96,16 @@ DELETE FROM item WHERE id = :id AND state IN ('waiting', 'ready', 'failed', 'ski
   AND batch IS NULL AND receipt_state = 'none' AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.duplicate_of = item.id)
 
 -- name: folders_below
-SELECT DISTINCT dir FROM item WHERE rule = :rule AND current = 1 AND absent_at IS NULL AND dir > :after
-ORDER BY dir LIMIT :limit
+-- From folder to folder by the index, and in each as far as the first file that is there.
+WITH RECURSIVE names(dir) AS (
+    SELECT (SELECT dir FROM item WHERE rule = :rule AND current = 1 AND dir > :after ORDER BY dir LIMIT 1)
+    UNION ALL
+    SELECT (SELECT dir FROM item WHERE rule = :rule AND current = 1 AND dir > names.dir ORDER BY dir LIMIT 1)
+    FROM names WHERE dir IS NOT NULL)
+SELECT dir FROM names
+WHERE dir IS NOT NULL AND EXISTS (SELECT 1 FROM item WHERE item.rule = :rule AND item.dir = names.dir AND item.current = 1
+                                  AND item.absent_at IS NULL)
+LIMIT :limit
 
 -- name: ready_groups
 -- A snapshot is the text of one rule, which may have got another name since: then all of its items have.

@@ -107,15 +107,15 @@ async def test_in_the_middle_of_a_scan(
 ) -> None:
     """Some of its folders are known already (scenario 136)."""
     rule = over(tmp_path, mounted, watch=True)
-    compare, met = FolderScanner._compare, threading.Event()
+    take, met = FolderScanner._take, threading.Event()
 
     async def first(self: FolderScanner, watched: Any, *rest: Any) -> None:
         if watched.rule is rule and not met.is_set():
             mounted.stop()
             met.set()
-        await compare(self, watched, *rest)
+        await take(self, watched, *rest)
 
-    monkeypatch.setattr(FolderScanner, "_compare", first)
+    monkeypatch.setattr(FolderScanner, "_take", first)
     for number in range(40):
         drop(mounted.behind / f"in/{number}")
     try:

@@ -26,7 +26,8 @@ from runflowd.store.batches import batch_from
 from runflowd.store.connection import Connection
 from runflowd.store.duplicates import release_duplicates
 from runflowd.store.history import BEGINNING, LEFT_OUT, MAX_STEPS, record, story
-from runflowd.store.items import Item, item_at, item_from, items_of_batch, known_in_folder, move
+from runflowd.store.items import Item, item_at, item_from, items_of_batch, move
+from runflowd.store.known import known_in_folder
 from runflowd.store.leases import Lease, claim_batches
 from runflowd.store.reserving import Purchase
 from runflowd.store.retries import retry

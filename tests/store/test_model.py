@@ -44,7 +44,8 @@ from runflowd.store.claims import LeaseLost
 from runflowd.store.connection import connect
 from runflowd.store.deliveries import finish
 from runflowd.store.duplicates import release_duplicates
-from runflowd.store.items import Item, Known, item_at, item_by_id, item_from, items_of_batch, move
+from runflowd.store.items import Item, item_at, item_by_id, item_from, items_of_batch, move
+from runflowd.store.known import Known
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.outputs import output_written, outputs_of, reserve_output
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent

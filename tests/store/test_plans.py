@@ -15,7 +15,7 @@ BOUNDED = frozenset({"incident", "pause", "notice", "story", "snapshot", "planne
 """Tables, and other names for them, that hold a row for a rule, an incident or a message: never one for a file."""
 
 COMPUTED = frozenset({"names", "item_rule", "kinds", "prices", "held", "ready", "last"})
-"""What a statement makes for itself: rules, states, prices; a group or two."""
+"""What a statement makes for itself: rules, a page of folders, states, prices; a group or two."""
 
 BY_AMOUNT = "groups by amount what a day or a month has cost, of which there are few, found by an index that has both"
 ONE_BATCH = "sorts the rows of one batch"

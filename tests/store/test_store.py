@@ -21,7 +21,8 @@ from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
 from runflowd.store.claims import LeaseLost
 from runflowd.store.connection import connect
 from runflowd.store.duplicates import fail_duplicates, release_duplicates
-from runflowd.store.items import Item, item_at, items_of_batch, known_in_folder, move
+from runflowd.store.items import Item, item_at, items_of_batch, move
+from runflowd.store.known import known_in_folder
 from runflowd.store.leases import Lease, claim_batches, free_leases, release, renew_leases
 from runflowd.store.outputs import output_at, reserve_output
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 PAGE = 32
 """Folders listed, and compared with the store, in one go."""
 
-NAMES = 50_000
-"""Files of such folders after which no further one is listed: memory is for one large folder, not for many."""
+NAMES = 500
+"""Files of such folders after which no further one is listed: what is compared at once fits into a cache."""
 
 
 @dataclass(slots=True)

@@ -13,17 +13,16 @@ from runflowd import files
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.naming import failure_note
 from runflowd.store.items import item_by_id
-from runflowd.store.left_out import Count, left_out_folders, left_out_in_folder, save_left_out
+from runflowd.store.left_out import Count, left_out_folders, save_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
     from runflowd.core.matcher import Matcher
-    from runflowd.files import Listing
     from runflowd.pipeline.context import Context
+    from runflowd.pipeline.intake.compared import Compared
     from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
-    from runflowd.store.items import Known
 
 UNTAKEN = frozenset({ItemState.WAITING, ItemState.FAILED})
 """States of rows that are about a file which is not taken, and may go with it."""
@@ -32,34 +31,28 @@ FOLDERS = 500
 """Folders on record compared in one go."""
 
 
-async def leave_out(context: Context, watched: WatchedRule, page: list[Listing], known: list[dict[str, Known]]) -> None:
-    """Bring what is on record of a page of folders up to date; `known` are the files in each that have a row."""
-    await _drop_rows(context, watched, page, known)
-    found = {
-        listing.relative: _counted(watched.rule.matcher, listing, names)
-        for listing, names in zip(page, known, strict=True)
-        if listing.error is None
+async def leave_out(context: Context, watched: WatchedRule, page: list[Compared]) -> None:
+    """Bring what is on record of a page of folders up to date."""
+    await _drop_rows(context, watched, page)
+    counted = {
+        compared.listing.relative: (_counted(watched.rule.matcher, compared), compared.left_out)
+        for compared in page
+        if compared.listing.error is None
     }
-    rule = watched.rule.name
-
-    def changed(connection: Connection) -> dict[str, dict[str, Count]]:
-        before = {folder: left_out_in_folder(connection, rule, folder) for folder in found}
-        return {folder: counts for folder, counts in found.items() if counts != before[folder]}
-
-    if changes := await context.store.read(changed):
-        await context.store.write(partial(save_left_out, rule=rule, found=changes))
+    if changes := {folder: found for folder, (found, before) in counted.items() if found != before}:
+        await context.store.write(partial(save_left_out, rule=watched.rule.name, found=changes))
 
 
-async def _drop_rows(
-    context: Context, watched: WatchedRule, page: list[Listing], known: list[dict[str, Known]]
-) -> None:
+async def _drop_rows(context: Context, watched: WatchedRule, page: list[Compared]) -> None:
     """The rule takes these no more: what was never sent is forgotten, and with a failure the note about it."""
     matcher = watched.rule.matcher
     left = {
-        listing.path_of(name): entry.id
-        for listing, entries in zip(page, known, strict=True)
-        for name, entry in entries.items()
-        if entry.state in UNTAKEN and name in listing.files and not matcher.matches(listing.path_of(name))
+        path: entry.id
+        for compared in page
+        for name, entry in compared.differences.record.items()
+        if entry.state in UNTAKEN
+        and name in compared.listing.files
+        and not matcher.matches(path := compared.listing.path_of(name))
     }
     if not left:
         return
@@ -93,11 +86,11 @@ async def forget_left_out(context: Context, watched: WatchedRule, seen: Containe
         after = folders[-1]
 
 
-def _counted(matcher: Matcher, listing: Listing, known: Container[str]) -> dict[str, Count]:
-    counts: dict[str, Count] = {}
-    for name in listing.files:
+def _counted(matcher: Matcher, compared: Compared) -> dict[str, Count]:
+    listing, counts = compared.listing, dict[str, Count]()
+    for name in compared.differences.new:
         path = listing.path_of(name)
-        if name not in known and not matcher.matches(path) and (line := matcher.dropping(path)):
+        if not matcher.matches(path) and (line := matcher.dropping(path)):
             files, folders = counts.get(line, Count(0, 0))
             counts[line] = Count(files + 1, folders)
     for name in listing.folders:

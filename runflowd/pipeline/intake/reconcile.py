@@ -6,13 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.pipeline.intake.folder_pages import Scanned, folders_of, is_empty, missing_among, read_page
+from runflowd.pipeline.intake.compared import Compared, compared_page
+from runflowd.pipeline.intake.folder_pages import Scanned, folders_of, is_empty, missing_among
 from runflowd.pipeline.intake.left_out import leave_out, remove_notes
 from runflowd.pipeline.intake.output_places import outputs_of
 from runflowd.store.arrivals import forget_absent, set_aside
 from runflowd.store.deliveries import bring_back
 from runflowd.store.history import record
-from runflowd.store.items import known_in_folder
+from runflowd.store.known import known_in_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
     from runflowd.store.connection import Row
-    from runflowd.store.items import Known
+    from runflowd.store.known import Known
 
 FOLDERS = 500
 """Remembered folders checked for existence in one go."""
@@ -63,41 +64,37 @@ class FolderScanner:
         )
         walking = folders_of(watched, start, deep=deep, scan=scan)
         while page := await self._next_page(watched, walking):
-            await self._compare(watched, page, missed_events)
-            scanned.note(page)
+            await self._take(watched, page, missed_events)
+            scanned.note([compared.listing for compared in page])
         return scanned
 
-    async def _next_page(self, watched: WatchedRule, walking: Iterator[Listing]) -> list[Listing]:
+    async def _next_page(self, watched: WatchedRule, walking: Iterator[Listing]) -> list[Compared]:
         """The next folders, read while the root was the one that was recognised; none when it is another."""
-        page = await watched.folder_io.read(read_page, watched.rule.watch, watched.roots, walking)
+        page = await watched.folder_io.read(compared_page, self._context.store, watched, walking)
         if page is None:
             watched.reset()
         return page or []
 
-    async def _compare(
-        self, watched: WatchedRule, page: list[Listing], missed_events: MissedEventDetector | None
+    async def _take(
+        self, watched: WatchedRule, page: list[Compared], missed_events: MissedEventDetector | None
     ) -> None:
-        rule = watched.rule.name
-        known = await self._context.store.read(
-            lambda connection: [known_in_folder(connection, rule, listing.relative) for listing in page]
-        )
+        """Act on what differs from what is on record."""
         now = self._context.clock.now()
         back: list[int] = []
         gone: dict[str, Known] = {}
-        for listing, remembered in zip(page, known, strict=True):
-            for name, stat in listing.files.items():
-                before = remembered.get(name)
-                if before and not is_changed(before, stat):
-                    back += [] if before.present else [before.id]
-                elif (path := listing.path_of(name)) and watched.rule.matcher.matches(path):
-                    if missed_events and before is None and path not in watched.stability:
-                        missed_events.found(listing.relative)
-                    watched.see(path, stat, now)
-            if listing.error is None and (listing.files or listing.folders or listing.relative):
+        for compared in page:
+            self._track(watched, compared, missed_events, now)
+            listing, record = compared.listing, compared.differences.record
+            back += [
+                before.id
+                for name, before in record.items()
+                if not before.present and name in listing.files and not is_changed(before, listing.files[name])
+            ]
+            if proves_absence(listing):
                 gone |= {
-                    listing.path_of(name): entry
-                    for name, entry in remembered.items()
-                    if entry.present and name not in listing.files
+                    listing.path_of(name): before
+                    for name, before in record.items()
+                    if before.present and name not in listing.files
                 }
         if gone:  # first: whoever takes a result back asks whether the file that had it is gone
             await self._forget(watched, gone)
@@ -105,7 +102,24 @@ class FolderScanner:
             write = partial(_mark_present, numbers=back, now=self._context.clock.wall())
             if await self._context.store.write(write):
                 self._context.stage_events.deliver.notify()
-        await leave_out(self._context, watched, page, known)
+        await leave_out(self._context, watched, page)
+
+    @staticmethod
+    def _track(watched: WatchedRule, compared: Compared, missed_events: MissedEventDetector | None, now: float) -> None:
+        """Hand what is new, or another than it was, to the rule's tracker."""
+        listing, (record, new) = compared.listing, compared.differences
+        for name, before in record.items():
+            stat = listing.files.get(name)
+            if stat is not None and is_changed(before, stat):
+                path = listing.path_of(name)
+                if watched.rule.matcher.matches(path):
+                    watched.see(path, stat, now)
+        for name, stat in new.items():
+            path = listing.path_of(name)
+            if watched.rule.matcher.matches(path):
+                if missed_events and path not in watched.stability:
+                    missed_events.found(listing.relative)
+                watched.see(path, stat, now)
 
     async def _forget(self, watched: WatchedRule, gone: dict[str, Known]) -> None:
         """Files are gone: what was not bought is dropped, and with a failure the note about it."""
@@ -150,7 +164,8 @@ class FolderScanner:
         """Record every file that matches as skipped: it was there before its rule."""
         walking = folders_of(watched)
         while page := await self._next_page(watched, walking):
-            found = [(listing.path_of(name), stat) for listing in page for name, stat in listing.files.items()]
+            listings = [compared.listing for compared in page]
+            found = [(listing.path_of(name), stat) for listing in listings for name, stat in listing.files.items()]
             chosen = [(path, stat) for path, stat in found if watched.rule.matcher.matches(path)]
             await self._context.store.write(partial(self._skip, watched=watched, chosen=chosen))
 
@@ -158,6 +173,11 @@ class FolderScanner:
         now = self._context.clock.wall()
         for path, stat in chosen:
             set_aside(connection, watched.rule.name, path, stat, ItemState.SKIPPED, *LEFT_OUT, now)
+
+
+def proves_absence(listing: Listing) -> bool:
+    """Whether a file that is not in a listing is gone: it was read to its end, and is not a root without anything."""
+    return listing.error is None and bool(listing.files or listing.folders or listing.relative)
 
 
 def is_changed(before: Known, stat: Stat) -> bool:

@@ -1,0 +1,62 @@
+"""What the store remembers of the files in a folder, as much as a look into it needs."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from runflowd.core.lifecycle import ItemState
+from runflowd.core.model import Stat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runflowd.store.connection import Connection
+
+_STATES = {state.value: state for state in ItemState}
+
+
+class Known(NamedTuple):
+    """What the store remembers of one path."""
+
+    id: int
+    stat: Stat
+    state: ItemState
+    present: bool
+    requested: bool
+    """Whether its file is to be read whatever its stat says."""
+
+
+class Differences(NamedTuple):
+    """How a folder differs from what is on record: files on `record` that changed, went, came back or are not at rest,
+    and `new` ones without a row. What stands as it stood is in neither.
+    """
+
+    record: dict[str, Known]
+    new: dict[str, Stat]
+
+
+def known_in_folder(connection: Connection, rule: str, folder: str) -> dict[str, Known]:
+    """Every remembered file directly in a folder, by name."""
+    rows = connection.tuples("known_in_folder", rule=rule, dir=os.fsencode(folder))
+    return {
+        os.fsdecode(name): Known(number, Stat(size, mtime_ns, inode), _STATES[state], bool(present), bool(requested))
+        for number, name, size, mtime_ns, inode, state, present, requested in rows
+    }
+
+
+def differences(connection: Connection, rule: str, folder: str, files: Mapping[str, Stat]) -> Differences:
+    """Hold the `files` found directly in a folder against what is on record of it.
+
+    A rescan does this for every file there is, and nearly all are as they were: of those no object is made.
+    """
+    new, odd = dict(files), set[str]()
+    for name, size, mtime_ns, inode, rests in connection.tuples("stats_in_folder", rule=rule, dir=os.fsencode(folder)):
+        text = name.decode("utf-8", "surrogateescape")
+        if new.pop(text, None) != (size, mtime_ns, inode) or not rests:
+            odd.add(text)
+    if not odd:
+        return Differences({}, new)
+    return Differences(
+        {name: row for name, row in known_in_folder(connection, rule, folder).items() if name in odd}, new
+    )
