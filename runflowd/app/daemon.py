@@ -78,7 +78,11 @@ def _page_state(engine: Engine, reloading: Reloading, commands: Commands) -> Pag
         return WatchHealth(watcher.overflows, len(watcher.problems), missed) if watcher else WatchHealth()
 
     clock = engine.context.clock
-    return PageState(engine.context, lambda: reloading.config, lambda: engine.is_alive(clock.now()), commands, watch)
+
+    def is_alive() -> bool:
+        return engine.is_alive(clock.now())
+
+    return PageState(engine.context, lambda: reloading.config, is_alive, commands, watch, reloading.reloaded)
 
 
 async def _wait_for_end(engine: Engine, group: TaskGroup) -> None:

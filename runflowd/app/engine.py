@@ -14,6 +14,7 @@ import anyio
 import structlog
 
 from runflowd import files
+from runflowd.app.retention import keep_small
 from runflowd.app.service_factory import open_remote
 from runflowd.errors import StoreError
 from runflowd.observability.incidents import Incidents
@@ -118,6 +119,7 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
     """Run all stages until `Engine.stop`; returns when the last job in hand is finished."""
     async with anyio.create_task_group() as group:
         group.start_soon(_upkeep, engine)
+        group.start_soon(keep_small, engine.context)
         group.start_soon(claim_outputs, engine.context)
         group.start_soon(PriceReader(engine.context).run)
         for rule in engine.context.rules.values():

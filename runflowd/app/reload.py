@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-CHECK_INTERVAL = 1.0
-"""Seconds between two looks at the files, in case no event came."""
+CHECK_INTERVAL = 1.5
+"""Seconds between two looks at the files, in case no event came; each costs some of what an idle daemon may use."""
 
 FILES = "configuration"
 """What hints from the folder of the configuration are kept under."""
@@ -48,7 +48,7 @@ class Reloading:
     """Keeps the running configuration in step with the files.
 
     `taken_at` (epoch seconds) is when the one in force was taken; `problems` are those of a refused edit,
-    one `file:line:column: path: message` each, empty while the files are good.
+    one `file:line:column: path: message` each, empty while the files are good. `reloaded` tells of every other one.
     """
 
     def __init__(self, context: Context, source: Path, config: Config, notifier: Notifier) -> None:
@@ -58,6 +58,7 @@ class Reloading:
         self._notifier = notifier
         self._refused = ""
         self._turn = anyio.Lock()
+        self.reloaded = WakeEvent()
         self.taken_at = context.clock.wall()
         self.problems: tuple[str, ...] = ()
 
@@ -159,6 +160,7 @@ class Reloading:
         self._context.money = replace(config, service=self._begun.service).money_in_force
         self._context.incidents.notify = config.notify
         self._context.stage_events.notify_all()
+        self.reloaded.notify()
         names = ", ".join(sorted(self._context.rules))
         for warning in config.warnings:
             log.warning(str(warning), action="config.warning")

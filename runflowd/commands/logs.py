@@ -95,7 +95,8 @@ def _lines(version: Version) -> Iterator[str]:
     if not version["whole"]:
         since = f"what came before {_local(version['steps'][0]['at'])}" if version["steps"] else "what became of it"
         yield click.style(
-            f"  First seen {_local(version['found_at'])}; {since} was not written down by the version of then.",
+            f"  First seen {_local(version['found_at'])}; {since} is not kept: steps of a file that "
+            "is done go after 90 days.",
             dim=True,
         )
     for step in version["steps"]:

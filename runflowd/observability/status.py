@@ -63,6 +63,7 @@ class RuleStatus:
 class Status:
     """One look. `pid` is the process that holds the state file, None when none does; times are epoch seconds.
 
+    `failures` are single ones, or else `causes` has them by cause.
     `approvals` is how many files of a rule wait for one, `to_review` how many of its results wait for a verdict.
     `left` is how many files each open batch still waits for, `partial` what was done though some outputs did not come.
     `limits` are those of money, each with what counts against it, in `currency`; days begin in `zone`, None for that of
@@ -94,8 +95,10 @@ class Status:
         return max(0, batch.items - self.left.get(batch.id, 0))
 
 
-def take_status(connection: Connection, path: Path, config: Config, now: float, limit: int) -> Status:
-    """Read how things stand; at most `limit` failed items and as many that wait."""
+def take_status(
+    connection: Connection, path: Path, config: Config, now: float, limit: int, *, grouped: bool = False
+) -> Status:
+    """Read how things stand; at most `limit` failed items and as many that wait. If `grouped`, failures by cause."""
     money = config.money_in_force
     midnight = day_begins(period_of(now, money.zone), money.zone)
     return Status(
@@ -104,7 +107,7 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         now=now,
         rules=_rules(config, count_states(connection)),
         batches=tuple(batch_from(row) for row in connection.all("open_batches", limit=OPEN_BATCHES)),
-        failures=tuple(failures(connection, limit)),
+        failures=() if grouped else tuple(failures(connection, limit)),
         waiting=tuple(waiting(connection, limit)),
         incidents=tuple(incidents(connection)),
         spent_today=spent_today(connection, money, now),
@@ -114,7 +117,7 @@ def take_status(connection: Connection, path: Path, config: Config, now: float, 
         to_review=count_to_review(connection),
         left=files_left(connection),
         partial=tuple(partial(connection, now - LATELY, limit)),
-        causes=tuple(failure_groups(connection, limit)),
+        causes=tuple(failure_groups(connection, limit)) if grouped else (),
         limits=tuple(every_limit(connection, money, [rule.name for rule in config.rules], now)),
         zone=money.zone,
         currency=money.currency,

@@ -135,17 +135,20 @@ ORDER BY output.path = :path DESC LIMIT 1
 -- name: outputs_of
 SELECT * FROM output WHERE item = :item ORDER BY position
 
+-- name: reserve_output_again
+UPDATE output SET item = :item, position = :position, content_hash = :content_hash, size = :size, place = :place,
+                  root = :root, relative = :relative, earlier = trim(earlier || ' ' || content_hash), written_at = NULL
+WHERE key = :key AND path = CAST(:root || '/' || :relative AS BLOB)
+
 -- name: reserve_output
 INSERT INTO output (root, relative, key, item, position, content_hash, size, place)
 VALUES (:root, :relative, :key, :item, :position, :content_hash, :size, :place)
-ON CONFLICT DO UPDATE SET root = excluded.root, relative = excluded.relative, item = excluded.item, position = excluded.position, content_hash = excluded.content_hash, size = excluded.size, place = excluded.place,
-                          earlier = trim(earlier || ' ' || content_hash), written_at = NULL
 
 -- name: output_written
-UPDATE output SET written_at = :now, earlier = '' WHERE path = :path AND item = :item
+UPDATE output SET written_at = :now, earlier = '' WHERE key = :key AND path = :path AND item = :item
 
 -- name: forget_output
-DELETE FROM output WHERE path = :path RETURNING item
+DELETE FROM output WHERE key = :key AND path = :path RETURNING item
 
 -- name: incidents_of
 -- One that goes with a pause ends with that.

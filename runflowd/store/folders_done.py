@@ -28,7 +28,7 @@ def busy_folders(connection: Connection, since: float) -> dict[Folder, bool] | N
     None where there are none, and none is remembered, so that nothing is to be written.
     """
     rows = connection.all("busy_folders", since=since)
-    if not rows and not connection.all("folders_begun"):
+    if not rows and connection.one("folders_begun") is None:
         return None
     return {(row["rule"], bytes(row["top"])): bool(row["open"]) for row in rows}
 

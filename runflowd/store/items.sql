@@ -20,16 +20,23 @@ SELECT * FROM item WHERE batch = :batch ORDER BY position
 
 -- name: original
 -- State by state, since of one content there may be tens of thousands: a done one, else the first. One that only shares
--- another's doubt was never bought: it is that other that counts.
+-- another's doubt was never bought: it is that other that counts. The plus keeps SQLite from comparing the beginnings of
+-- the hashes that are asked for with themselves, where the index is meant.
 WITH kinds(state) AS (VALUES ('ready'), ('queued'), ('submitted'), ('downloading'))
 SELECT id, state, dir, basename FROM item WHERE id = coalesce(
-    (SELECT id FROM item WHERE rule = :rule AND content_hash = :content_hash AND recipe_hash = :recipe_hash AND id != :id
+    (SELECT id FROM item WHERE rule = :rule AND substr(content_hash, 1, 16) = substr(:content_hash, 1, 16)
+     AND substr(recipe_hash, 1, 8) = substr(:recipe_hash, 1, 8) AND content_hash IS NOT NULL
+     AND +content_hash = :content_hash AND +recipe_hash = :recipe_hash AND id != :id
      AND state = 'done' ORDER BY id LIMIT 1),
     (SELECT min(first) FROM (
-        SELECT (SELECT id FROM item WHERE rule = :rule AND content_hash = :content_hash AND recipe_hash = :recipe_hash AND id != :id
+        SELECT (SELECT id FROM item WHERE rule = :rule AND substr(content_hash, 1, 16) = substr(:content_hash, 1, 16)
+     AND substr(recipe_hash, 1, 8) = substr(:recipe_hash, 1, 8) AND content_hash IS NOT NULL
+     AND +content_hash = :content_hash AND +recipe_hash = :recipe_hash AND id != :id
                 AND item.state = kinds.state ORDER BY id LIMIT 1) AS first FROM kinds
         UNION ALL
-        SELECT (SELECT id FROM item WHERE rule = :rule AND content_hash = :content_hash AND recipe_hash = :recipe_hash AND id != :id
+        SELECT (SELECT id FROM item WHERE rule = :rule AND substr(content_hash, 1, 16) = substr(:content_hash, 1, 16)
+     AND substr(recipe_hash, 1, 8) = substr(:recipe_hash, 1, 8) AND content_hash IS NOT NULL
+     AND +content_hash = :content_hash AND +recipe_hash = :recipe_hash AND id != :id
                 AND state = 'outcome_unknown' AND (batch IS NOT NULL OR duplicate_of IS NULL) ORDER BY id LIMIT 1))))
 
 -- name: insert_item
@@ -223,7 +230,8 @@ SELECT id FROM item WHERE state = 'duplicate' AND duplicate_of = :id ORDER BY id
 
 -- name: another_on_its_way
 SELECT other.id FROM item JOIN item AS other
-  ON other.rule = item.rule AND other.content_hash = item.content_hash AND other.recipe_hash = item.recipe_hash
+  ON other.rule = item.rule AND substr(other.content_hash, 1, 16) = substr(item.content_hash, 1, 16)
+  AND substr(other.recipe_hash, 1, 8) = substr(item.recipe_hash, 1, 8) AND other.content_hash = item.content_hash AND other.recipe_hash = item.recipe_hash
 WHERE item.id = :id AND other.id != :besides AND other.state IN ('ready', 'queued', 'submitted', 'downloading')
 LIMIT 1
 
@@ -284,14 +292,16 @@ UPDATE batch SET state = 'submitted', due_at = 0, attempts = 0, failure_code = '
 
 -- name: holders_of_file
 SELECT holder.* FROM item JOIN item AS holder INDEXED BY item_file
-  ON holder.rule = item.rule AND holder.content_hash = item.content_hash AND holder.recipe_hash = item.recipe_hash AND holder.id != item.id
+  ON holder.rule = item.rule AND substr(holder.content_hash, 1, 16) = substr(item.content_hash, 1, 16)
+  AND substr(holder.recipe_hash, 1, 8) = substr(item.recipe_hash, 1, 8) AND holder.content_hash = item.content_hash AND holder.recipe_hash = item.recipe_hash AND holder.id != item.id
 WHERE item.id = :id AND holder.state = 'done' AND holder.mtime_ns = :mtime_ns AND holder.inode = :inode
   AND holder.size = :size AND EXISTS (SELECT 1 FROM output WHERE output.item = holder.id)
 ORDER BY holder.absent_at IS NULL, holder.id LIMIT 5
 
 -- name: holders_of
 SELECT holder.* FROM item JOIN item AS holder
-  ON holder.rule = item.rule AND holder.content_hash = item.content_hash AND holder.recipe_hash = item.recipe_hash AND holder.id != item.id
+  ON holder.rule = item.rule AND substr(holder.content_hash, 1, 16) = substr(item.content_hash, 1, 16)
+  AND substr(holder.recipe_hash, 1, 8) = substr(item.recipe_hash, 1, 8) AND holder.content_hash = item.content_hash AND holder.recipe_hash = item.recipe_hash AND holder.id != item.id
 WHERE item.id = :id AND holder.state = 'done' AND EXISTS (SELECT 1 FROM output WHERE output.item = holder.id)
   AND (holder.size, holder.mtime_ns, holder.inode) != (:size, :mtime_ns, :inode)
 ORDER BY holder.id LIMIT 5

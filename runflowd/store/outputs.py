@@ -82,17 +82,18 @@ def reserve_output(
     """
     hold(connection, item.claim)
     before = output_at(connection, str(path))
-    connection.run(
-        "reserve_output",
-        root=os.fsencode(path.root),
-        relative=os.fsencode(path.relative),
-        key=collision(str(path)),
-        item=item.id,
-        position=position,
-        content_hash=content,
-        size=size,
-        place=place,
-    )
+    values = {
+        "root": os.fsencode(path.root),
+        "relative": os.fsencode(path.relative),
+        "key": collision(str(path)),
+        "item": item.id,
+        "position": position,
+        "content_hash": content,
+        "size": size,
+        "place": place,
+    }
+    if not connection.run("reserve_output_again", **values):
+        connection.run("reserve_output", **values)
     if before is not None and before.item != item.id:
         connection.run("nothing_to_judge", id=before.item)
 
@@ -100,7 +101,7 @@ def reserve_output(
 def output_written(connection: Connection, item: Item, path: OutputPath, now: float) -> None:
     """The file stands under its final name, unless a newer item took that name meanwhile. Raises `LeaseLost`."""
     hold(connection, item.claim)
-    connection.run("output_written", path=os.fsencode(str(path)), item=item.id, now=now)
+    connection.run("output_written", **_place(path), item=item.id, now=now)
 
 
 def forget_output(connection: Connection, path: OutputPath, *, by: Claim | None) -> None:
@@ -110,8 +111,13 @@ def forget_output(connection: Connection, path: OutputPath, *, by: Claim | None)
     """
     if by is not None:
         hold(connection, by)
-    for row in connection.all("forget_output", path=os.fsencode(str(path))):
+    for row in connection.all("forget_output", **_place(path)):
         connection.run("nothing_to_judge", id=row["item"])
+
+
+def _place(path: OutputPath) -> dict[str, str | bytes]:
+    """What a row is found by: the key leads to it, the path says which of those under the key."""
+    return {"key": collision(str(path)), "path": os.fsencode(str(path))}
 
 
 def collision(path: str) -> str:

@@ -18,7 +18,8 @@ UPDATE item SET review = 'none' WHERE id = :id AND review = 'waiting'
 -- name: same_results
 -- Of one content under one recipe there is one result, in however many files.
 SELECT other.id FROM item JOIN item AS other
-  ON other.rule = item.rule AND other.content_hash = item.content_hash AND other.recipe_hash = item.recipe_hash
+  ON other.rule = item.rule AND substr(other.content_hash, 1, 16) = substr(item.content_hash, 1, 16)
+  AND substr(other.recipe_hash, 1, 8) = substr(item.recipe_hash, 1, 8) AND other.content_hash = item.content_hash AND other.recipe_hash = item.recipe_hash
 WHERE item.id = :id AND other.id != item.id AND other.state = 'done' AND other.review NOT IN ('none', :review)
 
 -- name: judged_alike

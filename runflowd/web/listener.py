@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-CHECK_INTERVAL = 0.5
-"""Seconds between two looks at the configuration in force, the certificate and the users."""
+CHECK_INTERVAL = 2.0
+"""Seconds between two looks at the certificate and the users; another configuration is told of."""
 
 _PASSED = Listen(socket="passed by systemd")
 """Stands for the sockets that systemd handed over, whatever `web.listen` names."""
@@ -67,7 +67,7 @@ class ListenerManager:
             await self._follow(group)
             task_status.started()
             while True:
-                await anyio.sleep(CHECK_INTERVAL)
+                await self._state.reloaded.wait(CHECK_INTERVAL)
                 try:
                     await self._follow(group)
                 except WebTrouble as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runflowd.observability.status import take_status
+from runflowd.pipeline.wake_event import WakeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +46,8 @@ class Commands(Protocol):
 class PageState:
     """Views of the running daemon. `config` gives the configuration in force, `is_alive` whether all stages turn.
 
-    `token` is in every form of the page and in nobody else's; `config_taken` is epoch seconds.
+    `reloaded` wakes whoever follows the configuration. `token` is in every form of the page and in nobody else's;
+    `config_taken` is epoch seconds.
     """
 
     context: Context
@@ -53,6 +55,7 @@ class PageState:
     is_alive: Callable[[], bool]
     commands: Commands
     watch: Callable[[], WatchHealth] = WatchHealth
+    reloaded: WakeEvent = field(default_factory=WakeEvent)
     stopping: bool = False
     config_taken: float = 0.0
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
@@ -63,10 +66,10 @@ class PageState:
         reasons += [f"{stage} has not begun" for stage in STAGES if stage not in self.context.heartbeats]
         return reasons if reasons or self.is_alive() else ["a stage does not turn any more"]
 
-    async def status(self) -> Status:
-        """How things stand, from the state file."""
+    async def status(self, *, grouped: bool = False) -> Status:
+        """How things stand, from the state file; if `grouped`, with failures by cause."""
         context, config, now = self.context, self.config(), self.context.clock.wall()
         found = await context.store.read(
-            lambda connection: take_status(connection, context.store.path, config, now, SHOWN)
+            lambda connection: take_status(connection, context.store.path, config, now, SHOWN, grouped=grouped)
         )
         return replace(found, pid=os.getpid())

@@ -49,7 +49,7 @@ class Screens:
         """GET /: how things stand."""
         context = self._state.context
         pace = context.service.api.pace()
-        shown = view(await self._state.status(), self._state.unready(), set(context.rules), pace)
+        shown = view(await self._state.status(grouped=True), self._state.unready(), set(context.rules), pace)
         return await screen.answer(request, "now.html", screen="Now", page=shown)
 
     async def files(self, request: Request) -> Response:
@@ -116,7 +116,7 @@ class Screens:
             }
         except RunflowdError as error:
             return await screen.refusal(request, str(error), "/spend", 400)
-        page = spend_page(chosen, since, until, reports, list(limit_rows(await self._state.status())))
+        page = spend_page(chosen, since, until, reports, list(limit_rows(await self._state.status(grouped=True))))
         return await screen.answer(request, "spend.html", screen="Spend", page=page)
 
     def _zone(self) -> tzinfo | None:

@@ -117,7 +117,7 @@ async def test_what_happened_before_stories_were_kept_is_not_made_up(tmp_path: P
         (version,) = (await store.read(work))["versions"]
 
     assert ("done", [], False, 1) == (version["state"], version["steps"], version["whole"], len(version["outputs"]))
-    assert "was not written down" in "\n".join(_lines(version))
+    assert "is not kept" in "\n".join(_lines(version))
 
 
 class Lives(RuleBasedStateMachine):

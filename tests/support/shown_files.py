@@ -78,7 +78,8 @@ def _place(connection: Connection, rule: Rule, item: int, position: int, name: s
         size=len(data),
         place=Place.OUTPUT,
     )
-    connection.run("output_written", path=f"{rule.output}/{name}".encode(), item=item, now=at)
+    path = f"{rule.output}/{name}"
+    connection.run("output_written", key=path, path=path.encode(), item=item, now=at)
 
 
 async def delivered(context: Context, item: int, name: str, data: bytes) -> None:

@@ -36,7 +36,7 @@ from runflowd.pipeline.io_guard import FolderIo
 from runflowd.store.arrivals import foresee, foresee_again
 from runflowd.store.duplicates import OWN_RESULT, own_result
 from runflowd.store.items import item_by_id
-from runflowd.store.known import known_in_folder
+from runflowd.store.known import Known, known_in_folder
 from runflowd.store.pauses import EVERY_RULE, pauses
 from runflowd.store.plans import plan_purchase
 from runflowd.store.prices import Priced
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from runflowd.core.money import Price
     from runflowd.store import Connection
     from runflowd.store.arrivals import Arrival
-    from runflowd.store.known import Known
     from runflowd.store.roots import Roots
 
 

@@ -1,0 +1,12 @@
+-- name: steps_after
+SELECT id, at FROM history WHERE id > :after ORDER BY id LIMIT :limit
+
+-- name: drop_steps
+DELETE FROM history WHERE id > :after AND id <= :until
+  AND EXISTS (SELECT 1 FROM item WHERE item.id = history.item AND item.state = 'done')
+
+-- name: uploads_after
+SELECT content_hash FROM asset WHERE content_hash > :after ORDER BY content_hash LIMIT :limit
+
+-- name: drop_uploads
+DELETE FROM asset WHERE content_hash > :after AND content_hash <= :until AND confirmed_at < :before
