@@ -1,13 +1,14 @@
 """The web server on bound sockets, inside the caller's task group: no signals taken, clean cancellation.
 
-This is the one adapter to uvicorn, which runs on asyncio alone. It needs watching in four ways that its
+This is the one adapter to uvicorn, which runs on asyncio alone. It needs watching in five ways that its
 settings do not cover: any number of clients may connect (`counted_socket`), each may take for ever to send its
-headers or to read its answer, and a cancelled server leaves its connections open.
+headers or to read its answer, a cancelled server leaves its connections open, and one at rest wakes ten times a second.
 """
 
 from __future__ import annotations
 
 import contextlib
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -58,6 +59,8 @@ class PatientProtocol(H11Protocol):
         """Bytes came: headers are complete when a request is in hand."""
         if self._deadline is None and not self._in_hand():
             self._expect_headers()
+        if not self._in_hand():
+            self._date_answer()
         super().data_received(data)
         if self._deadline is not None and self._in_hand():
             self._deadline.cancel()
@@ -78,6 +81,10 @@ class PatientProtocol(H11Protocol):
             return
         self._look = self.loop.call_later(CHECK_INTERVAL, self._look_for_readers)
 
+    def _date_answer(self) -> None:
+        date = formatdate(usegmt=True).encode()
+        self.server_state.default_headers = [(b"date", date), *self.config.encoded_headers]
+
     def _in_hand(self) -> bool:
         # It is None before the first request, whatever its annotation says.
         return bool(self.cycle) and not self.cycle.response_complete
@@ -92,10 +99,23 @@ class PatientProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ended = anyio.Event()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals belong to the daemon."""
         yield
+
+    async def main_loop(self) -> None:
+        """Wait for the end. Uvicorn looks for it ten times a second, and then dates its answers of the next one."""
+        await self._ended.wait()
+
+    def end(self) -> None:
+        """Close what is open."""
+        self.should_exit = True
+        self._ended.set()
 
 
 class Served(Protocol):
@@ -148,7 +168,7 @@ class UvicornRunner:
                     task_status.started()
                     await self._stopped.wait()
                 finally:
-                    self._server.should_exit = True
+                    self._server.end()
                     group.cancel_scope.cancel()
         finally:
             for each in self._bound:
@@ -162,5 +182,5 @@ class UvicornRunner:
 
     async def stop(self) -> None:
         """Close the listener and wait until it is closed."""
-        self._server.should_exit = True
+        self._server.end()
         await self._stopped.wait()

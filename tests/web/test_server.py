@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 import pytest
+import uvicorn
 from web_rig import config_over, site_over, web
 
 from runflowd.config.snapshot import Listen
@@ -118,6 +119,31 @@ async def is_served(rig: Web) -> bool:
         return (await rig.http.get("/healthz")).status_code == 200
     except httpx.TransportError:
         return False
+
+
+async def test_every_answer_is_dated_by_its_own_moment(rig: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also over one connection, and though a server at rest looks at no clock."""
+    days = iter(["Mon, 01 Jan 2029 00:00:00 GMT", "Tue, 02 Jan 2029 00:00:00 GMT"])
+    monkeypatch.setattr(uvicorn_runner, "formatdate", lambda **_: next(days))
+
+    dates = [(await rig.http.get("/healthz")).headers.get_list("date") for _ in range(2)]
+
+    assert [["Mon, 01 Jan 2029 00:00:00 GMT"], ["Tue, 02 Jan 2029 00:00:00 GMT"]] == dates
+
+
+async def test_a_server_at_rest_does_not_wake(rig: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten looks a second were most of what an idle daemon used."""
+    ticks: list[int] = []
+
+    async def on_tick(_: object, counter: int) -> bool:
+        ticks.append(counter)
+        return False
+
+    monkeypatch.setattr(uvicorn.Server, "on_tick", on_tick)
+    await rig.http.get("/healthz")
+    await anyio.sleep(0.3)
+
+    assert [] == ticks
 
 
 async def test_an_answer_that_nobody_reads_is_given_up(rig: Web, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,6 +427,7 @@ async def test_a_reload_moves_the_listener_only_when_its_address_changed(tmp_pat
         await group.start(ListenerManager(site).run)
         async with await anyio.connect_tcp("127.0.0.1", first) as kept:
             current[0] = replace(config, digest="another")
+            site.reloaded.notify()
             with anyio.fail_after(10):
                 taken = site.config_taken
                 while site.config_taken == taken:
@@ -409,6 +436,7 @@ async def test_a_reload_moves_the_listener_only_when_its_address_changed(tmp_pat
             alive = await kept.receive()
 
         current[0] = replace(config, web=Listen("127.0.0.1", second))
+        site.reloaded.notify()
         with anyio.fail_after(10):
             while not await answers(second):
                 await anyio.sleep(0.05)
@@ -428,6 +456,7 @@ async def test_a_bad_new_address_keeps_the_old_listener_and_is_an_incident(tmp_p
         await group.start(ListenerManager(site).run)
 
         current[0] = replace(current[0], web=wanted)
+        site.reloaded.notify()
         with anyio.fail_after(10):
             while not site.context.incidents.snapshot():
                 await anyio.sleep(0.05)
@@ -466,10 +495,12 @@ async def test_a_socket_from_systemd_outlives_the_listener(tmp_path: Path) -> No
         first = await answers(port)
         taken = site.config_taken
         current[0] = replace(on, web=None)
+        site.reloaded.notify()
         with anyio.fail_after(10):
             while site.config_taken == taken:
                 await anyio.sleep(0.05)
         current[0] = replace(on, digest="again")
+        site.reloaded.notify()
         with anyio.fail_after(10):
             while not await answers(port):
                 await anyio.sleep(0.05)
