@@ -11,7 +11,21 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import crowd, latency, ledger, limited, load, path, rescan, review, standing, statements, throughput
+from bench import (
+    crowd,
+    growth,
+    latency,
+    ledger,
+    limited,
+    load,
+    path,
+    plots,
+    rescan,
+    review,
+    standing,
+    statements,
+    throughput,
+)
 from bench.report import Report
 
 if TYPE_CHECKING:
@@ -21,6 +35,7 @@ PARTS = (
     "throughput",
     "latency",
     "rescan",
+    "growth",
     "memory",
     "nested",
     "rules",
@@ -44,15 +59,18 @@ def _bytes(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("part", nargs="?", default="all", choices=(*PARTS, "all"))
-    parser.add_argument("--files", type=int, help="of the throughput run, 1000; of the ledger and review runs, 10000")
+    parser.add_argument("part", nargs="?", default="all", choices=(*PARTS, "plots", "all"))
+    parser.add_argument("--output", type=Path, default=Path("docs"), help="the folder for plots; docs")
+    parser.add_argument("--only", choices=("throughput", "growth"), help="of the plots; both")
+    files = "of the throughput and growth runs, 1000; of the ledger and review runs, 10000"
+    parser.add_argument("--files", type=int, help=files)
     parser.add_argument("--size", type=_bytes, default=_bytes("200KB"), help="of each of them; 200KB")
     parser.add_argument(
         "--latency", type=float, action="append", help="of the throughput run, in seconds; 0, 0.05, 0.2"
     )
     parser.add_argument("--rounds", type=int, help="of the flaky run; 5")
     parser.add_argument("--drops", type=int, help="single files of the latency run; 50")
-    parser.add_argument("--known", type=int, help="files of the rescan; 100000")
+    parser.add_argument("--known", type=int, help="files of the rescan; 200000")
     parser.add_argument(
         "--rows", type=int, help="items in the state file of the status and statements runs; 100000, 200000"
     )
@@ -76,8 +94,16 @@ def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str
         ),
         "latency": lambda: latency.measure(report, folder / "latency", drops=options.drops or (10 if quick else 50)),
         "rescan": lambda: rescan.measure(
-            report, folder / "rescan", files=options.known or (10_000 if quick else 100_000), rounds=3
+            report, folder / "rescan", files=options.known or (10_000 if quick else 200_000)
         ),
+        "plots": lambda: plots.draw(
+            folder / "plots",
+            options.output,
+            files=options.files or (100 if quick else 400),
+            largest=options.known or (10_000 if quick else 1_000_000),
+            wanted=[options.only] if options.only else ["throughput", "growth"],
+        ),
+        "growth": lambda: growth.measure(report, folder / "growth", files=options.files or (200 if quick else 1000)),
         "status": lambda: standing.measure(
             report, folder / "status", rows=options.rows or (10_000 if quick else 100_000), rounds=5 if quick else 20
         ),
@@ -108,7 +134,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="runflowd-bench-", dir=options.folder))
     try:
         for part, job in _jobs(options, report, folder).items():
-            if options.part in {part, "all"}:
+            if options.part in {part, "all"} - ({"all"} if part == "plots" else set()):
                 began = time.monotonic()
                 job()
                 sys.stderr.write(f"{part}: {time.monotonic() - began:.0f} s\n")

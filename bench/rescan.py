@@ -1,4 +1,4 @@
-"""How fast a tree of known files is looked through, beside find(1), and what knowing many files costs."""
+"""What knowing many files costs: a rescan beside find(1), and a daemon's start, its memory and its rest."""
 
 from __future__ import annotations
 
@@ -7,71 +7,86 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.configuration import configuration
+from bench.planted import plant
 from bench.processes import ROOT, daemon
 from bench.report import MIB, Figure, middle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bench.processes import Program
     from bench.report import Report
 
 FEW = 1000
-FOLDER = 100
-"""Files in one folder."""
+
+QUIET = 60.0
+"""Seconds for which a daemon at rest is watched."""
 
 
-def measure(report: Report, folder: Path, *, files: int, rounds: int) -> None:
-    """Rescan `files` files, all of them known; then weigh a daemon that knows few, and one that knows all."""
-    weights = {}
-    for known in (FEW, files):
-        here = folder / f"known-{known}"
-        _plant(here / "in", known)
-        taken = _walk(here)
-        weights[known] = _weigh(here)
-    found = [_find(folder / f"known-{files}" / "in") for _ in range(rounds)]
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A daemon over `known` files: CPU seconds of rescans, of find(1), and until it is ready; CPU seconds a second of
+    rest; and peak memory in bytes.
+    """
+
+    known: int
+    rescans: list[float]
+    finds: list[float]
+    ready: float
+    rest: float
+    peak: int
+
+
+def measure(report: Report, folder: Path, *, files: int) -> None:
+    """Weigh a daemon that knows few files, and one that knows `files`."""
+    few, many = (weigh(folder / f"known-{known}", known) for known in (FEW, files))
     report.add(
-        f"rescan: {files:,} known files in {files // FOLDER:,} folders",
-        middle("CPU of a rescan, a file", [seconds / files * 1e6 for seconds in taken], "us"),
-        middle("CPU of find -printf, a file", [seconds / files * 1e6 for seconds in found], "us"),
-        Figure("rescan / find", min(found) / min(taken), "", ">= 0.4"),
-        Figure(f"peak memory, {FEW:,} known", weights[FEW] / MIB, "MiB"),
-        Figure(f"peak memory, {files:,} known", weights[files] / MIB, "MiB", "flat"),
+        f"rescan: {files:,} known files, 100 in a folder",
+        middle("CPU of a rescan, a file", [seconds / files * 1e6 for seconds in many.rescans], "us"),
+        middle("CPU of find -printf, a file", [seconds / files * 1e6 for seconds in many.finds], "us"),
+        Figure("rescan / find", min(many.finds) / min(many.rescans), "", ">= 0.4"),
+        Figure("CPU until ready", many.ready, "s", "< 1"),
+        Figure(f"CPU at rest, over {QUIET:.0f} s", many.rest * 100, "% of a core", "< 0.1"),
+        Figure(f"peak memory, {FEW:,} known", few.peak / MIB, "MiB"),
+        Figure(f"peak memory, {files:,} known", many.peak / MIB, "MiB", "<= 100"),
     )
 
 
-def _plant(root: Path, files: int) -> None:
-    for start in range(0, files, FOLDER):
-        folder = root / f"shoot-{start // FOLDER:05}"
-        folder.mkdir(parents=True)
-        for number in range(start, start + FOLDER):
-            os.close(os.open(folder / f"photo-{number:06}.jpg", os.O_WRONLY | os.O_CREAT, 0o644))
+def weigh(folder: Path, known: int) -> Weight:
+    """Plant a tree, walk it by itself, and let a daemon start over it and rest."""
+    source, output, home = folder / "in", folder / "out", folder / "daemon"
+    plant(source, output, home / "state" / "state.db", known)
+    config = configuration("http://127.0.0.1:9", {"bench": (source, output)})
+    (home / "config.yaml").write_text(config, "utf-8")
+    rescans = _walk(home)
+    finds = [_find(source) for _ in rescans]
+    with daemon(home, config) as running:
+        running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 600, look=0.01)
+        ready = running.cpu()
+        _until_quiet(running)
+        before = running.cpu()
+        time.sleep(QUIET)
+        rest = (running.cpu() - before) / QUIET
+        return Weight(known, rescans, finds, ready, rest, running.end().peak)
 
 
-def _config(here: Path) -> str:
-    return configuration("http://127.0.0.1:9", {"bench": (here / "in", here / "out")})
-
-
-def _walk(here: Path) -> list[float]:
-    (here / "config.yaml").write_text(_config(here), "utf-8")
-    environment = os.environ | {"STATE_DIRECTORY": str(here / "state")}
-    command = [sys.executable, "-m", "bench.walk", str(here / "config.yaml")]
+def _walk(home: Path) -> list[float]:
+    environment = os.environ | {"STATE_DIRECTORY": str(home / "state")}
+    command = [sys.executable, "-m", "bench.walk", str(home / "config.yaml")]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE)  # noqa: S603  ours
     taken: list[float] = json.loads(done.stdout)["seconds"]
     return taken
 
 
-def _weigh(here: Path) -> int:
-    """Peak memory of a daemon that has rescanned once: it rests when it uses no more CPU."""
-    with daemon(here, _config(here)) as running:
-        running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 60)
-        before = -1.0
-        while (used := running.cpu()) - before > 0.02:
-            before = used
-            time.sleep(1.0)
-        return running.end().peak
+def _until_quiet(running: Program) -> None:
+    before = -1.0
+    while (used := running.cpu()) - before > 0.02:
+        before = used
+        time.sleep(2.0)
 
 
 def _find(root: Path) -> float:

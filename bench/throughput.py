@@ -47,12 +47,12 @@ class Run:
 class Contest:
     """All programs over the same files."""
 
-    def __init__(self, folder: Path, files: int, size: int) -> None:
+    def __init__(self, folder: Path, files: int, size: int, python: str = "") -> None:
         self.folder = folder
         self.files = files
         self.staging = folder / "staging"
         fill(self.staging, files, size)
-        self.python = str(user_environment(folder / "venv"))
+        self.python = python or str(user_environment(folder / "venv"))
 
     def plain(self, latency: float, module: str, argument: int) -> Run:
         """One of the plain programs."""
