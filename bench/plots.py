@@ -114,6 +114,7 @@ def _axes(across: str, up: str) -> tuple[Any, Any]:
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.grid(color="#dddddd")
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
