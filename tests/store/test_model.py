@@ -262,7 +262,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         """Nobody gets what somebody else has, or what is paused."""
         lease = Lease(owner, self.now, LEASE)
         self.model.claiming(owner, self.now)
-        got = self.write(lambda connection: claim_batches(connection, state, SERVICE, lease, 10))
+        got = self.write(lambda connection: claim_batches(connection, state, SERVICE, lease, 1000))
         closed = self.model.paused and state is BatchState.SEALED
         due = {
             number
