@@ -98,8 +98,8 @@ async def judge(rig: Rig, number: int, verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize("mode", [ReviewMode.HOLD, ReviewMode.AFTER])
-@settings(max_examples=4, deadline=None)
-@given(steps=st.lists(STEPS, min_size=3, max_size=8))
+@settings(max_examples=10, deadline=None)
+@given(steps=st.lists(STEPS, min_size=8, max_size=14))
 def test_a_result_stands_in_one_place_and_nothing_of_a_person_is_touched(
     mode: ReviewMode, steps: list[tuple[Verdict | str, str]]
 ) -> None:
