@@ -97,7 +97,7 @@ weights: $(VENV)/runtime-$(STAMP) ## Fetch the weights of the local models (4.6 
 $(VENV)/runtime-$(STAMP): | need-python
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(PIP_OPTIONS) --upgrade pip
-	$(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[apprise,local,users,video]'
+	$(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[apprise,local,postgres,users,video]'
 	rm -f $(VENV)/runtime-* && touch $@
 
 $(VENV)/tools-$(STAMP): $(VENV)/runtime-$(STAMP)
@@ -107,14 +107,14 @@ $(VENV)/tools-$(STAMP): $(VENV)/runtime-$(STAMP)
 $(TEST_VENV)/stamp-$(STAMP): | need-python
 	test -x $(TEST_BIN)/python || $(PYTHON) -m venv $(TEST_VENV)
 	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) --upgrade pip
-	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) hatchling '.[apprise,local,users,video]' --group dev
+	$(TEST_BIN)/python -m pip install $(PIP_OPTIONS) hatchling '.[apprise,local,postgres,users,video]' --group dev
 	rm -f $(TEST_VENV)/stamp-* && touch $@
 
 $(LOWEST_VENV)/stamp-$(STAMP): .ci/lowest.py | need-python
 	test -x $(LOWEST_VENV)/bin/python || $(PYTHON) -m venv $(LOWEST_VENV)
 	$(LOWEST_VENV)/bin/python .ci/lowest.py > $(LOWEST_VENV)/constraints.txt
 	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
-		--constraint $(LOWEST_VENV)/constraints.txt --editable '.[apprise,local,users,video]' $(TEST_TOOLS)
+		--constraint $(LOWEST_VENV)/constraints.txt --editable '.[apprise,local,postgres,users,video]' $(TEST_TOOLS)
 	rm -f $(LOWEST_VENV)/stamp-* && touch $@
 
 .PHONY: need-python

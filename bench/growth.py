@@ -13,8 +13,8 @@ from bench.pictures import count_files, fill
 from bench.processes import daemon
 from bench.report import Figure
 from bench.throughput import Stub
-from runflowd.store.connection import Connection
 from runflowd.store.retention import KEPT, prune_steps, prune_uploads
+from runflowd.store.sqlite import SqliteConnection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def state_sizes(folder: Path, files: int) -> dict[str, dict[str, float]]:
         raw.row_factory = sqlite3.Row
         fresh = _by_table(raw, files)
         for prune in (prune_steps, prune_uploads):
-            while prune(Connection(raw), time.time() + KEPT + 1):
+            while prune(SqliteConnection(raw), time.time() + KEPT + 1):
                 pass
         raw.execute("VACUUM")
         old = _by_table(raw, files)

@@ -9,8 +9,8 @@ import anyio
 
 from bench.report import middle
 from bench.standing import config_over, cpu_of, fill
-from runflowd.store.connection import connect
 from runflowd.store.listing import Wanted, page
+from runflowd.store.sqlite import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

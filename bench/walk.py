@@ -25,7 +25,7 @@ from runflowd.pipeline.intake.watched_rule import WatchedRule
 from runflowd.pipeline.io_guard import FolderIo
 from runflowd.store import open_store
 from runflowd.system.clock import Clock
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 ROUNDS = 3
 
@@ -34,7 +34,7 @@ async def main(source: Path) -> None:
     """Rescan the folder of the first rule several times."""
     config = load(source)
     rule = config.rules[0]
-    async with open_store(state_path(config)) as store:
+    async with open_store(state_place(config)) as store:
         folders = sum(1 for _ in files.walk(rule.watch))
         clock = Clock()
         remote = ServiceClient("bench", Runflow(Service("http://127.0.0.1:1")))

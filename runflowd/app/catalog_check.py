@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,8 +19,8 @@ from runflowd.core.suggestion import closest
 from runflowd.errors import StoreError
 from runflowd.store.connection import stored_value
 from runflowd.store.links import references_key
-from runflowd.store.store import reading
-from runflowd.system.paths import state_path
+from runflowd.store.opening import is_there, reading
+from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
     from runflowd.api.client import Runflow
@@ -52,7 +51,7 @@ async def compare(config: Config) -> Comparison:
         if config.service.local is not None:
             apart = replace(config.service.local, folder=folder, listen=None)
             config = replace(config, service=replace(config.service, local=apart))
-        async with open_remote(config, Path(folder, "state.db")) as remote:
+        async with open_remote(config) as remote:
             return await compare_with(config, remote.api)
 
 
@@ -78,11 +77,11 @@ async def compare_with(config: Config, api: Runflow) -> Comparison:
 
 def _taken(config: Config) -> dict[str, str]:
     """Whether models took `runflow://` so far, "yes" or "no", as the state file has it. Blocking."""
-    path, service = state_path(config), config.service.name
-    if not path.exists():
-        return {}
+    place, service = state_place(config), config.service.name
     try:
-        with reading(path) as connection:
+        if not is_there(place):
+            return {}
+        with reading(place) as connection:
             found = {rule.model: stored_value(connection, service, references_key(rule.model)) for rule in config.rules}
     except StoreError:  # of another schema, or damaged: `doctor` says so
         return {}

@@ -10,7 +10,6 @@ import anyio
 from runflowd.api.errors import ApiError
 from runflowd.app.service_factory import open_remote
 from runflowd.config import CredentialError, service_key
-from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +36,7 @@ async def ask_service(config: Config, models: Iterable[str]) -> ServiceAnswers:
     if config.service.local is not None or not _has_key(config):
         return answers
     with anyio.move_on_after(ANSWER_TIMEOUT):
-        async with open_remote(config, state_path(config)) as remote:
+        async with open_remote(config) as remote:
             try:
                 for model in models:
                     answers.prices[model] = await remote.api.pricing(model)

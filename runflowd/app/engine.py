@@ -31,7 +31,7 @@ from runflowd.store.due_updates import wake_all
 from runflowd.store.leases import Lease, free_leases, renew_leases
 from runflowd.store.reserving import correct_period, is_ahead
 from runflowd.system.clock import Clock
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -85,14 +85,13 @@ async def open_engine(config: Config, clock: Clock | None = None) -> AsyncIterat
     Raises `StoreError` when the state file cannot be used or is another's, `CredentialError` without an API key.
     """
     clock = clock or Clock()
-    path = state_path(config)
-    async with open_store(path) as store:
+    async with open_store(state_place(config)) as store:
         await _take_state(store, config.source)
         living = {store.owner}  # the lock on the state file, which `open_store` holds, proves that nobody else lives
         await store.write(partial(free_leases, living=living))
         incidents = Incidents(store, clock)
         await incidents.forget_left(living)
-        async with open_remote(config, path) as remote:
+        async with open_remote(config) as remote:
             context = Context(store, clock, incidents, remote, by_name(config), config.limits)
             context.places = config.places
             context.money = config.money_in_force
@@ -104,7 +103,7 @@ async def _take_state(store: Store, source: str) -> None:
     before = await store.read(configuration_of)
     if not source or before == source:
         return
-    await store.read(lambda connection: ensure_own(connection, store.path, source))
+    await store.read(lambda connection: ensure_own(connection, store.place, source))
     await store.write(lambda connection: take_state(connection, source))
     if before:
         log.warning("the configuration has moved", action="config.moved", before=before, now=source)

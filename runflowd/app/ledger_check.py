@@ -14,15 +14,14 @@ from runflowd.core.reconciling import LedgerView, ListedRun, compare, lasting
 from runflowd.errors import RunflowdError
 from runflowd.store import reading
 from runflowd.store.ledger_view import read_ledger
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runflowd.api.values import Run
     from runflowd.config import Config
     from runflowd.core.reconciling import Comparison
     from runflowd.pipeline.context import ServiceClient
+    from runflowd.system.paths import Place
 
 
 class NoCosts(RunflowdError):
@@ -40,13 +39,13 @@ async def compare_ledger(config: Config, since: float, until: float) -> Comparis
 
     Raises `ApiError`, `CredentialError`, `StoreError`, and `NoCosts` where there is nothing to compare.
     """
-    state = state_path(config)
-    async with open_remote(config, state) as remote:
+    state = state_place(config)
+    async with open_remote(config) as remote:
         return await compare_with(remote, state, config.money.currency, since, until)
 
 
 async def compare_with(
-    remote: ServiceClient, state: Path, currency: str, since: float = 0.0, until: float = math.inf
+    remote: ServiceClient, state: Place, currency: str, since: float = 0.0, until: float = math.inf
 ) -> Comparison:
     """The same, asked of a service that is open already; `currency` is that of costs that name none."""
 

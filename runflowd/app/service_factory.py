@@ -15,6 +15,7 @@ from runflowd.api.settings import SecretKey, Service
 from runflowd.config import service_key
 from runflowd.errors import ConfigError, Problem
 from runflowd.pipeline.context import ServiceClient
+from runflowd.system.paths import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,14 +31,14 @@ CALLBACK_POLL = 10.0
 
 
 @asynccontextmanager
-async def open_remote(config: Config, state: Path) -> AsyncIterator[ServiceClient]:
+async def open_remote(config: Config) -> AsyncIterator[ServiceClient]:
     """The service of a configuration, closed again at the end.
 
     Raise `CredentialError` without a key, `ConfigError` for API variants or faults that the local service has not.
     """
     if config.service.local is not None:
         async with (
-            _embedded(config, config.service.local, state.parent / "local") as service,
+            _embedded(config, config.service.local, state_folder(config) / "local") as service,
             Runflow(service, patient=True) as api,
         ):
             yield ServiceClient(config.service.name, api, poll=LOCAL_POLL)

@@ -11,9 +11,10 @@ import click
 from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.options import config_option, find_config
 from runflowd.config import load
+from runflowd.core.database import Database
 from runflowd.core.printable import printable
 from runflowd.store.state_file import copy_state
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 DATED = re.compile(r"state-\d{8}T\d{6}Z\.db")
 """The names that `--into` gives, in whose order the copies were made; no other file is ever removed."""
@@ -38,7 +39,10 @@ def command(place: Path | None, target: Path | None, folder: Path | None, keep: 
         raise CommandError("name either TARGET or --into, such as `runflowd backup --into DIR --keep 14`.", Exit.USAGE)
     if keep and folder is None:
         raise CommandError("--keep goes with --into: other files than dated copies are never removed.", Exit.USAGE)
-    path = state_path(load(find_config(place)))
+    path = state_place(load(find_config(place)))
+    if isinstance(path, Database):
+        words = f"pg_dump --format=custom --file=FILE '{printable(str(path))}'"
+        raise CommandError(f"the state is in a database, which its own program copies whole: {words}", Exit.USAGE)
     copy = target or (folder or Path()) / f"state-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
     size = copy_state(path, copy)
     click.echo(f"Copied {printable(str(path))} to {printable(str(copy))}, {size} bytes.")

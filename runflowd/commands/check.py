@@ -15,8 +15,9 @@ from runflowd.core.printable import printable
 from runflowd.doctor.decoders import probe_decoders
 from runflowd.errors import ConfigError, StoreError
 from runflowd.store import reading
+from runflowd.store.opening import is_there
 from runflowd.store.rule_edits import elsewhere_messages
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +88,7 @@ def _state_of_another(config: Config) -> list[str]:
     from runflowd.store import reading  # noqa: PLC0415
     from runflowd.store.configuration import OtherConfiguration, ensure_own  # noqa: PLC0415
 
-    path = state_path(config)
+    path = state_place(config)
     try:
         with reading(path) as connection:
             ensure_own(connection, path, config.source)
@@ -123,9 +124,9 @@ def _users_trouble(config: Config) -> list[str]:
 
 def _left_behind(config: Config) -> list[str]:
     """What an edit of `output:` leaves behind, as far as the state file can be read; it need not be there yet."""
-    path = state_path(config)
+    path = state_place(config)
     try:
-        if not path.exists():
+        if not is_there(path):
             return []
         with reading(path) as connection:
             return [sentence for rule in config.rules for sentence in elsewhere_messages(connection, rule)]

@@ -22,7 +22,6 @@ from runflowd.demo.follow import follow, results, wait_until_ready
 from runflowd.demo.process import daemon
 from runflowd.demo.shots import shots
 from runflowd.demo.workspace import EXTRA_PLAN, prepare, sample
-from runflowd.system.paths import state_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,7 +59,7 @@ def command(folder: Path | None, photos: Path | None) -> int:
 
 def _work(out: Console, workspace: Workspace, config: Config) -> tuple[Result, ...]:
     """Start the daemon, drop the photos, watch it work, stop it."""
-    state = state_path(config)
+    state = Path(config.state)
     expected = Counter(drop.rule for drop in workspace.drops)
     with daemon(workspace.config, workspace.folder / "daemon.log") as process:
         wait_until_ready(process, state)

@@ -31,7 +31,7 @@ from runflowd.store.configuration import ensure_own
 from runflowd.store.plans import open_for_plan
 from runflowd.store.reports import incidents
 from runflowd.store.rule_edits import elsewhere_messages, results_elsewhere
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) 
     rules = [rule for rule in in_order(config.rules) if only in {None, rule.name}]
     if only is not None and not rules:
         raise CommandError(unknown_name("rule", only, [rule.name for rule in config.rules]), Exit.USAGE)
-    state = state_path(config)
+    state = state_place(config)
     with open_for_plan(state) as connection:
         ensure_own(connection, state, config.source)
         planner = Planner(connection, config, rules)

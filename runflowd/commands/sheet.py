@@ -26,7 +26,7 @@ from runflowd.files import FileError, open_source
 from runflowd.store import reading
 from runflowd.store.browsing import Sought, older
 from runflowd.store.outputs import outputs_of
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ def _rule(config: Config, name: str) -> Rule:
 def _pairs(config: Config, rule: Rule, limit: int) -> list[tuple[str, _Side, _Side]]:
     """The latest files that have a result: path, file and first result."""
     found = []
-    with reading(state_path(config)) as connection:
+    with reading(state_place(config)) as connection:
         for item in older(connection, Sought(rule.name, (ItemState.DONE,)), None, limit).items:
             before = _Side(item.path, rule.watch, item.path, item.mime)
             for output in outputs_of(connection, item.id)[:1]:

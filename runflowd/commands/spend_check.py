@@ -18,7 +18,7 @@ from runflowd.core.printable import printable
 from runflowd.core.spans import span_of
 from runflowd.store import reading
 from runflowd.store.ledger_view import files_of
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +63,7 @@ def _tell_local(*, as_json: bool) -> None:
 def _files_of(config: Config, found: Comparison) -> dict[str, tuple[str, str]]:
     if not found.differences:
         return {}
-    with reading(state_path(config)) as connection:
+    with reading(state_place(config)) as connection:
         return files_of(connection, [each.key for each in found.differences])
 
 

@@ -21,9 +21,10 @@ from runflowd.config import load, service_key
 from runflowd.core.lifecycle import ItemState
 from runflowd.observability.status import entry_json
 from runflowd.store import reading
+from runflowd.store.opening import is_there
 from runflowd.store.reports import count_states, ended_since, waiting
 from runflowd.system import log
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from runflowd.config import Config
     from runflowd.observability.incidents import IncidentReport
     from runflowd.store.reports import Entry
+    from runflowd.system.paths import Place
 
 
 SILENT = frozenset({"UNREACHABLE", "RATE_LIMITED"})
@@ -130,7 +132,7 @@ class ServiceTimeout:
 
 
 def _sync(config: Config, patience: ServiceTimeout, *, quiet: bool) -> Summary:
-    path = state_path(config)
+    path = state_place(config)
     before = _counts(path)
     started, clock = time.time(), time.monotonic()
     if quiet:
@@ -147,15 +149,15 @@ def _sync(config: Config, patience: ServiceTimeout, *, quiet: bool) -> Summary:
     return _summary(path, started, time.monotonic() - clock, outcome, config.money.currency)
 
 
-def _counts(path: Path) -> dict[str, dict[ItemState, int]]:
+def _counts(path: Place) -> dict[str, dict[ItemState, int]]:
     """The counts before this run; none when there is no state file yet."""
-    if not path.exists():
+    if not is_there(path):
         return {}
     with reading(path) as connection:
         return count_states(connection)
 
 
-def _summary(path: Path, started: float, seconds: float, outcome: Outcome, currency: str) -> Summary:
+def _summary(path: Place, started: float, seconds: float, outcome: Outcome, currency: str) -> Summary:
     with reading(path) as connection:
         ended = ended_since(connection, started)
         left = waiting(connection, 1000)

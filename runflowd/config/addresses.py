@@ -1,4 +1,4 @@
-"""The kinds of addresses that a configuration field can hold: of services, of hooks, and those to listen on."""
+"""The kinds of addresses that a configuration field can hold: of services, hooks and the state, and to listen on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,18 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from runflowd.config.types import refuse
+from runflowd.config.types import check_folder, refuse
+from runflowd.core.database import is_address, mistake_in
 
 LISTEN_PATTERN = r"^(unix:/.+|\[[0-9a-fA-F:]+\]:[0-9]{1,5}|[A-Za-z0-9.-]+:[0-9]{1,5})$"
+
+
+def _check_state(value: str) -> str:
+    if not is_address(value):
+        return check_folder(value)
+    if mistake := mistake_in(value):
+        raise refuse(mistake)
+    return value
 
 
 def _check_url(value: str) -> str:
@@ -69,6 +78,7 @@ def is_open(listen: str) -> bool:
         return False
 
 
+State = Annotated[str, AfterValidator(_check_state)]
 Url = Annotated[str, AfterValidator(_check_url), Field(max_length=2000)]
 HookUrl = Annotated[str, AfterValidator(_check_hook), Field(max_length=2000)]
 ListenText = Annotated[

@@ -28,6 +28,7 @@ from runflowd.config.snapshot import (
 from runflowd.core.approval_policy import USUAL_APPROVAL, ApprovalPolicy
 from runflowd.core.chains import leaving_out_rejected
 from runflowd.core.currency import USD
+from runflowd.core.database import is_address
 from runflowd.core.media.kinds import MediaKind, default_kinds
 from runflowd.core.model import After, AfterKind, BatchLimits, Existing, InputLinks, OnDelete, Rule, WatchMode
 from runflowd.core.money import Budget, Money, RuleMoney, UnknownPrice
@@ -62,7 +63,7 @@ def build(document: Document, merged: MergedDocument, base: str, source: str) ->
         rules=leaving_out_rejected(
             _rule(name, rule, shared, base) for name, rule in document.rules.items() if rule.enabled
         ),
-        state=absolute(document.state, base) if document.state else "",
+        state=state if is_address(state := document.state or "") else _optional(state, base),
         web=_web(document.web),
         thumbnails=document.web.thumbnails if document.web else 0,
         access=access_of(document.web, base),

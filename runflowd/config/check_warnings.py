@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from runflowd.config.credentials import CredentialError, apprise_address, notify_secret
+from runflowd.core.database import Database
 from runflowd.core.money import Stop
 from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
 from runflowd.system.mounts import file_system_of, shared_with_others
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +63,9 @@ def open_doors(config: Config) -> Iterator[str]:
 
 
 def _state_warnings(config: Config) -> Iterator[str]:
-    place = state_path(config)
+    place = state_place(config)
+    if isinstance(place, Database):
+        return
     kind = file_system_of(str(place))
     if shared_with_others(kind):
         yield (

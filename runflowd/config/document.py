@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from runflowd.config.addresses import State  # noqa: TC001  pydantic reads the annotation
 from runflowd.config.merged_document import EXTENSION_PREFIX
 from runflowd.config.money_section import (  # noqa: TC001  pydantic reads the annotations
     ApproveSection,
@@ -208,10 +209,11 @@ class Document(Section):
         "local",
         default=...,
     )
-    state: Folder | None = described(
-        "The state file, on a local disk. By default $STATE_DIRECTORY/state.db under systemd, else "
-        "$XDG_STATE_HOME/runflowd/state.db.",
+    state: State | None = described(
+        "The state file, on a local disk, or the address of a PostgreSQL database (docs/postgresql.md). By default "
+        "$STATE_DIRECTORY/state.db under systemd, else $XDG_STATE_HOME/runflowd/state.db.",
         "/var/lib/runflowd/state.db",
+        "postgresql://runflowd@db.example.com/runflowd?sslmode=verify-full",
     )
     web: Annotated[WebSection, OrWord(WebSection, {"off": {"listen": "off"}})] | None = described(
         "The status page, metrics and the callback address; off when left out.", {"listen": DEFAULT_LISTEN}, "off"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from runflowd.config.aliases import Aliases, upwards
 from runflowd.config.validation_issues import ValidationIssue
 from runflowd.core.chains import is_within, loops
+from runflowd.core.database import is_address
 from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _place(rule: str, role: str, path: Path, text: str, base: str) -> _Place:
 
 
 def _is_path(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and bool(value.strip()) and "\0" not in value
+    return isinstance(value, str) and bool(value.strip()) and "\0" not in value and not is_address(value)
 
 
 def _real(text: str, base: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runflowd.core.database import is_address
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,7 +20,7 @@ def written_folders(config: Config) -> Iterator[str]:
     """Every folder that the daemon writes to, or may have to after the next edit of a rule."""
     for rule in config.rules:
         yield from (rule.watch, *rule.written_to.values())
-    if config.state:
+    if config.state and not is_address(config.state):
         yield str(Path(config.state).parent)
     if config.service.local and config.service.local.folder:
         yield config.service.local.folder

@@ -146,7 +146,7 @@ def _check_text(value: str) -> str:
     return value
 
 
-def _check_folder(value: str) -> str:
+def check_folder(value: str) -> str:
     """A path of this machine; nothing in it is filled in but a `~` at its beginning."""
     _check_text(value)
     if re.match(r"\\\\|//\w", value):
@@ -167,7 +167,7 @@ def _check_secret_file(value: str) -> str:
     if "://" in value:
         raise refuse("is the address itself; put that into a file, and write the file's whole path here")
 
-    return _check_folder(value)
+    return check_folder(value)
 
 
 def _check_pattern(value: str) -> str:
@@ -202,7 +202,7 @@ def _check_rule_name(value: str) -> str:
 
 Percentage = Annotated[int, Share()]
 Text = Annotated[str, AfterValidator(_check_text)]
-Folder = Annotated[str, AfterValidator(_check_folder)]
+Folder = Annotated[str, AfterValidator(check_folder)]
 SecretFile = Annotated[str, AfterValidator(_check_secret_file)]
 PatternText = Annotated[str, AfterValidator(_check_pattern)]
 Naming = Annotated[str, AfterValidator(_check_naming)]

@@ -49,7 +49,7 @@ class Commands:
 
         def work(connection: Connection) -> Answer | Outside:
             now = context.clock.wall()
-            return handler(CommandContext(connection, context.store.path, config, now, daemon), parameters)
+            return handler(CommandContext(connection, context.store.place, config, now, daemon), parameters)
 
         if not command.writes:
             return await self._whole(await context.store.read(work))

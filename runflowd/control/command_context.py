@@ -17,11 +17,11 @@ from runflowd.store.listing import rules_with_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from runflowd.config import Config
     from runflowd.core.model import Rule
     from runflowd.store import Connection
+    from runflowd.system.paths import Place
 
 Parameters: TypeAlias = "Mapping[str, Any]"
 Answer: TypeAlias = dict[str, Any]
@@ -39,7 +39,7 @@ class CommandContext:
     """
 
     connection: Connection
-    path: Path
+    place: Place
     config: Config
     now: float
     daemon: Answer | None = None

@@ -6,7 +6,9 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+from runflowd.core.database import Database
 from runflowd.doctor.access import PERMISSIONS, check_person
+from runflowd.doctor.database import probe_database
 from runflowd.doctor.decoders import DECODERS, probe_decoders
 from runflowd.doctor.findings import Level
 from runflowd.doctor.folders import probe_watched, probe_written
@@ -48,11 +50,20 @@ def _looks(case: Target) -> Iterator[Probe]:
     yield Probe(PERMISSIONS, "user", partial(_person, case), _SHARE)
     yield from _folders(case, user)
     yield Probe(INOTIFY, "watched folders", partial(probe_watching, case.config.rules), _BUSY, 30.0, Level.WARNING)
-    yield Probe(STATE, str(case.state.parent), partial(probe_state_folder, case, user), _SHARE)
-    yield Probe(STATE, str(case.state), partial(probe_state, case), _BUSY, 60.0, Level.WARNING)
+    yield from _state(case, user)
     yield Probe(DAEMON, "control socket", partial(probe_daemon, case), "see the daemon's log", 15.0, Level.WARNING)
     yield Probe(DECODERS, "this machine", partial(probe_decoders, case.config.rules), _BUSY)
     yield Probe("systemd", "unit", partial(probe_unit, case), _BUSY)
+
+
+def _state(case: Target, user: str) -> Iterator[Probe]:
+    place = case.state
+    if isinstance(place, Database):
+        yield Probe(STATE, str(place), partial(probe_database, place), "look at the server and the way to it", 30.0)
+        return
+    floor = case.config.limits.free_space
+    yield Probe(STATE, str(place.parent), partial(probe_state_folder, place, floor, user), _SHARE)
+    yield Probe(STATE, str(place), partial(probe_state, place), _BUSY, 60.0, Level.WARNING)
 
 
 def _folders(case: Target, user: str) -> Iterator[Probe]:

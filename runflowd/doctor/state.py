@@ -20,15 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from runflowd.doctor.target import Target
     from runflowd.store.reports import Incident
 
 STATE = "state"
 
 
-def probe_state_folder(case: Target, user: str) -> list[Finding]:
+def probe_state_folder(path: Path, floor: int, user: str) -> list[Finding]:
     """The folder of the state file: written to at every step, so it must take files and have room."""
-    path, floor = case.state, case.config.limits.free_space
     folder = str(path.parent)
     kind = file_system_of(folder)
     found = [check_state_system(path, kind, network=shared_with_others(kind))]
@@ -51,9 +49,8 @@ def check_state_system(path: Path, kind: str, *, network: bool) -> Finding:
     return good(SYSTEMS, str(path), f"is on {kind or 'a disk of unknown type'}")
 
 
-def probe_state(case: Target) -> list[Finding]:
+def probe_state(path: Path) -> list[Finding]:
     """Read the whole file. Blocks as long as that takes."""
-    path = case.state
     if not path.exists():
         return [check_absent(path, str(way_to(str(path.parent)).at))]
     try:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runflowd.doctor.unit import Unit, environment_of, installed_unit
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runflowd.config import Config
+    from runflowd.system.paths import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,9 @@ class Target:
     offline: bool = False
 
     @property
-    def state(self) -> Path:
-        """The state file."""
-        return state_path(self.config, self.environment)
+    def state(self) -> Place:
+        """The state file, or the database."""
+        return state_place(self.config, self.environment)
 
 
 def case_of(config: Config, source: Path, *, offline: bool, root: Path = Path("/")) -> Target:

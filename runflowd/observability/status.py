@@ -28,7 +28,6 @@ from runflowd.store.verdicts import count_to_review
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
-    from pathlib import Path
 
     from runflowd.config import Config
     from runflowd.core.money import Limit
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from runflowd.store.batches import Batch
     from runflowd.store.pauses import Pause
     from runflowd.store.reports import Entry, FailureGroup, Incident
+    from runflowd.system.paths import Place
 
 LATELY = 24 * 3600.0
 """Seconds for which a result that came in part is shown; `list` and the note beside it tell of it for good."""
@@ -96,14 +96,14 @@ class Status:
 
 
 def take_status(
-    connection: Connection, path: Path, config: Config, now: float, limit: int, *, grouped: bool = False
+    connection: Connection, place: Place, config: Config, now: float, limit: int, *, grouped: bool = False
 ) -> Status:
     """Read how things stand; at most `limit` failed items and as many that wait. If `grouped`, failures by cause."""
     money = config.money_in_force
     midnight = day_begins(period_of(now, money.zone), money.zone)
     return Status(
-        state=str(path),
-        pid=holder(path),
+        state=str(place),
+        pid=holder(place),
         now=now,
         rules=_rules(config, count_states(connection)),
         batches=tuple(batch_from(row) for row in connection.all("open_batches", limit=OPEN_BATCHES)),

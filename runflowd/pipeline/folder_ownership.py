@@ -62,7 +62,8 @@ async def _claim(context: Context, rule: Rule, under_way: set[str]) -> None:
     """Tag one folder; where it does not answer, no other one waits for it."""
     try:
         identity = await context.store.write(_identity)
-        us = Owner(identity, socket.gethostname(), str(context.store.path.resolve()))
+        place = context.store.place
+        us = Owner(identity, socket.gethostname(), str(place.resolve() if isinstance(place, Path) else place))
         await _report(context, rule, await context.io.written(rule).read(_other_owner, rule.output, us))
     except StoreError as error:
         context.log_throttle.error(str(error), action="store.failed", stage="ownership")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from runflowd.store.connection import Connection, Damaged, Locked, Newer
-from runflowd.store.store import Store, open_reader, open_store, reading
+from runflowd.store.connection import Connection
+from runflowd.store.opening import open_reader, open_store, reading
+from runflowd.store.sqlite import Damaged, Locked, Newer
+from runflowd.store.store import Store
 
 __all__ = ["Connection", "Damaged", "Locked", "Newer", "Store", "open_reader", "open_store", "reading"]

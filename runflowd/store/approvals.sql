@@ -4,7 +4,7 @@ SELECT sampled, approved, everything FROM approval WHERE rule = :rule AND recipe
 -- name: save_approval
 INSERT INTO approval (rule, recipe, sampled, approved, everything)
 VALUES (:rule, :recipe, :sampled, :approved, :everything)
-ON CONFLICT DO UPDATE SET sampled = excluded.sampled, approved = excluded.approved, everything = excluded.everything
+ON CONFLICT (rule, recipe) DO UPDATE SET sampled = excluded.sampled, approved = excluded.approved, everything = excluded.everything
 
 -- name: crowd
 SELECT files, cost, passed FROM crowd WHERE rule = :rule
@@ -14,7 +14,7 @@ SELECT rule FROM crowd
 
 -- name: save_crowd
 INSERT INTO crowd (rule, files, cost, passed) VALUES (:rule, :files, :cost, :passed)
-ON CONFLICT DO UPDATE SET files = excluded.files, cost = excluded.cost, passed = excluded.passed
+ON CONFLICT (rule) DO UPDATE SET files = excluded.files, cost = excluded.cost, passed = excluded.passed
 
 -- name: drop_crowd
 DELETE FROM crowd WHERE rule = :rule
@@ -45,8 +45,14 @@ UPDATE item SET approved = 1 WHERE id = :id
 -- name: share_approval
 UPDATE item SET approved = 1 WHERE id = :id AND (SELECT approved FROM item AS other WHERE other.id = :other) = 1
 
+-- name: displace_approvals
+DELETE FROM approval WHERE rule = :after AND recipe IN (SELECT recipe FROM approval AS kept WHERE kept.rule = :before)
+
 -- name: rename_approvals
-UPDATE OR REPLACE approval SET rule = :after WHERE rule = :before
+UPDATE approval SET rule = :after WHERE rule = :before
+
+-- name: displace_crowd
+DELETE FROM crowd WHERE rule = :after AND EXISTS (SELECT 1 FROM crowd AS kept WHERE kept.rule = :before)
 
 -- name: rename_crowd
-UPDATE OR REPLACE crowd SET rule = :after WHERE rule = :before
+UPDATE crowd SET rule = :after WHERE rule = :before

@@ -27,8 +27,8 @@ WHERE id IN (SELECT id FROM (
         WHERE state = :state AND service = :service AND due_at <= :now
               AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
               AND batch.rule NOT IN (SELECT value FROM json_each(:paused))
-              AND (state <> 'sealed' OR NOT EXISTS (SELECT 1 FROM pause WHERE pause.rule IN (batch.rule, ''))))
-    WHERE turn <= iif(rule IN (SELECT value FROM json_each(:probed)), 1, :share) ORDER BY turn, due_at, sealed_at LIMIT :limit)
+              AND (state <> 'sealed' OR NOT EXISTS (SELECT 1 FROM pause WHERE pause.rule IN (batch.rule, '')))) AS due
+    WHERE turn <= CASE WHEN rule IN (SELECT value FROM json_each(:probed)) THEN 1 ELSE :share END ORDER BY turn, due_at, sealed_at LIMIT :limit)
 RETURNING *
 
 -- name: hold_batch
@@ -99,13 +99,14 @@ UPDATE item SET position = :position WHERE id = :id AND batch = :batch
 -- name: save_asset
 INSERT INTO asset (service, content_hash, mime, asset_id, url, confirmed_at)
 VALUES (:service, :content_hash, :mime, :asset_id, :url, :now)
-ON CONFLICT DO UPDATE SET asset_id = excluded.asset_id, url = excluded.url, confirmed_at = excluded.confirmed_at
+ON CONFLICT (service, content_hash, mime) DO UPDATE SET asset_id = excluded.asset_id, url = excluded.url, confirmed_at = excluded.confirmed_at
 
 -- name: asset
 SELECT * FROM asset WHERE service = :service AND content_hash = :content_hash AND mime = :mime
 
 -- name: save_value
-INSERT INTO kv (service, key, value) VALUES (:service, :key, :value) ON CONFLICT DO UPDATE SET value = excluded.value
+INSERT INTO kv (service, key, value) VALUES (:service, :key, :value)
+ON CONFLICT (service, key) DO UPDATE SET value = excluded.value
 
 -- name: age_pricing
 UPDATE kv SET value = json_set(value, '$.at', :at) WHERE key = :key
@@ -116,8 +117,8 @@ SELECT value FROM kv WHERE service = :service AND key = :key
 -- name: raise_incident
 INSERT INTO incident (scope, code, message, remedy, since, last, owner)
 VALUES (:scope, :code, :message, :remedy, :now, :now, :owner)
-ON CONFLICT DO UPDATE SET code = excluded.code, message = excluded.message, remedy = excluded.remedy, last = excluded.last,
-                          owner = excluded.owner, count = count + 1
+ON CONFLICT (scope) DO UPDATE SET code = excluded.code, message = excluded.message, remedy = excluded.remedy, last = excluded.last,
+                          owner = excluded.owner, count = incident.count + 1
 
 -- name: incident_of
 SELECT * FROM incident WHERE scope = :scope
@@ -138,7 +139,7 @@ SELECT * FROM output WHERE item = :item ORDER BY position
 -- name: reserve_output_again
 UPDATE output SET item = :item, position = :position, content_hash = :content_hash, size = :size, place = :place,
                   root = :root, relative = :relative, earlier = trim(earlier || ' ' || content_hash), written_at = NULL
-WHERE key = :key AND path = CAST(:root || '/' || :relative AS BLOB)
+WHERE key = :key AND path = CAST(CAST(:root AS BLOB) || x'2f' || CAST(:relative AS BLOB) AS BLOB)
 
 -- name: reserve_output
 INSERT INTO output (root, relative, key, item, position, content_hash, size, place)

@@ -15,7 +15,7 @@ ORDER BY id DESC LIMIT :limit
 -- name: older_of_day
 SELECT * FROM item
 WHERE ended_at >= :since AND ended_at < :until AND (ended_at, id) < (:ended, :before) AND current = 1
-  AND (:rule IS NULL OR rule = :rule) AND state IN (SELECT value FROM json_each(:states))
+  AND (CAST(:rule AS TEXT) IS NULL OR rule = :rule) AND state IN (SELECT value FROM json_each(:states))
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
   AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
 ORDER BY ended_at DESC, id DESC LIMIT :limit
@@ -37,7 +37,7 @@ ORDER BY id LIMIT 1
 -- name: newer_of_day
 SELECT * FROM item
 WHERE ended_at >= :since AND ended_at < :until AND (ended_at, id) > (:ended, :after) AND current = 1
-  AND (:rule IS NULL OR rule = :rule) AND state IN (SELECT value FROM json_each(:states))
+  AND (CAST(:rule AS TEXT) IS NULL OR rule = :rule) AND state IN (SELECT value FROM json_each(:states))
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
   AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
 ORDER BY ended_at, id LIMIT 1

@@ -19,6 +19,7 @@ from runflowd.store.connection import stored_value
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection
+    from runflowd.system.paths import Place
 
 KEY = "configuration"
 
@@ -26,12 +27,17 @@ KEY = "configuration"
 class OtherConfiguration(StoreError):
     """This state file is of another configuration, which is still there."""
 
-    def __init__(self, state: Path, theirs: str, ours: str) -> None:
-        name = f"{Path(ours).stem or 'state'}-{crc32(os.fsencode(ours)):08x}.db"
+    def __init__(self, state: Place, theirs: str, ours: str) -> None:
+        name = f"{Path(ours).stem or 'state'}-{crc32(os.fsencode(ours)):08x}"
+        kind, own = "database", f"the address of a database of its own: `createdb {name}`"
+        if isinstance(state, Path):
+            kind, own = (
+                "state file",
+                f"a state file of its own: `state: {printable(str(state.absolute().with_name(f'{name}.db')))}`",
+            )
         super().__init__(
-            f"{state}: is the state file of another configuration, {printable(theirs)}; {printable(ours)} would take "
-            "that one's files for its own. Put a state file of its own at the top of this one: "
-            f"`state: {printable(str(state.absolute().with_name(name)))}`. If this one takes the other one's place, "
+            f"{state}: is the {kind} of another configuration, {printable(theirs)}; {printable(ours)} would take "
+            f"that one's files for its own. Put at the top of this one {own}. If this one takes the other one's place, "
             f"rename or remove {printable(theirs)}."
         )
 
@@ -46,7 +52,7 @@ def take_state(connection: Connection, source: str) -> None:
     connection.run("save_value", service="", key=KEY, value=source)
 
 
-def ensure_own(connection: Connection, state: Path, source: str) -> None:
+def ensure_own(connection: Connection, state: Place, source: str) -> None:
     """Raise OtherConfiguration unless the state file is of the configuration at `source`, or of none. Blocking."""
     known = configuration_of(connection)
     if is_another(known, source):

@@ -1,180 +1,101 @@
-"""One SQLite connection: opened with care, and spoken to by the names of its statements; what is stored by key."""
+"""A connection to the store, spoken to by the names of its statements; what is stored by key.
+
+There is one implementation a database: `sqlite.py`, and `postgresql/connection.py`. Transactions are theirs, since
+what a failure means differs; statements are run the same way.
+"""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import re
-import sqlite3
-import time
-from contextlib import ExitStack, contextmanager
-from importlib import resources
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-from runflowd.errors import StoreError
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
 
-Row: TypeAlias = sqlite3.Row
+class Row(Protocol):
+    """A row of an answer, by the names of its columns or by their places."""
 
-BUSY_WAIT = 10.0
-"""Seconds that a statement waits for another program to let go of the state file."""
+    def __getitem__(self, key: str | int, /) -> Any: ...
 
+    def __iter__(self) -> Iterator[Any]: ...
 
-LOCK_TIMEOUT = 10.0
-"""Seconds that the lock of a process that is gone is waited for."""
-
-LOCK_INTERVAL = 0.05
-"""Seconds between two tries to take it."""
+    def keys(self) -> Iterable[str]:
+        """The names of the columns."""
 
 
-class Locked(StoreError):
-    """Another process has this state file open for work; with `gone`, one that was started by the one it names."""
+class Connection(ABC):
+    """A connection that runs statements by name; values are always bound, never formatted in.
 
-    def __init__(self, path: Path, pid: str, *, gone: bool = False) -> None:
-        self.pid = pid
-        super().__init__(
-            f"{path}: still locked for runflowd process {pid}, which is gone. Something that it had started holds the "
-            f"lock: `fuser -v {_beside(path)}` names it; end that, and start again."
-            if gone
-            else f"{path}: in use by another runflowd (process {pid or 'unknown'}). "
-            "Stop that one first, or give this one a state file of its own with `state:`."
-        )
+    `raw` is the driver's. Every failure of it is one of `failures`; those of `wide_failures` are not the fault of a
+    statement, and concern all that is in the transaction.
+    """
 
+    statements: ClassVar[Mapping[str, str]]
+    failures: ClassVar[tuple[type[Exception], ...]]
+    wide_failures: ClassVar[tuple[type[Exception], ...]]
 
-class Newer(StoreError):
-    """The state file was written by a newer runflowd."""
-
-    def __init__(self, path: Path, found: int, known: int) -> None:
-        super().__init__(
-            f"{path}: has schema {found}, this program knows up to {known}. It was written by a newer runflowd: "
-            "install that version again, or restore the copy made before the upgrade. Nothing was changed."
-        )
-
-
-class Damaged(StoreError):
-    """The state file is not a sound database; it is left as it is."""
-
-    def __init__(self, path: Path, finding: str) -> None:
-        super().__init__(
-            f"{path}: is damaged ({' '.join(finding.split())}). It holds what was paid for, so it is never replaced "
-            "silently. Restore a copy made by `runflowd backup FILE`, or move it away and start with an empty state: "
-            "rules whose results are there already then ask before they buy."
-        )
-
-
-def statements() -> dict[str, str]:
-    """Every statement of the `.sql` files in this package, by the name in its `-- name:` line."""
-    found: dict[str, str] = {}
-    for file in resources.files(__package__).iterdir():
-        if file.name.endswith(".sql"):
-            parts = re.split(r"^-- name: (\w+)$", file.read_text("utf-8"), flags=re.MULTILINE)
-            found.update(zip(parts[1::2], parts[2::2], strict=True))
-    return found
-
-
-STATEMENTS = statements()
-
-
-class Connection:
-    """A connection that runs statements by name; values are always bound, never formatted in."""
-
-    def __init__(self, raw: sqlite3.Connection) -> None:
+    def __init__(self, raw: Any) -> None:
         self.raw = raw
 
     def run(self, name: str, /, **values: Any) -> int:
         """Run a statement; give the number of rows it changed."""
-        return self.raw.execute(STATEMENTS[name], values).rowcount
+        return int(self._execute(name, values).rowcount)
 
     def run_many(self, name: str, /, rows: list[dict[str, Any]]) -> None:
         """Run a statement once for each set of values."""
-        self.raw.executemany(STATEMENTS[name], rows)
+        self.raw.executemany(self.statements[name], rows)
 
     def one(self, name: str, /, **values: Any) -> Row | None:
         """The first row of an answer, or None."""
-        row: Row | None = self.raw.execute(STATEMENTS[name], values).fetchone()
+        row: Row | None = self._execute(name, values).fetchone()
         return row
 
     def all(self, name: str, /, **values: Any) -> list[Row]:
         """All rows of an answer; the statement bounds how many there can be."""
-        return self.raw.execute(STATEMENTS[name], values).fetchall()
+        rows: list[Row] = self._execute(name, values).fetchall()
+        return rows
 
     def tuples(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
-        """The same as plain tuples, for answers of a row for each file there is: half the price of rows."""
-        cursor = self.raw.cursor()
-        cursor.row_factory = None
-        return cursor.execute(STATEMENTS[name], values).fetchall()
+        """The same as plain tuples, for answers of a row for each file there is."""
+        return list(map(tuple, self.all(name, **values)))
 
+    def _execute(self, name: str, values: dict[str, Any]) -> Any:
+        """The driver's cursor after a statement."""
+        return self.raw.execute(self.statements[name], values)
 
-@contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold the state file for this process alone; raise `Locked` naming the other one.
+    @abstractmethod
+    def begin(self) -> None:
+        """Begin to write: nobody else does until the end. What a transaction that failed has left is undone first."""
 
-    The kernel drops a `flock` with the last process that has the descriptor (flock(2)), so a crash leaves no stale
-    lock. A child has it too, from its fork until it becomes another program: that moment is waited for.
-    """
-    descriptor = os.open(_beside(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _take(descriptor, path)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+    @abstractmethod
+    def begin_reading(self) -> None:
+        """Begin to read: all statements see the same commits."""
 
+    @abstractmethod
+    def commit(self) -> None:
+        """Make all of it durable. A failure means that none of it happened."""
 
-def _beside(path: Path) -> Path:
-    return path.with_name(path.name + ".lock")
+    @abstractmethod
+    def roll_back(self) -> None:
+        """Undo a transaction, if there is one."""
 
+    @abstractmethod
+    def is_passing(self, failure: Exception) -> bool:
+        """Whether the same transaction may succeed if it is run again, since another one was in its way."""
 
-def _take(descriptor: int, path: Path) -> None:
-    deadline = time.monotonic() + LOCK_TIMEOUT
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            gone = pid.isdecimal() and not os.path.exists(f"/proc/{pid}")  # noqa: PTH110  text
-            if not gone or time.monotonic() >= deadline:
-                raise Locked(path, pid, gone=gone) from None
-            time.sleep(LOCK_INTERVAL)
-        else:
-            return
+    @abstractmethod
+    def explain(self, failure: Exception, verb: str) -> str:
+        """What kept something from being read or written (`verb`), and what to do about it."""
 
+    @property
+    @abstractmethod
+    def changes(self) -> int:
+        """Rows that were written so far."""
 
-def connect(path: Path, *, readonly: bool = False) -> Connection:
-    """Open the state file with the settings durability rests on; raise `StoreError` if it cannot be."""
-    try:
-        raw = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=256,
-        )
-        with ExitStack() as unless_ready:
-            unless_ready.callback(raw.close)
-            raw.row_factory = sqlite3.Row
-            raw.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_WAIT)}")
-            raw.execute("PRAGMA foreign_keys = ON")
-            raw.execute("PRAGMA cache_size = -2048")  # KiB; what is not here is in the page cache of the system
-            if not readonly:
-                raw.execute("PRAGMA journal_mode = WAL")
-                raw.execute("PRAGMA synchronous = FULL")
-                os.chmod(path, 0o600)  # noqa: PTH101  one call, no object needed
-            unless_ready.pop_all()
-    except sqlite3.DatabaseError as error:
-        raise _explain(path, error) from error
-    return Connection(raw)
-
-
-def _explain(path: Path, error: sqlite3.Error) -> StoreError:
-    if isinstance(error, sqlite3.OperationalError) and "not a database" not in str(error):
-        return StoreError(f"{path}: cannot be opened ({error}). Check that its folder exists and is writable.")
-    return Damaged(path, str(error))
+    def close(self) -> None:
+        """Let go of the database."""
+        self.raw.close()
 
 
 def stored_value(connection: Connection, service: str, key: str) -> str | None:

@@ -5,4 +5,4 @@ WHERE state = 'submitted'
                                     WHERE open.state = 'submitted' AND item.run_id = :run))
 
 -- name: poll_by
-UPDATE batch SET due_at = min(due_at, :due) WHERE id = :id AND owner IS NULL
+UPDATE batch SET due_at = :due WHERE id = :id AND owner IS NULL AND due_at > :due

@@ -21,11 +21,11 @@ SELECT id, state FROM history WHERE item = :item ORDER BY id LIMIT :limit OFFSET
 DELETE FROM history WHERE item = :item AND id > :begin AND id <= :end
 
 -- name: mark_left_out
-UPDATE history SET detail = detail || :mark WHERE id = :id AND instr(detail, :mark) = 0
+UPDATE history SET detail = detail || :mark WHERE id = :id AND replace(detail, :mark, '') = detail
 
 -- name: versions_of
 SELECT * FROM item
-WHERE id > :after AND id <= :until AND dir = :dir AND basename = :basename AND (:rule IS NULL OR rule = :rule)
+WHERE id > :after AND id <= :until AND dir = :dir AND basename = :basename AND (CAST(:rule AS TEXT) IS NULL OR rule = :rule)
 ORDER BY id LIMIT :limit
 
 -- name: newest_item

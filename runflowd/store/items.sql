@@ -1,6 +1,6 @@
 -- name: known_in_folder
 SELECT id, basename, size, mtime_ns, inode, state, absent_at IS NULL AS present,
-       rescan_requested OR rerun_requested AS requested
+       rescan_requested = 1 OR rerun_requested = 1 AS requested
 FROM item WHERE rule = :rule AND dir = :dir AND current = 1
 
 -- name: stats_in_folder
@@ -37,7 +37,7 @@ SELECT id, state, dir, basename FROM item WHERE id = coalesce(
         SELECT (SELECT id FROM item WHERE rule = :rule AND substr(content_hash, 1, 16) = substr(:content_hash, 1, 16)
      AND substr(recipe_hash, 1, 8) = substr(:recipe_hash, 1, 8) AND content_hash IS NOT NULL
      AND +content_hash = :content_hash AND +recipe_hash = :recipe_hash AND id != :id
-                AND state = 'outcome_unknown' AND (batch IS NOT NULL OR duplicate_of IS NULL) ORDER BY id LIMIT 1))))
+                AND state = 'outcome_unknown' AND (batch IS NOT NULL OR duplicate_of IS NULL) ORDER BY id LIMIT 1)) AS found))
 
 -- name: insert_item
 INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, state, content_hash, mime, recipe_hash, input, snapshot, client_ref,
@@ -49,13 +49,13 @@ RETURNING id
 -- name: replace_item
 -- What is only worded anew is not read again, and has the pixels that it had.
 UPDATE item
-SET pixels = iif(content_hash = :content_hash, coalesce(:pixels, pixels), :pixels), size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, left_behind = 0, state = :state, content_hash = :content_hash, mime = :mime,
+SET pixels = CASE WHEN content_hash = :content_hash THEN coalesce(:pixels, pixels) ELSE :pixels END, size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, left_behind = 0, state = :state, content_hash = :content_hash, mime = :mime,
     recipe_hash = :recipe_hash, input = :input, snapshot = :snapshot, client_ref = :client_ref, duplicate_of = :duplicate_of,
     batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, estimate_low = NULL,
     estimate_high = NULL, period = NULL, failure_code = :failure_code,
     failure = :failure, attempts = 0, resent = 0, bought_at = NULL, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
-    note_state = iif(note_state = 'none', 'none', 'outdated'), rescan_requested = 0, rerun_requested = 0,
-    approved = iif(content_hash IS :content_hash AND recipe_hash IS :recipe_hash, approved, 0),
+    note_state = CASE note_state WHEN 'none' THEN 'none' ELSE 'outdated' END, rescan_requested = 0, rerun_requested = 0,
+    approved = CASE WHEN content_hash IS :content_hash AND recipe_hash IS :recipe_hash THEN approved ELSE 0 END,
     owner = NULL, generation = generation + 1
 WHERE id = :id
 
@@ -67,8 +67,8 @@ WHERE id = :id
 -- name: supersede_item
 -- Whoever delivers it goes on; whoever was to tell of its failure does not.
 UPDATE item SET current = 0, rescan_requested = 0, rerun_requested = 0,
-                generation = iif(state = 'downloading', generation, generation + 1),
-                owner = iif(state = 'downloading', owner, NULL)
+                generation = CASE state WHEN 'downloading' THEN generation ELSE generation + 1 END,
+                owner = CASE state WHEN 'downloading' THEN owner END
 WHERE id = :id
 
 -- name: requested_folders
@@ -135,7 +135,7 @@ ORDER BY item.id LIMIT :limit
 -- name: refused_of_rule
 -- Refused by the service, whole or by itself and at no cost: of what was bought, the batch or the run is known, and of a duplicate, that of its original.
 SELECT * FROM item WHERE rule = :rule AND state = 'failed' AND current = 1 AND absent_at IS NULL AND content_hash IS NOT NULL
-  AND (batch IS NULL AND run_id IS NULL OR failure_code = 'INPUT_VALIDATION_FAILED' AND CAST(coalesce(cost, 0) AS REAL) = 0
+  AND (batch IS NULL AND run_id IS NULL OR failure_code = 'INPUT_VALIDATION_FAILED' AND CAST(coalesce(cost, '0') AS REAL) = 0
        AND EXISTS (SELECT 1 FROM batch WHERE batch.id = item.batch AND batch.state = 'ended'))
   AND duplicate_of IS NULL AND failure_code NOT IN ('UPLOAD_REFUSED', 'TOO_LARGE')
   AND snapshot != :snapshot AND id > :after
@@ -150,9 +150,9 @@ UPDATE item SET state = 'queued', batch = :batch, position = :position, attempts
 -- name: move_item
 -- A result that is fetched again was done, and paid for, when it came first: the spend of today is none of it.
 UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure,
-                ended_at = iif(:after = 'done', coalesce(ended_at, :ended_at), :ended_at),
+                ended_at = CASE :after WHEN 'done' THEN coalesce(ended_at, :ended_at) ELSE :ended_at END,
                 attempts = 0, due_at = 0, owner = NULL
-WHERE id = :id AND state = :before AND (:batch IS NULL OR batch = :batch)
+WHERE id = :id AND state = :before AND (CAST(:batch AS TEXT) IS NULL OR batch = :batch)
 
 -- name: leave_batch
 UPDATE item SET batch = NULL, position = NULL WHERE id = :id AND batch = :batch
@@ -216,7 +216,7 @@ SELECT min(due_at) AS due_at FROM (
     UNION ALL
     SELECT min(due_at) FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND note_state <> 'written'
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND owner IS NULL
-      AND rule NOT IN (SELECT value FROM json_each(:paused)))
+      AND rule NOT IN (SELECT value FROM json_each(:paused))) AS due
 
 -- name: wake_all_deliveries
 UPDATE item SET due_at = 0 WHERE state = 'downloading'

@@ -3,7 +3,7 @@ SELECT state, count(*) AS count FROM batch
 WHERE state IN ('sealed', 'submitted', 'unknown') GROUP BY state
 
 -- name: bought_since
-SELECT item.id, item.rule, iif(item.currency = :currency, item.cost, '0') AS cost, item.state, item.ready_at, item.ended_at, batch.submitted_at
+SELECT item.id, item.rule, CASE item.currency WHEN :currency THEN item.cost ELSE '0' END AS cost, item.state, item.ready_at, item.ended_at, batch.submitted_at
 FROM item JOIN batch ON batch.id = item.batch
 WHERE item.cost IS NOT NULL AND item.ended_at >= :since
 UNION ALL

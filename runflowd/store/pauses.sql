@@ -9,16 +9,16 @@ SELECT 1 FROM pause WHERE rule IN (:rule, '') LIMIT 1
 
 -- name: save_pause
 INSERT INTO pause (rule, since, reason, kind) VALUES (:rule, :now, :reason, :kind)
-ON CONFLICT DO UPDATE SET reason = excluded.reason, kind = excluded.kind, recipe = NULL
+ON CONFLICT (rule) DO UPDATE SET reason = excluded.reason, kind = excluded.kind, recipe = NULL
 
 -- name: stop_rule
 -- Whom a person has paused stays so, whatever is edited.
 INSERT INTO pause (rule, since, reason, kind, recipe) VALUES (:rule, :now, :reason, :kind, :recipe)
-ON CONFLICT DO UPDATE SET reason = excluded.reason, kind = excluded.kind, recipe = excluded.recipe WHERE kind = 'in_doubt'
+ON CONFLICT (rule) DO UPDATE SET reason = excluded.reason, kind = excluded.kind, recipe = excluded.recipe WHERE pause.kind = 'in_doubt'
 
 -- name: hold_rule
 INSERT INTO pause (rule, since, reason, kind, recipe) VALUES (:rule, :now, :reason, :kind, :recipe)
-ON CONFLICT DO UPDATE SET reason = excluded.reason, recipe = excluded.recipe WHERE kind = 'in_doubt'
+ON CONFLICT (rule) DO UPDATE SET reason = excluded.reason, recipe = excluded.recipe WHERE pause.kind = 'in_doubt'
 
 -- name: end_holds
 DELETE FROM pause WHERE kind = 'in_doubt' AND recipe = :recipe RETURNING rule

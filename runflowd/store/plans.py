@@ -7,24 +7,25 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from runflowd.core.printable import printable
-from runflowd.store.connection import Connection
+from runflowd.store.opening import is_there, open_reader
 from runflowd.store.schema import migrations
-from runflowd.store.store import open_reader
+from runflowd.store.sqlite import SqliteConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from runflowd.store.arrivals import Arrival
+    from runflowd.store.connection import Connection
+    from runflowd.system.paths import Place
 
 
 @contextmanager
-def open_for_plan(path: Path) -> Iterator[Connection]:
+def open_for_plan(place: Place) -> Iterator[Connection]:
     """The state file, read-only, or an empty one in memory where there is none yet; then everything is new.
 
     Raises `StoreError` for a state file that this program cannot read.
     """
-    connection = open_reader(path) if path.exists() else _empty()
+    connection = open_reader(place) if is_there(place) else _empty()
     with closing(connection.raw):
         connection.run("begin_plan")
         yield connection
@@ -35,7 +36,7 @@ def _empty() -> Connection:
     raw.row_factory = sqlite3.Row
     for script in migrations():
         raw.executescript(script)
-    return Connection(raw)
+    return SqliteConnection(raw)
 
 
 def plan_purchase(connection: Connection, arrival: Arrival) -> str | None:

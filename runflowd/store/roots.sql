@@ -6,9 +6,9 @@ SELECT 1 FROM item WHERE rule = :rule LIMIT 1
 
 -- name: sample_of_folder
 -- The latest first: a folder that was put back from a copy lacks these.
-SELECT dir, basename, iif(rescan_requested OR rerun_requested, NULL, size) AS size, mtime_ns FROM item
+SELECT dir, basename, CASE WHEN rescan_requested = 0 AND rerun_requested = 0 THEN size END AS size, mtime_ns FROM item
 WHERE rule = :rule AND current = 1
-  AND left_behind = :left_behind AND (absent_at IS NULL) <> :left_behind
+  AND left_behind = :left_behind AND (absent_at IS NOT NULL) = (left_behind = 1)
   AND (:dir = x'' OR dir = :dir OR (dir >= :below AND dir < :beyond))
 ORDER BY found_at DESC LIMIT :limit
 

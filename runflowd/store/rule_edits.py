@@ -36,10 +36,13 @@ def rename(connection: Connection, before: str, after: str) -> bool:
     """Give all that a rule did another name; False while some of it is in a stage's hands, which know the old one."""
     if connection.one("held_of_rule", rule=before):
         return False
+    for what in ("approvals", "crowd"):
+        connection.run(f"displace_{what}", before=before, after=after)
     for what in ("items", "batches", "pause", "charges", "approvals", "crowd"):
         connection.run(f"rename_{what}", before=before, after=after)
     for key_of in (seen_key, roots_key, resumed_key):
-        connection.run("rename_key", before=key_of(before), after=key_of(after))
+        for change in ("displace_key", "rename_key"):
+            connection.run(change, before=key_of(before), after=key_of(after))
     return True
 
 

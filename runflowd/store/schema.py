@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runflowd.errors import StoreError
-from runflowd.store.connection import Damaged, Newer, connect
+from runflowd.store.sqlite import Damaged, Newer, connect
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:

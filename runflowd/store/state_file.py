@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runflowd.errors import StoreError
-from runflowd.store.connection import Damaged, connect
+from runflowd.store.opening import ensure_exists
 from runflowd.store.schema import migrations
-from runflowd.store.store import ensure_exists
+from runflowd.store.sqlite import Damaged, connect
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from runflowd.system.paths import Place
 
 
 MAX_BYTES = 32
@@ -87,12 +89,14 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def holder(path: Path) -> int | None:
-    """The process that works on a state file, None when there is none.
+def holder(path: Place) -> int | None:
+    """The process of this machine that works on a state file, None when there is none, and for a database.
 
     The lock file names it; whether it lives is asked of /proc, since taking the lock, even for a
     moment, could turn away a daemon that is just starting.
     """
+    if not isinstance(path, Path):
+        return None
     lock = path.with_name(path.name + ".lock")
     try:
         pid = int(_beginning(lock))

@@ -7,22 +7,20 @@ and an answer is given only after the data is on disk.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-import uuid
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from runflowd.errors import StoreError
-from runflowd.store.connection import Connection, Damaged, connect, lock
-from runflowd.store.schema import check_schema, create_if_missing, migrate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from runflowd.store.connection import Connection
+    from runflowd.system.paths import Place
 
 T = TypeVar("T")
 
@@ -30,27 +28,22 @@ MAX_TICKETS = 64
 """Pieces of work in one commit."""
 
 
+MAX_TURNS = 5
+"""Times that a commit is tried that others were in the way of."""
+
+
 class NotDurable(StoreError):
     """A change could not be written; it did not happen and no money may move on its strength."""
 
-    def __init__(self, path: Path, error: sqlite3.Error) -> None:
-        said = _held(error) or f"could not be written ({error}). Free space on that disk"
-        super().__init__(f"{path}: {said}; work goes on by itself then.")
+    def __init__(self, place: Place, explanation: str) -> None:
+        super().__init__(f"{place}: {explanation}; work goes on by itself then.")
 
 
 class NotReadable(StoreError):
     """What is on record could not be looked up; nothing was changed."""
 
-    def __init__(self, path: Path, error: sqlite3.Error) -> None:
-        said = _held(error) or f"could not be read ({error}). Mend the disk it lies on"
-        super().__init__(f"{path}: {said}; work goes on by itself then.")
-
-
-def _held(error: sqlite3.Error) -> str:
-    """What is wrong, and what to do, when another program keeps the state file from being used; else ""."""
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return ""
-    return f"another program holds it ({error}). Let that one end: a backup, or a shell of sqlite3 in a transaction"
+    def __init__(self, place: Place, explanation: str) -> None:
+        super().__init__(f"{place}: {explanation}; work goes on by itself then.")
 
 
 class _Ticket(Generic[T]):
@@ -66,14 +59,14 @@ class _Ticket(Generic[T]):
 
 
 class Store:
-    """The open state file. `owner` names this process in leases; every opening has a new one.
+    """The open state file or database. `owner` names this process in leases; every opening has a new one.
 
     `commits` were made so far, and `changes` rows were written in them.
     """
 
-    def __init__(self, path: Path, writer: Connection, reader: Connection) -> None:
-        self.path = path
-        self.owner = uuid.uuid4().hex
+    def __init__(self, place: Place, owner: str, writer: Connection, reader: Connection) -> None:
+        self.place = place
+        self.owner = owner
         self._writer = writer
         self._reader = reader
         self._turn = anyio.Lock(fast_acquire=True)
@@ -113,122 +106,56 @@ class Store:
         with self._reader_free:
             try:
                 return self._at_one_moment(work)
-            except sqlite3.Error as error:
-                raise NotReadable(self.path, error) from error
+            except self._reader.failures as error:
+                raise NotReadable(self.place, self._reader.explain(error, "read")) from error
 
     def _at_one_moment(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a transaction, so that all its statements see the same commits (sqlite.org/isolation.html)."""
-        raw = self._reader.raw
+        """Run `work` in a transaction, so that all its statements see the same commits."""
+        reader = self._reader
         try:
-            _roll_back(raw)
-            raw.execute("BEGIN DEFERRED")
-            return work(self._reader)
+            reader.begin_reading()
+            return work(reader)
         finally:
-            with suppress(sqlite3.Error):  # then the next read begins with it
-                _roll_back(raw)
+            with suppress(*reader.failures):  # then the next read begins with it
+                reader.roll_back()
 
     def _commit(self, tickets: list[_Ticket[Any]]) -> None:
-        raw = self._writer.raw
-        try:
-            _roll_back(raw)
-            raw.execute("BEGIN IMMEDIATE")
-            for ticket in tickets:
-                self._attempt(ticket)
-            raw.execute("COMMIT")
-            self.commits += 1
-            self.changes = raw.total_changes
-        except sqlite3.Error as error:
-            for ticket in tickets:
-                ticket.error = NotDurable(self.path, error)
-            with suppress(sqlite3.Error):  # then the next commit begins with it
-                _roll_back(raw)
+        writer, turn = self._writer, 1
+        while True:
+            try:
+                self._take_turn(tickets)
+                break
+            except writer.failures as error:
+                with suppress(*writer.failures):  # then the next commit begins with it
+                    writer.roll_back()
+                if turn < MAX_TURNS and writer.is_passing(error):
+                    turn += 1
+                    continue
+                for ticket in tickets:
+                    ticket.error = NotDurable(self.place, writer.explain(error, "written"))
+                break
         for ticket in tickets:
             ticket.done = True
+
+    def _take_turn(self, tickets: list[_Ticket[Any]]) -> None:
+        """Run all tickets in one transaction, from their beginning: an earlier turn has left nothing."""
+        writer = self._writer
+        writer.begin()
+        for ticket in tickets:
+            ticket.error = None
+            self._attempt(ticket)
+        writer.commit()
+        self.commits += 1
+        self.changes = writer.changes
 
     def _attempt(self, ticket: _Ticket[Any]) -> None:
         raw = self._writer.raw
         raw.execute("SAVEPOINT ticket")
         try:
             ticket.result = ticket.work(self._writer)
-        except sqlite3.OperationalError:
-            raise  # a full or failing disk concerns the whole commit
+        except self._writer.wide_failures:
+            raise
         except Exception as error:  # noqa: BLE001  the caller gets its own exception, the others go on
             raw.execute("ROLLBACK TO ticket")
             ticket.error = error
         raw.execute("RELEASE ticket")
-
-
-def _roll_back(raw: sqlite3.Connection) -> None:
-    if raw.in_transaction:
-        raw.execute("ROLLBACK")
-
-
-@asynccontextmanager
-async def open_store(path: Path) -> AsyncIterator[Store]:
-    """Open the state file for work: lock, check, migrate. Raise `StoreError` when that cannot be."""
-    with ExitStack() as stack:
-
-        def prepare() -> Store:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            stack.enter_context(lock(path))
-            create_if_missing(path)
-            writer = connect(path)
-            stack.callback(writer.raw.close)
-            migrate(writer, path)
-            reader = connect(path, readonly=True)
-            stack.callback(reader.raw.close)
-            return Store(path, writer, reader)
-
-        try:
-            store = await anyio.to_thread.run_sync(prepare)
-        except OSError as error:
-            raise StoreError(
-                f"{path}: cannot be opened ({error.strerror}). Check that its folder is writable."
-            ) from error
-        yield store
-
-
-def open_reader(path: Path) -> Connection:
-    """A read-only connection for commands that look at the state while a daemon may be running.
-
-    Raises `StoreError` when there is no state file, or one of another schema than this program's.
-    """
-    ensure_exists(path)
-    connection = connect(path, readonly=True)
-    try:
-        check_schema(connection, path)
-    except StoreError:
-        connection.raw.close()
-        raise
-    return connection
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[Connection]:
-    """`open_reader` for as long as it is needed. Trouble on the way is raised as `Damaged` or `NotReadable`."""
-    connection = open_reader(path)
-    try:
-        yield connection
-    except sqlite3.OperationalError as error:
-        raise NotReadable(path, error) from error
-    except sqlite3.DatabaseError as error:
-        raise Damaged(path, str(error)) from error
-    finally:
-        connection.raw.close()
-
-
-@contextmanager
-def in_transaction(connection: Connection, path: Path) -> Iterator[None]:
-    """What is entered is committed as a whole; a caller that raises closes the connection. Raises `NotDurable`."""
-    try:
-        connection.raw.execute("BEGIN IMMEDIATE")
-        yield
-        connection.raw.execute("COMMIT")
-    except sqlite3.OperationalError as error:
-        raise NotDurable(path, error) from error
-
-
-def ensure_exists(path: Path) -> None:
-    """Raise `StoreError` when there is no state file."""
-    if not path.exists():
-        raise StoreError(f"{path}: there is no state file yet. It is made by the first `runflowd run` or `sync`.")

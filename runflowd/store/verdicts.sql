@@ -48,7 +48,7 @@ RETURNING *
 
 -- name: verdict_carried_out
 -- Another one may have been given meanwhile.
-UPDATE item SET verdict_due = review <> :review, owner = NULL, attempts = 0, due_at = 0
+UPDATE item SET verdict_due = CASE review WHEN :review THEN 0 ELSE 1 END, owner = NULL, attempts = 0, due_at = 0
 WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: next_verdict

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from binascii import crc32
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from runflowd.core.database import Database, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,14 +15,29 @@ if TYPE_CHECKING:
     from runflowd.config import Config
 
 
-def state_path(config: Config, environment: Mapping[str, str] | None = None) -> Path:
-    """Where the state file is: the configuration's word, systemd's folder, or the user's."""
+Place: TypeAlias = Path | Database
+"""Where the state is: in a file on this machine, or in a database that several machines reach."""
+
+
+def state_place(config: Config, environment: Mapping[str, str] | None = None) -> Place:
+    """Where the state is: the configuration's word, or a file in the folder of this machine's state."""
+    if is_address(config.state):
+        return Database(config.state)
+    return Path(config.state) if config.state else machine_state(environment) / "state.db"
+
+
+def state_folder(config: Config, environment: Mapping[str, str] | None = None) -> Path:
+    """The folder of what goes with the state and stays on this machine: that of the state file, if there is one."""
+    place = state_place(config, environment)
+    return place.parent if isinstance(place, Path) else machine_state(environment)
+
+
+def machine_state(environment: Mapping[str, str] | None = None) -> Path:
+    """The folder that systemd made for state, else the user's."""
     environment = os.environ if environment is None else environment
-    if config.state:
-        return Path(config.state)
     if folder := environment.get("STATE_DIRECTORY"):
-        return Path(folder.partition(":")[0], "state.db")
-    return user_state(environment) / "state.db"
+        return Path(folder.partition(":")[0])
+    return user_state(environment)
 
 
 def user_state(environment: Mapping[str, str] | None = None) -> Path:

@@ -70,6 +70,6 @@ class PageState:
         """How things stand, from the state file; if `grouped`, with failures by cause."""
         context, config, now = self.context, self.config(), self.context.clock.wall()
         found = await context.store.read(
-            lambda connection: take_status(connection, context.store.path, config, now, SHOWN, grouped=grouped)
+            lambda connection: take_status(connection, context.store.place, config, now, SHOWN, grouped=grouped)
         )
         return replace(found, pid=os.getpid())

@@ -26,7 +26,7 @@ from runflowd.files import Forbidden, NoSpace
 from runflowd.observability.incidents import IncidentReport
 from runflowd.store import Locked
 from runflowd.store.reports import Entry
-from runflowd.system.paths import state_path
+from runflowd.system.paths import state_place
 
 SILENT = IncidentReport(SERVICE, "UNREACHABLE", "nobody answers", "Wait")
 
@@ -186,7 +186,7 @@ def test_the_state_file_has_its_place(state: str, environment: dict[str, str], e
     """The configuration's word, then systemd's folder, then the user's."""
     config = Config((), "", Service(local=LocalService()), (), state=state)
 
-    assert Path(expected) == state_path(config, environment)
+    assert Path(expected) == state_place(config, environment)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import sqlite3
 import tempfile
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -85,7 +84,7 @@ async def test_a_changed_reference_is_sent_although_it_could_not_be_recorded_at_
 ) -> None:
     """A rule text that the state file did not take is offered to it again, or files would wait under the old one."""
     logo, renew = tmp_path / "logo.jpg", references._renew
-    failures = iter([NotDurable(tmp_path, sqlite3.OperationalError("disk full"))])
+    failures = iter([NotDurable(tmp_path, "disk full")])
 
     def failing_once(*given: Any) -> str:
         for failure in failures:

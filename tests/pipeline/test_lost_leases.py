@@ -49,7 +49,7 @@ class Rival:
 
 def rival(rig: Rig, monkeypatch: pytest.MonkeyPatch, module: ModuleType, table: str, point: str) -> Rival:
     """Let a rival lie in wait at a place of one module."""
-    made = Rival(rig.store.path, table)
+    made = Rival(rig.folder / "state.db", table)
     monkeypatch.setattr(module, "reach", made.reach)
     made.point = point
     return made

@@ -53,7 +53,7 @@ def charge(rig: Rig, amount: str) -> None:
 
 async def checked(rig: Rig) -> Comparison:
     """The books of both sides."""
-    return await compare_with(rig.engine.context.service, rig.store.path, "USD")
+    return await compare_with(rig.engine.context.service, rig.store.place, "USD")
 
 
 async def test_sums_by_everything_are_those_of_the_charges(tmp_path: Path) -> None:

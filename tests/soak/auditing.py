@@ -14,8 +14,8 @@ from daemon_process import contents, sha256
 
 from runflowd.core.lifecycle import ITEM_MOVES, ItemState
 from runflowd.core.naming import TEMPORARY_PREFIX
-from runflowd.store.connection import connect
 from runflowd.store.reserving import every_limit
+from runflowd.store.sqlite import connect
 from tests.soak.people import BAD, RULES
 
 if TYPE_CHECKING:

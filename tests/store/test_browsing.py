@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from runflowd.core.lifecycle import ItemState
 from runflowd.store import browsing
 from runflowd.store.browsing import Sought, newer, older
-from runflowd.store.connection import Connection, connect
 from runflowd.store.schema import migrate
+from runflowd.store.sqlite import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from runflowd.store.connection import Connection
 
 STATES = (ItemState.DONE, ItemState.FAILED, ItemState.READY)
 FOLDERS = ("", "shoes", "shoes/low", "shoes-old", "bags")

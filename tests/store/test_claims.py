@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from backends import Backend, everything
 
 import runflowd
 from runflowd.api.values import Item as Answer
@@ -32,7 +33,6 @@ from runflowd.store.batches import (
     set_run,
 )
 from runflowd.store.claims import LeaseLost, hold
-from runflowd.store.connection import STATEMENTS, Connection, connect
 from runflowd.store.deliveries import finish, note_written, release_item
 from runflowd.store.items import Item, item_from, items_of_batch, move
 from runflowd.store.leases import Lease, claim_batches, release
@@ -49,14 +49,15 @@ from runflowd.store.purchases import (
 )
 from runflowd.store.receipts import Drawn, receipt_renewed, receipt_stands, reserve_receipt
 from runflowd.store.reserving import Purchase
-from runflowd.store.schema import create_if_missing
 from runflowd.store.sealing import save_snapshot, seal
+from runflowd.store.statements import STATEMENTS
 from runflowd.store.unbought import drop_from_batch, hold_for_folder, set_free, split_batch, take_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from runflowd.store import Store
+    from runflowd.store.connection import Connection
 
     BatchWrite = Callable[[Connection, Batch, list[Item], str], object]
     ItemWrite = Callable[[Connection, Item], object]
@@ -130,14 +131,9 @@ RECEIPT_WRITES: dict[str, ItemWrite] = {
 
 
 @pytest.fixture
-def two(tmp_path: Path) -> Iterator[tuple[Connection, Connection]]:
-    """Two connections to one state file, as two processes have them."""
-    path = tmp_path / "state.db"
-    create_if_missing(path)
-    one, other = connect(path), connect(path)
-    yield one, other
-    one.raw.close()
-    other.raw.close()
+def two(backend: Backend) -> tuple[Connection, Connection]:
+    """Two connections to one store, as two processes have them."""
+    return backend.connect(), backend.connect()
 
 
 def sealed(connection: Connection, *paths: str) -> str:
@@ -163,17 +159,12 @@ def delivery(connection: Connection, owner: str, now: float, statement: str = "c
     return item_from(row)
 
 
-def tables(connection: Connection) -> list[str]:
-    """All there is."""
-    return list(connection.raw.iterdump())
-
-
 def tried(connection: Connection, work: Callable[[Connection], object]) -> None:
     """A transaction that a lost lease undoes."""
-    connection.raw.execute("BEGIN IMMEDIATE")
+    connection.begin()
     with pytest.raises(LeaseLost):
         work(connection)
-    connection.raw.execute("ROLLBACK")
+    connection.roll_back()
 
 
 @pytest.mark.parametrize("name", SEALED_WRITES)
@@ -184,10 +175,10 @@ def test_a_batch_that_was_taken_over_is_not_written_about(two: tuple[Connection,
     stale = claimed(one, "one", NOW)
     key = record_intent(one, stale, "guide", b"{}", NOW).key
     claimed(other, "other", LATER)
-    before, items = tables(other), items_of_batch(one, stale.id)
+    before, items = everything(other), items_of_batch(one, stale.id)
     tried(one, lambda connection: SEALED_WRITES[name](connection, stale, items, key))
 
-    assert before == tables(other)
+    assert before == everything(other)
 
 
 @pytest.mark.parametrize("name", SUBMITTED_WRITES)
@@ -198,10 +189,10 @@ def test_a_batch_that_another_one_polls_is_not_written_about(two: tuple[Connecti
     mark_submitted(one, claimed(one, "one", NOW), items_of_batch(one, number), "remote", "guide", NOW)
     stale = claimed(one, "one", NOW, BatchState.SUBMITTED)
     claimed(other, "other", LATER, BatchState.SUBMITTED)
-    before, items = tables(other), items_of_batch(one, stale.id)
+    before, items = everything(other), items_of_batch(one, stale.id)
     tried(one, lambda connection: SUBMITTED_WRITES[name](connection, stale, items, ""))
 
-    assert before == tables(other)
+    assert before == everything(other)
 
 
 @pytest.mark.parametrize("name", ITEM_WRITES)
@@ -213,10 +204,10 @@ def test_an_item_that_another_one_delivers_is_not_written_about(two: tuple[Conne
     stale = delivery(one, "one", NOW)
     reserve_output(one, stale, OutputPath("/out", "a.webp"), 0, "hash", 5)
     delivery(other, "other", LATER)
-    before = tables(other)
+    before = everything(other)
     tried(one, lambda connection: ITEM_WRITES[name](connection, stale))
 
-    assert before == tables(other)
+    assert before == everything(other)
 
 
 @pytest.mark.parametrize("name", RECEIPT_WRITES)
@@ -227,10 +218,10 @@ def test_a_receipt_that_another_one_writes_is_not_written_about(two: tuple[Conne
     one.raw.execute("UPDATE item SET state = 'done', receipt_state = 'outdated'")
     stale = delivery(one, "one", NOW, "claim_receipts")
     delivery(other, "other", LATER, "claim_receipts")
-    before = tables(other)
+    before = everything(other)
     tried(one, lambda connection: RECEIPT_WRITES[name](connection, stale))
 
-    assert before == tables(other)
+    assert before == everything(other)
 
 
 @pytest.mark.parametrize("name", ITEM_WRITES)
@@ -240,10 +231,10 @@ def test_a_row_that_was_only_read_is_not_written_about(two: tuple[Connection, Co
     sealed(one, "a.jpg")
     one.raw.execute("UPDATE item SET state = 'downloading'")
     (item,) = (item_from(row) for row in one.raw.execute("SELECT * FROM item"))
-    before = tables(one)
+    before = everything(one)
     tried(one, lambda connection: ITEM_WRITES[name](connection, item))
 
-    assert before == tables(one)
+    assert before == everything(one)
 
 
 def test_a_note_of_a_process_that_was_away_is_written_anew(two: tuple[Connection, Connection]) -> None:
@@ -295,9 +286,9 @@ def test_a_delivery_goes_on_while_a_newer_content_takes_its_path(two: tuple[Conn
     assert ["done", "ready"] == [row["state"] for row in one.raw.execute("SELECT state FROM item ORDER BY id")]
 
 
-async def test_a_lost_lease_undoes_its_own_part_of_a_commit_alone(tmp_path: Path) -> None:
+async def test_a_lost_lease_undoes_its_own_part_of_a_commit_alone(backend: Backend) -> None:
     """The others that are committed with it know nothing of it."""
-    async with open_store(tmp_path / "state.db") as store:
+    async with open_store(backend.place) as store:
         await store.write(lambda connection: sealed(connection, "a.jpg", "b.jpg"))
         stale = await store.write(lambda connection: claimed(connection, "one", NOW))
         await store.write(lambda connection: claimed(connection, "other", LATER))

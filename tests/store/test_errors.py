@@ -10,7 +10,7 @@ from failing_calls import Calls, fail_database
 
 from runflowd.control.offline_backend import OfflineBackend
 from runflowd.store import open_store
-from runflowd.store.connection import connect
+from runflowd.store.sqlite import connect
 from runflowd.store.store import NotDurable, NotReadable
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ async def test_a_state_file_that_another_program_holds_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing about free space, which is not what is missing; the daemon and a command without one say the same."""
-    monkeypatch.setattr("runflowd.store.connection.BUSY_WAIT", 0.01)
+    monkeypatch.setattr("runflowd.store.sqlite.BUSY_WAIT", 0.01)
     config = tmp_path / "runflowd.yaml"
     config.write_text(f"service: local\nstate: {tmp_path / 'state.db'}\nrules: {{}}\n")
     held = "state.db: another program holds it"

@@ -23,7 +23,6 @@ from runflowd.core.money import Money
 from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, arrive_again, drop_unsent, forget_absent, set_aside
 from runflowd.store.batches import batch_from
-from runflowd.store.connection import Connection
 from runflowd.store.duplicates import release_duplicates
 from runflowd.store.history import BEGINNING, LEFT_OUT, MAX_STEPS, record, story
 from runflowd.store.items import Item, item_at, item_from, items_of_batch, move
@@ -33,6 +32,7 @@ from runflowd.store.reserving import Purchase
 from runflowd.store.retries import retry
 from runflowd.store.schema import migrations
 from runflowd.store.sealing import save_snapshot, seal
+from runflowd.store.sqlite import SqliteConnection
 from runflowd.store.unbought import drop_from_batch, split_batch
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runflowd.store.claims import Claim
+    from runflowd.store.connection import Connection
 
 NOW = 1_800_000_000.0
 
@@ -51,7 +52,7 @@ def opened() -> Connection:
     raw.execute("PRAGMA foreign_keys = ON")
     for script in migrations():
         raw.executescript(script)
-    connection = Connection(raw)
+    connection = SqliteConnection(raw)
     save_snapshot(connection, "studio", "{}")
     return connection
 

@@ -11,12 +11,14 @@ import pytest
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
-from runflowd.store.connection import Connection
 from runflowd.store.known import differences
 from runflowd.store.schema import migrations
+from runflowd.store.sqlite import SqliteConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from runflowd.store.connection import Connection
 
 STAT = Stat(1, 2, 3)
 OTHER = Stat(1, 2, 4)
@@ -29,7 +31,7 @@ def connection() -> Iterator[Connection]:
         raw.row_factory = sqlite3.Row
         for script in migrations():
             raw.executescript(script)
-        yield Connection(raw)
+        yield SqliteConnection(raw)
 
 
 def remember(connection: Connection, name: str, **columns: int | str) -> None:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import sqlite3
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from backends import Backend
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from postgres_server import quick_server
 
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.model import BatchLimits, Stat
 from runflowd.core.money import Budget, Money, RuleMoney
 from runflowd.store.arrivals import Arrival, arrive
 from runflowd.store.batches import doubt_items, mark_submitted
-from runflowd.store.connection import Connection, connect
 from runflowd.store.items import item_by_id, items_of_batch
 from runflowd.store.leases import Lease, claim_batches
 from runflowd.store.ledger import Stated, settle, settle_rest
 from runflowd.store.reserving import Purchase, limits_of
 from runflowd.store.retries import Retried, retry
-from runflowd.store.schema import migrations
 from runflowd.store.sealing import seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runflowd.store.batches import Batch
+    from runflowd.store.connection import Connection
     from runflowd.store.items import Item
 
 NOW = 1_800_000_000.0
@@ -35,13 +36,13 @@ MONEY = Money(None, Budget(Decimal(9)), {"studio": RuleMoney(price=Decimal("0.30
 AMOUNTS = st.decimals(0, 3, places=2)
 
 
-@pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    """A state file for this module; each test undoes what it wrote."""
-    made = connect(tmp_path_factory.mktemp("ledger") / "state.db")
-    made.raw.executescript("\n".join(migrations()))
-    yield made
-    made.raw.close()
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def connection(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """A store of each kind for this module; each test undoes what it wrote."""
+    with ExitStack() as stack:
+        is_file = request.param == "sqlite"
+        place = tmp_path_factory.mktemp("ledger") / "state.db" if is_file else quick_server().prepared()
+        yield Backend(place, stack).connect()
 
 
 def sealed(connection: Connection) -> None:
@@ -118,8 +119,10 @@ def test_what_is_entered_stays(bought: tuple[Connection, Batch, list[Item]], cha
     """Whatever a later version of this program tries."""
     connection, batch, (item, _) = bought
     settle(connection, batch, item, Stated(Decimal("0.30")), NOW)
-    with pytest.raises(sqlite3.IntegrityError, match="what is entered in the ledger stays"):
+    connection.raw.execute("SAVEPOINT entered")
+    with pytest.raises(connection.failures, match="what is entered in the ledger stays"):
         connection.raw.execute(change)
+    connection.raw.execute("ROLLBACK TO entered")
 
     assert [("charge", "0.3", "USD")] == rows(connection)
 

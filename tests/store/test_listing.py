@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from backends import connection_to
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from postgres_server import quick_server
 
 from runflowd.store import listing
-from runflowd.store.connection import Connection
 from runflowd.store.items import split
 from runflowd.store.listing import Wanted, every, page
 from runflowd.store.schema import migrations
+from runflowd.store.sqlite import SqliteConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from runflowd.store.connection import Connection
 
 names = st.sampled_from(["a.jpg", "b.png", "[x].jpg", os.fsdecode(b"\xff.jpg")])
 folders = st.sampled_from(["", "shoes/", "shoes/new/", "shoes-old/", "Shoes/"])
@@ -38,20 +42,54 @@ wishes = st.builds(Wanted, *(st.none() | each for each in (rules, states, batche
 
 
 @pytest.fixture(scope="module")
-def connection() -> Iterator[Connection]:
-    """An empty state file in memory."""
+def in_memory() -> Iterator[Connection]:
+    """An empty state file."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as raw:
         raw.row_factory = sqlite3.Row
         for script in migrations():
             raw.executescript(script)
-        yield Connection(raw)
+        yield SqliteConnection(raw)
 
 
-@given(rows=st.lists(files, max_size=25), wanted=wishes, limit=st.integers(1, 9), few=st.sampled_from([0, 3, 2_000]))
+asked = given(
+    rows=st.lists(files, max_size=25), wanted=wishes, limit=st.integers(1, 9), few=st.sampled_from([0, 3, 2_000])
+)
+
+
+@asked
 def test_pages_together_are_all_that_is_meant(
-    connection: Connection, rows: list[tuple[str, str, str, str, str, bool]], wanted: Wanted, limit: int, few: int
+    in_memory: Connection, rows: list[tuple[str, str, str, str, str, bool]], wanted: Wanted, limit: int, few: int
 ) -> None:
     """Whichever index serves the question, and however little a page holds (scenario 137)."""
+    in_memory.raw.execute("PRAGMA foreign_keys = OFF")
+    compare(in_memory, rows, wanted, limit, few)
+
+
+@pytest.fixture(scope="module")
+def on_server() -> Iterator[Connection]:
+    """An empty database."""
+    with closing(connection_to(quick_server().prepared())) as connection:
+        connection.raw.execute("SET session_replication_role = replica")  # as with foreign keys off
+        yield connection
+
+
+@settings(max_examples=25)
+@asked
+def test_pages_of_a_database_are_the_same(
+    on_server: Connection, rows: list[tuple[str, str, str, str, str, bool]], wanted: Wanted, limit: int, few: int
+) -> None:
+    """Its texts and bytes are compared and searched as SQLite's are."""
+    on_server.raw.execute("BEGIN")
+    try:
+        compare(on_server, rows, wanted, limit, few)
+    finally:
+        on_server.raw.execute("ROLLBACK")
+
+
+def compare(
+    connection: Connection, rows: list[tuple[str, str, str, str, str, bool]], wanted: Wanted, limit: int, few: int
+) -> None:
+    """Hold the pages against a look at every row."""
     expected = fill(connection, rows, wanted)
     found: list[int] = []
     after: int | None = 0
@@ -67,7 +105,7 @@ def test_pages_together_are_all_that_is_meant(
 
 def fill(connection: Connection, rows: list[tuple[str, str, str, str, str, bool]], wanted: Wanted) -> list[int]:
     """Make these the only rows; give the ids of those that are meant."""
-    connection.raw.execute("PRAGMA foreign_keys = OFF")
+    mark = "?" if isinstance(connection, SqliteConnection) else "%s"
     connection.raw.execute("DELETE FROM item")
     expected: list[int] = []
     taken: set[tuple[str, str]] = set()
@@ -77,7 +115,7 @@ def fill(connection: Connection, rows: list[tuple[str, str, str, str, str, bool]
         taken |= {(rule, path)} if current else set()
         connection.raw.execute(
             "INSERT INTO item (id, rule, dir, basename, state, batch, client_ref, current,"
-            " size, mtime_ns, inode, found_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 1, 0)",
+            " size, mtime_ns, inode, found_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 1, 0)".replace("?", mark),
             (number, rule, *split(path).values(), state, batch, str(number), current),
         )
         fits = {(wanted.rule, rule), (wanted.state, state), (wanted.batch, batch)}

@@ -14,7 +14,7 @@ import pytest
 from daemon_process import until
 
 from runflowd.store import Locked
-from runflowd.store.connection import lock
+from runflowd.store.sqlite import lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HOLDING = """
 import os, signal, sys
 from pathlib import Path
-from runflowd.store.connection import lock
+from runflowd.store.sqlite import lock
 state, program = sys.argv[1:]
 with lock(Path(state)):
     {work}
@@ -88,7 +88,7 @@ def test_no_child_keeps_the_lock(
     tmp_path: Path, killed: Callable[[str], int], monkeypatch: pytest.MonkeyPatch, work: str
 ) -> None:
     """Each became another program without it: the next daemon starts at once."""
-    monkeypatch.setattr("runflowd.store.connection.LOCK_TIMEOUT", 0.0)
+    monkeypatch.setattr("runflowd.store.sqlite.LOCK_TIMEOUT", 0.0)
     killed(work)
 
     with lock(tmp_path / "state.db"):
@@ -106,7 +106,7 @@ def test_a_child_that_is_just_begun_is_waited_for(
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
 
-    monkeypatch.setattr("runflowd.store.connection.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
+    monkeypatch.setattr("runflowd.store.sqlite.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
     with lock(tmp_path / "state.db"):
         assert waits
 
@@ -115,7 +115,7 @@ def test_a_child_that_stays_is_reported(
     tmp_path: Path, killed: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sentence names what is gone, and how to find what is not."""
-    monkeypatch.setattr("runflowd.store.connection.LOCK_TIMEOUT", 0.0)
+    monkeypatch.setattr("runflowd.store.sqlite.LOCK_TIMEOUT", 0.0)
     killed(FORK)
     place = tmp_path / "state.db"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from backends import Backend
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -30,6 +31,7 @@ from plain_store import (
     PlainPurchase,
     PlainStore,
 )
+from postgres_server import quick_server
 
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
@@ -41,7 +43,6 @@ from runflowd.store import pauses
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
 from runflowd.store.batches import Batch, mark_submitted, move_batch
 from runflowd.store.claims import LeaseLost
-from runflowd.store.connection import connect
 from runflowd.store.deliveries import finish
 from runflowd.store.duplicates import release_duplicates
 from runflowd.store.items import Item, item_at, item_by_id, item_from, items_of_batch, move
@@ -51,7 +52,6 @@ from runflowd.store.outputs import output_written, outputs_of, reserve_output
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
 from runflowd.store.reserving import Purchase
 from runflowd.store.retries import retry
-from runflowd.store.schema import create_if_missing
 from runflowd.store.sealing import save_snapshot, seal
 from runflowd.store.unbought import drop_from_batch, split_batch
 
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from runflowd.store import Connection
+    from runflowd.system.paths import Place
 
 T = TypeVar("T")
 
@@ -86,10 +87,9 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="store-model-"))
-        self.state = self.folder / "state.db"
-        create_if_missing(self.state)
-        self.connection = connect(self.state)
+        self.stack = ExitStack()
+        self.backend = Backend(self.new_place(), self.stack)
+        self.connection = self.backend.connect()
         self.model = PlainStore()
         self.now = 1_000.0
         self.starts = 0
@@ -108,18 +108,25 @@ class StoreAgainstModel(RuleBasedStateMachine):
         }
 
     def teardown(self) -> None:
-        self.connection.raw.close()
-        shutil.rmtree(self.folder)
+        self.stack.close()
+
+    def new_place(self) -> Place:
+        """Where an empty store may be made."""
+        return Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="store-model-"))) / "state.db"
+
+    def reopen(self) -> None:
+        """Another process goes on."""
+        self.connection = self.backend.connect()
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """One transaction, as the store makes them."""
-        self.connection.raw.execute("BEGIN IMMEDIATE")
+        self.connection.begin()
         try:
             result = work(self.connection)
         except LeaseLost:
-            self.connection.raw.execute("ROLLBACK")
+            self.connection.roll_back()
             raise
-        self.connection.raw.execute("COMMIT")
+        self.connection.commit()
         return result
 
     def write_held(self, work: Callable[[Connection], object], *, good: bool) -> bool:
@@ -175,10 +182,10 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @rule(path=paths, content=contents, recipe=recipes)
     def the_power_fails_in_the_middle_of_a_transaction(self, path: str, content: str, recipe: str) -> None:
-        self.connection.raw.execute("BEGIN IMMEDIATE")
+        self.connection.begin()
         arrive(self.connection, self.arrival(path, content, recipe), self.now)
         self.connection.raw.close()
-        self.connection = connect(self.state)
+        self.reopen()
         self.starts += 1
         self.write(partial(free_leases, living={f"start {self.starts}"}))
         self.model.restart()
@@ -580,7 +587,23 @@ def answer(item: Item, *, failed: bool) -> Answer:
     return Answer(item.client_ref, "run", None, status, str(status), {"image_url": "u"}, Decimal("0.01"), None)
 
 
+class DatabaseAgainstModel(StoreAgainstModel):
+    """The same of a database on a server."""
+
+    def new_place(self) -> Place:
+        return quick_server().prepared()
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Numbers are given as SQLite gives them, which the model counts by: the highest that there is, and one."""
+        self.connection.raw.execute("SELECT setval('item_id_seq', coalesce(max(id), 0) + 1, false) FROM item")
+        return super().write(work)
+
+
 TestStoreAgainstModel = StoreAgainstModel.TestCase
 TestStoreAgainstModel.settings = settings(
     max_examples=80, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestDatabaseAgainstModel = DatabaseAgainstModel.TestCase
+TestDatabaseAgainstModel.settings = settings(
+    max_examples=5, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

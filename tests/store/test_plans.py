@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
+from importlib import resources
 
 import pytest
 
-from runflowd.store.connection import STATEMENTS
 from runflowd.store.schema import migrations
+from runflowd.store.statements import STATEMENTS
 
 BOUNDED = frozenset({"incident", "pause", "notice", "story", "snapshot", "planned", "json_each", "crowd"})
 """Tables, and other names for them, that hold a row for a rule, an incident or a message: never one for a file."""
@@ -142,3 +143,11 @@ def test_no_statement_reads_the_table_of_items_itself(plans: dict[str, list[str]
     scans = {name: [line for line in plan if bare.fullmatch(line)] for name, plan in plans.items()}
 
     assert {name: lines for name, lines in scans.items() if lines} == {}
+
+
+def test_every_migration_is_written_for_both_databases() -> None:
+    """PostgreSQL's first one makes what all of SQLite's up to its number have made (`runflowd/store/postgresql`)."""
+    folders = (resources.files("runflowd.store") / each for each in ("migrations", "postgresql/migrations"))
+    ours, theirs = ({int(file.name[:4]) for file in folder.iterdir()} for folder in folders)
+
+    assert {number for number in ours if number >= min(theirs)} == theirs

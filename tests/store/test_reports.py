@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.store.connection import connect
 from runflowd.store.reports import count_states
 from runflowd.store.schema import migrate
+from runflowd.store.sqlite import connect
 
 NAMES = st.sampled_from(["", "a", "a b", "Z", "ä", "zz"])
 

@@ -12,13 +12,15 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
 from runflowd.store import retention
 from runflowd.store.arrivals import Arrival, arrive
-from runflowd.store.connection import Connection
 from runflowd.store.history import record, story
 from runflowd.store.retention import KEPT, prune_steps, prune_uploads
 from runflowd.store.schema import migrations
+from runflowd.store.sqlite import SqliteConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from runflowd.store.connection import Connection
 
 THEN = 1_800_000_000.0
 LATER = THEN + KEPT + 1
@@ -32,7 +34,7 @@ def connection() -> Iterator[Connection]:
         raw.row_factory = sqlite3.Row
         for script in migrations():
             raw.executescript(script)
-        connection = Connection(raw)
+        connection = SqliteConnection(raw)
         connection.run("save_snapshot", id="snap", rule="r", text="{}")
         for name, state in (("done.jpg", ItemState.DONE), ("failed.jpg", ItemState.FAILED)):
             arrive(connection, arrival(name, name), THEN)

@@ -16,9 +16,9 @@ from kept_state import unpack
 
 from runflowd.errors import StoreError
 from runflowd.store import open_reader, open_store, reading
-from runflowd.store.connection import Damaged, Newer
 from runflowd.store.pauses import PauseKind, pauses
 from runflowd.store.schema import migrations
+from runflowd.store.sqlite import Damaged, Newer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,6 @@ from runflowd.errors import StoreError
 from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
 from runflowd.store.claims import LeaseLost
-from runflowd.store.connection import connect
 from runflowd.store.duplicates import fail_duplicates, release_duplicates
 from runflowd.store.items import Item, item_at, items_of_batch, move
 from runflowd.store.known import known_in_folder
@@ -29,6 +28,7 @@ from runflowd.store.purchases import close_purchase, purchases_of_batch, record_
 from runflowd.store.reserving import Purchase
 from runflowd.store.schema import migrations
 from runflowd.store.sealing import save_snapshot, seal
+from runflowd.store.sqlite import connect
 from runflowd.store.store import NotDurable
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def test_a_missing_state_file_is_explained(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Connection:
+def in_file(tmp_path: Path) -> Connection:
     """A migrated state file without the machinery around it."""
     made = connect(tmp_path / "state.db")
     for number, script in enumerate(migrations(), start=1):
@@ -251,26 +251,26 @@ def test_when_the_first_one_goes_the_next_one_is_bought(connection: Connection) 
     assert [ItemState.DUPLICATE, ItemState.READY] == sorted(states.values())
 
 
-def test_many_equal_files_that_go_one_by_one_cost_the_same_each(connection: Connection) -> None:
+def test_many_equal_files_that_go_one_by_one_cost_the_same_each(in_file: Connection) -> None:
     """Whoever is promoted takes over all other duplicates, so it is one whose own turn comes late (scenario 137)."""
     costs: list[float] = []
     for count in (20, 200):
-        prepare(connection, *(f"{count}/{number:03}.jpg" for number in range(count)), content=f"{count}")
-        before = connection.raw.total_changes
-        for known in known_in_folder(connection, "studio", f"{count}").values():
-            forget_absent(connection, known, NOW)
-        costs.append((connection.raw.total_changes - before) / count)
+        prepare(in_file, *(f"{count}/{number:03}.jpg" for number in range(count)), content=f"{count}")
+        before = in_file.raw.total_changes
+        for known in known_in_folder(in_file, "studio", f"{count}").values():
+            forget_absent(in_file, known, NOW)
+        costs.append((in_file.raw.total_changes - before) / count)
 
     assert costs[1] < 2 * costs[0], costs
 
 
 @pytest.mark.parametrize("state", ["duplicate", "done"])
-def test_the_next_of_many_equal_files_is_found_without_looking_at_all(connection: Connection, state: str) -> None:
+def test_the_next_of_many_equal_files_is_found_without_looking_at_all(in_file: Connection, state: str) -> None:
     """Tens of thousands of one content are no more work than a few, each (scenario 137)."""
-    prepare(connection, "a.jpg", *(f"b/{number}.jpg" for number in range(500)), content="same")
-    connection.raw.execute("UPDATE item SET state = ? WHERE dir = 'b'", (state,))
-    connection.raw.execute("UPDATE item SET mtime_ns = id, inode = id")
-    last = item_at(connection, "studio", "b/499.jpg")
+    prepare(in_file, "a.jpg", *(f"b/{number}.jpg" for number in range(500)), content="same")
+    in_file.raw.execute("UPDATE item SET state = ? WHERE dir = 'b'", (state,))
+    in_file.raw.execute("UPDATE item SET mtime_ns = id, inode = id")
+    last = item_at(in_file, "studio", "b/499.jpg")
     assert last is not None
     steps = [0]
 
@@ -278,9 +278,9 @@ def test_the_next_of_many_equal_files_is_found_without_looking_at_all(connection
         steps[0] += 1
         return 0
 
-    connection.raw.set_progress_handler(count, 10)
-    connection.one("original", rule="studio", content_hash="same", recipe_hash="r", id=-1)
-    connection.all("holders_of_file", id=last.id, **last.stat._asdict())
+    in_file.raw.set_progress_handler(count, 10)
+    in_file.one("original", rule="studio", content_hash="same", recipe_hash="r", id=-1)
+    in_file.all("holders_of_file", id=last.id, **last.stat._asdict())
 
     assert steps[0] < 30, steps
 

@@ -183,7 +183,7 @@ def _refusing_rename(calls: Calls, real: Callable[..., int]) -> Callable[..., in
 def fail_database(calls: Calls, store: Store) -> None:
     """Let every statement of an open store pass through `calls`."""
     for connection in (store._writer, store._reader):
-        connection.raw = _Database(calls, connection.raw)  # type: ignore[assignment]  # as much of one as is used
+        connection.raw = _Database(calls, connection.raw)  # as much of one as is used
 
 
 class _Database:

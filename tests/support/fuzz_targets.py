@@ -36,7 +36,7 @@ from runflowd.local.app import LocalService
 from runflowd.local.http.control import until_idle
 from runflowd.local.settings import LocalSettings
 from runflowd.store import open_store
-from runflowd.store.connection import connect
+from runflowd.store.sqlite import connect
 from runflowd.web.callback_endpoint import MAX_BYTES
 
 if TYPE_CHECKING:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from runflowd.store import Connection, Store
     from runflowd.store.batches import Batch
     from runflowd.store.items import Item
+    from runflowd.system.paths import Place
 
 EPOCH = 1_800_000_000.0
 PATIENT = ApiLimits(connect=1e6, idle=1e6, total=1e6, transfer=1e6)
@@ -123,7 +124,7 @@ class Rig:
         config = Config((), "", service, rules, money=context.money)
 
         def work(connection: Connection) -> dict[str, Any] | Outside:
-            desk = CommandContext(connection, context.store.path, config, context.clock.wall())
+            desk = CommandContext(connection, context.store.place, config, context.clock.wall())
             return entry(name).handler()(desk, parameters)
 
         found = await self.store.write(work)
@@ -196,14 +197,16 @@ async def running(
     wire: Callable[[Any], httpx.AsyncBaseTransport] = InProcess,
     watch: bool = False,
     began: float = EPOCH,
+    place: Place | None = None,
 ) -> AsyncIterator[Rig]:
     """The pipeline at work over `rules` (default: one), with the clock of the running event loop.
 
     `send` is how callbacks leave the local service, `wire` makes what carries requests to its app. With `watch`
-    the kernel's events come, in real time. `began` is what the wall clock says at first.
+    the kernel's events come, in real time. `began` is what the wall clock says at first, `place` where the store
+    is, by default a file in `folder`.
     """
     state = folder / "state.db"
-    if not state.exists():
+    if place is None and not state.exists():
         state.write_bytes(_new_state())
     virtual = trio.lowlevel.current_clock()
     started = virtual.current_time()
@@ -219,7 +222,7 @@ async def running(
         Runflow(
             Service(BASE, api_key=SecretKey("key")), transport=wire(local.app), limits=PATIENT, patient=True
         ) as api,
-        open_store(state) as store,
+        open_store(place or state) as store,
     ):
         await store.write(lambda connection: free_leases(connection, {store.owner}))
         clock = Clock(lambda: wall() + sum(jumped), lambda: 0.0)

@@ -31,7 +31,7 @@ MAX_FAILURES = 10_000
 def status(context: CommandContext, parameters: Parameters) -> Answer:
     """How things stand. `limit` bounds the failed and the waiting files, each."""
     limit = min(count(parameters, "limit", 20), MAX_FAILURES)
-    found = as_json(take_status(context.connection, context.path, context.config, context.now, limit))
+    found = as_json(take_status(context.connection, context.place, context.config, context.now, limit))
     if context.daemon is not None:
         found |= {"running": True, "pid": context.daemon["pid"]}
     return found | {"now": context.now, "daemon": context.daemon}

@@ -1,0 +1,164 @@
+"""Opening the store, for work or for a look: a state file, or a database on a server."""
+
+from __future__ import annotations
+
+import importlib
+import uuid
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+from runflowd.core.database import Database
+from runflowd.errors import StoreError
+from runflowd.store.schema import check_schema, create_if_missing, migrate
+from runflowd.store.sqlite import Damaged, Locked, connect, lock
+from runflowd.store.store import NotDurable, NotReadable, Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from runflowd.store.connection import Connection
+    from runflowd.store.postgresql.examining import Examined
+    from runflowd.system.paths import Place
+
+
+class NoDriver(StoreError):
+    """The library that speaks to PostgreSQL is not installed."""
+
+    def __init__(self, database: Database, error: ImportError) -> None:
+        super().__init__(
+            f"{database}: cannot be opened, since psycopg is not installed here ({error}). "
+            "Install it: pip install 'runflowd[postgres]'. Nothing is bought."
+        )
+
+
+@asynccontextmanager
+async def open_store(place: Place) -> AsyncIterator[Store]:
+    """Open the store for work: lock, check, migrate. Raise `StoreError` when that cannot be."""
+    owner = uuid.uuid4().hex
+    with ExitStack() as stack:
+        opened = (
+            partial(_postgresql(place).open_for_work, stack, place, owner)
+            if isinstance(place, Database)
+            else partial(_open_file, stack, place)
+        )
+        writer, reader = await anyio.to_thread.run_sync(opened)
+        yield Store(place, owner, writer, reader)
+
+
+def _open_file(stack: ExitStack, path: Path) -> tuple[Connection, Connection]:
+    """The connections that write and read."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stack.enter_context(lock(path))
+        create_if_missing(path)
+        writer = connect(path)
+        stack.callback(writer.close)
+        migrate(writer, path)
+        reader = connect(path, readonly=True)
+        stack.callback(reader.close)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be opened ({error.strerror}). Check that its folder is writable.") from error
+    return writer, reader
+
+
+def _postgresql(database: Database) -> Any:
+    """The module that opens databases: psycopg is an extra, and loaded by those alone who have one."""
+    try:
+        return importlib.import_module("runflowd.store.postgresql.opening")
+    except ImportError as error:
+        raise NoDriver(database, error) from error
+
+
+def open_reader(place: Place) -> Connection:
+    """A connection for commands that look at the state while a daemon may be running.
+
+    Raises `StoreError` when there is no state file, or one of another schema than this program's.
+    """
+    if isinstance(place, Database):
+        opened: Connection = _postgresql(place).open_reader(place)
+        return opened
+    ensure_exists(place)
+    connection = connect(place, readonly=True)
+    try:
+        check_schema(connection, place)
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def reading(place: Place) -> Iterator[Connection]:
+    """`open_reader` for as long as it is needed. Trouble on the way is raised as `Damaged` or `NotReadable`."""
+    connection = open_reader(place)
+    try:
+        yield connection
+    except connection.wide_failures as error:
+        raise NotReadable(place, connection.explain(error, "read")) from error
+    except connection.failures as error:
+        if isinstance(place, Database):
+            raise NotReadable(place, connection.explain(error, "read")) from error
+        raise Damaged(place, str(error)) from error
+    finally:
+        connection.close()
+
+
+@contextmanager
+def in_transaction(connection: Connection, place: Place) -> Iterator[None]:
+    """What is entered is committed as a whole; a caller that raises closes the connection. Raises `NotDurable`."""
+    try:
+        connection.begin()
+        yield
+        connection.commit()
+    except connection.wide_failures as error:
+        raise NotDurable(place, connection.explain(error, "written")) from error
+
+
+@contextmanager
+def changing(place: Place) -> Iterator[Connection]:
+    """A connection for a command that changes the state, beside a daemon or without one. Raises `StoreError`.
+
+    A daemon that starts meanwhile waits for a file, and one that runs unheard sees what was changed.
+    """
+    if isinstance(place, Database):
+        with closing(_postgresql(place).open_reader(place)) as connection:
+            yield connection
+        return
+    ensure_exists(place)
+    with ExitStack() as stack:
+        held = _try_lock(stack, place)
+        connection = connect(place)
+        stack.callback(connection.close)
+        if held:
+            migrate(connection, place)
+        check_schema(connection, place)
+        yield connection
+
+
+def _try_lock(stack: ExitStack, path: Path) -> bool:
+    try:
+        stack.enter_context(lock(path))
+    except Locked:
+        return False
+    return True
+
+
+def is_there(place: Place) -> bool:
+    """Whether there is a state yet. Raises `StoreError` for a database that cannot be asked."""
+    return bool(_postgresql(place).has_tables(place)) if isinstance(place, Database) else place.exists()
+
+
+def examine_database(database: Database) -> Examined:
+    """What a database is like. Raises `StoreError` for one that cannot be used."""
+    found: Examined = _postgresql(database).examine(database)
+    return found
+
+
+def ensure_exists(path: Path) -> None:
+    """Raise `StoreError` when there is no state file."""
+    if not path.exists():
+        raise StoreError(f"{path}: there is no state file yet. It is made by the first `runflowd run` or `sync`.")

@@ -1,0 +1,44 @@
+"""SQLite's statements in PostgreSQL's words, as far as they differ in a few words alone.
+
+A statement that differs more stands in `statements.sql`. A test has PostgreSQL parse all of them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from runflowd.store import statements
+
+REPLACEMENTS: tuple[tuple[str, str], ...] = (
+    (r"^--.*$", ""),
+    (r"%", "%%"),
+    (r"\bIS :(\w+)", r"IS NOT DISTINCT FROM :\1"),
+    (r"SELECT value FROM json_each\((:\w+)\)", r"SELECT jsonb_array_elements_text(CAST(\1 AS jsonb))"),
+    (r"\bjson_extract\((\w+), '\$\.(\w+)'\)", r"(CAST(\1 AS jsonb) ->> '\2')"),
+    # Without regard to case as SQLite's `lower` has it, of letters of ASCII alone, in bytes that may be no text.
+    (
+        r"\binstr\(lower\(CAST\((\w+) AS TEXT\)\), lower\(CAST\((:\w+) AS TEXT\)\)\)",
+        r"""strpos(lower(convert_from(\1, 'LATIN1') COLLATE "C"), lower(convert_from(\2, 'LATIN1') COLLATE "C"))""",
+    ),
+    (r"(?<!:):(\w+)", r"%(\1)s"),
+    (r"\bx'([0-9a-f]*)'", r"'\\x\1'::bytea"),
+    (r"\bCROSS JOIN (\w+) ON\b", r"JOIN \1 ON"),  # SQLite's way to fix the order of loops
+    (r" INDEXED BY \w+", ""),
+    (r"(?<=\s)\+(?=\w)", ""),  # and to leave an index alone
+    (r"\bAS REAL\b", "AS double precision"),
+    (r"\bAS BLOB\b", "AS bytea"),
+)
+"""What is replaced, in this order."""
+
+
+def translate(text: str) -> str:
+    """A statement of SQLite's as psycopg takes it: with PostgreSQL's words and `%(name)s` for values."""
+    for pattern, replacement in REPLACEMENTS:
+        text = re.sub(pattern, replacement, text, flags=re.MULTILINE | re.IGNORECASE)
+    return text.strip()
+
+
+def translated() -> dict[str, str]:
+    """Every statement by its name."""
+    own = statements.statements(__package__ or "")
+    return {name: translate(text) for name, text in {**statements.STATEMENTS, **own}.items()}

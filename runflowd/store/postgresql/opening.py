@@ -1,0 +1,49 @@
+"""Opening a database: what kept it from being opened is a sentence, and nothing is bought."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from runflowd.store.postgresql.connection import Occupied, PostgresConnection
+from runflowd.store.postgresql.errors import InUse, Unreachable
+from runflowd.store.postgresql.examining import examine
+from runflowd.store.postgresql.schema import check_schema, migrate
+
+if TYPE_CHECKING:
+    from runflowd.core.database import Database
+
+
+def open_for_work(stack: ExitStack, database: Database, session: str) -> tuple[PostgresConnection, PostgresConnection]:
+    """The connections that write and read. Raises `StoreError`."""
+    try:
+        writer = PostgresConnection(database, session, for_work=True)
+        stack.callback(writer.close)
+        migrate(writer, database)
+        reader = PostgresConnection(database, session)
+        stack.callback(reader.close)
+    except Occupied as error:
+        raise InUse(database, str(error)) from error
+    except psycopg.Error as error:
+        raise Unreachable(database, error) from error
+    return writer, reader
+
+
+def open_reader(database: Database) -> PostgresConnection:
+    """A connection for a look. Raises `StoreError`."""
+    with ExitStack() as stack:
+        try:
+            connection = PostgresConnection(database)
+            stack.callback(connection.close)
+            check_schema(connection, database)
+        except psycopg.Error as error:
+            raise Unreachable(database, error) from error
+        stack.pop_all()
+    return connection
+
+
+def has_tables(database: Database) -> bool:
+    """Whether anything was ever written to a database. Raises `StoreError`."""
+    return bool(examine(database).schema)

@@ -1,0 +1,51 @@
+-- Statements that `dialect.py` cannot tell in PostgreSQL's words; all others are SQLite's.
+
+-- name: age_pricing
+UPDATE kv SET value = CAST(jsonb_set(CAST(value AS jsonb), '{at}', to_jsonb(CAST(:at AS REAL))) AS TEXT) WHERE key = :key
+
+-- name: begin_plan
+CREATE TEMP TABLE planned (
+    rule text COLLATE "C" NOT NULL, content_hash text NOT NULL, recipe_hash text NOT NULL, path text NOT NULL,
+    PRIMARY KEY (rule, content_hash, recipe_hash)
+)
+
+-- name: busy_folders
+WITH found AS (
+    SELECT item.rule, item.dir, 1 AS open FROM item_rule JOIN item ON item.rule = item_rule.rule
+    WHERE item.state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading') AND item.current = 1
+    UNION ALL
+    SELECT rule, dir, 0 FROM item
+    WHERE ended_at >= :since AND state IN ('done', 'failed', 'outcome_unknown') AND current = 1)
+SELECT rule, substr(dir, 1, position(x'2f' IN dir || x'2f') - 1) AS top, max(open) AS open
+FROM found WHERE dir <> x'' GROUP BY rule, top
+
+-- name: failure_groups
+SELECT rule, state, failure_code, failure, dir, basename, client_ref, alike, charged, latest FROM (
+    SELECT item.rule, item.state, item.failure_code, item.failure, item.dir, item.basename, item.client_ref,
+           count(*) OVER cause AS alike,
+           count(*) FILTER (WHERE CAST(coalesce(item.cost, '0') AS REAL) > 0) OVER cause AS charged,
+           max(coalesce(item.ended_at, 0)) OVER cause AS latest,
+           row_number() OVER (PARTITION BY item.rule, item.state, item.failure_code
+                              ORDER BY coalesce(item.ended_at, 0) DESC, item.id) AS place
+    FROM item WHERE item.state IN ('failed', 'outcome_unknown') AND item.current = 1
+    WINDOW cause AS (PARTITION BY item.rule, item.state, item.failure_code)) AS found
+WHERE place = 1 ORDER BY state = 'outcome_unknown' DESC, latest DESC LIMIT :limit
+
+-- name: list_items
+SELECT * FROM item
+WHERE id > :after AND id <= :until AND current = 1 AND position(:literal IN dir || x'2f' || basename) > 0
+ORDER BY id LIMIT :limit
+
+-- name: list_of_state
+SELECT * FROM item
+WHERE rule = :rule AND state = :state AND id > :after AND id <= :until
+  AND current = 1 AND position(:literal IN dir || x'2f' || basename) > 0
+ORDER BY id LIMIT :limit
+
+-- name: overdue
+SELECT DISTINCT ON (rule) rule, count(*) OVER of_rule AS batches, sum(files) OVER of_rule AS files,
+       submitted_at AS since, oldest, remote_id
+FROM (SELECT rule, submitted_at, id AS oldest, remote_id,
+             (SELECT count(*) FROM item WHERE item.batch = batch.id AND item.state = 'submitted') AS files
+      FROM batch WHERE state = 'submitted' AND stalled_at IS NOT NULL) AS late
+WINDOW of_rule AS (PARTITION BY rule) ORDER BY rule, submitted_at
