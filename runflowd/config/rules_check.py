@@ -97,9 +97,9 @@ def _web(web: dict[str, Any]) -> Iterator[ValidationIssue]:
             "or write 127.0.0.1"
         )
         yield ValidationIssue(("web", "listen"), message)
-    if proxy.get("user_header") is not None and not users:
-        message = "needs users_file, which says what each of them may do"
-        yield ValidationIssue(("web", "proxy", "user_header"), message, at_key=True)
+    if proxy and not users:
+        message = "needs users_file, which says what each of those may do whom it lets through"
+        yield ValidationIssue(("web", "proxy"), message, at_key=True)
 
 
 def _web_is_off(web: Any) -> bool:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from runflowd.web.peer import Peer
     from runflowd.web.users_file import User
 
-FROM_ELSEWHERE = "Only this machine is served here, and the proxy that `web.proxy` names.\n"
+FROM_ELSEWHERE = (
+    "Only this machine is served here, and who comes by https through the proxy that `web.proxy` names, which says so in "
+    "X-Forwarded-For and X-Forwarded-Proto.\n"
+)
 
 
 class AccessGuard:

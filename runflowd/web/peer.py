@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Peer:
     """Who asks from where: `address` is a number or "unix", `user` whom a proxy names, or "".
 
-    `secure` tells that it came by https, `near` that it came from a program of this machine, or by a known proxy.
+    `secure` tells that it came by https, `near` that it came from a program of this machine. What a proxy brings is
+    never near, and only secure where the proxy says both whom it speaks of and that they use https.
     """
 
     address: str
@@ -41,10 +42,11 @@ def peer_of(scope: Scope, access: Access) -> Peer:
         return Peer(address, secure, address == UNIX or ipaddress.ip_address(address).is_loopback)
     headers = Headers(scope=scope)
     said = headers.getlist(access.user_header) if access.user_header else []
+    origin = _origin(headers, access)
     return Peer(
-        _origin(headers, access) or address,
-        secure or _last(headers, "x-forwarded-proto").lower() == "https",
-        near=True,
+        origin or address,
+        origin != "" and _last(headers, "x-forwarded-proto").lower() == "https",
+        near=False,
         # Two of them are the proxy's and one that a client has smuggled in: neither counts.
         user=said[0].strip() if len(said) == 1 else "",
     )

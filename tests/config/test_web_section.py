@@ -58,7 +58,8 @@ def test_with_users_and_https_others_may_reach_it(tmp_path: Path, more: str) -> 
 @pytest.mark.parametrize(
     ("web", "message"),
     [
-        ("proxy: {addresses: [10.0.0.5], user_header: X-User}", "web.proxy.user_header: needs users_file"),
+        ("proxy: {addresses: [10.0.0.5], user_header: X-User}", "web.proxy: needs users_file"),
+        ("proxy: {addresses: [127.0.0.1]}", "web.proxy: needs users_file"),
         ("proxy: {addresses: ['0.0.0.0/0']}", "is every machine there is"),
         ("proxy: {addresses: [proxy.example.com]}", "is no address"),
         ("proxy: {addresses: []}", "web.proxy.addresses"),

@@ -452,6 +452,35 @@ async def test_the_same_header_from_another_address_is_nobodys_word(proxied: Gua
     assert "studio" not in answer.text
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": ELSEWHERE, "X-Forwarded-Proto": "http"},
+        {"X-Forwarded-For": ELSEWHERE},
+        {"X-Forwarded-For": "garbage", "X-Forwarded-Proto": "https"},
+        {"X-Forwarded-Proto": "https"},
+        {},
+    ],
+    ids=str,
+)
+async def test_what_a_proxy_does_not_say_it_brought_by_https_is_refused(
+    proxied: Guarded, headers: dict[str, str]
+) -> None:
+    """Also from a user that it names: a password and a session would cross the network in the clear."""
+    async with proxied.browser(PROXY) as browser:
+        answers = [(await browser.get(path, headers={**headers, "X-Remote-User": "anna"})) for path in ("/", "/login")]
+
+    assert [403, 403] == [answer.status_code for answer in answers]
+
+
+async def test_a_proxy_lets_nobody_in_without_users(tmp_path: Path) -> None:
+    """An edit that removes them counts before anybody has looked at the configuration again."""
+    async with guarded(tmp_path, users_file="", proxies=("10.0.0.5",)) as page, page.browser(PROXY) as browser:
+        answer = await browser.get("/", headers=FORWARDED)
+
+    assert 403 == answer.status_code
+
+
 async def test_a_header_that_comes_twice_names_nobody(proxied: Guarded) -> None:
     """One of them the client has smuggled past the proxy."""
     headers = httpx.Headers([*FORWARDED.items(), ("X-Remote-User", "anna"), ("X-Remote-User", "carla")])
@@ -487,7 +516,7 @@ async def test_over_a_unix_socket_the_proxy_is_who_connects(tmp_path: Path) -> N
     access = Access(str(tmp_path / "users"), proxies=("unix",), user_header="X-Remote-User")
     config = config_over(tmp_path, access=access)
     async with web(tmp_path, config=config, listen=Listen(socket=str(tmp_path / "web.sock"))) as rig:
-        named, nameless = await rig.http.get("/", headers=NAMED), await rig.http.get("/", headers=BROWSER)
+        named, nameless = [await rig.http.get("/", headers=each) for each in (NAMED, {**BROWSER, **FORWARDED})]
 
     assert (200, 303) == (named.status_code, nameless.status_code)
 
