@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STORY = [ROOT / "docs" / "operating.md", ROOT / "docs" / "upgrading.md"]
 """The pages that an operator follows from a bare machine on."""
 
-UNTRIED = frozenset({"asks", "network", "slow"})
+UNTRIED = frozenset({"asks", "elsewhere", "network", "slow"})
 HOSTED = {
     "service": {
         "url": API,
@@ -104,7 +104,7 @@ def test_commands_in_the_text_exist(page: Path) -> None:
 
 def test_the_table_of_places_is_right() -> None:
     """The units and their friends go where `runflowd systemd install` puts them."""
-    named = {place for place in places() if place.endswith((".service", ".conf"))}
+    named = {place for place in places() if place.endswith((".service", ".timer", ".conf"))}
 
     assert {f"/{place}" for place in SYSTEM_FILES.values() if not place.endswith(".socket")} == named
 

@@ -15,6 +15,7 @@ from runflowd.config import CredentialError, schema_text
 from runflowd.errors import RunflowdError
 from runflowd.files import FileError
 from runflowd.store import Locked
+from runflowd.store.postgresql.errors import Unreachable
 from runflowd.store.store import NotDurable
 from runflowd.web.address import AddressUnusable
 
@@ -239,7 +240,7 @@ def test_status_before_the_first_run_says_so(desk: Desk) -> None:
 def test_every_error_with_an_exit_code_exists() -> None:
     """The table of exit codes names classes; each of them is one of ours."""
     trees = (RunflowdError, ApiError, FileError, CredentialError, Locked, NotDurable, AddressUnusable)
-    known = {tree.__name__ for root in trees for tree in _family(root)}
+    known = {tree.__name__ for root in (*trees, Unreachable) for tree in _family(root)}
 
     assert set() == _BY_CLASS.keys() - known
 

@@ -20,6 +20,7 @@ MARKS: dict[str, dict[str, str]] = {
         "network": "wants the internet: held against the commands and options that exist",
         "daemon": "its last command is a daemon, that is started, used and stopped",
         "asks": "asks for a password at a terminal: held against the commands and options that exist",
+        "elsewhere": "needs files in a certain state: a test of those commands tries them",
         "slow": "takes minutes: held against the commands and options that exist",
     },
     "yaml": {
