@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from runflowd.web.users_file import User
 
 FROM_ELSEWHERE = (
-    "Only this machine is served here, and who comes by https through the proxy that `web.proxy` names, which says so in "
-    "X-Forwarded-For and X-Forwarded-Proto.\n"
+    "Only this machine is served here, and who comes by https through the proxy that `web.proxy` names, if it says so "
+    "in X-Forwarded-For and X-Forwarded-Proto.\n"
 )
 
 
