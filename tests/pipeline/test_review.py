@@ -165,6 +165,37 @@ async def test_a_source_is_disposed_of_once_its_result_is_accepted(tmp_path: Pat
         assert (both, good.exists(), bad.exists()) == ((True, True), False, True)
 
 
+@pytest.mark.parametrize("review", [HOLD, AFTER], ids=["hold", "after"])
+async def test_a_source_stays_while_a_result_of_it_is_not_in_place(tmp_path: Path, review: ReviewPolicy) -> None:
+    """Somebody removed one of two, and accepted."""
+    async with running(tmp_path, reviewed(tmp_path, review, after=After(AfterKind.DELETE))) as rig:
+        rig.switch(api_variants={"stages": True})
+        source = rig.drop("a.jpg")
+        await rig.settled(1)
+        results = everything(rig)
+        (tmp_path / "out" / max(results)).unlink()
+        await judge(rig, Verdict.ACCEPT, "a.jpg")
+        await anyio.sleep(60)
+
+        assert (len(results), len(everything(rig)), source.exists()) == (2, 1, True)
+
+
+async def test_a_source_stays_while_its_only_result_is_not_in_place(tmp_path: Path) -> None:
+    """Somebody removed it from where it was delivered, and accepted: the source goes once it was fetched again."""
+    async with running(tmp_path, reviewed(tmp_path, AFTER, after=After(AfterKind.DELETE))) as rig:
+        source = rig.drop("a.jpg")
+        await rig.settled(1)
+        (tmp_path / "out/a.jpg").unlink()
+        await judge(rig, Verdict.ACCEPT, "a.jpg")
+        await anyio.sleep(60)
+        stayed = source.exists()
+        chosen = (await rig.ask("rerun-choose", rule="studio", missing=True))["items"]
+        await rig.ask("rerun", items=chosen, missing=True)
+        await rig.settled(1)
+
+        assert (stayed, source.exists(), everything(rig), rig.charged()) == (True, False, {"a.jpg"}, [1])
+
+
 async def test_a_source_of_two_rules_stays_until_both_results_are_accepted(tmp_path: Path) -> None:
     """The last of them takes it."""
     first = reviewed(tmp_path, after=After(AfterKind.DELETE))

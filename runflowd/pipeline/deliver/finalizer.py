@@ -81,13 +81,19 @@ class Finalizer:
         else:
             log.info("result delivered", action="item.done", rule=item.rule, path=item.path, outputs=results)
 
-    async def follow(self, item: Item, rule: Rule, placed: list[OutputPath], remark: str) -> str:
+    async def follow(self, item: Item, rule: Rule, placed: list[OutputPath], remark: str, *, lacking: int = 0) -> str:
         """Let go of the source of a result, unless somebody is to accept that first; tell those that take it.
 
-        Gives what was done, for the story of the item.
+        The source stays where `lacking` outputs are not in their places, since it may be all that is left to have them
+        from. Gives what was done, for the story of the item.
         """
         detail = "; waits for review" if item.review is Review.WAITING else ""
-        if rule.after.kind is not AfterKind.KEEP and item.current and not remark and item.review in RELEASED:
+        lets_go = rule.after.kind is not AfterKind.KEEP and item.current and not remark and item.review in RELEASED
+        if lets_go and lacking:
+            why = f"the source stays: {lacking} of its results {'is' if lacking == 1 else 'are'} not in place"
+            log.warning(why, action="source.retained", rule=item.rule, path=item.path)
+            detail += f"; {why}"
+        elif lets_go:
             others = await self._record_results(item, rule, placed)
             waits = f"; the source stays until rule {', '.join(others)} is done with it"
             detail += waits if others else await self._dispose(item, rule)

@@ -61,13 +61,15 @@ class Reviewer:
         """Bring every output of a judged item to where the verdict wants it, and let what follows follow."""
         wanted = place_for(item, rule)
         outputs = await self._taken_up(item, rule, outputs)
-        stands = [output.path for output in outputs if output.place is wanted]
-        for output in outputs:
-            if output.place is not wanted:
-                stands += await self._move(item, rule, output, len(outputs))
+        places = [
+            output.path if output.place is wanted else await self._move(item, rule, output, len(outputs))
+            for output in outputs
+        ]
+        stands = [path for path in places if path is not None and await self._output_io.run(rule, _is_there, path)]
         detail = f"{item.review}: {', '.join(path.relative for path in stands) or 'no result was moved'}"
         if wanted is Place.OUTPUT and stands:
-            detail += await self._finalizer.follow(item, rule, stands, item.remark)
+            lacking = len(outputs) - len(stands)
+            detail += await self._finalizer.follow(item, rule, stands, item.remark, lacking=lacking)
         await self._close(item, rule, detail)
         log.info("carried out a verdict", action="item.reviewed", rule=item.rule, path=item.path, review=item.review)
 
@@ -93,20 +95,20 @@ class Reviewer:
 
         await self._context.store.write(write)
 
-    async def _move(self, item: Item, rule: Rule, output: Output, count: int) -> list[OutputPath]:
-        """Move one output; give its new path, none for what is not runflowd's any more."""
+    async def _move(self, item: Item, rule: Rule, output: Output, count: int) -> OutputPath | None:
+        """Move one output; give its new path, None for what is not runflowd's any more."""
         found = await self._output_io.run(rule, _movable, output)
         if found is None:
             await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
             words = "the result was edited or removed since it was delivered, so it is left as it is"
             log.warning(words, action="review.untouched", rule=rule.name, path=output.path.relative)
-            return []
+            return None
         naming = Naming(output.path.relative.rpartition(".")[2], output.position, max(count, output.position + 1))
         path = await self._output_writer.give_name(item, rule, naming, found, partial(_rename, output, found))
         reach("verdict.moved")
         await self._record(item, output, path)
         reach("verdict.recorded")
-        return [path]
+        return path
 
     async def _record(self, item: Item, output: Output, path: OutputPath) -> None:
         """An output stands under another name."""
@@ -128,6 +130,10 @@ def _movable(output: Output) -> files.Written | None:
     if content != output.content_hash and output.place is not Place.HELD:
         return None
     return files.Written(output.path.relative, found, content)
+
+
+def _is_there(path: OutputPath) -> bool:
+    return files.stat(*path) is not None
 
 
 def _is_moved(output: Output, target: Output) -> bool:
