@@ -151,6 +151,54 @@ async def test_a_result_that_somebody_removed_stays_removed(tmp_path: Path) -> N
         assert (everything(rig), await rig.store.read(lambda c: c.all("verdicts_left")[0]["count"])) == (set(), 0)
 
 
+REMOVED: list[tuple[ReviewPolicy, list[Verdict], Verdict, str]] = [
+    (HOLD, [], Verdict.ACCEPT, "a.jpg"),
+    (AFTER, [], Verdict.REJECT, "rejected/a.jpg"),
+    (HOLD, [Verdict.REJECT], Verdict.UNDO, f"{HELD}a.jpg"),
+    (HOLD, [Verdict.ACCEPT], Verdict.UNDO, f"{HELD}a.jpg"),
+]
+"""The verdicts before somebody removed the result, the one after that, and where the result belongs then."""
+
+
+@pytest.mark.parametrize(("review", "before", "after", "place"), REMOVED)
+async def test_a_result_that_was_removed_before_its_verdict_can_be_fetched_again(
+    tmp_path: Path, review: ReviewPolicy, before: list[Verdict], after: Verdict, place: str
+) -> None:
+    """At no price, and to where the verdict wants it."""
+    async with running(tmp_path, reviewed(tmp_path, review)) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        for verdict in before:
+            await judge(rig, verdict, "a.jpg")
+        result = tmp_path / "out" / everything(rig).pop()
+        result.unlink()
+        if result.parent != tmp_path / "out":
+            result.parent.rmdir()
+        await judge(rig, after, "a.jpg")
+        chosen = (await rig.ask("rerun-choose", rule="studio", missing=True))["items"]
+        await rig.ask("rerun", items=chosen, missing=True)
+        await rig.settled(1)
+
+        assert ([item["what"] for item in chosen], everything(rig), rig.charged()) == (["fetch"], {place}, [1])
+
+
+@pytest.mark.parametrize("change", ["edited", "removed"])
+async def test_a_rejected_result_that_somebody_changed_waits_again_once_that_is_undone(
+    tmp_path: Path, change: str
+) -> None:
+    """What they edited stays where it is, and is judged there."""
+    async with running(tmp_path, reviewed(tmp_path)) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        await judge(rig, Verdict.REJECT, "a.jpg")
+        rejected = tmp_path / "out/rejected/a.jpg"
+        rejected.write_bytes(b"retouched") if change == "edited" else rejected.unlink()
+        there = everything(rig)
+        await judge(rig, Verdict.UNDO, "a.jpg")
+
+        assert (everything(rig), await waiting(rig)) == (there, 1)
+
+
 @pytest.mark.parametrize("review", [HOLD, AFTER], ids=["hold", "after"])
 async def test_a_source_is_disposed_of_once_its_result_is_accepted(tmp_path: Path, review: ReviewPolicy) -> None:
     """Not when it is delivered, and not when it is rejected."""

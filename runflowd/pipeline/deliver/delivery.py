@@ -89,7 +89,8 @@ class Delivery:
         for output in done:
             if _lies_elsewhere(output, item, rule) and str(output.path) not in standing:
                 if output.place is not Place.OUTPUT:
-                    await self._output_io.run_held(item, rule, remove_result, output, placed)
+                    with suppress(files.Changed, files.Missing):  # somebody edits or removed it: it is theirs
+                        await self._output_io.run_held(item, rule, remove_result, output, placed)
                 await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
 
     async def _holders(self, item: Item, find: Callable[[Connection, Item], list[Item]]) -> list[Item]:

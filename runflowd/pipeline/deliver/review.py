@@ -96,10 +96,12 @@ class Reviewer:
         await self._context.store.write(write)
 
     async def _move(self, item: Item, rule: Rule, output: Output, count: int) -> OutputPath | None:
-        """Move one output; give its new path, None for what is not runflowd's any more."""
+        """Move one output; give its new path, None for what a person edited or removed.
+
+        That stays on record: it can be judged again, and be fetched again once it is not there.
+        """
         found = await self._output_io.run(rule, _movable, output)
         if found is None:
-            await self._context.store.write(partial(forget_output, path=output.path, by=item.claim))
             words = "the result was edited or removed since it was delivered, so it is left as it is"
             log.warning(words, action="review.untouched", rule=rule.name, path=output.path.relative)
             return None
