@@ -237,11 +237,13 @@ async def test_a_source_stays_while_its_only_result_is_not_in_place(tmp_path: Pa
         await judge(rig, Verdict.ACCEPT, "a.jpg")
         await anyio.sleep(60)
         stayed = source.exists()
+        told = (await rig.ask("logs", path="a.jpg"))["versions"][0]["steps"][-1]["detail"]
         chosen = (await rig.ask("rerun-choose", rule="studio", missing=True))["items"]
         await rig.ask("rerun", items=chosen, missing=True)
         await rig.settled(1)
 
         assert (stayed, source.exists(), everything(rig), rig.charged()) == (True, False, {"a.jpg"}, [1])
+        assert told.endswith("the source stays: 1 of its results is not in place")
 
 
 async def test_a_source_of_two_rules_stays_until_both_results_are_accepted(tmp_path: Path) -> None:

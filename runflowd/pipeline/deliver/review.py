@@ -67,7 +67,7 @@ class Reviewer:
         ]
         stands = [path for path in places if path is not None and await self._output_io.run(rule, _is_there, path)]
         detail = f"{item.review}: {', '.join(path.relative for path in stands) or 'no result was moved'}"
-        if wanted is Place.OUTPUT and stands:
+        if wanted is Place.OUTPUT and outputs:
             lacking = len(outputs) - len(stands)
             detail += await self._finalizer.follow(item, rule, stands, item.remark, lacking=lacking)
         await self._close(item, rule, detail)
