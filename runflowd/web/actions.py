@@ -6,13 +6,14 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from runflowd.errors import RunflowdError
 from runflowd.web import screen
 from runflowd.web.file_filter import TO_REVIEW, filter_from
 from runflowd.web.forms import field, read_form
 from runflowd.web.rights import Right, visitor
+from runflowd.web.told import tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -159,7 +160,7 @@ class Actions:
         self._state = state
 
     async def carry_out(self, request: Request) -> Response:
-        """POST /ACTION: only from a page of ours; leads back to where it was pressed, which says what was done."""
+        """POST /ACTION: only from a page of ours; leads to a screen that says what was done, or why it was not."""
         form = await read_form(request)
         if isinstance(form, Response):
             return form
@@ -168,13 +169,23 @@ class Actions:
             count = await act(form, partial(self._state.commands, who=visitor(request).who))
         except RunflowdError as error:
             code = 400 if isinstance(error, BadForm) else 409
-            return await screen.refusal(request, str(error), way_back(form), code)
-        return RedirectResponse(way_back(form, did=did, count=str(count)), 303)
+            return _led(request, way_back(form, **tell(str(error), visitor(request).token)), code)
+        return _led(request, way_back(form, "onward", did=did, count=str(count)), 200)
 
 
-def way_back(form: Form, **more: str) -> str:
-    """The address of the screen that a form was on, with `more` in its query; the first screen for any other."""
-    path, _, query = field(form, "back").partition("?")
+def _led(request: Request, address: str, code: int) -> Response:
+    """A browser is led on, never left at an address that has no screen; our script is told where to, and `code`."""
+    if request.headers.get("accept") == "application/json":
+        return JSONResponse({"address": address}, code)
+    return RedirectResponse(address, 303)
+
+
+def way_back(form: Form, name: str = "back", **more: str) -> str:
+    """The address of the screen that a form names, with `more` in its query; the first screen for any other.
+
+    `back` is where it was pressed, `onward` where it leads to once it is done, if that is elsewhere.
+    """
+    path, _, query = (field(form, name) or field(form, "back")).partition("?")
     return screen.address(path, query, **more) if _OURS.fullmatch(path) else screen.address("/", "", **more)
 
 

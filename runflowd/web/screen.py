@@ -14,6 +14,7 @@ from runflowd import __version__
 from runflowd.web.assets import asset_address
 from runflowd.web.formatting import plural, shown, with_commands
 from runflowd.web.rights import Right, visitor
+from runflowd.web.told import told
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,8 +25,8 @@ POLICY = (
 )
 """The Content-Security-Policy of the screens: nothing inline, nothing from elsewhere."""
 
-SAYING = ("did", "count")
-"""What stands in an address only to say once what was done."""
+SAYING = ("did", "count", "told", "seal")
+"""What stands in an address only to say once what was done, or why it was not."""
 
 _SAID = {
     "retried": "Another try for {}.",
@@ -63,9 +64,11 @@ def render(template: str, **values: Any) -> str:
 async def answer(request: Request, template: str, **values: Any) -> HTMLResponse:
     """A screen as the answer to who asked for it."""
     who = visitor(request)
+    asked = request.query_params
     common = {
         "here": address(request.url.path, request.url.query),
-        "said": said(request.query_params.get("did", ""), request.query_params.get("count", "")),
+        "said": said(asked.get("did", ""), asked.get("count", "")),
+        "told": told(asked.get("told", ""), asked.get("seal", ""), who.token),
         "token": who.token,
         "may_spend": who.right >= Right.SPEND,
         "user": who.name,

@@ -75,7 +75,15 @@ def test_what_the_service_allows_is_shown_once_it_is_known(rate: float, words: s
     assert ["0 open batches", f"0 open batches; the service allows {words}"] == notes
 
 
-VISIT: dict[str, Any] = {"screen": "Now", "here": "/", "said": "", "token": "t", "user": "", "may_leave": False}
+VISIT: dict[str, Any] = {
+    "screen": "Now",
+    "here": "/",
+    "said": "",
+    "told": "",
+    "token": "t",
+    "user": "",
+    "may_leave": False,
+}
 """A screen asked for where there are no users."""
 
 

@@ -139,6 +139,26 @@ def test_where_a_verdict_is_refused_the_answer_says_why(table: Table) -> None:
     assert table.review(item) is Review.REJECTED
 
 
+def test_a_verdict_that_is_given_twice_leaves_a_screen_that_lives(table: Table) -> None:
+    """At the end of a list one stays; pressed again, the screen says why not, asks for news, and takes keys."""
+    last = table.items[0]
+    table.open(last)
+    table.seen.script("sessionStorage.clear()")
+    table.seen.press("a")
+    table.seen.until("sessionStorage.length === 1")  # the verdict is on record, and the next key is heard
+    table.seen.press("a")
+    table.seen.until("document.readyState === 'complete' && document.querySelector('.told')")
+    said = table.seen.script("return document.querySelector('.told').innerText")
+    table.seen.script("window.swapped = 0; document.addEventListener('htmx:afterSwap', () => { window.swapped = 1; })")
+    table.seen.script("htmx.trigger(document.getElementById('frame'), 'refresh')")
+    table.seen.until("window.swapped === 1")
+    hidden = table.seen.script("return document.getElementById('dead').hidden")
+    table.seen.press("u")
+    table.seen.until(lambda: table.review(last) is Review.WAITING)
+
+    assert ("0.jpg: accepted already by page", True) == (said, hidden)
+
+
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")])
 def test_the_screens_of_verdicts_are_for_everybody(table: Table, size: tuple[int, int], scheme: str) -> None:
     """axe-core finds nothing, and nothing is cut off."""

@@ -14,8 +14,9 @@ from web_rig import web
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.web import files_view, screens
-from runflowd.web.actions import way_back
+from runflowd.web.actions import ACTIONS, way_back
 from runflowd.web.file_filter import FileFilter, filter_from
+from runflowd.web.told import tell
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,6 +28,8 @@ pytestmark = pytest.mark.anyio
 
 PHOTO = encoded(noise(), "JPEG")
 SAME = {"Sec-Fetch-Site": "same-origin"}
+SCRIPT = {**SAME, "Accept": "application/json"}
+"""The headers of our script, which is told by the status; a form is led on."""
 
 
 @pytest.fixture
@@ -151,19 +154,57 @@ async def test_buttons_are_the_commands(rig: Web) -> None:
     back = "/files?name=a&did=retried&count=9"
 
     async def press(action: str, **fields: str) -> tuple[int, str]:
-        answer = await rig.http.post(f"/{action}", data={"token": token, "back": back, **fields}, headers=SAME)
-        return answer.status_code, answer.headers.get("location", answer.text)
+        answer = await rig.http.post(f"/{action}", data={"token": token, "back": back, **fields}, headers=SCRIPT)
+        return answer.status_code, answer.json()["address"]
 
     answers = [await press(each, rule="studio") for each in ("pause", "resume", "resume")]
 
-    assert (303, "/files?name=a&did=paused&count=0") == answers[0]
-    assert (303, "/files?name=a&did=resumed&count=0") == answers[1]
+    assert (200, "/files?name=a&did=paused&count=0") == answers[0]
+    assert (200, "/files?name=a&did=resumed&count=0") == answers[1]
     assert 409 == answers[2][0]
-    assert "none of these is paused" in answers[2][1]
+    assert "none of these is paused" in (await rig.http.get(answers[2][1])).text
     assert 409 == (await press("pause", rule="nobody"))[0]
     assert 400 == (await press("retry"))[0]
     assert 400 == (await press("rerun", item="x"))[0]
     assert 400 == (await press("buy-again"))[0]
+
+
+@pytest.mark.parametrize("action", sorted(ACTIONS))
+async def test_whatever_is_refused_leads_back_to_a_screen_that_says_why_and_can_be_asked_anew(
+    rig: Web, action: str
+) -> None:
+    """A page at the address of a button asks there for news, is refused, and takes the daemon for dead."""
+    item = await done(rig.context, "a.jpg", PHOTO)
+    page = (await rig.http.get(f"/files/{item}")).text
+    token = re.findall(r'name="token" value="([^"]+)"', page)[0]
+    fields = {"token": token, "back": f"/files/{item}", "onward": "/files", "rule": "nobody", "item": "999"}
+    refused = await rig.http.post(f"/{action}", data={**fields, "reference": "x", "files": "0"}, headers=SAME)
+    back = await rig.http.get(refused.headers["location"])
+
+    assert (303, 200) == (refused.status_code, back.status_code)
+    assert re.search(r'<p class="said told" role="status">[^<]{9,}', back.text)
+    assert [f"/files/{item}"] == re.findall(r'id="frame" hx-get="([^"]*)"', back.text)
+
+
+async def test_nobody_else_puts_a_sentence_on_a_screen(rig: Web) -> None:
+    """Not by a link to it: the seal is that of one sentence and of one visitor."""
+    (token,) = set(re.findall(r'name="token" value="([^"]+)"', (await rig.http.get("/")).text))
+    sealed, foreign = tell("All is lost.", token), tell("All is lost.", "x")
+    asked = (
+        sealed,
+        {**sealed, "told": "All is fine."},
+        foreign,
+        {**sealed, "seal": "\u00e9"},
+    )
+
+    assert [True, False, False, False] == [
+        'class="said told"' in (await rig.http.get("/", params=query)).text for query in asked
+    ]
+
+
+async def test_a_screen_that_makes_no_sense_is_not_asked_for_anew(rig: Web) -> None:
+    """The same refusal again would pass for a daemon that does not answer."""
+    assert "hx-get" not in (await rig.http.get("/spend?since=x")).text
 
 
 @pytest.mark.parametrize(
@@ -185,11 +226,11 @@ async def test_a_charged_failure_is_bought_again_on_its_own_screen_only(rig: Web
     now, page = [(await rig.http.get(path)).text for path in ("/", "/files/1")]
     fields = dict(re.findall(r'name="(token|reference)" value="([^"]+)"', page))
 
-    refused, bought = [await rig.http.post(f"/{each}", data=fields, headers=SAME) for each in ("retry", "buy-again")]
+    refused, bought = [await rig.http.post(f"/{each}", data=fields, headers=SCRIPT) for each in ("retry", "buy-again")]
 
     assert ('action="/retry"' in now, 'action="/retry"' in page, "It cost $0.50 before" in page) == (False, False, True)
-    assert (409, 303) == (refused.status_code, bought.status_code)
-    assert quote("did=bought&count=1", safe="=&") in bought.headers["location"]
+    assert (409, 200) == (refused.status_code, bought.status_code)
+    assert quote("did=bought&count=1", safe="=&") in bought.json()["address"]
 
 
 async def test_a_file_is_run_again_only_when_its_rule_has_changed(rig: Web) -> None:
@@ -198,8 +239,8 @@ async def test_a_file_is_run_again_only_when_its_rule_has_changed(rig: Web) -> N
     page = (await rig.http.get(f"/files/{item}")).text
     fields = dict(re.findall(r'name="(token|reference|item|rule)" value="([^"]+)"', page))
 
-    changed = await rig.http.post("/rerun", data=fields, headers=SAME)
-    again = await rig.http.post("/rerun", data={**fields, "reference": "x"}, headers=SAME)
+    changed = await rig.http.post("/rerun", data=fields, headers=SCRIPT)
+    again = await rig.http.post("/rerun", data={**fields, "reference": "x"}, headers=SCRIPT)
 
-    assert (303, 409) == (changed.status_code, again.status_code)
+    assert (200, 409) == (changed.status_code, again.status_code)
     assert [("studio", "")] == [(look.rule, look.folder) for look in rig.context.hints]

@@ -1,21 +1,26 @@
 "use strict";
 // Verdicts by keys: A accepts, R rejects, U takes the last one back, E goes to the button that runs a file again, ? tells
-// of the keys. A verdict shows at once; when it is on record, the next file follows. Without a script the same buttons are
-// forms, and where a verdict is refused the form is sent, so that its answer says why.
+// of the keys. A verdict shows at once; when it is on record, the next file follows. Where there is something to say of it,
+// or it is refused, the answer names the screen that says so. Without a script the same buttons are forms.
 (() => {
   const LAST = "runflowd.verdict";
   const WRITES = "input:not([type=range]), select, textarea, [contenteditable]";
   const WORDS = {accept: ["Accepted", "good"], reject: ["Rejected", "bad"], undo: ["To review", "warn"]};
   const KEYS = {a: "accept", r: "reject"};
+  const HERE = location.pathname + location.search;
   let sending = false;
 
   const last = () => { try { return JSON.parse(sessionStorage.getItem(LAST)); } catch { return null; } };
   const remember = (facts) => { try { sessionStorage.setItem(LAST, JSON.stringify(facts)); } catch { /* without a memory */ } };
 
-  const send = async (verdict, item, token) => {
-    const body = new URLSearchParams({item, token, back: "/"});
-    // The answer to what was carried out leads elsewhere; it is not followed.
-    try { return (await fetch(`/${verdict}`, {method: "POST", body, redirect: "manual"})).type === "opaqueredirect"; } catch { return false; }
+  // What came of a verdict: whether it was carried out, and the screen to go on with. Nothing where no answer is one.
+  const send = async (form, changes = {}) => {
+    const body = new URLSearchParams({...Object.fromEntries(new FormData(form)), ...changes});
+    try {
+      const answer = await fetch(form.action, {method: "POST", body, headers: {accept: "application/json"}});
+      const address = new URL((await answer.json()).address, location.href);
+      return {done: answer.ok, address, tells: address.searchParams.has("told")};
+    } catch { return null; }
   };
 
   const show = (bar, verdict) => {
@@ -25,25 +30,32 @@
     bar.dataset.judged = verdict === "undo" ? "" : "yes";
   };
 
+  const formOf = (bar, verdict) => bar.querySelector(`form[action="/${verdict}"]`);
+
   const give = async (bar, verdict) => {
     if (sending) return;
     sending = true;
     show(bar, verdict);
-    if (!await send(verdict, bar.dataset.item, bar.dataset.token)) {
-      bar.querySelector(`form[action="/${verdict}"]`).submit();
+    const form = formOf(bar, verdict);
+    const answer = await send(form);
+    if (!answer) {
+      form.submit();
       return;
     }
-    remember(verdict === "undo" ? null : {item: bar.dataset.item, address: location.href});
+    if (answer.done) remember(verdict === "undo" ? null : {item: bar.dataset.item, address: HERE});
     sending = false;
-    if (verdict !== "undo") document.getElementById("older")?.click();
+    if (answer.tells) location.assign(answer.address);
+    else if (verdict !== "undo") document.getElementById("older")?.click();
   };
 
   const takeBack = async (bar) => {
     const before = last();
     if (bar.dataset.judged) give(bar, "undo");
-    else if (before && !sending && await send("undo", before.item, bar.dataset.token)) {
+    else if (before && !sending) {
+      const answer = await send(formOf(bar, "undo"), {item: before.item, back: before.address, onward: before.address});
+      if (!answer) return;
       remember(null);
-      location.assign(before.address);
+      location.assign(answer.address);
     }
   };
 
