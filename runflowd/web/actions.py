@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runflowd.web.page_state import PageState
 
     Ask = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
-    Action = Callable[[Form, Ask], Awaitable[int]]
+    Action = Callable[[Form, Ask], Awaitable[int | str]]
 
 _OURS = re.compile(r"/(files(/[0-9]{1,18})?|spend)?", re.ASCII)
 """The screens that an action leads back to."""
@@ -107,22 +107,30 @@ async def _rerun(form: Form, ask: Ask) -> int:
     return 1
 
 
-async def _judge(form: Form, ask: Ask, verdict: str) -> int:
+async def _judge(form: Form, ask: Ask, verdict: str) -> int | str:
     """Give a verdict on the result of one `item`, or on all that waited in a list with `query`."""
     asked: dict[str, Any] = {"verdict": "reject" if verdict == "reject" else "accept", "undo": verdict == "undo"}
     asked |= {"reason": field(form, "reason")[:MAX_REASON]}
     if field(form, "item"):
         [given] = (await ask("verdict", asked | {"item": _number(form, "item")}))["items"]
-        if not given["changed"]:
-            before = given["before"]
-            who = f" by {before['who']}" if before and before["who"] else ""
-            raise Undone(f"{given['path']}: {before['verdict']}ed already{who}" if before else "It waits already.")
-        return 1 + int(given["alike"])
+        return _said_of(given, verdict)
     asked |= _that_waited(form)
     count = 0
     while given := (await ask("verdict", asked | {"everything": True}))["items"]:  # in pages: others are served between
         count += sum(1 + each["alike"] for each in given)
     return count
+
+
+def _said_of(given: dict[str, Any], verdict: str) -> int | str:
+    """The number of files, or a sentence for who has to know that another verdict was in force."""
+    before = given["before"]
+    who = f" by {before['who']}" if before and before["who"] else ""
+    if not given["changed"]:
+        raise Undone(f"{given['path']}: {before['verdict']}ed already{who}" if before else "It waits already.")
+    if not before or verdict == "undo":
+        return 1 + int(given["alike"])
+    others = f", and {given['alike']} with the same result" if given["alike"] else ""
+    return f"{given['path']}: {verdict}ed{others}; {before['verdict']}ed before{who}"
 
 
 def _that_waited(form: Form) -> dict[str, Any]:
@@ -145,7 +153,10 @@ ACTIONS: dict[str, tuple[Action, str]] = {
     "reject": (partial(_judge, verdict="reject"), "rejected"),
     "undo": (partial(_judge, verdict="undo"), "undone"),
 }
-"""By the address that the form is sent to: what is done about how many files, and the word under which that is said."""
+"""By the address that the form is sent to: what is done, and the word under which that is said.
+
+It gives the number of files, or a sentence where a number does not say it all.
+"""
 
 
 def needed(name: str) -> Right:
@@ -166,11 +177,12 @@ class Actions:
             return form
         act, did = ACTIONS[request.url.path.removeprefix("/")]
         try:
-            count = await act(form, partial(self._state.commands, who=visitor(request).who))
+            done = await act(form, partial(self._state.commands, who=visitor(request).who))
         except RunflowdError as error:
             code = 400 if isinstance(error, BadForm) else 409
             return _led(request, way_back(form, **tell(str(error), visitor(request).token)), code)
-        return _led(request, way_back(form, "onward", did=did, count=str(count)), 200)
+        says = tell(done, visitor(request).token) if isinstance(done, str) else {"did": did, "count": str(done)}
+        return _led(request, way_back(form, "onward", **says), 200)
 
 
 def _led(request: Request, address: str, code: int) -> Response:

@@ -139,6 +139,19 @@ def test_where_a_verdict_is_refused_the_answer_says_why(table: Table) -> None:
     assert table.review(item) is Review.REJECTED
 
 
+def test_the_second_reviewer_is_told_of_the_first_on_the_next_screen(table: Table) -> None:
+    """Their page was old: it showed what somebody had rejected as waiting."""
+    item = table.items[3]
+    table.open(item)
+    table.seen.script(SENT_ELSEWHERE)
+    table.seen.press("a")
+    table.shows(table.items[2])
+
+    assert "3.jpg: accepted; rejected before by page" == table.seen.script(
+        "return document.querySelector('.told')?.innerText"
+    )
+
+
 def test_a_verdict_that_is_given_twice_leaves_a_screen_that_lives(table: Table) -> None:
     """At the end of a list one stays; pressed again, the screen says why not, asks for news, and takes keys."""
     last = table.items[0]

@@ -79,6 +79,18 @@ async def test_the_second_of_two_reviewers_sees_that_it_is_done(rig: Web) -> Non
     assert (303, Review.REJECTED) == (other.status_code, await review_of(rig, 1))
 
 
+async def test_who_changes_a_verdict_is_told_what_was_said_before(rig: Web) -> None:
+    """On the screen that follows, as the command line says it; who takes one back knows."""
+    await rig.context.store.write(lambda connection: give_verdicts(connection, [1], Verdict.ACCEPT, "anna", "", 1e9))
+    other = await press(rig, "reject", item="1", back="/files/1", onward="/files/2")
+    following = await rig.http.get(other.headers["location"])
+    undone = await press(rig, "undo", item="1")
+
+    assert "/files/2" == following.url.path
+    assert "shoes/0.jpg: rejected; accepted before by anna" in following.text
+    assert "/files?did=undone&count=1" == undone.headers["location"]
+
+
 @pytest.mark.parametrize("item", ["7", "999", "x", ""])
 async def test_what_nobody_is_asked_about_is_not_judged(rig: Web, item: str) -> None:
     """Nor what is not on record, nor a form of nobody's."""
