@@ -46,7 +46,9 @@ async def open_store(place: Place) -> AsyncIterator[Store]:
             else partial(_open_file, stack, place)
         )
         writer, reader = await anyio.to_thread.run_sync(opened)
-        yield Store(place, owner, writer, reader)
+        store = Store(place, owner, writer, reader)
+        stack.callback(store.end_reads)
+        yield store
 
 
 def _open_file(stack: ExitStack, path: Path) -> tuple[Connection, Connection]:

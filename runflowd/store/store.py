@@ -72,6 +72,7 @@ class Store:
         self._turn = anyio.Lock(fast_acquire=True)
         self._reading = anyio.Lock(fast_acquire=True)
         self._reader_free = threading.Lock()
+        self._reads_ended = False
         self._queue: list[_Ticket[Any]] = []
         self.commits = 0
         self.changes = 0
@@ -104,10 +105,21 @@ class Store:
     def read_here(self, work: Callable[[Connection], T]) -> T:
         """As `read`, on the worker thread that calls it. Blocking."""
         with self._reader_free:
+            if self._reads_ended:
+                raise NotReadable(self.place, "is closed, since the program ends")
             try:
                 return self._at_one_moment(work)
             except self._reader.failures as error:
                 raise NotReadable(self.place, self._reader.explain(error, "read")) from error
+
+    def end_reads(self) -> None:
+        """Wait for the read under way, and refuse what comes after it. To be called before the connections are closed.
+
+        A thread that a hanging folder has held up may come when nobody waits for it any more, and SQLite crashes when a
+        connection is closed under a statement (sqlite.org/c3ref/close.html).
+        """
+        with self._reader_free:
+            self._reads_ended = True
 
     def _at_one_moment(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction, so that all its statements see the same commits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import threading
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -28,8 +29,8 @@ from runflowd.store.purchases import close_purchase, purchases_of_batch, record_
 from runflowd.store.reserving import Purchase
 from runflowd.store.schema import migrations
 from runflowd.store.sealing import save_snapshot, seal
-from runflowd.store.sqlite import connect
-from runflowd.store.store import NotDurable
+from runflowd.store.sqlite import SqliteConnection, connect
+from runflowd.store.store import NotDurable, NotReadable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -430,3 +431,33 @@ async def test_a_file_beside_two_in_doubt_waits_for_the_one_that_may_be_paid(tmp
     assert beside is not None
     assert paid is not None
     assert (paid.id, ItemState.OUTCOME_UNKNOWN) == (beside.duplicate_of, beside.state)
+
+
+async def test_the_end_waits_for_a_read_that_nobody_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that hung answers while the program ends: SQLite would crash. What comes later still is refused."""
+    order: list[str] = []
+    began, hold = threading.Event(), threading.Event()
+    close = SqliteConnection.close
+
+    def closed(connection: SqliteConnection) -> None:
+        order.append("closed")
+        close(connection)
+
+    monkeypatch.setattr(SqliteConnection, "close", closed)
+
+    def work(connection: Connection) -> None:
+        began.set()
+        hold.wait(0.3)  # as long as a read takes; the end must not come before it
+        connection.all("incidents")
+        order.append("read")
+
+    async with open_store(tmp_path / "state.db") as store:
+        order.clear()
+        reading = threading.Thread(target=store.read_here, args=(work,))
+        reading.start()
+        await anyio.to_thread.run_sync(began.wait)
+    reading.join()
+
+    assert ["read", "closed", "closed"] == order
+    with pytest.raises(NotReadable, match="is closed"):
+        store.read_here(work)
