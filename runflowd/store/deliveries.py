@@ -10,12 +10,17 @@ from runflowd.core.outputs import PARTIAL_RESULT
 from runflowd.core.undeliverable import after_doubt, after_failure, after_success, holds, stops
 from runflowd.store.claims import run_held
 from runflowd.store.connection import stored_value
+from runflowd.store.duplicates import release_duplicates
 from runflowd.store.history import record
 from runflowd.store.items import Item, NoteState, item_at, move
+from runflowd.store.outputs import output_written
 from runflowd.store.pauses import end_holds
 from runflowd.store.verdicts import settle_review
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runflowd.core.model import OutputPath
     from runflowd.store.connection import Connection
 
 
@@ -29,6 +34,13 @@ def finish(connection: Connection, item: Item, now: float, detail: str, remark: 
     words = {"code": PARTIAL_RESULT if remark else "", "reason": remark, "detail": detail}
     move(connection, item.id, ItemState.DOWNLOADING, ItemState.DONE, by=item.claim, now=now, **words)
     settle_review(connection, item, now)
+
+
+def results_stand(connection: Connection, item: Item, placed: Iterable[OutputPath], now: float) -> None:
+    """The result is there: its duplicates may take it, however long the source cannot be disposed of."""
+    for path in placed:
+        output_written(connection, item, path, now)
+    release_duplicates(connection, item.id, now)
 
 
 def bring_back(connection: Connection, number: int, now: float) -> bool:

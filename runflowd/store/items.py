@@ -30,6 +30,18 @@ class NoteState(StrEnum):
     OUTDATED = "outdated"
 
 
+class SourceState(StrEnum):
+    """How the file of an item stands with its rule."""
+
+    KEPT = "kept"
+    NEEDED = "needed"
+    """A result of it that counts is not in its place: no other rule may let go of the file."""
+    RELEASED = "released"
+    """Its rule is done with it, and it waits for others."""
+    DISPOSED = "disposed"
+    """A rule over its folder let go of it, or is about to: the file went by no hand of a person."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One file content under one recipe."""
@@ -69,6 +81,7 @@ class Item:
     owner: str | None
     generation: int
     review: Review
+    source_state: SourceState
 
     @property
     def claim(self) -> Claim:
@@ -136,6 +149,7 @@ def item_from(row: Row) -> Item:
         owner=row["owner"],
         generation=row["generation"],
         review=Review(row["review"]),
+        source_state=SourceState(row["source_state"]),
     )
 
 
@@ -216,6 +230,11 @@ def move(
             detail = f"with item {number}"
             move(connection, row["id"], ItemState.OUTCOME_UNKNOWN, ItemState.DUPLICATE, by=None, now=now, detail=detail)
     return moved
+
+
+def set_source_state(connection: Connection, item: Item, state: SourceState) -> None:
+    """How the file of an item stands with its rule from now on."""
+    connection.run("set_source_state", id=item.id, source_state=state)
 
 
 def in_flight(connection: Connection) -> int:

@@ -55,13 +55,14 @@ SET pixels = CASE WHEN content_hash = :content_hash THEN coalesce(:pixels, pixel
     estimate_high = NULL, period = NULL, failure_code = :failure_code,
     failure = :failure, attempts = 0, resent = 0, bought_at = NULL, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
     note_state = CASE note_state WHEN 'none' THEN 'none' ELSE 'outdated' END, rescan_requested = 0, rerun_requested = 0,
+    source_state = 'kept',
     approved = CASE WHEN content_hash IS :content_hash AND recipe_hash IS :recipe_hash THEN approved ELSE 0 END,
     owner = NULL, generation = generation + 1
 WHERE id = :id
 
 -- name: touch_item
 UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, left_behind = 0, rescan_requested = 0,
-    rerun_requested = 0
+    rerun_requested = 0, source_state = CASE source_state WHEN 'needed' THEN 'needed' ELSE 'kept' END
 WHERE id = :id
 
 -- name: supersede_item
@@ -89,11 +90,13 @@ UPDATE item SET rerun_requested = 1
 WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1 AND absent_at IS NULL
 
 -- name: fetch_again
-UPDATE item SET state = 'downloading', output = NULL, attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = ''
+UPDATE item SET state = 'downloading', output = NULL, attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = '',
+    source_state = CASE source_state WHEN 'disposed' THEN 'disposed' ELSE 'needed' END
 WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1
 
 -- name: mark_present
-UPDATE item SET absent_at = NULL, left_behind = 0 WHERE id = :id
+UPDATE item SET absent_at = NULL, left_behind = 0,
+    source_state = CASE source_state WHEN 'needed' THEN 'needed' ELSE 'kept' END WHERE id = :id
 
 -- name: mark_absent
 UPDATE item SET absent_at = coalesce(absent_at, :now) WHERE id = :id
@@ -164,8 +167,13 @@ UPDATE item SET run_id = :run_id WHERE id = :id AND batch = :batch
 UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :cost, hosted = :hosted, currency = :currency
 WHERE id = :id AND batch = :batch
 
+-- name: set_source_state
+UPDATE item SET source_state = :source_state WHERE id = :id
+
 -- name: drop_output
-UPDATE item SET output = NULL, note_state = :note_state, review = :review WHERE id = :id AND owner = :owner AND generation = :generation
+UPDATE item SET output = NULL, note_state = :note_state, review = :review,
+    source_state = CASE source_state WHEN 'needed' THEN 'kept' ELSE source_state END
+WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: hold_item
 SELECT 1 FROM item WHERE id = :id AND owner = :owner AND generation = :generation

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runflowd import files
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import collision_key
+from runflowd.store.items import SourceState
 
 if TYPE_CHECKING:
     from runflowd.core.model import OutputPath, Rule
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 def may_be_renamed(item: Item, original: Item, rule: Rule) -> bool:
     """Whether the file of `original` may have become that of `item`: a rename keeps size, time and inode.
 
-    A rule that disposes of its sources removes the first of two equal files itself.
+    A rule that disposes of its sources removes the first of two names of one file itself.
     """
-    return rule.after.kind is AfterKind.KEEP and original.path != item.path and original.stat == item.stat
+    by_itself = rule.after.kind is not AfterKind.KEEP and original.source_state is SourceState.DISPOSED
+    return not by_itself and original.path != item.path and original.stat == item.stat
 
 
 def is_gone(rule: Rule, one: Item, other: Item) -> bool:
