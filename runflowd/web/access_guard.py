@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
 
 from runflowd.core.printable import printable
 from runflowd.web.logins import TooManyTries
 from runflowd.web.peer import peer_of
+from runflowd.web.refusal import Refused
+from runflowd.web.refusal_answer import answer_refusal
 from runflowd.web.rights import FOR_PROGRAMS, Right, Visitor
 from runflowd.web.users_file import UsersUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from runflowd.web.logins import Logins
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 
 FROM_ELSEWHERE = (
     "Only this machine is served here, and who comes by https through the proxy that `web.proxy` names, if it says so "
-    "in X-Forwarded-For and X-Forwarded-Proto.\n"
+    "in X-Forwarded-For and X-Forwarded-Proto."
 )
 
 
 class AccessGuard:
-    """ASGI middleware: puts `visitor` and `peer` into the state of the request.
+    """ASGI middleware: puts `visitor` and `peer` into the state of the request, and `visitor_now` to ask again.
 
     Without users everybody on this machine may do everything. With users nobody may do anything before it is known
     who they are: by a session, by a proxy's word, or, for programs, by name and password with each request.
@@ -50,42 +51,50 @@ class AccessGuard:
         if not peer.near and not (access.users_file and peer.secure):
             # A listener that others reach has users, and what is in the clear comes through the proxy only. An edit
             # that takes either away counts at once, some moments before the listener is where it then should be.
-            await PlainTextResponse(FROM_ELSEWHERE, 403)(scope, receive, send)
+            await self._refuse(Refused(FROM_ELSEWHERE, 403), scope, peer, receive, send)
             return
-        known = Visitor("", Right.SPEND, self._state.token)
-        if access.users_file:
-            try:
-                known = await self._known(scope, peer)
-            except TooManyTries as tries:
-                answer = PlainTextResponse(f"{tries}\n", 429, {"retry-after": f"{tries.wait:.0f}"})
-                await answer(scope, receive, send)
-                return
-        scope.setdefault("state", {}).update(visitor=known, peer=peer)
+        try:
+            known = await self._known(scope, peer, person=_is_a_person(scope, Headers(scope=scope)))
+        except TooManyTries as tries:
+            waits = Refused(str(tries), 429, headers={"retry-after": f"{tries.wait:.0f}"})
+            await self._refuse(waits, scope, peer, receive, send)
+            return
+        again = partial(self._known, scope, peer, person=False)
+        scope.setdefault("state", {}).update(visitor=known, peer=peer, visitor_now=again)
         await self._app(scope, receive, send)
 
-    async def _known(self, scope: Scope, peer: Peer) -> Visitor:
+    async def _refuse(self, refused: Refused, scope: Scope, peer: Peer, receive: Receive, send: Send) -> None:
+        nobody = Visitor("", Right.ANYBODY, self._logins.token_for(""))
+        scope.setdefault("state", {}).update(visitor=nobody, peer=peer)
+        await (await answer_refusal(Request(scope, receive), refused))(scope, receive, send)
+
+    async def _known(self, scope: Scope, peer: Peer, *, person: bool) -> Visitor:
+        """Who asks, as things stand now. Raises `TooManyTries`."""
         logins, headers = self._logins, Headers(scope=scope)
+        if not self._state.config().access.users_file:
+            return Visitor("", Right.SPEND if peer.near else Right.ANYBODY, self._state.token)
+        nobody = Visitor("", Right.ANYBODY, logins.token_for(""))
         try:
             users = await logins.users()
         except UsersUnusable:
-            users = {}  # an incident says so; nobody is known until it is mended
+            # An incident says so, and nobody is known until it is mended; then those are who were logged in before.
+            users = {}
         if peer.user:
             said = users.get(peer.user)
             right = said.right if said else Right.ANYBODY
             return Visitor(printable(peer.user[:64]), right, logins.token_for(peer.user))
-        if user := await self._program(scope, headers, peer, users):
+        if not users:
+            return nobody
+        if user := await self._program(scope, headers, peer):
             return Visitor(user.name, user.right, "")
         secret = cookie(headers, session_cookie(peer))
-        now = self._state.context.clock.now()
-        session = logins.sessions.find(secret, users, now, person=_is_a_person(scope, headers))
-        if session is None:
-            return Visitor("", Right.ANYBODY, logins.token_for(""))
-        return Visitor(session.user.name, session.user.right, session.token)
+        session = logins.sessions.find(secret, users, self._state.context.clock.now(), person=person)
+        return Visitor(session.user.name, session.user.right, session.token) if session else nobody
 
-    async def _program(self, scope: Scope, headers: Headers, peer: Peer, users: Mapping[str, User]) -> User | None:
+    async def _program(self, scope: Scope, headers: Headers, peer: Peer) -> User | None:
         """Who a program says it is (RFC 7617), on the routes that are made for programs and change nothing."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scope["path"] not in FOR_PROGRAMS or scheme.lower() != "basic" or not users:
+        if scope["path"] not in FOR_PROGRAMS or scheme.lower() != "basic":
             return None
         try:
             name, _, password = base64.b64decode(given, validate=True).decode().partition(":")

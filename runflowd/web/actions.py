@@ -6,12 +6,9 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, RedirectResponse, Response
-
 from runflowd.errors import RunflowdError
-from runflowd.web import screen
 from runflowd.web.file_filter import TO_REVIEW, filter_from
-from runflowd.web.forms import field, read_form
+from runflowd.web.forms import field, led, read_form, way_back
 from runflowd.web.rights import Right, visitor
 from runflowd.web.told import tell
 
@@ -19,15 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from runflowd.web.forms import Form
     from runflowd.web.page_state import PageState
 
     Ask = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
     Action = Callable[[Form, Ask], Awaitable[int | str]]
-
-_OURS = re.compile(r"/(files(/[0-9]{1,18})?|spend)?", re.ASCII)
-"""The screens that an action leads back to."""
 
 NOT_TRIED = frozenset({"charged", "refused"})
 """What `retry` says of a file that it left as it is."""
@@ -173,32 +168,14 @@ class Actions:
     async def carry_out(self, request: Request) -> Response:
         """POST /ACTION: only from a page of ours; leads to a screen that says what was done, or why it was not."""
         form = await read_form(request)
-        if isinstance(form, Response):
-            return form
         act, did = ACTIONS[request.url.path.removeprefix("/")]
         try:
             done = await act(form, partial(self._state.commands, who=visitor(request).who))
         except RunflowdError as error:
             code = 400 if isinstance(error, BadForm) else 409
-            return _led(request, way_back(form, **tell(str(error), visitor(request).token)), code)
+            return led(request, way_back(form, **tell(str(error), visitor(request).token)), code)
         says = tell(done, visitor(request).token) if isinstance(done, str) else {"did": did, "count": str(done)}
-        return _led(request, way_back(form, "onward", **says), 200)
-
-
-def _led(request: Request, address: str, code: int) -> Response:
-    """A browser is led on, never left at an address that has no screen; our script is told where to, and `code`."""
-    if request.headers.get("accept") == "application/json":
-        return JSONResponse({"address": address}, code)
-    return RedirectResponse(address, 303)
-
-
-def way_back(form: Form, name: str = "back", **more: str) -> str:
-    """The address of the screen that a form names, with `more` in its query; the first screen for any other.
-
-    `back` is where it was pressed, `onward` where it leads to once it is done, if that is elsewhere.
-    """
-    path, _, query = (field(form, name) or field(form, "back")).partition("?")
-    return screen.address(path, query, **more) if _OURS.fullmatch(path) else screen.address("/", "", **more)
+        return led(request, way_back(form, "onward", **says), 200)
 
 
 def _rules(form: Form) -> dict[str, Any]:

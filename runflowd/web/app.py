@@ -23,6 +23,7 @@ from runflowd.web.logins import Logins
 from runflowd.web.media import Media
 from runflowd.web.metrics_endpoint import MetricsEndpoint
 from runflowd.web.previews import Previews
+from runflowd.web.refusal_answer import HANDLERS
 from runflowd.web.rights import GuardedRoute, Right
 from runflowd.web.screens import Screens
 
@@ -49,7 +50,8 @@ class Application:
 
     def asgi(self, *, guarded: bool) -> HostGuard:
         """The application for one listener. With `guarded`, only this machine's names are served."""
-        return HostGuard(AccessGuard(Starlette(routes=self.routes()), self._state, self._logins), by_host=guarded)
+        inner = Starlette(routes=self.routes(), exception_handlers=HANDLERS)
+        return HostGuard(AccessGuard(inner, self._state, self._logins), by_host=guarded)
 
     def routes(self) -> list[GuardedRoute]:
         """Every address, and the right that it takes."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
+from runflowd.web.rights import Right, may_still
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from starlette.requests import Request
 
@@ -21,7 +24,7 @@ LOOK_INTERVAL = 0.5
 """Seconds between two looks at whether anything was committed, and so between two hints."""
 
 KEEP_ALIVE = 15.0
-"""Seconds without a hint after which a comment is sent, so that a client that is gone is noticed."""
+"""Seconds without a hint after which a comment is sent, so that a client that is gone is noticed, or a user removed."""
 
 
 class ChangeHints:
@@ -55,15 +58,15 @@ class ChangeHints:
         self._changed.set()
         self._changed = anyio.Event()
 
-    async def stream(self, _: Request) -> Response:
+    async def stream(self, request: Request) -> Response:
         """GET /events: 204 at the end, after which a browser does not come back (HTML, section 9.2.3)."""
         if self._ended or self._state.stopping:
             return Response(status_code=204)
         if self.streams >= MAX_STREAMS:
             return PlainTextResponse("There are too many streams; the page renews itself without.\n", 503)
-        return StreamingResponse(self._hints(), media_type="text/event-stream")
+        return StreamingResponse(self._hints(partial(may_still, request, Right.SEE)), media_type="text/event-stream")
 
-    async def _hints(self) -> AsyncGenerator[str]:
+    async def _hints(self, allowed: Callable[[], Awaitable[bool]]) -> AsyncGenerator[str]:
         self.streams += 1  # here, since one who is gone before the first line has none
         try:
             yield "retry: 2000\n\n"
@@ -72,6 +75,8 @@ class ChangeHints:
                 with anyio.move_on_after(KEEP_ALIVE):
                     await self._changed.wait()
                     changed = True
+                if not await allowed():
+                    return
                 yield "event: changed\ndata:\n\n" if changed else ": alive\n\n"
         finally:
             self.streams -= 1

@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 import structlog
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from runflowd.web.access_guard import cookie, session_cookie
-from runflowd.web.forms import field, read_form
+from runflowd.web.forms import ensure_ours, field, led, parsed_form, read_form
 from runflowd.web.logins import TooManyTries
+from runflowd.web.refusal import Refused
 from runflowd.web.rights import GuardedRoute, Right, visitor
 from runflowd.web.screen import answer
 from runflowd.web.users_file import UsersUnusable
@@ -30,7 +31,7 @@ FAMILIAR = "-familiar"
 YEAR = 365 * 86400
 
 WRONG = "Name or password is wrong."
-UNUSABLE = "Nobody can log in: the file of users cannot be used. `runflowd status` says why.\n"
+UNUSABLE = "Nobody can log in: the file of users cannot be used. `runflowd status` says why."
 
 
 class Login:
@@ -57,10 +58,12 @@ class Login:
 
     async def enter(self, request: Request) -> Response:
         """POST /login: begin a session, always a new one, whatever the browser had before."""
-        form = await read_form(request)
-        if isinstance(form, Response):
-            return form
+        form = await parsed_form(request)
         to, name, peer = destination(field(form, "to")), field(form, "name"), request.state.peer
+        try:
+            ensure_ours(request, form)
+        except Refused as refused:
+            return await page(request, to, name, str(refused), refused.status)
         familiar = cookie(request.headers, session_cookie(peer) + FAMILIAR)
         try:
             user = await self._logins.prove(name, field(form, "password"), peer.address, familiar)
@@ -68,7 +71,7 @@ class Login:
             said = f"There were too many tries. The next one can be made in {tries.wait:.0f} seconds."
             return await page(request, to, name, said, 429)
         except UsersUnusable:
-            return PlainTextResponse(UNUSABLE, 503)
+            return await page(request, to, name, UNUSABLE, 503)
         if user is None:
             return await page(request, to, name, WRONG, 401)
         log.info("logged in", action="login.done", who=user.name, address=peer.address)
@@ -80,13 +83,11 @@ class Login:
 
     async def leave(self, request: Request) -> Response:
         """POST /logout: end the session."""
-        form = await read_form(request)
-        if isinstance(form, Response):
-            return form
+        await read_form(request)
         peer = request.state.peer
         self._logins.sessions.close(cookie(request.headers, session_cookie(peer)))
         log.info("logged out", action="login.ended", who=visitor(request).who)
-        left = RedirectResponse("/login", 303)
+        left = led(request, "/login", 200)
         _keep(left, peer, session_cookie(peer), "", 0)
         return left
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from runflowd import files
 from runflowd.core.media.image_type import SNIFF_BYTES
@@ -20,6 +20,7 @@ from runflowd.core.media.input_type import announced
 from runflowd.core.printable import printable
 from runflowd.store.items import item_by_id
 from runflowd.store.outputs import outputs_of
+from runflowd.web.refusal import Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -73,13 +74,13 @@ class Media:
         number, side, position = (request.path_params[name] for name in ("item", "side", "position"))
         place = await self.place(number, side, position)
         if place is None:
-            return _missing("There is no such file on record, or its rule is not configured any more.")
+            raise _missing("There is no such file on record, or its rule is not configured any more.")
         try:
             found = await place.folder.read(_look, place)
         except files.FileError as error:
-            return _missing(str(error))
+            raise _missing(str(error)) from error
         if found is None:
-            return _missing("The file is not there any more.")
+            raise _missing("The file is not there any more.")
         asked = _RANGE.fullmatch(request.headers.get("range", ""))
         return _answer(place, found, (asked[1], asked[2]) if asked else None)
 
@@ -113,8 +114,8 @@ def _look(place: Place) -> Found | None:
     return Found(stat, mime if mime.startswith(SHOWN_KINDS) else BYTES)
 
 
-def _missing(sentence: str) -> Response:
-    return PlainTextResponse(f"{printable(sentence)}\n", 404)
+def _missing(sentence: str) -> Refused:
+    return Refused(printable(sentence), 404, back="/files")
 
 
 def _answer(place: Place, found: Found, asked: tuple[str, str] | None) -> Response:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import wraps
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Route
+
+from runflowd.web.refusal import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -53,22 +53,16 @@ class Visitor:
 
 
 class GuardedRoute(Route):
-    """A route for those who have the right that it needs."""
+    """A route for those who have the right that it needs; others are `Refused`."""
 
     def __init__(self, path: str, handler: Handler, needed: Right, methods: Sequence[str] = ("GET",)) -> None:
         @wraps(handler)
         async def guarded(request: Request) -> Response:
-            return refused(request, needed) or await handler(request)
+            ensure_right(visitor(request), needed)
+            return await handler(request)
 
         super().__init__(path, guarded, methods=list(methods))
         self.needed = needed
-
-
-_GIVEN_BY = {
-    Right.SEE: "`runflowd user change NAME --may see`",
-    Right.REVIEW: "`runflowd user change NAME --may review`",
-    Right.SPEND: "`runflowd user change NAME --may spend`",
-}
 
 
 def visitor(request: Request) -> Visitor:
@@ -78,33 +72,26 @@ def visitor(request: Request) -> Visitor:
     return found
 
 
-def refused(request: Request, needed: Right) -> Response | None:
-    """The answer to somebody who may not do this, None for those who may."""
-    found = visitor(request)
+async def may_still(request: Request, needed: Right) -> bool:
+    """Whether who began this request has the right even now: their session may be over, or their right taken away."""
+    now: Visitor = await request.state.visitor_now()
+    return now.right >= needed
+
+
+def ensure_right(found: Visitor, needed: Right) -> None:
+    """Raise `Refused` for somebody who may not do this."""
     if found.right >= needed:
-        return None
+        return
     if not found.name:
-        return _asked_to_log_in(request)
+        raise Refused("You are not logged in, or not any more, so nothing was done. Log in at /login.", 401)
     if found.right == Right.ANYBODY:
-        return PlainTextResponse(
+        raise Refused(
             f"The proxy says that you are {found.name}, and no such user is known here. Whoever looks after this "
-            f"machine adds them with `runflowd user add {found.name} --may see --no-password`.\n",
+            f"machine adds them with `runflowd user add {found.name} --may see --no-password`.",
             403,
         )
-    return PlainTextResponse(
+    raise Refused(
         f"{found.name} may not do this: it takes the right {needed.word}. Whoever looks after this machine gives it "
-        f"with {_GIVEN_BY[needed]}.\n",
+        f"with `runflowd user change {found.name} --may {needed.word}`.",
         403,
     )
-
-
-def _asked_to_log_in(request: Request) -> Response:
-    """A person who goes to a page is led to the form; a script and a program are told by the status."""
-    headers, address = request.headers, request.url
-    goes_there = headers.get("sec-fetch-mode", "navigate") == "navigate" and "text/html" in headers.get("accept", "")
-    if request.method == "GET" and goes_there and address.path not in FOR_PROGRAMS:
-        to = f"{address.path}?{address.query}" if address.query else address.path
-        return RedirectResponse("/login" if to == "/" else f"/login?to={quote(to)}", 303)
-    # htmx goes where HX-Redirect leads, as a whole page.
-    challenge = {"www-authenticate": 'Basic realm="runflowd", charset="UTF-8"'} if address.path in FOR_PROGRAMS else {}
-    return PlainTextResponse("Log in at /login.\n", 401, {"hx-redirect": "/login", **challenge})

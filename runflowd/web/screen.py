@@ -70,6 +70,7 @@ async def answer(request: Request, template: str, **values: Any) -> HTMLResponse
         "said": said(asked.get("did", ""), asked.get("count", "")),
         "told": told(asked.get("told", ""), asked.get("seal", ""), who.token),
         "token": who.token,
+        "may_see": who.right >= Right.SEE,
         "may_spend": who.right >= Right.SPEND,
         "user": who.name,
         "may_leave": bool(who.name and not request.state.peer.user),
@@ -77,13 +78,6 @@ async def answer(request: Request, template: str, **values: Any) -> HTMLResponse
     }
     html = await anyio.to_thread.run_sync(lambda: render(template, **common, **values))
     return HTMLResponse(html, headers={"content-security-policy": POLICY})
-
-
-async def refusal(request: Request, sentence: str, back: str, code: int) -> HTMLResponse:
-    """A screen that says why something was not done, and leads back."""
-    found = await answer(request, "refused.html", screen="", sentence=sentence, back=back)
-    found.status_code = code
-    return found
 
 
 def address(path: str, query: str, **more: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from runflowd.core.receipt import Ended
 from runflowd.errors import RunflowdError
@@ -20,6 +20,7 @@ from runflowd.web.file_view import Neighbours, file_page
 from runflowd.web.files_view import PAGE, files_page
 from runflowd.web.limit_rows import limit_rows
 from runflowd.web.page import view
+from runflowd.web.refusal import Refused
 from runflowd.web.rights import visitor
 from runflowd.web.spend_view import GROUPINGS, SPANS, spend_page
 
@@ -73,11 +74,11 @@ class Screens:
         number = request.path_params["item"]
         found = await self._state.context.store.read(partial(_around, number=number, sought=sought))
         if found is None:
-            return _unknown()
+            raise _unknown()
         item, around = found
         told = (await self._state.commands("logs", {"item": item.id}, visitor(request).who))["versions"]
         if not told:
-            return _unknown()
+            raise _unknown()
         in_force = item.rule in self._state.context.rules
         page = file_page(
             *(wanted, item, around.outputs[item.id], around, told[0], self._zone()),
@@ -99,7 +100,7 @@ class Screens:
 
         data = await self._state.context.store.read(read)
         if data is None:
-            return _unknown()
+            raise _unknown()
         return Response(data, media_type="application/json", headers={"content-disposition": "attachment"})
 
     async def spend(self, request: Request) -> Response:
@@ -115,7 +116,7 @@ class Screens:
                 for by in GROUPINGS
             }
         except RunflowdError as error:
-            return await screen.refusal(request, str(error), "/spend", 400)
+            raise Refused(str(error), 400, back="/spend") from error
         page = spend_page(chosen, since, until, reports, list(limit_rows(await self._state.status(grouped=True))))
         return await screen.answer(request, "spend.html", screen="Spend", page=page)
 
@@ -123,8 +124,8 @@ class Screens:
         return self._state.config().money.zone
 
 
-def _unknown() -> Response:
-    return PlainTextResponse("There is no such file on record.\n", 404)
+def _unknown() -> Refused:
+    return Refused("There is no such file on record.", 404, back="/files")
 
 
 def _item(connection: Connection, number: int) -> Item | None:

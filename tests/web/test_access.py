@@ -4,87 +4,41 @@ from __future__ import annotations
 
 import base64
 import re
-from contextlib import asynccontextmanager
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from web_rig import config_over, sign, site_over, told, web
+from guarded_page import (
+    BROWSER,
+    ELSEWHERE,
+    HERE,
+    PASSWORDS,
+    PROXY,
+    SAME,
+    Guarded,
+    guarded,
+    kept,
+    log_in,
+    tokens,
+    write_users,
+)
+from web_rig import config_over, sign, told, web
 
 from runflowd.config.snapshot import Access, Listen
-from runflowd.core.lifecycle import ItemState
 from runflowd.core.login_throttle import TRIES
-from runflowd.core.model import Stat
-from runflowd.store.arrivals import set_aside
 from runflowd.web import logins, passwords
-from runflowd.web.app import Application
 from runflowd.web.login import destination
 from runflowd.web.rights import Right
 from runflowd.web.sessions import IDLE, LONGEST, MOST_OF_ONE, Sessions
-from runflowd.web.users_file import User, written
+from runflowd.web.users_file import User
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from runflowd.web.page_state import PageState
 
 pytest.importorskip("argon2", reason="users need the extra `users`")
 pytestmark = pytest.mark.anyio
-
-HERE, ELSEWHERE, PROXY = "127.0.0.1", "203.0.113.5", "10.0.0.5"
-SAME = {"Sec-Fetch-Site": "same-origin"}
-BROWSER = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
-PASSWORDS = {"anna": "annas own password", "ben": "bens own password"}
-RIGHTS = {"anna": Right.SPEND, "ben": Right.SEE}
-
-
-@cache
-def kept(name: str) -> str:
-    """The hash of somebody's password, made once for all tests."""
-    return passwords.hashed(PASSWORDS[name])
-
-
-def write_users(folder: Path, *users: User) -> str:
-    """The file of users: Anna, who may spend, Ben, who may see, and Carla, whom only a proxy knows; or these."""
-    path = folder / "users"
-    usual = (*(User(name, right, kept(name)) for name, right in RIGHTS.items()), User("carla", Right.REVIEW, ""))
-    path.write_bytes(written(users or usual))
-    path.chmod(0o640)
-    return str(path)
-
-
-class Guarded:
-    """A page with users, and browsers that ask it from somewhere."""
-
-    def __init__(self, site: PageState, folder: Path) -> None:
-        self.site = site
-        self.folder = folder
-        self.application = Application(site)
-        self._asgi = self.application.asgi(guarded=False)
-
-    def browser(self, address: str = HERE, scheme: str = "http") -> httpx.AsyncClient:
-        """A browser with cookies of its own."""
-        transport = httpx.ASGITransport(self._asgi, client=(address, 5555))
-        return httpx.AsyncClient(transport=transport, base_url=f"{scheme}://studio.example", headers=BROWSER)
-
-    async def failed_file(self) -> None:
-        """A file on the page that can be tried again, by who may."""
-        stat = Stat(1, 1, 1)
-        await self.site.context.store.write(
-            lambda connection: set_aside(
-                connection, "studio", "a.jpg", stat, ItemState.FAILED, "NOT_AN_IMAGE", "this is text", 1e9
-            )
-        )
-
-
-@asynccontextmanager
-async def guarded(folder: Path, **access: Any) -> AsyncIterator[Guarded]:
-    """The page of a configuration with users."""
-    config = config_over(folder, access=Access(**{"users_file": write_users(folder), **access}))
-    async with site_over(folder, config) as site:
-        yield Guarded(site, folder)
 
 
 @pytest.fixture
@@ -92,19 +46,6 @@ async def page(tmp_path: Path) -> AsyncIterator[Guarded]:
     """The usual one: users, and no proxy."""
     async with guarded(tmp_path) as made:
         yield made
-
-
-async def log_in(browser: httpx.AsyncClient, name: str, password: str = "", **form: str) -> httpx.Response:
-    """Fill in the form and press the button."""
-    shown = await browser.get("/login")
-    found = re.search(r'name="token" value="([^"]*)"', shown.text)
-    data = {"token": found[1] if found else "", "name": name, "password": password or PASSWORDS[name], **form}
-    return await browser.post("/login", data=data, headers=SAME)
-
-
-def tokens(html: str) -> dict[str, str]:
-    """The hidden fields of the last form of a page."""
-    return dict(re.findall(r'name="(token|reference|rule|code)" value="([^"]*)"', html))
 
 
 async def test_a_person_is_led_to_the_form_and_back_to_where_they_wanted_to_go(page: Guarded) -> None:
@@ -160,7 +101,7 @@ async def test_who_may_only_see_presses_no_button(page: Guarded) -> None:
         answer = await browser.post("/retry", data=form, headers=SAME)
 
     assert 403 == answer.status_code
-    assert "`runflowd user change NAME --may spend`" in answer.text
+    assert "<code>runflowd user change ben --may spend</code>" in answer.text
 
 
 async def test_who_may_spend_presses_it_and_is_named_in_the_log(
@@ -438,7 +379,7 @@ async def test_the_user_that_the_proxy_names_is_believed(proxied: Guarded) -> No
 
     assert (200, 403, 403) == (shown.status_code, answer.status_code, unknown.status_code)
     assert "carla may not do this" in answer.text
-    assert "`runflowd user add dora --may see --no-password`" in unknown.text
+    assert "<code>runflowd user add dora --may see --no-password</code>" in unknown.text
 
 
 @pytest.mark.parametrize("address", [HERE, ELSEWHERE, "10.0.1.5", "::ffff:10.0.1.5"])

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from web_rig import site_over
 
 from runflowd.web.app import Application
+from runflowd.web.refusal_answer import HANDLERS
 from runflowd.web.rights import GuardedRoute, Right, Visitor
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ async def asked_as(who: Visitor, needed: Right) -> httpx.Response:
     async def handler(_: Request) -> PlainTextResponse:
         return PlainTextResponse("done")
 
-    inner = Starlette(routes=[GuardedRoute("/", handler, needed)])
+    inner = Starlette(routes=[GuardedRoute("/", handler, needed)], exception_handlers=HANDLERS)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = {"visitor": who}

@@ -14,8 +14,9 @@ from web_rig import web
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.web import files_view, screens
-from runflowd.web.actions import ACTIONS, way_back
+from runflowd.web.actions import ACTIONS
 from runflowd.web.file_filter import FileFilter, filter_from
+from runflowd.web.forms import way_back
 from runflowd.web.told import tell
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ async def test_spend_is_shown_for_a_span(rig: Web) -> None:
 
 async def test_a_span_that_makes_no_sense_is_said_to_make_none(rig: Web) -> None:
     """In the words of the command."""
-    answer = await rig.http.get("/spend?since=<b>yesterday")
+    answer = await rig.http.get("/spend?since=<b>yesterday", headers={"Accept": "text/html"})
 
     assert (400, True, False) == (answer.status_code, "is no day" in answer.text, "<b>" in answer.text)
 

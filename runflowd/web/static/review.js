@@ -1,7 +1,8 @@
 "use strict";
 // Verdicts by keys: A accepts, R rejects, U takes the last one back, E goes to the button that runs a file again, ? tells
 // of the keys. A verdict shows at once; when it is on record, the next file follows. Where there is something to say of it,
-// or it is refused, the answer names the screen that says so. Without a script the same buttons are forms.
+// or it comes to nothing, the answer names the screen that says so, or it is said here and what was shown before is again.
+// Without a script the same buttons are forms.
 (() => {
   const LAST = "runflowd.verdict";
   const WRITES = "input:not([type=range]), select, textarea, [contenteditable]";
@@ -13,16 +14,6 @@
   const last = () => { try { return JSON.parse(sessionStorage.getItem(LAST)); } catch { return null; } };
   const remember = (facts) => { try { sessionStorage.setItem(LAST, JSON.stringify(facts)); } catch { /* without a memory */ } };
 
-  // What came of a verdict: whether it was carried out, and the screen to go on with. Nothing where no answer is one.
-  const send = async (form, changes = {}) => {
-    const body = new URLSearchParams({...Object.fromEntries(new FormData(form)), ...changes});
-    try {
-      const answer = await fetch(form.action, {method: "POST", body, headers: {accept: "application/json"}});
-      const address = new URL((await answer.json()).address, location.href);
-      return {done: answer.ok, address, tells: address.searchParams.has("told")};
-    } catch { return null; }
-  };
-
   const show = (bar, verdict) => {
     const word = bar.querySelector(".pill");
     [word.textContent] = WORDS[verdict];
@@ -30,21 +21,33 @@
     bar.dataset.judged = verdict === "undo" ? "" : "yes";
   };
 
+  // What puts the verdict back that is shown now.
+  const shown = (bar) => {
+    const {textContent, className} = bar.querySelector(".pill");
+    const {judged} = bar.dataset;
+    return () => {
+      Object.assign(bar.querySelector(".pill"), {textContent, className});
+      bar.dataset.judged = judged;
+    };
+  };
+
+  const tells = (answer) => new URL(answer.address, location.href).searchParams.has("told");
+
   const formOf = (bar, verdict) => bar.querySelector(`form[action="/${verdict}"]`);
 
   const give = async (bar, verdict) => {
     if (sending) return;
     sending = true;
+    const before = shown(bar);
     show(bar, verdict);
-    const form = formOf(bar, verdict);
-    const answer = await send(form);
-    if (!answer) {
-      form.submit();
+    const answer = await buttons.send(formOf(bar, verdict));
+    sending = false;
+    if (answer.said) {
+      before();
       return;
     }
     if (answer.done) remember(verdict === "undo" ? null : {item: bar.dataset.item, address: HERE});
-    sending = false;
-    if (answer.tells) location.assign(answer.address);
+    if (tells(answer)) location.assign(answer.address);
     else if (verdict !== "undo") document.getElementById("older")?.click();
   };
 
@@ -52,8 +55,9 @@
     const before = last();
     if (bar.dataset.judged) give(bar, "undo");
     else if (before && !sending) {
-      const answer = await send(formOf(bar, "undo"), {item: before.item, back: before.address, onward: before.address});
-      if (!answer) return;
+      const changes = {item: before.item, back: before.address, onward: before.address};
+      const answer = await buttons.send(formOf(bar, "undo"), changes);
+      if (answer.said) return;
       remember(null);
       location.assign(answer.address);
     }

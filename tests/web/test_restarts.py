@@ -1,0 +1,142 @@
+"""A screen that stood open while the daemon was restarted, or was away, in a real browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+from browser import Browser, browser
+from pictures import encoded, noise
+from shown_files import done, to_review
+from web_rig import web
+
+from runflowd.config.snapshot import Listen
+from runflowd.core.review import Review
+from runflowd.store.items import item_by_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from anyio.from_thread import BlockingPortal
+    from web_rig import Web
+
+pytestmark = pytest.mark.timeout(240)
+
+PILL = "document.querySelector('#verdict .pill').innerText"
+NOTICE = "document.getElementById('notice').innerText"
+
+
+class Restarted:
+    """A daemon's page that can be taken away and comes back at the same address, with two results that wait."""
+
+    def __init__(self, folder: Path, portal: BlockingPortal, seen: Browser) -> None:
+        self._folder = folder
+        self._portal = portal
+        self.seen = seen
+        self._port = 0
+        self._running: Any = None
+        self.rig: Web
+        self.start()
+        self.items = [portal.call(self._waiting, number) for number in range(2)]
+        self.open()
+
+    def start(self) -> None:
+        """The daemon runs; in each life it has tokens of its own."""
+        listen = Listen("127.0.0.1", self._port)
+        self._running = self._portal.wrap_async_context_manager(web(self._folder, listen=listen))
+        self.rig = self._running.__enter__()
+        self._port = self.rig.port
+        self.seen.base = f"http://127.0.0.1:{self._port}"
+
+    def stop(self) -> None:
+        """It is away."""
+        self._running.__exit__(None, None, None)
+
+    def open(self) -> None:
+        """Look at the one that came last."""
+        self.seen.open(f"/files/{self.items[1]}?state=To+review")
+        self.seen.until("document.readyState === 'complete'")
+        self.seen.script("window.stayed = true")
+
+    async def _waiting(self, number: int) -> int:
+        photo = encoded(noise(16 + number), "JPEG")
+        item = await done(self.rig.context, f"{number}.jpg", photo, (f"{number}.jpg", photo), at=1e9)
+        await to_review(self.rig.context, item)
+        return item
+
+    def review(self) -> Review:
+        """How the result that is looked at stands on record."""
+        found = self._portal.call(self.rig.context.store.read, lambda connection: item_by_id(connection, self.items[1]))
+        assert found is not None
+        return found.review
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
+    """One browser and one page for these tests, which go on where the one before ended."""
+    with browser() as driver, start_blocking_portal() as portal:
+        made = Restarted(tmp_path_factory.mktemp("restarted"), portal, Browser(driver, ""))
+        yield made
+        made.stop()
+
+
+def test_a_key_works_after_a_restart_as_before(table: Restarted) -> None:
+    """Though the screen is of the daemon's earlier life: what it offers is still there."""
+    table.stop()
+    table.start()
+    table.seen.press("r")
+    table.seen.until(f"location.pathname === '/files/{table.items[0]}' && document.readyState === 'complete'")
+    rejected = table.review()
+    table.seen.press("u")
+    table.seen.until(lambda: table.review() is Review.WAITING)
+
+    assert Review.REJECTED is rejected
+
+
+def test_a_key_while_the_daemon_is_away_leaves_the_screen_as_it_was(table: Restarted) -> None:
+    """It says so, shows no verdict that is not on record, and works once there is a daemon again."""
+    table.open()
+    table.stop()
+    table.seen.press("a")
+    table.seen.until(f"{NOTICE}.includes('The daemon does not answer')")
+    shown = table.seen.script(f"return [window.stayed, {PILL}]")
+    table.start()
+    table.seen.press("a")
+    table.seen.until(lambda: table.review() is Review.ACCEPTED)
+
+    assert [True, "To review"] == shown
+
+
+@pytest.mark.parametrize("away", [True, False], ids=["away", "restarted"])
+def test_any_button_stays_on_its_screen(table: Restarted, away: bool) -> None:
+    """Such as that which pauses all; after a restart it works."""
+    table.seen.open("/")
+    table.seen.until("document.readyState === 'complete'")
+    table.stop()
+    if not away:
+        table.start()
+    table.seen.script("window.stayed = true; document.querySelector('form[action=\"/pause\"] button').click()")
+    if away:
+        table.seen.until(f"{NOTICE}.includes('The daemon does not answer')")
+        stayed = table.seen.script("return window.stayed")
+        table.start()
+    else:
+        table.seen.until("document.querySelector('p.said')?.innerText === 'Paused.'")
+        stayed = True
+
+    assert stayed
+
+
+def test_what_the_new_screen_does_not_offer_is_not_done(table: Restarted) -> None:
+    """Another state file may know another file by the same number; a person looks again before they judge."""
+    table.open()
+    table.seen.script("document.querySelector('h1.path').textContent = 'another.jpg'")
+    table.stop()
+    table.start()
+    before = table.review()
+    table.seen.press("r")
+    table.seen.until(f"{NOTICE}.includes('this screen has changed since')")
+
+    assert (True, before) == (table.seen.script("return window.stayed"), table.review())
