@@ -65,6 +65,13 @@ class GuardedRoute(Route):
         self.needed = needed
 
 
+_GIVEN_BY = {
+    Right.SEE: "`runflowd user change NAME --may see`",
+    Right.REVIEW: "`runflowd user change NAME --may review`",
+    Right.SPEND: "`runflowd user change NAME --may spend`",
+}
+
+
 def visitor(request: Request) -> Visitor:
     """Who asks, as the guard in front of all routes found out."""
     found = request.state.visitor
@@ -92,6 +99,6 @@ def ensure_right(found: Visitor, needed: Right) -> None:
         )
     raise Refused(
         f"{found.name} may not do this: it takes the right {needed.word}. Whoever looks after this machine gives it "
-        f"with `runflowd user change {found.name} --may {needed.word}`.",
+        f"with {_GIVEN_BY[needed]}.",
         403,
     )

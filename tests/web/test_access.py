@@ -101,7 +101,7 @@ async def test_who_may_only_see_presses_no_button(page: Guarded) -> None:
         answer = await browser.post("/retry", data=form, headers=SAME)
 
     assert 403 == answer.status_code
-    assert "<code>runflowd user change ben --may spend</code>" in answer.text
+    assert "<code>runflowd user change NAME --may spend</code>" in answer.text
 
 
 async def test_who_may_spend_presses_it_and_is_named_in_the_log(
