@@ -26,11 +26,11 @@ CREATE TEMP TABLE known (id INTEGER PRIMARY KEY, dir BLOB, basename BLOB, size I
 
 _ITEMS = """
 INSERT INTO item (id, rule, dir, basename, size, mtime_ns, inode, state, mime, content_hash, recipe_hash, input,
-    client_ref, run_id, cost, period, approved, pixels, found_at, ready_at, bought_at, ended_at, lease_until,
+    client_ref, run_id, cost, period, approved, pixels, found_at, ready_at, bought_at, ended_at,
     generation)
 SELECT id, 'bench', dir, basename, size, mtime_ns, inode, 'done', 'image/jpeg',
     printf('%08x%056x', id * 2654435761 % 4294967296, id), printf('%064x', 7), '{"image_url": "${file.url}"}',
-    printf('%032x', id), printf('run-%d', id), '0.018', date(:at, 'unixepoch'), 1, 64, :at, :at, :at, :at, :at, 1
+    printf('%032x', id), printf('run-%d', id), '0.018', date(:at, 'unixepoch'), 1, 64, :at, :at, :at, :at, 1
 FROM known
 """
 

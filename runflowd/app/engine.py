@@ -28,7 +28,6 @@ from runflowd.pipeline.track import Track
 from runflowd.store import open_store
 from runflowd.store.configuration import configuration_of, ensure_own, take_state
 from runflowd.store.due_updates import wake_all
-from runflowd.store.leases import Lease, free_leases, renew_leases
 from runflowd.store.reserving import correct_period, is_ahead
 from runflowd.system.clock import Clock
 from runflowd.system.paths import state_place
@@ -42,8 +41,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LEASE_RENEWAL = 20.0
-"""Seconds; a third of a lease."""
+UPKEEP_INTERVAL = 20.0
+"""Seconds between two looks at the clocks."""
 
 GAP = 60.0
 """Seconds that the wall clock may run ahead of the monotonic one before everything is looked at anew."""
@@ -87,10 +86,8 @@ async def open_engine(config: Config, clock: Clock | None = None) -> AsyncIterat
     clock = clock or Clock()
     async with open_store(state_place(config)) as store:
         await _take_state(store, config.source)
-        living = {store.owner}  # the lock on the state file, which `open_store` holds, proves that nobody else lives
-        await store.write(partial(free_leases, living=living))
         incidents = Incidents(store, clock)
-        await incidents.forget_left(living)
+        await incidents.forget_left()
         async with open_remote(config) as remote:
             context = Context(store, clock, incidents, remote, by_name(config), config.limits)
             context.places = config.places
@@ -148,16 +145,14 @@ async def _correct_period(context: Context) -> None:
 
 
 async def _upkeep(engine: Engine) -> None:
-    """Keep leases alive, and look at everything after the machine slept."""
+    """Look at everything after the machine slept, and at what the clock says of the day."""
     context = engine.context
     wall, monotonic = context.clock.wall(), context.clock.now()
     while True:
-        await anyio.sleep(LEASE_RENEWAL)
+        await anyio.sleep(UPKEEP_INTERVAL)
         slept = (context.clock.wall() - wall) - (context.clock.now() - monotonic)
         wall, monotonic = context.clock.wall(), context.clock.now()
         try:
-            lease = Lease(context.store.owner, wall)
-            await context.store.write(partial(renew_leases, lease=lease))
             if abs(slept) > GAP:
                 log.warning("the clock jumped", action="clock.jumped", seconds=round(slept))
                 await context.store.write(wake_all)

@@ -17,11 +17,12 @@ from runflowd.config import Notify
 from runflowd.core.backoff import delay
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.notices import Kind, Message
+from runflowd.store.hosts import living
 from runflowd.store.notices import begin_incident, end_incident
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from runflowd.core.incident_scope import IncidentScope
     from runflowd.store import Connection, Store
@@ -46,6 +47,10 @@ class IncidentReport:
     slowest: float = 60.0
     wait: float | None = None
     until_result: bool = False
+
+
+_CLOSING = frozenset({ScopeKind.SERVICE, ScopeKind.CREDIT, ScopeKind.RULE})
+"""What is closed for every host of the account, and not for one alone."""
 
 
 @dataclass(slots=True)
@@ -100,10 +105,17 @@ class Incidents:
         now = self._clock.wall()
         facts = {"scope": str(report.scope), "code": report.code, "message": report.message, "remedy": report.remedy}
         before = connection.one("incident_of", scope=facts["scope"])
-        connection.run("raise_incident", owner=self._store.owner, now=now, **facts)
+        connection.run("raise_incident", owner=self._store.owner, now=now, probe_at=self._probe_at(report), **facts)
         if before is None or before["code"] != report.code:
             message = Message(Kind.INCIDENT, count=1, since=now, **facts)
             begin_incident(connection, message, self.audience, now, self.notify.after)
+
+    def _probe_at(self, report: IncidentReport) -> float:
+        """When what is closed by this is tried again (epoch seconds), for the other hosts; else 0."""
+        entry = self._open.get(report.scope)
+        if entry is None or report.scope.kind not in _CLOSING:
+            return 0.0
+        return self._clock.wall() + entry.retry_at - self._clock.now()
 
     def audience(self, kind: Kind, scope: str) -> tuple[str, ...]:
         """The channels that are to hear of a kind of message: a channel's own trouble is not sent over it."""
@@ -130,12 +142,15 @@ class Incidents:
         owner, now = self._store.owner, self._clock.wall()
         await self._store.write(lambda connection: _clear(connection, connection.all("incidents_of", owner=owner), now))
 
-    async def forget_left(self, living: Collection[str]) -> None:
-        """At a start: what sessions that are not among the `living` reported ended with them, or is found anew."""
-        known, now = json.dumps(sorted(living)), self._clock.wall()
-        await self._store.write(
-            lambda connection: _clear(connection, connection.all("incidents_left", living=known), now)
-        )
+    async def forget_left(self) -> None:
+        """What sessions reported that are dead by now ended with them, or is found anew."""
+        now = self._clock.wall()
+
+        def write(connection: Connection) -> None:
+            known = json.dumps(sorted(living(connection, now)))
+            _clear(connection, connection.all("incidents_left", living=known), now)
+
+        await self._store.write(write)
 
     def closed_for(self, *scopes: IncidentScope) -> float:
         """Seconds until the given scopes may be tried again; 0 when all of them are open."""

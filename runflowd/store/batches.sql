@@ -18,14 +18,14 @@ UNION SELECT id FROM batch WHERE id >= :name AND id < :end
 LIMIT 2
 
 -- name: claim_batches
-UPDATE batch SET owner = :owner, lease_until = :until, generation = generation + 1
+UPDATE batch SET owner = :owner, generation = generation + 1
 WHERE id IN (SELECT id FROM (
         SELECT batch.id, batch.rule, due_at, sealed_at,
                coalesce(held.count, 0) + row_number() OVER (PARTITION BY batch.rule ORDER BY due_at, sealed_at) AS turn
         FROM batch LEFT JOIN (SELECT rule, count(*) AS count FROM batch
                               WHERE state = :state AND owner = :owner GROUP BY rule) AS held ON held.rule = batch.rule
         WHERE state = :state AND service = :service AND due_at <= :now
-              AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
+              AND owner IS NULL
               AND batch.rule NOT IN (SELECT value FROM json_each(:paused))
               AND (state <> 'sealed' OR NOT EXISTS (SELECT 1 FROM pause WHERE pause.rule IN (batch.rule, '')))) AS due
     WHERE turn <= CASE WHEN rule IN (SELECT value FROM json_each(:probed)) THEN 1 ELSE :share END ORDER BY turn, due_at, sealed_at LIMIT :limit)
@@ -65,9 +65,6 @@ UPDATE batch SET due_at = 0 WHERE state IN ('sealed', 'submitted')
 -- name: open_batches
 SELECT * FROM batch WHERE state IN ('sealed', 'submitted', 'unknown') ORDER BY sealed_at LIMIT :limit
 
--- name: renew_batch_leases
-UPDATE batch SET lease_until = :until WHERE owner = :owner
-
 -- name: free_batch_leases
 UPDATE batch SET owner = NULL, due_at = 0
 WHERE owner IS NOT NULL AND owner NOT IN (SELECT value FROM json_each(:living))
@@ -88,10 +85,6 @@ UPDATE purchase SET ambiguous = 1 WHERE key = :key AND batch = :batch
 -- name: doubt_left_purchases
 UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended' AND unreceived = 0 AND batch NOT IN (
     SELECT id FROM batch WHERE owner IN (SELECT value FROM json_each(:living)))
-
--- name: doubt_overdue_purchases
-UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended' AND unreceived = 0 AND batch IN (
-    SELECT id FROM batch WHERE owner IS NOT NULL AND owner != :owner AND lease_until < :now)
 
 -- name: place_item
 UPDATE item SET position = :position WHERE id = :id AND batch = :batch
@@ -115,10 +108,10 @@ UPDATE kv SET value = json_set(value, '$.at', :at) WHERE key = :key
 SELECT value FROM kv WHERE service = :service AND key = :key
 
 -- name: raise_incident
-INSERT INTO incident (scope, code, message, remedy, since, last, owner)
-VALUES (:scope, :code, :message, :remedy, :now, :now, :owner)
+INSERT INTO incident (scope, code, message, remedy, since, last, owner, probe_at)
+VALUES (:scope, :code, :message, :remedy, :now, :now, :owner, :probe_at)
 ON CONFLICT (scope) DO UPDATE SET code = excluded.code, message = excluded.message, remedy = excluded.remedy, last = excluded.last,
-                          owner = excluded.owner, count = incident.count + 1
+                          owner = excluded.owner, probe_at = excluded.probe_at, count = incident.count + 1
 
 -- name: incident_of
 SELECT * FROM incident WHERE scope = :scope

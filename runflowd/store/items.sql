@@ -184,17 +184,17 @@ WHERE EXISTS (SELECT 1 FROM item WHERE item.rule = item_rule.rule AND state = 'd
   AND rule NOT IN (SELECT value FROM json_each(:paused))
 
 -- name: claim_deliveries
-UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
+UPDATE item SET owner = :owner, generation = generation + 1
 WHERE id IN (SELECT id FROM item WHERE state = 'downloading' AND rule = :rule AND due_at <= :now
-             AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
+             AND owner IS NULL
              ORDER BY due_at, id LIMIT :limit)
 RETURNING *
 
 -- name: claim_notes
-UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1, note_state = 'outdated'
+UPDATE item SET owner = :owner, generation = generation + 1, note_state = 'outdated'
 WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND note_state <> 'written'
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND due_at <= :now
-             AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
+             AND owner IS NULL
              AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY due_at, id LIMIT :limit)
 RETURNING *
@@ -283,9 +283,6 @@ SELECT rule FROM item_rule
 -- name: unnoted_left
 SELECT count(*) AS count FROM item WHERE state IN ('failed', 'outcome_unknown', 'waiting') AND note_state <> 'written'
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1
-
--- name: renew_item_leases
-UPDATE item SET lease_until = :until WHERE owner = :owner
 
 -- name: free_item_leases
 UPDATE item SET owner = NULL WHERE owner IS NOT NULL AND owner NOT IN (SELECT value FROM json_each(:living))

@@ -1,4 +1,7 @@
-"""Who works on which batch until when: claims that are taken, renewed, given back, and freed after a crash."""
+"""Who works on which batch: claims that are taken, given back, and freed once their session is dead.
+
+A claim lasts as long as its session (`store/hosts.py`): how long the work takes says nothing about who lives.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,10 @@ MANY = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who works on what until when (epoch seconds)."""
+    """The session that takes what is due `now` (epoch seconds)."""
 
     owner: str
     now: float
-    seconds: float = 60.0
-
-    @property
-    def until(self) -> float:
-        """The time after which another owner may take the rows."""
-        return self.now + self.seconds
 
 
 def claim_batches(
@@ -43,20 +40,17 @@ def claim_batches(
     share: int | None = None,
     probed: Iterable[str] = (),
 ) -> list[Batch]:
-    """Take up to `limit` batches that are due; nobody else gets them while the lease lasts.
+    """Take up to `limit` batches that are due and nobody's; nobody else gets them while this session lives.
 
     Rules take turns, and one rule gets no more than `share` of those this owner holds, so that a
-    thousand batches of one rule do not keep another's waiting. Of a rule in `probed` one is enough. Whoever
-    lets a lease run out may have sent an intent and not lived to write down the answer.
+    thousand batches of one rule do not keep another's waiting. Of a rule in `probed` one is enough.
     """
-    connection.run("doubt_overdue_purchases", owner=lease.owner, now=lease.now)
     rows = connection.all(
         "claim_batches",
         state=state,
         service=service,
         owner=lease.owner,
         now=lease.now,
-        until=lease.until,
         limit=limit,
         share=limit + MANY if share is None else share,
         paused=json.dumps(list(paused)),
@@ -96,18 +90,11 @@ def release(
     )
 
 
-def renew_leases(connection: Connection, lease: Lease) -> None:
-    """Keep everything this owner has claimed."""
-    connection.run("renew_batch_leases", owner=lease.owner, until=lease.until)
-    connection.run("renew_item_leases", owner=lease.owner, until=lease.until)
-
-
 def free_leases(connection: Connection, living: Collection[str]) -> None:
-    """Take over what the sessions that are not among the `living` held.
+    """Let go of what the sessions that are not among the `living` held: what they write is refused from now on.
 
-    Called once at a start: the lock on the state file proves who lives. An intent that nobody alive holds may have
-    been sent before a crash, so its key is never replaced lightly.
+    An intent that nobody alive holds may have been sent before a crash, so its key is never replaced lightly.
     """
     known = json.dumps(sorted(living))
-    for name in ("doubt_left_purchases", "free_batch_leases", "free_item_leases"):
+    for name in ("doubt_left_purchases", "free_batch_leases", "free_item_leases", "free_duties"):
         connection.run(name, living=known)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import socket
+import time
 import uuid
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from functools import partial
@@ -12,6 +14,7 @@ import anyio.to_thread
 
 from runflowd.core.database import Database
 from runflowd.errors import StoreError
+from runflowd.store.hosts import Session, enter
 from runflowd.store.schema import check_schema, create_if_missing, migrate
 from runflowd.store.sqlite import Damaged, Locked, connect, lock
 from runflowd.store.store import NotDurable, NotReadable, Store
@@ -36,18 +39,23 @@ class NoDriver(StoreError):
 
 
 @asynccontextmanager
-async def open_store(place: Place) -> AsyncIterator[Store]:
-    """Open the store for work: lock, check, migrate. Raise `StoreError` when that cannot be."""
-    owner = uuid.uuid4().hex
+async def open_store(place: Place, *, host: str = "", alone: bool = True) -> AsyncIterator[Store]:
+    """Open the store for work: lock, check, migrate, and be on record as a session that lives. Raise `StoreError`.
+
+    `host` is what the machine is called, by default as it calls itself. One that is not `alone` shares a database, and
+    has to be seen from now on.
+    """
+    session = Session(uuid.uuid4().hex, host or socket.gethostname(), alone)
     with ExitStack() as stack:
         opened = (
-            partial(_postgresql(place).open_for_work, stack, place, owner)
+            partial(_postgresql(place).open_for_work, stack, place, session)
             if isinstance(place, Database)
             else partial(_open_file, stack, place)
         )
         writer, reader = await anyio.to_thread.run_sync(opened)
-        store = Store(place, owner, writer, reader)
+        store = Store(place, session, writer, reader)
         stack.callback(store.end_reads)
+        await store.write(partial(enter, session=session, now=time.time()))
         yield store
 
 

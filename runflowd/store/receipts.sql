@@ -40,9 +40,9 @@ UPDATE item SET receipt_state = 'outdated' WHERE id = :id
 UPDATE item SET owner = NULL, attempts = 0, due_at = 0 WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: claim_receipts
-UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
+UPDATE item SET owner = :owner, generation = generation + 1
 WHERE id IN (SELECT id FROM item WHERE receipt_state = 'outdated' AND state IN ('done', 'failed', 'outcome_unknown')
-             AND due_at <= :now AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
+             AND due_at <= :now AND owner IS NULL
              AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY due_at, id LIMIT :limit)
 RETURNING *

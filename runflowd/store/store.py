@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runflowd.store.connection import Connection
+    from runflowd.store.hosts import Session
     from runflowd.system.paths import Place
 
 T = TypeVar("T")
@@ -59,14 +60,15 @@ class _Ticket(Generic[T]):
 
 
 class Store:
-    """The open state file or database. `owner` names this process in leases; every opening has a new one.
+    """The open state file or database, in the name of a session, which `owner` is in claims.
 
     `commits` were made so far, and `changes` rows were written in them.
     """
 
-    def __init__(self, place: Place, owner: str, writer: Connection, reader: Connection) -> None:
+    def __init__(self, place: Place, session: Session, writer: Connection, reader: Connection) -> None:
         self.place = place
-        self.owner = owner
+        self.session = session
+        self.owner = session.id
         self._writer = writer
         self._reader = reader
         self._turn = anyio.Lock(fast_acquire=True)

@@ -39,9 +39,9 @@ ORDER BY id LIMIT :limit
 SELECT rule, count(*) AS count FROM item WHERE review = 'waiting' AND state = 'done' GROUP BY rule
 
 -- name: claim_verdicts
-UPDATE item SET owner = :owner, lease_until = :until, generation = generation + 1
+UPDATE item SET owner = :owner, generation = generation + 1
 WHERE id IN (SELECT id FROM item WHERE verdict_due = 1 AND state = 'done'
-             AND due_at <= :now AND (owner IS NULL OR (owner != :owner AND lease_until < :now))
+             AND due_at <= :now AND owner IS NULL
              AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY due_at, id LIMIT :limit)
 RETURNING *

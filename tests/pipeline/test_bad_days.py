@@ -19,7 +19,7 @@ from PIL import Image
 from stage_rig import Rig, rule, running
 
 from runflowd.app.daemon import _report
-from runflowd.app.engine import GAP, LEASE_RENEWAL
+from runflowd.app.engine import GAP, UPKEEP_INTERVAL
 from runflowd.app.reload import Reloading
 from runflowd.config import load
 from runflowd.core.lifecycle import ItemState
@@ -229,7 +229,7 @@ async def test_after_a_jump_of_the_clock_every_batch_is_asked_for_at_once(tmp_pa
         await anyio.sleep(600)
         quiet = asked(rig)
         rig.jump(jump)
-        await anyio.sleep(2 * LEASE_RENEWAL)
+        await anyio.sleep(2 * UPKEEP_INTERVAL)
 
         assert quiet < asked(rig)
 

@@ -18,6 +18,7 @@ from runflowd.pipeline.deliver.output_io import OutputIo
 from runflowd.pipeline.dispatch import submitter
 from runflowd.pipeline.track import answers as track
 from runflowd.store.claims import Claim, Claimable, LeaseLost
+from runflowd.store.leases import free_leases
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -55,6 +56,13 @@ def rival(rig: Rig, monkeypatch: pytest.MonkeyPatch, module: ModuleType, table: 
     return made
 
 
+async def bury(rig: Rig, dead: Rival) -> None:
+    """The rival took a row over, and died: what it had is free."""
+    await rig.until(lambda _: not dead.point)
+    await rig.store.write(lambda connection: free_leases(connection, {rig.store.owner}))
+    rig.engine.context.stage_events.notify_all()
+
+
 def lost(lines: list[MutableMapping[str, Any]]) -> list[str]:
     """The stages that told of a lost lease; nothing else may be told of it."""
     assert [] == [line for line in lines if line["log_level"] in {"error", "critical"}]
@@ -71,6 +79,7 @@ async def test_a_purchase_whose_lease_was_lost_is_not_sent(tmp_path: Path, monke
             rig.drop("b.jpg")
             await rig.until(lambda states: states.get("b.jpg") is ItemState.DONE)
             bought_meanwhile = rig.charged()
+            await bury(rig, waiting)
             await rig.settled(2)
             assert ([1], [1, 1]) == (bought_meanwhile, rig.charged())
     assert ["dispatch"] == lost(lines)
@@ -80,8 +89,9 @@ async def test_an_answer_that_another_one_recorded_is_dropped(tmp_path: Path, mo
     """The POST went out, then the process was stopped: whoever took over finds the purchase at the service."""
     with capture_logs() as lines:
         async with running(tmp_path) as rig:
-            rival(rig, monkeypatch, submitter, "batch", "purchase.answered")
+            waiting = rival(rig, monkeypatch, submitter, "batch", "purchase.answered")
             rig.drop("a.jpg")
+            await bury(rig, waiting)
             await rig.settled(1)
             assert ({"a.jpg"}, [1]) == (rig.outputs(), rig.charged())
     assert ["dispatch"] == lost(lines)
@@ -91,8 +101,9 @@ async def test_results_that_another_one_reads_are_dropped(tmp_path: Path, monkey
     """They are read again by whoever has the batch."""
     with capture_logs() as lines:
         async with running(tmp_path) as rig:
-            rival(rig, monkeypatch, track, "batch", "results.read")
+            waiting = rival(rig, monkeypatch, track, "batch", "results.read")
             rig.drop("a.jpg")
+            await bury(rig, waiting)
             await rig.settled(1)
             assert ({"a.jpg"}, [1]) == (rig.outputs(), rig.charged())
     assert ["track"] == lost(lines)
@@ -109,6 +120,7 @@ async def test_a_file_whose_lease_was_lost_gets_no_name(
             rig.drop("a.jpg")
             await rig.until(lambda states: states.get("a.jpg") is ItemState.DOWNLOADING and not waiting.point)
             placed_meanwhile = list((tmp_path / "out").rglob("*"))
+            await bury(rig, waiting)
             await rig.settled(1)
 
     assert ([], {"a.jpg"}, ["deliver"]) == (placed_meanwhile, rig.outputs(), lost(lines))

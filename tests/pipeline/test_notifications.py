@@ -96,7 +96,7 @@ class Desk:
         async with open_store(self._folder / "state.db") as store, Runflow(Service("https://api.test")) as api:
             clock = Clock(self.wall, lambda: 0.0)
             context = Context(store, clock, Incidents(store, clock), ServiceClient("test", api), {})
-            await context.incidents.forget_left({store.owner})
+            await context.incidents.forget_left()
             async with telling(context, self.ear, notify):
                 yield context
 

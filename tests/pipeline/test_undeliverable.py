@@ -94,7 +94,7 @@ async def test_a_stop_outlives_a_restart_with_its_incident(tmp_path: Path) -> No
         rig.drop("a.jpg")
         await rig.settled(1)
     async with running(tmp_path, began=EPOCH + 3_600) as rig:
-        await rig.engine.context.incidents.forget_left({rig.store.owner})
+        await rig.engine.context.incidents.forget_left()
         await rig.engine.context.incidents.forget_all()
 
         assert await stays_unbought(rig, "b.jpg")

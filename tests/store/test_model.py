@@ -65,7 +65,6 @@ T = TypeVar("T")
 
 STAT = Stat(10, 20, 30)
 SERVICE, RULE, MODEL = "https://service.example", "studio", "m"
-LEASE = 60.0
 LIMITS = BatchLimits(max_items=2)
 
 paths = st.sampled_from(["a", "b", "c"])
@@ -188,8 +187,14 @@ class StoreAgainstModel(RuleBasedStateMachine):
         self.reopen()
         self.starts += 1
         self.write(partial(free_leases, living={f"start {self.starts}"}))
-        self.model.restart()
+        self.model.bury()
         self.hands, self.carried, self.answers = {}, {}, {}
+
+    @rule(owner=owners)
+    def all_but_one_owner_are_found_dead(self, owner: str) -> None:
+        """They may come back and go on with what they believe to have."""
+        self.write(partial(free_leases, living={owner}))
+        self.model.bury(frozenset({owner}))
 
     # The owners at work.
 
@@ -202,6 +207,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         if self.model.paused:
             self.pause_or_resume()
         self.time_passes(61.0)
+        self.all_but_one_owner_are_found_dead(owner)
         self.go_a_part_of_the_way(owner, 8, fails=fails, lost=lost)
 
     @rule(owner=owners, path=paths, content=contents, recipe=recipes, steps=st.integers(2, 7), fails=st.booleans())
@@ -267,14 +273,13 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(owner=owners, state=st.sampled_from([BatchState.SEALED, BatchState.SUBMITTED]))
     def claim(self, owner: str, state: BatchState) -> None:
         """Nobody gets what somebody else has, or what is paused."""
-        lease = Lease(owner, self.now, LEASE)
-        self.model.claiming(owner, self.now)
+        lease = Lease(owner, self.now)
         got = self.write(lambda connection: claim_batches(connection, state, SERVICE, lease, 1000))
         closed = self.model.paused and state is BatchState.SEALED
         due = {
             number
             for number, batch in self.model.batches.items()
-            if batch.state is state and not closed and batch.claim.take(owner, self.now, LEASE)
+            if batch.state is state and not closed and batch.claim.take(owner, self.now)
         }
         assert due == {batch.id for batch in got}
         self.hands.update({(owner, batch.id): batch for batch in got})
@@ -318,7 +323,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: self.answers)
     @rule(data=st.data())
     def record_the_answer(self, data: st.DataObject) -> None:
-        """Also by an owner whose lease has ended meanwhile: it counts if nobody has taken the batch over."""
+        """Also by an owner that was found dead meanwhile: it counts if nobody has taken the batch over."""
         self.record(*data.draw(st.sampled_from(self.in_order(self.answers))))
 
     def record(self, owner: str, number: str) -> None:
@@ -408,10 +413,10 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @rule(owner=owners)
     def take_a_delivery(self, owner: str) -> None:
-        values = {"rule": RULE, "now": self.now, "limit": 1, "owner": owner, "until": self.now + LEASE}
+        values = {"rule": RULE, "now": self.now, "limit": 1, "owner": owner}
         rows = self.write(lambda connection: connection.all("claim_deliveries", **values))
         order = sorted(self.model.within(DOWNLOADING), key=lambda item: (item.claim.due, item.number))
-        due = next((item.number for item in order if item.claim.take(owner, self.now, LEASE)), None)
+        due = next((item.number for item in order if item.claim.take(owner, self.now)), None)
         assert [due] * (due is not None) == [row["id"] for row in rows]
         if rows:
             self.carried[owner] = item_from(rows[0])
@@ -421,7 +426,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: self.carried)
     @rule(data=st.data(), lost=st.booleans())
     def deliver(self, data: st.DataObject, *, lost: bool) -> None:
-        """Also by an owner whose lease has ended meanwhile: it counts if nobody has taken the item over."""
+        """Also by an owner that was found dead meanwhile: it counts if nobody has taken the item over."""
         self.hand_over(data.draw(st.sampled_from(sorted(self.carried))), lost=lost)
 
     def hand_over(self, owner: str, *, lost: bool) -> None:
@@ -544,7 +549,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
             for holder, number in self.in_order(self.hands)
             if holder == owner
             and self.model.batches[number].state is state
-            and self.model.batches[number].claim.held_by(owner, self.now)
+            and self.model.batches[number].claim.good(owner, self.hands[holder, number].generation)
         ]
 
     def stale_hands(self) -> list[tuple[str, str]]:

@@ -12,8 +12,10 @@ import pytest
 from runflowd.store.schema import migrations
 from runflowd.store.statements import STATEMENTS
 
-BOUNDED = frozenset({"incident", "pause", "notice", "story", "snapshot", "planned", "json_each", "crowd"})
-"""Tables, and other names for them, that hold a row for a rule, an incident or a message: never one for a file."""
+BOUNDED = frozenset(
+    {"incident", "pause", "notice", "story", "snapshot", "planned", "json_each", "crowd", "host", "duty"}
+)
+"""Tables, and other names for them, that hold a row for a rule, a host, an incident or a message: never one a file."""
 
 COMPUTED = frozenset({"names", "item_rule", "kinds", "prices", "held", "ready", "last"})
 """What a statement makes for itself: rules, a page of folders, states, prices; a group or two."""

@@ -23,7 +23,7 @@ from runflowd.store.claims import LeaseLost
 from runflowd.store.duplicates import fail_duplicates, release_duplicates
 from runflowd.store.items import Item, item_at, items_of_batch, move
 from runflowd.store.known import known_in_folder
-from runflowd.store.leases import Lease, claim_batches, free_leases, release, renew_leases
+from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.outputs import output_at, reserve_output
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
 from runflowd.store.reserving import Purchase
@@ -316,34 +316,19 @@ def test_the_same_refusal_is_news_once(connection: Connection) -> None:
 
 
 def test_a_claimed_batch_is_nobody_else_s(connection: Connection) -> None:
-    """Until the lease runs out."""
+    """However long its work takes: that says nothing about who lives."""
     batch = sealed(connection, "a.jpg")
+    firsts = claim(connection, "one"), claim(connection, "one"), claim(connection, "two", NOW + 1e9)
 
-    assert ([batch], [], []) == (claim(connection, "one"), claim(connection, "one"), claim(connection, "two"))
-
-
-def test_a_dead_owner_s_batch_is_taken_over(connection: Connection) -> None:
-    """After the lease, by somebody else only."""
-    batch = sealed(connection, "a.jpg")
-    claim(connection, "dead")
-
-    assert ([], [batch]) == (claim(connection, "dead", NOW + 100), claim(connection, "two", NOW + 100))
-
-
-def test_a_renewed_lease_holds(connection: Connection) -> None:
-    """A long upload keeps its batch."""
-    sealed(connection, "a.jpg")
-    claim(connection, "one")
-    renew_leases(connection, Lease("one", NOW + 50))
-
-    assert claim(connection, "two", NOW + 100) == []
+    assert ([batch], [], []) == firsts
 
 
 def test_a_zombie_s_late_word_does_not_count(connection: Connection) -> None:
-    """The generation fences off an owner that lost its lease."""
+    """The generation fences off an owner that was found dead."""
     sealed(connection, "a.jpg")
     (old,) = claim_batches(connection, BatchState.SEALED, "s", Lease("zombie", NOW), 1)
-    claim(connection, "two", NOW + 100)
+    free_leases(connection, {"two"})
+    claim(connection, "two")
 
     with pytest.raises(LeaseLost):
         release(connection, old, due_at=NOW)

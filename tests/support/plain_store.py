@@ -16,24 +16,18 @@ FREE = {WAITING, READY, DUPLICATE, FAILED, SKIPPED}
 
 @dataclass
 class Claim:
-    """Who has a row until when, and since which claim."""
+    """Who has a row, and since which claim."""
 
     owner: str | None = None
-    until: float = 0.0
     generation: int = 0
     due: float = 0.0
 
-    def take(self, owner: str, now: float, seconds: float) -> bool:
-        """Claim, if nobody else has it any more."""
-        free = self.owner is None or (self.owner != owner and self.until < now)
-        if not free or self.due > now:
+    def take(self, owner: str, now: float) -> bool:
+        """Claim, if nobody has it."""
+        if self.owner is not None or self.due > now:
             return False
-        self.owner, self.until, self.generation = owner, now + seconds, self.generation + 1
+        self.owner, self.generation = owner, self.generation + 1
         return True
-
-    def held_by(self, owner: str, now: float) -> bool:
-        """Whether nobody else may take the row yet."""
-        return self.owner == owner and self.until >= now
 
     def good(self, owner: str, generation: int) -> bool:
         """Whether nobody else has taken the row since that claim."""
@@ -218,19 +212,14 @@ class PlainStore:
             self.enter(item, READY)
             item.batch = item.source = None
 
-    def claiming(self, owner: str, now: float) -> None:
-        """Before a claim: what others sent and did not live to write down is doubtful."""
+    def bury(self, living: frozenset[str] = frozenset()) -> None:
+        """Nobody but the living holds anything, and what nobody alive is to have answered is doubtful."""
         for purchase in self.purchases.values():
-            claim = self.batches[purchase.batch].claim
-            overdue = claim.owner not in {None, owner} and claim.until < now
-            purchase.doubtful |= overdue and purchase.outcome is Outcome.INTENDED
-
-    def restart(self) -> None:
-        """Nobody holds anything, and what was not answered is doubtful."""
+            attended = self.batches[purchase.batch].claim.owner in living
+            purchase.doubtful |= purchase.outcome is Outcome.INTENDED and not attended
         for batch in self.batches.values():
-            if batch.claim.owner:
+            if batch.claim.owner and batch.claim.owner not in living:
                 batch.claim.owner, batch.claim.due = None, 0.0
         for item in self.items.values():
-            item.claim.owner = None
-        for purchase in self.purchases.values():
-            purchase.doubtful |= purchase.outcome is Outcome.INTENDED
+            if item.claim.owner not in living:
+                item.claim.owner = None

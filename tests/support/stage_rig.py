@@ -43,7 +43,6 @@ from runflowd.pipeline.track import Track
 from runflowd.store import open_store
 from runflowd.store.batches import batch_from
 from runflowd.store.items import item_from
-from runflowd.store.leases import free_leases
 from runflowd.store.schema import create_if_missing
 from runflowd.system.clock import Clock
 
@@ -224,7 +223,6 @@ async def running(
         ) as api,
         open_store(place or state) as store,
     ):
-        await store.write(lambda connection: free_leases(connection, {store.owner}))
         clock = Clock(lambda: wall() + sum(jumped), lambda: 0.0)
         chosen = rules or (rule(folder),)
         limits = Limits(free_space=0)

@@ -46,7 +46,7 @@ def claim_due(
     connection: Connection, lease: Lease, room: int, paused: Collection[str], *, deliveries: bool
 ) -> list[Claimed]:
     """Take up to `room` items that are due; without `deliveries` only those that need nothing of the service."""
-    values = {"owner": lease.owner, "now": lease.now, "until": lease.until}
+    values = {"owner": lease.owner, "now": lease.now}
     alone = json.dumps(list(paused))
     rows: list[Row] = []
     rules = connection.all("rules_to_deliver", now=lease.now, paused=alone) if deliveries else []

@@ -13,7 +13,7 @@ import anyio
 
 from runflowd.errors import RunflowdError
 from runflowd.pipeline import io_guard
-from runflowd.store.claims import hold
+from runflowd.store.hosts import hold_to_act
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,11 +58,15 @@ class OutputIo:
         return await folder.write(call, *given)
 
     async def run_held(self, item: Item, rule: Rule, call: Callable[..., T], *given: object) -> T:
-        """The same for names that are given or taken away in the name of an item. Raises `LeaseLost` instead."""
+        """The same for names that are given or taken away in the name of an item.
+
+        Raises `LeaseLost` or `HostUnseen` instead.
+        """
 
         def held() -> T:
             # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
-            self._store.read_here(partial(hold, claim=item.claim))
+            session, now = self._store.owner, self._clock.wall()
+            self._store.read_here(partial(hold_to_act, claim=item.claim, session=session, now=now))
             return call(*given)
 
         return await self.run(rule, held)

@@ -31,8 +31,8 @@ from runflowd.pipeline.dispatch.habits import BODY_KEY, habits_of, learn, learn_
 from runflowd.pipeline.dispatch.refusals import AskAgain, relieve
 from runflowd.pipeline.dispatch.uploader import oldest_link
 from runflowd.store.batches import mark_run_submitted, mark_submitted, place_items, set_run
-from runflowd.store.claims import hold
 from runflowd.store.history import record
+from runflowd.store.hosts import hold_to_act
 from runflowd.store.links import link_life, references_key
 from runflowd.store.pauses import require_unpaused
 from runflowd.store.prices import currency_hold
@@ -138,21 +138,28 @@ class Submitter:
         return True
 
     async def post(self, batch: Batch, request: SubmitRequest) -> Created:
-        """Send an intent; keep book of what a failure proves. Raises `ApiError`, and `LeaseLost` before it sends."""
+        """Send an intent; keep book of what a failure proves.
+
+        Raises `ApiError`, and before it sends `LeaseLost` and `HostUnseen`.
+        """
         api = self._context.service.api
         assert request.body is not None, "an open intent has its bytes"
         if request.unreceived:  # what was certain of the last time is not of this one
             await self._context.store.write(partial(about_to_send, batch=batch, key=request.key))
-        # Asked when it is this request's turn, for which it may have waited long.
-        still_ours = partial(self._context.store.read, partial(hold, claim=batch.claim))
         send = api.create_run if request.body_format.shape is Shape.RUN else api.create_batch
         try:
-            created = await send(batch.model, request.body, request.key, still_ours)
+            created = await send(batch.model, request.body, request.key, partial(self._ensure_ours, batch))
         except ApiError as error:
             await self._note_failure(batch, request, error)
             raise
         reach("purchase.answered")
         return created
+
+    async def _ensure_ours(self, batch: Batch) -> None:
+        """Asked when it is a request's turn, for which it may have waited long."""
+        context = self._context
+        ask = partial(hold_to_act, claim=batch.claim, session=context.store.owner, now=context.clock.wall())
+        await context.store.read(ask)
 
     async def _note_failure(self, batch: Batch, request: SubmitRequest, error: ApiError) -> None:
         if isinstance(error, Transient) and error.ambiguous:

@@ -12,6 +12,7 @@ import re
 import socket
 import time
 from contextlib import suppress
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -32,7 +33,7 @@ LOCKS = 0x72756E66
 """The first half of the names of our locks in a database; the second is one of those below."""
 
 WORKING, WRITING = 1, 2
-"""Who works on the database at all, for as long as it is connected; whose turn it is to write."""
+"""Who works on the database at all, alone or with others, for as long as it is connected; whose turn it is to write."""
 
 TURN = 30
 """Seconds that a statement may take or be waited for, and that a transaction may stand still."""
@@ -53,6 +54,9 @@ _SETTINGS = {
     "search_path": "public",
 }
 
+_CLIENT = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+"""The same on this side of the connection: a server that is cut off is noticed within the time that a host may act."""
+
 _CHANGE = re.compile(r"(UPDATE|INSERT|DELETE)\b")
 
 _HOLDER = """
@@ -61,6 +65,16 @@ WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND pg_database.datn
 """
 _WHO = f"SELECT application_name {_HOLDER}"
 _END_OURS = f"SELECT pg_terminate_backend(pid, 5000) {_HOLDER} AND application_name = %s AND pid <> pg_backend_pid()"
+
+
+class Lock(Enum):
+    """What a connection keeps away from the database for as long as it is open, by the names of the functions."""
+
+    NONE = ""
+    SHARED = "pg_try_advisory_lock_shared"
+    """Whoever works on it alone."""
+    ALONE = "pg_try_advisory_lock"
+    """Everybody else who works on it."""
 
 
 class Occupied(psycopg.OperationalError):  # type: ignore[misc]  # mypy looks into no extra
@@ -97,16 +111,16 @@ class _Flag(Dumper):  # type: ignore[misc]  # the same
 
 
 class PostgresConnection(Connection):
-    """A connection to a database, in the name of a session; one `for_work` keeps the others away."""
+    """A connection to a database, in the name of a session; its `lock` keeps others away."""
 
     statements = translated()
     failures = (psycopg.Error,)
     wide_failures = (psycopg.OperationalError, psycopg.InterfaceError)
 
-    def __init__(self, database: Database, session: str = "", *, for_work: bool = False) -> None:
+    def __init__(self, database: Database, session: str = "", *, lock: Lock = Lock.NONE) -> None:
         self._database = database
         self._name = f"runflowd on {socket.gethostname()[:24]}, process {os.getpid()}, {session[:12]}"
-        self._for_work = for_work
+        self._lock = lock
         self._transaction = ""
         self._changes = 0
         super().__init__(self._opened())
@@ -118,21 +132,22 @@ class PostgresConnection(Connection):
             row_factory=_rows,
             connect_timeout=10,
             application_name=self._name,
+            **_CLIENT,
             options=" ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
         )
         raw.adapters.register_dumper(bool, _Flag)
         raw.adapters.register_loader("numeric", IntLoader)  # no column is one: it is a sum of integers
-        if self._for_work and not self._take(raw):
+        if self._lock is not Lock.NONE and not self._take(raw):
             other = raw.execute(_WHO, [LOCKS, WORKING]).fetchone()
             raw.close()
             raise Occupied(other[0].rpartition(", ")[0].removeprefix("runflowd ") if other else "it has just ended")
         return raw
 
     def _take(self, raw: Any) -> bool:
-        """Keep others away, but for a connection of this very session that was lost and that the server still keeps."""
+        """Keep others away, and end a connection of this very session that was lost and that the server still keeps."""
         raw.execute(_END_OURS, [LOCKS, WORKING, self._name])
         deadline = time.monotonic() + GONE_TIMEOUT
-        while not raw.execute(f"SELECT pg_try_advisory_lock({LOCKS}, {WORKING})").fetchone()[0]:
+        while not raw.execute(f"SELECT {self._lock.value}({LOCKS}, {WORKING})").fetchone()[0]:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
@@ -151,7 +166,11 @@ class PostgresConnection(Connection):
 
     def begin(self) -> None:
         self._ensure_open()
-        names = self.raw.execute(f"BEGIN; SELECT pg_advisory_xact_lock({LOCKS}, {WRITING}), pg_current_xact_id()::text")
+        # Whatever the server's default is: what others did before this turn is seen by every statement after it.
+        begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+        names = self.raw.execute(
+            f"{begin}; SELECT pg_advisory_xact_lock({LOCKS}, {WRITING}), pg_current_xact_id()::text"
+        )
         names.nextset()
         self._transaction = names.fetchone()[1]
 
@@ -205,7 +224,7 @@ class PostgresConnection(Connection):
     def close(self) -> None:
         with suppress(*self.failures):
             self.roll_back()
-            if self._for_work and not self.raw.closed:
+            if self._lock is not Lock.NONE and not self.raw.closed:
                 self.raw.execute("SELECT pg_advisory_unlock_all()")  # at once, not when the server notices the end
         self.raw.close()
 

@@ -20,6 +20,7 @@ REPLACEMENTS: tuple[tuple[str, str], ...] = (
         r"\binstr\(lower\(CAST\((\w+) AS TEXT\)\), lower\(CAST\((:\w+) AS TEXT\)\)\)",
         r"""strpos(lower(convert_from(\1, 'LATIN1') COLLATE "C"), lower(convert_from(\2, 'LATIN1') COLLATE "C"))""",
     ),
+    (r":server_now\b", "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"),
     (r"(?<!:):(\w+)", r"%(\1)s"),
     (r"\bx'([0-9a-f]*)'", r"'\\x\1'::bytea"),
     (r"\bCROSS JOIN (\w+) ON\b", r"JOIN \1 ON"),  # SQLite's way to fix the order of loops

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from runflowd.store.postgresql.connection import Occupied, PostgresConnection
+from runflowd.store.postgresql.connection import Lock, Occupied, PostgresConnection
 from runflowd.store.postgresql.errors import InUse, Unreachable
 from runflowd.store.postgresql.examining import examine
 from runflowd.store.postgresql.schema import check_schema, migrate
 
 if TYPE_CHECKING:
     from runflowd.core.database import Database
+    from runflowd.store.hosts import Session
 
 
-def open_for_work(stack: ExitStack, database: Database, session: str) -> tuple[PostgresConnection, PostgresConnection]:
+def open_for_work(
+    stack: ExitStack, database: Database, session: Session
+) -> tuple[PostgresConnection, PostgresConnection]:
     """The connections that write and read. Raises `StoreError`."""
     try:
-        writer = PostgresConnection(database, session, for_work=True)
+        writer = PostgresConnection(database, session.id, lock=Lock.ALONE if session.alone else Lock.SHARED)
         stack.callback(writer.close)
         migrate(writer, database)
-        reader = PostgresConnection(database, session)
+        reader = PostgresConnection(database, session.id)
         stack.callback(reader.close)
     except Occupied as error:
         raise InUse(database, str(error)) from error
