@@ -38,6 +38,7 @@ COMMANDS = {
     "user": "Say who may see, review or spend on the page.",
     "callbacks": "Make the secret that proves where callbacks come from.",
     "backup": "Copy the state file whole, while the daemon runs.",
+    "state": "Move the state to a database or to another file, and back.",
     "systemd": "Place the unit files, and say what their sandbox must allow.",
     "local": "Serve the local service alone.",
     "schema": "Print the JSON Schema of the configuration.",

@@ -48,3 +48,7 @@ class ConfigError(RunflowdError):
 
 class StoreError(RunflowdError):
     """The state file cannot be used: newer schema, damage, or another daemon holds it."""
+
+
+class StateInUse(StoreError):
+    """Another process works on the state."""

@@ -12,6 +12,7 @@ from runflowd.doctor.findings import Finding, good, note, problem, warning
 from runflowd.doctor.folders import SYSTEMS, probe_written
 from runflowd.errors import StoreError
 from runflowd.store import Damaged, open_reader
+from runflowd.store.moved import Moved, Unfinished
 from runflowd.store.reports import incidents
 from runflowd.store.state_file import Soundness, examine
 from runflowd.system.mounts import file_system_of, shared_with_others
@@ -55,9 +56,9 @@ def probe_state(path: Path) -> list[Finding]:
         return [check_absent(path, str(way_to(str(path.parent)).at))]
     try:
         sound = examine(path)
+        return [check_soundness(path, sound), *_open_incidents(path, sound)]
     except StoreError as error:
         return [check_error(path, error)]
-    return [check_soundness(path, sound), *_open_incidents(path, sound)]
 
 
 def check_absent(path: Path, missing: str) -> Finding:
@@ -68,11 +69,13 @@ def check_absent(path: Path, missing: str) -> Finding:
 
 def check_error(path: Path, error: StoreError) -> Finding:
     """A file that cannot be relied on; it is never replaced by itself."""
-    remedy = (
-        "stop the daemon, keep the file aside, and put back the newest copy made by `runflowd backup FILE`"
-        if isinstance(error, Damaged)
-        else "let this user read the file and write to its folder"
-    )
+    match error:
+        case Damaged():
+            remedy = "stop the daemon, keep the file aside, and put back the newest copy made by `runflowd backup FILE`"
+        case Moved() | Unfinished():
+            remedy = "write the place that works into `state:`"
+        case _:
+            remedy = "let this user read the file and write to its folder"
     return problem(STATE, str(path), str(error).removeprefix(f"{path}: "), remedy)
 
 

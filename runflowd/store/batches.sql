@@ -152,3 +152,6 @@ SELECT scope, owner FROM incident WHERE owner = :owner
 -- name: incidents_left
 SELECT scope, owner FROM incident WHERE owner NOT IN (SELECT value FROM json_each(:living))
   AND scope NOT IN (SELECT 'results:' || rule FROM pause WHERE kind <> 'operator')
+
+-- name: forget_value
+DELETE FROM kv WHERE service = :service AND key = :key

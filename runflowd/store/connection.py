@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from runflowd.store.tables import Tables
+
 
 class Row(Protocol):
     """A row of an answer, by the names of its columns or by their places."""
@@ -63,6 +65,10 @@ class Connection(ABC):
     def _execute(self, name: str, values: dict[str, Any]) -> Any:
         """The driver's cursor after a statement."""
         return self.raw.execute(self.statements[name], values)
+
+    @abstractmethod
+    def tables(self) -> Tables:
+        """All rows by table, for who moves them elsewhere."""
 
     @abstractmethod
     def begin(self) -> None:

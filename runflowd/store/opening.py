@@ -15,6 +15,7 @@ import anyio.to_thread
 from runflowd.core.database import Database
 from runflowd.errors import StoreError
 from runflowd.store.hosts import Session, enter
+from runflowd.store.moved import ARRIVING, clear_mark, ensure_here
 from runflowd.store.schema import check_schema, create_if_missing, migrate
 from runflowd.store.sqlite import Damaged, Locked, connect, lock
 from runflowd.store.store import NotDurable, NotReadable, Store
@@ -53,6 +54,7 @@ async def open_store(place: Place, *, host: str = "", alone: bool = True) -> Asy
             else partial(_open_file, stack, place)
         )
         writer, reader = await anyio.to_thread.run_sync(opened)
+        await anyio.to_thread.run_sync(_take_over, writer, place)
         store = Store(place, session, writer, reader)
         stack.callback(store.end_reads)
         await store.write(partial(enter, session=session, now=time.time()))
@@ -75,6 +77,13 @@ def _open_file(stack: ExitStack, path: Path) -> tuple[Connection, Connection]:
     return writer, reader
 
 
+def _take_over(writer: Connection, place: Place) -> None:
+    """Raise `StoreError` unless the work goes on here; a move that was cut short at its very end is completed."""
+    if ensure_here(writer, place, look_at):
+        with in_transaction(writer, place):
+            clear_mark(writer, ARRIVING)
+
+
 def _postgresql(database: Database) -> Any:
     """The module that opens databases: psycopg is an extra, and loaded by those alone who have one."""
     try:
@@ -86,8 +95,19 @@ def _postgresql(database: Database) -> Any:
 def open_reader(place: Place) -> Connection:
     """A connection for commands that look at the state while a daemon may be running.
 
-    Raises `StoreError` when there is no state file, or one of another schema than this program's.
+    Raises `StoreError` when there is no state file, one of another schema than this program's, or one that was left.
     """
+    connection = look_at(place)
+    try:
+        ensure_here(connection, place, look_at)
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def look_at(place: Place) -> Connection:
+    """The same, whether the work goes on there or has moved elsewhere."""
     if isinstance(place, Database):
         opened: Connection = _postgresql(place).open_reader(place)
         return opened
@@ -99,6 +119,26 @@ def open_reader(place: Place) -> Connection:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def holding(place: Place, *, make: bool = False) -> Iterator[Connection]:
+    """A connection that keeps every daemon away, whether the work goes on at this place or has moved elsewhere.
+
+    With `make` the tables are made, or brought up to date; without it they must be there. Raises `StoreError`.
+    """
+    with ExitStack() as stack:
+        if isinstance(place, Database):
+            yield _postgresql(place).hold(stack, place, uuid.uuid4().hex, make=make)
+        elif make:
+            yield _open_file(stack, place)[0]
+        else:
+            ensure_exists(place)
+            stack.enter_context(lock(place))
+            connection = connect(place)
+            stack.callback(connection.close)
+            check_schema(connection, place)
+            yield connection
 
 
 @contextmanager
@@ -135,7 +175,7 @@ def changing(place: Place) -> Iterator[Connection]:
     A daemon that starts meanwhile waits for a file, and one that runs unheard sees what was changed.
     """
     if isinstance(place, Database):
-        with closing(_postgresql(place).open_reader(place)) as connection:
+        with closing(open_reader(place)) as connection:
             yield connection
         return
     ensure_exists(place)
@@ -146,6 +186,7 @@ def changing(place: Place) -> Iterator[Connection]:
         if held:
             migrate(connection, place)
         check_schema(connection, place)
+        ensure_here(connection, place, look_at)
         yield connection
 
 

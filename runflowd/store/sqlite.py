@@ -9,9 +9,10 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from runflowd.errors import StoreError
+from runflowd.errors import StateInUse, StoreError
 from runflowd.store.connection import Connection
 from runflowd.store.statements import STATEMENTS
+from runflowd.store.tables import SqliteTables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ LOCK_INTERVAL = 0.05
 """Seconds between two tries to take it."""
 
 
-class Locked(StoreError):
+class Locked(StateInUse):
     """Another process has this state file open for work; with `gone`, one that was started by the one it names."""
 
     def __init__(self, path: Path, pid: str, *, gone: bool = False) -> None:
@@ -77,6 +78,9 @@ class SqliteConnection(Connection):
         cursor = self.raw.cursor()
         cursor.row_factory = None
         return cursor.execute(STATEMENTS[name], values).fetchall()
+
+    def tables(self) -> SqliteTables:
+        return SqliteTables(self.raw)
 
     def begin(self) -> None:
         self.roll_back()

@@ -14,6 +14,9 @@ FAILPOINTS = (
     "state.copied",  # the old state file was copied, its schema is still the old one
     "state.migrated",  # one step of the schema is done
     "backup.drafted",  # a copy for a person is whole, not yet under its name
+    "move.filled",  # all rows stand at the new place, nothing is committed
+    "move.copied",  # that is committed, and the new place waits for the old one to let go
+    "move.left",  # the old place has let go, the new one has not noted it
     "command.recorded",  # what a person asked for is written, nobody was answered
     "incident.recorded",  # trouble wider than one item is written, nothing waits for its end yet
     "rule.worded",  # the text of a rule is kept, what waits is still under the old one

@@ -21,9 +21,12 @@ Place: TypeAlias = Path | Database
 
 def state_place(config: Config, environment: Mapping[str, str] | None = None) -> Place:
     """Where the state is: the configuration's word, or a file in the folder of this machine's state."""
-    if is_address(config.state):
-        return Database(config.state)
-    return Path(config.state) if config.state else machine_state(environment) / "state.db"
+    return place_named(config.state) if config.state else machine_state(environment) / "state.db"
+
+
+def place_named(text: str) -> Place:
+    """What a text means: the address of a database, or a file."""
+    return Database(text) if is_address(text) else Path(text)
 
 
 def state_folder(config: Config, environment: Mapping[str, str] | None = None) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -90,3 +92,59 @@ def test_a_backup_is_left_to_the_database(desk: Desk) -> None:
     said = desk.call("backup", "copy")
 
     assert (2, True) == (said.code, "pg_dump --format=custom --file=FILE" in said.err)
+
+
+def test_a_state_moves_into_a_database_and_back_with_a_purchase_in_flight(desk: Desk) -> None:
+    """Each place goes on where the other one stopped, buys nothing twice, and the one that was left refuses."""
+    with quick_server().empty() as database:
+        configure(desk, "state.db")
+        killed = desk.run("sync", env={"RUNFLOWD_FAILPOINT": "purchase.answered"})
+        dry = desk.call("state", "copy", "--to", database.address, "--dry-run", "--json").json
+        there = desk.call("state", "copy", "--to", database.address)
+        refused, examined = desk.call("sync"), desk.call("doctor")
+        (desk.folder / "home/.local/state/runflowd").mkdir(parents=True)
+        (desk.folder / "local").rename(desk.folder / "home/.local/state/runflowd/local")
+        configure(desk, database.address)
+        synced = desk.call("sync")
+        (desk.input / "b.jpg").write_bytes(picture())
+        killed_again = desk.run("sync", env={"RUNFLOWD_FAILPOINT": "purchase.answered"})
+        back = desk.call("state", "copy", "--to", "back.db", "--json").json
+        (desk.folder / "home/.local/state/runflowd/local").rename(desk.folder / "local")
+        configure(desk, "back.db")
+        ended, spent = desk.call("sync"), desk.call("spend", "--check")
+
+    assert (-signal.SIGKILL, 0, 78, 0) == (killed.code, there.code, refused.code, synced.code)
+    assert (-signal.SIGKILL, 0, 0, {"a.jpg", "b.jpg"}) == (
+        killed_again.code,
+        ended.code,
+        spent.code,
+        set(desk.outputs()),
+    )
+    assert (False, True, 1) == (dry["moved"], back["moved"], dry["tables"]["purchase"]["rows"])
+    assert f"Move the folder of the local service, too: {desk.folder}/local to" in there.out
+    assert f"the state was moved to {database.address}" in refused.err
+    assert "the state was moved to" in " ".join(examined.out.split())
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated(desk: Desk) -> None:
+    """What is typed at a command stands in the list of processes."""
+    configure(desk, "state.db")
+    said = desk.call("state", "copy", "--to", "postgresql://runflowd:hunter2@db.example.com/runflowd")
+
+    assert (2, True, False) == (said.code, "passfile=FILE" in said.err, "hunter2" in said.out + said.err)
+
+
+def test_a_text_that_postgresql_does_not_take_is_named_by_its_table(desk: Desk) -> None:
+    """The state stays where it is."""
+    configure(desk, "state.db")
+    (desk.input / "a.jpg").unlink()
+    desk.call("sync")
+    desk.call("pause", "--all")
+    with closing(sqlite3.connect(desk.state)) as raw:
+        raw.execute("UPDATE pause SET reason = 'stock' || char(0) || 'taking'")
+        raw.commit()
+    with quick_server().empty() as database:
+        said = desk.call("state", "copy", "--to", database.address)
+
+    assert (1, True) == (said.code, "does not take the rows of pause" in said.err)
+    assert 0 == desk.call("status").code

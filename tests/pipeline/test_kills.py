@@ -33,7 +33,17 @@ if TYPE_CHECKING:
 
     from stage_rig import Rig
 
-ELSEWHERE = {"state.copied", "state.migrated", "backup.drafted", "command.recorded", "source.aside", "source.disposed"}
+ELSEWHERE = {
+    "state.copied",
+    "state.migrated",
+    "backup.drafted",
+    "command.recorded",
+    "move.filled",
+    "move.copied",
+    "move.left",
+    "source.aside",
+    "source.disposed",
+}
 """Points whose tests need no pipeline, or a whole one: of the state file, of commands, of a daemon."""
 
 CREATE = "POST /v1/models/*/batches"

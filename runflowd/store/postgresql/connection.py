@@ -23,6 +23,7 @@ from psycopg.types.numeric import IntLoader
 
 from runflowd.store.connection import Connection
 from runflowd.store.postgresql.dialect import translated
+from runflowd.store.postgresql.tables import PostgresTables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -163,6 +164,9 @@ class PostgresConnection(Connection):
         with self.raw.cursor() as cursor:
             cursor.executemany(self.statements[name], rows)
             self._changes += len(rows)
+
+    def tables(self) -> PostgresTables:
+        return PostgresTables(self.raw)
 
     def begin(self) -> None:
         self._ensure_open()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runflowd.errors import StoreError
+from runflowd.errors import StateInUse, StoreError
 
 if TYPE_CHECKING:
     from runflowd.core.database import Database
@@ -20,7 +20,7 @@ class Unreachable(StoreError):
         )
 
 
-class InUse(StoreError):
+class InUse(StateInUse):
     """Another process works on the database."""
 
     def __init__(self, database: Database, other: str) -> None:

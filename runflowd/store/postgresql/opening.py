@@ -21,17 +21,29 @@ def open_for_work(
     stack: ExitStack, database: Database, session: Session
 ) -> tuple[PostgresConnection, PostgresConnection]:
     """The connections that write and read. Raises `StoreError`."""
+    lock = Lock.ALONE if session.alone else Lock.SHARED
+    writer = hold(stack, database, session.id, lock, make=True)
     try:
-        writer = PostgresConnection(database, session.id, lock=Lock.ALONE if session.alone else Lock.SHARED)
-        stack.callback(writer.close)
-        migrate(writer, database)
         reader = PostgresConnection(database, session.id)
         stack.callback(reader.close)
+    except psycopg.Error as error:
+        raise Unreachable(database, error) from error
+    return writer, reader
+
+
+def hold(
+    stack: ExitStack, database: Database, session: str, lock: Lock = Lock.ALONE, *, make: bool
+) -> PostgresConnection:
+    """A connection that keeps daemons away; `make` brings the tables up to date. Raises `StoreError`."""
+    try:
+        connection = PostgresConnection(database, session, lock=lock)
+        stack.callback(connection.close)
+        (migrate if make else check_schema)(connection, database)
     except Occupied as error:
         raise InUse(database, str(error)) from error
     except psycopg.Error as error:
         raise Unreachable(database, error) from error
-    return writer, reader
+    return connection
 
 
 def open_reader(database: Database) -> PostgresConnection:
