@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -14,9 +13,10 @@ from bench.processes import daemon
 from bench.report import Figure
 from bench.throughput import Stub
 from runflowd.store.retention import KEPT, prune_steps, prune_uploads
-from runflowd.store.sqlite import SqliteConnection
+from runflowd.store.sqlite import connect
 
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
 
     from bench.report import Report
@@ -48,11 +48,11 @@ def state_sizes(folder: Path, files: int) -> dict[str, dict[str, float]]:
             running.until(lambda: count_files(output / "pasted") >= files, 900)
             time.sleep(2.0)
             running.end()
-    with closing(sqlite3.connect(home / "state" / "state.db", isolation_level=None)) as raw:
-        raw.row_factory = sqlite3.Row
+    with closing(connect(home / "state" / "state.db")) as connection:
+        raw = connection.raw
         fresh = _by_table(raw, files)
         for prune in (prune_steps, prune_uploads):
-            while prune(SqliteConnection(raw), time.time() + KEPT + 1):
+            while prune(connection, time.time() + KEPT + 1):
                 pass
         raw.execute("VACUUM")
         old = _by_table(raw, files)

@@ -22,6 +22,7 @@ from runflowd.config import load
 from runflowd.core.review import HELD_FOLDER
 from runflowd.core.snapshot import to_text
 from runflowd.store import open_store
+from runflowd.store.outputs import collision
 from runflowd.store.sealing import save_snapshot
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _insert(connection: Connection, rule: Rule, files: int) -> None:
     for number in range(1, files + 1):
         content, relative = _content(number), f"{HELD_FOLDER}/{_name(number)}"
         facts = {"id": number, "now": now, "snapshot": snapshot, "name": _name(number).encode()}
-        place = {"root": rule.output.encode(), "held": relative.encode(), "key": f"{rule.output}/{relative}"}
+        place = {"root": rule.output.encode(), "held": relative.encode(), "key": collision(f"{rule.output}/{relative}")}
         connection.raw.execute(_ITEM, facts)
         written = {"content": hashlib.sha256(content).hexdigest(), "size": len(content)}
         connection.raw.execute(_OUTPUT, {**facts, **place, **written})

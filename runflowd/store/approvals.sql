@@ -25,15 +25,15 @@ DELETE FROM crowd WHERE rule = :rule
 
 -- name: count_unapproved
 SELECT count(*) AS count FROM item
-WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND snapshot = :snapshot AND approved = 0
+WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND snapshot_number = (SELECT number FROM snapshot WHERE id = :snapshot) AND approved = 0
 
 -- name: count_unapproved_of_rule
 SELECT count(*) AS count FROM item
 WHERE rule = :rule AND state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND approved = 0
 
 -- name: priced_unapproved
-SELECT recipe_hash, input, pixels FROM item
-WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND snapshot = :snapshot AND approved = 0
+SELECT recipe.hash AS recipe_hash, recipe.input, pixels FROM item JOIN recipe ON recipe.number = recipe_number
+WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND snapshot_number = (SELECT number FROM snapshot WHERE id = :snapshot) AND approved = 0
 ORDER BY id LIMIT :limit
 
 -- name: is_approved

@@ -108,6 +108,8 @@ def _write_over(connection: Connection, existing: Item, values: dict[str, Any], 
     same = (values["content_hash"], values["recipe_hash"]) == (existing.content_hash, existing.recipe_hash)
     if not (same and values["state"] is ItemState.READY):  # else its duplicates still wait for it
         promote_duplicate(connection, existing.id, now)
+    _save_recipe(connection, values)
+    connection.run("drop_answer", item=existing.id)
     connection.run("replace_item", id=existing.id, **values)
     record(connection, existing.id, now, detail, values["failure_code"])
 
@@ -124,11 +126,17 @@ def _write_beside(
     """A row of its own; the content that was at that path, and may have been bought, is kept beside it."""
     if existing:
         connection.run("supersede_item", id=existing.id)
+    _save_recipe(connection, values)
     note_state = NoteState.OUTDATED if existing and existing.note_state is not NoteState.NONE else NoteState.NONE
     number = connection.all("insert_item", rule=rule, note_state=note_state, now=now, **split(path), **values)[0]["id"]
     record(connection, number, now, detail, values["failure_code"])
     if existing:
         record(connection, existing.id, now, f"another content took its place: item {number}")
+
+
+def _save_recipe(connection: Connection, values: dict[str, Any]) -> None:
+    if values["recipe_hash"] is not None:
+        connection.run("save_recipe", recipe_hash=values["recipe_hash"], input=values["input"])
 
 
 def _detail(connection: Connection, arrival: Arrival, decision: Decision) -> str:
@@ -200,11 +208,8 @@ def set_aside(
     Bought work at that path is superseded, never overwritten. True when this is news.
     """
     existing = item_at(connection, rule, path)
-    if (
-        existing
-        and not existing.requested
-        and (existing.stat, existing.state, existing.failure_code) == (stat, state, code)
-    ):
+    as_before = existing and (existing.stat, existing.state, existing.failure_code) == (stat, state, code)
+    if existing and as_before and not existing.requested:
         return False
     values: dict[str, Any] = {
         **dict.fromkeys(("content_hash", "recipe_hash", "input", "snapshot", "duplicate_of", "ready_at", "pixels")),

@@ -169,15 +169,12 @@ def set_result(
     A `currency` that is not told ("") is that of the item's estimates.
     """
     hold(connection, batch.claim)
-    connection.run(
-        "set_result",
-        id=item.id,
-        batch=batch.id,
-        run_id=run_id,
-        output=None if output is None else json.dumps(output),
-        currency=currency or item.currency,
-        **_priced(batch, cost),
-    )
+    values = {"run_id": run_id, "currency": currency or item.currency, **_priced(batch, cost)}
+    known = connection.run("set_result", id=item.id, batch=batch.id, **values)
+    if output is None:
+        connection.run("drop_answer", item=item.id)
+    elif known:
+        connection.run("save_answer", item=item.id, output=json.dumps(output))
 
 
 def _priced(batch: Batch, cost: Decimal | None) -> dict[str, str | None]:

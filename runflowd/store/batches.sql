@@ -1,12 +1,14 @@
 -- name: save_snapshot
-INSERT INTO snapshot (id, rule, text) VALUES (:id, :rule, :text) ON CONFLICT DO NOTHING
+INSERT INTO snapshot (id, rule, text, number)
+VALUES (:id, :rule, :text, (SELECT coalesce(max(number), 0) + 1 FROM snapshot)) ON CONFLICT DO NOTHING
 
 -- name: snapshot
 SELECT text FROM snapshot WHERE id = :id
 
 -- name: insert_batch
-INSERT INTO batch (id, rule, snapshot, service, model, state, items, sealed_at)
-VALUES (:id, :rule, :snapshot, :service, :model, 'sealed', :items, :now)
+INSERT INTO batch (id, rule, snapshot, service, model, state, items, sealed_at, number)
+VALUES (:id, :rule, :snapshot, :service, :model, 'sealed', :items, :now,
+        (SELECT coalesce(max(number), 0) + 1 FROM batch))
 
 -- name: batch
 SELECT * FROM batch WHERE id = :id
@@ -87,15 +89,20 @@ UPDATE purchase SET ambiguous = 1 WHERE outcome = 'intended' AND unreceived = 0 
     SELECT id FROM batch WHERE owner IN (SELECT value FROM json_each(:living)))
 
 -- name: place_item
-UPDATE item SET position = :position WHERE id = :id AND batch = :batch
+UPDATE item SET position = :position WHERE id = :id AND batch_number = (SELECT number FROM batch WHERE id = :batch)
+
+-- name: save_asset_kind
+INSERT INTO asset_kind (service, mime) VALUES (:service, :mime) ON CONFLICT DO NOTHING
 
 -- name: save_asset
-INSERT INTO asset (service, content_hash, mime, asset_id, url, confirmed_at)
-VALUES (:service, :content_hash, :mime, :asset_id, :url, :now)
-ON CONFLICT (service, content_hash, mime) DO UPDATE SET asset_id = excluded.asset_id, url = excluded.url, confirmed_at = excluded.confirmed_at
+INSERT INTO asset (content, kind, asset_id, url, confirmed_at)
+SELECT unhex(:content_hash), number, :asset_id, :url, :now FROM asset_kind WHERE service = :service AND mime = :mime
+ON CONFLICT (content, kind) DO UPDATE SET asset_id = excluded.asset_id, url = excluded.url, confirmed_at = excluded.confirmed_at
 
 -- name: asset
-SELECT * FROM asset WHERE service = :service AND content_hash = :content_hash AND mime = :mime
+SELECT asset_id, url, confirmed_at FROM asset
+WHERE content = unhex(:content_hash)
+  AND kind = (SELECT number FROM asset_kind WHERE service = :service AND mime = :mime)
 
 -- name: save_value
 INSERT INTO kv (service, key, value) VALUES (:service, :key, :value)
@@ -123,20 +130,20 @@ DELETE FROM incident WHERE scope = :scope AND owner = :owner
 SELECT scope, code, message, remedy, since, last, count FROM incident ORDER BY since
 
 -- name: output_at
-SELECT output.*, item.rule, item.dir, item.basename FROM output JOIN item ON item.id = output.item WHERE output.key = :key
+SELECT output.*, lower(hex(output.content)) AS content_hash, item.rule, item.dir, item.basename FROM output JOIN item ON item.id = output.item WHERE output.key = :key
 ORDER BY output.path = :path DESC LIMIT 1
 
 -- name: outputs_of
-SELECT * FROM output WHERE item = :item ORDER BY position
+SELECT output.*, lower(hex(output.content)) AS content_hash FROM output WHERE item = :item ORDER BY position
 
 -- name: reserve_output_again
-UPDATE output SET item = :item, position = :position, content_hash = :content_hash, size = :size, place = :place,
-                  root = :root, relative = :relative, earlier = trim(earlier || ' ' || content_hash), written_at = NULL
+UPDATE output SET item = :item, position = :position, content = unhex(:content_hash), size = :size, place = :place,
+                  root = :root, relative = :relative, earlier = trim(earlier || ' ' || lower(hex(content))), written_at = NULL
 WHERE key = :key AND path = CAST(CAST(:root AS BLOB) || x'2f' || CAST(:relative AS BLOB) AS BLOB)
 
 -- name: reserve_output
-INSERT INTO output (root, relative, key, item, position, content_hash, size, place)
-VALUES (:root, :relative, :key, :item, :position, :content_hash, :size, :place)
+INSERT INTO output (root, relative, key, item, position, content, size, place)
+VALUES (:root, :relative, :key, :item, :position, unhex(:content_hash), :size, :place)
 
 -- name: output_written
 UPDATE output SET written_at = :now, earlier = '' WHERE key = :key AND path = :path AND item = :item

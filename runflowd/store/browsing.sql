@@ -1,19 +1,19 @@
 -- name: older_items
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE id < :before AND id >= :from AND current = 1
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
   AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
 ORDER BY id DESC LIMIT :limit
 
 -- name: older_of_state
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE rule = :rule AND state = :state AND id < :before AND id >= :from AND current = 1
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
   AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
 ORDER BY id DESC LIMIT :limit
 
 -- name: older_of_day
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE ended_at >= :since AND ended_at < :until AND (ended_at, id) < (:ended, :before) AND current = 1
   AND (CAST(:rule AS TEXT) IS NULL OR rule = :rule) AND state IN (SELECT value FROM json_each(:states))
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
@@ -21,21 +21,21 @@ WHERE ended_at >= :since AND ended_at < :until AND (ended_at, id) < (:ended, :be
 ORDER BY ended_at DESC, id DESC LIMIT :limit
 
 -- name: newer_items
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE id > :after AND id <= :until AND current = 1
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
   AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
 ORDER BY id LIMIT 1
 
 -- name: newer_of_state
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE rule = :rule AND state = :state AND id > :after AND id <= :until AND current = 1
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
   AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
 ORDER BY id LIMIT 1
 
 -- name: newer_of_day
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE ended_at >= :since AND ended_at < :until AND (ended_at, id) > (:ended, :after) AND current = 1
   AND (CAST(:rule AS TEXT) IS NULL OR rule = :rule) AND state IN (SELECT value FROM json_each(:states))
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
@@ -43,7 +43,7 @@ WHERE ended_at >= :since AND ended_at < :until AND (ended_at, id) > (:ended, :af
 ORDER BY ended_at, id LIMIT 1
 
 -- name: older_to_review
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE rule = :rule AND review = 'waiting' AND state = 'done' AND id < :beside
   AND ended_at >= :since AND ended_at < :until
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
@@ -51,7 +51,7 @@ WHERE rule = :rule AND review = 'waiting' AND state = 'done' AND id < :beside
 ORDER BY id DESC LIMIT :limit
 
 -- name: newer_to_review
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE rule = :rule AND review = 'waiting' AND state = 'done' AND id > :beside
   AND ended_at >= :since AND ended_at < :until
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))

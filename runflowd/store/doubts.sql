@@ -1,2 +1,2 @@
 -- name: duplicates_in_doubt
-SELECT id FROM item WHERE state = 'outcome_unknown' AND duplicate_of = :id AND batch IS NULL ORDER BY id
+SELECT id FROM item WHERE state = 'outcome_unknown' AND duplicate_of = :id AND batch_number IS NULL ORDER BY id

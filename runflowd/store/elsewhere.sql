@@ -1,8 +1,8 @@
 -- name: results_by_snapshot
-SELECT snapshot, count(*) AS count FROM item
-WHERE rule = :rule AND state = 'done' AND current = 1 AND absent_at IS NULL
+SELECT snapshot.id AS snapshot, count(*) AS count FROM item JOIN snapshot ON snapshot.number = item.snapshot_number
+WHERE item.rule = :rule AND state = 'done' AND current = 1 AND absent_at IS NULL
   AND EXISTS (SELECT 1 FROM output WHERE output.item = item.id)
-GROUP BY snapshot
+GROUP BY snapshot.id
 
 -- name: deliver_under
-UPDATE item SET snapshot = :snapshot WHERE id = :id
+UPDATE item SET snapshot_number = (SELECT number FROM snapshot WHERE id = :snapshot) WHERE id = :id

@@ -6,7 +6,7 @@ WHERE item.id = :item AND NOT EXISTS (
     WHERE last.state = item.state AND last.code = :code AND last.detail = :detail)
 
 -- name: items_held
-SELECT id FROM item WHERE batch = :batch AND state IN ('queued', 'submitted')
+SELECT id FROM item WHERE batch_number = (SELECT number FROM batch WHERE id = :batch) AND state IN ('queued', 'submitted')
 
 -- name: steps
 SELECT at, state, code, detail FROM history WHERE item = :item ORDER BY id
@@ -24,7 +24,7 @@ DELETE FROM history WHERE item = :item AND id > :begin AND id <= :end
 UPDATE history SET detail = detail || :mark WHERE id = :id AND replace(detail, :mark, '') = detail
 
 -- name: versions_of
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE id > :after AND id <= :until AND dir = :dir AND basename = :basename AND (CAST(:rule AS TEXT) IS NULL OR rule = :rule)
 ORDER BY id LIMIT :limit
 

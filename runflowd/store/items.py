@@ -18,6 +18,7 @@ from runflowd.store.history import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from runflowd.store.connection import Connection, Row
 
@@ -112,7 +113,7 @@ def path_of(row: Row) -> str:
 
 
 def item_from(row: Row) -> Item:
-    """A whole `item` row as a value."""
+    """A whole row of `full_item` as a value."""
     return Item(
         id=row["id"],
         rule=row["rule"],
@@ -176,6 +177,13 @@ def item_by_id(connection: Connection, number: int) -> Item | None:
     """The item with that id, superseded or not."""
     row = connection.one("item_by_id", id=number)
     return item_from(row) if row else None
+
+
+def claim_items(connection: Connection, statement: str, /, **values: Any) -> list[Item]:
+    """Take items by a statement that claims some and gives their ids."""
+    numbers = [row["id"] for row in connection.all(statement, **values)]
+    found = (item_by_id(connection, number) for number in numbers)
+    return [item for item in found if item is not None]
 
 
 def holders_of(connection: Connection, item: Item) -> list[Item]:

@@ -10,53 +10,59 @@ SELECT basename, size, mtime_ns, inode,
 FROM item WHERE rule = :rule AND dir = :dir AND current = 1
 
 -- name: item_at
-SELECT * FROM item WHERE rule = :rule AND dir = :dir AND basename = :basename AND current = 1
+SELECT * FROM full_item WHERE rule = :rule AND dir = :dir AND basename = :basename AND current = 1
 
 -- name: item_by_id
-SELECT * FROM item WHERE id = :id
+SELECT * FROM full_item WHERE id = :id
 
 -- name: items_of_batch
-SELECT * FROM item WHERE batch = :batch ORDER BY position
+SELECT * FROM full_item WHERE batch_number = (SELECT number FROM batch WHERE id = :batch) ORDER BY position
 
 -- name: original
 -- State by state, since of one content there may be tens of thousands: a done one, else the first. One that only shares
--- another's doubt was never bought: it is that other that counts. The plus keeps SQLite from comparing the beginnings of
--- the hashes that are asked for with themselves, where the index is meant.
+-- another's doubt was never bought: it is that other that counts. The plus keeps SQLite from comparing the beginning of
+-- the hash that is asked for with themselves, where the index is meant.
 WITH kinds(state) AS (VALUES ('ready'), ('queued'), ('submitted'), ('downloading'))
 SELECT id, state, dir, basename FROM item WHERE id = coalesce(
-    (SELECT id FROM item WHERE rule = :rule AND substr(content_hash, 1, 16) = substr(:content_hash, 1, 16)
-     AND substr(recipe_hash, 1, 8) = substr(:recipe_hash, 1, 8) AND content_hash IS NOT NULL
-     AND +content_hash = :content_hash AND +recipe_hash = :recipe_hash AND id != :id
+    (SELECT id FROM item WHERE rule = :rule AND substr(content, 1, 8) = substr(unhex(:content_hash), 1, 8)
+     AND recipe_number = (SELECT number FROM recipe WHERE hash = :recipe_hash) AND content IS NOT NULL
+     AND +content = unhex(:content_hash) AND id != :id
      AND state = 'done' ORDER BY id LIMIT 1),
     (SELECT min(first) FROM (
-        SELECT (SELECT id FROM item WHERE rule = :rule AND substr(content_hash, 1, 16) = substr(:content_hash, 1, 16)
-     AND substr(recipe_hash, 1, 8) = substr(:recipe_hash, 1, 8) AND content_hash IS NOT NULL
-     AND +content_hash = :content_hash AND +recipe_hash = :recipe_hash AND id != :id
+        SELECT (SELECT id FROM item WHERE rule = :rule AND substr(content, 1, 8) = substr(unhex(:content_hash), 1, 8)
+     AND recipe_number = (SELECT number FROM recipe WHERE hash = :recipe_hash) AND content IS NOT NULL
+     AND +content = unhex(:content_hash) AND id != :id
                 AND item.state = kinds.state ORDER BY id LIMIT 1) AS first FROM kinds
         UNION ALL
-        SELECT (SELECT id FROM item WHERE rule = :rule AND substr(content_hash, 1, 16) = substr(:content_hash, 1, 16)
-     AND substr(recipe_hash, 1, 8) = substr(:recipe_hash, 1, 8) AND content_hash IS NOT NULL
-     AND +content_hash = :content_hash AND +recipe_hash = :recipe_hash AND id != :id
-                AND state = 'outcome_unknown' AND (batch IS NOT NULL OR duplicate_of IS NULL) ORDER BY id LIMIT 1)) AS found))
+        SELECT (SELECT id FROM item WHERE rule = :rule AND substr(content, 1, 8) = substr(unhex(:content_hash), 1, 8)
+     AND recipe_number = (SELECT number FROM recipe WHERE hash = :recipe_hash) AND content IS NOT NULL
+     AND +content = unhex(:content_hash) AND id != :id
+                AND state = 'outcome_unknown' AND (batch_number IS NOT NULL OR duplicate_of IS NULL) ORDER BY id LIMIT 1)) AS found))
+
+-- name: save_recipe
+INSERT INTO recipe (hash, input) VALUES (:recipe_hash, :input) ON CONFLICT DO NOTHING
 
 -- name: insert_item
-INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, state, content_hash, mime, recipe_hash, input, snapshot, client_ref,
+INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, state, content, mime, recipe_number, snapshot_number, reference,
                   duplicate_of, failure_code, failure, note_state, found_at, ready_at, ended_at, pixels)
-VALUES (:rule, :dir, :basename, :size, :mtime_ns, :inode, :state, :content_hash, :mime, :recipe_hash, :input, :snapshot, :client_ref,
+VALUES (:rule, :dir, :basename, :size, :mtime_ns, :inode, :state, unhex(:content_hash), :mime, (SELECT number FROM recipe WHERE hash = :recipe_hash),
+        (SELECT number FROM snapshot WHERE id = :snapshot), unhex(:client_ref),
         :duplicate_of, :failure_code, :failure, :note_state, :now, :ready_at, :ended_at, :pixels)
 RETURNING id
 
 -- name: replace_item
 -- What is only worded anew is not read again, and has the pixels that it had.
 UPDATE item
-SET pixels = CASE WHEN content_hash = :content_hash THEN coalesce(:pixels, pixels) ELSE :pixels END, size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, left_behind = 0, state = :state, content_hash = :content_hash, mime = :mime,
-    recipe_hash = :recipe_hash, input = :input, snapshot = :snapshot, client_ref = :client_ref, duplicate_of = :duplicate_of,
-    batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, estimate_low = NULL,
+SET pixels = CASE WHEN content = unhex(:content_hash) THEN coalesce(:pixels, pixels) ELSE :pixels END, size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, left_behind = 0, state = :state, content = unhex(:content_hash), mime = :mime,
+    recipe_number = (SELECT number FROM recipe WHERE hash = :recipe_hash),
+    snapshot_number = (SELECT number FROM snapshot WHERE id = :snapshot), reference = unhex(:client_ref), duplicate_of = :duplicate_of,
+    batch_number = NULL, position = NULL, run_id = NULL, cost = NULL, hosted = NULL, estimate_low = NULL,
     estimate_high = NULL, period = NULL, failure_code = :failure_code,
     failure = :failure, attempts = 0, resent = 0, bought_at = NULL, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
     note_state = CASE note_state WHEN 'none' THEN 'none' ELSE 'outdated' END, rescan_requested = 0, rerun_requested = 0,
     source_state = 'kept',
-    approved = CASE WHEN content_hash IS :content_hash AND recipe_hash IS :recipe_hash THEN approved ELSE 0 END,
+    approved = CASE WHEN content = unhex(:content_hash)
+        AND recipe_number = (SELECT number FROM recipe WHERE hash = :recipe_hash) THEN approved ELSE 0 END,
     owner = NULL, generation = generation + 1
 WHERE id = :id
 
@@ -77,7 +83,7 @@ SELECT DISTINCT rule, dir FROM item
 WHERE (rescan_requested = 1 OR rerun_requested = 1) AND current = 1 AND absent_at IS NULL LIMIT :limit
 
 -- name: troubled_by_reference
-SELECT * FROM item WHERE client_ref = :reference AND state IN ('failed', 'outcome_unknown') AND current = 1
+SELECT * FROM full_item WHERE reference = unhex(:reference) AND state IN ('failed', 'outcome_unknown') AND current = 1
 
 -- name: request_rescan
 UPDATE item SET rescan_requested = 1 WHERE id = :id
@@ -87,12 +93,12 @@ UPDATE item SET rescan_requested = 1 WHERE rule = :rule AND state = 'skipped' AN
 
 -- name: request_rerun
 UPDATE item SET rerun_requested = 1
-WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1 AND absent_at IS NULL
+WHERE id = :id AND reference = unhex(:reference) AND state = 'done' AND current = 1 AND absent_at IS NULL
 
 -- name: fetch_again
-UPDATE item SET state = 'downloading', output = NULL, attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = '',
+UPDATE item SET state = 'downloading', attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = '',
     source_state = CASE source_state WHEN 'disposed' THEN 'disposed' ELSE 'needed' END
-WHERE id = :id AND client_ref = :reference AND state = 'done' AND current = 1
+WHERE id = :id AND reference = unhex(:reference) AND state = 'done' AND current = 1
 
 -- name: mark_present
 UPDATE item SET absent_at = NULL, left_behind = 0,
@@ -103,7 +109,7 @@ UPDATE item SET absent_at = coalesce(absent_at, :now) WHERE id = :id
 
 -- name: delete_unbought
 DELETE FROM item WHERE id = :id AND state IN ('waiting', 'ready', 'failed', 'skipped')
-  AND batch IS NULL AND receipt_state = 'none' AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.duplicate_of = item.id)
+  AND batch_number IS NULL AND receipt_state = 'none' AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.duplicate_of = item.id)
 
 -- name: folders_below
 -- From folder to folder by the index, and in each as far as the first file that is there.
@@ -119,59 +125,66 @@ LIMIT :limit
 
 -- name: ready_groups
 -- A snapshot is the text of one rule, which may have got another name since: then all of its items have.
-SELECT * FROM (SELECT snapshot, min(rule) AS rule, count(*) AS count, sum(size) AS bytes FROM item
-               WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' GROUP BY snapshot) AS ready
+SELECT snapshot.id AS snapshot, ready.rule, count, bytes FROM (SELECT snapshot_number, min(rule) AS rule, count(*) AS count, sum(size) AS bytes FROM item
+               WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' GROUP BY snapshot_number) AS ready
+JOIN snapshot ON snapshot.number = ready.snapshot_number
 WHERE NOT EXISTS (SELECT 1 FROM pause WHERE pause.rule IN (ready.rule, ''))
 
 -- name: ready_of_snapshot
-SELECT id, size FROM item WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND snapshot = :snapshot
+SELECT id, size FROM item WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND snapshot_number = (SELECT number FROM snapshot WHERE id = :snapshot)
 ORDER BY id LIMIT :limit
 
 -- name: ready_of_rule
-SELECT * FROM item WHERE rule = :rule AND state = 'ready' AND snapshot != :snapshot ORDER BY id LIMIT :limit
+SELECT * FROM full_item WHERE rule = :rule AND state = 'ready' AND snapshot != :snapshot ORDER BY id LIMIT :limit
 
 -- name: duplicates_of_ready
-SELECT item.* FROM item JOIN item AS original ON original.id = item.duplicate_of
+SELECT item.* FROM full_item AS item JOIN item AS original ON original.id = item.duplicate_of
 WHERE item.rule = :rule AND item.state = 'duplicate' AND item.snapshot != :snapshot AND original.state = 'ready'
 ORDER BY item.id LIMIT :limit
 
 -- name: refused_of_rule
 -- Refused by the service, whole or by itself and at no cost: of what was bought, the batch or the run is known, and of a duplicate, that of its original.
-SELECT * FROM item WHERE rule = :rule AND state = 'failed' AND current = 1 AND absent_at IS NULL AND content_hash IS NOT NULL
-  AND (batch IS NULL AND run_id IS NULL OR failure_code = 'INPUT_VALIDATION_FAILED' AND CAST(coalesce(cost, '0') AS REAL) = 0
-       AND EXISTS (SELECT 1 FROM batch WHERE batch.id = item.batch AND batch.state = 'ended'))
+SELECT * FROM full_item WHERE rule = :rule AND state = 'failed' AND current = 1 AND absent_at IS NULL AND content IS NOT NULL
+  AND (batch_number IS NULL AND run_id IS NULL OR failure_code = 'INPUT_VALIDATION_FAILED' AND CAST(coalesce(cost, '0') AS REAL) = 0
+       AND EXISTS (SELECT 1 FROM batch WHERE batch.number = full_item.batch_number AND batch.state = 'ended'))
   AND duplicate_of IS NULL AND failure_code NOT IN ('UPLOAD_REFUSED', 'TOO_LARGE')
   AND snapshot != :snapshot AND id > :after
 ORDER BY id LIMIT :limit
 
 -- name: result_of_snapshot
-SELECT 1 FROM item WHERE rule = :rule AND state IN ('downloading', 'done') AND snapshot = :snapshot LIMIT 1
+SELECT 1 FROM item WHERE rule = :rule AND state IN ('downloading', 'done') AND snapshot_number = (SELECT number FROM snapshot WHERE id = :snapshot) LIMIT 1
 
 -- name: put_in_batch
-UPDATE item SET state = 'queued', batch = :batch, position = :position, attempts = 0, due_at = 0 WHERE id = :id AND state = 'ready'
+UPDATE item SET state = 'queued', batch_number = (SELECT number FROM batch WHERE id = :batch), position = :position, attempts = 0, due_at = 0 WHERE id = :id AND state = 'ready'
 
 -- name: move_item
 -- A result that is fetched again was done, and paid for, when it came first: the spend of today is none of it.
 UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure,
                 ended_at = CASE :after WHEN 'done' THEN coalesce(ended_at, :ended_at) ELSE :ended_at END,
                 attempts = 0, due_at = 0, owner = NULL
-WHERE id = :id AND state = :before AND (CAST(:batch AS TEXT) IS NULL OR batch = :batch)
+WHERE id = :id AND state = :before AND (CAST(:batch AS TEXT) IS NULL OR batch_number = (SELECT number FROM batch WHERE id = :batch))
 
 -- name: leave_batch
-UPDATE item SET batch = NULL, position = NULL WHERE id = :id AND batch = :batch
+UPDATE item SET batch_number = NULL, position = NULL WHERE id = :id AND batch_number = (SELECT number FROM batch WHERE id = :batch)
 
 -- name: set_run
-UPDATE item SET run_id = :run_id WHERE id = :id AND batch = :batch
+UPDATE item SET run_id = :run_id WHERE id = :id AND batch_number = (SELECT number FROM batch WHERE id = :batch)
 
 -- name: set_result
-UPDATE item SET run_id = coalesce(:run_id, run_id), output = :output, cost = :cost, hosted = :hosted, currency = :currency
-WHERE id = :id AND batch = :batch
+UPDATE item SET run_id = coalesce(:run_id, run_id), cost = :cost, hosted = :hosted, currency = :currency
+WHERE id = :id AND batch_number = (SELECT number FROM batch WHERE id = :batch)
 
 -- name: set_source_state
 UPDATE item SET source_state = :source_state WHERE id = :id
 
--- name: drop_output
-UPDATE item SET output = NULL, note_state = :note_state, review = :review,
+-- name: save_answer
+INSERT INTO answer (item, output) VALUES (:item, :output) ON CONFLICT (item) DO UPDATE SET output = excluded.output
+
+-- name: drop_answer
+DELETE FROM answer WHERE item = :item
+
+-- name: note_delivery
+UPDATE item SET note_state = :note_state, review = :review,
     source_state = CASE source_state WHEN 'needed' THEN 'kept' ELSE source_state END
 WHERE id = :id AND owner = :owner AND generation = :generation
 
@@ -188,7 +201,7 @@ UPDATE item SET owner = :owner, generation = generation + 1
 WHERE id IN (SELECT id FROM item WHERE state = 'downloading' AND rule = :rule AND due_at <= :now
              AND owner IS NULL
              ORDER BY due_at, id LIMIT :limit)
-RETURNING *
+RETURNING id
 
 -- name: claim_notes
 UPDATE item SET owner = :owner, generation = generation + 1, note_state = 'outdated'
@@ -197,7 +210,7 @@ WHERE id IN (SELECT id FROM item WHERE state IN ('failed', 'outcome_unknown', 'w
              AND owner IS NULL
              AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY due_at, id LIMIT :limit)
-RETURNING *
+RETURNING id
 
 -- name: note_stands
 UPDATE item SET note_state = 'written', owner = NULL WHERE id = :id AND owner = :owner AND generation = :generation
@@ -206,10 +219,10 @@ UPDATE item SET note_state = 'written', owner = NULL WHERE id = :id AND owner = 
 UPDATE item SET note_state = 'outdated' WHERE id = :id
 
 -- name: absent_done
-SELECT * FROM item WHERE rule = :rule AND absent_at IS NOT NULL AND state = 'done' AND current = 1
+SELECT * FROM full_item WHERE rule = :rule AND absent_at IS NOT NULL AND state = 'done' AND current = 1
   AND left_behind = 0 AND absent_at < :before
   AND id > :after
-  AND EXISTS (SELECT 1 FROM output WHERE output.item = item.id)
+  AND EXISTS (SELECT 1 FROM output WHERE output.item = full_item.id)
 ORDER BY id LIMIT :limit
 
 -- name: release_item
@@ -238,8 +251,8 @@ SELECT id FROM item WHERE state = 'duplicate' AND duplicate_of = :id ORDER BY id
 
 -- name: another_on_its_way
 SELECT other.id FROM item JOIN item AS other
-  ON other.rule = item.rule AND substr(other.content_hash, 1, 16) = substr(item.content_hash, 1, 16)
-  AND substr(other.recipe_hash, 1, 8) = substr(item.recipe_hash, 1, 8) AND other.content_hash = item.content_hash AND other.recipe_hash = item.recipe_hash
+  ON other.rule = item.rule AND substr(other.content, 1, 8) = substr(item.content, 1, 8)
+  AND other.recipe_number = item.recipe_number AND other.content = item.content
 WHERE item.id = :id AND other.id != :besides AND other.state IN ('ready', 'queued', 'submitted', 'downloading')
 LIMIT 1
 
@@ -261,21 +274,21 @@ SELECT count(*) AS count FROM item_rule CROSS JOIN item ON item.rule = item_rule
 WHERE item.state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading')
 
 -- name: list_items
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE id > :after AND id <= :until AND current = 1 AND instr(CAST(dir || x'2f' || basename AS BLOB), :literal) > 0
 ORDER BY id LIMIT :limit
 
 -- name: list_of_state
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE rule = :rule AND state = :state AND id > :after AND id <= :until
   AND current = 1 AND instr(CAST(dir || x'2f' || basename AS BLOB), :literal) > 0
 ORDER BY id LIMIT :limit
 
 -- name: list_of_batch
-SELECT * FROM item WHERE batch = :batch AND id > :after AND current = 1 ORDER BY id
+SELECT * FROM full_item WHERE batch_number = (SELECT number FROM batch WHERE id = :batch) AND id > :after AND current = 1 ORDER BY id
 
 -- name: list_below
-SELECT * FROM item WHERE rule = :rule AND current = 1 AND dir >= :first AND dir < :end AND id > :after LIMIT :limit
+SELECT * FROM full_item WHERE rule = :rule AND current = 1 AND dir >= :first AND dir < :end AND id > :after LIMIT :limit
 
 -- name: rules_with_items
 SELECT rule FROM item_rule
@@ -289,27 +302,29 @@ UPDATE item SET owner = NULL WHERE owner IS NOT NULL AND owner NOT IN (SELECT va
 
 -- name: buy_again
 -- What the purchase before it cost is in the ledger; this one is to count by itself.
-UPDATE item SET batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, client_ref = :client_ref,
+UPDATE item SET batch_number = NULL, position = NULL, run_id = NULL, cost = NULL, hosted = NULL, reference = unhex(:client_ref),
                 duplicate_of = NULL, resent = 0, bought_at = NULL, review = 'none', verdict_due = 0 WHERE id = :id
 
 -- name: batch_again
 UPDATE batch SET state = 'submitted', due_at = 0, attempts = 0, failure_code = '', failure = '' WHERE id = :id AND state = 'unknown'
 
 -- name: holders_of_file
-SELECT holder.* FROM item JOIN item AS holder INDEXED BY item_file
-  ON holder.rule = item.rule AND substr(holder.content_hash, 1, 16) = substr(item.content_hash, 1, 16)
-  AND substr(holder.recipe_hash, 1, 8) = substr(item.recipe_hash, 1, 8) AND holder.content_hash = item.content_hash AND holder.recipe_hash = item.recipe_hash AND holder.id != item.id
+SELECT * FROM full_item WHERE id IN (SELECT holder.id FROM item JOIN item AS holder INDEXED BY item_file
+  ON holder.rule = item.rule AND substr(holder.content, 1, 8) = substr(item.content, 1, 8)
+  AND holder.recipe_number = item.recipe_number AND holder.content = item.content AND holder.id != item.id
 WHERE item.id = :id AND holder.state = 'done' AND holder.mtime_ns = :mtime_ns AND holder.inode = :inode
   AND holder.size = :size AND EXISTS (SELECT 1 FROM output WHERE output.item = holder.id)
-ORDER BY holder.absent_at IS NULL, holder.id LIMIT 5
+ORDER BY holder.absent_at IS NULL, holder.id LIMIT 5)
+ORDER BY absent_at IS NULL, id
 
 -- name: holders_of
-SELECT holder.* FROM item JOIN item AS holder
-  ON holder.rule = item.rule AND substr(holder.content_hash, 1, 16) = substr(item.content_hash, 1, 16)
-  AND substr(holder.recipe_hash, 1, 8) = substr(item.recipe_hash, 1, 8) AND holder.content_hash = item.content_hash AND holder.recipe_hash = item.recipe_hash AND holder.id != item.id
+SELECT * FROM full_item WHERE id IN (SELECT holder.id FROM item JOIN item AS holder
+  ON holder.rule = item.rule AND substr(holder.content, 1, 8) = substr(item.content, 1, 8)
+  AND holder.recipe_number = item.recipe_number AND holder.content = item.content AND holder.id != item.id
 WHERE item.id = :id AND holder.state = 'done' AND EXISTS (SELECT 1 FROM output WHERE output.item = holder.id)
   AND (holder.size, holder.mtime_ns, holder.inode) != (:size, :mtime_ns, :inode)
-ORDER BY holder.id LIMIT 5
+ORDER BY holder.id LIMIT 5)
+ORDER BY id
 
 -- name: bring_back
 UPDATE item SET state = 'downloading', attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = ''

@@ -29,7 +29,8 @@ WHERE rule = :rule AND estimate_high IS NULL AND period > '' AND period IS NOT N
 LIMIT 1
 
 -- name: last_charges
-SELECT ledger.amount, item.recipe_hash FROM ledger LEFT JOIN item ON item.id = ledger.item
+SELECT ledger.amount, recipe.hash AS recipe_hash FROM ledger LEFT JOIN item ON item.id = ledger.item
+LEFT JOIN recipe ON recipe.number = item.recipe_number
 WHERE ledger.service = :service AND ledger.model = :model AND ledger.kind = 'charge' AND ledger.currency = :currency
 ORDER BY ledger.id DESC LIMIT :limit
 
@@ -53,7 +54,8 @@ WHERE service = :service AND model = :model AND kind = 'charge'
 ORDER BY id DESC LIMIT 1
 
 -- name: priced_by
-SELECT recipe_hash, input, pixels FROM item WHERE id = :id
+SELECT recipe.hash AS recipe_hash, recipe.input, pixels FROM item LEFT JOIN recipe ON recipe.number = recipe_number
+WHERE id = :id
 
 -- name: park
 UPDATE item SET failure_code = 'FILE_TOO_EXPENSIVE', failure = :reason WHERE id = :id AND state = 'ready'
@@ -66,7 +68,7 @@ WHERE state = 'ready' AND failure_code = 'FILE_TOO_EXPENSIVE' GROUP BY rule
 UPDATE item SET failure_code = '', failure = '' WHERE state = 'ready' AND failure_code = 'FILE_TOO_EXPENSIVE'
 
 -- name: set_cost
-UPDATE item SET cost = :cost, currency = :currency WHERE id = :id AND batch = :batch
+UPDATE item SET cost = :cost, currency = :currency WHERE id = :id AND batch_number = (SELECT number FROM batch WHERE id = :batch)
 
 -- name: redate_reservations
 UPDATE item SET period = :period

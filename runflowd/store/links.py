@@ -64,6 +64,7 @@ def send_again(connection: Connection, batch: Batch, items: list[tuple[Item, str
         detail = f"the service could not read its upload ({words}); it goes once more with a fresh link"
         move(connection, item.id, item.state, ItemState.READY, by=batch.claim, now=now, detail=detail)
         connection.run("send_again", id=item.id, batch=batch.id, client_ref=uuid.uuid4().hex)
+        connection.run("drop_answer", item=item.id)
     if going:
         numbers = [item.id for item, _ in going]
         new_batch(connection, numbers, batch.snapshot, batch.rule, batch.model, batch.service, now)
@@ -99,4 +100,5 @@ def save_asset(
     connection: Connection, service: str, content: str, mime: str, asset_id: str, url: str, now: float
 ) -> None:
     """Remember an upload, or the fresh URL of one."""
+    connection.run("save_asset_kind", service=service, mime=mime)
     connection.run("save_asset", service=service, content_hash=content, mime=mime, asset_id=asset_id, url=url, now=now)

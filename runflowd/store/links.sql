@@ -1,7 +1,7 @@
 -- name: send_again
-UPDATE item SET batch = NULL, position = NULL, run_id = NULL, output = NULL, cost = NULL, hosted = NULL, client_ref = :client_ref,
+UPDATE item SET batch_number = NULL, position = NULL, run_id = NULL, cost = NULL, hosted = NULL, reference = unhex(:client_ref),
                 resent = resent + 1, bought_at = NULL
-WHERE id = :id AND batch = :batch
+WHERE id = :id AND batch_number = (SELECT number FROM batch WHERE id = :batch)
 
 -- name: note_unreceived
 UPDATE purchase SET unreceived = 1 WHERE key = :key AND batch = :batch AND ambiguous = 0

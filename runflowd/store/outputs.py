@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -115,11 +116,11 @@ def forget_output(connection: Connection, path: OutputPath, *, by: Claim | None)
         connection.run("nothing_to_judge", id=row["item"])
 
 
-def _place(path: OutputPath) -> dict[str, str | bytes]:
+def _place(path: OutputPath) -> dict[str, bytes]:
     """What a row is found by: the key leads to it, the path says which of those under the key."""
     return {"key": collision(str(path)), "path": os.fsencode(str(path))}
 
 
-def collision(path: str) -> str:
-    """Under which key a path is kept: equal for those that some file system cannot tell apart."""
-    return printable(collision_key(path))
+def collision(path: str) -> bytes:
+    """Under which key a path is kept: equal for those that some file system cannot tell apart, the half of a sha256."""
+    return hashlib.sha256(printable(collision_key(path)).encode()).digest()[:16]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from runflowd.core.printable import printable
 from runflowd.store.opening import is_there, open_reader
-from runflowd.store.schema import migrations
-from runflowd.store.sqlite import SqliteConnection
+from runflowd.store.schema import in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,18 +23,10 @@ def open_for_plan(place: Place) -> Iterator[Connection]:
 
     Raises `StoreError` for a state file that this program cannot read.
     """
-    connection = open_reader(place) if is_there(place) else _empty()
+    connection = open_reader(place) if is_there(place) else in_memory()
     with closing(connection.raw):
         connection.run("begin_plan")
         yield connection
-
-
-def _empty() -> Connection:
-    raw = sqlite3.connect(":memory:", isolation_level=None)
-    raw.row_factory = sqlite3.Row
-    for script in migrations():
-        raw.executescript(script)
-    return SqliteConnection(raw)
 
 
 def plan_purchase(connection: Connection, arrival: Arrival) -> str | None:

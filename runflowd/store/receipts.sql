@@ -3,7 +3,8 @@ SELECT item.*, snapshot.text, coalesce(batch.service, '') AS service, coalesce(b
        batch.remote_id, batch.sealed_at, batch.submitted_at,
        (SELECT key FROM purchase WHERE purchase.batch = item.batch AND outcome = 'accepted'
         AND (purchase.item IS NULL OR purchase.item = item.id) ORDER BY intended_at DESC, key LIMIT 1) AS key
-FROM item JOIN snapshot ON snapshot.id = item.snapshot LEFT JOIN batch ON batch.id = item.batch
+FROM full_item AS item JOIN snapshot ON snapshot.number = item.snapshot_number
+LEFT JOIN batch ON batch.number = item.batch_number
 WHERE item.id = :id
 
 -- name: movements_of_item
@@ -34,7 +35,7 @@ UPDATE item SET receipt_state = :receipt_state WHERE id = :id
 -- name: outdate_receipt
 -- Of a file whose rule wants none there is none to be outdated.
 UPDATE item SET receipt_state = 'outdated' WHERE id = :id
-  AND (SELECT json_extract(text, '$.receipts') FROM snapshot WHERE snapshot.id = item.snapshot) <> ''
+  AND (SELECT json_extract(text, '$.receipts') FROM snapshot WHERE snapshot.number = item.snapshot_number) <> ''
 
 -- name: release_receipt
 UPDATE item SET owner = NULL, attempts = 0, due_at = 0 WHERE id = :id AND owner = :owner AND generation = :generation
@@ -45,7 +46,7 @@ WHERE id IN (SELECT id FROM item WHERE receipt_state = 'outdated' AND state IN (
              AND due_at <= :now AND owner IS NULL
              AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY due_at, id LIMIT :limit)
-RETURNING *
+RETURNING id
 
 -- name: next_receipt
 SELECT min(due_at) AS due_at FROM item WHERE receipt_state = 'outdated' AND state IN ('done', 'failed', 'outcome_unknown')

@@ -1,7 +1,7 @@
 -- name: latest_snapshots
 -- The rules that did something, each with the text it had last.
 SELECT rule, text FROM snapshot
-WHERE rowid IN (SELECT max(rowid) FROM snapshot GROUP BY rule)
+WHERE number IN (SELECT max(number) FROM snapshot GROUP BY rule)
   AND EXISTS (SELECT 1 FROM item WHERE item.rule = snapshot.rule)
 ORDER BY rule
 

@@ -6,7 +6,7 @@ DELETE FROM history WHERE id > :after AND id <= :until
   AND EXISTS (SELECT 1 FROM item WHERE item.id = history.item AND item.state = 'done')
 
 -- name: uploads_after
-SELECT content_hash FROM asset WHERE content_hash > :after ORDER BY content_hash LIMIT :limit
+SELECT lower(hex(content)) AS content_hash FROM asset WHERE content > unhex(:after) ORDER BY content LIMIT :limit
 
 -- name: drop_uploads
-DELETE FROM asset WHERE content_hash > :after AND content_hash <= :until AND confirmed_at < :before
+DELETE FROM asset WHERE content > unhex(:after) AND content <= unhex(:until) AND confirmed_at < :before

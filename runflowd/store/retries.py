@@ -62,6 +62,7 @@ def _retry_unknown(connection: Connection, item: Item, now: float, *, buy_again:
     if item.batch is not None:
         presume(connection, batch_from(connection.all("batch", id=item.batch)[0]), item, now)
     connection.run("buy_again", id=item.id, client_ref=uuid.uuid4().hex)
+    connection.run("drop_answer", item=item.id)
     return Retried.BUY
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runflowd.errors import StoreError
-from runflowd.store.sqlite import Damaged, Newer, connect
+from runflowd.store.sqlite import Damaged, Newer, SqliteConnection, connect, prepare
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -69,14 +69,26 @@ def migrate(connection: Connection, path: Path) -> None:
     try:
         if 0 < found < len(steps):
             _keep_copy(raw, Path(f"{path}.schema-{found}.{os.getpid()}"))
+        raw.execute("PRAGMA foreign_keys = OFF")  # as sqlite.org/lang_altertable.html has tables made anew
         for number, script in _transactions(steps, found):
             raw.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
             reach("state.migrated")
+        raw.execute("PRAGMA foreign_keys = ON")
     except sqlite3.OperationalError as error:
         raise StoreError(
             f"{path}: cannot be brought from schema {found} to {len(steps)} ({error}). It is as it was: "
             "make room on that disk (twice the size of the file), then start again."
         ) from error
+
+
+def in_memory() -> SqliteConnection:
+    """An empty store that is gone with its connection."""
+    raw = sqlite3.connect(":memory:", isolation_level=None)
+    prepare(raw)
+    for script in migrations():
+        raw.executescript(script)
+    raw.execute("PRAGMA foreign_keys = ON")
+    return SqliteConnection(raw)
 
 
 def _transactions(steps: list[str], found: int) -> list[tuple[int, str]]:

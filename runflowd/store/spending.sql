@@ -1,10 +1,10 @@
 -- name: set_bought
-UPDATE item SET bought_at = :now WHERE id = :id AND batch = :batch AND bought_at IS NULL
+UPDATE item SET bought_at = :now WHERE id = :id AND batch_number = (SELECT number FROM batch WHERE id = :batch) AND bought_at IS NULL
   AND (SELECT service FROM batch WHERE batch.id = :batch) <> 'local'
 
 -- name: latest_costs
-SELECT coalesce(cost, hosted) AS cost FROM item WHERE coalesce(cost, hosted) IS NOT NULL AND batch IN (
-    SELECT id FROM batch WHERE model = :model AND service = :service AND submitted_at IS NOT NULL
+SELECT coalesce(cost, hosted) AS cost FROM item WHERE coalesce(cost, hosted) IS NOT NULL AND batch_number IN (
+    SELECT number FROM batch WHERE model = :model AND service = :service AND submitted_at IS NOT NULL
     ORDER BY sealed_at DESC LIMIT :limit)
 
 -- name: hosted_since
@@ -46,11 +46,12 @@ GROUP BY doubtful, currency, amount
 SELECT key, rule, currency, amount, at, run FROM ledger WHERE service = :service ORDER BY id
 
 -- name: references_pending
-SELECT client_ref, run_id FROM item
-WHERE state IN ('queued', 'submitted') AND batch IN (SELECT id FROM batch WHERE service = :service)
+SELECT lower(hex(reference)) AS client_ref, run_id FROM item
+WHERE state IN ('queued', 'submitted') AND batch_number IN (SELECT number FROM batch WHERE service = :service)
 
 -- name: batches_at_service
 SELECT remote_id FROM batch WHERE service = :service AND remote_id IS NOT NULL
 
 -- name: files_of_references
-SELECT client_ref, rule, dir, basename FROM item WHERE client_ref IN (SELECT value FROM json_each(:references))
+SELECT lower(hex(reference)) AS client_ref, rule, dir, basename FROM item
+WHERE reference IN (SELECT unhex(value) FROM json_each(:references))

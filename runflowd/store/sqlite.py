@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import sqlite3
 import time
@@ -163,7 +164,7 @@ def connect(path: Path, *, readonly: bool = False) -> SqliteConnection:
         )
         with ExitStack() as unless_ready:
             unless_ready.callback(raw.close)
-            raw.row_factory = sqlite3.Row
+            prepare(raw)
             raw.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_WAIT)}")
             raw.execute("PRAGMA foreign_keys = ON")
             raw.execute("PRAGMA cache_size = -2048")  # KiB; what is not here is in the page cache of the system
@@ -175,6 +176,24 @@ def connect(path: Path, *, readonly: bool = False) -> SqliteConnection:
     except sqlite3.DatabaseError as error:
         raise _explain(path, error) from error
     return SqliteConnection(raw)
+
+
+def prepare(raw: sqlite3.Connection) -> None:
+    """Have a connection give rows by name, and know the functions that the statements and migrations use."""
+    raw.row_factory = sqlite3.Row
+    raw.create_function("unhex", 1, _unhex, deterministic=True)  # which SQLite has since 3.41
+    raw.create_function("sha256", 1, _sha256, deterministic=True)
+
+
+def _unhex(text: str | None) -> bytes | None:
+    try:
+        return None if text is None else bytes.fromhex(text)
+    except ValueError:
+        return None
+
+
+def _sha256(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _explain(path: Path, error: sqlite3.Error) -> StoreError:

@@ -82,6 +82,7 @@ def take_back(connection: Connection, batch: Batch, item: Item, now: float, deta
     """Make an item that was refused by itself, and not charged, ready for another batch. Raises `LeaseLost`."""
     move(connection, item.id, item.state, ItemState.READY, by=batch.claim, now=now, detail=detail)
     connection.run("buy_again", id=item.id, client_ref=uuid.uuid4().hex)
+    connection.run("drop_answer", item=item.id)
 
 
 def hold_for_folder(connection: Connection, batch: Batch, item: Item, reason: str, now: float, detail: str) -> None:

@@ -1,6 +1,6 @@
 -- name: add_verdict
 INSERT INTO verdict (item, reference, at, who, verdict, reason)
-SELECT id, client_ref, :at, :who, :verdict, :reason FROM item WHERE id = :id
+SELECT id, lower(hex(reference)), :at, :who, :verdict, :reason FROM item WHERE id = :id
 
 -- name: verdicts_of
 SELECT * FROM verdict WHERE item = :item ORDER BY id
@@ -18,21 +18,21 @@ UPDATE item SET review = 'none' WHERE id = :id AND review = 'waiting'
 -- name: same_results
 -- Of one content under one recipe there is one result, in however many files.
 SELECT other.id FROM item JOIN item AS other
-  ON other.rule = item.rule AND substr(other.content_hash, 1, 16) = substr(item.content_hash, 1, 16)
-  AND substr(other.recipe_hash, 1, 8) = substr(item.recipe_hash, 1, 8) AND other.content_hash = item.content_hash AND other.recipe_hash = item.recipe_hash
+  ON other.rule = item.rule AND substr(other.content, 1, 8) = substr(item.content, 1, 8)
+  AND other.recipe_number = item.recipe_number AND other.content = item.content
 WHERE item.id = :id AND other.id != item.id AND other.state = 'done' AND other.review NOT IN ('none', :review)
 
 -- name: judged_alike
 SELECT other.id, other.review FROM item JOIN item AS other INDEXED BY item_judged
-  ON other.rule = item.rule AND other.content_hash = item.content_hash AND other.recipe_hash = item.recipe_hash
+  ON other.rule = item.rule AND other.content = item.content AND other.recipe_number = item.recipe_number
 WHERE item.id = :id AND other.id != item.id AND other.review IN ('accepted', 'rejected') LIMIT 1
 
 -- name: to_review
-SELECT * FROM item WHERE review = 'waiting' AND state = 'done' AND (rule, id) > (:rule, :after)
+SELECT * FROM full_item WHERE review = 'waiting' AND state = 'done' AND (rule, id) > (:rule, :after)
 ORDER BY rule, id LIMIT :limit
 
 -- name: to_review_of_rule
-SELECT * FROM item WHERE review = 'waiting' AND state = 'done' AND rule = :rule AND id > :after
+SELECT * FROM full_item WHERE review = 'waiting' AND state = 'done' AND rule = :rule AND id > :after
 ORDER BY id LIMIT :limit
 
 -- name: count_to_review
@@ -44,7 +44,7 @@ WHERE id IN (SELECT id FROM item WHERE verdict_due = 1 AND state = 'done'
              AND due_at <= :now AND owner IS NULL
              AND rule NOT IN (SELECT value FROM json_each(:paused))
              ORDER BY due_at, id LIMIT :limit)
-RETURNING *
+RETURNING id
 
 -- name: verdict_carried_out
 -- Another one may have been given meanwhile.

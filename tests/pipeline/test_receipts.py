@@ -67,7 +67,9 @@ async def correct(rig: Rig, path: str, cost: str) -> None:
     """The service states another sum for a file that has ended."""
 
     def write(connection: Connection) -> None:
-        row = connection.raw.execute("SELECT * FROM item WHERE basename = ? AND current", (path.encode(),)).fetchone()
+        row = connection.raw.execute(
+            "SELECT * FROM full_item WHERE basename = ? AND current", (path.encode(),)
+        ).fetchone()
         batch = batch_from(connection.all("batch", id=row["batch"])[0])
         settle(
             connection, batch, item_from(row), Stated(Decimal(cost), run=row["run_id"]), rig.engine.context.clock.wall()

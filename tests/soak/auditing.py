@@ -81,7 +81,7 @@ def _sums(installation: Installation) -> Iterator[str]:
 
 def _results(installation: Installation, people: People) -> Iterator[str]:
     """Every file that lies there has its result, or the note that says why not."""
-    rows = installation.rows("SELECT * FROM item WHERE current = 1")
+    rows = installation.rows("SELECT * FROM full_item WHERE current = 1")
     items = {(row["rule"], os.fsdecode(os.path.join(row["dir"], row["basename"]))): row for row in rows}  # noqa: PTH118
     outputs: dict[int, list[str]] = {}
     for row in installation.rows("SELECT path, item FROM output"):
@@ -113,7 +113,7 @@ def _strangers(installation: Installation, people: People) -> Iterator[str]:
     """Every file in an output folder is a result on record, a note about a file that failed, or somebody's edit."""
     recorded = {
         os.fsdecode(row["path"]): row["content_hash"]
-        for row in installation.rows("SELECT path, content_hash FROM output")
+        for row in installation.rows("SELECT path, lower(hex(content)) AS content_hash FROM output")
     }
     for result, data in people.edited.items():
         if not result.is_file() or result.read_bytes() != data:
@@ -129,7 +129,7 @@ def _strangers(installation: Installation, people: People) -> Iterator[str]:
 
 def _ledger(installation: Installation, people: People) -> Iterator[str]:
     """Each content was charged once under each prompt, was wanted by that rule, and reached somebody."""
-    done = {row["content_hash"] for row in installation.rows("SELECT content_hash FROM item WHERE state = 'done'")}
+    done = {row["content_hash"] for row in installation.rows("SELECT content_hash FROM full_item WHERE state = 'done'")}
     for charge in installation.service.ledger()["charges"]:
         rule = str(charge["input"]["prompt"]).partition(" ")[0]
         if charge["times"] != 1:

@@ -33,11 +33,12 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
         state = STATES[number % 3]
         values = {
             "rule": "ab"[number % 2], "dir": FOLDERS[number % 5].encode(), "basename": f"IMG_{number}.jpg".encode(),
-            "state": state, "ref": str(number), "ended": None if state is ItemState.READY else 1e9 + number * 7 % 40,
+            "state": state, "ref": str(number).encode(),
+            "ended": None if state is ItemState.READY else 1e9 + number * 7 % 40,
             "current": number % 11 != 0,
         }  # fmt: skip
         found.raw.execute(
-            "INSERT INTO item (rule, dir, basename, state, client_ref, ended_at, current, "
+            "INSERT INTO item (rule, dir, basename, state, reference, ended_at, current, "
             "size, mtime_ns, inode, found_at) "
             "VALUES (:rule, :dir, :basename, :state, :ref, :ended, :current, 1, 1, 1, 1)",
             values,
@@ -48,7 +49,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
 
 def meant(connection: Connection, sought: Sought) -> list[int]:
     """The ids that are meant in their order, found by looking at every row."""
-    rows = connection.raw.execute("SELECT * FROM item WHERE current = 1").fetchall()
+    rows = connection.raw.execute("SELECT * FROM full_item WHERE current = 1").fetchall()
     fits = [
         row
         for row in rows

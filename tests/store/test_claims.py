@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from backends import Backend, everything
+from named_contents import named
 
 import runflowd
 from runflowd.api.values import Item as Answer
@@ -34,7 +35,7 @@ from runflowd.store.batches import (
 )
 from runflowd.store.claims import LeaseLost, hold
 from runflowd.store.deliveries import finish, note_written, release_item
-from runflowd.store.items import Item, item_from, items_of_batch, move
+from runflowd.store.items import Item, claim_items, item_from, items_of_batch, move
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.links import send_again
 from runflowd.store.outputs import forget_output, output_written, reserve_output
@@ -109,7 +110,7 @@ SUBMITTED_WRITES: dict[str, BatchWrite] = {
 
 ITEM_WRITES: dict[str, ItemWrite] = {
     "give it back": lambda c, item: release_item(c, item, due_at=LATER, attempts=1),
-    "reserve a name": lambda c, item: reserve_output(c, item, OutputPath("/out", "new.webp"), 1, "hash", 5),
+    "reserve a name": lambda c, item: reserve_output(c, item, OutputPath("/out", "new.webp"), 1, named("result"), 5),
     "say that a file stands": lambda c, item: output_written(c, item, OutputPath("/out", "a.webp"), LATER),
     "forget a name": lambda c, item: forget_output(c, OutputPath("/out", "a.webp"), by=item.claim),
     "close it": lambda c, item: finish(c, item, LATER, "done"),
@@ -140,7 +141,11 @@ def sealed(connection: Connection, *paths: str) -> str:
     """A batch of ready items."""
     snapshot = save_snapshot(connection, "studio", "{}")
     for path in paths:
-        arrive(connection, Arrival("studio", path, Stat(1, 2, 3), path, "image/jpeg", "r", {}, snapshot), NOW)
+        arrive(
+            connection,
+            Arrival("studio", path, Stat(1, 2, 3), named(path), "image/jpeg", "r", {}, snapshot),
+            NOW,
+        )
     batch = seal(connection, Purchase(snapshot, "studio", "", "m", "s"), BatchLimits(), Money(), NOW).batch
     assert batch is not None
     return batch
@@ -159,8 +164,8 @@ def delivery(connection: Connection, owner: str, now: float, statement: str = "c
     if owner == "other":
         free_leases(connection, {owner})
     values = {"owner": owner, "now": now, "rule": "studio", "paused": "[]", "limit": 1}
-    (row,) = connection.all(statement, **values)
-    return item_from(row)
+    (item,) = claim_items(connection, statement, **values)
+    return item
 
 
 def tried(connection: Connection, work: Callable[[Connection], object]) -> None:
@@ -206,7 +211,7 @@ def test_an_item_that_another_one_delivers_is_not_written_about(two: tuple[Conne
     sealed(one, "a.jpg")
     one.raw.execute("UPDATE item SET state = 'downloading'")
     stale = delivery(one, "one", NOW)
-    reserve_output(one, stale, OutputPath("/out", "a.webp"), 0, "hash", 5)
+    reserve_output(one, stale, OutputPath("/out", "a.webp"), 0, named("result"), 5)
     delivery(other, "other", LATER)
     before = everything(other)
     tried(one, lambda connection: ITEM_WRITES[name](connection, stale))
@@ -234,7 +239,7 @@ def test_a_row_that_was_only_read_is_not_written_about(two: tuple[Connection, Co
     one, _ = two
     sealed(one, "a.jpg")
     one.raw.execute("UPDATE item SET state = 'downloading'")
-    (item,) = (item_from(row) for row in one.raw.execute("SELECT * FROM item"))
+    (item,) = (item_from(row) for row in one.raw.execute("SELECT * FROM full_item"))
     before = everything(one)
     tried(one, lambda connection: ITEM_WRITES[name](connection, item))
 
@@ -245,7 +250,7 @@ def test_a_note_of_a_process_that_was_away_is_written_anew(two: tuple[Connection
     """It has just put its own text over that of the other one; which is right, the next look decides."""
     one, other = two
     sealed(one, "a.jpg")
-    one.raw.execute("UPDATE item SET state = 'failed', batch = NULL")
+    one.raw.execute("UPDATE item SET state = 'failed', batch_number = NULL")
     stale = delivery(one, "one", NOW, "claim_notes")
     fresh = delivery(other, "other", LATER, "claim_notes")
     standing = (note_written(other, fresh, LATER), note_written(one, stale, LATER))
@@ -284,7 +289,7 @@ def test_a_delivery_goes_on_while_a_newer_content_takes_its_path(two: tuple[Conn
     one.raw.execute("UPDATE item SET state = 'downloading'")
     item = delivery(one, "one", NOW)
     snapshot = save_snapshot(one, "studio", "{}")
-    arrive(one, Arrival("studio", "a.jpg", Stat(9, 9, 9), "newer", "image/jpeg", "r", {}, snapshot), LATER)
+    arrive(one, Arrival("studio", "a.jpg", Stat(9, 9, 9), named("newer"), "image/jpeg", "r", {}, snapshot), LATER)
     finish(one, item, LATER, "done")
 
     assert ["done", "ready"] == [row["state"] for row in one.raw.execute("SELECT state FROM item ORDER BY id")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from kept_state import unpack
+from named_contents import named
 
 from runflowd.commands.logs import _lines
 from runflowd.config import Config, LocalService, Service
@@ -30,9 +30,8 @@ from runflowd.store.known import known_in_folder
 from runflowd.store.leases import Lease, claim_batches
 from runflowd.store.reserving import Purchase
 from runflowd.store.retries import retry
-from runflowd.store.schema import migrations
+from runflowd.store.schema import in_memory
 from runflowd.store.sealing import save_snapshot, seal
-from runflowd.store.sqlite import SqliteConnection
 from runflowd.store.unbought import drop_from_batch, split_batch
 
 if TYPE_CHECKING:
@@ -47,12 +46,7 @@ NOW = 1_800_000_000.0
 
 def opened() -> Connection:
     """An empty state file in memory."""
-    raw = sqlite3.connect(":memory:", isolation_level=None)
-    raw.row_factory = sqlite3.Row
-    raw.execute("PRAGMA foreign_keys = ON")
-    for script in migrations():
-        raw.executescript(script)
-    connection = SqliteConnection(raw)
+    connection = in_memory()
     save_snapshot(connection, "studio", "{}")
     return connection
 
@@ -60,7 +54,7 @@ def opened() -> Connection:
 def arrival(connection: Connection, path: str, content: str, recipe: str = "r") -> Arrival:
     """A stable file."""
     snapshot = save_snapshot(connection, "studio", "{}")
-    return Arrival("studio", path, Stat(10, 20, 30), content, "image/jpeg", recipe, {}, snapshot)
+    return Arrival("studio", path, Stat(10, 20, 30), named(content), "image/jpeg", recipe, {}, snapshot)
 
 
 @pytest.fixture
@@ -133,7 +127,7 @@ class Lives(RuleBasedStateMachine):
 
     def items(self, *states: ItemState) -> list[Item]:
         """The items in these states."""
-        rows = self.connection.raw.execute("SELECT * FROM item ORDER BY id").fetchall()
+        rows = self.connection.raw.execute("SELECT * FROM full_item ORDER BY id").fetchall()
         return [item for item in map(item_from, rows) if item.state in states]
 
     @rule(path=paths, content=st.sampled_from("xyz"), disposed=st.booleans())

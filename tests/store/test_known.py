@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,7 @@ import pytest
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
 from runflowd.store.known import differences
-from runflowd.store.schema import migrations
-from runflowd.store.sqlite import SqliteConnection
+from runflowd.store.schema import in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,19 +25,16 @@ OTHER = Stat(1, 2, 4)
 @pytest.fixture
 def connection() -> Iterator[Connection]:
     """An empty state file in memory."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as raw:
-        raw.row_factory = sqlite3.Row
-        for script in migrations():
-            raw.executescript(script)
-        yield SqliteConnection(raw)
+    with closing(in_memory()) as made:
+        yield made
 
 
 def remember(connection: Connection, name: str, **columns: int | str) -> None:
     """A row of a file in the folder `a`."""
     values = {"state": ItemState.DONE, "absent_at": None, "rescan_requested": 0, "rerun_requested": 0, **columns}
     connection.raw.execute(
-        "INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, client_ref, found_at, state, absent_at, "
-        "rescan_requested, rerun_requested) VALUES ('r', x'61', :name, 1, 2, 3, hex(:name), 0, :state, :absent_at, "
+        "INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, reference, found_at, state, absent_at, "
+        "rescan_requested, rerun_requested) VALUES ('r', x'61', :name, 1, 2, 3, :name, 0, :state, :absent_at, "
         ":rescan_requested, :rerun_requested)",
         {"name": os.fsencode(name), **values},
     )

@@ -10,6 +10,7 @@ import pytest
 from backends import Backend
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from named_contents import named
 from postgres_server import quick_server
 
 from runflowd.core.lifecycle import BatchState, ItemState
@@ -54,7 +55,7 @@ def held(connection: Connection, *paths: str) -> Batch:
     """A batch of files that we have claimed."""
     connection.run("save_snapshot", id="snap", rule="studio", text="{}")
     for path in paths:
-        arrive(connection, Arrival("studio", path, Stat(1, 2, 3), path, "image/jpeg", "r", {}, "snap"), NOW)
+        arrive(connection, Arrival("studio", path, Stat(1, 2, 3), named(path), "image/jpeg", "r", {}, "snap"), NOW)
     sealed(connection)
     return claim_batches(connection, BatchState.SEALED, "s", Lease("us", NOW), 10)[0]
 

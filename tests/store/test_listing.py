@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from contextlib import closing
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from postgres_server import quick_server
 from runflowd.store import listing
 from runflowd.store.items import split
 from runflowd.store.listing import Wanted, every, page
-from runflowd.store.schema import migrations
+from runflowd.store.schema import in_memory
 from runflowd.store.sqlite import SqliteConnection
 
 if TYPE_CHECKING:
@@ -30,7 +29,8 @@ names = st.sampled_from(["a.jpg", "b.png", "[x].jpg", os.fsdecode(b"\xff.jpg")])
 folders = st.sampled_from(["", "shoes/", "shoes/new/", "shoes-old/", "Shoes/"])
 rules = st.sampled_from(["one", "two"])
 states = st.sampled_from(["ready", "done", "failed"])
-batches = st.sampled_from(["first", "second"])
+BATCHES = ["first", "second"]
+batches = st.sampled_from(BATCHES)
 files = st.tuples(rules, folders, names, states, batches, st.booleans())
 patterns = st.one_of(
     st.sampled_from(
@@ -42,13 +42,10 @@ wishes = st.builds(Wanted, *(st.none() | each for each in (rules, states, batche
 
 
 @pytest.fixture(scope="module")
-def in_memory() -> Iterator[Connection]:
+def empty() -> Iterator[Connection]:
     """An empty state file."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as raw:
-        raw.row_factory = sqlite3.Row
-        for script in migrations():
-            raw.executescript(script)
-        yield SqliteConnection(raw)
+    with closing(in_memory()) as made:
+        yield made
 
 
 asked = given(
@@ -58,11 +55,11 @@ asked = given(
 
 @asked
 def test_pages_together_are_all_that_is_meant(
-    in_memory: Connection, rows: list[tuple[str, str, str, str, str, bool]], wanted: Wanted, limit: int, few: int
+    empty: Connection, rows: list[tuple[str, str, str, str, str, bool]], wanted: Wanted, limit: int, few: int
 ) -> None:
     """Whichever index serves the question, and however little a page holds (scenario 137)."""
-    in_memory.raw.execute("PRAGMA foreign_keys = OFF")
-    compare(in_memory, rows, wanted, limit, few)
+    empty.raw.execute("PRAGMA foreign_keys = OFF")
+    compare(empty, rows, wanted, limit, few)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +104,13 @@ def fill(connection: Connection, rows: list[tuple[str, str, str, str, str, bool]
     """Make these the only rows; give the ids of those that are meant."""
     mark = "?" if isinstance(connection, SqliteConnection) else "%s"
     connection.raw.execute("DELETE FROM item")
+    connection.raw.execute("DELETE FROM batch")
+    for number, batch in enumerate(BATCHES):
+        connection.raw.execute(
+            "INSERT INTO batch (id, number, rule, snapshot, service, model, state, items, sealed_at)"
+            " VALUES (?, ?, '', '', '', '', '', 1, 0)".replace("?", mark),
+            (batch, number),
+        )
     expected: list[int] = []
     taken: set[tuple[str, str]] = set()
     for number, (rule, folder, name, state, batch, newest) in enumerate(rows, start=1):
@@ -114,9 +118,9 @@ def fill(connection: Connection, rows: list[tuple[str, str, str, str, str, bool]
         current = newest and (rule, path) not in taken
         taken |= {(rule, path)} if current else set()
         connection.raw.execute(
-            "INSERT INTO item (id, rule, dir, basename, state, batch, client_ref, current,"
+            "INSERT INTO item (id, rule, dir, basename, state, batch_number, reference, current,"
             " size, mtime_ns, inode, found_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 1, 0)".replace("?", mark),
-            (number, rule, *split(path).values(), state, batch, str(number), current),
+            (number, rule, *split(path).values(), state, BATCHES.index(batch), str(number).encode(), current),
         )
         fits = {(wanted.rule, rule), (wanted.state, state), (wanted.batch, batch)}
         if current and all(wish in {None, fact} for wish, fact in fits):

@@ -17,6 +17,7 @@ from backends import Backend
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from named_contents import named
 from plain_store import (
     DOWNLOADING,
     DUPLICATE,
@@ -45,7 +46,7 @@ from runflowd.store.batches import Batch, mark_submitted, move_batch
 from runflowd.store.claims import LeaseLost
 from runflowd.store.deliveries import finish
 from runflowd.store.duplicates import release_duplicates
-from runflowd.store.items import Item, item_at, item_by_id, item_from, items_of_batch, move
+from runflowd.store.items import Item, claim_items, item_at, item_by_id, items_of_batch, move
 from runflowd.store.known import Known
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.outputs import output_written, outputs_of, reserve_output
@@ -68,7 +69,7 @@ SERVICE, RULE, MODEL = "https://service.example", "studio", "m"
 LIMITS = BatchLimits(max_items=2)
 
 paths = st.sampled_from(["a", "b", "c"])
-contents = st.sampled_from(["x", "y"])
+contents = st.sampled_from([named("x"), named("y")])
 recipes = st.sampled_from(["plain", "fancy"])
 owners = st.sampled_from(["one", "two"])
 
@@ -220,7 +221,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @rule(owner=owners, data=st.data())
     def drop_two_that_are_refused(self, owner: str, data: st.DataObject) -> None:
-        for path, content in (("a", "x"), ("b", "y")):
+        for path, content in (("a", named("x")), ("b", named("y"))):
             self.drop_file(path, content, "plain")
         self.go_a_part_of_the_way(owner, 3)
         self.the_service_refuses(owner, data)
@@ -414,14 +415,14 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(owner=owners)
     def take_a_delivery(self, owner: str) -> None:
         values = {"rule": RULE, "now": self.now, "limit": 1, "owner": owner}
-        rows = self.write(lambda connection: connection.all("claim_deliveries", **values))
+        items = self.write(lambda connection: claim_items(connection, "claim_deliveries", **values))
         order = sorted(self.model.within(DOWNLOADING), key=lambda item: (item.claim.due, item.number))
         due = next((item.number for item in order if item.claim.take(owner, self.now)), None)
-        assert [due] * (due is not None) == [row["id"] for row in rows]
-        if rows:
-            self.carried[owner] = item_from(rows[0])
+        assert [due] * (due is not None) == [item.id for item in items]
+        if items:
+            self.carried[owner] = items[0]
             # How often a refused file's row was written over before that, the model does not count.
-            self.model.items[rows[0]["id"]].claim.generation = rows[0]["generation"]
+            self.model.items[items[0].id].claim.generation = items[0].generation
 
     @precondition(lambda self: self.carried)
     @rule(data=st.data(), lost=st.booleans())
@@ -464,7 +465,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     def the_rows_are_those_of_the_model(self) -> None:
         sql = (
             "SELECT id, basename, content_hash, recipe_hash, state, duplicate_of, batch, current, "
-            "absent_at IS NULL AS present, failure_code, owner FROM item ORDER BY id"
+            "absent_at IS NULL AS present, failure_code, owner FROM full_item ORDER BY id"
         )
         rows = [tuple(row) for row in self.connection.raw.execute(sql)]
         expected = [

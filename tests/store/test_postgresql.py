@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from contextlib import ExitStack, closing, nullcontext, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from backends import Backend, connection_to
+from named_contents import named
 from postgres_server import QUICK, Server, quick_server
 
 from runflowd.core.lifecycle import BatchState, ItemState
@@ -25,7 +25,7 @@ from runflowd.store.items import items_of_batch, move
 from runflowd.store.leases import Lease, claim_batches, release
 from runflowd.store.ledger import Stated, settle
 from runflowd.store.reserving import Purchase
-from runflowd.store.schema import migrations
+from runflowd.store.schema import in_memory
 from runflowd.store.sealing import save_snapshot, seal
 from runflowd.store.statements import statements
 from runflowd.store.store import NotDurable, NotReadable
@@ -77,13 +77,11 @@ def test_every_statement_is_understood(connection: PostgresConnection) -> None:
 
 def test_both_have_the_same_tables(connection: PostgresConnection) -> None:
     """Tables, columns, types, what may be NULL, and indexes; a migration is written for both."""
-    file = sqlite3.connect(":memory:")
-    for script in migrations():
-        file.executescript(script)
+    file = in_memory().raw
     types = {"bigint": "INTEGER", "double precision": "REAL", "text": "TEXT", "bytea": "BLOB"}
     listed = connection.raw.execute(
         "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns"
-        " WHERE table_schema = 'public' AND table_name <> 'schema_version' AND column_name <> 'rowid'"
+        " WHERE table_schema = 'public' AND table_name <> 'schema_version'"
     )
     theirs = {(table, column): (types[kind], null == "NO") for table, column, kind, null in listed}
     tables = [name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
@@ -137,7 +135,7 @@ def live(connection: Connection) -> None:
     snapshot = save_snapshot(connection, "studio", '{"receipts": "/r"}')
     contents = {"shoes/a.jpg": "1", "shoes/new/b.jpg": "2", "c.jpg": "3", "hats/d.jpg": "4", "e.jpg": "3"}
     for number, (path, content) in enumerate(contents.items()):
-        arrival = Arrival("studio", path, Stat(1, 2, 3), content, "image/jpeg", "r", {}, snapshot)
+        arrival = Arrival("studio", path, Stat(1, 2, 3), named(content), "image/jpeg", "r", {}, snapshot)
         arrive(connection, arrival, NOW - number)
     for number, path in enumerate(("x.jpg", "shoes/y.jpg", "z.jpg", "\udcff.jpg")):
         code = "EMPTY" if number % 2 else "TOO_LARGE"
@@ -180,7 +178,7 @@ def test_both_say_the_same(connection: PostgresConnection, tmp_path: Path) -> No
 
 def _plain(row: Any) -> dict[str, Any]:
     """A row without what is drawn at random, truth as a number."""
-    drawn = {"batch", "client_ref", "oldest", "owner", "snapshot"}
+    drawn = {"batch", "client_ref", "oldest", "owner", "reference", "snapshot"}
     return {
         name: row[name] + 0 if isinstance(row[name], bool) else row[name] for name in dict(row) if name not in drawn
     }

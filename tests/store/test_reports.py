@@ -25,9 +25,9 @@ def test_items_are_counted_by_rule_and_state(kinds: list[tuple[str, ItemState]])
         migrate(connection, path)
         for number, (rule, state) in enumerate(kinds):
             connection.raw.execute(
-                "INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, state, client_ref, found_at) "
+                "INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, state, reference, found_at) "
                 "VALUES (?, x'', ?, 1, 1, 1, ?, ?, 0)",
-                (rule, str(number).encode(), state, str(number)),
+                (rule, str(number).encode(), state, str(number).encode()),
             )
         found = count_states(connection)
         connection.raw.close()

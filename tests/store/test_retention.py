@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from named_contents import named
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
 from runflowd.store import retention
 from runflowd.store.arrivals import Arrival, arrive
 from runflowd.store.history import record, story
+from runflowd.store.links import save_asset
 from runflowd.store.retention import KEPT, prune_steps, prune_uploads
-from runflowd.store.schema import migrations
-from runflowd.store.sqlite import SqliteConnection
+from runflowd.store.schema import in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,11 +30,8 @@ MONEY = ("item", "ledger", "batch", "purchase", "output", "receipt", "snapshot")
 @pytest.fixture
 def connection() -> Iterator[Connection]:
     """A state file in memory with a file that is done and one that failed, each found, and looked at again later."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as raw:
-        raw.row_factory = sqlite3.Row
-        for script in migrations():
-            raw.executescript(script)
-        connection = SqliteConnection(raw)
+    with closing(in_memory()) as connection:
+        raw = connection.raw
         connection.run("save_snapshot", id="snap", rule="r", text="{}")
         for name, state in (("done.jpg", ItemState.DONE), ("failed.jpg", ItemState.FAILED)):
             arrive(connection, arrival(name, name), THEN)
@@ -52,7 +49,7 @@ def connection() -> Iterator[Connection]:
 
 def arrival(path: str, content: str) -> Arrival:
     """A stable file."""
-    return Arrival("r", path, Stat(1, 2, 3), content, "image/jpeg", "recipe", {}, "snap")
+    return Arrival("r", path, Stat(1, 2, 3), named(content), "image/jpeg", "recipe", {}, "snap")
 
 
 def prune(connection: Connection, now: float) -> int:
@@ -126,9 +123,9 @@ def test_a_content_whose_story_is_gone_is_not_bought_again(connection: Connectio
 
 def upload(connection: Connection, content: str, at: float) -> None:
     """An upload on record."""
-    connection.run("save_asset", service="s", content_hash=content, mime="m", asset_id="a", url="u", now=at)
+    save_asset(connection, "s", named(content), "m", content, "u", at)
 
 
 def uploads(connection: Connection) -> list[str]:
     """The contents of which an upload is on record."""
-    return [content for (content,) in connection.raw.execute("SELECT content_hash FROM asset")]
+    return [content for (content,) in connection.raw.execute("SELECT asset_id FROM asset ORDER BY asset_id")]

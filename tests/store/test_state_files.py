@@ -18,7 +18,7 @@ from runflowd.errors import StoreError
 from runflowd.store import open_reader, open_store, reading
 from runflowd.store.pauses import PauseKind, pauses
 from runflowd.store.schema import migrations
-from runflowd.store.sqlite import Damaged, Newer
+from runflowd.store.sqlite import Damaged, Newer, connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,9 @@ anyio.run(main)
 def rows(path: Path) -> list[tuple[object, ...]]:
     """Every item of a state file."""
     with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT id, rule, inode, client_ref FROM item ORDER BY id").fetchall()
+        upgraded = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'full_item'").fetchone()
+        items = "full_item" if upgraded else "item"
+        return connection.execute(f"SELECT id, rule, inode, client_ref FROM {items} ORDER BY id").fetchall()
 
 
 def schema(path: Path) -> int:
@@ -292,3 +294,31 @@ def test_a_reader_of_a_file_whose_end_is_lost_says_so(tmp_path: Path, byte: byte
 
     with pytest.raises(Damaged, match="runflowd backup"), reading(path) as connection:
         connection.all("count_states")
+
+
+async def test_an_upgrade_loses_nothing_of_what_is_stored_once_and_as_bytes(tmp_path: Path) -> None:
+    """Hashes, recipes, rule texts, batches, answers, results and uploads are what they were (scenario 69)."""
+    asked = {
+        "SELECT * FROM item ORDER BY id": "SELECT * FROM full_item ORDER BY id",
+        "SELECT path, item, content_hash, earlier FROM output ORDER BY path": (
+            "SELECT path, item, lower(hex(content)) AS content_hash, earlier FROM output ORDER BY path"
+        ),
+        "SELECT content_hash, service, mime, asset_id, url FROM asset ORDER BY content_hash": (
+            "SELECT lower(hex(content)) AS content_hash, service, mime, asset_id, url FROM asset"
+            " JOIN asset_kind ON asset_kind.number = asset.kind ORDER BY content"
+        ),
+    }
+    unpack(25, tmp_path)
+    with closing(connect(tmp_path / "state.db")) as connection:
+        before = [[dict(row) for row in connection.raw.execute(sql)] for sql in asked]
+    await opened(tmp_path / "state.db")
+
+    with closing(connect(tmp_path / "state.db")) as connection:
+        rows = [[dict(row) for row in connection.raw.execute(sql)] for sql in asked.values()]
+        assert [] == connection.raw.execute("PRAGMA foreign_key_check").fetchall()
+    after = [
+        [{name: row[name] for name in known} for known, row in zip(*each, strict=True)]
+        for each in zip(before, rows, strict=True)
+    ]
+    assert before == after
+    assert all(before)

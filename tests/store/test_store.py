@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from named_contents import named
 
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.model import BatchLimits, OutputPath, Stat
@@ -46,7 +47,7 @@ STAT = Stat(10, 20, 30)
 
 def arrival(path: str, content: str = "c", recipe: str = "r") -> Arrival:
     """A stable file under the rule `studio`."""
-    return Arrival("studio", path, STAT, content, "image/jpeg", recipe, {"image_url": "${file.url}"}, "snap")
+    return Arrival("studio", path, STAT, named(content), "image/jpeg", recipe, {"image_url": "${file.url}"}, "snap")
 
 
 def prepare(connection: Connection, *paths: str, content: str = "") -> None:
@@ -383,7 +384,7 @@ def test_names_that_differ_in_case_are_one_output(connection: Connection) -> Non
     connection.raw.execute("UPDATE item SET state = 'downloading', owner = 'me'")
     item = item_at(connection, "studio", "A.jpg")
     assert item is not None
-    reserve_output(connection, item, OutputPath("/out", "A.webp"), 0, "hash", 5)
+    reserve_output(connection, item, OutputPath("/out", "A.webp"), 0, named("result"), 5)
     found = output_at(connection, "/out/a.webp")
 
     assert found is not None

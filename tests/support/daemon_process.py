@@ -347,7 +347,7 @@ class Installation:
 
     def items(self) -> dict[str, sqlite3.Row]:
         """The current row of every path."""
-        rows = self.rows("SELECT * FROM item WHERE current = 1 ORDER BY id")
+        rows = self.rows("SELECT * FROM full_item WHERE current = 1 ORDER BY id")
         return {os.fsdecode(os.path.join(row["dir"], row["basename"])): row for row in rows}  # noqa: PTH118  bytes
 
     def states(self) -> dict[str, str]:
@@ -406,7 +406,8 @@ class Installation:
     def bought(self) -> dict[str, int]:
         """How often the service charged each content that this installation ever saw."""
         ours = {
-            row["content_hash"] for row in self.rows("SELECT content_hash FROM item WHERE content_hash IS NOT NULL")
+            row["content_hash"]
+            for row in self.rows("SELECT content_hash FROM full_item WHERE content_hash IS NOT NULL")
         }
         return self.charged(*ours)
 

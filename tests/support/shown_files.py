@@ -13,6 +13,7 @@ from runflowd.files import stat
 from runflowd.store.arrivals import Arrival, arrive
 from runflowd.store.history import record
 from runflowd.store.items import item_at
+from runflowd.store.outputs import collision
 from runflowd.store.sealing import save_snapshot
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _place(connection: Connection, rule: Rule, item: int, position: int, name: s
         "reserve_output",
         root=rule.output.encode(),
         relative=name.encode(),
-        key=f"{rule.output}/{name}",
+        key=collision(f"{rule.output}/{name}"),
         item=item,
         position=position,
         content_hash=content,
@@ -79,7 +80,7 @@ def _place(connection: Connection, rule: Rule, item: int, position: int, name: s
         place=Place.OUTPUT,
     )
     path = f"{rule.output}/{name}"
-    connection.run("output_written", key=path, path=path.encode(), item=item, now=at)
+    connection.run("output_written", key=collision(path), path=path.encode(), item=item, now=at)
 
 
 async def delivered(context: Context, item: int, name: str, data: bytes) -> None:

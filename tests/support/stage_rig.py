@@ -156,7 +156,7 @@ def picture(seed: str | int) -> bytes:
 
 
 def _all_items(connection: Connection) -> list[Item]:
-    return [item_from(row) for row in connection.raw.execute("SELECT * FROM item ORDER BY id")]
+    return [item_from(row) for row in connection.raw.execute("SELECT * FROM full_item ORDER BY id")]
 
 
 def _all_batches(connection: Connection) -> list[Batch]:

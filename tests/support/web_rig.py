@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
+from named_contents import named
 
 from runflowd.api.client import Runflow
 from runflowd.api.settings import SecretKey
@@ -167,7 +168,9 @@ def _submitted(
     name = next(iter(site.context.rules))
     snapshot = save_snapshot(connection, name, "{}")
     for run in runs or (remote_id,):
-        arrival = Arrival(name, f"{run}.jpg", Stat(1, 1, 1), f"content {run}", "image/jpeg", "recipe", {}, snapshot)
+        arrival = Arrival(
+            name, f"{run}.jpg", Stat(1, 1, 1), named(f"content {run}"), "image/jpeg", "recipe", {}, snapshot
+        )
         arrive(connection, arrival, 1e9)
     batch = seal(connection, Purchase(snapshot, name, "", "m", "test"), BatchLimits(), Money(), 1e9).batch
     assert batch is not None

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from runflowd.core.snapshot import from_text
-from runflowd.store.items import Item, item_from
+from runflowd.store.items import Item, claim_items
 from runflowd.store.outputs import Output, outputs_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from runflowd.core.model import Rule
     from runflowd.store import Connection
-    from runflowd.store.connection import Row
     from runflowd.store.leases import Lease
 
 
@@ -48,19 +47,19 @@ def claim_due(
     """Take up to `room` items that are due; without `deliveries` only those that need nothing of the service."""
     values = {"owner": lease.owner, "now": lease.now}
     alone = json.dumps(list(paused))
-    rows: list[Row] = []
+    items: list[Item] = []
     rules = connection.all("rules_to_deliver", now=lease.now, paused=alone) if deliveries else []
     for place, row in enumerate(rules):  # each gets its share of the room, so that none waits for another
-        share = -(-(room - len(rows)) // (len(rules) - place))
-        rows += connection.all("claim_deliveries", rule=row["rule"], limit=share, **values)
-    rows += connection.all("claim_notes", limit=room - len(rows), paused=alone, **values)
-    verdicts = connection.all("claim_verdicts", limit=room - len(rows), paused=alone, **values)
-    left = room - len(rows) - len(verdicts)
-    receipts = connection.all("claim_receipts", limit=left, paused=alone, **values)
+        share = -(-(room - len(items)) // (len(rules) - place))
+        items += claim_items(connection, "claim_deliveries", rule=row["rule"], limit=share, **values)
+    items += claim_items(connection, "claim_notes", limit=room - len(items), paused=alone, **values)
+    verdicts = claim_items(connection, "claim_verdicts", limit=room - len(items), paused=alone, **values)
+    left = room - len(items) - len(verdicts)
+    receipts = claim_items(connection, "claim_receipts", limit=left, paused=alone, **values)
     return [
-        *(_claimed(connection, item_from(row)) for row in rows),
-        *(_claimed(connection, item_from(row), verdict=True) for row in verdicts),
-        *(_claimed(connection, item_from(row), receipt=True) for row in receipts),
+        *(_claimed(connection, item) for item in items),
+        *(_claimed(connection, item, verdict=True) for item in verdicts),
+        *(_claimed(connection, item, receipt=True) for item in receipts),
     ]
 
 

@@ -21,6 +21,8 @@ REPLACEMENTS: tuple[tuple[str, str], ...] = (
         r"""strpos(lower(convert_from(\1, 'LATIN1') COLLATE "C"), lower(convert_from(\2, 'LATIN1') COLLATE "C"))""",
     ),
     (r":server_now\b", "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"),
+    (r"SELECT unhex\(value\) FROM json_each\((:\w+)\)", r"SELECT unhex(jsonb_array_elements_text(CAST(\1 AS jsonb)))"),
+    (r"\blower\(hex\(([\w.]+)\)\)", r"encode(\1, 'hex')"),
     (r"(?<!:):(\w+)", r"%(\1)s"),
     (r"\bx'([0-9a-f]*)'", r"'\\x\1'::bytea"),
     (r"\bCROSS JOIN (\w+) ON\b", r"JOIN \1 ON"),  # SQLite's way to fix the order of loops

@@ -21,7 +21,7 @@ FROM found WHERE dir <> x'' GROUP BY rule, top
 
 -- name: failure_groups
 SELECT rule, state, failure_code, failure, dir, basename, client_ref, alike, charged, latest FROM (
-    SELECT item.rule, item.state, item.failure_code, item.failure, item.dir, item.basename, item.client_ref,
+    SELECT item.rule, item.state, item.failure_code, item.failure, item.dir, item.basename, encode(item.reference, 'hex') AS client_ref,
            count(*) OVER cause AS alike,
            count(*) FILTER (WHERE CAST(coalesce(item.cost, '0') AS REAL) > 0) OVER cause AS charged,
            max(coalesce(item.ended_at, 0)) OVER cause AS latest,
@@ -32,12 +32,12 @@ SELECT rule, state, failure_code, failure, dir, basename, client_ref, alike, cha
 WHERE place = 1 ORDER BY state = 'outcome_unknown' DESC, latest DESC LIMIT :limit
 
 -- name: list_items
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE id > :after AND id <= :until AND current = 1 AND position(:literal IN dir || x'2f' || basename) > 0
 ORDER BY id LIMIT :limit
 
 -- name: list_of_state
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE rule = :rule AND state = :state AND id > :after AND id <= :until
   AND current = 1 AND position(:literal IN dir || x'2f' || basename) > 0
 ORDER BY id LIMIT :limit
@@ -46,6 +46,6 @@ ORDER BY id LIMIT :limit
 SELECT DISTINCT ON (rule) rule, count(*) OVER of_rule AS batches, sum(files) OVER of_rule AS files,
        submitted_at AS since, oldest, remote_id
 FROM (SELECT rule, submitted_at, id AS oldest, remote_id,
-             (SELECT count(*) FROM item WHERE item.batch = batch.id AND item.state = 'submitted') AS files
+             (SELECT count(*) FROM item WHERE item.batch_number = batch.number AND item.state = 'submitted') AS files
       FROM batch WHERE state = 'submitted' AND stalled_at IS NOT NULL) AS late
 WINDOW of_rule AS (PARTITION BY rule) ORDER BY rule, submitted_at
