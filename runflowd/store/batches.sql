@@ -138,7 +138,9 @@ SELECT output.*, lower(hex(output.content)) AS content_hash FROM output WHERE it
 
 -- name: reserve_output_again
 UPDATE output SET item = :item, position = :position, content = unhex(:content_hash), size = :size, place = :place,
-                  root = :root, relative = :relative, earlier = trim(earlier || ' ' || lower(hex(content))), written_at = NULL
+                  root = :root, relative = :relative, edited = 0, written_at = NULL,
+                  earlier = CASE content WHEN unhex(:content_hash) THEN earlier
+                                 ELSE trim(earlier || ' ' || lower(hex(content))) END
 WHERE key = :key AND path = CAST(CAST(:root AS BLOB) || x'2f' || CAST(:relative AS BLOB) AS BLOB)
 
 -- name: reserve_output

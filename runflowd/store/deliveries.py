@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
@@ -58,6 +59,11 @@ def release_item(
     """Give a claimed item back, to be tried again at `due_at` (epoch seconds). Raises `LeaseLost`."""
     values = {"due_at": due_at, "attempts": attempts, "failure_code": code, "failure": reason}
     run_held(connection, "release_item", item.claim, **values)
+
+
+def still_to_deliver(connection: Connection, numbers: Iterable[int]) -> set[int]:
+    """The items of these that have a result to be delivered, or to be moved for a verdict."""
+    return {row["id"] for row in connection.all("still_to_deliver", ids=json.dumps(sorted(numbers)))}
 
 
 def note_written(connection: Connection, item: Item, now: float) -> bool:

@@ -108,6 +108,8 @@ class OutputWriter:
                 continue
             try:
                 await self._output_io.run_held(item, rule, rename, target)
+            except files.InTheWay:
+                raise  # no other name helps
             except files.Taken:
                 await self._context.store.write(partial(forget_output, path=path, by=item.claim))
                 refused.add(plain)

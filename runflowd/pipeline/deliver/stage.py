@@ -18,6 +18,7 @@ from runflowd.pipeline.deliver.finalizer import Finalizer
 from runflowd.pipeline.deliver.output_io import OutputIo, OutputTimeout
 from runflowd.pipeline.deliver.receipt_writer import ReceiptWriter
 from runflowd.pipeline.deliver.review import Reviewer
+from runflowd.pipeline.deliver.stuck_items import StuckItems
 from runflowd.pipeline.deliver.verdict import (
     MAX_TRIES,
     code_of,
@@ -62,6 +63,7 @@ class Deliver:
         self._receipts = ReceiptWriter(context, self._output_io)
         self._finalizer = Finalizer(context, self._output_io, self._receipts)
         self._reviewer = Reviewer(context, self._output_io, self._receipts, self._finalizer)
+        self._stuck = StuckItems(context.store)
         self.worker_loop: WorkerLoop[Claimed] = WorkerLoop(
             "deliver",
             context,
@@ -107,7 +109,10 @@ class Deliver:
             await self._context.got_through(SERVICE, ScopeKind.DOWNLOAD.of(item.rule))
         incidents = self._context.incidents
         purchases = {report.scope for report in incidents.snapshot() if report.until_result}
-        await incidents.resolve(*({ScopeKind.OUTPUT.of(item.rule), ScopeKind.RULE.of(item.rule)} - purchases))
+        ended = {ScopeKind.RULE.of(item.rule)} - purchases
+        if await self._stuck.none_left(item):
+            ended.add(ScopeKind.OUTPUT.of(item.rule))
+        await incidents.resolve(*ended)
 
     def _rule_of(self, claimed: Claimed) -> Rule | None:
         """The rule as it was when the item was accepted; the present one for a file never accepted."""
@@ -122,6 +127,8 @@ class Deliver:
             return  # nothing was learnt; the next start takes it up, as after a crash
         trouble = wider_report(item, error)
         if trouble:
+            if trouble.scope.kind is ScopeKind.OUTPUT:
+                self._stuck.add(item)
             # Wider trouble does not count against the item, however long it lasts.
             tries, pause = item.attempts, await context.incidents.report(trouble) - context.clock.now()
         else:
