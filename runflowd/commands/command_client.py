@@ -20,6 +20,11 @@ class CommandClient:
         self._source = find_config(place)
         self._alone: OfflineBackend | None = None
 
+    @property
+    def alone(self) -> bool:
+        """Whether the last answer came from the state file, since no daemon gave one."""
+        return self._alone is not None
+
     def ask(self, name: str, **parameters: Any) -> dict[str, Any]:
         """The answer to a command. Raises CommandRefused, and without a daemon ConfigError and StoreError."""
         answer = ask_daemon(self._source, name, parameters)

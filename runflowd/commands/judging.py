@@ -1,42 +1,74 @@
-"""What `runflowd accept` and `runflowd reject` share: a verdict on results, given or taken back."""
+"""What `runflowd accept` and `runflowd reject` share: a verdict, given or taken back, and what came of it."""
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runflowd.commands.command_client import CommandClient
 from runflowd.commands.formatting import table
-from runflowd.commands.options import echo_json
+from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.shell_complete import rule_names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MAX_ROWS = 50
 """Files named one by one; beyond them only their number is told."""
 
+OUTCOME_TIMEOUT = 5.0
+"""Seconds for which a command waits until its verdicts are carried out: most are at once."""
 
-def judge(
-    place: Path | None,
-    verdict: str,
-    paths: tuple[str, ...],
-    *,
-    rule: str | None,
-    everything: bool,
-    undo: bool,
-    as_json: bool,
-    reason: str = "",
-) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody says of which results. `place` is that of the configuration; `everything` means all that wait."""
+
+    place: Path | None
+    rule: str | None
+    everything: bool
+    undo: bool
+    reason: str
+    paths: tuple[str, ...]
+    as_json: bool
+
+
+def judging_options(command: Callable[[Asked], None]) -> Callable[..., None]:
+    """Give a command the options of both verdicts; it gets them as one value."""
+
+    @functools.wraps(command)
+    def asked(**given: Any) -> None:
+        command(Asked(**given))
+
+    for option in (
+        click.argument("paths", nargs=-1),
+        click.option("--undo", is_flag=True, help="Take the verdict back: the results wait again."),
+        click.option("--reason", default="", help="Why, for the record."),
+        click.option("--all", "everything", is_flag=True, help="All that wait for review; else name files."),
+        click.option("--rule", shell_complete=rule_names, help="Only results of this rule."),
+        json_option,
+        config_option,
+    ):
+        asked = option(asked)
+    return asked
+
+
+def judge(asked: Asked, verdict: str) -> None:
     """Give a verdict on what is named, or take it back, and show what came of it."""
+    paths, everything = asked.paths, asked.everything
     if bool(paths) == everything:
         raise click.UsageError("name the files, for example 'shoes/*', or say --all")
-    if undo and everything:
+    if asked.undo and everything:
         raise click.UsageError("name the files whose verdict is to be undone; --all goes without --undo")
-    asking = CommandClient(place)
-    said: dict[str, Any] = {"verdict": verdict, "rule": rule, "undo": undo, "who": _who(), "reason": reason}
+    asking = CommandClient(asked.place)
+    said = {"verdict": verdict, "rule": asked.rule, "undo": asked.undo, "who": _who(), "reason": asked.reason}
     named = {"patterns": paths, "absolute": [os.path.abspath(path) for path in paths]}  # noqa: PTH100  bytes survive
     given: list[dict[str, Any]] = []
     left = 1
@@ -44,11 +76,25 @@ def judge(
         answer = asking.ask("verdict", **said, everything=everything, **({} if everything else named))
         given += answer["items"]
         left = answer["left"] if everything and answer["items"] else 0
-    if as_json:
-        echo_json({"verdict": "undo" if undo else verdict, "items": given, "left": answer["left"]})
+    if len(given) <= MAX_ROWS:
+        _add_outcome(asking, given)
+    if asked.as_json:
+        echo_json({"verdict": "undo" if asked.undo else verdict, "items": given, "left": answer["left"]})
         return
-    for line in _lines(given, "waits again" if undo else f"{verdict}ed", answer["left"]):
+    for line in _lines(given, "waits again" if asked.undo else f"{verdict}ed", answer["left"]):
         click.echo(line)
+
+
+def _add_outcome(asking: CommandClient, given: list[dict[str, Any]]) -> None:
+    """Wait a little until a daemon has carried the verdicts out, and note what is still `due` and what stays where."""
+    numbers, ends = [item["id"] for item in given], time.monotonic() + OUTCOME_TIMEOUT
+    answer = asking.ask("verdict-outcome", items=numbers)
+    while answer["due"] and not asking.alone and time.monotonic() < ends:
+        time.sleep(0.05)
+        answer = asking.ask("verdict-outcome", items=numbers)
+    for item in given:
+        item["due"] = item["id"] in answer["due"]
+        item["edited"] = [each["path"] for each in answer["left"] if each["id"] == item["id"]]
 
 
 def _lines(given: list[dict[str, Any]], word: str, left: int) -> list[str]:
@@ -56,6 +102,11 @@ def _lines(given: list[dict[str, Any]], word: str, left: int) -> list[str]:
     lines = list(table(["rule", "file", "verdict"], rows)) if rows else ["Nothing waits for review."]
     if len(given) > MAX_ROWS:
         lines.append(f"and {len(given) - MAX_ROWS:,} more {word}")
+    due = sum(1 for item in given if item.get("due"))
+    if due:
+        lines.append(f"{due:,} of these {'is' if due == 1 else 'are'} not carried out yet: the daemon does that")
+    for path in (path for item in given for path in item.get("edited", ())):
+        lines.append(f"{path} was edited since it was delivered, so it stays where it is, and is yours")
     if left:
         lines.append(f"{left:,} {'waits' if left == 1 else 'wait'} for review: `runflowd review`")
     return lines

@@ -40,6 +40,7 @@ REGISTRY = {
     "approve": Entry("runflowd.control.handlers.approve:approve_files", writes=True),
     "review": Entry("runflowd.control.handlers.review:to_review"),
     "verdict": Entry("runflowd.control.handlers.review:judge_results", writes=True),
+    "verdict-outcome": Entry("runflowd.control.handlers.review:outcome"),
     "accept-folder": Entry("runflowd.control.handlers.pause:accept_folders", writes=True),
     "left-behind": Entry("runflowd.control.handlers.left_behind:left_behind"),
 }

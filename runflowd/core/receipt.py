@@ -61,11 +61,25 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One output: its path below the output folder, its size in bytes, and the sha256 of it."""
+    """One output: its path below the output folder, and size in bytes and sha256 of what was written there.
+
+    `edited` says that somebody has changed the file since, and that it stays where it is whatever the verdict.
+    """
 
     path: str
     size: int
     sha256: str
+    edited: bool = False
+
+    @property
+    def entry(self) -> dict[str, Json]:
+        """What a receipt says of it."""
+        return {
+            "path": self.path,
+            "size": self.size,
+            "sha256": self.sha256,
+            **({"edited": True} if self.edited else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +138,14 @@ def document(receipt: Receipt) -> bytes:
         "times": {name: _moment(at) for name, at in receipt.times.items()},
         "state": receipt.ended.state,
         "failure": _failure(receipt.ended),
-        "outputs": [{"path": one.path, "size": one.size, "sha256": one.sha256} for one in receipt.outputs],
+        "outputs": [one.entry for one in receipt.outputs],
     }
     return f"{json.dumps(found, sort_keys=True, indent=2, ensure_ascii=True)}\n".encode()
 
 
 def outputs_text(outputs: Iterable[Delivered]) -> str:
     """Outputs as they are kept on record."""
-    return json.dumps([[one.path, one.size, one.sha256] for one in outputs])
+    return json.dumps([[one.path, one.size, one.sha256, *([True] if one.edited else [])] for one in outputs])
 
 
 def outputs_from(text: str) -> tuple[Delivered, ...]:

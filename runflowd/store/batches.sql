@@ -150,6 +150,9 @@ VALUES (:root, :relative, :key, :item, :position, unhex(:content_hash), :size, :
 -- name: output_written
 UPDATE output SET written_at = :now, earlier = '' WHERE key = :key AND path = :path AND item = :item
 
+-- name: leave_edited
+UPDATE output SET edited = 1 WHERE key = :key AND path = :path AND item = :item
+
 -- name: forget_output
 DELETE FROM output WHERE key = :key AND path = :path RETURNING item
 

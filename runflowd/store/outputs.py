@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Output:
     """A file that runflowd wrote or is about to write; `source` is the input path it belongs to.
 
-    `earlier` are the hashes of what runflowd wrote there before, which still stands while not `written`.
+    `earlier` are the hashes of what runflowd wrote there before, which still stands while not `written`. `edited` says
+    that somebody had changed it when a verdict was to move it: it is theirs since.
     """
 
     path: OutputPath
@@ -36,6 +37,7 @@ class Output:
     rule: str = ""
     source: str = ""
     place: Place = Place.OUTPUT
+    edited: bool = False
 
 
 def _output(row: Row) -> Output:
@@ -48,6 +50,7 @@ def _output(row: Row) -> Output:
         row["written_at"] is not None,
         tuple(row["earlier"].split()),
         place=Place(row["place"]),
+        edited=bool(row["edited"]),
     )
 
 
@@ -103,6 +106,12 @@ def output_written(connection: Connection, item: Item, path: OutputPath, now: fl
     """The file stands under its final name, unless a newer item took that name meanwhile. Raises `LeaseLost`."""
     hold(connection, item.claim)
     connection.run("output_written", **_place(path), item=item.id, now=now)
+
+
+def leave_edited(connection: Connection, item: Item, path: OutputPath) -> None:
+    """Somebody changed an output since it was written, so it stays where it is, and is theirs. Raises `LeaseLost`."""
+    hold(connection, item.claim)
+    connection.run("leave_edited", **_place(path), item=item.id)
 
 
 def forget_output(connection: Connection, path: OutputPath, *, by: Claim | None) -> None:

@@ -73,7 +73,7 @@ def draw(connection: Connection, item: Item, ended: Ended | None = None) -> Draw
     outputs: tuple[Delivered, ...] = ()
     if ended is not None:
         known = outputs_of(connection, item.id)
-        outputs = tuple(Delivered(each.path.relative, each.size, each.content_hash) for each in known)
+        outputs = tuple(Delivered(each.path.relative, each.size, each.content_hash, each.edited) for each in known)
     elif row["state"] == "done":
         existing = connection.one("receipt_of", item=item.id)
         outputs = outputs_from(existing["outputs"]) if existing else ()

@@ -116,7 +116,7 @@ def file_page(
         links=tuple(_links(told)),
         buttons=tuple(_buttons(item)) if in_force and item.current else (),
         receipt=f"/files/{item.id}/receipt.json" if settled and item.snapshot else "",
-        review=_review(item, told),
+        review=_review(item, told, edited=any(output.edited for output in outputs)),
         newer=_address(wanted, around.newer),
         older=_address(wanted, around.older),
         preloaded=tuple(
@@ -129,14 +129,16 @@ def file_page(
     )
 
 
-def _review(item: Item, told: dict[str, Any]) -> str:
+def _review(item: Item, told: dict[str, Any], *, edited: bool) -> str:
+    """How the result stands with those who judge it; one that was `edited` is not where they want it."""
     if item.state is not ItemState.DONE or item.review is Review.NONE:
         return ""
     if item.review is Review.WAITING:
         return "To review"
     last = told["verdicts"][-1]
     by = f" by {shown(last['who'])}" if last["who"] else ""
-    return f"{item.review.capitalize()}{by}{': ' if last['reason'] else ''}{shown(last['reason'])}"
+    said = f"{item.review.capitalize()}{by}{': ' if last['reason'] else ''}{shown(last['reason'])}"
+    return f"{said}. It was edited since it was delivered, so it stays where it is" if edited else said
 
 
 def _address(wanted: FileFilter, item: Item | None) -> str:

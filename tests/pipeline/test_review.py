@@ -129,15 +129,43 @@ async def test_an_accepted_result_replaces_no_file_but_the_older_result(tmp_path
         assert everything(rig) == {"a.jpg", "b.jpg", "b (jpg).jpg"}
 
 
-async def test_a_result_that_somebody_edited_stays_where_it_is(tmp_path: Path) -> None:
-    """It is theirs since: rejecting it moves nothing."""
+@pytest.mark.parametrize("verdict", [Verdict.REJECT, Verdict.UNDO])
+async def test_a_result_that_somebody_edited_stays_where_it_is_and_that_is_said(
+    tmp_path: Path, verdict: Verdict
+) -> None:
+    """It is theirs since: a verdict moves nothing; its story, its receipt and the answer of the command say so."""
+    receipts = str(tmp_path / "receipts")
+    async with running(tmp_path, reviewed(tmp_path, AFTER, receipts=receipts)) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        if verdict is Verdict.UNDO:
+            await judge(rig, Verdict.REJECT, "a.jpg")
+        [place] = everything(rig)
+        (tmp_path / "out" / place).write_bytes(b"retouched")
+        await judge(rig, verdict, "a.jpg")
+        outcome = await rig.ask("verdict-outcome", items=[1])
+        told = (await rig.ask("logs", path="a.jpg"))["versions"][0]["steps"][-1]["detail"]
+        receipt = json.loads((tmp_path / "receipts/a.jpg.json").read_text())["outputs"][0]
+
+        assert (everything(rig), (tmp_path / "out" / place).read_bytes()) == ({place}, b"retouched")
+        assert {"due": [], "left": [{"id": 1, "path": f"{tmp_path}/out/{place}"}]} == outcome
+        assert f"{place} was edited since it was delivered, so it stays where it is, and is yours" in told
+        assert (place, True) == (receipt["path"], receipt["edited"])
+
+
+async def test_a_result_that_is_edited_no_more_is_moved_by_the_next_verdict(tmp_path: Path) -> None:
+    """Somebody put back what was delivered: it is runflowd's as before, and nothing else is said of it."""
     async with running(tmp_path, reviewed(tmp_path, AFTER)) as rig:
         rig.drop("a.jpg")
         await rig.settled(1)
+        delivered = (tmp_path / "out/a.jpg").read_bytes()
         (tmp_path / "out/a.jpg").write_bytes(b"retouched")
         await judge(rig, Verdict.REJECT, "a.jpg")
+        await judge(rig, Verdict.UNDO, "a.jpg")
+        (tmp_path / "out/a.jpg").write_bytes(delivered)
+        await judge(rig, Verdict.REJECT, "a.jpg")
 
-        assert (everything(rig), (tmp_path / "out/a.jpg").read_bytes()) == ({"a.jpg"}, b"retouched")
+        assert ({"rejected/a.jpg"}, []) == (everything(rig), (await rig.ask("verdict-outcome", items=[1]))["left"])
 
 
 async def test_a_result_that_somebody_removed_stays_removed(tmp_path: Path) -> None:

@@ -69,6 +69,14 @@ async def test_a_verdict_is_given_and_taken_back_on_the_screen_of_a_file(rig: We
     assert await review_of(rig, 1) is Review.WAITING
 
 
+async def test_a_screen_says_that_an_edited_result_stays_where_it_is(rig: Web) -> None:
+    """Beside the verdict, which does not move it."""
+    await press(rig, "reject", item="1")
+    await rig.context.store.write(lambda each: each.raw.execute("UPDATE output SET edited = 1 WHERE item = 1"))
+
+    assert "It was edited since it was delivered, so it stays where it is" in (await rig.http.get("/files/1")).text
+
+
 async def test_the_second_of_two_reviewers_sees_that_it_is_done(rig: Web) -> None:
     """Both are on record; another verdict would count."""
     await rig.context.store.write(lambda connection: give_verdicts(connection, [1], Verdict.ACCEPT, "anna", "", 1e9))

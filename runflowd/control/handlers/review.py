@@ -6,7 +6,7 @@ import shlex
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from runflowd.control.command_context import MAX_NUMBER, count, flag, rule_asked_for, text, texts
+from runflowd.control.command_context import MAX_NUMBER, count, flag, is_count, rule_asked_for, text, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.chains import is_within
 from runflowd.core.lifecycle import ItemState
@@ -14,6 +14,7 @@ from runflowd.core.printable import printable
 from runflowd.core.review import Review
 from runflowd.core.suggestion import closest
 from runflowd.store.browsing import Sought, older
+from runflowd.store.deliveries import still_to_deliver
 from runflowd.store.items import item_at, item_by_id
 from runflowd.store.listing import Wanted, every, rules_with_items
 from runflowd.store.outputs import output_at, outputs_of
@@ -66,6 +67,24 @@ def judge_results(context: CommandContext, parameters: Parameters) -> Answer:
     counts = count_to_review(connection)
     left = sum(counts.values()) if rule is None else counts.get(rule, 0)
     return {"items": [_given_json(each) for each in given], "left": left}
+
+
+def outcome(context: CommandContext, parameters: Parameters) -> Answer:
+    """What became of verdicts on `items`, which are ids: which are `due` still, and the results that are `left`.
+
+    Those were edited since they were delivered, so they stay where they are; each has the id of its item and its path.
+    """
+    numbers = [number for number in _ids(parameters) if is_count(number)][:PAGE]
+    outputs = [output for number in numbers for output in outputs_of(context.connection, number) if output.edited]
+    return {
+        "due": sorted(still_to_deliver(context.connection, numbers)),
+        "left": [{"id": output.item, "path": printable(str(output.path))} for output in outputs],
+    }
+
+
+def _ids(parameters: Parameters) -> list[Any]:
+    found = parameters.get("items")
+    return list(found) if isinstance(found, list | tuple) else []
 
 
 def _verdict(parameters: Parameters) -> Verdict:

@@ -8,23 +8,25 @@ as it is, and is theirs; only in the hidden folder, which is nobody's, it moves 
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from runflowd import files
+from runflowd.core.model import OutputPath
 from runflowd.core.receipt import Ended
 from runflowd.core.review import Place, Review, standing
 from runflowd.pipeline.deliver.output_writer import Naming, OutputWriter, place_for
 from runflowd.pipeline.deliver.result_downloader import intact
-from runflowd.store.outputs import forget_output, output_written, outputs_of
+from runflowd.store.outputs import forget_output, leave_edited, output_written, outputs_of
 from runflowd.store.receipts import receipt_stands
 from runflowd.store.verdicts import verdict_alike, verdict_carried_out
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
-    from runflowd.core.model import OutputPath, Rule
+    from runflowd.core.model import Rule
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.deliver.finalizer import Finalizer
     from runflowd.pipeline.deliver.output_io import OutputIo
@@ -35,6 +37,13 @@ if TYPE_CHECKING:
     from runflowd.store.outputs import Output
 
 log = structlog.get_logger()
+
+
+class Left(StrEnum):
+    """Why a result is not where a verdict wants it."""
+
+    EDITED = "was edited since it was delivered, so it stays where it is, and is yours"
+    REMOVED = "is not there any more"
 
 
 class Reviewer:
@@ -61,15 +70,12 @@ class Reviewer:
         """Bring every output of a judged item to where the verdict wants it, and let what follows follow."""
         wanted = place_for(item, rule)
         outputs = await self._taken_up(item, rule, outputs)
-        places = [
-            output.path if output.place is wanted else await self._move(item, rule, output, len(outputs))
-            for output in outputs
-        ]
-        stands = [path for path in places if path is not None and await self._output_io.run(rule, _is_there, path)]
-        detail = f"{item.review}: {', '.join(path.relative for path in stands) or 'no result was moved'}"
+        found = [(output, await self._bring(item, rule, output, len(outputs))) for output in outputs]
+        stands = [path for _, path in found if isinstance(path, OutputPath)]
+        left = [f"{output.path.relative} {why}" for output, why in found if isinstance(why, Left)]
+        detail = f"{item.review}: {', '.join([path.relative for path in stands] + left) or 'there is no result'}"
         if wanted is Place.OUTPUT and outputs:
-            lacking = len(outputs) - len(stands)
-            detail += await self._finalizer.follow(item, rule, stands, item.remark, lacking=lacking)
+            detail += await self._finalizer.follow(item, rule, stands, item.remark, lacking=len(left))
         await self._close(item, rule, detail)
         log.info("carried out a verdict", action="item.reviewed", rule=item.rule, path=item.path, review=item.review)
 
@@ -95,16 +101,20 @@ class Reviewer:
 
         await self._context.store.write(write)
 
-    async def _move(self, item: Item, rule: Rule, output: Output, count: int) -> OutputPath | None:
-        """Move one output; give its new path, None for what a person edited or removed.
+    async def _bring(self, item: Item, rule: Rule, output: Output, count: int) -> OutputPath | Left:
+        """Move one output to where it belongs; give its path there, or why it is not there.
 
-        That stays on record: it can be judged again, and be fetched again once it is not there.
+        What a person edited or removed stays on record: it can be judged again, and be fetched again once it is not
+        there.
         """
+        if output.place is place_for(item, rule):
+            return output.path if await self._output_io.run(rule, _is_there, output.path) else Left.REMOVED
         found = await self._output_io.run(rule, _movable, output)
-        if found is None:
-            words = "the result was edited or removed since it was delivered, so it is left as it is"
-            log.warning(words, action="review.untouched", rule=rule.name, path=output.path.relative)
-            return None
+        if isinstance(found, Left):
+            log.warning(f"the result {found}", action="review.untouched", rule=rule.name, path=output.path.relative)
+            if found is Left.EDITED:
+                await self._context.store.write(partial(leave_edited, item=item, path=output.path))
+            return found
         naming = Naming(output.path.relative.rpartition(".")[2], output.position, max(count, output.position + 1))
         path = await self._output_writer.give_name(item, rule, naming, found, partial(_rename, output, found))
         reach("verdict.moved")
@@ -123,14 +133,14 @@ class Reviewer:
         await self._context.store.write(write)
 
 
-def _movable(output: Output) -> files.Written | None:
+def _movable(output: Output) -> files.Written | Left:
     """The file of an output, if it may be moved. Blocking."""
     found = files.stat(*output.path)
     if found is None:
-        return None
+        return Left.REMOVED
     content = files.hash_file(*output.path, found)
     if content != output.content_hash and output.place is not Place.HELD:
-        return None
+        return Left.EDITED
     return files.Written(output.path.relative, found, content)
 
 
