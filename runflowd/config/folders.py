@@ -14,6 +14,7 @@ from runflowd.config.aliases import Aliases, upwards
 from runflowd.config.validation_issues import ValidationIssue
 from runflowd.core.chains import is_within, loops
 from runflowd.core.database import is_address
+from runflowd.core.review import HELD_FOLDER, REJECTED_FOLDER
 from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
 
 if TYPE_CHECKING:
@@ -129,12 +130,24 @@ def _clash(inner: _Place, outer: _Place, *, same: bool, way: str) -> Iterator[Va
         return
     if inner.rule != outer.rule and _may_be_shared(inner, outer, same=same):
         if is_within(inner.text, outer.text):
+            yield from _unjudged(inner, outer)
             return
         reason = f"spell it as that one does, {outer.text}, so that both are known to mean the same"
     whose = f"{outer.role} of this rule" if inner.rule == outer.rule else f"{outer.role} of rule {outer.rule}"
     relation = "is the same folder as" if same else "lies inside"
     by = f" by another path, {way}" if way else ""
     yield ValidationIssue(inner.path, f"{relation} {whose}{by}; {reason}", other=outer.path)
+
+
+def _unjudged(inner: _Place, outer: _Place) -> Iterator[ValidationIssue]:
+    """A watched folder where another rule puts what nobody accepted; disks may take `Rejected` for `rejected`."""
+    first = inner.real[len(outer.real) :].strip("/").partition("/")[0].lower()
+    if (inner.role, outer.role) == ("watch", "output") and first in {HELD_FOLDER, REJECTED_FOLDER}:
+        message = (
+            f"lies where rule {outer.rule} puts the results that nobody accepted, {outer.text}/{first}, and those feed "
+            "no rule; watch its `output`, or another folder in that"
+        )
+        yield ValidationIssue(inner.path, message, other=outer.path)
 
 
 def _may_be_shared(inner: _Place, outer: _Place, *, same: bool) -> bool:

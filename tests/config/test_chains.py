@@ -95,6 +95,25 @@ def test_a_loop_is_refused_with_its_way(tmp_path: Path, rules: dict[str, str], p
     assert path is None or 1 == sum(path in line for line in found), found
 
 
+@pytest.mark.parametrize("watch", ["b/rejected", "b/rejected/shoes", "b/Rejected", "b/.runflowd-held", "./b/rejected/"])
+@pytest.mark.parametrize("review", ["hold", "off"])
+def test_no_rule_watches_where_another_puts_what_nobody_accepted(tmp_path: Path, watch: str, review: str) -> None:
+    """Rejected and held results feed no rule, and one that asks nobody today has those of before."""
+    (found,) = problems(tmp_path, one=f"watch: a, output: b, review: {review}", two=f"watch: {watch}, output: c")
+
+    assert found.startswith("rules.two.watch: lies where rule one puts the results that nobody accepted, ")
+
+
+def test_a_rule_may_watch_a_folder_whose_name_only_begins_so(tmp_path: Path) -> None:
+    """Or that is called so further below."""
+    loaded(
+        tmp_path,
+        one="watch: a, output: b",
+        two="watch: b/rejected-shoes, output: c",
+        three="watch: b/x/rejected, output: d",
+    )
+
+
 def test_a_long_chain_is_no_loop(tmp_path: Path) -> None:
     """Nor are two ways to one folder (scenario 143)."""
     rules = {f"r{number}": f"watch: f{number}, output: f{number + 1}" for number in range(40)}
