@@ -15,7 +15,7 @@ from runflowd.core.printable import printable
 from runflowd.core.review import JUDGED, Review
 from runflowd.store.claims import run_held
 from runflowd.store.history import record
-from runflowd.store.items import item_by_id, item_from
+from runflowd.store.items import item_by_id, item_from, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -125,6 +125,11 @@ def waiting_for_review(
     else:
         rows = connection.all("to_review_of_rule", rule=rule, after=after[1], limit=limit)
     return [item_from(row) for row in rows]
+
+
+def superseded_to_review(connection: Connection, rule: str, path: str) -> list[Item]:
+    """Results of a file that wait although another one of it is on its way, or failed to come."""
+    return [item_from(row) for row in connection.all("superseded_to_review", rule=rule, **split(path))]
 
 
 def count_to_review(connection: Connection) -> dict[str, int]:

@@ -35,6 +35,11 @@ ORDER BY rule, id LIMIT :limit
 SELECT * FROM full_item WHERE review = 'waiting' AND state = 'done' AND rule = :rule AND id > :after
 ORDER BY id LIMIT :limit
 
+-- name: superseded_to_review
+SELECT * FROM item
+WHERE rule = :rule AND review = 'waiting' AND state = 'done' AND current = 0 AND dir = :dir AND basename = :basename
+ORDER BY id
+
 -- name: count_to_review
 SELECT rule, count(*) AS count FROM item WHERE review = 'waiting' AND state = 'done' GROUP BY rule
 

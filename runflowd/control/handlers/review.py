@@ -18,12 +18,21 @@ from runflowd.store.deliveries import still_to_deliver
 from runflowd.store.items import item_at, item_by_id
 from runflowd.store.listing import Wanted, every, rules_with_items
 from runflowd.store.outputs import output_at, outputs_of
-from runflowd.store.verdicts import AFTERWARDS, FIRST, Verdict, count_to_review, give_verdicts, waiting_for_review
+from runflowd.store.verdicts import (
+    AFTERWARDS,
+    FIRST,
+    Verdict,
+    count_to_review,
+    give_verdicts,
+    superseded_to_review,
+    waiting_for_review,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runflowd.control.command_context import Answer, CommandContext, Parameters
+    from runflowd.store.connection import Connection
     from runflowd.store.items import Item
     from runflowd.store.verdicts import Given
 
@@ -132,16 +141,22 @@ def _at(context: CommandContext, rule: str | None, path: str, absolute: str) -> 
     """The items of the file at a path below a watched folder, or at an absolute one, or of the result there."""
     connection = context.connection
     for name in [rule] if rule is not None else rules_with_items(connection):
-        if item := item_at(connection, name, path.removeprefix("./")):
-            yield item
+        yield from _of_file(connection, name, path.removeprefix("./"))
     for each in context.config.rules:
         below = absolute[len(each.watch) + 1 :] if is_within(absolute, each.watch) else ""
-        if rule in {None, each.name} and below and (item := item_at(connection, each.name, below)):
-            yield item
+        if rule in {None, each.name} and below:
+            yield from _of_file(connection, each.name, below)
     output = output_at(connection, absolute) if absolute else None
     item = item_by_id(connection, output.item) if output is not None else None
     if item is not None and rule in {None, item.rule}:
         yield item
+
+
+def _of_file(connection: Connection, rule: str, path: str) -> Iterator[Item]:
+    """The item of a file, and those before it whose results wait still."""
+    if item := item_at(connection, rule, path):
+        yield item
+    yield from superseded_to_review(connection, rule, path)
 
 
 def _matching(

@@ -20,6 +20,7 @@ from runflowd.core.receipt import Ended
 from runflowd.core.review import Place, Review, standing
 from runflowd.pipeline.deliver.output_writer import Naming, OutputWriter, place_for
 from runflowd.pipeline.deliver.result_downloader import intact
+from runflowd.store.items import item_at
 from runflowd.store.outputs import forget_output, leave_edited, output_written, outputs_of
 from runflowd.store.receipts import receipt_stands
 from runflowd.store.verdicts import verdict_alike, verdict_carried_out
@@ -115,12 +116,21 @@ class Reviewer:
             if found is Left.EDITED:
                 await self._context.store.write(partial(leave_edited, item=item, path=output.path))
             return found
+        named = await self._named(item)
         naming = Naming(output.path.relative.rpartition(".")[2], output.position, max(count, output.position + 1))
-        path = await self._output_writer.give_name(item, rule, naming, found, partial(_rename, output, found))
+        path = await self._output_writer.give_name(named, rule, naming, found, partial(_rename, output, found))
         reach("verdict.moved")
         await self._record(item, output, path)
         reach("verdict.recorded")
         return path
+
+    async def _named(self, item: Item) -> Item:
+        """The item as its result is to be named: plainly as long as the file is what it was, though it is run again."""
+        if item.current:
+            return item
+        now = await self._context.store.read(partial(item_at, rule=item.rule, path=item.path))
+        same = now is not None and now.content_hash == item.content_hash
+        return replace(item, current=same)
 
     async def _record(self, item: Item, output: Output, path: OutputPath) -> None:
         """An output stands under another name."""
