@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
@@ -63,7 +62,7 @@ def release_item(
 
 def still_to_deliver(connection: Connection, numbers: Iterable[int]) -> set[int]:
     """The items of these that have a result to be delivered, or to be moved for a verdict."""
-    return {row["id"] for row in connection.all("still_to_deliver", ids=json.dumps(sorted(numbers)))}
+    return {number for number in numbers if connection.one("still_to_deliver", id=number)}
 
 
 def note_written(connection: Connection, item: Item, now: float) -> bool:

@@ -175,7 +175,7 @@ UPDATE item SET run_id = coalesce(:run_id, run_id), cost = :cost, hosted = :host
 WHERE id = :id AND batch_number = (SELECT number FROM batch WHERE id = :batch)
 
 -- name: still_to_deliver
-SELECT id FROM item WHERE id IN (SELECT value FROM json_each(:ids)) AND (state = 'downloading' OR verdict_due = 1)
+SELECT 1 FROM item WHERE id = :id AND (state = 'downloading' OR verdict_due = 1)
 
 -- name: set_source_state
 UPDATE item SET source_state = :source_state WHERE id = :id
