@@ -36,7 +36,7 @@ SELECT * FROM full_item WHERE review = 'waiting' AND state = 'done' AND rule = :
 ORDER BY id LIMIT :limit
 
 -- name: superseded_to_review
-SELECT * FROM item
+SELECT * FROM full_item
 WHERE rule = :rule AND review = 'waiting' AND state = 'done' AND current = 0 AND dir = :dir AND basename = :basename
 ORDER BY id
 
