@@ -58,6 +58,8 @@ class _Open:
     report: IncidentReport
     attempts: int
     retry_at: float
+    probe_at: float
+    """The same in epoch seconds."""
 
 
 class Incidents:
@@ -91,7 +93,7 @@ class Incidents:
         pause = report.wait
         if pause is None:
             pause = delay(attempts, cap=report.slowest, jitter=self._clock.jitter())
-        self._open[report.scope] = _Open(report, attempts, now + pause)
+        self._open[report.scope] = _Open(report, attempts, now + pause, self._clock.wall() + pause)
         if entry is None or entry.report.code != report.code:
             log.error(
                 report.message, action="incident.open", scope=str(report.scope), code=report.code, remedy=report.remedy
@@ -113,9 +115,7 @@ class Incidents:
     def _probe_at(self, report: IncidentReport) -> float:
         """When what is closed by this is tried again (epoch seconds), for the other hosts; else 0."""
         entry = self._open.get(report.scope)
-        if entry is None or report.scope.kind not in _CLOSING:
-            return 0.0
-        return self._clock.wall() + entry.retry_at - self._clock.now()
+        return entry.probe_at if entry is not None and report.scope.kind in _CLOSING else 0.0
 
     def audience(self, kind: Kind, scope: str) -> tuple[str, ...]:
         """The channels that are to hear of a kind of message: a channel's own trouble is not sent over it."""
