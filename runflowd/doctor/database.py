@@ -54,6 +54,12 @@ def check_settings(database: Database, found: Examined) -> list[Finding]:
     if found.settings["synchronous_commit"] == "off":
         message = "has synchronous_commit off: what it confirmed last may be gone after a crash, and is bought again"
         findings.append(problem(STATE, place, message, "ALTER ROLE the user of `state` SET synchronous_commit = on"))
+    if found.settings["default_transaction_read_only"] == "on":
+        message = "takes no changes (default_transaction_read_only is on), as when its disk is nearly full"
+        findings.append(problem(STATE, place, message, "see why, then ALTER DATABASE it RESET that setting"))
+    if not found.may_create:
+        message = "lets its role make no tables, which the first start and an upgrade do"
+        findings.append(problem(STATE, place, message, "ALTER DATABASE it OWNER TO the user of `state`"))
     if found.encrypted is False:
         remedy = "add sslmode=verify-full and sslrootcert=FILE to the address, and ssl = on to the server"
         findings.append(warning(STATE, place, "is reached over a network in the clear", remedy))

@@ -37,6 +37,9 @@ class Connection(ABC):
     failures: ClassVar[tuple[type[Exception], ...]]
     wide_failures: ClassVar[tuple[type[Exception], ...]]
 
+    overlooked = False
+    """Whether a commit that was said to have failed has happened after all; until the next one that succeeds."""
+
     def __init__(self, raw: Any) -> None:
         self.raw = raw
 

@@ -8,6 +8,7 @@ and an answer is given only after the data is on disk.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -15,6 +16,8 @@ import anyio
 import anyio.to_thread
 
 from runflowd.errors import StoreError
+from runflowd.store.hosts import living
+from runflowd.store.leases import free_leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,6 +158,8 @@ class Store:
         """Run all tickets in one transaction, from their beginning: an earlier turn has left nothing."""
         writer = self._writer
         writer.begin()
+        if writer.overlooked:  # whoever made claims in it knows nothing of them
+            free_leases(writer, living(writer, time.time()) - {self.owner})
         for ticket in tickets:
             ticket.error = None
             self._attempt(ticket)

@@ -24,8 +24,13 @@ def sound() -> Examined:
     pytest.importorskip("psycopg")
     from runflowd.store.postgresql.examining import Examined
 
-    settings = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
-    return Examined(22, 22, "15.1", settings, 0.2, encrypted=True)
+    settings = {
+        "fsync": "on",
+        "full_page_writes": "on",
+        "synchronous_commit": "on",
+        "default_transaction_read_only": "off",
+    }
+    return Examined(22, 22, "15.1", settings, 0.2, encrypted=True, may_create=True)
 
 
 def levels(found: Examined) -> list[Level]:
@@ -42,6 +47,14 @@ def test_a_database_in_order_is_good(sound: Examined) -> None:
 def test_a_server_that_does_not_keep_what_it_confirms_is_a_problem(sound: Examined, name: str) -> None:
     """What was paid for would be bought again."""
     assert [Level.OK, Level.PROBLEM] == levels(replace(sound, settings={**sound.settings, name: "off"}))
+
+
+def test_a_database_that_takes_no_changes_or_no_tables_is_a_problem(sound: Examined) -> None:
+    """Either stops the first start, or an upgrade."""
+    readonly = {**sound.settings, "default_transaction_read_only": "on"}
+
+    assert [Level.OK, Level.PROBLEM] == levels(replace(sound, settings=readonly))
+    assert [Level.OK, Level.PROBLEM] == levels(replace(sound, may_create=False))
 
 
 @pytest.mark.parametrize(("encrypted", "ahead"), [(False, 0.0), (None, 60.0), (True, -60.0)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack, closing, nullcontext, suppress
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -22,7 +23,7 @@ from runflowd.store import open_reader, open_store
 from runflowd.store.arrivals import Arrival, arrive, set_aside
 from runflowd.store.batches import mark_submitted
 from runflowd.store.items import items_of_batch, move
-from runflowd.store.leases import Lease, claim_batches, release
+from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.ledger import Stated, settle
 from runflowd.store.reserving import Purchase
 from runflowd.store.schema import in_memory
@@ -250,6 +251,24 @@ async def test_the_outcome_of_a_commit_is_asked_for_when_its_answer_was_lost(dat
             await store.write(save("it"))
 
         assert ({"it"} if done else set()) == await saved(store)
+
+
+async def test_claims_of_a_commit_that_happened_unknown_to_anybody_are_free_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server was away for longer than its outcome is asked for: nobody works on what was claimed in it."""
+    monkeypatch.setattr("runflowd.store.postgresql.connection.RESOLVE_TIMEOUT", 0.0)
+    async with open_store(database) as store:
+        await store.write(live)
+        await store.write(lambda connection: free_leases(connection, set()))
+        claim = partial(claim_batches, state=BatchState.SUBMITTED, service="s", lease=Lease(store.owner, NOW), limit=9)
+        store._writer.raw = Lossy(store._writer.raw, done=True)
+        with pytest.raises(NotDurable):
+            await store.write(claim)
+        (batch,) = await store.write(claim)
+
+        assert store.owner == batch.owner
+        assert not store._writer.overlooked
 
 
 async def test_a_turn_that_another_was_in_the_way_of_is_taken_again(database: Database) -> None:

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "autovacuum=off", "shared_buffers=32MB")
 """What loses data with the power, and nothing else."""
+
+MOST_COPIES = 4
+"""Databases of tests that are kept: one test has two at most."""
 
 _numbers = itertools.count()
 
@@ -62,6 +65,24 @@ class Server:
         user = "postgres" if os.geteuid() == 0 else None
         with (self.folder / "log").open("ab") as log:
             subprocess.run(command, check=True, user=user, group=user, cwd="/", stdout=log, stderr=log)
+
+    def follower(self) -> Server:
+        """A server that follows this one, from a copy of it."""
+        made = object.__new__(Server)
+        made._owner, made._programs = self._owner, self._programs
+        made.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        made._settings = (
+            "listen_addresses=",
+            f"unix_socket_directories={made.folder}",
+            "max_connections=40",
+            "fsync=off",
+        )
+        if os.geteuid() == 0:
+            shutil.chown(made.folder, "postgres", "postgres")
+        way = ("--host", str(self.folder), "--username", "runflowd")
+        made._run("pg_basebackup", *way, "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+        made.start()
+        return made
 
     def start(self) -> None:
         """Start it; return when it answers."""
@@ -104,6 +125,32 @@ class Server:
             yield self.database(name)
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def copied(self, name: str) -> Database:
+        """A database of that name, made with the tables of the store when it is first asked for.
+
+        Only the newest few are kept.
+        """
+        import psycopg
+
+        with psycopg.connect(self.database("postgres").address, autocommit=True) as connection:
+            known = [row[0] for row in connection.execute("SELECT datname FROM pg_database ORDER BY oid")]
+            if "blank" not in known:
+                self._make_blank()
+            if name not in known:
+                connection.execute(f"CREATE DATABASE {name} TEMPLATE blank STRATEGY FILE_COPY".encode())
+                for old in [each for each in known if each.startswith("at_")][:-MOST_COPIES]:
+                    connection.execute(f"DROP DATABASE {old} WITH (FORCE)".encode())
+        return self.database(name)
+
+    def _make_blank(self) -> None:
+        """The database that others are copies of: nobody may be connected to it."""
+        from runflowd.store.postgresql.connection import PostgresConnection
+        from runflowd.store.postgresql.schema import migrate
+
+        self.execute("CREATE DATABASE blank TEMPLATE template0")
+        with closing(PostgresConnection(self.database("blank"))) as connection:
+            migrate(connection, self.database("blank"))
 
     def prepared(self) -> Database:
         """The database that has the tables of the store, and no rows in them."""

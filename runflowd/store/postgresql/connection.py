@@ -17,17 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import errors
-from psycopg.adapt import Dumper
 from psycopg.pq import TransactionStatus
-from psycopg.types.numeric import IntLoader
 
 from runflowd.store.connection import Connection
 from runflowd.store.postgresql.dialect import translated
+from runflowd.store.postgresql.errors import OLDEST_SERVER, remedy_for
 from runflowd.store.postgresql.tables import PostgresTables
+from runflowd.store.postgresql.values import adapt, by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
     from runflowd.core.database import Database
 
 LOCKS = 0x72756E66
@@ -51,11 +49,21 @@ _SETTINGS = {
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    "idle_session_timeout": "0",
     "timezone": "UTC",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "jit": "off",
     "search_path": "public",
 }
 
-_CLIENT = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+_CLIENT: dict[str, Any] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "client_encoding": "UTF8",
+}
 """The same on this side of the connection: a server that is cut off is noticed within the time that a host may act."""
 
 _CHANGE = re.compile(r"(UPDATE|INSERT|DELETE)\b")
@@ -82,33 +90,8 @@ class Occupied(psycopg.OperationalError):  # type: ignore[misc]  # mypy looks in
     """Another process works on the database."""
 
 
-class PostgresRow:
-    """A row by the names of its columns or by their places."""
-
-    __slots__ = ("_places", "_values")
-
-    def __init__(self, places: dict[str, int], values: Sequence[Any]) -> None:
-        self._places = places
-        self._values = values
-
-    def __getitem__(self, key: str | int) -> Any:
-        return self._values[key if isinstance(key, int) else self._places[key]]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._values)
-
-    def keys(self) -> Iterable[str]:
-        """The names of the columns."""
-        return self._places.keys()
-
-
-class _Flag(Dumper):  # type: ignore[misc]  # the same
-    """Truth as SQLite keeps it: a number."""
-
-    oid = psycopg.adapters.types["int2"].oid
-
-    def dump(self, obj: Any) -> bytes:
-        return b"1" if obj else b"0"
+class TooOld(psycopg.OperationalError):  # type: ignore[misc]  # the same
+    """A server of a version that lacks what is used."""
 
 
 class PostgresConnection(Connection):
@@ -116,13 +99,20 @@ class PostgresConnection(Connection):
 
     statements = translated()
     failures = (psycopg.Error,)
-    wide_failures = (psycopg.OperationalError, psycopg.InterfaceError)
+    wide_failures = (
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        psycopg.InternalError,  # a transaction that takes no changes, or data that is damaged
+        errors.InsufficientPrivilege,
+        errors.UndefinedTable,
+    )
 
     def __init__(self, database: Database, session: str = "", *, lock: Lock = Lock.NONE) -> None:
         self._database = database
         self._name = f"runflowd on {socket.gethostname()[:24]}, process {os.getpid()}, {session[:12]}"
         self._lock = lock
         self._transaction = ""
+        self._unresolved = ""
         self._changes = 0
         super().__init__(self._opened())
 
@@ -130,14 +120,16 @@ class PostgresConnection(Connection):
         raw = psycopg.connect(
             self._database.address,
             autocommit=True,
-            row_factory=_rows,
+            row_factory=by_name,
             connect_timeout=10,
             application_name=self._name,
             **_CLIENT,
             options=" ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
         )
-        raw.adapters.register_dumper(bool, _Flag)
-        raw.adapters.register_loader("numeric", IntLoader)  # no column is one: it is a sum of integers
+        if (version := raw.info.server_version // 10_000) < OLDEST_SERVER:
+            raw.close()
+            raise TooOld(str(version))
+        adapt(raw)
         if self._lock is not Lock.NONE and not self._take(raw):
             other = raw.execute(_WHO, [LOCKS, WORKING]).fetchone()
             raw.close()
@@ -177,6 +169,9 @@ class PostgresConnection(Connection):
         )
         names.nextset()
         self._transaction = names.fetchone()[1]
+        if self._unresolved:  # it has ended, since it had the turn before
+            self.overlooked = self.overlooked or self._outcome_of(self._unresolved) != "aborted"
+            self._unresolved = ""
 
     def begin_reading(self) -> None:
         self._ensure_open()
@@ -196,19 +191,30 @@ class PostgresConnection(Connection):
         else:
             if done != "COMMIT":
                 raise psycopg.OperationalError("the server took the transaction back")
+        self.overlooked = False
 
     def _was_committed(self) -> bool:
-        """What became of a commit whose answer was lost: the server knows, once it can be asked again."""
+        """What became of a commit whose answer was lost: the server knows, once it can be asked again.
+
+        If that takes too long it is asked when the next transaction begins.
+        """
+        self._unresolved = self._transaction
         deadline = time.monotonic() + RESOLVE_TIMEOUT
         while time.monotonic() < deadline:
             with suppress(*self.wide_failures):
                 self.raw.close()
                 self.raw = self._opened()
-                row = self.raw.execute("SELECT pg_xact_status(CAST(%s AS xid8))", [self._transaction]).fetchone()
-                if row[0] != "in progress":
-                    return bool(row[0] == "committed")
+                outcome = self._outcome_of(self._transaction)
+                if outcome != "in progress":
+                    self._unresolved = ""
+                    return outcome == "committed"
             time.sleep(0.2)
         return False
+
+    def _outcome_of(self, transaction: str) -> str:
+        """What the server says of a transaction of ours; "" where it was too long ago."""
+        row = self.raw.execute("SELECT pg_xact_status(CAST(%s AS xid8))", [transaction]).fetchone()
+        return row[0] or ""
 
     def roll_back(self) -> None:
         if not self.raw.closed and self.raw.info.transaction_status != TransactionStatus.IDLE:
@@ -219,7 +225,7 @@ class PostgresConnection(Connection):
 
     def explain(self, failure: Exception, verb: str) -> str:
         said = " ".join(str(failure).split())
-        return f"could not be {verb} ({said}). See that the server runs and can be reached"
+        return f"could not be {verb} ({said}). {remedy_for(said)}"
 
     @property
     def changes(self) -> int:
@@ -231,8 +237,3 @@ class PostgresConnection(Connection):
             if self._lock is not Lock.NONE and not self.raw.closed:
                 self.raw.execute("SELECT pg_advisory_unlock_all()")  # at once, not when the server notices the end
         self.raw.close()
-
-
-def _rows(cursor: Any) -> Callable[[Sequence[Any]], PostgresRow]:
-    places = {column.name: place for place, column in enumerate(cursor.description or ())}
-    return lambda values: PostgresRow(places, values)

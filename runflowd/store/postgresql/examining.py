@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from runflowd.store.postgresql.connection import PostgresConnection
-from runflowd.store.postgresql.errors import Unreachable
+from runflowd.store.postgresql.refusals import refusal
 from runflowd.store.postgresql.schema import find_schema, migrations
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class Examined:
     """The schema that is there (0 for none) and the newest that is known, the server and its settings as it says them.
 
+    `may_create` says whether the role may make tables.
     `ahead` is by how many seconds its clock is ahead of ours; `encrypted` is None where no network lies between.
     """
 
@@ -30,9 +31,10 @@ class Examined:
     settings: dict[str, str]
     ahead: float
     encrypted: bool | None
+    may_create: bool
 
 
-SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
+SETTINGS = ("fsync", "full_page_writes", "synchronous_commit", "default_transaction_read_only")
 
 
 def examine(database: Database) -> Examined:
@@ -53,6 +55,7 @@ def examine(database: Database) -> Examined:
                 {name: raw.execute(f"SHOW {name}").fetchone()[0] for name in SETTINGS},
                 theirs - (before + after) / 2,
                 bool(raw.pgconn.ssl_in_use) if over_network else None,
+                raw.execute("SELECT has_schema_privilege('public', 'CREATE')").fetchone()[0],
             )
     except psycopg.Error as error:
-        raise Unreachable(database, error) from error
+        raise refusal(database, error) from error

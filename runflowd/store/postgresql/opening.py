@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from runflowd.store.postgresql.connection import Lock, Occupied, PostgresConnection
-from runflowd.store.postgresql.errors import InUse, Unreachable
+from runflowd.store.postgresql.connection import Lock, PostgresConnection
 from runflowd.store.postgresql.examining import examine
+from runflowd.store.postgresql.refusals import refusal
 from runflowd.store.postgresql.schema import check_schema, migrate
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def open_for_work(
         reader = PostgresConnection(database, session.id)
         stack.callback(reader.close)
     except psycopg.Error as error:
-        raise Unreachable(database, error) from error
+        raise refusal(database, error) from error
     return writer, reader
 
 
@@ -39,10 +39,8 @@ def hold(
         connection = PostgresConnection(database, session, lock=lock)
         stack.callback(connection.close)
         (migrate if make else check_schema)(connection, database)
-    except Occupied as error:
-        raise InUse(database, str(error)) from error
     except psycopg.Error as error:
-        raise Unreachable(database, error) from error
+        raise refusal(database, error) from error
     return connection
 
 
@@ -54,7 +52,7 @@ def open_reader(database: Database) -> PostgresConnection:
             stack.callback(connection.close)
             check_schema(connection, database)
         except psycopg.Error as error:
-            raise Unreachable(database, error) from error
+            raise refusal(database, error) from error
         stack.pop_all()
     return connection
 

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from runflowd.core.database import Database
     from runflowd.store.postgresql.connection import PostgresConnection
 
-OLDEST_SERVER = 14
-"""The major version from which on everything is there that is used, as of PostgreSQL's documentation."""
-
 
 def migrate(connection: PostgresConnection, database: Database) -> None:
     """Make the tables in an empty database, or bring them up to date, in one transaction. Raises `Unsuitable`."""
@@ -64,10 +61,6 @@ def find_schema(connection: PostgresConnection, database: Database) -> int:
 
 def _check_server(connection: PostgresConnection, database: Database) -> None:
     raw = connection.raw
-    version = raw.info.server_version // 10_000
-    if version < OLDEST_SERVER:
-        remedy = f"Use PostgreSQL {OLDEST_SERVER} or newer"
-        raise Unsuitable(database, f"its server is PostgreSQL {version}", remedy)
     if raw.execute("SELECT pg_is_in_recovery()").fetchone()[0]:
         raise Unsuitable(database, "is a replica, which takes no changes", "Name the primary server in `state`")
     encoding = raw.info.parameter_status("server_encoding")

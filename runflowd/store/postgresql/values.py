@@ -1,0 +1,53 @@
+"""Rows and values as the statements expect them, whichever database they come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.adapt import Dumper
+from psycopg.types.numeric import IntLoader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+
+class PostgresRow:
+    """A row by the names of its columns or by their places."""
+
+    __slots__ = ("_places", "_values")
+
+    def __init__(self, places: dict[str, int], values: Sequence[Any]) -> None:
+        self._places = places
+        self._values = values
+
+    def __getitem__(self, key: str | int) -> Any:
+        return self._values[key if isinstance(key, int) else self._places[key]]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def keys(self) -> Iterable[str]:
+        """The names of the columns."""
+        return self._places.keys()
+
+
+class _Flag(Dumper):  # type: ignore[misc]  # mypy looks into no extra
+    """Truth as SQLite keeps it: a number."""
+
+    oid = psycopg.adapters.types["int2"].oid
+
+    def dump(self, obj: Any) -> bytes:
+        return b"1" if obj else b"0"
+
+
+def adapt(raw: Any) -> None:
+    """Have a connection take and give values as SQLite does."""
+    raw.adapters.register_dumper(bool, _Flag)
+    raw.adapters.register_loader("numeric", IntLoader)  # no column is one: it is a sum of integers
+
+
+def by_name(cursor: Any) -> Callable[[Sequence[Any]], PostgresRow]:
+    """Make the rows of an answer."""
+    places = {column.name: place for place, column in enumerate(cursor.description or ())}
+    return lambda values: PostgresRow(places, values)
