@@ -22,7 +22,7 @@ QUICK_PARTS = $(or $(PART),core api config store system watch pipeline/test_relo
 TARGET ?= yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest pythons again check lint types imports dead schema format bench soak corpus fuzz deb weights clean distclean
+.PHONY: help demo test lowest pythons again check lint types imports dead schema format bench soak postgresql corpus fuzz deb weights clean distclean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,6 +79,11 @@ bench: $(VENV)/tools-$(STAMP) weights ## Measure
 
 soak: $(VENV)/tools-$(STAMP) ## Kills, faults and people at random: make soak ROUNDS=100 MINUTES=30 SEED=7
 	$(BIN)/python -m tests.soak --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+postgresql: $(VENV)/tools-$(STAMP) weights ## Try the pipeline, kills and a soak with the state in a database on a server
+	RUNFLOWD_TEST_STATE=postgresql $(BIN)/pytest -p no:randomly --numprocesses 4 --dist loadfile \
+		--ignore tests/pipeline/test_kept_state.py tests/pipeline tests/end_to_end/test_kill_matrix.py tests/end_to_end/test_recovery.py
+	$(BIN)/python -m tests.soak --postgresql --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 corpus: $(VENV)/tools-$(STAMP) ## Judge a thousand real media, whole and cut short; fetches 350 MB into build/corpus, once
 	$(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[heic]'

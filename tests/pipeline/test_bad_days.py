@@ -16,6 +16,7 @@ import anyio
 import pytest
 from pictures import encoded
 from PIL import Image
+from postgres_server import quick_server
 from stage_rig import Rig, rule, running
 
 from runflowd.app.daemon import _report
@@ -266,17 +267,21 @@ def asked(rig: Rig) -> int:
     return sum(count for route, count in ledger(rig.local.service)["requests"].items() if route.startswith("GET"))
 
 
-async def test_two_daemons_over_one_output_folder_are_distinguished(tmp_path: Path) -> None:
-    """The second names the first; once that has ended, the folder is its own (scenario 66)."""
+@pytest.mark.parametrize("on_a_server", [False, True])
+async def test_two_daemons_over_one_output_folder_are_distinguished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_a_server: bool
+) -> None:
+    """The second names the first, wherever its state is; once that has ended, the folder is its own (scenario 66)."""
     first, second = tmp_path / "first", tmp_path / "second"
     (shared := tmp_path / "out").mkdir()
     rules = [rule(folder, output=str(shared)) for folder in (first, second)]
-    async with running(first, rules[0]) as one:
+    async with running(first, rules[0], place=quick_server().prepared() if on_a_server else None) as one:
         await anyio.sleep(60)
         async with running(second, rules[1]) as two:
             await anyio.sleep(400)
-            told = [(each.code, str(first / "state.db") in each.message) for each in incidents(two)]
+            told = [(each.code, str(one.store.place).partition("?")[0] in each.message) for each in incidents(two)]
             silent = incidents(one)
+    monkeypatch.setattr("runflowd.pipeline.folder_ownership.is_alive", lambda mark: False)  # it is this process
     async with running(second, rules[1]) as two:
         await anyio.sleep(400)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import random
-import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, partial
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import trio
+from chosen_state import rows_at, state_of
 from failing_calls import Calls, fail_database, failing_files
 from stage_rig import EPOCH, Rig, picture, rule, running
 from structlog.testing import capture_logs
@@ -68,9 +68,11 @@ class Case:
     lasting: bool
     late: bool = False
     life: Life = Life.PLAIN
+    server: bool = False
+    """Whether the database is one on a server; then `EIO` is a connection that is lost, `ENOSPC` a full disk there."""
 
     def __str__(self) -> str:
-        where = "files" if self.files else "database"
+        where = "files" if self.files else "server" if self.server else "database"
         how = f"{where}-{errno.errorcode[self.code]}-{'lasting' if self.lasting else 'once'}{'-late' * self.late}"
         return how if self.life is Life.PLAIN else f"{self.life}-{how}"
 
@@ -108,6 +110,14 @@ MORE_CASES = [
 """Rarer lives: each kind of failure once, each error only when all is tried."""
 
 
+SERVER_CASES = [
+    Case(files=False, code=code, lasting=lasting, late=late, server=True)
+    for code, late in ((errno.EIO, False), (errno.EIO, True), (errno.ENOSPC, False))
+    for lasting in (False, True)
+]
+"""The same with the state in a database on a server; with `late` the answer to a commit is lost."""
+
+
 def live(case: Case, fatal: int) -> tuple[Calls, list[str]]:
     """One life with the `fatal`-th call failing, and one after it; say what is wrong in the end."""
     calls = Calls(fatal, case.code, lasting=case.lasting, late=case.late)
@@ -128,7 +138,8 @@ def _cause(error: Exception) -> Exception:
 
 async def _live(folder: Path, case: Case, calls: Calls, told: list[EventDict]) -> list[str]:
     wrong = []
-    async with running(folder, chosen_rule(case, folder)) as rig:
+    place = state_of(folder, on_postgresql=case.server)
+    async with running(folder, chosen_rule(case, folder), place=place) as rig:
         if not case.files:
             fail_database(calls, rig.store)
         await anyio.sleep(3)
@@ -147,7 +158,7 @@ async def _live(folder: Path, case: Case, calls: Calls, told: list[EventDict]) -
         if case.lasting:
             wrong += _during(rig, case, told)
         await _settled(folder, case)
-    async with running(folder, chosen_rule(case, folder), began=EPOCH + 10_000) as rig:
+    async with running(folder, chosen_rule(case, folder), began=EPOCH + 10_000, place=place) as rig:
         await anyio.sleep(200 if case.life is Life.MOVING else 30)
         return wrong + _afterwards(rig, case)
 
@@ -178,7 +189,7 @@ def drop_all(folder: Path) -> None:
 def _during(rig: Rig, case: Case, told: list[EventDict]) -> list[str]:
     """What must hold while the trouble lasts."""
     wrong = []
-    if rig.charged() and not ask(rig.folder, "SELECT key FROM purchase"):
+    if rig.charged() and not ask(rig.folder, case, "SELECT key FROM purchase"):
         wrong.append("something was bought without an intent on record")
     loud = [entry for entry in told if entry["log_level"] in {"warning", "error"}]
     if not (loud or _finished(rig.folder, case)):
@@ -219,35 +230,38 @@ async def _settled(folder: Path, case: Case) -> None:
 
 def _finished(folder: Path, case: Case) -> bool:
     """Whether every file was found and has ended; one that waits is looked at again."""
-    found = [ItemState(state) for (state,) in ask(folder, "SELECT state FROM item WHERE current = 1")]
+    found = [ItemState(state) for (state,) in ask(folder, case, "SELECT state FROM item WHERE current = 1")]
     return len(found) == case.paths and not set(found) & (IN_FLIGHT | {ItemState.WAITING})
 
 
-def ask(folder: Path, sql: str) -> list[tuple[str, ...]]:
+def ask(folder: Path, case: Case, sql: str) -> list[tuple[str, ...]]:
     """Look into the state file past the connections that fail."""
-    with closing(sqlite3.connect(folder / "state.db")) as connection:
-        return connection.execute(sql).fetchall()
+    return [tuple(row) for row in rows_at(state_of(folder, on_postgresql=case.server), sql)]
 
 
 @cache
-def calls_made(life: Life, *, files: bool) -> list[str]:
+def calls_made(life: Life, *, files: bool, server: bool) -> list[str]:
     """The calls of a life in which none fails."""
-    calls, wrong = live(Case(files, errno.EIO, lasting=False, life=life), fatal=0)
+    calls, wrong = live(Case(files, errno.EIO, lasting=False, life=life, server=server), fatal=0)
     assert [] == wrong
     return calls.made
 
 
 def chosen(case: Case) -> list[int]:
     """The calls to fail: all, or a sample that is the same each time."""
-    made = calls_made(case.life, files=case.files)
+    made = calls_made(case.life, files=case.files, server=case.server)
     counted = [number for number, name in enumerate(made, start=1) if name == "COMMIT" or not case.late]
     return (
-        counted if EVERY else sorted(random.Random(str(case)).sample(counted, SAMPLE if case.life is Life.PLAIN else 1))
+        counted
+        if EVERY
+        else sorted(
+            random.Random(str(case)).sample(counted, 1 if case.server or case.life is not Life.PLAIN else SAMPLE)
+        )
     )
 
 
 @pytest.mark.timeout(7_200 if EVERY else 180)
-@pytest.mark.parametrize("case", CASES + MORE_CASES, ids=str)
+@pytest.mark.parametrize("case", CASES + MORE_CASES + SERVER_CASES, ids=str)
 def test_whichever_call_fails_all_is_bought_once_and_delivered_whole(case: Case) -> None:
     """Also when the service has answered and that cannot be written (scenarios 55, 56, 60, 64)."""
     failed = {}

@@ -16,6 +16,7 @@ import anyio
 import pytest
 import trio
 from doomed import EVERY_FILE, live_until
+from postgres_server import quick_server
 from stage_rig import EPOCH, picture, rule, running
 from virtual_clock import patient_clock
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stage_rig import Rig
+
+    from runflowd.system.paths import Place
 
 ELSEWHERE = {
     "state.copied",
@@ -228,16 +231,31 @@ STORIES = {
 }
 
 
-def died_and_lived_on(folder: Path, point: str, story: Story) -> tuple[int, dict[str, str | None], list[int]]:
+ON_A_SERVER = (
+    "batch.sealed",
+    "purchase.intended",
+    "purchase.answered",
+    "purchase.adopted",
+    "batch.split",
+    "results.recorded",
+    "output.reserved",
+    "output.renamed",
+    "output.recorded",
+)
+
+
+def died_and_lived_on(
+    folder: Path, point: str, story: Story, *, place: Place | None = None
+) -> tuple[int, dict[str, str | None], list[int]]:
     """How the first life ended, and what stands in the output folder and in the books after the second."""
     first, second = rule(folder, **story.rule), rule(folder, **{**story.rule, **story.later})
 
     async def live() -> None:
-        async with running(folder, first) as rig:
+        async with running(folder, first, place=place) as rig:
             await story.live(rig)
 
     async def live_on() -> list[int]:
-        async with running(folder, second, began=EPOCH + 3_600) as rig:
+        async with running(folder, second, began=EPOCH + 3_600, place=place) as rig:
             await anyio.sleep(120)
             return rig.charged()
 
@@ -258,6 +276,14 @@ def test_a_kill_beside_a_rare_step_leaves_the_books_as_promised(tmp_path: Path, 
     story = STORIES[point]
 
     assert (-signal.SIGKILL, story.outputs, story.charged) == died_and_lived_on(tmp_path, point, story)
+
+
+@pytest.mark.parametrize("point", ON_A_SERVER)
+def test_a_kill_leaves_the_books_as_promised_with_the_state_on_a_server_as_well(tmp_path: Path, point: str) -> None:
+    """The points around purchase, delivery and their commits; `make postgresql` kills at all of them."""
+    story, place = STORIES.get(point, Story(dropped, {"a.jpg": "a"})), quick_server().prepared()
+
+    assert (-signal.SIGKILL, story.outputs, story.charged) == died_and_lived_on(tmp_path, point, story, place=place)
 
 
 def other_disk(*_: object, **__: object) -> None:

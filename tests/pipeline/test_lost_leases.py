@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from chosen_state import change_at
 from stage_rig import running
 from structlog.testing import capture_logs
 
@@ -27,14 +26,16 @@ if TYPE_CHECKING:
 
     from stage_rig import Rig
 
+    from runflowd.system.paths import Place
+
 pytestmark = pytest.mark.anyio
 
 
 class Rival:
-    """Another process with the same state file, which takes a row over at one of the named places, once."""
+    """Another process with the same state, which takes a row over at one of the named places, once."""
 
-    def __init__(self, path: Path, table: str) -> None:
-        self._path = path
+    def __init__(self, place: Place, table: str) -> None:
+        self._place = place
         self._table = table
         self.point = ""
 
@@ -43,14 +44,15 @@ class Rival:
         if name != self.point:
             return
         self.point = ""
-        with closing(sqlite3.connect(self._path, timeout=10)) as other, other:
-            sql = f"UPDATE {self._table} SET owner = 'rival', generation = generation + 1 WHERE owner IS NOT NULL"
-            other.execute(sql)
+        change_at(
+            self._place,
+            f"UPDATE {self._table} SET owner = 'rival', generation = generation + 1 WHERE owner IS NOT NULL",
+        )
 
 
 def rival(rig: Rig, monkeypatch: pytest.MonkeyPatch, module: ModuleType, table: str, point: str) -> Rival:
     """Let a rival lie in wait at a place of one module."""
-    made = Rival(rig.folder / "state.db", table)
+    made = Rival(rig.store.place, table)
     monkeypatch.setattr(module, "reach", made.reach)
     made.point = point
     return made

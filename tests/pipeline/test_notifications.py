@@ -16,6 +16,7 @@ import anyio
 import httpx
 import pytest
 import trio
+from chosen_state import state_of
 from failing_calls import Calls, fail_database
 from stage_rig import EPOCH, PATIENT, running
 
@@ -93,7 +94,7 @@ class Desk:
     @asynccontextmanager
     async def life(self, notify: Notify = NOTIFY) -> AsyncIterator[Context]:
         """One life: its start forgets all incidents, and the loop that tells people is at work."""
-        async with open_store(self._folder / "state.db") as store, Runflow(Service("https://api.test")) as api:
+        async with open_store(state_of(self._folder)) as store, Runflow(Service("https://api.test")) as api:
             clock = Clock(self.wall, lambda: 0.0)
             context = Context(store, clock, Incidents(store, clock), ServiceClient("test", api), {})
             await context.incidents.forget_left()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from chosen_state import state_of
 from silent_share import required
 from stage_rig import EPOCH, picture, rule, running
 
@@ -52,7 +53,7 @@ def plan(folder: Path, planned: Rule | None = None, meanwhile: Callable[[], None
         moment[0] += seconds
         meanwhile()
 
-    with open_for_plan(folder / "state.db") as connection:
+    with open_for_plan(state_of(folder)) as connection:
         planning = Planning(connection, Limits(upload_size=10_000), lambda: moment[0], rest)
         return {each.path: each for each in planning.plan(planned or rule(folder))}
 
@@ -170,7 +171,7 @@ async def test_a_price_is_what_the_model_cost_of_late(tmp_path: Path) -> None:
         await rig.settled(2)
         for number, cost in enumerate(("0.04", "0.06"), start=1):
             await rig.store.write(partial(paid, number=number, cost=cost))
-    with open_for_plan(tmp_path / "state.db") as connection:
+    with open_for_plan(state_of(tmp_path)) as connection:
         asked = [("test", "runflow/pass-through"), ("test", "runflow/other"), ("else", "runflow/pass-through")]
         prices = [usual_price(connection, *each) for each in asked]
 
@@ -239,7 +240,7 @@ def test_a_share_that_dies_in_the_middle_ends_the_plan_of_its_rule_alone(
         share.stop()
         monkeypatch.setattr("runflowd.system.deadline.ANSWER_TIMEOUT", 0.1)
 
-    with required(tmp_path / "mnt") as share, open_for_plan(tmp_path / "state.db") as connection:
+    with required(tmp_path / "mnt") as share, open_for_plan(state_of(tmp_path)) as connection:
         (share.behind / "below").mkdir()
         for name in ("no picture.txt", "below/b.jpg"):
             (share.behind / name).write_bytes(picture(name))
@@ -272,7 +273,7 @@ def gates_of(connection: Connection, folder: Path, approve: ApprovalPolicy, *lis
 
 def test_a_price_in_another_currency_lets_nothing_through(tmp_path: Path) -> None:
     """As it was listed just now, for which nothing is stored."""
-    with open_for_plan(tmp_path / "state.db") as connection:
+    with open_for_plan(state_of(tmp_path)) as connection:
         [gate] = gates_of(connection, tmp_path, ApprovalPolicy(), PricingRule("base", "item", Decimal(1), "EUR"))
 
     assert ("money.currency", 0, 3, True) == (gate.key, gate.files, gate.of, "`currency: EUR`" in gate.remedy)
@@ -281,7 +282,7 @@ def test_a_price_in_another_currency_lets_nothing_through(tmp_path: Path) -> Non
 @pytest.mark.parametrize(("files", "remedy"), [(0, "once the daemon or `runflowd sync` has bought these, "), (3, "")])
 def test_an_approval_is_advised_once_there_is_something_to_approve(tmp_path: Path, files: int, remedy: str) -> None:
     """Before the first purchase the command would be refused."""
-    with open_for_plan(tmp_path / "state.db") as connection:
+    with open_for_plan(state_of(tmp_path)) as connection:
         if files:
             save_crowd(connection, "studio", Crowd(files))
         [gate] = gates_of(connection, tmp_path, ApprovalPolicy(above_files=2))

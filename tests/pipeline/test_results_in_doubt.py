@@ -168,7 +168,7 @@ async def test_a_hold_is_shown_with_its_reason(tmp_path: Path) -> None:
 def why_planned(rig: Rig, path: str) -> str:
     """Why a file is not taken, as `plan` says."""
     chosen = rig.engine.context.rules["studio"]
-    with open_for_plan(rig.folder / "state.db") as connection:
+    with open_for_plan(rig.store.place) as connection:
         planning = Planning(connection, Limits(), lambda: 0.0, lambda _: None)
         return next(each.why for each in planning.plan(chosen) if each.path == path)
 

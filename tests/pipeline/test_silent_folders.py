@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from chosen_state import state_of
 from hanging import hanging, quick, until
 from local_service import BASE
 from stage_rig import picture
@@ -37,7 +38,7 @@ def anyio_backend() -> str:
 @asynccontextmanager
 async def intake_over(folder: Path, *rules: Rule) -> AsyncIterator[tuple[Context, Intake]]:
     """Stage one over these rules, not running yet."""
-    async with open_store(folder / "state.db") as store, Runflow(Service(BASE, api_key=SecretKey("key"))) as api:
+    async with open_store(state_of(folder)) as store, Runflow(Service(BASE, api_key=SecretKey("key"))) as api:
         clock = Clock()
         remote = ServiceClient("test", api)
         context = Context(store, clock, Incidents(store, clock), remote, {each.name: each for each in rules})

@@ -7,6 +7,7 @@ the daemon's own work differs from run to run. Exit code 0: every round ended wi
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import sys
 from importlib import import_module
@@ -23,7 +24,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="of the schedule")
     parser.add_argument("--actions", type=int, default=60, help="actions in a round")
     parser.add_argument("--folder", type=Path, help="where everything is kept; a temporary folder by default")
+    parser.add_argument("--postgresql", action="store_true", help="with the state in a database on a server")
     options = parser.parse_args()
+    if options.postgresql:
+        os.environ["RUNFLOWD_TEST_STATE"] = "postgresql"
     sys.path[:0] = [str(TESTS.parent), str(TESTS / "support")]
     return int(import_module("tests.soak.soaking").soak(options))
 

@@ -14,8 +14,8 @@ from daemon_process import contents, sha256
 
 from runflowd.core.lifecycle import ITEM_MOVES, ItemState
 from runflowd.core.naming import TEMPORARY_PREFIX
+from runflowd.store import open_reader
 from runflowd.store.reserving import every_limit
-from runflowd.store.sqlite import connect
 from tests.soak.people import BAD, RULES
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ def limits(installation: Installation, people: People) -> list[Limit]:
     """Every limit of money with what counts against it; none while there is no state file."""
     if not installation.rows("SELECT 1 FROM ledger UNION SELECT 1"):
         return []
-    connection = connect(installation.state, readonly=True)
-    with closing(connection.raw):
-        connection.raw.execute("BEGIN")  # one look at all of it
+    with closing(open_reader(installation.place)) as connection:
+        connection.begin_reading()  # one look at all of it
         return list(every_limit(connection, people.money, RULES, time.time()))
 
 

@@ -17,12 +17,13 @@ import sys
 import time
 import uuid
 from collections import Counter
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
+from chosen_state import ON_POSTGRESQL, change_at, rows_at, state_of
 from pictures import encoded, noise
 from zygote import ZYGOTE, Process, untraced
 
@@ -31,6 +32,8 @@ from runflowd.store.rule_edits import seen_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from runflowd.system.paths import Place
 
 PATIENCE = 120.0
 """Seconds until a fact that does not come true fails a test; far more than any of them needs."""
@@ -271,6 +274,10 @@ class Installation:
         self.output = folder / "out"
         self.config = folder / "runflowd.yaml"
         self.state = folder / "state" / "state.db"
+        self.place: Place = self.state
+        """Where the state is: that file, unless a test says otherwise before it configures rules."""
+        if ON_POSTGRESQL:
+            self.place = state_of(folder)
         self.log = folder / "daemon.log"
         self.input.mkdir(parents=True)
         self.daemon: Daemon | None = None
@@ -288,7 +295,7 @@ class Installation:
         quick = {"settle": "100ms", "batch": {"quiet": "150ms", "max_wait": "1s"}}
         whole = {
             "service": {"url": self.service.url},
-            "state": str(self.state),
+            "state": str(self.place),
             "log": {"level": "debug", "format": "json"},
             "defaults": quick,
             "rules": dict(rules),
@@ -329,12 +336,10 @@ class Installation:
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """Ask the state file; nothing while it is not there yet."""
-        if not self.state.exists():
+        if isinstance(self.place, Path) and not self.place.exists():
             return []
         try:
-            with closing(sqlite3.connect(f"{self.state.as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
-                connection.row_factory = sqlite3.Row
-                return connection.execute(sql, values).fetchall()
+            return rows_at(self.place, sql, *values)
         except sqlite3.OperationalError as trouble:
             if "no such table" in str(trouble):
                 return []
@@ -342,8 +347,7 @@ class Installation:
 
     def change(self, sql: str, *values: Any) -> int:
         """Change the state file, such as to let time pass in it."""
-        with closing(sqlite3.connect(self.state, timeout=10)) as connection, connection:
-            return connection.execute(sql, values).rowcount
+        return change_at(self.place, sql, *values)
 
     def items(self) -> dict[str, sqlite3.Row]:
         """The current row of every path."""

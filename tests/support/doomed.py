@@ -10,6 +10,8 @@ import signal
 from typing import TYPE_CHECKING
 
 import trio
+from chosen_state import ON_POSTGRESQL
+from postgres_server import quick_server
 from virtual_clock import patient_clock
 
 from runflowd.system import failpoints
@@ -42,6 +44,8 @@ LONGEST = 60
 
 def live_until(point: str, life: Callable[[], Awaitable[None]]) -> int:
     """Live until SIGKILL at `point`, named as in `RUNFLOWD_FAILPOINT`; how it ended, 0 if it was not reached."""
+    if ON_POSTGRESQL:
+        quick_server()  # which is this process's, and outlives the other one
     child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)

@@ -14,9 +14,11 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from runflowd.files import renaming
+from runflowd.store.sqlite import SqliteConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -183,7 +185,10 @@ def _refusing_rename(calls: Calls, real: Callable[..., int]) -> Callable[..., in
 def fail_database(calls: Calls, store: Store) -> None:
     """Let every statement of an open store pass through `calls`."""
     for connection in (store._writer, store._reader):
-        connection.raw = _Database(calls, connection.raw)  # as much of one as is used
+        if isinstance(connection, SqliteConnection):
+            connection.raw = _Database(calls, connection.raw)  # type: ignore[assignment]  # as much of one as is used
+        else:
+            import_module("failing_server").fail_server(calls, connection)
 
 
 class _Database:

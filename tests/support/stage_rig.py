@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 import trio
+from chosen_state import state_of
 from local_service import BASE, InProcess
 from pictures import encoded
 from PIL import Image
@@ -204,8 +205,8 @@ async def running(
     the kernel's events come, in real time. `began` is what the wall clock says at first, `place` where the store
     is, by default a file in `folder`.
     """
-    state = folder / "state.db"
-    if place is None and not state.exists():
+    state = place or state_of(folder)
+    if isinstance(state, Path) and not state.exists():
         state.write_bytes(_new_state())
     virtual = trio.lowlevel.current_clock()
     started = virtual.current_time()
@@ -221,7 +222,7 @@ async def running(
         Runflow(
             Service(BASE, api_key=SecretKey("key")), transport=wire(local.app), limits=PATIENT, patient=True
         ) as api,
-        open_store(place or state) as store,
+        open_store(state) as store,
     ):
         clock = Clock(lambda: wall() + sum(jumped), lambda: 0.0)
         chosen = rules or (rule(folder),)
