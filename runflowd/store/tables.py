@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping
 
-PARENTS = ("snapshot", "batch", "item")
+PARENTS = ("snapshot", "batch", "recipe", "asset_kind", "item")
 """Tables that others refer to, each after those that it refers to itself."""
 
 OF_THE_PLACE = frozenset({"host", "schema_version"})
@@ -92,7 +92,6 @@ class SqliteTables:
             table: [row["name"] for row in self._raw.execute(f"PRAGMA table_xinfo({table})") if row["hidden"] == 0]
             for (table,) in self._raw.execute(named).fetchall()
         }
-        found["snapshot"].append("rowid")  # whose order says which is newer
         return ordered(found)
 
     def read(self, table: str, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:

@@ -49,7 +49,10 @@ CHOICES: dict[str, st.SearchStrategy[Any]] = {
         st.sampled_from([0, 1]),
     ),
     **dict.fromkeys(("batch", "snapshot"), st.sampled_from(["a", "b"])),
-    **dict.fromkeys(("id", "rowid"), st.integers(1, 2**62)),
+    **dict.fromkeys(("number", "recipe_number", "snapshot_number", "batch_number"), st.sampled_from([1, 2])),
+    "asset.kind": st.sampled_from([1, 2]),
+    "source_state": st.sampled_from(["kept", "needed"]),
+    "id": st.integers(1, 2**62),
     "item": st.integers(1, 9),
     "kind": st.sampled_from(["operator", "undeliverable", "charge"]),
     **dict.fromkeys(("note_state", "receipt_state"), st.sampled_from(["none", "written"])),
@@ -81,9 +84,13 @@ def rows_of(table: str) -> st.SearchStrategy[list[dict[str, Any]]]:
     columns, kinds = shape()
     values = {}
     for column in columns[table]:
-        kind, empty = kinds.get((table, column), ("INTEGER", False))
+        kind, empty = kinds[table, column]
         is_text_id = column == "id" and kind == "TEXT"
-        value = st.sampled_from(["a", "b"]) if is_text_id else CHOICES.get(column, VALUES[kind])
+        value = (
+            st.sampled_from(["a", "b"])
+            if is_text_id
+            else CHOICES.get(f"{table}.{column}", CHOICES.get(column, VALUES[kind]))
+        )
         values[column] = st.none() | value if empty else value
     return st.lists(st.fixed_dictionaries(values), max_size=2)
 
@@ -175,16 +182,13 @@ def test_numbers_go_on_above_the_highest(place: Path) -> None:
     """A row that is added has a number that none had; the older text of a rule is still the older one."""
     add = "INSERT INTO history (item, at, state) VALUES (1, 2.0, 'done')"
     with closing(connect(place).raw) as raw:
-        raw.execute("PRAGMA foreign_keys = OFF")
-        raw.execute("INSERT INTO history (id, item, at, state) VALUES (41, 1, 1.0, 'ready')")
-        raw.execute("DELETE FROM snapshot")
-        raw.execute("INSERT INTO snapshot (rowid, id, rule, text) VALUES (7, 'new', 'r', '2'), (3, 'old', 'r', '1')")
-        raw.execute("DELETE FROM history WHERE id = 41")
         raw.execute(
-            "INSERT INTO item (id, rule, dir, basename, size, mtime_ns, inode, state, client_ref, found_at)"
-            " VALUES (1, 'r', x'', x'61', 1, 1, 1, 'done', 'c', 1)"
+            "INSERT INTO item (id, rule, dir, basename, size, mtime_ns, inode, state, reference, found_at)"
+            " VALUES (1, 'r', x'', x'61', 1, 1, 1, 'done', x'63', 1)"
         )
         raw.execute("INSERT INTO history (id, item, at, state) VALUES (41, 1, 1.0, 'ready')")
+        raw.execute("UPDATE snapshot SET number = 3")
+        raw.execute("INSERT INTO snapshot (number, id, rule, text) VALUES (7, 'new', 'r', '2'), (5, 'old', 'r', '1')")
     with quick_server().empty() as database:
         move(place, database)
         with closing(connection_to(database)) as connection:
