@@ -20,6 +20,7 @@ from runflowd.errors import ConfigError
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.wake_event import WakeEvent
 from runflowd.store.due_updates import wake_all
+from runflowd.system.file_mark import file_mark
 from runflowd.watch import HintQueue, Watcher
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from runflowd.config import Config
     from runflowd.pipeline.context import Context
+    from runflowd.system.file_mark import Mark
     from runflowd.system.systemd import Notifier
 
 log = structlog.get_logger()
@@ -83,7 +85,7 @@ class Reloading:
         hints.set_roots({FILES: str(folder)})
         async with Watcher(hints, changed.notify, deep=False) as watcher:
             await watcher.set_roots([str(folder)])
-            marks: tuple[tuple[str, int, int, int], ...] | None = None  # an edit may have come since the start read it
+            marks: list[tuple[str, Mark]] | None = None  # an edit may have come since the start read it
             while True:
                 await changed.wait(CHECK_INTERVAL)
                 hints.discard(FILES)
@@ -177,14 +179,7 @@ class Reloading:
         await self._context.incidents.restate(IncidentReport(SCOPE, "CONFIG_REFUSED", str(error.problems[0]), remedy))
 
 
-def _marks(source: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """What tells a change of any configuration file: name, inode, size and time of each."""
+def _marks(source: Path) -> list[tuple[str, Mark]]:
+    """What tells a change of any configuration file, and that there is another one."""
     files = sorted(source.glob("*.yaml")) if source.is_dir() else [source]
-    found: list[tuple[str, int, int, int]] = []
-    for file in files:
-        try:
-            stat = file.stat()
-        except OSError:
-            continue
-        found.append((file.name, stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    return tuple(found)
+    return [(file.name, mark) for file in files if (mark := file_mark(file))]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runflowd.commands.exit_codes import Exit
+from runflowd.commands.exit_codes import Exit, exit_code
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.readiness import missing_for
 from runflowd.config import CredentialError, describe, load, locate, service_key, warnings
 from runflowd.core.printable import printable
 from runflowd.doctor.decoders import probe_decoders
-from runflowd.errors import ConfigError, StoreError
+from runflowd.errors import ConfigError, Problem, RunflowdError, StoreError
 from runflowd.store import reading
 from runflowd.store.opening import is_there
 from runflowd.store.rule_edits import elsewhere_messages
@@ -41,11 +41,13 @@ def command(place: Path | None, *, as_json: bool, online: bool) -> int:
         config = load(source)
         if online:
             worries, notes = _compared(config, source)
-    except ConfigError as error:
+        _ensure_page(config)
+    except RunflowdError as error:
         if not as_json:
             raise
-        echo_json({"valid": False, "problems": [asdict(problem) for problem in error.problems]})
-        return Exit.CONFIGURATION
+        problems = error.problems if isinstance(error, ConfigError) else [Problem(str(source), 0, 0, "", str(error))]
+        echo_json({"valid": False, "problems": [asdict(problem) for problem in problems]})
+        return exit_code(error) or Exit.FAILED
     fits = ["Every rule fits the model that it names."] if online and not worries else []
     unasked = [] if online or not config.rules else [_UNASKED]
     meaning = [*describe(config), *notes, *fits, *_decoders(config), *unasked]
@@ -101,7 +103,7 @@ def _state_of_another(config: Config) -> list[str]:
 
 def _unready(config: Config) -> list[str]:
     """What is no fault of the text but keeps `run` from starting on this machine, as this user."""
-    found = [*missing_for(config), *_state_of_another(config), *_users_trouble(config)]
+    found = [*missing_for(config), *_state_of_another(config)]
     try:
         key = service_key(config)
     except CredentialError as error:
@@ -109,17 +111,14 @@ def _unready(config: Config) -> list[str]:
     return [*found, key.warning] if key and key.warning else found
 
 
-def _users_trouble(config: Config) -> list[str]:
-    if not config.access.users_file:
-        return []
-    # Imported here: most pages have no users.
-    from runflowd.web.users_file import UsersUnusable, read_users  # noqa: PLC0415
+def _ensure_page(config: Config) -> None:
+    """Raise what `run` would end with, as this user, because of the files that the page needs."""
+    if config.web is None:
+        return
+    # Imported here: most configurations have no page.
+    from runflowd.web.files_needed import ensure_served  # noqa: PLC0415
 
-    try:
-        read_users(config.access.users_file)
-    except UsersUnusable as error:
-        return [str(error)]
-    return []
+    ensure_served(config.access)
 
 
 def _left_behind(config: Config) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from runflowd.config.credentials import Credential
-    from runflowd.config.snapshot import Access, Config, Notify
+    from runflowd.config.snapshot import Config, Notify
     from runflowd.core.model import Rule
 
 
@@ -30,7 +30,6 @@ def warnings(config: Config) -> list[str]:
         *open_doors(config),
         *_state_warnings(config),
         *_money_warnings(config),
-        *_web_warnings(config.access),
         *_notify_warnings(config.notify),
         *(warning for rule in config.rules for warning in _folder_warnings(rule)),
     ]
@@ -72,14 +71,6 @@ def _state_warnings(config: Config) -> Iterator[str]:
             f"state: {place} lies on a file system of type {kind}, where neither locks nor the write-ahead log can be "
             "relied upon; name a place on a local disk"
         )
-
-
-def _web_warnings(access: Access) -> Iterator[str]:
-    if access.users_file and find_spec("argon2") is None:
-        yield "web.users_file: argon2 is not installed here, so nobody can log in; run pip install 'runflowd[users]'"
-    for key, path in (("certificate", access.certificate), ("key", access.key)):
-        if path and not os.access(path, os.R_OK):
-            yield f"web.tls.{key}: {path} is not there or cannot be read by this user"
 
 
 def _notify_warnings(notify: Notify) -> Iterator[str]:

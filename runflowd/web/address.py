@@ -51,7 +51,7 @@ class AddressOpen(WebTrouble):
 class Bound:
     """A listening socket. `path` is the file of a unix socket that is ours to remove, else ""."""
 
-    socket: socket.socket
+    socket: CountedSocket
     path: str = ""
 
     @property

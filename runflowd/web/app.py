@@ -22,6 +22,7 @@ from runflowd.web.login import Login
 from runflowd.web.logins import Logins
 from runflowd.web.media import Media
 from runflowd.web.metrics_endpoint import MetricsEndpoint
+from runflowd.web.peer import is_shared
 from runflowd.web.previews import Previews
 from runflowd.web.refusal_answer import HANDLERS
 from runflowd.web.rights import GuardedRoute, Right
@@ -52,6 +53,10 @@ class Application:
         """The application for one listener. With `guarded`, only this machine's names are served."""
         inner = Starlette(routes=self.routes(), exception_handlers=HANDLERS)
         return HostGuard(AccessGuard(inner, self._state, self._logins), by_host=guarded)
+
+    def is_shared(self, address: str) -> bool:
+        """Whether connections from an address are those of many people."""
+        return is_shared(address, self._state.config().access)
 
     def routes(self) -> list[GuardedRoute]:
         """Every address, and the right that it takes."""

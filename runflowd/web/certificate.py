@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 
+from runflowd.system.file_mark import file_mark
 from runflowd.web.trouble import WebTrouble
 
 
@@ -24,7 +24,7 @@ class Certificate:
 
     def __init__(self, certificate: str, key: str) -> None:
         self.files = (certificate, key)
-        self._seen = _looks(self.files)
+        self._seen = tuple(map(file_mark, self.files))
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         _load(self.context, self.files)
 
@@ -33,7 +33,7 @@ class Certificate:
 
         What was served before is served on when it raises `CertificateUnusable`. Blocking.
         """
-        seen = _looks(self.files)
+        seen = tuple(map(file_mark, self.files))
         if seen == self._seen:
             return False
         _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.files)
@@ -48,18 +48,6 @@ def _load(context: ssl.SSLContext, files: tuple[str, str]) -> None:
         context.load_cert_chain(*files, password=lambda: "")
     except (OSError, ValueError) as error:
         raise CertificateUnusable(*files, error if isinstance(error, OSError) else OSError(str(error))) from error
-
-
-def _looks(files: tuple[str, str]) -> list[tuple[int, int, int]]:
-    """What changes with the content; of a file that is not there nothing, and then `_load` says so."""
-    found = []
-    for path in files:
-        try:
-            now = os.stat(path)  # noqa: PTH116  as the configuration has it
-            found.append((now.st_ino, now.st_mtime_ns, now.st_size))
-        except OSError:
-            found.append((0, 0, 0))
-    return found
 
 
 def _why(certificate: str, key: str, error: OSError) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import secrets
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from runflowd.core.login_throttle import LoginThrottle
 from runflowd.core.printable import excerpt
 from runflowd.core.rate_counter import RateCounter
 from runflowd.web import passwords
+from runflowd.web.counted_socket import network_of
 from runflowd.web.sessions import Sessions
 from runflowd.web.users_file import UsersFile
 
@@ -73,7 +73,7 @@ class Logins:
         """
         user = (await self.users()).get(name)
         known = self._nonce(user, browser) if user else ""
-        keys = [("browser", known)] if known else [("address", _network(address)), ("user", name[:64])]
+        keys = [("browser", known)] if known else [("address", network_of(address)), ("user", name[:64])]
         now = self._state.context.clock.now()
         wait = self._throttle.attempt(keys, now)
         if wait or self._one_at_a_time.statistics().tasks_waiting >= MOST_WAITING:
@@ -115,11 +115,3 @@ class Logins:
 def _signed(user: User, nonce: str) -> str:
     # Of the hash of the password, so that it ends with that password, and nobody else can make it.
     return hmac.new(user.password.encode(), f"{user.name}\0{nonce}".encode("utf-8", "replace"), "sha256").hexdigest()
-
-
-def _network(address: str) -> str:
-    """What one machine has for itself: an address of IPv4, a network of 64 bits of IPv6."""
-    try:
-        return str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
-    except ValueError:
-        return address

@@ -52,6 +52,12 @@ def peer_of(scope: Scope, access: Access) -> Peer:
     )
 
 
+def is_shared(host: str, access: Access) -> bool:
+    """Whether one address is that of many clients: this machine's own, where any proxy may be, and a declared one's."""
+    address = _plain(host)
+    return ipaddress.ip_address(address).is_loopback or _is_among(address, access.proxies)
+
+
 def _origin(headers: Headers, access: Access) -> str:
     """The last address in X-Forwarded-For that is no proxy of ours: what stands before it anybody may have written."""
     told = ",".join(headers.getlist("x-forwarded-for")).split(",")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.printable import printable
+from runflowd.system.file_mark import file_mark
 from runflowd.web.passwords import is_hash
 from runflowd.web.rights import Right
 from runflowd.web.trouble import WebTrouble
@@ -57,17 +58,11 @@ class UsersFile:
 
     def users(self) -> Mapping[str, User]:
         """By name. Raises `UsersUnusable`. Blocking, though only a look at the file when it has not changed."""
-        try:
-            now = os.stat(self.path)  # noqa: PTH116  as the configuration has it
-            seen = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
-            if seen != self._seen:
-                self._users, self._seen = read_users(self.path), seen
-        except OSError as error:
+        mark = file_mark(self.path)
+        if mark is None or mark != self._seen:
             self._seen = None
-            raise _unreadable(self.path, error) from error
-        except UsersUnusable:
-            self._seen = None
-            raise
+            self._users = read_users(self.path)
+            self._seen = mark
         return self._users
 
 

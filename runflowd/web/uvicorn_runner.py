@@ -1,101 +1,42 @@
 """The web server on bound sockets, inside the caller's task group: no signals taken, clean cancellation.
 
-This is the one adapter to uvicorn, which runs on asyncio alone. It needs watching in five ways that its
-settings do not cover: any number of clients may connect (`counted_socket`), each may take for ever to send its
-headers or to read its answer, a cancelled server leaves its connections open, and one at rest wakes ten times a second.
+This is the one adapter to uvicorn, which runs on asyncio alone. It needs watching in six ways that its settings do not
+cover: any number of clients may connect (`counted_socket`), each may take for ever to send its headers or to read its
+answer (`patient_protocol`), a cancelled server leaves its connections open, one at rest wakes ten times a second, and
+at its end every client that is still there is an error and a traceback in the log.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
+import structlog
 import uvicorn
 from anyio import TASK_STATUS_IGNORED
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runflowd.web.address import BACKLOG
+from runflowd.web.patient_protocol import PatientProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
+    from collections.abc import Callable, Iterator
 
     from anyio.abc import TaskStatus
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from runflowd.web.address import Bound
     from runflowd.web.certificate import Certificate
 
-HEADERS_TIMEOUT = 10.0
-"""Seconds from the first byte of a request, or the connection, to the end of its headers."""
+log = structlog.get_logger()
 
-READ_TIMEOUT = 30.0
-"""Seconds in which a client has to take in what is on its way to it."""
-
-CHECK_INTERVAL = 5.0
-"""Seconds between two looks at what is still on its way to a client."""
-
-STOP_TIMEOUT = 2
+STOP_TIMEOUT = 2.0
 """Seconds that requests in hand get at the end."""
 
-
-class PatientProtocol(H11Protocol):
-    """HTTP/1.1 whose patience ends: with unfinished headers, and with answers that nobody reads."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._deadline: Any = None
-        self._look: Any = None
-        self._unread = 0.0
-
-    def connection_made(self, transport: Any) -> None:
-        """A client connected."""
-        super().connection_made(transport)
-        self._expect_headers()
-        self._look = self.loop.call_later(CHECK_INTERVAL, self._look_for_readers)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came: headers are complete when a request is in hand."""
-        if self._deadline is None and not self._in_hand():
-            self._expect_headers()
-        if not self._in_hand():
-            self._date_answer()
-        super().data_received(data)
-        if self._deadline is not None and self._in_hand():
-            self._deadline.cancel()
-            self._deadline = None
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
-        for timer in (self._deadline, self._look):
-            if timer is not None:
-                timer.cancel()
-        super().connection_lost(exc)
-
-    def _look_for_readers(self) -> None:
-        # A closed connection lives until its last byte is read, however long that takes, so it is looked at, too.
-        self._unread = self._unread + CHECK_INTERVAL if self.transport.get_write_buffer_size() else 0.0
-        if self._unread >= READ_TIMEOUT:
-            self.transport.abort()
-            return
-        self._look = self.loop.call_later(CHECK_INTERVAL, self._look_for_readers)
-
-    def _date_answer(self) -> None:
-        date = formatdate(usegmt=True).encode()
-        self.server_state.default_headers = [(b"date", date), *self.config.encoded_headers]
-
-    def _in_hand(self) -> bool:
-        # It is None before the first request, whatever its annotation says.
-        return bool(self.cycle) and not self.cycle.response_complete
-
-    def _expect_headers(self) -> None:
-        self._deadline = self.loop.call_later(HEADERS_TIMEOUT, self._give_up)
-
-    def _give_up(self) -> None:
-        self._deadline = None
-        if not self._in_hand():
-            self.transport.close()
+CUT_TIMEOUT = 1.0
+"""Seconds in which connections that are cut off then, and what was done for them, have to end."""
 
 
 class _Server(uvicorn.Server):
@@ -112,10 +53,37 @@ class _Server(uvicorn.Server):
         """Wait for the end. Uvicorn looks for it ten times a second, and then dates its answers of the next one."""
         await self._ended.wait()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more, let what is in hand come to its end, and cut off who does not end."""
+        for server in self.servers:
+            server.close()
+        for each in sockets or []:
+            each.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        await _until(lambda: not (state.connections or state.tasks), STOP_TIMEOUT)
+        if not (left := len(state.connections)):
+            return
+        for connection in list(state.connections):
+            connection.transport.abort()
+        await _until(lambda: not state.connections, CUT_TIMEOUT)  # they learn of it, and send nothing more
+        for task in list(state.tasks):
+            task.cancel()
+        await _until(lambda: not state.tasks, CUT_TIMEOUT)
+        log.info("clients of the web listener were cut off", action="web.cut_off", count=left)
+
     def end(self) -> None:
         """Close what is open."""
         self.should_exit = True
         self._ended.set()
+
+
+async def _until(fact: Callable[[], bool], seconds: float) -> None:
+    """Wait until something is so, no longer than that; uvicorn has no event for it."""
+    with anyio.move_on_after(seconds):
+        while not fact():  # noqa: ASYNC110
+            await anyio.sleep(0.01)
 
 
 class Served(Protocol):
@@ -123,6 +91,9 @@ class Served(Protocol):
 
     def asgi(self, *, guarded: bool) -> ASGIApp:
         """The application for one listener."""
+
+    def is_shared(self, address: str) -> bool:
+        """Whether connections from an address are those of many people."""
 
     async def run_beside(self) -> None:
         """Work that goes with the answers; it ends when the listener does."""
@@ -135,9 +106,13 @@ class UvicornRunner:
         self._bound = bound
         self._application = application
         self._stopped = anyio.Event()
+        self._app = application.asgi(guarded=any(each.loopback for each in bound))
+        for each in bound:
+            each.socket.is_shared = application.is_shared
         self._server = _Server(
             uvicorn.Config(
-                application.asgi(guarded=any(each.loopback for each in bound)),
+                self._answer,
+                interface="asgi3",
                 http=PatientProtocol,
                 ws="none",
                 lifespan="off",
@@ -148,7 +123,6 @@ class UvicornRunner:
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
-                timeout_graceful_shutdown=STOP_TIMEOUT,
             )
         )
         if certificate is not None:
@@ -173,6 +147,13 @@ class UvicornRunner:
         finally:
             for each in self._bound:
                 each.close()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._server.should_exit:
+                raise  # else it was cut off at the end, which is no error
 
     async def _serve(self) -> None:
         # Shielded: a cancelled uvicorn leaves its connections open, so it is asked to stop instead.

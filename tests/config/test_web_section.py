@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runflowd.config import describe, load, warnings
+from runflowd.config import describe, load
 from runflowd.config.snapshot import Access
 from runflowd.errors import ConfigError
 
@@ -84,10 +84,3 @@ def test_who_may_use_the_page_is_described(tmp_path: Path) -> None:
         "The status page listens on 127.0.0.1:8787 by https; whoever stands in /etc/users may use it; "
         "a proxy names them in X-Remote-User."
     ) == after
-
-
-def test_a_missing_certificate_is_a_warning(tmp_path: Path) -> None:
-    """It may be made later, by the program that renews it."""
-    found = warnings(loaded(tmp_path, f"users_file: users, {TLS}"))
-
-    assert f"web.tls.certificate: {tmp_path}/c.pem is not there or cannot be read by this user" in found

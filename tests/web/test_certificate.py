@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 import pytest
+from tls_files import make
 from web_rig import config_over, site_over
 
 from runflowd.commands.exit_codes import single
@@ -26,16 +27,6 @@ if TYPE_CHECKING:
     from runflowd.config import Config
 
 pytestmark = [pytest.mark.anyio, pytest.mark.waits]
-
-
-def make(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 and its key."""
-    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    subject = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", *curve, *subject, "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
 
 
 def renew(old: tuple[Path, Path], new: tuple[Path, Path]) -> None:
