@@ -8,7 +8,6 @@ at its end every client that is still there is an error and a traceback in the l
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Protocol
 
@@ -151,7 +150,7 @@ class UvicornRunner:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._app(scope, receive, send)
-        except asyncio.CancelledError:
+        except anyio.get_cancelled_exc_class():
             if not self._server.should_exit:
                 raise  # else it was cut off at the end, which is no error
 
