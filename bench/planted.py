@@ -24,17 +24,19 @@ _KNOWN = """
 CREATE TEMP TABLE known (id INTEGER PRIMARY KEY, dir BLOB, basename BLOB, size INTEGER, mtime_ns INTEGER, inode INTEGER)
 """
 
+_RECIPE = """INSERT INTO recipe (hash, input) VALUES (printf('%064x', 7), '{"image_url": "${file.url}"}')"""
+
 _ITEMS = """
-INSERT INTO item (id, rule, dir, basename, size, mtime_ns, inode, state, mime, content_hash, recipe_hash, input,
-    client_ref, run_id, cost, period, approved, pixels, found_at, ready_at, bought_at, ended_at,
+INSERT INTO item (id, rule, dir, basename, size, mtime_ns, inode, state, mime, content, recipe_number,
+    reference, run_id, cost, period, approved, pixels, found_at, ready_at, bought_at, ended_at,
     generation)
 SELECT id, 'bench', dir, basename, size, mtime_ns, inode, 'done', 'image/jpeg',
-    printf('%08x%056x', id * 2654435761 % 4294967296, id), printf('%064x', 7), '{"image_url": "${file.url}"}',
-    printf('%032x', id), printf('run-%d', id), '0.018', date(:at, 'unixepoch'), 1, 64, :at, :at, :at, :at, 1
+    unhex(printf('%08x%056x', id * 2654435761 % 4294967296, id)), 1, unhex(printf('%032x', id)), printf('run-%d', id), '0.018', date(:at, 'unixepoch'), 1, 64, :at, :at, :at, :at, 1
 FROM known
 """
 
 _OTHERS = (
+    "INSERT INTO asset_kind (service, mime) VALUES ('http://127.0.0.1:9', 'image/jpeg')",
     """
     INSERT INTO history (item, at, state, detail)
     SELECT known.id, :at, step.column1, step.column2 FROM known CROSS JOIN (VALUES
@@ -44,18 +46,18 @@ _OTHERS = (
         ('done', 'result: shoot-0004/photo-000449.jpg')) AS step
     """,
     """
-    INSERT INTO output (root, relative, key, item, position, content_hash, size, written_at)
-    SELECT :output, CAST(dir || '/' || basename AS BLOB), CAST(:output || '/' || dir || '/' || basename AS TEXT), id, 0,
-        printf('%08x%056x', id * 2246822519 % 4294967296, id), size, :at FROM known
+    INSERT INTO output (root, relative, key, item, position, content, size, written_at)
+    SELECT :output, CAST(dir || '/' || basename AS BLOB), substr(sha256(CAST(:output || '/' || dir || '/' || basename AS TEXT)), 1, 16), id, 0,
+        unhex(printf('%08x%056x', id * 2246822519 % 4294967296, id)), size, :at FROM known
     """,
     """
-    INSERT INTO asset (service, content_hash, mime, asset_id, url, confirmed_at)
-    SELECT 'http://127.0.0.1:9', content_hash, mime, printf('asset-%d', id),
+    INSERT INTO asset (content, kind, asset_id, url, confirmed_at)
+    SELECT content, 1, printf('asset-%d', id),
         printf('http://127.0.0.1:9/content/%d', id), :at FROM item
     """,
     """
     INSERT INTO ledger (key, item, kind, amount, at, period, service, rule, dir, model, run)
-    SELECT client_ref, id, 'charge', cost, :at, period, 'http://127.0.0.1:9', rule, dir, 'runflow/pass-through', run_id
+    SELECT lower(hex(reference)), id, 'charge', cost, :at, period, 'http://127.0.0.1:9', rule, dir, 'runflow/pass-through', run_id
     FROM item
     """,
 )
@@ -80,6 +82,7 @@ def _insert(connection: Connection, root: Path, output: bytes, at: float) -> Non
     raw = connection.raw
     raw.execute("PRAGMA cache_size = -500000")  # KiB: each row goes to thirty places
     raw.execute(_KNOWN)
+    raw.execute(_RECIPE)
     raw.executemany("INSERT INTO known (dir, basename, size, mtime_ns, inode) VALUES (?, ?, ?, ?, ?)", _files(root))
     raw.execute(_ITEMS, {"at": at})
     for statement in _OTHERS:

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from runflowd.store import Connection
 
 _ITEM = """
-INSERT INTO item (id, rule, dir, basename, size, mtime_ns, inode, state, content_hash, mime, recipe_hash, snapshot,
-                  client_ref, review, found_at, ready_at, ended_at)
-VALUES (:id, 'bench', x'', :name, 5, 1, :id, 'done', printf('%064x', :id), 'image/jpeg', printf('%064x', 7), :snapshot,
-        printf('%032x', :id), 'waiting', :now, :now, :now)
+INSERT INTO item (id, rule, dir, basename, size, mtime_ns, inode, state, content, mime, snapshot_number,
+                  reference, review, found_at, ready_at, ended_at)
+VALUES (:id, 'bench', x'', :name, 5, 1, :id, 'done', unhex(printf('%064x', :id)), 'image/jpeg', (SELECT number FROM snapshot WHERE id = :snapshot),
+        unhex(printf('%032x', :id)), 'waiting', :now, :now, :now)
 """
 _OUTPUT = """
-INSERT INTO output (root, relative, key, item, position, content_hash, size, written_at, place)
-VALUES (:root, :held, :key, :id, 0, :content, :size, :now, 'held')
+INSERT INTO output (root, relative, key, item, position, content, size, written_at, place)
+VALUES (:root, :held, :key, :id, 0, unhex(:content), :size, :now, 'held')
 """
 PATIENCE = 300.0
 """Seconds until the last result has to be in its place."""

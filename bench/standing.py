@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 _ROWS = """
 WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :rows)
-INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, state, content_hash, mime, recipe_hash, client_ref, cost,
+INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, state, content, mime, reference, cost,
                   failure_code, failure, note_state, found_at, ready_at, ended_at)
 SELECT 'bench', CAST(printf('shoot-%05d', n / 100) AS BLOB), CAST(printf('photo-%06d.jpg', n) AS BLOB), 5000000, n, n,
-       iif(n % 100 = 0, 'failed', iif(n % 500 = 1, 'waiting', 'done')), printf('%064x', n), 'image/jpeg',
-       printf('%064x', 7), printf('%032x', n), iif(n % 100 = 0 OR n % 500 = 1, NULL, '0.018'),
+       iif(n % 100 = 0, 'failed', iif(n % 500 = 1, 'waiting', 'done')), unhex(printf('%064x', n)), 'image/jpeg',
+       unhex(printf('%032x', n)), iif(n % 100 = 0 OR n % 500 = 1, NULL, '0.018'),
        iif(n % 100 = 0, 'NO_SUBJECT_FOUND', ''), iif(n % 100 = 0, 'No subject found', ''), 'written', :now, :now, :now
 FROM number
 """
