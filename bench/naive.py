@@ -1,7 +1,11 @@
-"""`python -m bench.naive URL IN OUT COUNT`: the script that a user would write in an hour.
+"""`python -m bench.naive URL IN OUT COUNT THREADS`: the script that a user would write in an hour.
 
-It looks into the folder every second, takes what has the size that it had a second ago, uploads with some threads,
-buys in hundreds, polls, downloads. It forgets everything when it ends, and buys twice what it had bought.
+It looks into the folder every second, takes what has the size that it had a second ago, uploads, buys in hundreds,
+polls, downloads. It forgets everything when it ends, and buys twice what it had bought. With one thread it does one
+thing after the other, as a first version does; with 16 it is what becomes of it once somebody waits for it.
+
+It keeps its connections, and httpx without asyncio takes a third of the CPU that httpx with it takes: so 16 threads are
+faster than the plain httpx loop, and where there is no latency, near the aiohttp loop.
 """
 
 from __future__ import annotations
@@ -16,7 +20,6 @@ import httpx
 
 from bench.plain_script import BATCH, MODEL, POLL, Watch
 
-THREADS = 16
 LOOK = 1.0
 
 
@@ -30,9 +33,9 @@ class Script:
         self.sizes: dict[Path, int] = {}
         self.done: set[Path] = set()
 
-    def run(self, count: int) -> None:
+    def run(self, count: int, threads: int) -> None:
         """Until so many files are done."""
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             while len(self.done) < count:
                 still = self.still()
                 for start in range(0, len(still), BATCH):
@@ -82,13 +85,13 @@ class Script:
         return found
 
 
-def main(url: str, source: Path, target: Path, count: int) -> None:
+def main(url: str, source: Path, target: Path, count: int, threads: int) -> None:
     """Run until `count` files are done. The first look counts."""
     with httpx.Client(base_url=url, headers={"Authorization": "Bearer bench"}, timeout=60.0) as client:
         watch = Watch()
-        Script(client, source, target).run(count)
+        Script(client, source, target).run(count, threads)
         watch.say()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))

@@ -31,7 +31,8 @@ INSERT INTO item (id, rule, dir, basename, size, mtime_ns, inode, state, mime, c
     reference, run_id, cost, period, approved, pixels, found_at, ready_at, bought_at, ended_at,
     generation)
 SELECT id, 'bench', dir, basename, size, mtime_ns, inode, 'done', 'image/jpeg',
-    unhex(printf('%08x%056x', id * 2654435761 % 4294967296, id)), 1, unhex(printf('%032x', id)), printf('run-%d', id), '0.018', date(:at, 'unixepoch'), 1, 64, :at, :at, :at, :at, 1
+    unhex(printf('%08x%056x', id * 2654435761 % 4294967296, id)), 1, unhex(printf('%032x', id)),
+    printf('run-%d', id), '0.018', date(:at, 'unixepoch'), 1, 64, :at, :at, :at, :at, 1
 FROM known
 """
 
@@ -47,7 +48,8 @@ _OTHERS = (
     """,
     """
     INSERT INTO output (root, relative, key, item, position, content, size, written_at)
-    SELECT :output, CAST(dir || '/' || basename AS BLOB), substr(sha256(CAST(:output || '/' || dir || '/' || basename AS TEXT)), 1, 16), id, 0,
+    SELECT :output, CAST(dir || '/' || basename AS BLOB),
+        substr(sha256(CAST(:output || '/' || dir || '/' || basename AS TEXT)), 1, 16), id, 0,
         unhex(printf('%08x%056x', id * 2246822519 % 4294967296, id)), size, :at FROM known
     """,
     """
@@ -57,7 +59,8 @@ _OTHERS = (
     """,
     """
     INSERT INTO ledger (key, item, kind, amount, at, period, service, rule, dir, model, run)
-    SELECT lower(hex(reference)), id, 'charge', cost, :at, period, 'http://127.0.0.1:9', rule, dir, 'runflow/pass-through', run_id
+    SELECT lower(hex(reference)), id, 'charge', cost, :at, period, 'http://127.0.0.1:9', rule, dir,
+        'runflow/pass-through', run_id
     FROM item
     """,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bench.growth import state_sizes
 from bench.report import MIB
 from bench.rescan import weigh
-from bench.throughput import HTTPX_WIDTH, WIDTHS, Contest
+from bench.throughput import HTTPX_WIDTH, SCRIPT_THREADS, WIDTHS, Contest
 from bench.user_environment import user_environment
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def draw(folder: Path, target: Path, *, files: int, largest: int, wanted: Sequen
 def _latency(folder: Path, target: Path, files: int, python: str) -> None:
     """Files a second of everybody, against the latency of the service."""
     contest = Contest(folder, files, 200_000, python)
-    rates: dict[str, list[float]] = {"daemon": [], "aiohttp": [], "httpx": [], "naive script": []}
+    rates: dict[str, list[float]] = {"daemon": [], "aiohttp": [], "httpx": [], "script, 16 threads": []}
     for latency in LATENCIES:
         loops = [contest.plain(latency, "plain_aiohttp", width) for width in WIDTHS]
         runs = {
             "daemon": contest.daemon(latency),
             "aiohttp": min(loops, key=lambda each: each.seconds),
             "httpx": contest.plain(latency, "plain_httpx", HTTPX_WIDTH),
-            "naive script": contest.plain(latency, "naive", files),
+            "script, 16 threads": contest.plain(latency, "naive", files, SCRIPT_THREADS),
         }
         for name, run in runs.items():
             rates[name].append(files / run.seconds)

@@ -75,9 +75,10 @@ class Program:
                 return int(line.split()[1]) * 1024
         return 0
 
-    def cpu(self) -> float:
-        """CPU seconds used so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    def cpu(self, of: str = "process") -> float:
+        """CPU seconds used so far: by all of it, or `of` the "loop" by its first thread, which runs that."""
+        folder = Path("/proc", str(self.process.pid), *(("task", str(self.process.pid)) if of == "loop" else ()))
+        fields = (folder / "stat").read_text("ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self) -> Usage:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 _ITEM = """
 INSERT INTO item (id, rule, dir, basename, size, mtime_ns, inode, state, content, mime, snapshot_number,
                   reference, review, found_at, ready_at, ended_at)
-VALUES (:id, 'bench', x'', :name, 5, 1, :id, 'done', unhex(printf('%064x', :id)), 'image/jpeg', (SELECT number FROM snapshot WHERE id = :snapshot),
+VALUES (:id, 'bench', x'', :name, 5, 1, :id, 'done', unhex(printf('%064x', :id)), 'image/jpeg',
+        (SELECT number FROM snapshot WHERE id = :snapshot),
         unhex(printf('%032x', :id)), 'waiting', :now, :now, :now)
 """
 _OUTPUT = """

@@ -65,11 +65,11 @@ def _open_file(stack: ExitStack, path: Path) -> tuple[Connection, Connection]:
     """The connections that write and read."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        stack.enter_context(lock(path))
+        in_order = stack.enter_context(lock(path))
         create_if_missing(path)
         writer = connect(path)
         stack.callback(writer.close)
-        migrate(writer, path)
+        migrate(writer, path, unread=in_order)
         reader = connect(path, readonly=True)
         stack.callback(reader.close)
     except OSError as error:

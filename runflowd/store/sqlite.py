@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from runflowd.errors import StateInUse, StoreError
+from runflowd.store.clean_end import leave_mark, mark_of, read_mark
 from runflowd.store.connection import Connection
 from runflowd.store.statements import STATEMENTS
 from runflowd.store.tables import SqliteTables
@@ -117,8 +118,10 @@ _REMEDIES = {"written": "Free space on that disk", "read": "Mend the disk it lie
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[bool]:
     """Hold the state file for this process alone; raise `Locked` naming the other one.
+
+    Gives whether the file stands as one that ended in order has left it, and says so for the next if this one does.
 
     The kernel drops a `flock` with the last process that has the descriptor (flock(2)), so a crash leaves no stale
     lock. A child has it too, from its fork until it becomes another program: that moment is waited for.
@@ -126,9 +129,11 @@ def lock(path: Path) -> Iterator[None]:
     descriptor = os.open(_beside(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _take(descriptor, path)
+        mark = read_mark(descriptor)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+        yield mark != "" and mark == mark_of(path)
+        leave_mark(descriptor, path)
     finally:
         os.close(descriptor)
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,9 +18,10 @@ from runflowd.errors import StoreError
 from runflowd.store import open_reader, open_store, reading
 from runflowd.store.pauses import PauseKind, pauses
 from runflowd.store.schema import migrations
-from runflowd.store.sqlite import Damaged, Newer, connect
+from runflowd.store.sqlite import Damaged, Newer, SqliteConnection, connect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
@@ -322,3 +323,61 @@ async def test_an_upgrade_loses_nothing_of_what_is_stored_once_and_as_bytes(tmp_
     ]
     assert before == after
     assert all(before)
+
+
+@contextmanager
+def whole_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The statements by which a state file is read whole, as they are run."""
+    seen: list[str] = []
+
+    def traced(path: Path, *, readonly: bool = False) -> SqliteConnection:
+        made = connect(path, readonly=readonly)
+        made.raw.set_trace_callback(lambda text: seen.append(text) if "quick_check" in text else None)
+        return made
+
+    monkeypatch.setattr("runflowd.store.opening.connect", traced)
+    yield seen
+
+
+def crashed(path: Path) -> None:
+    """As after a kill: the lock file names a process that is gone."""
+    path.with_name("state.db.lock").write_text("4000000\n", "ascii")
+
+
+def changed(path: Path) -> None:
+    """As after another program wrote it."""
+    os.utime(path, ns=(1, 1))
+
+
+def left_with_a_log(path: Path) -> None:
+    """As after a process that never folded its log into the file."""
+    path.with_name("state.db-wal").write_bytes(b"pages")
+
+
+@pytest.mark.parametrize("what", [crashed, changed, left_with_a_log, None])
+async def test_a_file_that_ended_in_order_is_not_read_whole_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: Callable[[Path], None] | None
+) -> None:
+    """Any other is: damage must be found before anything is bought on its strength (scenario 62)."""
+    path = tmp_path / "state.db"
+    await opened(path)
+    if what is not None:
+        what(path)
+    with whole_reads(monkeypatch) as seen:
+        await opened(path)
+
+    assert (what is not None) == bool(seen)
+
+
+async def test_a_process_that_fails_leaves_its_file_to_be_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed may be the file (scenario 62)."""
+    path = tmp_path / "state.db"
+    with pytest.raises(RuntimeError):
+        async with open_store(path):
+            raise RuntimeError
+    with whole_reads(monkeypatch) as seen:
+        await opened(path)
+
+    assert seen
