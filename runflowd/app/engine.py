@@ -20,6 +20,7 @@ from runflowd.errors import StoreError
 from runflowd.observability.incidents import Incidents
 from runflowd.pipeline.context import MAX_IDLE, Context
 from runflowd.pipeline.deliver import Deliver
+from runflowd.pipeline.deliver.review_note import ReviewNotes
 from runflowd.pipeline.dispatch import Dispatch
 from runflowd.pipeline.folder_ownership import claim_outputs
 from runflowd.pipeline.intake import Intake
@@ -118,12 +119,15 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
         group.start_soon(keep_small, engine.context)
         group.start_soon(claim_outputs, engine.context)
         group.start_soon(PriceReader(engine.context).run)
+        notes = ReviewNotes(engine.context)
+        group.start_soon(notes.run)
         for rule in engine.context.rules.values():
             group.start_soon(_clean_up, engine.context, rule)
         async with anyio.create_task_group() as stages:
             stages.start_soon(lambda: engine.intake.run(watch=watch))
             for stage in (engine.dispatch, engine.track, engine.deliver):
                 stages.start_soon(stage.worker_loop.run)
+        await notes.finish()
         group.cancel_scope.cancel()
 
 

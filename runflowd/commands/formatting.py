@@ -67,3 +67,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collec
             for name, cell, width in zip(columns, row, widths, strict=True)
         ).rstrip()
         yield click.style(line, bold=True) if place == 0 else line
+
+
+def wait_for_review(count: int) -> str:
+    """How many results wait for a verdict, in words."""
+    return f"{count:,} {'waits' if count == 1 else 'wait'} for review"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import table
+from runflowd.commands.formatting import table, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 
@@ -108,7 +108,7 @@ def _lines(given: list[dict[str, Any]], word: str, left: int) -> list[str]:
     for path in (path for item in given for path in item.get("edited", ())):
         lines.append(f"{path} was edited since it was delivered, so it stays where it is, and is yours")
     if left:
-        lines.append(f"{left:,} {'waits' if left == 1 else 'wait'} for review: `runflowd review`")
+        lines.append(f"{wait_for_review(left)}: `runflowd review`")
     return lines
 
 

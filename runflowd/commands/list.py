@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import MAX_REASON_LENGTH, price, table
+from runflowd.commands.formatting import MAX_REASON_LENGTH, price, table, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 from runflowd.core.lifecycle import ItemState
@@ -47,10 +47,11 @@ def command(
     paused: list[dict[str, Any]] = []
     asking = CommandClient(place)
     further: int | None = after
+    to_review: dict[str, int] = {}
     while further is not None and len(chosen) < limit:  # in pages, between which the daemon serves others
         page = asking.ask("list", **wanted, after=further, limit=limit - len(chosen))
         chosen += page["items"]
-        further, paused = page["next"], page["paused"]
+        further, paused, to_review = page["next"], page["paused"], page["to_review"]
     if as_json:
         echo_json({"items": chosen, "next": further})
         return
@@ -60,6 +61,8 @@ def command(
         options = {"-c": place, "--rule": rule, "--state": state, "--batch": batch, "--path": pattern, "--limit": limit}
         click.echo(f"more: {_again({**options, '--after': further})}")
     rules = {item["rule"] for item in chosen}
+    if waiting := sum(count for name, count in to_review.items() if name in rules):
+        click.echo(f"{wait_for_review(waiting)}: `runflowd review{f' {rule}' if rule else ''}`")
     for pause in (each for each in paused if each["rule"] in rules or not each["rule"]):
         remedy = pause["remedy"].removesuffix(".")
         sentence = f"Paused: {pause['subject']}. {remedy[:1].upper()}{remedy[1:]}."
@@ -77,6 +80,10 @@ def _price(item: dict[str, Any]) -> str:
     return price(cost, hosted, item["currency"])
 
 
+_REVIEWS = {"waiting": "waits for review", "accepted": "accepted", "rejected": "rejected"}
+"""What is said of a result that somebody is to judge."""
+
+
 def _lines(items: list[dict[str, Any]]) -> list[str]:
     rows = [
         [
@@ -85,7 +92,7 @@ def _lines(items: list[dict[str, Any]]) -> list[str]:
             item["state"],
             short_id(item["batch"] or ""),
             _price(item),
-            shortened(item["why"], MAX_REASON_LENGTH),
+            shortened(item["why"] or _REVIEWS.get(item.get("review", ""), ""), MAX_REASON_LENGTH),
         ]
         for item in items
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import table
+from runflowd.commands.formatting import table, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 
@@ -39,7 +39,7 @@ def command(place: Path | None, rule: str | None, limit: int, *, as_json: bool) 
         return
     for line in table(["rule", "file", "result"], [_row(item) for item in found]) if found else ():
         click.echo(line)
-    click.echo(f"{waiting:,} {'waits' if waiting == 1 else 'wait'} for review." if waiting else "Nothing waits.")
+    click.echo(f"{wait_for_review(waiting)}." if waiting else "Nothing waits.")
 
 
 def _row(item: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import ask
-from runflowd.commands.formatting import advice, duration, money, price, reason_of, table
+from runflowd.commands.formatting import advice, duration, money, price, reason_of, table, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.core.printable import printable, short_id
 
@@ -53,10 +53,9 @@ def command(place: Path | None, limit: int, *, as_json: bool) -> None:
 
 def _parts(status: dict[str, Any]) -> Iterator[list[str]]:
     yield list(_head(status))
-    yield ["", *_rules(status["rules"])]
+    yield ["", *_rules(status["rules"], status["to_review"])]
     if to_review := sum(status["to_review"].values()):
-        words = f"{to_review:,} {'waits' if to_review == 1 else 'wait'} for review"
-        yield ["", f"{click.style(words, bold=True)}: `runflowd review`"]
+        yield ["", f"{click.style(wait_for_review(to_review), bold=True)}: `runflowd review`"]
     if status["batches"]:
         yield ["", *_batches(status["batches"])]
     now = status["now"]
@@ -133,13 +132,19 @@ def _problem(entry: dict[str, Any]) -> str:
     return advice(f"{entry['file']} (rule {entry['rule']})", why, entry["remedy"])
 
 
-def _rules(rules: list[dict[str, Any]]) -> Iterator[str]:
+def _rules(rules: list[dict[str, Any]], to_review: dict[str, int]) -> Iterator[str]:
+    last = ["to review"] if to_review else []
     shown = [name for name in COLUMNS if name in ALWAYS or any(_count(rule, name) for rule in rules)]
     rows = [
-        [rule["name"], rule["model"] or "(rule removed)", *(str(_count(rule, name)) for name in shown)]
+        [
+            rule["name"],
+            rule["model"] or "(rule removed)",
+            *(str(_count(rule, name)) for name in shown),
+            *(str(to_review.get(rule["name"], 0)) for _ in last),
+        ]
         for rule in rules
     ]
-    return table(["rule", "model", *shown], rows, shown)
+    return table(["rule", "model", *shown, *last], rows, [*shown, *last])
 
 
 def _count(rule: dict[str, Any], column: str) -> int:

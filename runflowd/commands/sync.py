@@ -12,7 +12,7 @@ import click
 
 from runflowd.app.sync_run import run_once
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import duration, money, price
+from runflowd.commands.formatting import duration, money, price, wait_for_review
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.progress import Bars, Lines
 from runflowd.commands.readiness import ensure
@@ -23,6 +23,7 @@ from runflowd.observability.status import entry_json
 from runflowd.store import reading
 from runflowd.store.opening import is_there
 from runflowd.store.reports import count_states, ended_since, waiting
+from runflowd.store.verdicts import count_to_review
 from runflowd.system import log
 from runflowd.system.paths import state_place
 
@@ -55,6 +56,7 @@ class Summary:
     blocked: bool
     seconds: float
     currency: str
+    to_review: int = 0
 
     @property
     def costs(self) -> dict[str, Decimal]:
@@ -161,9 +163,10 @@ def _summary(path: Place, started: float, seconds: float, outcome: Outcome, curr
     with reading(path) as connection:
         ended = ended_since(connection, started)
         left = waiting(connection, 1000)
+        to_review = sum(count_to_review(connection).values())
     done = tuple(entry for entry in ended if entry.state is ItemState.DONE)
     failed = tuple(entry for entry in ended if entry.state is not ItemState.DONE)
-    return Summary(done, failed, tuple(left), outcome.progress.incidents, outcome.blocked, seconds, currency)
+    return Summary(done, failed, tuple(left), outcome.progress.incidents, outcome.blocked, seconds, currency, to_review)
 
 
 def show_summary(out: Console, summary: Summary, models: dict[str, str]) -> None:
@@ -180,6 +183,8 @@ def show_summary(out: Console, summary: Summary, models: dict[str, str]) -> None
     paid = [price(own, summary.hosted, currency)] if own or not foreign else []
     paid += [money(amount, other) for other, amount in foreign]
     out.print(f"{counts} in {duration(summary.seconds)}, {' and '.join(paid)}", style="bold")
+    if summary.to_review:
+        out.print(f"{wait_for_review(summary.to_review)}: `runflowd review`", style="bold")
 
 
 def _list(out: Console, title: str, colour: str, paragraphs: Sequence[Text]) -> None:
@@ -199,6 +204,7 @@ def _json(summary: Summary) -> dict[str, object]:
             for each in summary.incidents
         ],
         "blocked": summary.blocked,
+        "to_review": summary.to_review,
         "seconds": round(summary.seconds, 2),
         "cost": str(summary.costs[summary.currency]),
         "other_costs": {name: str(cost) for name, cost in summary.costs.items() if name != summary.currency},

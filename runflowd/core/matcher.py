@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.media.input_type import promising_suffixes
 from runflowd.core.naming import FAILURE_SUFFIX, TEMPORARY_PREFIX
 from runflowd.core.patterns import Pattern, Patterns, pattern
+from runflowd.core.review import REVIEW_NOTE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ NEARLY_OVERRIDE_NAMES = (
 )
 """What people and their editors make of that name. Such a file is not read, so its folder waits."""
 
-RESERVED = (*NEARLY_OVERRIDE_NAMES, OVERRIDE_NAME, f"{TEMPORARY_PREFIX}*", f"*{FAILURE_SUFFIX}")
+RESERVED = (*NEARLY_OVERRIDE_NAMES, OVERRIDE_NAME, f"{TEMPORARY_PREFIX}*", f"*{FAILURE_SUFFIX}", REVIEW_NOTE)
 """Runflowd's own files: ignored whatever the rule says."""
 
 _CAMERA_RAW = (

@@ -171,7 +171,8 @@ def digest_message(facts: DayFacts, since: float) -> Message:
     now = ", ".join(f"{count:,} {words}" for count, words in left if count)
     sentence = f"{', '.join(happened)}; {f'now {now}' if now else 'nothing waits'}"
     asks = facts.failed or facts.in_doubt or facts.incidents
-    remedy = "`runflowd status` shows each with its reason and remedy" if asks else ""
+    remedy = "`runflowd review` shows what waits for review" if facts.to_review else ""
+    remedy = "`runflowd status` shows each with its reason and remedy" if asks else remedy
     return Message(Kind.DIGEST, "digest", "DIGEST", sentence, remedy, facts.done, since)
 
 
@@ -200,7 +201,8 @@ def folder_message(outcome: FolderOutcome, since: float) -> Message:
     sentence = f"{outcome.folder} of rule {outcome.rule} has come to its end: {what}{review}"
     remedy = f"`runflowd review {outcome.rule}` shows what waits" if outcome.to_review else ""
     if outcome.done < outcome.files:
-        remedy = f"`runflowd list --rule {outcome.rule} --state failed` says why"
+        also = f", and {remedy}" if remedy else ""
+        remedy = f"`runflowd list --rule {outcome.rule} --state failed` says why{also}"
     return Message(Kind.FOLDER, outcome.rule, "FOLDER_DONE", sentence, remedy, outcome.files, since)
 
 

@@ -12,6 +12,10 @@ REJECTED_FOLDER = "rejected"
 """Below the output folder: results that somebody rejected."""
 
 
+REVIEW_NOTE = "_waiting-for-review.txt"
+"""In the output folder: says how many results wait there out of sight. No rule takes it for an input."""
+
+
 class ReviewMode(StrEnum):
     """When the results of a rule are judged."""
 

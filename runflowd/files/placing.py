@@ -181,22 +181,22 @@ def respell(root: str, old: str, new: str) -> bool:
         return True
 
 
-def write_note(root: str, relative: str, text: str) -> Written:
+def write_note(root: str, relative: str, text: str, *, heading: str = NOTE_HEADING) -> Written:
     """Put a note for people in place atomically, replacing an older note of ours.
 
-    The text follows the line `NOTE_HEADING`. Raises Taken if a file that is no note has the name.
+    The text follows the line `heading`. Raises Taken if a file that has none has the name.
     """
-    data = f"{NOTE_HEADING}\n\n{text.rstrip()}\n".encode(errors="backslashreplace")[:_MOST_NOTE_BYTES]
+    data = f"{heading}\n\n{text.rstrip()}\n".encode(errors="backslashreplace")[:_MOST_NOTE_BYTES]
     folder, name = _split("write", root, relative)
-    replaces = _our_note(root, relative)
+    replaces = _our_note(root, relative, heading)
     with Draft(root, folder, limit=_MOST_NOTE_BYTES) as draft:
         draft.write(data)
         return draft.commit(name, replaces=replaces)
 
 
-def remove_note(root: str, relative: str) -> bool:
+def remove_note(root: str, relative: str, *, heading: str = NOTE_HEADING) -> bool:
     """Remove a note of ours, as after a retry that succeeded; say whether there was one."""
-    note = _our_note(root, relative)
+    note = _our_note(root, relative, heading)
     if note is None:
         return False
     with suppress(Changed):
@@ -204,17 +204,17 @@ def remove_note(root: str, relative: str) -> bool:
     return False
 
 
-def _our_note(root: str, relative: str) -> Stat | None:
+def _our_note(root: str, relative: str, wanted: str) -> Stat | None:
     """The stat of the note at a path; None if there is nothing or something that is no note."""
     found = stat(root, relative)
     if found is None:
         return None
     try:
         with open_source(root, relative) as source:
-            heading = source.read(0, len(NOTE_HEADING))
+            heading = source.read(0, len(wanted))
     except (Missing, NotAFile):
         return None
-    return found if heading == NOTE_HEADING.encode() else None
+    return found if heading == wanted.encode() else None
 
 
 def _refuse_changed(doing: str, path: str, standing: ExistingFile | None, expected: Stat) -> None:

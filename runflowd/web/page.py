@@ -111,6 +111,8 @@ def _open_batches(count: int) -> str:
 
 
 def _rule(status: Status, rule: RuleStatus, columns: tuple[str, ...]) -> RuleRow:
+    to_review = status.to_review.get(rule.name, 0)
+    review = f", {number(to_review)} for review" if to_review else ""
     return RuleRow(
         name=shown(rule.name),
         model=shown(rule.model) or "no longer configured",
@@ -122,7 +124,7 @@ def _rule(status: Status, rule: RuleStatus, columns: tuple[str, ...]) -> RuleRow
             for name in columns
         ),
         bar=tuple(_bar(rule)),
-        progress=f"{number(rule.count(*_DONE))} of {number(rule.count(*_ALL))} done",
+        progress=f"{number(rule.count(*_DONE))} of {number(rule.count(*_ALL))} done{review}",
         switch=_switch(status, rule),
         held=held(status, rule.name),
     )

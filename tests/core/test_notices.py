@@ -9,6 +9,7 @@ import pytest
 from runflowd.core.notices import (
     RESOLVE_DELAY,
     DayFacts,
+    FolderOutcome,
     IncidentRecord,
     Kind,
     Message,
@@ -16,6 +17,7 @@ from runflowd.core.notices import (
     budget_mark,
     digest_message,
     ended,
+    folder_message,
     over_message,
     sentence_of,
     unknown_needs_message,
@@ -126,3 +128,14 @@ def test_a_digest_says_what_came_of_a_day(facts: DayFacts, sentence: str, *, ask
     message = digest_message(facts, 1e9)
 
     assert (sentence, asks, 1e9) == (message.message, bool(message.remedy), message.since)
+
+
+def test_messages_name_the_command_that_shows_what_waits_for_review() -> None:
+    """Beside the one about failures, where there are some."""
+    day = DayFacts(done=3, failed=0, charged={}, waiting=0, in_doubt=0, incidents=0, to_review=2)
+    folder = FolderOutcome("studio", "shoes", done=2, failed=1, in_doubt=0, to_review=2)
+
+    assert digest_message(day, 0.0).remedy == "`runflowd review` shows what waits for review"
+    assert folder_message(folder, 0.0).remedy == (
+        "`runflowd list --rule studio --state failed` says why, and `runflowd review studio` shows what waits"
+    )

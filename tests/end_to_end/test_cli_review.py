@@ -10,6 +10,8 @@ import pytest
 from command_line import WITH_KEY, Desk, desk_in
 from daemon_process import contents, picture
 
+from runflowd.core.review import REVIEW_NOTE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -45,6 +47,16 @@ def test_what_was_said_without_a_daemon_is_carried_out_by_the_next_sync(desk: De
     assert "for review" not in between
     assert {"a.jpg", "rejected/b.jpg"} == {str(path) for path in contents(desk.output)}
     assert f"rejected by {pwd.getpwuid(os.getuid()).pw_name}: blurred" in desk.call("logs", "b.jpg").out
+
+
+def test_wherever_files_are_counted_those_that_wait_for_review_are(desk: Desk) -> None:
+    """In the table of rules, below a list, at the end of `sync`, and in the folder itself."""
+    status, listed, synced = desk.call("status").out, desk.call("list").out, desk.run("sync", env=WITH_KEY).out
+    note = (desk.output / REVIEW_NOTE).read_text()
+
+    assert ("to review" in status, "2 wait for review" in status) == (True, True)
+    assert (listed.count("waits for review"), "2 wait for review" in listed) == (2, True)
+    assert ("2 wait for review: `runflowd review`" in synced, "2 results of rule one" in note) == (True, True)
 
 
 def test_a_verdict_that_cannot_be_given_is_said_to_be_none(desk: Desk) -> None:

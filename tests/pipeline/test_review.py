@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from review_rig import HELD, everything, waiting
 from stage_rig import picture, rule, running
 
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.chains import leaving_out_rejected
 from runflowd.core.model import After, AfterKind, OnDelete, Rule
 from runflowd.core.review import Review, ReviewMode, ReviewPolicy
-from runflowd.store.verdicts import Verdict, count_to_review, give_verdicts, verdicts_of
+from runflowd.store.verdicts import Verdict, give_verdicts, verdicts_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 HOLD, AFTER = ReviewPolicy(ReviewMode.HOLD), ReviewPolicy(ReviewMode.AFTER)
-HELD = ".runflowd-held/"
-
-
-def everything(rig: Rig) -> set[str]:
-    """Every file below the output folder, hidden ones included."""
-    root = rig.folder / "out"
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
 async def judge(rig: Rig, verdict: Verdict, *paths: str, who: str = "anna", reason: str = "") -> list[Given]:
@@ -44,11 +38,6 @@ async def judge(rig: Rig, verdict: Verdict, *paths: str, who: str = "anna", reas
     rig.engine.context.stage_events.notify_all()
     await anyio.sleep(5)
     return given
-
-
-async def waiting(rig: Rig) -> int:
-    """How many results wait for a verdict."""
-    return sum((await rig.store.read(count_to_review)).values())
 
 
 def reviewed(folder: Path, review: ReviewPolicy = HOLD, **changes: object) -> Rule:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from review_rig import everything
 from stage_rig import rule, running
 
 from runflowd import files
@@ -93,12 +94,6 @@ CASES = [
     *((put, WAYS["rejected"]) for put in OBSTACLES.values()),
     *((put_file, way) for name, way in WAYS.items() if name != "rejected"),
 ]
-
-
-def everything(rig: Rig) -> set[str]:
-    """Every file below the output folder, hidden ones included."""
-    root = rig.folder / "out"
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
 async def judge(rig: Rig, verdict: Verdict, *paths: str) -> None:

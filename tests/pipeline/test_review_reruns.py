@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from review_rig import HELD, everything, waiting
 from stage_rig import picture, rule, running
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.review import ReviewMode, ReviewPolicy
-from runflowd.store.verdicts import count_to_review
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,19 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 HOLD, REVIEW_AFTER = ReviewPolicy(ReviewMode.HOLD), ReviewPolicy(ReviewMode.AFTER)
-HELD = ".runflowd-held/"
 SLOW = {"runs": [{"kind": "slow", "seconds": 600, "count": None}]}
-
-
-def everything(rig: Rig) -> set[str]:
-    """Every file below the output folder, hidden ones included."""
-    root = rig.folder / "out"
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-
-
-async def waiting(rig: Rig) -> int:
-    """How many results wait for a verdict."""
-    return sum((await rig.store.read(count_to_review)).values())
 
 
 async def listed(rig: Rig) -> list[str]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from review_rig import HELD, everything, waiting
 from stage_rig import picture, rule, running
 
 from runflowd.core.model import After, AfterKind
 from runflowd.core.review import ReviewMode, ReviewPolicy
-from runflowd.store.verdicts import Verdict, count_to_review, give_verdicts
+from runflowd.store.verdicts import Verdict, give_verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 HOLD, REVIEW_AFTER = ReviewPolicy(ReviewMode.HOLD), ReviewPolicy(ReviewMode.AFTER)
-HELD = ".runflowd-held/"
 PLACES = {(HOLD, None): HELD, (REVIEW_AFTER, None): ""}
 """Where results stand that wait; one that was rejected stands in `rejected`."""
 
@@ -33,17 +33,6 @@ RENAMES = {
     "folder": ("old/a.jpg", "new/a.jpg"),
     "folder above": ("old/deep/a.jpg", "new/deep/a.jpg"),
 }
-
-
-def everything(rig: Rig, folder: str = "out") -> set[str]:
-    """Every file below an output folder, hidden ones included."""
-    root = rig.folder / folder
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-
-
-async def waiting(rig: Rig) -> int:
-    """How many results wait for a verdict."""
-    return sum((await rig.store.read(count_to_review)).values())
 
 
 async def judge(rig: Rig, verdict: Verdict, *chosen: tuple[str, str]) -> None:

@@ -270,6 +270,13 @@ def test_the_bar_of_a_rule_shows_what_has_ended() -> None:
     assert "1 of 4 done" == row.progress
 
 
+def test_a_rule_says_how_many_of_its_results_wait_for_review() -> None:
+    """Beside how far it is."""
+    (row,) = page(status({ItemState.DONE: 3}, to_review={"studio": 2})).rules
+
+    assert "3 of 3 done, 2 for review" == row.progress
+
+
 def test_what_was_charged_though_it_failed_has_no_button() -> None:
     """Another try would be another purchase; the others of its group have one, and are counted without it."""
     alone, group = page(status(causes=(cause(charged=1), cause(count=5, charged=2)))).failures

@@ -12,10 +12,12 @@ from runflowd.core.currency import USD
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.matcher import DROPPINGS
 from runflowd.core.printable import printable
+from runflowd.core.review import Review
 from runflowd.observability.status import as_json, pause_json, take_status
 from runflowd.store.left_out import left_out
 from runflowd.store.listing import Wanted, page
 from runflowd.store.pauses import pauses
+from runflowd.store.verdicts import count_to_review
 
 if TYPE_CHECKING:
     from runflowd.control.command_context import Answer, CommandContext, Parameters
@@ -41,7 +43,7 @@ def list_items(context: CommandContext, parameters: Parameters) -> Answer:
     """A page of `items` by `rule`, `state`, `batch` and `pattern`, and where the `next` one begins, None at the end.
 
     It has the first `limit` files whose id is above `after`, or fewer though there are more. `paused` has the
-    pauses that hold, as `status` shows them.
+    pauses that hold, as `status` shows them; `to_review` says how many results of each rule wait for a verdict.
     """
     batch, after = text(parameters, "batch"), count(parameters, "after", 0)
     wanted = Wanted(
@@ -58,6 +60,7 @@ def list_items(context: CommandContext, parameters: Parameters) -> Answer:
     return {
         "items": chosen,
         "paused": [pause_json(each) for each in pauses(context.connection)],
+        "to_review": count_to_review(context.connection),
         "next": further,
     }
 
@@ -120,5 +123,6 @@ def _item_json(item: Item) -> dict[str, Any]:
         "hosted": str(item.hosted) if item.hosted is not None else None,
         "code": item.failure_code,
         "why": printable(item.failure),
+        "review": item.review.value if item.state is ItemState.DONE else Review.NONE.value,
         "ended_at": datetime.fromtimestamp(item.ended_at, UTC).isoformat() if item.ended_at else None,
     }
