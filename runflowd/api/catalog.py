@@ -8,6 +8,7 @@ from runflowd.api.envelopes import record, rows
 from runflowd.api.redaction import redact
 from runflowd.api.scalars import first, identifier, money, shallow, text
 from runflowd.api.values import Credit, Identity, ModelDetail, ModelInput
+from runflowd.core.declared import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,22 @@ def model(asked: str) -> Callable[[Json], ModelDetail]:
         return ModelDetail(asked, found.name, found.description, known, found.uid)
 
     return read
+
+
+def declared_inputs(detail: ModelDetail) -> tuple[Declared, ...]:
+    """The inputs of a model, as what a rule gives is held against them; one with a default may be left out."""
+    return tuple(
+        Declared(
+            one.name,
+            one.kind,
+            one.required and one.default is None,
+            one.minimum,
+            one.maximum,
+            one.choices,
+            one.description,
+        )
+        for one in detail.inputs
+    )
 
 
 def models(body: Json) -> tuple[ModelDetail, ...]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from runflowd.api.catalog import declared_inputs
 from runflowd.api.errors import Permanent
 from runflowd.app.service_factory import open_remote
 from runflowd.config import ValidationIssue
-from runflowd.core.declared import Declared, kind_misfit, misfits, undeclared_size
+from runflowd.core.declared import kind_misfit, misfits, undeclared_size
 from runflowd.core.links import REFERENCE
 from runflowd.core.model import InputLinks
 from runflowd.core.suggestion import closest
@@ -24,7 +25,7 @@ from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
     from runflowd.api.client import Runflow
-    from runflowd.api.values import ModelDetail, ModelInput
+    from runflowd.api.values import ModelDetail
     from runflowd.config import Config
     from runflowd.core.model import Rule
 
@@ -69,7 +70,7 @@ async def compare_with(config: Config, api: Runflow) -> Comparison:
             worries.append(f"rule {rule.name}: the service does not say what {rule.model} takes; nothing was compared")
         else:
             mistakes += _mistakes(rule, model)
-            worries += filter(None, [undeclared_size(rule, [_declared(one) for one in model.inputs])])
+            worries += filter(None, [undeclared_size(rule, declared_inputs(model))])
     taken = await anyio.to_thread.run_sync(_taken, config)
     notes = [sentence for rule in config.rules if (sentence := _links(rule, taken.get(rule.model), models[rule.model]))]
     return Comparison(mistakes, worries, notes)
@@ -129,16 +130,10 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def _mistakes(rule: Rule, model: ModelDetail) -> list[ValidationIssue]:
-    declared = [_declared(one) for one in model.inputs]
+    declared = declared_inputs(model)
     found = misfits(rule.input, declared, rule.overridable)
     issues = [
         ValidationIssue(("rules", rule.name, "input", *one.path), one.message, at_key=one.at_key) for one in found
     ]
     other = kind_misfit(rule, declared)
     return issues + ([ValidationIssue(("rules", rule.name, *other.path), other.message)] if other else [])
-
-
-def _declared(one: ModelInput) -> Declared:
-    return Declared(
-        one.name, one.kind, one.required and one.default is None, one.minimum, one.maximum, one.choices, one.description
-    )

@@ -68,7 +68,7 @@ def judge(asked: Asked, verdict: str) -> None:
     if asked.undo and everything:
         raise click.UsageError("name the files whose verdict is to be undone; --all goes without --undo")
     asking = CommandClient(asked.place)
-    said = {"verdict": verdict, "rule": asked.rule, "undo": asked.undo, "who": _who(), "reason": asked.reason}
+    said = {"verdict": verdict, "rule": asked.rule, "undo": asked.undo, "who": who_asks(), "reason": asked.reason}
     named = {"patterns": paths, "absolute": [os.path.abspath(path) for path in paths]}  # noqa: PTH100  bytes survive
     given: list[dict[str, Any]] = []
     left = 1
@@ -122,7 +122,7 @@ def _what(item: dict[str, Any], word: str) -> str:
     return f"{word}{others}{changed}"
 
 
-def _who() -> str:
+def who_asks() -> str:
     """The name of the user who asks, for the record; their number where that has no name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name

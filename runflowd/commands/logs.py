@@ -129,6 +129,8 @@ def _facts(version: Version) -> Iterator[tuple[str, str]]:
             yield "request to buy", f"{_local(request['at'])}, {request['outcome']}{doubt}"
     yield "run", printable(version["run"] or "")
     yield "reference", version["reference"]
+    own = version["settings"] or {}
+    yield "settings of its own", ", ".join(f"{printable(name)}: {printable(str(value))}" for name, value in own.items())
     if version["source"]:
         yield "result taken from", f"item {version['source']['id']}, {version['source']['path']}"
     if made := version["made_by"]:

@@ -13,6 +13,7 @@ from runflowd.commands.command_client import CommandClient
 from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.formatting import price, table
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.rerun_with import carry_out, offer_settings
 from runflowd.commands.shell_complete import rule_names
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ WORDS = {
 @json_option
 @click.option("--missing", is_flag=True, help="Restore results that are not in the output folder; nothing is bought.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("settings", "--set", multiple=True, metavar="NAME=VALUE", help="An input for these files alone.")
+@click.option("--forget-settings", "forget", is_flag=True, help="Make these files as their rule says again.")
 @click.option("--yes", is_flag=True, help="Do not ask whether to buy.")
-@click.argument("rule", shell_complete=rule_names)
+@click.argument("rule", metavar="RULE|FILE", shell_complete=rule_names)
 @click.argument("patterns", nargs=-1)
 def command(
     place: Path | None,
@@ -48,11 +51,13 @@ def command(
     patterns: tuple[str, ...],
     *,
     missing: bool,
+    settings: tuple[str, ...],
+    forget: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Apply RULE as it is now to files that were done under an earlier text of it.
+    """Apply RULE as it is now to files that were done under an earlier text of it; or make FILE anew another way.
 
     PATTERNS over the path below the watched folder choose among them. Only files whose model, input or
     selection would differ are bought; a new result replaces the old one when it is whole, and a result
@@ -60,8 +65,18 @@ def command(
     more are fetched from the service again; where it has them no longer, the file becomes unknown with
     that reason, and `runflowd retry --buy-again` buys it once more. After an edit of `output:`, --missing also
     puts the results of old files into the new folder, from the old one, where they stay as well.
+
+    With --set prompt='grey marble', once for each input, FILE (or the files of RULE that match) is bought anew with
+    that in the place of what its rule and its folder say. Such settings belong to the file from then on, also when the
+    rule is run again, until its content changes or --forget-settings is said. What was bought before is taken again.
     """
     asking = CommandClient(place)
+    if settings or forget:
+        if missing:
+            raise click.UsageError("--missing fetches what there is; it goes without --set and --forget-settings")
+        offer = offer_settings(asking, rule, patterns, settings, forget=forget)
+        carry_out(asking, offer, dry_run=dry_run, yes=yes, as_json=as_json)
+        return
     chosen = _choose(asking, rule, patterns, missing=missing)
     todo = [item for item in chosen if item["what"] in {"buy", "copy", "fetch"}]
     if not as_json:
@@ -93,7 +108,7 @@ def _choose(asking: CommandClient, rule: str, patterns: tuple[str, ...], *, miss
 
 def _show(chosen: Items, todo: Items) -> None:
     shown = [item for item in chosen if item["what"] != "same"]
-    for line in table(["file", "what"], [[item["path"], WORDS[item["what"]]] for item in shown[:MAX_ROWS]]):
+    for line in table(["file", "what"], [[item["path"], _what(item)] for item in shown[:MAX_ROWS]]):
         click.echo(line)
     if len(shown) > MAX_ROWS:
         click.echo(f"and {len(shown) - MAX_ROWS} more")
@@ -102,6 +117,11 @@ def _show(chosen: Items, todo: Items) -> None:
     if counts["buy"]:
         paid, hosted = _sum(todo, "cost"), _sum(todo, "hosted")
         click.echo(f"{counts['buy']} are bought; the same files before: {price(paid, hosted)}.")
+
+
+def _what(item: dict[str, Any]) -> str:
+    own = ", ".join(item["own_settings"]) if item["what"] == "buy" else ""
+    return f"{WORDS[item['what']]}{f', with {own} of its own' if own else ''}"
 
 
 def _sum(items: Items, name: str) -> Decimal:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
 
+from runflowd.api.catalog import declared_inputs
+from runflowd.api.errors import ApiError
 from runflowd.control.command_context import CommandContext, Outside
 from runflowd.control.registry import entry
 from runflowd.pipeline.io_guard import Role
@@ -21,10 +24,14 @@ if TYPE_CHECKING:
 
     from runflowd.config import Config
     from runflowd.control.command_context import Answer, Parameters
+    from runflowd.core.declared import Declared
     from runflowd.pipeline.context import Context
     from runflowd.store import Connection
 
 log = structlog.get_logger()
+
+DECLARED_TIMEOUT = 3.0
+"""Seconds that the service has to say what a model takes; a person waits for that."""
 
 MAX_READS = 100
 """Folders hinted at after a command; intake finds the others by itself."""
@@ -46,14 +53,18 @@ class Commands:
         command, context = entry(name), self.context
         parameters = {**parameters, "who": who} if who else parameters
         handler, config, daemon = command.handler(), self.config(), self.about()
+        declared = await self._declared(parameters) if command.of_model else ()
+
+        def within(connection: Connection) -> CommandContext:
+            return CommandContext(connection, context.store.place, config, context.clock.wall(), daemon, declared)
 
         def work(connection: Connection) -> Answer | Outside:
-            now = context.clock.wall()
-            return handler(CommandContext(connection, context.store.place, config, now, daemon), parameters)
+            return handler(within(connection), parameters)
 
+        found = await (context.store.write(work) if command.writes else context.store.read(work))
+        answer = await self._whole(found, within)
         if not command.writes:
-            return await self._whole(await context.store.read(work))
-        answer = await self._whole(await context.store.write(work))
+            return answer
         reach("command.recorded")
         fields = _log_fields(parameters) | ({"who": who} if who else {})
         where = "on the page" if who else "over the control socket"
@@ -63,14 +74,25 @@ class Commands:
         context.stage_events.notify_all()
         return answer
 
-    async def _whole(self, found: Answer | Outside) -> Answer:
+    async def _declared(self, parameters: Parameters) -> tuple[Declared, ...]:
+        """What the service declares of the model of the rule that is meant; nothing where it does not say in time."""
+        rule = self.context.rules.get(str(parameters.get("rule")))
+        if rule is None:
+            return ()
+        with anyio.move_on_after(DECLARED_TIMEOUT), suppress(ApiError):
+            return declared_inputs(await self.context.service.api.model(rule.model))
+        return ()
+
+    async def _whole(self, found: Answer | Outside, within: Callable[[Connection], CommandContext]) -> Answer:
         """An answer with what folders say, which no other command and no stage waits for. Raises `NoAnswer`."""
         if not isinstance(found, Outside):
             return found
         guard = self.context.io
         folder = guard.watched(found.rule) if found.role is Role.WATCHED else guard.written(found.rule)
         with anyio.move_on_after(deadline.ANSWER_TIMEOUT):
-            return await folder.read(found.look)
+            looked = await folder.read(found.look)
+            then = found.then
+            return looked if then is None else await self.context.store.read(lambda each: then(within(each), looked))
         raise NoAnswer(found.folder)
 
 

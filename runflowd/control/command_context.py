@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runflowd.config import Config
+    from runflowd.core.declared import Declared
     from runflowd.core.model import Rule
     from runflowd.store import Connection
     from runflowd.system.paths import Place
@@ -35,7 +36,8 @@ MAX_NUMBER = 1 << 53
 class CommandContext:
     """One moment to answer in. `connection` is in a transaction if the command writes; `now` is epoch seconds.
 
-    `daemon` is what the running daemon says of itself, None when none runs.
+    `daemon` is what the running daemon says of itself, None when none runs. `declared` are the inputs of the model that
+    a command is about, as the service has just declared them; none where it was not asked.
     """
 
     connection: Connection
@@ -43,18 +45,21 @@ class CommandContext:
     config: Config
     now: float
     daemon: Answer | None = None
+    declared: tuple[Declared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
     """An answer that a folder of a rule gives: asked when the state file is let go of, for it may not come.
 
-    `look` blocks, and may raise CommandRefused. `role` says which folder it asks.
+    `look` blocks, and may raise CommandRefused. `role` says which folder it asks. `then` makes the answer of what it
+    gave, with the state file open again.
     """
 
     rule: Rule
     role: Role
     look: Callable[[], Answer]
+    then: Callable[[CommandContext, Answer], Answer] | None = None
 
     @property
     def folder(self) -> str:

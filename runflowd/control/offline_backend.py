@@ -40,7 +40,11 @@ class OfflineBackend:
             if asked.prepares:
                 ensure_own(reader, self._place, self._config.source)
             found = asked.handler()(CommandContext(reader, self._place, self._config, time.time()), parameters)
-        return _whole(found)
+        answer = _whole(found)
+        if not isinstance(found, Outside) or found.then is None:
+            return answer
+        with reading(self._place) as reader:
+            return found.then(CommandContext(reader, self._place, self._config, time.time()), answer)
 
 
 def _whole(found: Answer | Outside) -> Answer:

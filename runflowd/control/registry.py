@@ -20,6 +20,8 @@ class Entry:
     writes: bool = False
     prepares: bool = False
     """It changes nothing itself but leads to what does: only for the configuration that the state file is of."""
+    of_model: bool = False
+    """It is given what the service declares of the model of its `rule`."""
 
     def handler(self) -> Handler:
         """The function itself."""
@@ -35,6 +37,8 @@ REGISTRY = {
     "retry": Entry("runflowd.control.handlers.retry:retry_items", writes=True),
     "rerun-choose": Entry("runflowd.control.handlers.rerun:choose", prepares=True),
     "rerun": Entry("runflowd.control.handlers.rerun:run_again", writes=True),
+    "rerun-files": Entry("runflowd.control.handlers.own_settings:files_named"),
+    "rerun-with": Entry("runflowd.control.handlers.own_settings:propose", prepares=True, of_model=True),
     "pause": Entry("runflowd.control.handlers.pause:pause_rules", writes=True),
     "resume": Entry("runflowd.control.handlers.pause:resume_rules", writes=True),
     "approve": Entry("runflowd.control.handlers.approve:approve_files", writes=True),

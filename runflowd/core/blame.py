@@ -17,6 +17,7 @@ from runflowd.core.template import placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from runflowd.core.model import Json
     from runflowd.core.refusal import Shape
@@ -52,10 +53,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class SentItem:
-    """What judging needs of an item: its file's path, and its input with addresses still symbolic."""
+    """What judging needs of an item: its file's path, and its input with addresses still symbolic.
+
+    `own` are the keys of that input which a person set for this file alone: their values are that file's.
+    """
 
     path: str
     input: Mapping[str, Json]
+    own: AbstractSet[str] = frozenset()
 
 
 def judge(
@@ -101,6 +106,8 @@ def _fault(blame: Blame, template: Template, item: SentItem) -> str:
     if not blame.key:
         return _Fault.FILE
     top = str(blame.key[0])
+    if top in item.own:
+        return _Fault.FILE
     if item.input.get(top) != template.resolve(item.path).get(top):
         return _Fault.FOLDER
     text = blame.message.replace(str(blame.key[-1]), "field")

@@ -104,15 +104,15 @@ def _unknown(name: str, known: list[str], missing: Sequence[Declared]) -> str:
 
 
 def _kind(one: Declared) -> str:
-    return f"one of {', '.join(one.choices)}" if one.choices else _WORDS.get(_family(one.kind), one.kind or "any value")
+    return f"one of {', '.join(one.choices)}" if one.choices else _WORDS.get(family(one.kind), one.kind or "any value")
 
 
 def _wrong(one: Declared, value: Json, path: Path) -> Iterator[Misfit]:
-    family = _family(one.kind)
-    fits = _FITS.get(family)
+    kind = family(one.kind)
+    fits = _FITS.get(kind)
     if fits is not None and not fits(value):
-        yield Misfit(path, _type_sentence(family, value))
-    elif family == "image_list":
+        yield Misfit(path, _type_sentence(kind, value))
+    elif kind == "image_list":
         yield from (Misfit((*path, n), "must be text") for n, each in enumerate(value) if not isinstance(each, str))
     elif one.choices and not isinstance(value, dict | list) and not _is_open(value) and _text(value) not in one.choices:
         yield Misfit(path, f"must be one of {', '.join(one.choices)}")
@@ -174,6 +174,7 @@ _FAMILIES = {"str": "string", "text": "string", "int": "integer", "float": "numb
 """Other words for the kinds; the catalog was seen to use string, image, image_list, json, integers, booleans."""
 
 
-def _family(kind: str) -> str:
+def family(kind: str) -> str:
+    """The word for a kind of input among those that are judged, the kind itself for any other."""
     plain = kind.lower()
     return _FAMILIES.get(plain, plain)

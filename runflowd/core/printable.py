@@ -47,6 +47,14 @@ def scrubbed(text: str) -> str:
     return _KEY.sub(r"\1***", text)
 
 
+_SECRET_NAMES = ("key", "token", "secret", "password", "credential", "auth")
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether what is called so is shown to nobody."""
+    return any(word in name.lower() for word in _SECRET_NAMES)
+
+
 def _bare(address: re.Match[str]) -> str:
     return address[1] + address[3] + ("?..." if address[4] else "")
 

@@ -86,8 +86,9 @@ class Delivered:
 class Receipt:
     """All facts of a receipt. `times` are epoch seconds, None for what has not happened.
 
-    `input` is symbolic, `assets` are the uploads by their symbols. `shares` is the path of the file whose purchase the
-    result is of, "" where it is that of this file itself. `settled` says whether anybody has stated what it costs.
+    `input` is symbolic, `settings` is what a person set of it for this file alone, `assets` are the uploads by their
+    symbols. `shares` is the path of the file whose purchase the result is of, "" where it is that of this file itself.
+    `settled` says whether anybody has stated what it costs.
     """
 
     source: str
@@ -99,6 +100,7 @@ class Receipt:
     text: str
     model: str
     input: Json
+    settings: Mapping[str, Json]
     assets: Mapping[str, str]
     bought: Bought | None
     shares: str
@@ -131,6 +133,7 @@ def document(receipt: Receipt) -> bytes:
         "rule": {"name": receipt.rule, "sha256": receipt.snapshot, "text": _clean(json.loads(receipt.text))},
         "model": receipt.model,
         "input": _clean(_named(receipt.input, receipt.assets)),
+        "own_settings": _clean(dict(receipt.settings)) or None,
         "purchase": _purchase(receipt),
         "cost": _amount(receipt.cost),
         "currency": receipt.currency,

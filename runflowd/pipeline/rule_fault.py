@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from runflowd.core.blame import SentItem
 from runflowd.core.error_places import MODEL
 from runflowd.core.matcher import OVERRIDE_NAME
-from runflowd.core.printable import printable, scrubbed, shortened
+from runflowd.core.printable import names_a_secret, printable, scrubbed, shortened
 from runflowd.core.suggestion import closest
 from runflowd.errors import RunflowdError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from runflowd.core.error_places import Blame
     from runflowd.core.model import Json, Rule
+    from runflowd.store.items import Item
 
 GOES_ON = "nothing was bought, and all its files go on by themselves then"
 
@@ -27,7 +29,11 @@ _SHOWN = 80
 _TOLD = 300
 """Characters of the service's words that are shown."""
 
-_SECRET_NAMES = ("key", "token", "secret", "password", "credential", "auth")
+
+def sent_item(item: Item) -> SentItem:
+    """What judging a refusal needs of an item."""
+    own = item.own.of_content(item.content_hash)
+    return SentItem(item.path, item.input if isinstance(item.input, dict) else {}, frozenset(own.values))
 
 
 class RuleAtFault(RunflowdError):
@@ -108,7 +114,7 @@ def _shown(rule: Rule, key: tuple[str | int, ...]) -> str:
             value = value[part]
         else:
             return name
-    if any(word in name.lower() for word in _SECRET_NAMES):
+    if names_a_secret(name):
         return f"{name}: ***"
     text = json.dumps(value, ensure_ascii=False)
     return f"{name}: {text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'}"

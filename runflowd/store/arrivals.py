@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 from runflowd.core.arrival import UNBOUGHT, Decision, Original, decide
 from runflowd.core.lifecycle import ItemState, check_item
 from runflowd.core.matcher import BAD_OVERRIDE
+from runflowd.core.own_settings import NO_SETTINGS
 from runflowd.store.deliveries import bring_back
 from runflowd.store.duplicates import promote_duplicate
 from runflowd.store.history import record
 from runflowd.store.items import Item, NoteState, item_at, move, path_of, split
+from runflowd.store.own_settings import settings_values
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json, Stat
+    from runflowd.core.own_settings import OwnSettings
     from runflowd.store.connection import Connection
     from runflowd.store.known import Known
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A file that became stable: its facts, and what it would be sent as."""
+    """A file that became stable: its facts, and what it would be sent as; `settings` are those of its own in that."""
 
     rule: str
     path: str
@@ -34,13 +37,11 @@ class Arrival:
     input: Json
     snapshot: str
     pixels: int | None = None
+    settings: OwnSettings = NO_SETTINGS
 
 
 def foresee(connection: Connection, arrival: Arrival, *, disposed: bool = False) -> tuple[Item | None, Decision]:
-    """The item at the path of a stable file, and what is to become of the file; reads only.
-
-    `disposed` is that of `decide`.
-    """
+    """The item at the path of a stable file, and what is to become of the file; reads only (`decide`)."""
     existing = item_at(connection, arrival.rule, arrival.path)
     if existing is not None and _is_refused(existing, arrival):
         return existing, Decision(existing.state, touch=True)
@@ -115,13 +116,7 @@ def _write_over(connection: Connection, existing: Item, values: dict[str, Any], 
 
 
 def _write_beside(
-    connection: Connection,
-    rule: str,
-    path: str,
-    existing: Item | None,
-    values: dict[str, Any],
-    now: float,
-    detail: str,
+    connection: Connection, rule: str, path: str, existing: Item | None, values: dict[str, Any], now: float, detail: str
 ) -> None:
     """A row of its own; the content that was at that path, and may have been bought, is kept beside it."""
     if existing:
@@ -131,7 +126,9 @@ def _write_beside(
     number = connection.all("insert_item", rule=rule, note_state=note_state, now=now, **split(path), **values)[0]["id"]
     record(connection, number, now, detail, values["failure_code"])
     if existing:
-        record(connection, existing.id, now, f"another content took its place: item {number}")
+        same = existing.content_hash == values["content_hash"]
+        what = "it is made again" if same else "another content took its place"
+        record(connection, existing.id, now, f"{what}: item {number}")
 
 
 def _save_recipe(connection: Connection, values: dict[str, Any]) -> None:
@@ -141,7 +138,8 @@ def _save_recipe(connection: Connection, values: dict[str, Any]) -> None:
 
 def _detail(connection: Connection, arrival: Arrival, decision: Decision) -> str:
     """What became of a stable file, in words."""
-    found = f"stable, {arrival.stat.size:,} bytes, {arrival.mime}, content {arrival.content_hash[:12]}"
+    facts = f"{arrival.stat.size:,} bytes, {arrival.mime}, content {arrival.content_hash[:12]}"
+    found = f"stable, {facts}{arrival.settings.words}"
     original = connection.one("item_by_id", id=decision.original) if decision.original is not None else None
     if original is None:
         return found
@@ -184,6 +182,7 @@ def _arrival_values(arrival: Arrival, decision: Decision, now: float) -> dict[st
         "input": json.dumps(arrival.input),
         "snapshot": arrival.snapshot,
         "pixels": arrival.pixels,
+        **settings_values(arrival.settings),
         "client_ref": uuid.uuid4().hex,
         "duplicate_of": decision.original,
         "failure_code": "ORIGINAL_UNKNOWN" if doubtful else "",
@@ -212,6 +211,7 @@ def set_aside(
     if existing and as_before and not existing.requested:
         return False
     values: dict[str, Any] = {
+        **settings_values(existing.next_settings if existing else NO_SETTINGS),
         **dict.fromkeys(("content_hash", "recipe_hash", "input", "snapshot", "duplicate_of", "ready_at", "pixels")),
         **_stat(stat),
         "state": state,

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import IN_HANDS, ItemState, check_item
 from runflowd.core.model import Json, Stat
 from runflowd.core.outputs import PARTIAL_RESULT
+from runflowd.core.own_settings import NO_SETTINGS, OwnSettings, settings_from
 from runflowd.core.review import Review
 from runflowd.store.claims import Claim, Claimable, hold
 from runflowd.store.history import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from runflowd.store.connection import Connection, Row
@@ -83,6 +83,8 @@ class Item:
     generation: int
     review: Review
     source_state: SourceState
+    own: OwnSettings = NO_SETTINGS
+    rerun_settings: OwnSettings = NO_SETTINGS
 
     @property
     def claim(self) -> Claim:
@@ -93,6 +95,11 @@ class Item:
     def requested(self) -> bool:
         """Whether its file is to be read whatever its stat says."""
         return self.rescan_requested or self.rerun_requested
+
+    @property
+    def next_settings(self) -> OwnSettings:
+        """The settings of its own that its file is made with when it is read the next time."""
+        return self.rerun_settings if self.rerun_requested else self.own
 
     @property
     def remark(self) -> str:
@@ -151,6 +158,8 @@ def item_from(row: Row) -> Item:
         generation=row["generation"],
         review=Review(row["review"]),
         source_state=SourceState(row["source_state"]),
+        own=settings_from(row["settings"], row["settings_of"]),
+        rerun_settings=settings_from(row["rerun_settings"], row["content_hash"]),
     )
 
 
@@ -158,19 +167,6 @@ def item_at(connection: Connection, rule: str, path: str) -> Item | None:
     """The current item of a path."""
     row = connection.one("item_at", rule=rule, **split(path))
     return item_from(row) if row else None
-
-
-def known_contents(
-    connection: Connection, rules: Iterable[str], rested: Mapping[str, Stat]
-) -> dict[str, tuple[str, str]]:
-    """Content and type of the files that other rules have read just as they are, by path."""
-    found: dict[str, tuple[str, str]] = {}
-    for rule in rules:
-        for path in rested.keys() - found.keys():
-            item = item_at(connection, rule, path)
-            if item is not None and item.content_hash is not None and item.stat == rested[path]:
-                found[path] = item.content_hash, item.mime
-    return found
 
 
 def item_by_id(connection: Connection, number: int) -> Item | None:

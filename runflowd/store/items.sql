@@ -44,10 +44,10 @@ INSERT INTO recipe (hash, input) VALUES (:recipe_hash, :input) ON CONFLICT DO NO
 
 -- name: insert_item
 INSERT INTO item (rule, dir, basename, size, mtime_ns, inode, state, content, mime, recipe_number, snapshot_number, reference,
-                  duplicate_of, failure_code, failure, note_state, found_at, ready_at, ended_at, pixels)
+                  duplicate_of, failure_code, failure, note_state, found_at, ready_at, ended_at, pixels, settings, settings_of)
 VALUES (:rule, :dir, :basename, :size, :mtime_ns, :inode, :state, unhex(:content_hash), :mime, (SELECT number FROM recipe WHERE hash = :recipe_hash),
         (SELECT number FROM snapshot WHERE id = :snapshot), unhex(:client_ref),
-        :duplicate_of, :failure_code, :failure, :note_state, :now, :ready_at, :ended_at, :pixels)
+        :duplicate_of, :failure_code, :failure, :note_state, :now, :ready_at, :ended_at, :pixels, :settings, :settings_of)
 RETURNING id
 
 -- name: replace_item
@@ -61,6 +61,7 @@ SET pixels = CASE WHEN content = unhex(:content_hash) THEN coalesce(:pixels, pix
     failure = :failure, attempts = 0, resent = 0, bought_at = NULL, due_at = 0, ready_at = :ready_at, ended_at = :ended_at,
     note_state = CASE note_state WHEN 'none' THEN 'none' ELSE 'outdated' END, rescan_requested = 0, rerun_requested = 0,
     source_state = 'kept',
+    settings = :settings, settings_of = :settings_of, rerun_settings = NULL,
     approved = CASE WHEN content = unhex(:content_hash)
         AND recipe_number = (SELECT number FROM recipe WHERE hash = :recipe_hash) THEN approved ELSE 0 END,
     owner = NULL, generation = generation + 1
@@ -68,12 +69,12 @@ WHERE id = :id
 
 -- name: touch_item
 UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = NULL, left_behind = 0, rescan_requested = 0,
-    rerun_requested = 0, source_state = CASE source_state WHEN 'needed' THEN 'needed' ELSE 'kept' END
+    rerun_requested = 0, rerun_settings = NULL, source_state = CASE source_state WHEN 'needed' THEN 'needed' ELSE 'kept' END
 WHERE id = :id
 
 -- name: supersede_item
 -- Whoever delivers it goes on; whoever was to tell of its failure does not.
-UPDATE item SET current = 0, rescan_requested = 0, rerun_requested = 0,
+UPDATE item SET current = 0, rescan_requested = 0, rerun_requested = 0, rerun_settings = NULL,
                 generation = CASE state WHEN 'downloading' THEN generation ELSE generation + 1 END,
                 owner = CASE state WHEN 'downloading' THEN owner END
 WHERE id = :id
@@ -92,8 +93,20 @@ UPDATE item SET rescan_requested = 1 WHERE id = :id
 UPDATE item SET rescan_requested = 1 WHERE rule = :rule AND state = 'skipped' AND failure_code = :code AND current = 1
 
 -- name: request_rerun
-UPDATE item SET rerun_requested = 1
+UPDATE item SET rerun_requested = 1, rerun_settings = settings
 WHERE id = :id AND reference = unhex(:reference) AND state = 'done' AND current = 1 AND absent_at IS NULL
+
+-- name: request_rerun_with
+UPDATE item SET rerun_requested = 1, rerun_settings = :settings
+WHERE id = :id AND reference = unhex(:reference) AND state IN ('done', 'failed') AND current = 1 AND absent_at IS NULL
+  AND content IS NOT NULL
+
+-- name: settings_of_file
+-- Of the file under the name that it had before.
+SELECT settings FROM item INDEXED BY item_file
+WHERE state = 'done' AND mtime_ns = :mtime_ns AND inode = :inode AND size = :size AND rule = :rule
+  AND content = unhex(:content_hash) AND settings IS NOT NULL
+ORDER BY id DESC LIMIT 1
 
 -- name: fetch_again
 UPDATE item SET state = 'downloading', attempts = 0, due_at = 0, owner = NULL, failure_code = '', failure = '',

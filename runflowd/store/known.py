@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
+from runflowd.store.items import item_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from runflowd.store.connection import Connection
 
@@ -60,3 +61,16 @@ def differences(connection: Connection, rule: str, folder: str, files: Mapping[s
     return Differences(
         {name: row for name, row in known_in_folder(connection, rule, folder).items() if name in odd}, new
     )
+
+
+def known_contents(
+    connection: Connection, rules: Iterable[str], rested: Mapping[str, Stat]
+) -> dict[str, tuple[str, str]]:
+    """Content and type of the files that other rules have read just as they are, by path."""
+    found: dict[str, tuple[str, str]] = {}
+    for rule in rules:
+        for path in rested.keys() - found.keys():
+            item = item_at(connection, rule, path)
+            if item is not None and item.content_hash is not None and item.stat == rested[path]:
+                found[path] = item.content_hash, item.mime
+    return found

@@ -95,6 +95,7 @@ def _receipt(connection: Connection, row: Row, ended: Ended, outputs: tuple[Deli
         text=row["text"],
         model=row["model"] or from_text(row["text"]).model,
         input=json.loads(row["input"]),
+        settings=json.loads(row["settings"]) if row["settings"] else {},
         assets=_assets(connection, row, paid["service"] if paid else ""),
         bought=Bought(paid["service"], paid["remote_id"], paid["run_id"], paid["client_ref"], paid["key"])
         if paid

@@ -26,6 +26,7 @@ USUAL = Receipt(
     text=to_text(RULE),
     model="m/n",
     input={"image_url": "${file.url}"},
+    settings={},
     assets={"file.url": "7"},
     bought=BOUGHT,
     shares="",

@@ -26,8 +26,8 @@ from runflowd.api.settings import Limits as ApiLimits
 from runflowd.api.settings import SecretKey, Service
 from runflowd.app.engine import Engine, run_stages
 from runflowd.config import Config, Limits
-from runflowd.config import LocalService as LocalWanted
 from runflowd.config import Service as ServiceWanted
+from runflowd.control.carrying_out import Commands
 from runflowd.control.command_context import CommandContext, Outside
 from runflowd.control.registry import entry
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
@@ -120,13 +120,15 @@ class Rig:
     async def ask(self, name: str, **parameters: Any) -> dict[str, Any]:
         """The answer to a command, as the control socket would give it."""
         context = self.engine.context
-        service, rules = ServiceWanted(local=LocalWanted()), tuple(context.rules.values())
+        service, rules = ServiceWanted(url=context.service.name), tuple(context.rules.values())
         config = Config((), "", service, rules, money=context.money)
 
         def work(connection: Connection) -> dict[str, Any] | Outside:
             desk = CommandContext(connection, context.store.place, config, context.clock.wall())
             return entry(name).handler()(desk, parameters)
 
+        if entry(name).of_model:
+            return await Commands(context, lambda: config, dict)(name, parameters)
         found = await self.store.write(work)
         return await anyio.to_thread.run_sync(found.look) if isinstance(found, Outside) else found
 

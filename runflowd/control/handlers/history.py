@@ -106,6 +106,7 @@ def _version(context: CommandContext, row: Row) -> dict[str, Any]:
             {"at": _moment(each.at), "verdict": each.verdict.value, "who": each.who, "reason": printable(each.reason)}
             for each in verdicts_of(context.connection, item.id)
         ],
+        "settings": dict(item.own.of_content(item.content_hash).values) or None,
         "source": _source(context, item),
         "made_by": _made_by(context, item),
         "then": _then(context, item),

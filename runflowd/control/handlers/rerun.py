@@ -6,13 +6,15 @@ finds the mark and treats the file as one that changed; deliver fetches what was
 
 from __future__ import annotations
 
+import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from runflowd import files
 from runflowd.control.command_context import MAX_NUMBER, Outside, count, flag, is_count, rule_named, text, texts
 from runflowd.control.refusal import CommandRefused
-from runflowd.core.printable import printable
+from runflowd.core.own_settings import problems
+from runflowd.core.printable import excerpt, printable
 from runflowd.errors import ConfigError
 from runflowd.pipeline.intake.acceptor import present_recipe
 from runflowd.pipeline.intake.overrides import Overrides
@@ -21,13 +23,19 @@ from runflowd.pipeline.io_guard import Role
 from runflowd.store.history import record
 from runflowd.store.items import item_by_id, path_of
 from runflowd.store.outputs import outputs_of
+from runflowd.store.own_settings import request_rerun
 from runflowd.store.rule_edits import deliver_under
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runflowd.control.command_context import Answer, CommandContext, Parameters
-    from runflowd.core.model import Reference, Rule
+    from runflowd.core.model import Json, Reference, Rule
     from runflowd.store.connection import Row
     from runflowd.store.outputs import Output
+
+MAX_SHOWN = 200
+"""Letters of a setting that stand in the story of a file."""
 
 PAGE = 200
 """Done files looked at for one answer; of each, folders or recipes are looked at."""
@@ -59,23 +67,57 @@ def choose(context: CommandContext, parameters: Parameters) -> Outside:
 
 
 def run_again(context: CommandContext, parameters: Parameters) -> Answer:
-    """Mark the `items` (id and reference, as `choose` gave them): fetched with `missing`, else run again."""
-    missing = flag(parameters, "missing")
-    statement = "fetch_again" if missing else "request_rerun"
-    detail = f"a rerun was asked for: {'its result is fetched again' if missing else 'under the rule as it is now'}"
-    marked = 0
+    """Mark the `items` (id and reference, as `choose` gave them): fetched with `missing`, else run again.
+
+    An item with `settings`, as `handlers/own_settings.py` gave them, is made with just these of its own from then on.
+    """
+    missing, who, marked = flag(parameters, "missing"), text(parameters, "who") or "", 0
     items = parameters.get("items", ())
     for entry in items if isinstance(items, list | tuple) else (items,):
         match entry:
             case {"id": number, "reference": str(reference)} if is_count(number):
-                if context.connection.run(statement, id=number, reference=reference):
-                    if missing:
-                        _deliver_here(context, number)
-                    record(context.connection, number, context.now, detail)
+                settings = None if missing else _settings(context, number, entry)
+                if _mark(context, number, reference, settings, missing=missing):
+                    detail = _detail(settings, missing=missing)
+                    record(
+                        context.connection, number, context.now, f"{detail}{f', by {printable(who)}' if who else ''}"
+                    )
                     marked += 1
             case _:
                 raise CommandRefused("items must be a list of ids and references", 2)
     return {"marked": marked}
+
+
+def _mark(
+    context: CommandContext, number: int, reference: str, settings: dict[str, Json] | None, *, missing: bool
+) -> bool:
+    if not missing:
+        return request_rerun(context.connection, number, reference, settings)
+    if not context.connection.run("fetch_again", id=number, reference=reference):
+        return False
+    _deliver_here(context, number)
+    return True
+
+
+def _settings(context: CommandContext, number: int, entry: Mapping[str, Any]) -> dict[str, Json] | None:
+    """The settings of its own that an item is to be made with, None to leave them. Raises CommandRefused."""
+    if "settings" not in entry:
+        return None
+    settings, item = entry["settings"], item_by_id(context.connection, number)
+    if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
+        raise CommandRefused("settings must be values by name", 2)
+    if item is not None and (wrong := problems(settings, rule_named(context, item.rule))):
+        raise CommandRefused("\n".join(wrong), 2)
+    return settings
+
+
+def _detail(settings: dict[str, Json] | None, *, missing: bool) -> str:
+    if missing:
+        return "a rerun was asked for: its result is fetched again"
+    if settings is None:
+        return "a rerun was asked for: under the rule as it is now"
+    said = ", ".join(f"{printable(name)} {excerpt(str(value), MAX_SHOWN)!r}" for name, value in settings.items())
+    return f"a rerun was asked for: with {said}" if said else "a rerun was asked for: without settings of its own"
 
 
 def _deliver_here(context: CommandContext, number: int) -> None:
@@ -103,7 +145,8 @@ def _under(rule: Rule, row: Row, overrides: Overrides, references: dict[str, Ref
         settings = overrides.for_folder(path.rpartition("/")[0])
     except (ConfigError, files.FileError) as error:
         raise CommandRefused(str(error)) from error
-    return SAME if present_recipe(rule, path, settings, references)[1] == row["recipe_hash"] else BUY
+    own = json.loads(row["settings"]) if row["settings"] else {}
+    return SAME if present_recipe(rule, path, {**settings, **own}, references)[1] == row["recipe_hash"] else BUY
 
 
 def _by_result(rule: Rule, rows: list[Row], outputs: list[list[Output]]) -> list[dict[str, Any]]:
@@ -125,4 +168,5 @@ def _item_json(row: Row, what: str) -> dict[str, Any]:
         "what": what,
         "cost": row["cost"],
         "hosted": row["hosted"],
+        "own_settings": json.loads(row["settings"]) if row["settings"] else {},
     }

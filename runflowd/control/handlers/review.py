@@ -7,24 +7,23 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from runflowd.control.command_context import MAX_NUMBER, count, flag, is_count, rule_asked_for, text, texts
+from runflowd.control.named_files import items_at
 from runflowd.control.refusal import CommandRefused
-from runflowd.core.chains import is_within
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.core.review import Review
 from runflowd.core.suggestion import closest
 from runflowd.store.browsing import Sought, older
 from runflowd.store.deliveries import still_to_deliver
-from runflowd.store.items import item_at, item_by_id
-from runflowd.store.listing import Wanted, every, rules_with_items
-from runflowd.store.outputs import output_at, outputs_of
+from runflowd.store.items import item_by_id
+from runflowd.store.listing import Wanted, every
+from runflowd.store.outputs import outputs_of
 from runflowd.store.verdicts import (
     AFTERWARDS,
     FIRST,
     Verdict,
     count_to_review,
     give_verdicts,
-    superseded_to_review,
     waiting_for_review,
 )
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runflowd.control.command_context import Answer, CommandContext, Parameters
-    from runflowd.store.connection import Connection
     from runflowd.store.items import Item
     from runflowd.store.verdicts import Given
 
@@ -126,7 +124,7 @@ def _named(
     places = absolute if len(absolute) == len(patterns) else ("",) * len(patterns)
     found: dict[int, Item] = {}
     for pattern, place in zip(patterns, places, strict=True):
-        named = list(_at(context, rule, pattern, place))
+        named = list(items_at(context, rule, pattern, place))
         meant = [item for item in named if not _refusal(item, verdict, undo=undo)]
         if named and not meant:
             raise CommandRefused(_refusal(named[0], verdict, undo=undo))
@@ -135,28 +133,6 @@ def _named(
             raise CommandRefused(_nothing(context, rule, pattern))
         found |= {item.id: item for item in meant}
     return list(found.values())
-
-
-def _at(context: CommandContext, rule: str | None, path: str, absolute: str) -> Iterator[Item]:
-    """The items of the file at a path below a watched folder, or at an absolute one, or of the result there."""
-    connection = context.connection
-    for name in [rule] if rule is not None else rules_with_items(connection):
-        yield from _of_file(connection, name, path.removeprefix("./"))
-    for each in context.config.rules:
-        below = absolute[len(each.watch) + 1 :] if is_within(absolute, each.watch) else ""
-        if rule in {None, each.name} and below:
-            yield from _of_file(connection, each.name, below)
-    output = output_at(connection, absolute) if absolute else None
-    item = item_by_id(connection, output.item) if output is not None else None
-    if item is not None and rule in {None, item.rule}:
-        yield item
-
-
-def _of_file(connection: Connection, rule: str, path: str) -> Iterator[Item]:
-    """The item of a file, and those before it whose results wait still."""
-    if item := item_at(connection, rule, path):
-        yield item
-    yield from superseded_to_review(connection, rule, path)
 
 
 def _matching(

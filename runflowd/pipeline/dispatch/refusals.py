@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd.core.blame import SentItem, judge
+from runflowd.core.blame import judge
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.refusal import CALLBACK_URL, OPTIONAL_FIELDS, BodyFormat
@@ -16,7 +16,15 @@ from runflowd.core.snapshot import from_text
 from runflowd.core.suspicion import Cause, Suspicion
 from runflowd.errors import RunflowdError
 from runflowd.pipeline.dispatch.habits import learn, learn_omitted
-from runflowd.pipeline.rule_fault import GOES_ON, IN_LOG, RuleAtFault, fault_of_folder, fault_of_rule, place_of
+from runflowd.pipeline.rule_fault import (
+    GOES_ON,
+    IN_LOG,
+    RuleAtFault,
+    fault_of_folder,
+    fault_of_rule,
+    place_of,
+    sent_item,
+)
 from runflowd.store.connection import stored_value
 from runflowd.store.unbought import drop_from_batch
 from runflowd.system.failpoints import reach
@@ -56,7 +64,7 @@ class Refusals:
     def judge(self, snapshot: str, body_format: BodyFormat, items: Sequence[Item], refusal: Rejected) -> Verdict:
         """Whom a refusal blames; `fields` are those that the body has."""
         problems = [(problem.loc, problem.message) for problem in refusal.problems]
-        sent = [SentItem(item.path, item.input if isinstance(item.input, dict) else {}) for item in items]
+        sent = [sent_item(item) for item in items]
         template = from_text(snapshot).template
         return judge(problems, message_of(refusal), shape=body_format.shape, template=template, items=sent)
 

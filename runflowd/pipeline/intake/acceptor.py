@@ -20,7 +20,9 @@ from runflowd.pipeline.intake.left_out import remove_notes
 from runflowd.pipeline.intake.roots import still_recognised
 from runflowd.store.arrivals import Arrival, arrive, set_aside
 from runflowd.store.duplicates import OWN_RESULT, own_result
-from runflowd.store.items import NoteState, item_at, known_contents
+from runflowd.store.items import NoteState, item_at
+from runflowd.store.known import known_contents
+from runflowd.store.own_settings import settings_for
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
 
     from runflowd.core.arrival import Decision
     from runflowd.core.model import Json, Reference, Rule, Stat
+    from runflowd.core.own_settings import OwnSettings
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.intake.findings import Finding
     from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
+    from runflowd.store.items import Item
 
 PAGE = 100
 """Files confirmed, read and recorded in one go."""
@@ -79,11 +83,11 @@ class Acceptor:
         if not await watched.folder_io.read(still_recognised, watched.rule.watch, watched.roots):
             watched.reset()  # what was read may be another folder's
             return 0
-        good: list[Arrival] = []
+        good: dict[str, Good] = {}
         for path, finding in found.items():
             match self._judged(watched, path, stable[path], finding):
                 case Good() as whole:
-                    good.append(arrival(watched, path, whole))
+                    good[path] = whole
                 case Refused() as refusal:
                     refused[path] = refusal
         return await self._record(watched, good, refused)
@@ -116,7 +120,7 @@ class Acceptor:
         held = watched.stability.hold(path, found.reason, self._context.clock.now(), found.stillness)
         return Refused(stat, found.state, found.code, found.reason) if held.report else None
 
-    async def _record(self, watched: WatchedRule, good: list[Arrival], refused: dict[str, Refused]) -> int:
+    async def _record(self, watched: WatchedRule, good: dict[str, Good], refused: dict[str, Refused]) -> int:
         now = self._context.clock.wall()
         rule = watched.rule.name
         if not good and not refused:
@@ -127,11 +131,12 @@ class Acceptor:
         await self._withdraw_notes(watched, [path for path, why in refused.items() if why.state is ItemState.SKIPPED])
 
         def write(connection: Connection) -> tuple[list[Decision], list[str]]:
-            for arrival in good:
-                if why := own_result(connection, arrival, makers):
-                    refused[arrival.path] = Refused(arrival.stat, ItemState.SKIPPED, OWN_RESULT, why)
-            taken = [arrival for arrival in good if arrival.path not in refused]
-            decisions = [arrive(connection, arrival, now, disposed=disposed) for arrival in taken]
+            arrivals = [arrival(connection, watched, path, whole) for path, whole in good.items()]
+            for each in arrivals:
+                if why := own_result(connection, each, makers):
+                    refused[each.path] = Refused(each.stat, ItemState.SKIPPED, OWN_RESULT, why)
+            taken = [each for each in arrivals if each.path not in refused]
+            decisions = [arrive(connection, each, now, disposed=disposed) for each in taken]
             changed = [
                 path
                 for path, why in refused.items()
@@ -143,8 +148,8 @@ class Acceptor:
         reach("item.recorded")
         for path, why in refused.items():
             watched.stability.forget(path, why.stat)
-        for arrival in good:
-            watched.stability.forget(arrival.path, arrival.stat)
+        for path, whole in good.items():
+            watched.stability.forget(path, whole.stat)
         for path in changed:
             if (why := refused[path]).state is ItemState.SKIPPED:
                 continue  # on record, and nobody needs to know
@@ -177,12 +182,23 @@ def _shares(stable: dict[str, Stat], readers: int) -> list[dict[str, Stat]]:
     return [share for share in dealt if share]
 
 
-def arrival(watched: WatchedRule, path: str, found: Good) -> Arrival:
-    """What a content at a path would be sent as under a rule."""
+def arrival(connection: Connection, watched: WatchedRule, path: str, found: Good) -> Arrival:
+    """What a content that was read at a path would be sent as under a rule, with the settings of its own on record."""
+    own = settings_for(connection, watched.rule.name, path, found.stat, found.content)
+    return _arrival(watched, path, found, own)
+
+
+def arrival_again(watched: WatchedRule, item: Item, overrides: dict[str, Json]) -> Arrival:
+    """The same of a content on record, which is not read again; `overrides` are those of its folder."""
+    found = Good(item.stat, item.content_hash or "", item.mime, overrides)
+    return _arrival(watched, item.path, found, item.own.of_content(item.content_hash))
+
+
+def _arrival(watched: WatchedRule, path: str, found: Good, own: OwnSettings) -> Arrival:
     rule, text = watched.rule, watched.text
-    symbolic, recipe = present_recipe(rule, path, found.overrides, text.references)
+    symbolic, recipe = present_recipe(rule, path, {**found.overrides, **own.values}, text.references)
     facts = (found.stat, found.content, found.mime, recipe, symbolic, text.snapshot, found.pixels)
-    return Arrival(rule.name, path, *facts)
+    return Arrival(rule.name, path, *facts, own)
 
 
 def present_recipe(

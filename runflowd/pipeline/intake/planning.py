@@ -20,7 +20,7 @@ from runflowd.core.model import AfterKind
 from runflowd.core.money import Money
 from runflowd.core.stability import Gone, Stable
 from runflowd.errors import ConfigError
-from runflowd.pipeline.intake.acceptor import PAGE, arrival
+from runflowd.pipeline.intake.acceptor import PAGE, arrival, arrival_again
 from runflowd.pipeline.intake.fates import FATES, REFUSED, Fate, Planned
 from runflowd.pipeline.intake.findings import Finding, Good, Refused, Unfinished
 from runflowd.pipeline.intake.initial_import import ImportDecision, decide, recorded
@@ -203,7 +203,7 @@ class Planning:
     def _whole(self, watched: WatchedRule, path: str, found: Good) -> Planned:
         """What becomes of a file that could be sent."""
         disposed = watched.rule.after.kind is not AfterKind.KEEP
-        arriving = arrival(watched, path, found)
+        arriving = arrival(self._connection, watched, path, found)
         makers = [each.name for each in downstream(watched.rule, self._rules)]
         if why := own_result(self._connection, arriving, makers):
             return Planned(path, Fate.LEFT_OUT, found.stat.size, OWN_RESULT, why)
@@ -246,5 +246,5 @@ class Planning:
             overrides = overridden(path.rpartition("/")[0])
         except (ConfigError, files.FileError) as mistake:
             return Planned(path, Fate.WAIT, size, BAD_OVERRIDE, str(mistake))
-        anew = arrival(watched, path, Good(item.stat, item.content_hash or "", item.mime, overrides))
+        anew = arrival_again(watched, item, overrides)
         return self._decided(anew, foresee_again(self._connection, item, anew))

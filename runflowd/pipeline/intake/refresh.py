@@ -10,8 +10,7 @@ from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.media.input_type import media_kind
 from runflowd.errors import ConfigError
 from runflowd.files import FileError
-from runflowd.pipeline.intake.acceptor import arrival
-from runflowd.pipeline.intake.findings import Good
+from runflowd.pipeline.intake.acceptor import arrival_again
 from runflowd.pipeline.intake.overrides import Overrides
 from runflowd.store.arrivals import arrive_again, drop_unsent, set_aside
 from runflowd.store.items import item_from
@@ -64,7 +63,7 @@ def _retry_all(connection: Connection, watched: WatchedRule, after: int, found: 
         overrides = found.get(_folder(item))
         if not isinstance(overrides, dict) or not _takes(watched, item):
             continue
-        anew = arrival(watched, item.path, Good(item.stat, item.content_hash or "", item.mime, overrides))
+        anew = arrival_again(watched, item, overrides)
         if anew.recipe_hash != item.recipe_hash:
             arrive_again(connection, item, anew, now)
 
@@ -109,5 +108,5 @@ def _rebuild(connection: Connection, watched: WatchedRule, item: Item, found: Fo
     if isinstance(found, Exception):
         set_aside(connection, item.rule, item.path, item.stat, ItemState.WAITING, BAD_OVERRIDE, str(found), now)
         return
-    anew = arrival(watched, item.path, Good(item.stat, item.content_hash or "", item.mime, found))
+    anew = arrival_again(watched, item, found)
     arrive_again(connection, item, anew, now)

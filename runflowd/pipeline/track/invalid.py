@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from runflowd.api.values import Item as Answer
 from runflowd.api.values import Status
-from runflowd.core.blame import SentItem, judge
+from runflowd.core.blame import judge
 from runflowd.core.refusal import Shape
 from runflowd.core.snapshot import from_text
-from runflowd.pipeline.rule_fault import fault_of_folder
+from runflowd.pipeline.rule_fault import fault_of_folder, sent_item
 from runflowd.pipeline.track.answers import was_unreadable
 from runflowd.store import unbought
 from runflowd.store.batches import rule_text
@@ -69,5 +69,4 @@ def take_back(connection: Connection, batch: Batch, results: Results, now: float
 
 def _judge(rule: Rule, item: Item, answer: Answer) -> tuple[Verdict, str]:
     words = answer.failure.message if answer.failure else ""
-    sent = SentItem(item.path, item.input if isinstance(item.input, dict) else {})
-    return judge([], words, shape=Shape.RUN, template=rule.template, items=[sent]), words
+    return judge([], words, shape=Shape.RUN, template=rule.template, items=[sent_item(item)]), words

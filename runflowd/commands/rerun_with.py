@@ -1,0 +1,143 @@
+"""`runflowd rerun FILE --set prompt=...`: files made again with settings of their own, and what that costs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import money, table
+from runflowd.commands.judging import who_asks
+from runflowd.commands.options import echo_json
+from runflowd.core.suggestion import closest
+
+if TYPE_CHECKING:
+    from runflowd.commands.command_client import CommandClient
+
+MAX_ROWS = 50
+"""Files listed one by one; beyond them a line tells how many more there are."""
+
+PAGE = 500
+"""Files marked with one question."""
+
+WORDS = {
+    "buy": "bought",
+    "known": "takes the result that was bought with these settings before; nothing is bought",
+    "same": "nothing: its result was made with these settings",
+    "gone": "left out: the file is not in the watched folder any more",
+    "doubt": "left out: whether it was bought with these settings before is not known",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What would be done about which files of a rule, and what is left of its limits of money."""
+
+    rule: str
+    items: list[dict[str, Any]]
+    limits: list[dict[str, str]]
+    currency: str
+    free: bool
+    declared: bool
+
+    @property
+    def todo(self) -> list[dict[str, Any]]:
+        """Those that something is done about."""
+        return [item for item in self.items if item["what"] in {"buy", "known"}]
+
+
+def offer_settings(
+    asking: CommandClient, named: str, patterns: tuple[str, ...], settings: tuple[str, ...], *, forget: bool
+) -> Offer:
+    """What the settings would do to the files of the rule `named`, or to the file at that path."""
+    given = dict(_pair(each) for each in settings)
+    found = asking.ask("rerun-files", path=named, absolute=os.path.abspath(named))  # noqa: PTH100  bytes survive
+    if named in found["rules"]:
+        return _offer(asking, named, {"patterns": patterns}, given, forget=forget)
+    if patterns:
+        raise CommandError(f"there is no rule {named}; name one file, or a rule and patterns", Exit.USAGE)
+    items = found["items"]
+    if not items:
+        near = closest(named, found["rules"])
+        hint = f"; did you mean rule {near}?" if near else "; `runflowd list` shows the files on record"
+        raise CommandError(f"{named} is no rule and no file on record{hint}", Exit.USAGE)
+    if len(items) > 1:
+        choices = ", ".join(f"`runflowd rerun {item['rule']} {item['path']!r} ...`" for item in items)
+        raise CommandError(f"{named} is a file of several rules; say which: {choices}", Exit.USAGE)
+    return _offer(asking, items[0]["rule"], {"item": items[0]["id"]}, given, forget=forget)
+
+
+def _pair(setting: str) -> tuple[str, str]:
+    name, equals, value = setting.partition("=")
+    if not equals or not name.strip():
+        raise click.UsageError(f"--set takes NAME=VALUE, for example --set prompt='grey marble'; not {setting!r}")
+    return name.strip(), value
+
+
+def _offer(asking: CommandClient, rule: str, which: dict[str, Any], given: dict[str, str], *, forget: bool) -> Offer:
+    items: list[dict[str, Any]] = []
+    after: int | None = 0
+    while after is not None:
+        page = asking.ask("rerun-with", rule=rule, settings=given, forget=forget, after=after, **which)
+        items += page["items"]
+        after = page["next"]
+    return Offer(rule, items, page["limits"], page["currency"], page["free"], page["declared"])
+
+
+def carry_out(asking: CommandClient, offer: Offer, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Show what would be done and, once a person agreed, have it done."""
+    if not as_json:
+        _show(offer)
+    marked = 0
+    if offer.todo and not dry_run:
+        bought = sum(item["what"] == "buy" for item in offer.todo)
+        _agree(bought, yes=yes or not bought)
+        for start in range(0, len(offer.todo), PAGE):
+            marked += asking.ask("rerun", items=offer.todo[start : start + PAGE], who=who_asks())["marked"]
+    if as_json:
+        names = ("path", "what", "settings", "price", "holds")
+        shown = [{name: item[name] for name in names} for item in offer.items]
+        echo_json({"rule": offer.rule, "items": shown, "limits": offer.limits, "marked": marked})
+    elif marked:
+        click.echo(f"{marked} on their way.")
+
+
+def _show(offer: Offer) -> None:
+    for line in table(["file", "what"], [[item["path"], WORDS[item["what"]]] for item in offer.items[:MAX_ROWS]]):
+        click.echo(line)
+    if len(offer.items) > MAX_ROWS:
+        click.echo(f"and {len(offer.items) - MAX_ROWS} more")
+    for reason, count in Counter(reason for item in offer.todo for reason in item["holds"]).items():
+        click.echo(f"{count} would wait: {reason}" if count > 1 else f"It would wait: {reason}")
+    bought = [item for item in offer.todo if item["what"] == "buy"]
+    if bought and not offer.free:
+        click.echo(_price(bought, offer.currency))
+        for limit in offer.limits:
+            left = money(Decimal(limit["left"]), offer.currency)
+            click.echo(f"{limit['key']}: {left} left of {money(Decimal(limit['amount']), offer.currency)}")
+    if bought and not offer.declared:
+        click.echo("The service was not asked what the model takes; it says so when the file is bought.")
+
+
+def _price(bought: list[dict[str, Any]], currency: str) -> str:
+    prices = [item["price"] for item in bought]
+    if None in prices:
+        return "What one costs is not known yet."
+    highest = sum((Decimal(price["high"]) for price in prices), Decimal(0))
+    sources = ", ".join(sorted({price["source"] for price in prices}))
+    return f"At most {money(highest, currency)} for {len(prices)}, {sources}."
+
+
+def _agree(count: int, *, yes: bool) -> None:
+    """Whether a person agrees to pay. Raises CommandError where nobody can be asked, Abort for a no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError(f"this would buy {count} files: say --yes to do it, --dry-run to look.", Exit.USAGE)
+    click.confirm(f"Buy {count} files?", abort=True, err=True)
