@@ -181,7 +181,7 @@ def test_a_person_with_a_phone_tries_a_failed_file_again(desk: Desk) -> None:
     seen.script("[...document.querySelectorAll('.tile a')].find((e) => e.innerText.includes('text.jpg')).click()")
     seen.until("document.querySelector('.path')?.innerText === 'text.jpg'")
     seen.script("document.querySelector('form[action=\"/retry\"] button').click()")
-    said = seen.until("document.querySelector('.said')?.innerText")
+    said = seen.until("document.querySelector('.said:not([hidden])')?.innerText")
 
     assert "Another try for 1 file." == said
     assert "\\u202egpj.<img src=x onerror=alert(1)>.jpg" in names
