@@ -12,7 +12,7 @@ from bench.pictures import count_files, fill
 from bench.processes import daemon
 from bench.report import Figure
 from bench.throughput import Stub
-from runflowd.store.retention import KEPT, prune_steps, prune_uploads
+from runflowd.store.retention import KEPT, prune_steps, prune_stories, prune_uploads
 from runflowd.store.sqlite import connect
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def state_sizes(folder: Path, files: int) -> dict[str, dict[str, float]]:
     with closing(connect(home / "state" / "state.db")) as connection:
         raw = connection.raw
         fresh = _by_table(raw, files)
-        for prune in (prune_steps, prune_uploads):
+        for prune in (prune_steps, prune_stories, prune_uploads):
             while prune(connection, time.time() + KEPT + 1):
                 pass
         raw.execute("VACUUM")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from runflowd.errors import StoreError
-from runflowd.store.retention import prune_steps, prune_uploads
+from runflowd.store.retention import prune_steps, prune_stories, prune_uploads
 
 if TYPE_CHECKING:
     from runflowd.pipeline.context import Context
@@ -37,7 +37,7 @@ async def keep_small(context: Context) -> None:
 
 
 async def _prune(context: Context) -> None:
-    for prune in (prune_steps, prune_uploads):
+    for prune in (prune_steps, prune_stories, prune_uploads):
         further = True
         while further:
             further = await context.store.write(partial(prune, now=context.clock.wall()))

@@ -11,7 +11,7 @@ from runflowd.core.undeliverable import after_doubt, after_failure, after_succes
 from runflowd.store.claims import run_held
 from runflowd.store.connection import stored_value
 from runflowd.store.duplicates import release_duplicates
-from runflowd.store.history import record
+from runflowd.store.history import fold, record
 from runflowd.store.items import Item, NoteState, item_at, move
 from runflowd.store.outputs import output_written
 from runflowd.store.pauses import end_holds
@@ -35,6 +35,7 @@ def finish(connection: Connection, item: Item, now: float, detail: str, remark: 
     words = {"code": PARTIAL_RESULT if remark else "", "reason": remark, "detail": detail}
     move(connection, item.id, ItemState.DOWNLOADING, ItemState.DONE, by=item.claim, now=now, **words)
     settle_review(connection, item, now)
+    fold(connection, item.id)
 
 
 def results_stand(connection: Connection, item: Item, placed: Iterable[OutputPath], now: float) -> None:

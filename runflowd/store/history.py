@@ -1,16 +1,17 @@
 """The story of an item: a row for each step, written in the transaction of the step itself.
 
 A story is bounded. When it grows long, what went in circles is left out, the oldest circle first; its
-beginning stays, and what is left is still a way along the table of transitions.
+beginning stays, and what is left is still a way along the table of transitions. With the first result of an item its
+beginning is packed into one row.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import excerpt, printable
+from runflowd.store.packed_story import Step, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,16 +29,6 @@ MAX_DETAIL_LENGTH = 400
 LEFT_OUT = " (what repeated itself after this is left out)"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Where an item stood after a step at `at` (epoch seconds), with the code of a failure and words for people."""
-
-    at: float
-    state: ItemState
-    code: str
-    detail: str
-
-
 def record(connection: Connection, item: int, now: float, detail: str = "", code: str = "") -> None:
     """Write down a step that an item has just made, or what happened to it where it stands.
 
@@ -45,7 +36,14 @@ def record(connection: Connection, item: int, now: float, detail: str = "", code
     """
     words = excerpt(detail, MAX_DETAIL_LENGTH)
     if connection.run("record_step", item=item, now=now, code=printable(code), detail=words):
-        _thin(connection, item)
+        _bound(connection, item)
+
+
+def fold(connection: Connection, item: int) -> None:
+    """Pack the steps of an item that is done into one row, the first time that it is, unless they are many."""
+    rows = _rows(connection, item)
+    if 0 < len(rows) <= BEGINNING and connection.run("pack_steps", item=item, steps=pack(rows)):
+        connection.run("drop_steps_of", item=item)
 
 
 def record_try(
@@ -67,19 +65,35 @@ def items_held(connection: Connection, batch: str) -> list[int]:
 
 def story(connection: Connection, item: int) -> list[Step]:
     """The steps of an item, oldest first."""
+    packed = connection.one("packed_steps", item=item)
+    return [*(unpack(packed["steps"]) if packed else ()), *_rows(connection, item)]
+
+
+def _rows(connection: Connection, item: int) -> list[Step]:
     rows = connection.all("steps", item=item)
     return [Step(row["at"], ItemState(row["state"]), row["code"], row["detail"]) for row in rows]
 
 
-def _thin(connection: Connection, item: int) -> None:
-    """Leave the oldest circle out of a story that is too long: from a state to where that state comes again.
+def _bound(connection: Connection, item: int) -> None:
+    """Take the last step back if what is packed ends with the same, and leave a circle out of a story that is long."""
+    row = connection.one("step_count", item=item)
+    assert row is not None, "an aggregate has a row"
+    early = unpack(row["steps"]) if row["steps"] else []
+    if early and row["count"] == 1:
+        (step,) = _rows(connection, item)
+        if (step.state, step.code, step.detail) == (early[-1].state, early[-1].code, early[-1].detail):
+            connection.run("drop_steps_of", item=item)
+    elif row["count"] + len(early) > MAX_STEPS:
+        _thin(connection, item, max(0, BEGINNING - len(early)))
+
+
+def _thin(connection: Connection, item: int, beginning: int) -> None:
+    """Leave out the oldest circle after the `beginning`: from a state to where that state comes again.
 
     Among as many steps as there are states, and one, some state comes twice.
     """
-    if connection.one("step_too_many", item=item, most=MAX_STEPS) is None:
-        return
     first_with: dict[str, int] = {}
-    for row in connection.all("middle_steps", item=item, beginning=BEGINNING, limit=len(ItemState) + 1):
+    for row in connection.all("middle_steps", item=item, beginning=beginning, limit=len(ItemState) + 1):
         if row["state"] in first_with:
             begin = first_with[row["state"]]
             connection.run("leave_out_steps", item=item, begin=begin, end=row["id"])

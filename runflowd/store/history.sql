@@ -11,8 +11,18 @@ SELECT id FROM item WHERE batch_number = (SELECT number FROM batch WHERE id = :b
 -- name: steps
 SELECT at, state, code, detail FROM history WHERE item = :item ORDER BY id
 
--- name: step_too_many
-SELECT id FROM history WHERE item = :item ORDER BY id LIMIT 1 OFFSET :most
+-- name: step_count
+SELECT (SELECT count(*) FROM history WHERE item = :item) AS count,
+       (SELECT steps FROM packed_story WHERE item = :item) AS steps
+
+-- name: packed_steps
+SELECT steps FROM packed_story WHERE item = :item
+
+-- name: pack_steps
+INSERT INTO packed_story (item, steps) VALUES (:item, :steps) ON CONFLICT DO NOTHING
+
+-- name: drop_steps_of
+DELETE FROM history WHERE item = :item
 
 -- name: middle_steps
 SELECT id, state FROM history WHERE item = :item ORDER BY id LIMIT :limit OFFSET :beginning

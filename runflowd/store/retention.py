@@ -21,6 +21,7 @@ PAGE = 1000
 """Rows looked at in one transaction."""
 
 _STEPS = "retention:steps"
+_STORIES = "retention:stories"
 _UPLOADS = "retention:uploads"
 
 
@@ -36,6 +37,20 @@ def prune_steps(connection: Connection, now: float) -> bool:
         connection.run("drop_steps", after=after, until=old[-1])
         connection.run("save_value", service="", key=_STEPS, value=str(old[-1]))
     return len(old) == PAGE
+
+
+def prune_stories(connection: Connection, now: float) -> bool:
+    """Drop packed steps of files that were done long ago; whether there are more to look at. `now` is epoch seconds.
+
+    In the order of the files, around and around: a file that is run again may be done later than the next one.
+    """
+    after = int(stored_value(connection, "", _STORIES) or 0)
+    rows = connection.all("stories_after", after=after, limit=PAGE)
+    if rows:
+        connection.run("drop_stories", after=after, until=rows[-1]["item"], before=now - KEPT)
+    further = len(rows) == PAGE
+    connection.run("save_value", service="", key=_STORIES, value=str(rows[-1]["item"]) if further else "0")
+    return further
 
 
 def prune_uploads(connection: Connection, now: float) -> bool:

@@ -15,6 +15,7 @@ from daemon_process import contents, sha256
 from runflowd.core.lifecycle import ITEM_MOVES, ItemState
 from runflowd.core.naming import TEMPORARY_PREFIX
 from runflowd.store import open_reader
+from runflowd.store.packed_story import unpack
 from runflowd.store.reserving import every_limit
 from tests.soak.people import BAD, RULES
 
@@ -142,6 +143,8 @@ def _ledger(installation: Installation, people: People) -> Iterator[str]:
 def _stories(installation: Installation) -> Iterator[str]:
     """Every item has a story, which is a way along the table of transitions and ends where the item is."""
     told: dict[int, list[str]] = {}
+    for row in installation.rows("SELECT item, steps FROM packed_story"):
+        told[row["item"]] = [str(step.state) for step in unpack(row["steps"])]
     for row in installation.rows("SELECT item, state FROM history ORDER BY id"):
         told.setdefault(row["item"], []).append(row["state"])
     for row in installation.rows("SELECT id, state FROM item"):

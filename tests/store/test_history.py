@@ -24,7 +24,7 @@ from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, arrive_again, drop_unsent, forget_absent, set_aside
 from runflowd.store.batches import batch_from
 from runflowd.store.duplicates import release_duplicates
-from runflowd.store.history import BEGINNING, LEFT_OUT, MAX_STEPS, record, story
+from runflowd.store.history import BEGINNING, LEFT_OUT, MAX_STEPS, fold, record, story
 from runflowd.store.items import Item, item_at, item_from, items_of_batch, move
 from runflowd.store.known import known_in_folder
 from runflowd.store.leases import Lease, claim_batches
@@ -209,3 +209,35 @@ class Lives(RuleBasedStateMachine):
 
 TestLives = Lives.TestCase
 TestLives.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+
+
+def test_a_story_is_the_same_when_its_beginning_is_packed(connection: Connection) -> None:
+    """Word for word, and to a millisecond; more of it follows, and what says the same as its end is no step."""
+    arrive(connection, arrival(connection, "a", "c"), NOW)
+    for number in range(3):
+        record(connection, 1, NOW + number / 8, f"try {number}: grün\n", "CODE")
+    before = story(connection, 1)
+    fold(connection, 1)
+    packed = story(connection, 1)
+    record(connection, 1, NOW + 9, "try 2: grün\n", "CODE")
+    same = story(connection, 1)
+    record(connection, 1, NOW + 9, "more")
+
+    assert (before, before, [*before, replace(before[-1], at=NOW + 9, code="", detail="more")]) == (
+        packed,
+        same,
+        story(connection, 1),
+    )
+    assert 1 == len(connection.raw.execute("SELECT id FROM history WHERE item = 1").fetchall())
+
+
+def test_a_story_that_goes_on_after_it_was_packed_is_bounded(connection: Connection) -> None:
+    """Its beginning stays, packed or not."""
+    arrive(connection, arrival(connection, "a", "c"), NOW)
+    fold(connection, 1)
+    for number in range(200):
+        record(connection, 1, NOW + number, f"try {number}")
+    steps = story(connection, 1)
+
+    assert len(steps) <= MAX_STEPS
+    assert [f"try {number}" for number in range(BEGINNING - 1)] == [step.detail for step in steps[1:BEGINNING]]

@@ -78,6 +78,7 @@ REASONS = {
     "spend_by_folder": A_PERSON_ASKED,
     "spend_by_model": A_PERSON_ASKED,
     "spend_by_rule": A_PERSON_ASKED,
+    "stories_after": "a page of the files whose steps are packed, in their order",
     "steps_after": "a page of the steps that nobody has looked at yet, in their order",
     "unnoted_left": "its index holds what is still to be noted, and all of that is counted",
     "unpark": "its index holds what is parked, and all of that is meant",

@@ -12,9 +12,9 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
 from runflowd.store import retention
 from runflowd.store.arrivals import Arrival, arrive
-from runflowd.store.history import record, story
+from runflowd.store.history import fold, record, story
 from runflowd.store.links import save_asset
-from runflowd.store.retention import KEPT, prune_steps, prune_uploads
+from runflowd.store.retention import KEPT, prune_steps, prune_stories, prune_uploads
 from runflowd.store.schema import in_memory
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def arrival(path: str, content: str) -> Arrival:
 
 def prune(connection: Connection, now: float) -> int:
     """All of it, in so many pages."""
-    pages = 2
-    for each in (prune_steps, prune_uploads):
+    pages = 3
+    for each in (prune_steps, prune_stories, prune_uploads):
         while each(connection, now):
             pages += 1
     return pages
@@ -89,7 +89,7 @@ def test_pages_are_bounded_and_lead_to_the_end(connection: Connection, monkeypat
     pages = prune(connection, LATER + 1)
 
     assert (["a new step"], []) == (details(connection, 1), uploads(connection))
-    assert pages == 2 + 3 + 3  # four steps are old and three uploads; the last page of each may be an empty one
+    assert pages == 3 + 3 + 3  # four steps are old and three uploads; the last page of each may be an empty one
 
 
 def test_old_uploads_go_and_young_ones_stay(connection: Connection) -> None:
@@ -129,3 +129,17 @@ def upload(connection: Connection, content: str, at: float) -> None:
 def uploads(connection: Connection) -> list[str]:
     """The contents of which an upload is on record."""
     return [content for (content,) in connection.raw.execute("SELECT asset_id FROM asset ORDER BY asset_id")]
+
+
+def test_a_packed_story_goes_when_its_file_was_done_long_ago(connection: Connection) -> None:
+    """Not before, and not that of one that is at work again; what came after it is looked at by itself."""
+    kept: list[list[str]] = []
+    fold(connection, 1)
+    record(connection, 1, LATER, "looked at again")
+    connection.raw.execute("UPDATE item SET ended_at = ? WHERE id = 1", (THEN,))
+    for state, now in ((ItemState.DONE, THEN + KEPT), (ItemState.READY, LATER), (ItemState.DONE, LATER)):
+        connection.raw.execute("UPDATE item SET state = ? WHERE id = 1", (state,))
+        prune(connection, now)
+        kept.append(details(connection, 1))
+
+    assert [["a new step", "looked at again"]] * 2 + [["looked at again"]] == kept
