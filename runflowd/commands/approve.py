@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runflowd.commands.command_client import ask
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 
@@ -32,9 +33,9 @@ def command(place: Path | None, rule: str, files: int | None, *, everything: boo
         return
     approved = answer["approved"]
     what = "All its files, also those to come," if approved is None else _files(approved)
-    click.echo(f"{what} may be bought: rule {answer['rule']}.")
+    say(f"{what} may be bought: rule {answer['rule']}.")
     if answer["waiting"]:
-        click.echo(f"{_files(answer['waiting'])} still {'waits' if answer['waiting'] == 1 else 'wait'}.")
+        say(f"{_files(answer['waiting'])} still {'waits' if answer['waiting'] == 1 else 'wait'}.")
 
 
 def _files(number: int) -> str:

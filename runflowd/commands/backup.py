@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, find_config
 from runflowd.config import load
 from runflowd.core.database import Database
@@ -45,10 +46,10 @@ def command(place: Path | None, target: Path | None, folder: Path | None, keep: 
         raise CommandError(f"the state is in a database, which its own program copies whole: {words}", Exit.USAGE)
     copy = target or (folder or Path()) / f"state-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
     size = copy_state(path, copy)
-    click.echo(f"Copied {printable(str(path))} to {printable(str(copy))}, {size} bytes.")
+    say(f"Copied {printable(str(path))} to {printable(str(copy))}, {size} bytes.")
     for old in _too_old(folder, keep) if folder and keep else ():
         old.unlink()
-        click.echo(f"Removed {printable(str(old))}.")
+        say(f"Removed {printable(str(old))}.")
 
 
 def _too_old(folder: Path, keep: int) -> list[Path]:

@@ -15,6 +15,7 @@ from runflowd.api.client import Runflow
 from runflowd.api.settings import SecretKey, Service
 from runflowd.commands.draft import Draft
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, find_config
 from runflowd.config import load, service_key
 
@@ -53,12 +54,12 @@ def create_secret(place: Path | None, label: str | None) -> None:
             old.write(before)
             old.replace(previous)
         draft.replace(target)
-    click.echo(f"A new callback secret is in {target}.")
+    say(f"A new callback secret is in {target}.")
     if before and previous:
-        click.echo(f"The one before is in {previous}; empty that setting when no callback needs it any more.")
+        say(f"The one before is in {previous}; empty that setting when no callback needs it any more.")
     elif before:
-        click.echo("The one before is gone: callbacks that it signed are refused, and polling finds their results.")
-    click.echo(f"The service calls {address(callbacks.public_url)}. A running daemon takes the secret at once.")
+        say("The one before is gone: callbacks that it signed are refused, and polling finds their results.")
+    say(f"The service calls {address(callbacks.public_url)}. A running daemon takes the secret at once.")
 
 
 async def _make(config: Config, label: str) -> str:

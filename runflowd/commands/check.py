@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runflowd.commands.exit_codes import Exit, exit_code
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.readiness import missing_for
 from runflowd.config import CredentialError, describe, load, locate, service_key, warnings
@@ -55,11 +56,11 @@ def command(place: Path | None, *, as_json: bool, online: bool) -> int:
     if as_json:
         echo_json({"valid": True, "files": list(config.files), "meaning": meaning, "warnings": worries})
         return Exit.DONE
-    click.echo(click.style(f"{printable(str(source))} is valid.", fg="green", bold=True))
+    say(click.style(f"{printable(str(source))} is valid.", fg="green", bold=True))
     for sentence in meaning:
-        click.echo(f"  {printable(sentence)}")
+        say(f"  {printable(sentence)}")
     for worry in worries:
-        click.echo(f"{click.style('warning:', fg='yellow')} {printable(worry)}", err=True)
+        say(f"{click.style('warning:', fg='yellow')} {printable(worry)}", err=True)
     return Exit.DONE
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runflowd.commands.exit_codes import Exit
+from runflowd.commands.formatting import quoted
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.readiness import missing_for
 from runflowd.config import load
@@ -86,6 +87,6 @@ def _lines(found: list[Finding]) -> Iterator[str]:
 
 def _finding(each: Finding, width: int) -> Iterator[str]:
     level = click.style(f"{each.level.value:<{width}}", fg=COLOURS[each.level])
-    yield f"  {level}  {click.style(printable(each.subject), bold=True)}: {printable(each.message)}"
+    yield f"  {level}  {click.style(printable(each.subject), bold=True)}: {quoted(printable(each.message))}"
     if each.remedy:
-        yield f"  {'':<{width}}  -> {printable(each.remedy)}"
+        yield f"  {'':<{width}}  -> {quoted(printable(each.remedy))}"

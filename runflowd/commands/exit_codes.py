@@ -11,6 +11,7 @@ from enum import IntEnum
 
 import click
 
+from runflowd.commands.formatting import say
 from runflowd.core.printable import printable
 from runflowd.errors import ConfigError, Problem, RunflowdError
 
@@ -99,9 +100,9 @@ def explain(error: BaseException) -> None:
     found = single(error)
     if isinstance(found, ConfigError):
         for problem in found.problems:
-            click.echo(coloured(problem), err=True)
+            say(coloured(problem), err=True)
         return
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {_sentence(found)}", err=True)
+    say(f"{click.style('error:', fg='red', bold=True)} {_sentence(found)}", err=True)
 
 
 def coloured(problem: Problem) -> str:

@@ -1,19 +1,16 @@
-"""Numbers as commands show them, and plain tables: made of text alone, for commands that must be quick."""
+"""Numbers and sentences as commands show them: made of text alone, for commands that must be quick."""
 
 from __future__ import annotations
 
+import re
 import shlex
+import sys
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING
 
 import click
 
 from runflowd.core.currency import USD, amount_text
 from runflowd.core.printable import printable, shortened
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
-
 
 MAX_REASON_LENGTH = 300
 """Letters of one file's reason where many files are listed."""
@@ -54,21 +51,25 @@ def reason_of(reason: str, path: str) -> str:
 
 def advice(subject: str, message: str, remedy: str) -> str:
     """What is wrong with what, and on a line of its own what to do about it."""
-    return f"{click.style(f'  {printable(subject)}', bold=True)}: {printable(message)}\n    -> {printable(remedy)}"
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[str] = ()) -> Iterator[str]:
-    """Lines of a table, foreign text made fit to show; the columns in `numbers` are aligned to the right."""
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    for place, row in enumerate([list(columns), *cells]):
-        line = "  ".join(
-            cell.rjust(width) if name in numbers else cell.ljust(width)
-            for name, cell, width in zip(columns, row, widths, strict=True)
-        ).rstrip()
-        yield click.style(line, bold=True) if place == 0 else line
+    said = quoted(f"{printable(message)}\n    -> {printable(remedy)}")
+    return f"{click.style(f'  {printable(subject)}', bold=True)}: {said}"
 
 
 def wait_for_review(count: int) -> str:
     """How many results wait for a verdict, in words."""
     return f"{count:,} {'waits' if count == 1 else 'wait'} for review"
+
+
+QUOTED = re.compile(r"(?<![^\s(])`([^`\n]+)`(?![^\s).,;:!?])")
+"""A command or a setting within a sentence; one that stands within a word is part of a name."""
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a sentence of ours; on a terminal what it quotes is `quoted`."""
+    click.echo(quoted(text, err=err), err=err)
+
+
+def quoted(text: str, *, err: bool = False) -> str:
+    """A sentence in which, on a terminal, what is quoted is underlined: it is to be typed without the backticks."""
+    stream = sys.stderr if err else sys.stdout
+    return QUOTED.sub("\x1b[4m\\1\x1b[24m", text) if stream.isatty() else text

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.options import FILE_NAME
 
 
@@ -30,6 +31,6 @@ def command(target: Path, kind: str) -> int:
     watched = target.parent / "in"
     watched.mkdir(exist_ok=True)
     name = "" if target == Path(FILE_NAME) else f" -c {target}"
-    click.echo(f"Wrote {target}. Files dropped into {watched} are processed by `runflowd run{name}`.")
-    click.echo(f"What it means: `runflowd check{name}`.")
+    say(f"Wrote {target}. Files dropped into {watched} are processed by `runflowd run{name}`.")
+    say(f"What it means: `runflowd check{name}`.")
     return Exit.DONE

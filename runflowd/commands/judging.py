@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import table, wait_for_review
+from runflowd.commands.formatting import quoted, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.plain_table import table
 from runflowd.commands.shell_complete import rule_names
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _lines(given: list[dict[str, Any]], word: str, left: int) -> list[str]:
     for path in (path for item in given for path in item.get("edited", ())):
         lines.append(f"{path} was edited since it was delivered, so it stays where it is, and is yours")
     if left:
-        lines.append(f"{wait_for_review(left)}: `runflowd review`")
+        lines.append(quoted(f"{wait_for_review(left)}: `runflowd review`"))
     return lines
 
 

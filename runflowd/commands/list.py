@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import MAX_REASON_LENGTH, price, table, wait_for_review
+from runflowd.commands.formatting import MAX_REASON_LENGTH, price, say, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.plain_table import table
 from runflowd.commands.shell_complete import rule_names
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable, short_id, shortened
@@ -59,14 +60,14 @@ def command(
         click.echo(line)
     if further is not None:
         options = {"-c": place, "--rule": rule, "--state": state, "--batch": batch, "--path": pattern, "--limit": limit}
-        click.echo(f"more: {_again({**options, '--after': further})}")
+        say(f"more: {_again({**options, '--after': further})}")
     rules = {item["rule"] for item in chosen}
     if waiting := sum(count for name, count in to_review.items() if name in rules):
-        click.echo(f"{wait_for_review(waiting)}: `runflowd review{f' {rule}' if rule else ''}`")
+        say(f"{wait_for_review(waiting)}: `runflowd review{f' {rule}' if rule else ''}`")
     for pause in (each for each in paused if each["rule"] in rules or not each["rule"]):
         remedy = pause["remedy"].removesuffix(".")
         sentence = f"Paused: {pause['subject']}. {remedy[:1].upper()}{remedy[1:]}."
-        click.echo(click.style(printable(sentence), fg="yellow"))
+        say(click.style(printable(sentence), fg="yellow"))
 
 
 def _again(options: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import anyio
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.readiness import missing
 from runflowd.core.printable import printable
 from runflowd.local.keyfile import NAME, UnusableKey, key_in
@@ -44,7 +45,7 @@ def command(
     """
     log.configure()
     for sentence in missing(catalog(), weights):
-        click.echo(f"{click.style('warning:', fg='yellow')} {sentence}", err=True)
+        say(f"{click.style('warning:', fg='yellow')} {sentence}", err=True)
     chosen, fault_plan = _switches(api_variants, faults)
     place = folder or user_state() / "local-service"
     settings = LocalSettings(
@@ -76,7 +77,7 @@ def _switches(api_variants: str, faults: str) -> tuple[ApiVariants, Faults]:
 
 def _print_address(folder: Path, url: str) -> None:
     click.echo(url)
-    click.echo(f"Its key is in {printable(str((folder / NAME).absolute()))}; name that in `api_key_file`.", err=True)
+    say(f"Its key is in {printable(str((folder / NAME).absolute()))}; name that in `api_key_file`.", err=True)
 
 
 async def _until_signal(settings: LocalSettings, host: str, port: int) -> None:

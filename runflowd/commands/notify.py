@@ -11,6 +11,7 @@ import click
 
 from runflowd.api.hooks import Hooks
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.config import load
 from runflowd.core.notices import trial_message
@@ -50,7 +51,7 @@ def test(place: Path | None, channels: tuple[str, ...], *, as_json: bool) -> int
     else:
         for channel, why in said.items():
             mark = click.style("failed", fg="red") if why else click.style("delivered", fg="green")
-            click.echo(f"notify.{channel}: {mark}{f': {printable(why)}' if why else ''}")
+            say(f"notify.{channel}: {mark}{f': {printable(why)}' if why else ''}")
     return Exit.FAILED if any(said.values()) else Exit.DONE
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runflowd.commands.command_client import ask
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 
@@ -30,4 +31,4 @@ def command(place: Path | None, rules: tuple[str, ...], reason: str, *, everythi
     if as_json:
         echo_json(answer)
         return
-    click.echo(f"Paused: {', '.join(name or 'every rule' for name in answer['paused'])}.")
+    say(f"Paused: {', '.join(name or 'every rule' for name in answer['paused'])}.")

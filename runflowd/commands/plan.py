@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import advice
+from runflowd.commands.formatting import advice, say
 from runflowd.commands.options import config_option, find_config, json_option
 from runflowd.commands.plan_money import (
     balance_words,
@@ -81,22 +81,22 @@ def _show(planner: Planner, limit: int) -> None:
         for line in (*_lines(rule, tally, config), *_onward(config, rule, planner.onward)):
             click.echo(line)
         for gate in planner.gates(rule, tally):
-            click.echo(f"  {gate_words(gate, currency)}")
+            say(f"  {gate_words(gate, currency)}")
         for sentence in elsewhere_messages(planner.connection, rule):
-            click.echo(f"  {sentence}")
+            say(f"  {sentence}")
     outlay, later = Outlay.of(tally.outlay for tally in tallies), Outlay.of(tally.later for tally in tallies)
     size = size_text(sum(tally.sizes[Fate.BUY] for tally in tallies))
     whole = f"In all {_files(outlay.files)} would be bought, {size}{cost_words(outlay, config)}."
-    click.echo(click.style(whole, bold=True))
+    say(click.style(whole, bold=True))
     for gate in planner.common(outlay):
-        click.echo(f"  {gate_words(gate, currency)}")
+        say(f"  {gate_words(gate, currency)}")
     if config.service.local is None:
-        click.echo(f"  {balance_words(planner.answers.balance, outlay)}")
+        say(f"  {balance_words(planner.answers.balance, outlay)}")
     if later.files:
         more = f"Then up to {_files(later.files)} more, as results go on from rule to rule{cost_words(later, config)}."
-        click.echo(click.style(more, bold=True))
+        say(click.style(more, bold=True))
     for each in _held_up(planner.connection, planner.rules):
-        click.echo(advice(f"Held up now by {each.code}", each.message, each.remedy))
+        say(advice(f"Held up now by {each.code}", each.message, each.remedy))
 
 
 def _held_up(connection: Connection, rules: list[Rule]) -> list[Incident]:
@@ -164,7 +164,7 @@ def _stream(planner: Planner) -> None:
             for each in _held_up(planner.connection, planner.rules)
         ],
     }
-    click.echo(f"\n], {json.dumps(rest, indent=2, ensure_ascii=False).removeprefix('{').lstrip()}")
+    say(f"\n], {json.dumps(rest, indent=2, ensure_ascii=False).removeprefix('{').lstrip()}")
 
 
 def _entry(rule: Rule, planned: Planned, then: list[str]) -> dict[str, Any]:

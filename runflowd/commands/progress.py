@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from runflowd.commands.formatting import say
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 
@@ -131,7 +131,7 @@ class Lines:
         """Print what changed, unless a line was printed just now."""
         self._last = snapshot
         for line in self._printed.new_lines(snapshot.incidents):
-            click.echo(line, err=True)
+            say(line, err=True)
         self._print(snapshot, at_once=False)
 
     def _print(self, snapshot: Snapshot, *, at_once: bool) -> None:
@@ -139,7 +139,7 @@ class Lines:
         for rule, tally in progress_by_rule(snapshot, self._before).items():
             due = at_once or now >= self._due.get(rule, 0.0)
             if due and tally.total and tally != self._shown.get(rule):
-                click.echo(f"{printable(rule)}: {tally}", err=True)
+                say(f"{printable(rule)}: {tally}", err=True)
                 self._shown[rule], self._due[rule] = tally, now + LINE_PAUSE
 
 

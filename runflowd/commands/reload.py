@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.control.client import ask
 from runflowd.core.printable import printable
@@ -32,8 +33,8 @@ def command(place: Path | None, *, as_json: bool) -> int:
         echo_json(answer)
     elif problems:
         for problem in problems:
-            click.echo(printable(problem), err=True)
-        click.echo("Refused; the last good configuration is in force.", err=True)
+            say(printable(problem), err=True)
+        say("Refused; the last good configuration is in force.", err=True)
     else:
-        click.echo(f"Taken: {', '.join(answer['rules'])}.")
+        say(f"Taken: {', '.join(answer['rules'])}.")
     return Exit.CONFIGURATION if problems else Exit.DONE

@@ -11,8 +11,9 @@ import click
 
 from runflowd.commands.command_client import CommandClient
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import price, table
+from runflowd.commands.formatting import price, say
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.plain_table import table
 from runflowd.commands.rerun_with import carry_out, offer_settings
 from runflowd.commands.shell_complete import rule_names
 
@@ -93,7 +94,7 @@ def command(
         shown = [{name: item[name] for name in ("path", "what", "cost")} for item in chosen if item["what"] != "same"]
         echo_json({"rule": rule, "items": shown, "marked": marked})
     elif marked:
-        click.echo(f"{marked} on their way.")
+        say(f"{marked} on their way.")
 
 
 def _choose(asking: CommandClient, rule: str, patterns: tuple[str, ...], *, missing: bool) -> Items:
@@ -111,12 +112,12 @@ def _show(chosen: Items, todo: Items) -> None:
     for line in table(["file", "what"], [[item["path"], _what(item)] for item in shown[:MAX_ROWS]]):
         click.echo(line)
     if len(shown) > MAX_ROWS:
-        click.echo(f"and {len(shown) - MAX_ROWS} more")
+        say(f"and {len(shown) - MAX_ROWS} more")
     counts = Counter(item["what"] for item in chosen)
-    click.echo(f"{len(todo)} to do, {counts['same']} need nothing, {counts['gone']} left out.")
+    say(f"{len(todo)} to do, {counts['same']} need nothing, {counts['gone']} left out.")
     if counts["buy"]:
         paid, hosted = _sum(todo, "cost"), _sum(todo, "hosted")
-        click.echo(f"{counts['buy']} are bought; the same files before: {price(paid, hosted)}.")
+        say(f"{counts['buy']} are bought; the same files before: {price(paid, hosted)}.")
 
 
 def _what(item: dict[str, Any]) -> str:

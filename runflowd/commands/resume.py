@@ -8,6 +8,7 @@ import click
 
 from runflowd.commands.command_client import CommandClient, ask
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 
@@ -39,15 +40,15 @@ def command(place: Path | None, rules: tuple[str, ...], *, everything: bool, acc
     if as_json:
         echo_json(answer)
         return
-    click.echo(f"Resumed: {', '.join(name or 'every rule' for name in answer['resumed'])}.")
+    say(f"Resumed: {', '.join(name or 'every rule' for name in answer['resumed'])}.")
     if count := answer["fetched"]:
         what = "1 result that is paid for is" if count == 1 else f"{count} results that are paid for are"
-        click.echo(f"{what} fetched again, at no cost.")
+        say(f"{what} fetched again, at no cost.")
     if count := answer["waiting"]:
-        click.echo("1 file that waited is bought now." if count == 1 else f"{count} files that waited are bought now.")
+        say("1 file that waited is bought now." if count == 1 else f"{count} files that waited are bought now.")
     if answer["still"]:
         still = ", ".join(name or "every rule, by `pause --all`" for name in answer["still"])
-        click.echo(f"Still paused: {still}.")
+        say(f"Still paused: {still}.")
 
 
 def _accept(place: Path | None, rules: tuple[str, ...], *, everything: bool, as_json: bool) -> None:
@@ -56,7 +57,7 @@ def _accept(place: Path | None, rules: tuple[str, ...], *, everything: bool, as_
     asking = CommandClient(place)
     answer = asking.ask("accept-folder", rules=rules)
     if not as_json:
-        click.echo(f"The folder is accepted: {', '.join(answer['accepted'])}.")
+        say(f"The folder is accepted: {', '.join(answer['accepted'])}.")
     left = {rule: count for rule in answer["accepted"] if (count := _left_behind(asking, rule))}
     if as_json:
         echo_json({**answer, "left_behind": left})
@@ -64,7 +65,7 @@ def _accept(place: Path | None, rules: tuple[str, ...], *, everything: bool, as_
     for rule, count in left.items():
         what = "1 result of a file" if count == 1 else f"{count} results of files"
         verb = "that is not in the folder stays" if count == 1 else "that are not in the folder stay"
-        click.echo(
+        say(
             f"rule {rule}: {what} {verb}: `on_delete: remove` is about files that are deleted from now on. Remove by "
             "hand what is not wanted."
         )

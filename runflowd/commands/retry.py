@@ -8,8 +8,8 @@ import click
 
 from runflowd.commands.command_client import ask
 from runflowd.commands.exit_codes import Exit
-from runflowd.commands.formatting import table
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.plain_table import table
 from runflowd.commands.shell_complete import rule_names
 
 if TYPE_CHECKING:

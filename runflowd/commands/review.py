@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import table, wait_for_review
+from runflowd.commands.formatting import say, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.plain_table import table
 from runflowd.commands.shell_complete import rule_names
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def command(place: Path | None, rule: str | None, limit: int, *, as_json: bool) 
         return
     for line in table(["rule", "file", "result"], [_row(item) for item in found]) if found else ():
         click.echo(line)
-    click.echo(f"{wait_for_review(waiting)}." if waiting else "Nothing waits.")
+    say(f"{wait_for_review(waiting)}." if waiting else "Nothing waits.")
 
 
 def _row(item: dict[str, Any]) -> list[str]:

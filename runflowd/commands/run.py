@@ -9,6 +9,7 @@ import anyio
 import click
 
 from runflowd.app.daemon import run_daemon
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, find_config
 from runflowd.commands.readiness import ensure
 from runflowd.config import load, service_key, warnings
@@ -38,7 +39,7 @@ def command(place: Path | None) -> None:
         log.get_logger().warning(note, action="config.warning")
     if sys.stdout.isatty():
         for sentence in greeting(config):
-            click.echo(printable(sentence))
+            say(printable(sentence))
     anyio.run(run_daemon, config, source)
 
 

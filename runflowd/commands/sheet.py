@@ -12,6 +12,7 @@ import anyio
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, find_config
 from runflowd.commands.shell_complete import rule_names
 from runflowd.config import load
@@ -84,7 +85,7 @@ def command(place: Path | None, rule: str, limit: int, into: Path | None) -> int
             stream.write(page)
     except FileExistsError:
         raise CommandError(f"{target} is there already and was left as it is. Name another file with --into.") from None
-    click.echo(f"Wrote {printable(str(target))}: {len(pairs)} files of rule {chosen.name}.")
+    say(f"Wrote {printable(str(target))}: {len(pairs)} files of rule {chosen.name}.")
     return Exit.DONE
 
 

@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import click
 
 from runflowd.app.ledger_check import compare_ledger
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.options import echo_json, find_config
 from runflowd.commands.terminal import cell, console, table
 from runflowd.config import load
@@ -57,7 +57,7 @@ def _tell_local(*, as_json: bool) -> None:
     if as_json:
         echo_json({"local": True, "differences": []})
     else:
-        click.echo("`service: local` takes no money, so there is no ledger to compare.")
+        say("`service: local` takes no money, so there is no ledger to compare.")
 
 
 def _files_of(config: Config, found: Comparison) -> dict[str, tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.terminal import console, table
 from runflowd.config import load
@@ -53,12 +54,12 @@ def copy(place: Path | None, named: str, *, dry_run: bool, as_json: bool) -> Non
     way = f"from {printable(str(source))} to {printable(str(target))}"
     rows = sum(tally.rows for tally in found.values())
     if dry_run:
-        click.echo(f"{rows} rows would be moved {way}. Nothing was changed.")
+        say(f"{rows} rows would be moved {way}. Nothing was changed.")
         return
-    click.echo(f"{rows} rows were moved {way}, and are the same there.")
-    click.echo(f"Now write `state: {printable(str(target))}` into the configuration; the old one refuses to work.")
+    say(f"{rows} rows were moved {way}, and are the same there.")
+    say(f"Now write `state: {printable(str(target))}` into the configuration; the old one refuses to work.")
     if hint := _local_files(config, target):
-        click.echo(hint)
+        say(hint)
 
 
 @command.command()
@@ -72,7 +73,7 @@ def reopen(place: Path | None, *, lost: bool) -> None:
     here = _absolute(state_place(load(find_config(place))))
     other = moving.reopen(here, lost=lost)
     end = "is not asked any more" if lost else "refuses to work"
-    click.echo(f"{printable(str(here))} works again; {printable(other)} {end}.")
+    say(f"{printable(str(here))} works again; {printable(other)} {end}.")
 
 
 def _target(named: str) -> Place:

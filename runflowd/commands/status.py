@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import ask
-from runflowd.commands.formatting import advice, duration, money, price, reason_of, table, wait_for_review
+from runflowd.commands.formatting import advice, duration, money, price, quoted, reason_of, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.plain_table import table
 from runflowd.core.printable import printable, short_id
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _parts(status: dict[str, Any]) -> Iterator[list[str]]:
     yield list(_head(status))
     yield ["", *_rules(status["rules"], status["to_review"])]
     if to_review := sum(status["to_review"].values()):
-        yield ["", f"{click.style(wait_for_review(to_review), bold=True)}: `runflowd review`"]
+        yield ["", quoted(f"{click.style(wait_for_review(to_review), bold=True)}: `runflowd review`")]
     if status["batches"]:
         yield ["", *_batches(status["batches"])]
     now = status["now"]
@@ -113,7 +114,7 @@ def _spent(status: dict[str, Any]) -> str:
 
 
 def _section(title: str, colour: str, paragraphs: list[str]) -> list[str]:
-    return ["", click.style(title, bold=True, fg=colour), *paragraphs]
+    return ["", click.style(quoted(title), bold=True, fg=colour), *paragraphs]
 
 
 def _incident(incident: dict[str, Any], now: float) -> str:

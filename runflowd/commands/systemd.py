@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, find_config
 from runflowd.config import load
 from runflowd.config.sandbox import HIDDEN, written_folders
@@ -73,8 +74,8 @@ def install(root: Path, program: str | None, *, user: bool) -> None:
     _check_program(program, user=user)
     for source, target in _places(root, user=user):
         _place(_shipped(source).replace(SHIPPED_PROGRAM, _quoted(program)), target)
-        click.echo(f"Placed {printable(str(target))}")
-    click.echo(_USER_STEPS if user else _SYSTEM_STEPS)
+        say(f"Placed {printable(str(target))}")
+    say(_USER_STEPS if user else _SYSTEM_STEPS)
 
 
 @command.command("drop-in")
@@ -91,7 +92,7 @@ def drop_in(place: Path | None) -> None:
         click.echo(f"ReadWritePaths={_quoted(f'-{path}')}")
         if f"{path}/".startswith(HIDDEN):
             relaxed = "PrivateTmp=no" if "tmp/" in path[:9] else f"ProtectHome=tmpfs and BindPaths={path}"
-            click.echo(f"{path} is hidden from the service; it also needs {relaxed}.", err=True)
+            say(f"{path} is hidden from the service; it also needs {relaxed}.", err=True)
 
 
 def _check_program(program: str, *, user: bool) -> None:

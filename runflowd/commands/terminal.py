@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runflowd.commands.formatting import price, reason_of
+from runflowd.commands.formatting import QUOTED, price, reason_of
 from runflowd.core.printable import printable, short_id
 from runflowd.core.remedies import remedy_for
 
@@ -48,7 +48,16 @@ def table(*columns: str, numbers: Sequence[str] = (), title: str = "") -> Table:
 
 def advice(subject: str, message: str, remedy: str, style: str = "bold") -> Text:
     """What is wrong with what, and on a line of its own what to do about it."""
-    return Text.assemble((f"  {printable(subject)}", style), f": {printable(message)}\n    -> {printable(remedy)}")
+    return Text.assemble((f"  {printable(subject)}", style), ": ", quoting(message), "\n    -> ", quoting(remedy))
+
+
+def quoting(sentence: str) -> Text:
+    """A sentence as `say` prints it."""
+    text = printable(sentence)
+    if not sys.stdout.isatty():
+        return Text(text)
+    parts = QUOTED.split(text)  # what is quoted, at every other place
+    return Text.assemble(*((part, "underline" if odd % 2 else "") for odd, part in enumerate(parts)))
 
 
 def entry_text(entry: Entry, style: str = "bold") -> Text:

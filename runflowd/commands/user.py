@@ -14,6 +14,7 @@ import click
 
 from runflowd.commands.draft import Draft
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.terminal import console, table
 from runflowd.config import load
@@ -63,7 +64,7 @@ def add(place: Path | None, name: str, may: str, *, no_password: bool) -> None:
     kept = "" if no_password else passwords.hashed(_password())
     with _edited(path) as users:
         users[name] = User(name, RIGHTS[may], kept)
-    click.echo(f"{name} may {may}. {path} holds the users.")
+    say(f"{name} may {may}. {path} holds the users.")
 
 
 @command.command()
@@ -75,7 +76,7 @@ def change(place: Path | None, name: str, may: str) -> None:
     with _edited(_users_file(place)) as users:
         before = _user(users, name)
         users[before.name] = User(before.name, RIGHTS[may], before.password)
-    click.echo(f"{name} may {may} now.")
+    say(f"{name} may {may} now.")
 
 
 @command.command()
@@ -88,7 +89,7 @@ def passwd(place: Path | None, name: str) -> None:
     kept = passwords.hashed(_password())
     with _edited(path) as users:
         users[name] = User(name, _user(users, name).right, kept)
-    click.echo(f"{name} has another password now.")
+    say(f"{name} has another password now.")
 
 
 @command.command()
@@ -98,7 +99,7 @@ def remove(place: Path | None, name: str) -> None:
     """Remove the user NAME. Their sessions end."""
     with _edited(_users_file(place)) as users:
         del users[_user(users, name).name]
-    click.echo(f"{name} is removed.")
+    say(f"{name} is removed.")
 
 
 @command.command("list")
