@@ -23,10 +23,10 @@ def missing(models: Iterable[str], weights: Path | None = None) -> list[str]:
     Names that are no local model's need nothing: that there is no such model is for others to tell.
     """
     known = catalog()
+    models = tuple(models)
     chosen = [known[name] for name in models if name in known]
-    lacking = [name for name in sorted({name for model in chosen for name in model.needs}) if find_spec(name) is None]
     found = []
-    if lacking:
+    if lacking := lacks_libraries(models):
         names = ", ".join(install_names(lacking))
         found.append(f"The local models need {names}. Install with: {install_command(lacking)}")
     if any(model.cuts_out for model in chosen):
@@ -35,6 +35,22 @@ def missing(models: Iterable[str], weights: Path | None = None) -> list[str]:
         except WeightsError as error:
             found.append(str(error))
     return found
+
+
+def lacks_libraries(models: Iterable[str]) -> list[str]:
+    """What these local models import and is not installed here."""
+    known = catalog()
+    chosen = [known[name] for name in models if name in known]
+    return [name for name in sorted({name for model in chosen for name in model.needs}) if find_spec(name) is None]
+
+
+def lacks_weights() -> bool:
+    """Whether the network of the local models is not on this machine, or is another one."""
+    try:
+        locate()
+    except WeightsError:
+        return True
+    return False
 
 
 def missing_for(config: Config) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from importlib import resources
 from pathlib import Path
@@ -40,14 +41,13 @@ USER_FILE = "user/runflowd.service"
 _SYSTEM_STEPS = """\
 Next:
   systemd-sysusers && systemd-tmpfiles --create runflowd.conf
-  write the API key into /etc/runflowd/credentials/api-key (not needed for `service: local`)
-  write /etc/runflowd/runflowd.yaml, and try it: runflowd check -c /etc/runflowd
-  systemctl daemon-reload && systemctl enable --now runflowd.service
+  {program} init --system    # or --system --hosted; it says how to go on
 Folders outside /srv/runflow: see `runflowd systemd drop-in --help`."""
 
 _USER_STEPS = """\
 Next:
-  write ~/.config/runflowd/runflowd.yaml, and try it: runflowd check -c ~/.config/runflowd
+  mkdir -p ~/.config/runflowd
+  {program} init ~/.config/runflowd/runflowd.yaml    # or with --hosted; it says how to go on
   systemctl --user daemon-reload && systemctl --user enable --now runflowd.service"""
 
 
@@ -75,7 +75,7 @@ def install(root: Path, program: str | None, *, user: bool) -> None:
     for source, target in _places(root, user=user):
         _place(_shipped(source).replace(SHIPPED_PROGRAM, _quoted(program)), target)
         say(f"Placed {printable(str(target))}")
-    say(_USER_STEPS if user else _SYSTEM_STEPS)
+    say((_USER_STEPS if user else _SYSTEM_STEPS).format(program=shlex.quote(program)))
 
 
 @command.command("drop-in")

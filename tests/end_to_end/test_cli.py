@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +13,7 @@ from runflowd import __version__
 from runflowd.api.errors import ApiError
 from runflowd.cli import COMMANDS
 from runflowd.commands.exit_codes import _BY_CLASS
-from runflowd.config import CredentialError, schema_text
+from runflowd.config import CredentialError, load, schema_text
 from runflowd.errors import RunflowdError
 from runflowd.files import FileError
 from runflowd.store import Locked
@@ -22,7 +24,7 @@ from runflowd.web.address import AddressUnusable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from command_line import Desk
+    from command_line import Desk, Said
 
 WRONG = """\
 service: local
@@ -203,6 +205,51 @@ def test_init_is_local_unless_asked(desk: Desk) -> None:
     desk.call("init")
 
     assert "service: local" in desk.config.read_text()
+
+
+def steps_of(said: Said) -> list[str]:
+    """What `init` says is to be done, without its remarks."""
+    lines = said.out.partition("Next:\n")[2].splitlines()
+    return [step for line in lines if (step := line.partition("#")[0].strip())]
+
+
+@pytest.mark.parametrize("kind", ["--local", "--hosted"])
+@pytest.mark.parametrize("place", ["runflowd.yaml", "a folder/mine.yaml"])
+def test_the_steps_of_init_work_as_they_stand(desk: Desk, kind: str, place: str) -> None:
+    """In a shell, one after the other, but for the last one, which runs for ever."""
+    (desk.folder / "a folder").mkdir()
+    *steps, last = steps_of(desk.call("init", kind, place))
+    steps = [step for step in steps if "runflowd.local.weights" not in step]  # it fetches from the internet
+    program = f"{sys.executable} -P -m runflowd"
+    shell = "\n".join(f"{program} {step.partition(' ')[2]}" if " check" in step else step for step in steps)
+    ran = subprocess.run(
+        ["sh", "-ec", shell], cwd=desk.folder, input="key\n", text=True, capture_output=True, check=False
+    )
+
+    assert (0, True) == (ran.returncode, "is valid" in ran.stdout), ran.stderr
+    assert ("API key" not in ran.stderr, True) == (True, " run" in last)
+
+
+def test_init_for_the_service_writes_what_its_unit_may_use(desk: Desk) -> None:
+    """Neither folders nor a state file beside the configuration, which the service cannot write to."""
+    desk.call("init", "--system", "--hosted", "--page", str(desk.config))
+    config = load(desk.config)
+    rule = config.rules[0]
+
+    assert ("/srv/runflow/in", "/srv/runflow/out") == (rule.watch, rule.output)
+    assert ("/var/lib/runflowd/state.db", "", "127.0.0.1:8787") == (
+        str(config.state),
+        config.service.api_key_file,
+        str(config.web),
+    )
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_init_names_the_extra_that_its_models_need(desk: Desk, monkeypatch: pytest.MonkeyPatch, missing: bool) -> None:
+    """Only where it is not there."""
+    monkeypatch.setattr("runflowd.commands.init.lacks_libraries", lambda _: ["numpy"] if missing else [])
+
+    assert missing is any("'runflowd[local]'" in step for step in steps_of(desk.call("init")))
 
 
 def test_init_never_overwrites(desk: Desk) -> None:
