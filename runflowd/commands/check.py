@@ -10,7 +10,7 @@ import click
 from runflowd.commands.exit_codes import Exit, exit_code
 from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
-from runflowd.commands.readiness import missing_for
+from runflowd.commands.readiness import missing_for, unknown_models
 from runflowd.config import CredentialError, describe, load, locate, service_key, warnings
 from runflowd.core.printable import printable
 from runflowd.doctor.decoders import probe_decoders
@@ -104,7 +104,7 @@ def _state_of_another(config: Config) -> list[str]:
 
 def _unready(config: Config) -> list[str]:
     """What is no fault of the text but keeps `run` from starting on this machine, as this user."""
-    found = [*missing_for(config), *_state_of_another(config)]
+    found = [*missing_for(config), *unknown_models(config), *_state_of_another(config)]
     try:
         key = service_key(config)
     except CredentialError as error:

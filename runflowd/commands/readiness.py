@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.core.suggestion import closest
 from runflowd.local.models.catalog import catalog
 from runflowd.local.models.processes import install_command, install_names
 from runflowd.local.weights import WeightsError, locate
@@ -59,6 +60,20 @@ def missing_for(config: Config) -> list[str]:
     if local is None:
         return []
     return missing({rule.model for rule in config.rules}, Path(local.weights) if local.weights else None)
+
+
+def unknown_models(config: Config) -> list[str]:
+    """Sentences on models of the rules that this machine has not, whatever is installed; only for `service: local`."""
+    if config.service.local is None:
+        return []
+    known = catalog()
+    found = []
+    for rule in config.rules:
+        if rule.model not in known:
+            near = closest(rule.model, known, cutoff=0.5)
+            meant = f"did you mean {near}?" if near else f"there are {', '.join(sorted(known))}"
+            found.append(f"rules.{rule.name}.model: there is no local model {rule.model}; {meant}")
+    return found
 
 
 def ensure(config: Config) -> None:

@@ -151,6 +151,8 @@ def check_folder(value: str) -> str:
     _check_text(value)
     if re.match(r"\\\\|//\w", value):
         raise refuse("is a share as Windows names it; mount it here, and write the folder it is mounted on")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", value):
+        raise refuse("is an address and no folder; mount what is there, and write the folder it is mounted on")
     if re.match(r"[A-Za-z]:([\\/]|$)", value):
         raise refuse("is a path of Windows; write where it lies on this machine")
     if re.search(r"\$\{\w+\}|^\$\w+(/|$)|^%\w+%", value):
@@ -161,7 +163,8 @@ def check_folder(value: str) -> str:
 
 def _check_secret_file(value: str) -> str:
     """Whoever pastes the key itself must read of it before it is looked for as a file, and shown."""
-    if re.fullmatch(r"[\w+=-]{20,}", value) and len(re.findall(r"\d", value)) > 3:
+    pasted = re.fullmatch(r"[\w+=-]{20,}", value) and len(re.findall(r"\d", value)) > 3
+    if pasted or re.match(r"eyJ[\w-]+\.[\w-]+\.", value):  # the beginning of a JSON Web Token (RFC 7519)
         raise refuse("looks like the key itself; put that into a file, and write the file's whole path here")
 
     if "://" in value:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 # What stands for nothing in a pattern of .gitignore and would silently match no file.
-_REGULAR_EXPRESSION = re.compile(r"\\[.dws]|^!?\^|^!?\.\*.*\$$|\(.*\|.*\)")
+_REGULAR_EXPRESSION = re.compile(r"\\[.dws]|^!?\^|^!?\.\*.*\$$|\(.*\|.*\)|\]\+")
 
 
 class PatternError(ValueError):

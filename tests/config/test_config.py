@@ -271,6 +271,8 @@ rles: 3
         ("after: {move: 'D:/done'}", "rules.one.after.move: is a path of Windows"),
         ("after: {move: '//nas/done'}", "rules.one.after.move: is a share as Windows names it"),
         ("after: {move: '\\\\nas\\done'}", "rules.one.after.move: is a share as Windows names it"),
+        ("after: {move: 'smb://nas/done'}", "rules.one.after.move: is an address and no folder"),
+        ("after: {move: 'file:///done'}", "rules.one.after.move: is an address and no folder"),
         ("after: {move: '${HOME}/done'}", "rules.one.after.move: holds a variable"),
         ("after: {move: $HOME/done}", "rules.one.after.move: holds a variable"),
         ("overwrite: yes", "rules.one.overwrite: must be true or false"),
@@ -310,6 +312,7 @@ def test_mistake_in_a_rule_says_what_to_write(tmp_path: Path, lines: str, expect
     [
         ("{api_key: sk-123}", "service.api_key: a key has no place in this file"),
         ("{api_key_file: rf_live_sk-1234567890123456}", "service.api_key_file: looks like the key itself"),
+        ("{api_key_file: eyJhbGciOi.eyJzdWIiOi.dozjgNryP4J}", "service.api_key_file: looks like the key itself"),
         ("{url: ftp://x}", "service.url: is no web address"),
         ("{url: 'https://x:99999'}", "service.url: is no web address"),
         ("{url: 'https://x.example/a b'}", "service.url: is no web address"),

@@ -237,7 +237,7 @@ def test_pattern_that_cannot_mean_anything_is_refused(line: str) -> None:
         pattern(line)
 
 
-@pytest.mark.parametrize("line", [r".*\.jpg$", r"^IMG", r"IMG_\d+.jpg", ".*jpg$", "(a|b)*", r"!^x"])
+@pytest.mark.parametrize("line", [r".*\.jpg$", r"^IMG", r"IMG_\d+.jpg", ".*jpg$", "(a|b)*", r"!^x", "[a-z]+.jpg"])
 def test_a_regular_expression_is_no_pattern(line: str) -> None:
     """It would match nothing, silently."""
     with pytest.raises(PatternError, match="is a regular expression"):

@@ -252,6 +252,14 @@ def test_init_names_the_extra_that_its_models_need(desk: Desk, monkeypatch: pyte
     assert missing is any("'runflowd[local]'" in step for step in steps_of(desk.call("init")))
 
 
+def test_check_knows_the_models_of_this_machine(desk: Desk) -> None:
+    """A misspelt one is told without `--online`: nobody has to be asked."""
+    desk.configure(rules={"one": desk.rule(model="runflow/backgruond-replace")})
+    checked = desk.call("check")
+
+    assert (0, True) == (checked.code, "did you mean runflow/background-replace?" in checked.err)
+
+
 def test_init_never_overwrites(desk: Desk) -> None:
     """A configuration that is there stays as it is."""
     desk.config.write_text("mine")
