@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 from contextlib import suppress
 from pathlib import Path
@@ -213,8 +214,9 @@ class TestScan:
 
         assert ({}, files.TooMany) == (many.files, type(many.error))
 
-    def test_an_unreadable_folder_does_not_stop_the_walk(self, root: str) -> None:
+    def test_an_unreadable_folder_does_not_stop_the_walk(self, open_root: str) -> None:
         """The rest of the tree works, and the folder says why it does not (scenario 37)."""
+        root = open_root
         put(root, "closed/x.jpg")
         put(root, "open/y.jpg")
         Path(root, "closed").chmod(0)
@@ -230,12 +232,16 @@ class TestScan:
         assert [" [] NoneType", "closed [] Forbidden", "open ['y.jpg'] NoneType"] == lines
 
 
+@pytest.fixture
+def open_root() -> Iterator[str]:
+    """A watched folder that everybody reaches: `tmp_path` is closed to others by each pytest that starts meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield folder
+
+
 def as_nobody(root: str, code: str) -> list[str]:
     """Run code as uid 65534, who owns nothing, and return what it prints."""
-    for folder in (Path(root), *Path(root).parents):
-        with suppress(OSError):
-            if folder.stat().st_uid == 0 and "pytest" in str(folder):
-                folder.chmod(0o755)
     program = (
         f"import os, sys\nfrom runflowd import files\nroot = sys.argv[1]\nos.setuid(65534)\n{textwrap.dedent(code)}"
     )
@@ -397,8 +403,9 @@ class TestRead:
                 source.sha256(expected)
 
     @pytest.mark.skipif(not AS_ROOT, reason="changing to another user needs root")
-    def test_an_unreadable_file_says_who_needs_access(self, root: str) -> None:
+    def test_an_unreadable_file_says_who_needs_access(self, open_root: str) -> None:
         """Waiting with a reason that can be acted upon (scenario 23)."""
+        root = open_root
         put(root, "a.jpg")
         Path(root, "a.jpg").chmod(0)
 
