@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import advice, say
+from runflowd.commands.formatting import advice, quoted, say
 from runflowd.commands.options import config_option, find_config, json_option
 from runflowd.commands.plan_money import (
     balance_words,
@@ -112,7 +112,7 @@ def _lines(rule: Rule, tally: Tally, config: Config) -> Iterator[str]:
         if not tally.counts[fate]:
             continue
         size = f", {size_text(tally.sizes[fate])}{cost_words(tally.outlay, config)}" if fate is Fate.BUY else ""
-        yield f"  {_files(tally.counts[fate])} {title}{size}"
+        yield quoted(f"  {_files(tally.counts[fate])} {title}{size}")
         for planned in tally.first[fate]:
             yield f"    {printable(planned.path)}{f': {printable(planned.why)}' if planned.why else ''}"
         if (more := tally.counts[fate] - len(tally.first[fate])) > 0:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import money, table
+from runflowd.commands.formatting import money
 from runflowd.commands.judging import who_asks
 from runflowd.commands.options import echo_json
+from runflowd.commands.plain_table import table
 from runflowd.core.suggestion import closest
 
 if TYPE_CHECKING:

@@ -54,7 +54,8 @@ def command(place: Path | None, limit: int, *, as_json: bool) -> None:
 
 def _parts(status: dict[str, Any]) -> Iterator[list[str]]:
     yield list(_head(status))
-    yield ["", *_rules(status["rules"], status["to_review"])]
+    settling = status["daemon"]["settling"] if status["daemon"] else {}
+    yield ["", *_rules(status["rules"], settling, status["to_review"])]
     if to_review := sum(status["to_review"].values()):
         yield ["", quoted(f"{click.style(wait_for_review(to_review), bold=True)}: `runflowd review`")]
     if status["batches"]:
@@ -133,19 +134,21 @@ def _problem(entry: dict[str, Any]) -> str:
     return advice(f"{entry['file']} (rule {entry['rule']})", why, entry["remedy"])
 
 
-def _rules(rules: list[dict[str, Any]], to_review: dict[str, int]) -> Iterator[str]:
+def _rules(rules: list[dict[str, Any]], settling: dict[str, int], to_review: dict[str, int]) -> Iterator[str]:
+    first = ["settling"] if any(settling.values()) else []
     last = ["to review"] if to_review else []
     shown = [name for name in COLUMNS if name in ALWAYS or any(_count(rule, name) for rule in rules)]
     rows = [
         [
             rule["name"],
             rule["model"] or "(rule removed)",
+            *(str(settling.get(rule["name"], 0)) for _ in first),
             *(str(_count(rule, name)) for name in shown),
             *(str(to_review.get(rule["name"], 0)) for _ in last),
         ]
         for rule in rules
     ]
-    return table(["rule", "model", *shown, *last], rows, [*shown, *last])
+    return table(["rule", "model", *first, *shown, *last], rows, [*first, *shown, *last])
 
 
 def _count(rule: dict[str, Any], column: str) -> int:

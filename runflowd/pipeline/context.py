@@ -52,7 +52,8 @@ class Context:
     """One per daemon. `rules`, `places`, `money` and `service` are replaced whole by a reload; the rest stays.
 
     `places` tells for each rule where its `model` and its keys of `input` are written, as `file:line`. Of the models in
-    `priced` the catalogue was asked what they cost.
+    `priced` the catalogue was asked what they cost. `settling` is how many files of each rule are watched until they
+    are stable, which no row says.
     """
 
     store: Store
@@ -67,6 +68,7 @@ class Context:
     money: Money = field(default_factory=Money)
     priced: set[str] = field(default_factory=set)
     heartbeats: dict[str, float] = field(default_factory=dict)
+    settling: dict[str, int] = field(default_factory=dict)
     decoder: Decoder = field(default_factory=Decoder)
     log_throttle: LogThrottle = field(init=False)
     io: IoGuard = field(init=False)

@@ -441,3 +441,14 @@ def test_a_socket_that_takes_nobody_in_is_not_waited_for(tmp_path: Path, monkeyp
         asking.join(30)
 
     assert [None] == answers
+
+
+def test_status_counts_files_that_are_not_stable_yet(desk: Desk) -> None:
+    """They are in no row, so only the daemon knows of them; whoever dropped one sees that it was noticed."""
+    desk.configure(rules={"one": desk.rule(settle="1h")})
+    with working(desk):
+        (desk.input / "mug.jpg").write_bytes(picture())
+        until(lambda: desk.call("status", "--json").json["daemon"]["settling"] == {"one": 1}, "the file is noticed")
+        head, row = desk.call("status").out.splitlines()[4:6]
+
+    assert ("1", "settling") == (row.split()[2], head.split()[2])

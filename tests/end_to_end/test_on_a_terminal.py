@@ -98,6 +98,13 @@ def test_what_is_quoted_is_shown_as_it_is_to_be_typed(sold: Desk) -> None:
     assert "a `quoted` name.jpg" in listed
 
 
+def test_resume_all_names_what_is_paused_by_itself(sold: Desk) -> None:
+    """It ends what `pause --all` began, and says how to go on with the others."""
+    said = sold.call("resume", "--all")
+
+    assert (1, True) == (said.code, "each by itself: one" in said.err)
+
+
 @given(
     rows=st.lists(st.lists(st.text("ab c\u5199\u0301", max_size=60), min_size=3, max_size=3), min_size=1, max_size=4),
     width=st.integers(60, 100),

@@ -47,7 +47,7 @@ def resume_rules(context: CommandContext, parameters: Parameters) -> Answer:
     strange = {name for name in names if str(ScopeKind.BUDGET.of(name)) in held}
     resumed = [name for name in names if resume(context.connection, name, context.now) or name in strange]
     if not resumed:
-        raise CommandRefused("none of these is paused. `runflowd status` shows what is.")
+        raise CommandRefused(_none_of(names, sorted(paused)))
     fetched = 0
     for name in resumed:
         if name in strange:
@@ -58,6 +58,16 @@ def resume_rules(context: CommandContext, parameters: Parameters) -> Answer:
             fetched += fetch_lost(context.connection, name, context.now)
     still = [each.rule for each in pauses(context.connection)]
     return {"resumed": resumed, "still": still, "fetched": fetched, "waiting": _waiting(context, resumed, still)}
+
+
+def _none_of(names: Collection[str], paused: Collection[str]) -> str:
+    """Why nothing was resumed: `--all` ends what `pause --all` began, and no rule's own pause."""
+    if EVERY_RULE in names and paused:
+        return (
+            f"not all rules are paused together, but each by itself: {', '.join(map(printable, paused))}. Name those "
+            "that are to go on: `runflowd resume RULE`."
+        )
+    return "none of these is paused. `runflowd status` shows what is."
 
 
 def _ask_for_prices(context: CommandContext, name: str) -> None:
