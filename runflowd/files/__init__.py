@@ -9,7 +9,7 @@ share can make the daemon read or write elsewhere by swapping a folder for a lin
 from __future__ import annotations
 
 from runflowd.files.aside import clear_up
-from runflowd.files.draft import TEMPORARY_PREFIX, Draft, Written
+from runflowd.files.draft import TEMPORARY_PREFIX, Destination, Draft, Written
 from runflowd.files.errors import (
     Busy,
     Changed,
@@ -42,6 +42,7 @@ __all__ = [
     "TEMPORARY_PREFIX",
     "Busy",
     "Changed",
+    "Destination",
     "Draft",
     "Escapes",
     "FileError",

@@ -214,6 +214,16 @@ def rename(
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a file is to stand; `replaces` and `overwrite` are those of `Draft.commit`."""
+
+    root: str
+    relative: str
+    replaces: Stat | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ExistingFile:
     """What already stands at a name."""
 

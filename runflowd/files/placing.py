@@ -16,7 +16,7 @@ from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
     from runflowd.core.model import Stat
-    from runflowd.files.draft import ExistingFile
+    from runflowd.files.draft import Destination, ExistingFile
 
 NOTE_HEADING = "runflowd could not process this file."
 """The first line of every note; a file without it is not ours and is never replaced or removed."""
@@ -24,91 +24,59 @@ NOTE_HEADING = "runflowd could not process this file."
 _MOST_NOTE_BYTES = 64 * 1024
 
 
-def copy(
-    root: str,
-    relative: str,
-    to_root: str,
-    to_relative: str,
-    expected: Stat,
-    *,
-    sha256: str = "",
-    replaces: Stat | None = None,
-    overwrite: bool = False,
-) -> Written:
+def copy(root: str, relative: str, to: Destination, expected: Stat, *, sha256: str = "") -> Written:
     """Copy a file durably. Raises Changed if it is not `expected`, Taken if the destination exists.
 
     A copy, no hard link: people edit results, and an edit must not show up in a second place.
-    `replaces` and `overwrite` are those of `Draft.commit`; `sha256`, if known, is checked on the way.
+    `sha256`, if known, is checked on the way.
     """
-    folder, name = _split("write", to_root, to_relative)
-    with Draft(to_root, folder, limit=expected.size) as draft:
+    folder, name = _split("write", to.root, to.relative)
+    with Draft(to.root, folder, limit=expected.size) as draft:
         for piece in read_chunks(root, relative, expected, sha256=sha256):
             draft.write(piece)
-        return draft.commit(name, replaces=replaces, overwrite=overwrite)
+        return draft.commit(name, replaces=to.replaces, overwrite=to.overwrite)
 
 
-def move(
-    root: str,
-    relative: str,
-    to_root: str,
-    to_relative: str,
-    expected: Stat,
-    *,
-    sha256: str = "",
-    replaces: Stat | None = None,
-    overwrite: bool = False,
-) -> Written:
+def move(root: str, relative: str, to: Destination, expected: Stat, *, sha256: str = "") -> Written:
     """Move a file durably without replacing anything else; across file systems by copy, then removal.
 
     The hash is computed unless the caller knows it as `sha256`. After a crash either or both places
     hold the whole file; where the destination has it already, only the removal is left to do.
-    `replaces` and `overwrite` are those of `Draft.commit`.
     Raises Changed if it is not `expected`, Taken if something else has the destination's name.
     """
     digest = sha256 or hash_file(root, relative, expected)
     try:
-        return _moved(root, relative, to_root, to_relative, expected, digest, replaces, overwrite=overwrite)
+        return _moved(root, relative, to, expected, digest)
     except Taken:
-        standing = stat(to_root, to_relative)
-        if standing is None or standing.size != expected.size or hash_file(to_root, to_relative, standing) != digest:
+        standing = stat(to.root, to.relative)
+        if standing is None or standing.size != expected.size or hash_file(to.root, to.relative, standing) != digest:
             raise
     remove(root, relative, expected)
-    return Written(to_relative, standing, digest)
+    return Written(to.relative, standing, digest)
 
 
-def _moved(
-    root: str,
-    relative: str,
-    to_root: str,
-    to_relative: str,
-    expected: Stat,
-    digest: str,
-    replaces: Stat | None,
-    *,
-    overwrite: bool,
-) -> Written:
+def _moved(root: str, relative: str, to: Destination, expected: Stat, digest: str) -> Written:
     folder, name = _split("move", root, relative)
-    to_folder, to_name = _split("write", to_root, to_relative)
+    to_folder, to_name = _split("write", to.root, to.relative)
+    path = joined(to.root, to.relative)
     with (
         opened_folder("move", root, folder) as source,
-        opened_folder("write into", to_root, to_folder, make=True) as target,
+        opened_folder("write into", to.root, to_folder, make=True) as target,
     ):
         with explained("move", joined(root, relative)):
             standing = look_at(name, source)
         _refuse_changed("move", joined(root, relative), standing, expected)
         try:
-            with explained("write", joined(to_root, to_relative)):
-                rename(name, to_name, source, target, joined(to_root, to_relative), replaces, overwrite=overwrite)
+            with explained("write", path):
+                rename(name, to_name, source, target, path, to.replaces, overwrite=to.overwrite)
                 sync_folder(target)
                 sync_folder(source)
         except FileError as error:
             if error.code != errno.EXDEV:
                 raise
         else:
-            return Written(to_relative, expected, digest)
-    written = copy(
-        root, relative, to_root, to_relative, expected, sha256=digest, replaces=replaces, overwrite=overwrite
-    )
+            return Written(to.relative, expected, digest)
+    written = copy(root, relative, to, expected, sha256=digest)
     reach("source.copied")
     remove(root, relative, expected)
     return written

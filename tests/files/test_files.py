@@ -819,7 +819,7 @@ class TestPlacing:
     def test_a_copy_shares_nothing_with_its_source(self, root: str, output: str) -> None:
         """Editing one result must not edit the other."""
         found = put(root, "a.jpg", b"paid")
-        files.copy(root, "a.jpg", output, "sub/b.jpg", found)
+        files.copy(root, "a.jpg", files.Destination(output, "sub/b.jpg"), found)
         Path(output, "sub/b.jpg").write_bytes(b"edited")
 
         assert {"a.jpg": b"paid"} == tree(root)
@@ -830,7 +830,7 @@ class TestPlacing:
         put(root, "a.jpg", b"other one")
 
         with pytest.raises(files.Changed):
-            files.copy(root, "a.jpg", output, "b.jpg", found)
+            files.copy(root, "a.jpg", files.Destination(output, "b.jpg"), found)
 
         assert {} == tree(output)
 
@@ -838,7 +838,7 @@ class TestPlacing:
         """A renamed source takes its result along."""
         found = put(root, "a.jpg", b"content")
 
-        moved = files.move(root, "a.jpg", output, "done/a.jpg", found)
+        moved = files.move(root, "a.jpg", files.Destination(output, "done/a.jpg"), found)
 
         assert ({}, {"done/a.jpg": b"content"}) == (tree(root), tree(output))
         assert found == moved.stat == files.stat(output, "done/a.jpg")
@@ -852,7 +852,7 @@ class TestPlacing:
         target.mkdir()
         found = put(root, "a.jpg", b"content")
         try:
-            files.move(root, "a.jpg", str(target), "a.jpg", found)
+            files.move(root, "a.jpg", files.Destination(str(target), "a.jpg"), found)
 
             assert ({}, {"a.jpg": b"content"}) == (tree(root), tree(str(target)))
         finally:
@@ -866,7 +866,7 @@ class TestPlacing:
         put(output, "a.jpg", b"mine")
 
         with pytest.raises(files.Taken):
-            files.move(root, "a.jpg", output, "a.jpg", found)
+            files.move(root, "a.jpg", files.Destination(output, "a.jpg"), found)
 
         assert ({"a.jpg": b"content"}, {"a.jpg": b"mine"}) == (tree(root), tree(output))
 

@@ -105,9 +105,11 @@ def _archive(rule: Rule, item: Item) -> str:
     folder, content = rule.after.folder, item.content_hash or ""
     files.ensure_root(folder)
     try:
-        moved = files.move(rule.watch, item.path, folder, item.path, item.stat, sha256=content)
+        to = files.Destination(folder, item.path)
+        moved = files.move(rule.watch, item.path, to, item.stat, sha256=content)
     except files.Taken:
-        moved = files.move(rule.watch, item.path, folder, marked(item.path, content[:8]), item.stat, sha256=content)
+        to = files.Destination(folder, marked(item.path, content[:8]))
+        moved = files.move(rule.watch, item.path, to, item.stat, sha256=content)
     return f"{folder}/{moved.relative}"
 
 

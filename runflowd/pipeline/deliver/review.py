@@ -167,11 +167,5 @@ def _rename(output: Output, found: files.Written, target: TargetName) -> None:
     if target.adopted:
         files.remove(*output.path, found.stat)
     else:
-        files.move(
-            *output.path,
-            *target.path,
-            found.stat,
-            sha256=found.sha256,
-            replaces=target.replaces,
-            overwrite=target.overwrite,
-        )
+        to = files.Destination(*target.path, target.replaces, target.overwrite)
+        files.move(*output.path, to, found.stat, sha256=found.sha256)
