@@ -193,7 +193,16 @@ async def judged(rig: Rig, verdict: Verdict) -> None:
     await anyio.sleep(120)
 
 
+async def judged_and_undone(rig: Rig) -> None:
+    """A delivered result is rejected, and that is taken back."""
+    await judged(rig, Verdict.REJECT)
+    await rig.store.write(partial(give_verdicts, numbers=[1], verdict=Verdict.UNDO, who="", reason="", now=EPOCH))
+    rig.engine.context.stage_events.notify_all()
+    await anyio.sleep(120)
+
+
 HELD = {"review": ReviewPolicy(ReviewMode.HOLD)}
+JUDGED_AFTER = {"review": ReviewPolicy(ReviewMode.AFTER)}
 NEW_PROMPT = {"image_url": "${file.url}", "prompt": "new"}
 OLD_PROMPT = {"image_url": "${file.url}", "prompt": "old"}
 NOTE: dict[str, str | None] = {"a.jpg.failed.txt": None}
@@ -227,6 +236,9 @@ STORIES = {
     "output.reserved:2": Story(partial(judged, verdict=Verdict.ACCEPT), {"a.jpg": "a"}, rule=HELD),
     "verdict.moved": Story(partial(judged, verdict=Verdict.ACCEPT), {"a.jpg": "a"}, rule=HELD),
     "verdict.recorded": Story(partial(judged, verdict=Verdict.REJECT), {"rejected/a.jpg": "a"}, rule=HELD),
+    "output.reserved:3": Story(judged_and_undone, {"a.jpg": "a"}, rule=JUDGED_AFTER),
+    "verdict.moved:2": Story(judged_and_undone, {"a.jpg": "a"}, rule=JUDGED_AFTER),
+    "verdict.recorded:2": Story(judged_and_undone, {"a.jpg": "a"}, rule=JUDGED_AFTER),
     "output.removed": Story(deleted, {"b.jpg": "b"}, [1, 1], rule={"on_delete": OnDelete.REMOVE}),
 }
 
