@@ -40,6 +40,7 @@ WORDS = {
 @config_option
 @json_option
 @click.option("--missing", is_flag=True, help="Restore results that are not in the output folder; nothing is bought.")
+@click.option("--rejected", is_flag=True, help="Only files whose result was rejected.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("settings", "--set", multiple=True, metavar="NAME=VALUE", help="An input for these files alone.")
 @click.option("--forget-settings", "forget", is_flag=True, help="Make these files as their rule says again.")
@@ -54,6 +55,7 @@ def command(
     missing: bool,
     settings: tuple[str, ...],
     forget: bool,
+    rejected: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -65,7 +67,8 @@ def command(
     that somebody edited keeps its name. With --missing, results that are not in the output folder any
     more are fetched from the service again; where it has them no longer, the file becomes unknown with
     that reason, and `runflowd retry --buy-again` buys it once more. After an edit of `output:`, --missing also
-    puts the results of old files into the new folder, from the old one, where they stay as well.
+    puts the results of old files into the new folder, from the old one, where they stay as well. With --rejected
+    only files whose result was rejected are meant: that stays in `rejected`, and the new one is judged anew.
 
     With --set prompt='grey marble', once for each input, FILE (or the files of RULE that match) is bought anew with
     that in the place of what its rule and its folder say. Such settings belong to the file from then on, also when the
@@ -73,12 +76,12 @@ def command(
     """
     asking = CommandClient(place)
     if settings or forget:
-        if missing:
-            raise click.UsageError("--missing fetches what there is; it goes without --set and --forget-settings")
+        if missing or rejected:
+            raise click.UsageError("--missing and --rejected go without --set and --forget-settings")
         offer = offer_settings(asking, rule, patterns, settings, forget=forget)
         carry_out(asking, offer, dry_run=dry_run, yes=yes, as_json=as_json)
         return
-    chosen = _choose(asking, rule, patterns, missing=missing)
+    chosen = _choose(asking, rule, patterns, missing=missing, rejected=rejected)
     todo = [item for item in chosen if item["what"] in {"buy", "copy", "fetch"}]
     if not as_json:
         _show(chosen, todo)
@@ -86,10 +89,7 @@ def command(
         marked = 0
     else:
         _agree(todo, yes=yes or missing)
-        marked = sum(
-            asking.ask("rerun", items=todo[start : start + PAGE], missing=missing)["marked"]
-            for start in range(0, len(todo), PAGE)
-        )
+        marked = _mark(asking, todo, missing=missing)
     if as_json:
         shown = [{name: item[name] for name in ("path", "what", "cost")} for item in chosen if item["what"] != "same"]
         echo_json({"rule": rule, "items": shown, "marked": marked})
@@ -97,11 +97,17 @@ def command(
         say(f"{marked} on their way.")
 
 
-def _choose(asking: CommandClient, rule: str, patterns: tuple[str, ...], *, missing: bool) -> Items:
+def _mark(asking: CommandClient, todo: Items, *, missing: bool) -> int:
+    """Ask for what was agreed to; give how many files that is."""
+    pages = (todo[start : start + PAGE] for start in range(0, len(todo), PAGE))
+    return sum(asking.ask("rerun", items=page, missing=missing)["marked"] for page in pages)
+
+
+def _choose(asking: CommandClient, rule: str, patterns: tuple[str, ...], **wanted: bool) -> Items:
     chosen: Items = []
     after: int | None = 0
     while after is not None:
-        page = asking.ask("rerun-choose", rule=rule, patterns=patterns, missing=missing, after=after)
+        page = asking.ask("rerun-choose", rule=rule, patterns=patterns, after=after, **wanted)
         chosen += page["items"]
         after = page["next"]
     return chosen

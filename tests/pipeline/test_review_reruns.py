@@ -102,6 +102,19 @@ async def test_what_is_listed_of_a_replaced_source_can_be_judged(tmp_path: Path)
         assert {picture("old"), picture("new")} == {path.read_bytes() for path in (tmp_path / "out").rglob("*.jpg")}
 
 
+async def test_the_files_that_were_rejected_are_chosen_alone(tmp_path: Path) -> None:
+    """Of those that waited, were accepted and were rejected; while the rule is what it was, nothing is bought."""
+    async with running(tmp_path, rule(tmp_path, review=HOLD)) as rig:
+        for name in ("good.jpg", "bad.jpg", "open.jpg"):
+            rig.drop(name)
+        await rig.settled(3)
+        await judge(rig, "accept", "good.jpg")
+        await judge(rig, "reject", "bad.jpg")
+        chosen = (await rig.ask("rerun-choose", rule="studio", rejected=True))["items"]
+
+        assert [("bad.jpg", "same")] == [(item["path"], item["what"]) for item in chosen]
+
+
 @pytest.mark.parametrize("review", [HOLD, REVIEW_AFTER], ids=["hold", "after"])
 async def test_a_rejected_file_is_run_again_and_judged_anew(tmp_path: Path, review: ReviewPolicy) -> None:
     """What was rejected stays where it is, under its name; the new result waits as any other does."""

@@ -15,6 +15,7 @@ from runflowd.control.command_context import MAX_NUMBER, Outside, count, flag, i
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.own_settings import problems
 from runflowd.core.printable import excerpt, printable
+from runflowd.core.review import Review
 from runflowd.errors import ConfigError
 from runflowd.pipeline.intake.acceptor import present_recipe
 from runflowd.pipeline.intake.overrides import Overrides
@@ -49,7 +50,7 @@ def choose(context: CommandContext, parameters: Parameters) -> Outside:
     """A page of done `items` of `rule` that match `patterns`, with `what` a rerun does, and where the `next` begins.
 
     It looks at `limit` files at most, with ids above `after`. With `missing` it is about results that are not there any
-    more, else about recipes that changed.
+    more, else about recipes that changed; with `rejected` only about files whose result somebody rejected.
     """
     rule = rule_named(context, text(parameters, "rule") or "")
     patterns, missing = texts(parameters, "patterns"), flag(parameters, "missing")
@@ -57,6 +58,8 @@ def choose(context: CommandContext, parameters: Parameters) -> Outside:
     span = {"after": count(parameters, "after", 0), "until": MAX_NUMBER, "limit": limit}
     rows = context.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
     chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
+    if flag(parameters, "rejected"):
+        chosen = [row for row in chosen if row["review"] == Review.REJECTED]
     then = rows[-1]["id"] if len(rows) == limit else None
     outputs = [outputs_of(context.connection, row["id"]) for row in chosen if missing]
 
