@@ -24,6 +24,7 @@ from runflowd.web.media import Media
 from runflowd.web.metrics_endpoint import MetricsEndpoint
 from runflowd.web.peer import is_shared
 from runflowd.web.previews import Previews
+from runflowd.web.redo import RedoScreen
 from runflowd.web.refusal_answer import HANDLERS
 from runflowd.web.rights import GuardedRoute, Right
 from runflowd.web.screens import Screens
@@ -45,6 +46,7 @@ class Application:
         self._screens = Screens(state, self._previews)
         self._actions = Actions(state)
         self._media = Media(state)
+        self._redo = RedoScreen(state)
         self.hints = ChangeHints(state)
         self.poller = CallbackPoller(state.context, self._metrics.count_callback, self._log_overdue)
         self._receiver = CallbackEndpoint(state, self.poller, self._metrics.count_callback)
@@ -65,6 +67,8 @@ class Application:
             GuardedRoute("/", screens.now, see),
             GuardedRoute("/files", screens.files, see),
             GuardedRoute("/files/{item:int}", screens.file, see),
+            GuardedRoute("/files/{item:int}/redo", self._redo.form, Right.SPEND),
+            GuardedRoute("/files/{item:int}/redo", self._redo.carry_out, Right.SPEND, methods=["POST"]),
             GuardedRoute("/files/{item:int}/receipt.json", screens.receipt, see),
             GuardedRoute("/files/{item:int}/{side}/{position:int}", self._media.original, see),
             GuardedRoute("/previews/{side:int}/{content}.webp", self._previews.preview, see),

@@ -71,6 +71,7 @@ class FilePage:
     story: tuple[StoryStep, ...]
     links: tuple[Link, ...]
     buttons: tuple[Button, ...]
+    redo: str
     receipt: str
     review: str
     newer: str
@@ -115,6 +116,7 @@ def file_page(
         story=tuple(_step(step, zone) for step in told["steps"]),
         links=tuple(_links(told)),
         buttons=tuple(_buttons(item)) if in_force and item.current else (),
+        redo=f"/files/{item.id}/redo" if in_force and _may_be_redone(item) else "",
         receipt=f"/files/{item.id}/receipt.json" if settled and item.snapshot else "",
         review=_review(item, told, edited=any(output.edited for output in outputs)),
         newer=_address(wanted, around.newer),
@@ -127,6 +129,12 @@ def file_page(
         ),
         back=wanted.but().at("/files"),
     )
+
+
+def _may_be_redone(item: Item) -> bool:
+    """Whether the file could be made again another way: it was made, or refused, and is there."""
+    made = item.state in {ItemState.DONE, ItemState.FAILED}
+    return made and item.current and item.present and item.input is not None
 
 
 def _review(item: Item, told: dict[str, Any], *, edited: bool) -> str:
@@ -160,6 +168,8 @@ def _facts(item: Item, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Batch", short_id(batch["id"])
     if item.run_id:
         yield "Run", shown(item.run_id)
+    for name, value in (told["settings"] or {}).items():
+        yield f"Its own {shown(name)}", shown(str(value))
     yield "Content", (item.content_hash or "not read yet")[:16]
 
 
@@ -170,6 +180,8 @@ def _step(step: dict[str, Any], zone: tzinfo | None) -> StoryStep:
 
 
 def _links(told: dict[str, Any]) -> Iterator[Link]:
+    if told["successor"]:
+        yield Link("Another one took its place", shown(told["path"]), f"/files/{told['successor']}")
     if told["source"]:
         yield Link("Takes the result of", shown(told["source"]["path"]), f"/files/{told['source']['id']}")
     if told["made_by"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
@@ -31,6 +32,20 @@ def with_commands(text: str) -> Markup:
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if odd % 2 else part for odd, part in enumerate(parts)
     )
+
+
+_WORD = re.compile(r"[a-z]+(?=[\s:,.]|$)")
+
+
+def sentence(text: str) -> str:
+    """A text that begins as a sentence does, unless it begins with a name, a path or a value."""
+    return text[:1].upper() + text[1:] if _WORD.match(text) else text
+
+
+def plain_sentences(text: str) -> str:
+    """Lines of a refusal, which begin with the names of settings, one after the other."""
+    lines = [line for line in text.splitlines() if line]
+    return " ".join(line if line.endswith((".", "?", "!")) else f"{line}." for line in lines)
 
 
 def age(seconds: float) -> str:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-MAX_FORM_BYTES = 16 * 1024
+MAX_FORM_BYTES = 64 * 1024
+"""A prompt of 10,000 letters among them, each of which may take six bytes of a form."""
 
 _OURS = re.compile(r"/(files(/[0-9]{1,18})?|spend)?", re.ASCII)
 """The screens that a button leads back to."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runflowd.core.media.input_type import announced
+from runflowd.core.recipe import recipe_hash
 from runflowd.core.review import Place
 from runflowd.core.snapshot import to_text
 from runflowd.files import stat
@@ -33,14 +34,22 @@ def written(folder: str, path: str, data: bytes) -> Path:
 
 
 async def done(
-    context: Context, path: str, before: bytes, *after: tuple[str, bytes], cost: str | None = None, at: float = ENDED
+    context: Context,
+    path: str,
+    before: bytes,
+    *after: tuple[str, bytes],
+    cost: str | None = None,
+    at: float = ENDED,
+    in_force: bool = False,
 ) -> int:
-    """A file that is done, with these results; gives the id of its item."""
+    """A file that is done, with these results; gives the id of its item. `in_force`: under its rule as it is."""
     (rule,) = context.rules.values()
     written(rule.watch, path, before)
     for name, data in after:
         written(rule.output, name, data)
-    return await context.store.write(lambda connection: _record(connection, rule, path, before, after, cost, at))
+    return await context.store.write(
+        lambda connection: _record(connection, rule, path, before, after, cost, at, in_force=in_force)
+    )
 
 
 def _record(
@@ -51,12 +60,16 @@ def _record(
     after: tuple[tuple[str, bytes], ...],
     cost: str | None,
     at: float,
+    *,
+    in_force: bool,
 ) -> int:
     found = stat(rule.watch, path)
     assert found is not None
     content = hashlib.sha256(before).hexdigest()
+    symbolic = rule.template.resolve(path)
+    recipe = recipe_hash(rule.model, symbolic, rule.select, {}) if in_force else content
     snapshot = save_snapshot(connection, rule.name, to_text(rule))
-    arrive(connection, Arrival(rule.name, path, found, content, announced(before), content, {}, snapshot), at)
+    arrive(connection, Arrival(rule.name, path, found, content, announced(before), recipe, symbolic, snapshot), at)
     item = item_at(connection, rule.name, path)
     assert item is not None
     connection.raw.execute("UPDATE item SET state = 'done', ended_at = ?, cost = ? WHERE id = ?", (at, cost, item.id))

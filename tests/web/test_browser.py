@@ -15,6 +15,7 @@ from web_rig import config_over, web
 
 from runflowd.config.snapshot import Access
 from runflowd.core.lifecycle import ItemState
+from runflowd.store.items import item_by_id
 from runflowd.web.passwords import hashed
 from runflowd.web.rights import Right
 from runflowd.web.users_file import User, written
@@ -86,7 +87,7 @@ def quiet(desk: Desk) -> None:
     desk.seen.complaints()
 
 
-SCREENS = ("/", "/files", "/files?view=list", "/files/{item}", "/spend")
+SCREENS = ("/", "/files", "/files?view=list", "/files/{item}", "/files/{item}/redo", "/spend")
 
 
 @pytest.mark.parametrize("path", SCREENS)
@@ -130,6 +131,26 @@ def test_a_person_at_a_keyboard_finds_a_file_and_compares_it(desk: Desk) -> None
 
     assert (["before"], ["after"], True) == (held, let_go, fits)
     assert "name=PHOTO-" in seen.driver.current_url
+    assert [] == seen.complaints()
+
+
+def test_a_file_is_made_again_with_another_prompt_by_keys_alone(desk: Desk) -> None:
+    """E leads to the form, which has the focus in its first setting; what is set is asked for once the button is pressed."""
+    seen, item = desk.seen, desk.items[1]
+    seen.open(f"/files/{item}")
+    seen.until("document.getElementById('redo')")
+    seen.press("e")
+    seen.until(f"location.pathname === '/files/{item}/redo' && document.activeElement.name === 'set.image_url'")
+    seen.script("document.activeElement.select()")
+    seen.press("another", Keys.TAB, Keys.ENTER)
+    said = seen.until(
+        f"location.pathname === '/files/{item}' && document.querySelector('.said:not([hidden])')?.innerText"
+    )
+    asked = desk.portal.call(desk.rig.context.store.read, lambda connection: item_by_id(connection, item))
+
+    assert "It is made again. Its screen leads to the new result." == said
+    assert asked is not None
+    assert (True, {"image_url": "another"}) == (asked.rerun_requested, dict(asked.rerun_settings.values))
     assert [] == seen.complaints()
 
 

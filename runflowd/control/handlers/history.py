@@ -107,6 +107,7 @@ def _version(context: CommandContext, row: Row) -> dict[str, Any]:
             for each in verdicts_of(context.connection, item.id)
         ],
         "settings": dict(item.own.of_content(item.content_hash).values) or None,
+        "successor": _successor(context, item),
         "source": _source(context, item),
         "made_by": _made_by(context, item),
         "then": _then(context, item),
@@ -122,6 +123,12 @@ def _version(context: CommandContext, row: Row) -> dict[str, Any]:
         ],
         "now": [printable(line) for line in _now(context, item, row, batch_from(batch) if batch else None)],
     }
+
+
+def _successor(context: CommandContext, item: Item) -> int | None:
+    """The id of the item that took the place of this one at its path."""
+    current = None if item.current else item_at(context.connection, item.rule, item.path)
+    return current.id if current else None
 
 
 def _source(context: CommandContext, item: Item) -> dict[str, Any] | None:

@@ -66,7 +66,7 @@
 
   document.addEventListener("submit", async (event) => {
     const form = event.target;
-    if (event.defaultPrevented || form.method !== "post") return;
+    if (event.defaultPrevented || form.method !== "post" || "plain" in form.dataset) return;
     event.preventDefault();
     if (form.dataset.sending) return;
     form.dataset.sending = "yes";

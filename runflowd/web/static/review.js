@@ -1,5 +1,5 @@
 "use strict";
-// Verdicts by keys: A accepts, R rejects, U takes the last one back, E goes to the button that runs a file again, ? tells
+// Verdicts by keys: A accepts, R rejects, U takes the last one back, E leads to where a file is made another way, ? tells
 // of the keys. A verdict shows at once; when it is on record, the next file follows. Where there is something to say of it,
 // or it comes to nothing, the answer names the screen that says so, or it is said here and what was shown before is again.
 // Without a script the same buttons are forms.
@@ -77,7 +77,7 @@
       const key = event.key.toLowerCase();
       if (key === "?") help.open ? help.close() : help.showModal();
       if (help.open) return;
-      if (key === "e") document.querySelector('form[action="/rerun"] button')?.focus();
+      if (key === "e") document.getElementById("redo")?.click();
       if (!bar?.dataset.token) return;
       if (KEYS[key]) give(bar, KEYS[key]);
       if (key === "u") takeBack(bar);
