@@ -57,6 +57,18 @@ _UNNAMED = frozenset(
     {ScopeKind.SERVICE, ScopeKind.STORAGE, ScopeKind.CREDIT, ScopeKind.CONFIG, ScopeKind.RESTART, ScopeKind.WEB}
 )
 
+_WARNS = frozenset(
+    {
+        ScopeKind.BATCH,
+        ScopeKind.BUDGET,
+        ScopeKind.PER_FILE,
+        ScopeKind.PRICE,
+        ScopeKind.NOTIFY,
+        ScopeKind.RESTART,
+    }
+)
+"""Nothing is broken: what somebody laid down holds files back, or the work goes on and somebody should know."""
+
 _OF_RULES = (
     ScopeKind.RULE,
     ScopeKind.WATCH,
@@ -90,6 +102,11 @@ CREDIT = IncidentScope(ScopeKind.CREDIT)
 def scopes_of(rule: str) -> tuple[IncidentScope, ...]:
     """Every scope that concerns one rule alone, and ends when nothing is wrong with it any more."""
     return tuple(kind.of(rule) for kind in _OF_RULES)
+
+
+def is_warning(text: str) -> bool:
+    """Whether an incident of the scope with that text is a warning; any other is trouble."""
+    return text.partition(":")[0] in _WARNS
 
 
 def parse_scope(text: str) -> IncidentScope:

@@ -39,13 +39,21 @@ class Sought:
     ended: tuple[float, float] | None = None
     to_review: bool = False
     """Only done ones whose result waits for a verdict; whatever the states."""
+    settled: bool = False
+    """None whose result waits for a verdict."""
 
     @property
     def values(self) -> dict[str, Any]:
         """What all statements are given of it."""
         folder = os.fsencode(self.folder)
         # A slash is followed by 0: between a folder with the one and with the other lies all that is below it.
-        return {"folder": folder, "first": folder + b"/", "end": folder + b"0", "name": os.fsencode(self.name)}
+        return {
+            "folder": folder,
+            "first": folder + b"/",
+            "end": folder + b"0",
+            "name": os.fsencode(self.name),
+            "settled": int(self.settled),
+        }
 
     @property
     def values_of_day(self) -> dict[str, Any]:

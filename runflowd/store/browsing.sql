@@ -8,6 +8,7 @@ ORDER BY id DESC LIMIT :limit
 -- name: older_of_state
 SELECT * FROM full_item
 WHERE rule = :rule AND state = :state AND id < :before AND id >= :from AND current = 1
+  AND (CAST(:settled AS INTEGER) = 0 OR review <> 'waiting')
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
   AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
 ORDER BY id DESC LIMIT :limit
@@ -15,6 +16,7 @@ ORDER BY id DESC LIMIT :limit
 -- name: older_of_day
 SELECT * FROM full_item
 WHERE ended_at >= :since AND ended_at < :until AND (ended_at, id) < (:ended, :before) AND current = 1
+  AND (CAST(:settled AS INTEGER) = 0 OR review <> 'waiting')
   AND (CAST(:rule AS TEXT) IS NULL OR rule = :rule) AND state IN (SELECT value FROM json_each(:states))
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
   AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
@@ -30,6 +32,7 @@ ORDER BY id LIMIT 1
 -- name: newer_of_state
 SELECT * FROM full_item
 WHERE rule = :rule AND state = :state AND id > :after AND id <= :until AND current = 1
+  AND (CAST(:settled AS INTEGER) = 0 OR review <> 'waiting')
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
   AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0
 ORDER BY id LIMIT 1
@@ -37,6 +40,7 @@ ORDER BY id LIMIT 1
 -- name: newer_of_day
 SELECT * FROM full_item
 WHERE ended_at >= :since AND ended_at < :until AND (ended_at, id) > (:ended, :after) AND current = 1
+  AND (CAST(:settled AS INTEGER) = 0 OR review <> 'waiting')
   AND (CAST(:rule AS TEXT) IS NULL OR rule = :rule) AND state IN (SELECT value FROM json_each(:states))
   AND (:folder = x'' OR dir = :folder OR (dir >= :first AND dir < :end))
   AND instr(lower(CAST(basename AS TEXT)), lower(CAST(:name AS TEXT))) > 0

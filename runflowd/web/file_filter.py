@@ -12,10 +12,12 @@ from runflowd.core.periods import day_begins, day_ends
 from runflowd.store.browsing import Sought
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import tzinfo
 
 STATES: dict[str, tuple[ItemState, ...]] = {
-    "Queued": (ItemState.READY, ItemState.DUPLICATE, ItemState.QUEUED),
+    "Ready": (ItemState.READY, ItemState.DUPLICATE),
+    "Queued": (ItemState.QUEUED,),
     "Processing": (ItemState.SUBMITTED,),
     "Saving": (ItemState.DOWNLOADING,),
     "Done": (ItemState.DONE,),
@@ -24,13 +26,23 @@ STATES: dict[str, tuple[ItemState, ...]] = {
     "Waiting": (ItemState.WAITING,),
     "Skipped": (ItemState.SKIPPED,),
 }
-"""The states as people see them, in the order in which a file passes them."""
+"""The states as people see them, in the order in which a file passes them. Of what is done, some is to review."""
+
+_DONE = "Done"
 
 TO_REVIEW = "To review"
 """What else can be asked for in the place of a state: results that wait for a verdict."""
 
 MAX_QUERY = 8192
 """Bytes of a query that are read."""
+
+
+def count_of(word: str, counts: Mapping[ItemState, int], to_review: int) -> int:
+    """How many files a list has that is asked for by this state: no file is in two of them."""
+    if word == TO_REVIEW:
+        return to_review
+    found = sum(counts.get(state, 0) for state in STATES[word])
+    return max(0, found - to_review) if word == _DONE else found
 
 
 def state_word(state: ItemState) -> str:
@@ -77,6 +89,7 @@ class FileFilter:
             rule=self.rule,
             states=STATES.get(self.state, ()),
             to_review=self.state == TO_REVIEW,
+            settled=self.state == _DONE,
             folder=self.folder.strip("/"),
             name=self.name,
             ended=_span(self.day, zone),

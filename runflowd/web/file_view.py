@@ -11,7 +11,7 @@ from runflowd.core.printable import short_id
 from runflowd.core.review import Review
 from runflowd.web.file_filter import state_word
 from runflowd.web.files_view import TONES
-from runflowd.web.formatting import money, shown
+from runflowd.web.formatting import money, sentence, shown
 from runflowd.web.medium import result_of, source_of
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def file_page(
         before=source_of(item, previews=previews),
         after=tuple(result_of(each, previews=previews) for each in outputs if each.written),
         facts=tuple(_facts(item, told)),
-        now=tuple(shown(line) for line in told["now"]),
+        now=tuple(shown(sentence(line)) for line in told["now"]),
         story=tuple(_step(step, zone) for step in told["steps"]),
         links=tuple(_links(told)),
         buttons=tuple(_buttons(item)) if in_force and item.current else (),
@@ -176,7 +176,9 @@ def _facts(item: Item, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _step(step: dict[str, Any], zone: tzinfo | None) -> StoryStep:
     state = ItemState(step["state"])
     at = datetime.fromisoformat(step["at"]).astimezone(zone)
-    return StoryStep(f"{at:%Y-%m-%d %H:%M:%S}", state_word(state), TONES.get(state, "busy"), shown(step["detail"]))
+    return StoryStep(
+        f"{at:%Y-%m-%d %H:%M:%S}", state_word(state), TONES.get(state, "busy"), shown(sentence(step["detail"]))
+    )
 
 
 def _links(told: dict[str, Any]) -> Iterator[Link]:

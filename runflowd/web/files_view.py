@@ -9,7 +9,7 @@ from urllib.parse import quote
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.review import Review
 from runflowd.web.file_filter import STATES, TO_REVIEW, state_word
-from runflowd.web.formatting import moment, money, shown
+from runflowd.web.formatting import moment, money, sentence, shown
 from runflowd.web.medium import result_of, source_of
 
 if TYPE_CHECKING:
@@ -120,5 +120,5 @@ def _row(wanted: FileFilter, item: Item, outputs: Sequence[Output], zone: tzinfo
         picture=result_of(outputs[0], previews=previews) if outputs else source_of(item, previews=previews),
         when=moment(item.ended_at, zone),
         cost=money(item.cost, item.currency) if item.cost is not None else "",
-        why=shown(item.failure),
+        why=shown(sentence(item.failure)),
     )

@@ -24,6 +24,11 @@ def shown(text: str) -> str:
     return excerpt(text, MAX_LENGTH)
 
 
+def breakable(name: str) -> Markup:
+    """A name as HTML that a line may end in behind what sets its parts apart, as in `IMG_2026-11-29.jpg`."""
+    return Markup("<wbr>").join(escape(part) for part in _PARTS.split(name) if part)
+
+
 def with_commands(text: str) -> Markup:
     """Text as HTML, what stands between backticks as code."""
     parts = [escape(part) for part in text.split("`")]
@@ -34,7 +39,9 @@ def with_commands(text: str) -> Markup:
     )
 
 
-_WORD = re.compile(r"[a-z]+(?=[\s:,.]|$)")
+_PARTS = re.compile(r"(?<=[-_./ ])(?=[^-_./ ])")
+
+_WORD = re.compile(r"[a-z]+(?=[\s:,]|\.?$)")
 
 
 def sentence(text: str) -> str:

@@ -92,7 +92,7 @@ class Media:
             if item is None or side not in {"input", "output"}:
                 return None
             if side == "input":
-                return item.rule, "", item.path
+                return (item.rule, "", item.path) if position == 0 else None
             paths = [each.path for each in outputs_of(connection, number) if each.position == position]
             return (item.rule, paths[0].root, paths[0].relative) if paths else None
 

@@ -24,11 +24,16 @@ BY_BROWSERS = frozenset(
 """What a browser can show or play by itself."""
 
 
+_MAY_BE_CLEAR = frozenset({"image/png", "image/webp", "image/gif", "image/avif", "image/tiff", "image/heic"})
+"""Types that have an alpha channel, or may have one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Medium:
     """One file. `small` and `large` are the addresses of its previews, "" for none; `original` that of its bytes.
 
-    `kind` is image, video, audio or other; `plays` says whether a browser can show the original.
+    `kind` is image, video, audio or other; `plays` says whether a browser can show the original, `clear` whether what
+    stands behind it may be seen through it.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Medium:
     small: str
     large: str
     size: str
+    clear: bool
 
 
 def source_of(item: Item, *, previews: bool) -> Medium:
@@ -66,4 +72,5 @@ def _medium(address: str, path: str, mime: str, content: str, size: int, *, prev
         small=small,
         large=large,
         size=bytes_in_words(size),
+        clear=mime in _MAY_BE_CLEAR,
     )

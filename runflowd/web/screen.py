@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 
 from runflowd import __version__
 from runflowd.web.assets import asset_address
-from runflowd.web.formatting import plural, shown, with_commands
+from runflowd.web.formatting import breakable, plural, shown, with_commands
 from runflowd.web.rights import Right, visitor
 from runflowd.web.told import told
 
@@ -51,7 +51,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(with_commands=with_commands, shown=shown)
+    environment.filters.update(breakable=breakable, with_commands=with_commands, shown=shown)
     environment.globals.update(asset=asset_address, version=__version__)
     return environment
 

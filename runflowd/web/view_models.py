@@ -123,6 +123,7 @@ class Page:
     limits: tuple[LimitRow, ...]
     batches: tuple[BatchRow, ...]
     incidents: tuple[ProblemRow, ...]
+    warnings: tuple[ProblemRow, ...]
     paused: tuple[ProblemRow, ...]
     all_paused: bool
     failures: tuple[FailureRow, ...]

@@ -135,7 +135,7 @@ def test_a_person_at_a_keyboard_finds_a_file_and_compares_it(desk: Desk) -> None
 
 
 def test_a_file_is_made_again_with_another_prompt_by_keys_alone(desk: Desk) -> None:
-    """E leads to the form, which has the focus in its first setting; what is set is asked for once the button is pressed."""
+    """E leads to the form, which has the focus in its first setting; what is set is asked for by its button."""
     seen, item = desk.seen, desk.items[1]
     seen.open(f"/files/{item}")
     seen.until("document.getElementById('redo')")
@@ -217,7 +217,7 @@ def test_what_changes_is_seen_at_once_and_a_hidden_tab_asks_nothing(desk: Desk) 
     seen.until(lambda: hints.streams == 1)
     seen.script("[...document.querySelectorAll('button')].find((e) => e.innerText === 'Pause all').focus()")
     desk.portal.call(desk.rig.set_aside, "later.jpg", ItemState.WAITING, "BUSY", "it is open")
-    seen.until("document.body.innerText.includes('it is open')")
+    seen.until("document.body.innerText.includes('It is open')")
     focused = seen.focused
     shown = seen.driver.current_window_handle
     seen.driver.switch_to.new_window("tab")

@@ -100,8 +100,9 @@ async def test_what_is_not_on_record_is_not_there(rig: Web) -> None:
     """A path is never a client's word."""
     item = await done(rig.context, "a.jpg", PHOTO, ("a.png", RESULT))
     wrong = ["99/input/0", f"{item}/output/7", f"{item}/etc/0", f"{item}/input/..%2f0", f"{1 << 63}/input/0"]
+    wrong += [f"{item}/input/1"]
 
-    assert [404] * 5 == [(await rig.http.get(f"/files/{each}")).status_code for each in wrong]
+    assert [404] * 6 == [(await rig.http.get(f"/files/{each}")).status_code for each in wrong]
 
 
 async def test_the_files_of_a_rule_that_was_removed_are_not_served(rig: Web) -> None:

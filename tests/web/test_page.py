@@ -21,7 +21,7 @@ from runflowd.store.pauses import Pause
 from runflowd.store.reports import FailureGroup, Incident
 from runflowd.store.spending import Spend
 from runflowd.web.app import clean
-from runflowd.web.formatting import MAX_LENGTH, age, money, number, shown, with_commands
+from runflowd.web.formatting import MAX_LENGTH, age, breakable, money, number, sentence, shown, with_commands
 from runflowd.web.page import view
 from runflowd.web.screen import render, said
 from runflowd.web.view_models import LimitRow, Segment
@@ -208,6 +208,64 @@ def test_a_very_long_reason_is_cut() -> None:
     assert len(shown("x" * 10_000)) == MAX_LENGTH
 
 
+WARNING = Incident("budget:studio", "PRICE_UNKNOWN", "rule studio: nobody knows what a file costs", "r", NOW, NOW, 1)
+INCIDENT = Incident("rule:studio", "RULE_REFUSED", "the service refuses `input`", "correct it", NOW, NOW, 1)
+
+
+def test_what_is_no_trouble_is_shown_apart_and_counted_once() -> None:
+    """By the scope: a price that is not known yet is a warning, a rule that the service refuses is an incident."""
+    found = page(status(incidents=(WARNING, INCIDENT)))
+
+    assert (["PRICE_UNKNOWN"], ["RULE_REFUSED"]) == tuple(
+        [each.tag.rpartition(" ")[2] for each in rows] for rows in (found.warnings, found.incidents)
+    )
+
+
+def test_incidents_read_as_sentences_with_commands_as_code() -> None:
+    """They begin with a capital, and no backtick is left."""
+    html = render("now.html", page=page(status(incidents=(INCIDENT,))), **VISIT, may_spend=True)
+
+    assert '<div class="title">The service refuses <code>input</code></div>' in html
+    assert "Correct it" in html
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("rule studio: no", "Rule studio: no"),
+        ("the file is empty", "The file is empty"),
+        ("photo.jpg is empty", "photo.jpg is empty"),
+        ("/srv/in is not there", "/srv/in is not there"),
+        ("`output` is full", "`output` is full"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_unless_a_name_begins_it(text: str, expected: str) -> None:
+    """A name is as it is."""
+    assert expected == sentence(text)
+
+
+def test_files_that_wait_for_money_are_not_in_flight() -> None:
+    """What is ready has not left."""
+    found = page(status({ItemState.READY: 5, ItemState.QUEUED: 1, ItemState.SUBMITTED: 2, ItemState.DOWNLOADING: 1}))
+
+    assert "4" == found.figures[0].value
+
+
+def test_what_was_charged_in_another_currency_is_shown() -> None:
+    """It is no part of the sum, and was paid all the same."""
+    spent = Spend(settled=Decimal(1), others={"EUR": Decimal("2.50")})
+    figure = page(status(spent_today=spent)).figures[3]
+
+    assert ("$1.00", "and 2.50 EUR") == (figure.value, figure.note)
+
+
+def test_a_long_name_breaks_where_its_parts_are_set_apart() -> None:
+    """And is no markup."""
+    assert "IMG_<wbr>2026-<wbr>11.<wbr>jpg" == breakable("IMG_2026-11.jpg")
+    assert "&lt;b&gt;" == breakable("<b>")
+
+
 @pytest.mark.parametrize(
     ("found", "unready", "expected"),
     [
@@ -216,6 +274,8 @@ def test_a_very_long_reason_is_cut() -> None:
         (status({ItemState.DONE: 5, ItemState.FAILED: 1}), (), ("Done, 1 failed", "warn")),
         (status({ItemState.OUTCOME_UNKNOWN: 1}), (), ("Needs a decision", "warn")),
         (status(incidents=(Incident("s", "C", "m", "r", NOW, NOW, 1),) * 2), (), ("2 incidents", "bad")),
+        (status(incidents=(WARNING,)), (), ("1 warning", "warn")),
+        (status(incidents=(WARNING, INCIDENT, WARNING)), (), ("1 incident, 2 warnings", "bad")),
         (status(pauses=(PAUSE,)), (), ("1 paused", "warn")),
         (status({ItemState.READY: 9}, pauses=(PAUSE,)), (), ("1 paused", "warn")),
         (status(pauses=(replace(PAUSE, advice="of its incident"),)), (), ("All done", "good")),
@@ -274,7 +334,7 @@ def test_a_rule_says_how_many_of_its_results_wait_for_review() -> None:
     """Beside how far it is."""
     (row,) = page(status({ItemState.DONE: 3}, to_review={"studio": 2})).rules
 
-    assert "3 of 3 done, 2 for review" == row.progress
+    assert "1 of 3 done, 2 for review" == row.progress
 
 
 def test_what_was_charged_though_it_failed_has_no_button() -> None:
@@ -326,7 +386,7 @@ def test_failures_of_one_cause_are_one_entry() -> None:
 
     assert ("studio/a.jpg", "Retry", "ref") == (alone.title, alone.retry, alone.reference)
     assert (f"studio: {number(2000)} files", f"Retry {number(2000)}", "") == (many.title, many.retry, many.reference)
-    assert ("latest a.jpg: no", "2 min ago") == (many.detail, many.since)
+    assert ("Latest a.jpg: no", "2 min ago") == (many.detail, many.since)
     assert "" == kept.retry
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from pictures import encoded, noise
-from shown_files import ENDED, done
+from shown_files import ENDED, done, to_review
 from web_rig import web
 
 from runflowd.core.lifecycle import ItemState
@@ -113,7 +113,7 @@ async def test_one_file_tells_its_story_its_cost_and_its_neighbours(rig: Web) ->
     assert f'id="newer" rel="prev" href="/files/{third}?state=Done"' in page
     assert 'id="older"' not in page
     assert "$0.0125" in page
-    assert "its result is in place" in page
+    assert "Its result is in place" in page
     assert f'href="/files/{first}/output/0" download' in page
 
 
@@ -245,3 +245,20 @@ async def test_a_file_is_run_again_only_when_its_rule_has_changed(rig: Web) -> N
 
     assert (200, 409) == (changed.status_code, again.status_code)
     assert [("studio", "")] == [(look.rule, look.folder) for look in rig.context.hints]
+
+
+async def test_every_count_is_that_of_the_list_behind_it(rig: Web) -> None:
+    """No file is in two sets, each list has as many rows as its number says, and they add up to all files."""
+    for number in range(5):
+        item = await done(rig.context, f"{number}.jpg", PHOTO + bytes([number]))
+        if number < 2:
+            await to_review(rig.context, item)
+    await rig.set_aside("bad.jpg", ItemState.FAILED, "NOT_AN_IMAGE", "no")
+    await rig.set_aside("late.jpg", ItemState.WAITING, "STILL_CHANGING", "no")
+    await rig.batch("b", "run")
+    page = (await rig.http.get("/")).text
+    linked = re.findall(r'<td[^>]*data-name="[^"]*"[^>]*><a href="([^"]+)"[^>]*>(\d+)</a>', page)
+    rows = {link: len(names((await rig.http.get(link.replace("&amp;", "&"))).text)) for link, _ in linked}
+
+    assert {link: int(count) for link, count in linked} == rows
+    assert 8 == sum(rows.values()) == len(names((await rig.http.get("/files")).text))
