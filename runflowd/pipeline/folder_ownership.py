@@ -54,10 +54,11 @@ class Owner:
         place = f"{self.state}\n{self.process}" if self.process else self.state
         return "\n".join((self.identity, str(inode), self.host, place))
 
-    @property
-    def works_here(self) -> bool:
-        """Whether it works on this machine, if its machine is this one."""
-        return is_alive(self.process) if self.process else holder(Path(self.state)) is not None
+    def works_beside(self, other: Owner) -> bool:
+        """Whether it works on this machine, if its machine is this one, and not in the place of the other."""
+        if self.process:
+            return is_alive(self.process)
+        return self.state != other.state and holder(Path(self.state)) is not None
 
 
 def owner_at(place: Place, identity: str) -> Owner:
@@ -119,7 +120,7 @@ def _other_owner(folder: str, us: Owner) -> Owner | None:
     if identity is None:
         return None
     them = owner_from(files.owner_tag(folder), identity[1])
-    if them is not None and them.identity != us.identity and (them.host != us.host or them.works_here):
+    if them is not None and them.identity != us.identity and (them.host != us.host or them.works_beside(us)):
         return them
     if files.owner_tag(folder) != us.tag(identity[1]):
         files.set_owner_tag(folder, us.tag(identity[1]))

@@ -290,6 +290,19 @@ async def test_two_daemons_over_one_output_folder_are_distinguished(
         assert ([("OUTPUT_SHARED", True)], (), ()) == (told, silent, incidents(two))
 
 
+async def test_a_state_file_that_was_replaced_is_no_second_daemon(tmp_path: Path) -> None:
+    """The folder has the tag of the one before, whose place the new one holds (scenario 66)."""
+    (tmp_path / "out").mkdir()
+    async with running(tmp_path):
+        await anyio.sleep(60)
+    for left in tmp_path.glob("state.db*"):  # noqa: ASYNC240  # time stands still
+        left.unlink()
+    async with running(tmp_path, place=tmp_path / "state.db") as rig:
+        await anyio.sleep(400)
+
+        assert () == incidents(rig)
+
+
 async def test_a_file_that_is_done_leaves_little_in_the_state_file(tmp_path: Path) -> None:
     """What was bought stays on record for good; requests and answers, which are large, do not (scenario 72)."""
     async with running(tmp_path, rule(tmp_path, input=BIG)) as rig:
