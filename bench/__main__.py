@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench import (
     crowd,
+    fleet,
     growth,
     latency,
     ledger,
@@ -46,6 +47,7 @@ PARTS = (
     "path",
     "ledger",
     "review",
+    "fleet",
 )
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "KIB": 2**10, "MIB": 2**20}
 
@@ -68,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--latency", type=float, action="append", help="of the throughput run, in seconds; 0, 0.05, 0.2"
     )
-    parser.add_argument("--rounds", type=int, help="of the flaky run; 5")
+    parser.add_argument("--rounds", type=int, help="of the flaky and fleet runs; 5, 3")
+    parser.add_argument("--daemons", type=int, action="append", help="of the fleet run, over one database; 1")
     parser.add_argument("--drops", type=int, help="single files of the latency run; 50")
     parser.add_argument("--known", type=int, help="files of the rescan; 200000")
     parser.add_argument(
@@ -123,6 +126,14 @@ def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str
         "path": lambda: path.measure(report, folder / "path"),
         "ledger": lambda: ledger.measure(report, folder / "ledger", files=options.files or (500 if quick else 10_000)),
         "review": lambda: review.measure(report, folder / "review", files=options.files or (500 if quick else 10_000)),
+        "fleet": lambda: fleet.measure(
+            report,
+            folder / "fleet",
+            files=options.files or (100 if quick else 1000),
+            size=options.size,
+            rounds=options.rounds or (1 if quick else 3),
+            daemons=options.daemons or [1],
+        ),
         "memory": lambda: load.measure(report, folder / "load", files=options.load or (1000 if quick else 20_000)),
     }
 

@@ -133,7 +133,7 @@ def _write_beside(
 
 def _save_recipe(connection: Connection, values: dict[str, Any]) -> None:
     if values["recipe_hash"] is not None:
-        connection.run("save_recipe", recipe_hash=values["recipe_hash"], input=values["input"])
+        connection.send("save_recipe", recipe_hash=values["recipe_hash"], input=values["input"])
 
 
 def _detail(connection: Connection, arrival: Arrival, decision: Decision) -> str:

@@ -122,7 +122,7 @@ def mark_submitted(
     detail = f"bought in batch {remote_id}" if remote_id else "bought in a run of its own"
     for item in items:
         move(connection, item.id, ItemState.QUEUED, ItemState.SUBMITTED, by=batch.claim, now=now, detail=detail)
-        connection.run("set_bought", id=item.id, batch=batch.id, now=now)
+        connection.send("set_bought", id=item.id, batch=batch.id, now=now)
     values = {"remote_id": remote_id, "shape": shape, "items": len(items), "now": now}
     run_held(connection, "batch_submitted", batch.claim, **values)
     move_batch(connection, batch, BatchState.SUBMITTED, now=now)
@@ -139,19 +139,19 @@ def place_items(connection: Connection, batch: Batch, positions: Iterable[tuple[
     """Note at which place of the request each item stands. Raises `LeaseLost`."""
     hold(connection, batch.claim)
     for item, position in positions:
-        connection.run("place_item", id=item.id, batch=batch.id, position=position)
+        connection.send("place_item", id=item.id, batch=batch.id, position=position)
 
 
 def set_run(connection: Connection, batch: Batch, item: Item, run_id: str) -> None:
     """Note which run at the service is an item's. Raises `LeaseLost`."""
     hold(connection, batch.claim)
-    connection.run("set_run", id=item.id, batch=batch.id, run_id=run_id)
+    connection.send("set_run", id=item.id, batch=batch.id, run_id=run_id)
 
 
 def mark_run_submitted(connection: Connection, batch: Batch, item: Item, run_id: str, now: float) -> None:
     """Note the run that was bought for an item alone, which counts as spent from now on. Raises `LeaseLost`."""
     set_run(connection, batch, item, run_id)
-    connection.run("set_bought", id=item.id, batch=batch.id, now=now)
+    connection.send("set_bought", id=item.id, batch=batch.id, now=now)
 
 
 def set_result(
@@ -172,9 +172,9 @@ def set_result(
     values = {"run_id": run_id, "currency": currency or item.currency, **_priced(batch, cost)}
     known = connection.run("set_result", id=item.id, batch=batch.id, **values)
     if output is None:
-        connection.run("drop_answer", item=item.id)
+        connection.send("drop_answer", item=item.id)
     elif known:
-        connection.run("save_answer", item=item.id, output=json.dumps(output))
+        connection.send("save_answer", item=item.id, output=json.dumps(output))
 
 
 def _priced(batch: Batch, cost: Decimal | None) -> dict[str, str | None]:

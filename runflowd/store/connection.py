@@ -47,6 +47,10 @@ class Connection(ABC):
         """Run a statement; give the number of rows it changed."""
         return int(self._execute(name, values).rowcount)
 
+    def send(self, name: str, /, **values: Any) -> None:
+        """Run a statement whose count nobody asks for: it may be carried out with the next one, and fail there."""
+        self._execute(name, values)
+
     def run_many(self, name: str, /, rows: list[dict[str, Any]]) -> None:
         """Run a statement once for each set of values."""
         self.raw.executemany(self.statements[name], rows)
@@ -80,6 +84,19 @@ class Connection(ABC):
     @abstractmethod
     def begin_reading(self) -> None:
         """Begin to read: all statements see the same commits."""
+
+    def begin_part(self) -> None:
+        """Begin a part of the transaction that can be undone by itself."""
+        self.raw.execute("SAVEPOINT part")
+
+    def end_part(self) -> None:
+        """The part stays, if the whole does."""
+        self.raw.execute("RELEASE part")
+
+    def undo_part(self) -> None:
+        """Nothing of the part has happened."""
+        self.raw.execute("ROLLBACK TO part")
+        self.raw.execute("RELEASE part")
 
     @abstractmethod
     def commit(self) -> None:

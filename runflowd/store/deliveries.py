@@ -31,7 +31,7 @@ def finish(connection: Connection, item: Item, now: float, detail: str, remark: 
     """
     note_state = NoteState.WRITTEN if remark else NoteState.NONE
     run_held(connection, "note_delivery", item.claim, note_state=note_state, review=item.review)
-    connection.run("drop_answer", item=item.id)
+    connection.send("drop_answer", item=item.id)
     words = {"code": PARTIAL_RESULT if remark else "", "reason": remark, "detail": detail}
     move(connection, item.id, ItemState.DOWNLOADING, ItemState.DONE, by=item.claim, now=now, **words)
     settle_review(connection, item, now)

@@ -82,7 +82,7 @@ def settle_rest(connection: Connection, batch: Batch, stated: Stated | None, now
     sharing = [item for item in silent if item.state is not ItemState.FAILED] or silent
     for item, share in zip(sharing, shares(rest, len(sharing)), strict=True):
         amount = format(share.normalize(), "f")
-        connection.run("set_cost", id=item.id, batch=batch.id, cost=amount, currency=currency)
+        connection.send("set_cost", id=item.id, batch=batch.id, cost=amount, currency=currency)
         settle(connection, batch, item, Stated(share, currency, item.run_id or ""), now)
 
 
@@ -107,7 +107,7 @@ def summed(rows: Iterable[Row]) -> Decimal:
 
 
 def _enter(connection: Connection, batch: Batch, item: Item, kind: Movement, stated: Stated, now: float) -> None:
-    connection.run(
+    connection.send(
         "insert_movement",
         key=item.client_ref,
         item=item.id,
@@ -122,7 +122,7 @@ def _enter(connection: Connection, batch: Batch, item: Item, kind: Movement, sta
         model=batch.model,
         run=stated.run,
     )
-    connection.run("outdate_receipt", id=item.id)
+    connection.send("outdate_receipt", id=item.id)
 
 
 def _period_of(connection: Connection, item: Item, now: float) -> str:

@@ -100,5 +100,5 @@ def save_asset(
     connection: Connection, service: str, content: str, mime: str, asset_id: str, url: str, now: float
 ) -> None:
     """Remember an upload, or the fresh URL of one."""
-    connection.run("save_asset_kind", service=service, mime=mime)
-    connection.run("save_asset", service=service, content_hash=content, mime=mime, asset_id=asset_id, url=url, now=now)
+    connection.send("save_asset_kind", service=service, mime=mime)
+    connection.send("save_asset", service=service, content_hash=content, mime=mime, asset_id=asset_id, url=url, now=now)

@@ -97,7 +97,7 @@ def reserve_output(
         "place": place,
     }
     if not connection.run("reserve_output_again", **values):
-        connection.run("reserve_output", **values)
+        connection.send("reserve_output", **values)
     if before is not None and before.item != item.id:
         connection.run("nothing_to_judge", id=before.item)
 
@@ -105,7 +105,7 @@ def reserve_output(
 def output_written(connection: Connection, item: Item, path: OutputPath, now: float) -> None:
     """The file stands under its final name, unless a newer item took that name meanwhile. Raises `LeaseLost`."""
     hold(connection, item.claim)
-    connection.run("output_written", **_place(path), item=item.id, now=now)
+    connection.send("output_written", **_place(path), item=item.id, now=now)
 
 
 def leave_edited(connection: Connection, item: Item, path: OutputPath) -> None:

@@ -130,7 +130,7 @@ def reserve(connection: Connection, bought: Iterable[tuple[int, Price | None]], 
     connection.run("save_value", service="", key=PERIOD_KEY, value=period)
     for number, price in bought:
         low, high = (None, None) if price is None else (format(price.low, "f"), format(price.high, "f"))
-        connection.run("reserve", id=number, low=low, high=high, currency=money.currency, period=period)
+        connection.send("reserve", id=number, low=low, high=high, currency=money.currency, period=period)
 
 
 def park(connection: Connection, dear: Iterable[tuple[int, Price | None]], money: RuleMoney, now: float) -> None:

@@ -168,13 +168,13 @@ class Store:
         self.changes = writer.changes
 
     def _attempt(self, ticket: _Ticket[Any]) -> None:
-        raw = self._writer.raw
-        raw.execute("SAVEPOINT ticket")
+        writer = self._writer
+        writer.begin_part()
         try:
-            ticket.result = ticket.work(self._writer)
-        except self._writer.wide_failures:
+            ticket.result = ticket.work(writer)
+            writer.end_part()
+        except writer.wide_failures:
             raise
         except Exception as error:  # noqa: BLE001  the caller gets its own exception, the others go on
-            raw.execute("ROLLBACK TO ticket")
+            writer.undo_part()
             ticket.error = error
-        raw.execute("RELEASE ticket")

@@ -290,6 +290,33 @@ async def test_a_turn_that_another_was_in_the_way_of_is_taken_again(database: Da
         assert (3, {"2"}) == (await store.write(work), await saved(store))
 
 
+async def test_a_statement_that_waits_for_the_next_one_fails_in_its_own_part(database: Database) -> None:
+    """What others do in the same commit stays, and what was sent after it did not happen."""
+
+    def refused(connection: Connection) -> None:
+        save("gone")(connection)
+        connection.send("save_output_of_nothing")
+
+    def late(connection: Connection) -> None:
+        connection.send("save_value", service="s", key="late", value="")
+        connection.send("reserve_output", **dict.fromkeys(RESERVED))
+        connection.send("save_value", service="s", key="later", value="")
+
+    async with open_store(database) as store:
+        async with anyio.create_task_group() as group:
+            group.start_soon(store.write, save("before"))
+            with pytest.raises(psycopg.errors.NotNullViolation):
+                await store.write(late)
+            with pytest.raises(KeyError):
+                await store.write(refused)
+            await store.write(lambda connection: connection.send("save_value", service="s", key="after", value=""))
+
+        assert {"before", "after"} == await saved(store)
+
+
+RESERVED = ("content_hash", "item", "key", "place", "position", "relative", "root", "size", "earlier")
+
+
 async def test_writers_take_turns(database: Database) -> None:
     """A second process waits until the first has committed, and sees what that did."""
     with closing(connection_to(database)) as other:

@@ -22,6 +22,8 @@ from psycopg.pq import TransactionStatus
 from runflowd.store.connection import Connection
 from runflowd.store.postgresql.dialect import translated
 from runflowd.store.postgresql.errors import OLDEST_SERVER, remedy_for
+from runflowd.store.postgresql.pending import Pending
+from runflowd.store.postgresql.settings import CLIENT, SERVER
 from runflowd.store.postgresql.tables import PostgresTables
 from runflowd.store.postgresql.values import adapt, by_name
 
@@ -34,37 +36,13 @@ LOCKS = 0x72756E66
 WORKING, WRITING = 1, 2
 """Who works on the database at all, alone or with others, for as long as it is connected; whose turn it is to write."""
 
-TURN = 30
-"""Seconds that a statement may take or be waited for, and that a transaction may stand still."""
-
 RESOLVE_TIMEOUT = 10.0
 """Seconds for which the outcome of a commit whose answer was lost is asked for."""
 
 GONE_TIMEOUT = 2.0
 """Seconds that the lock of a connection is waited for that has just ended: the server notices that a little later."""
 
-_SETTINGS = {
-    "statement_timeout": f"{TURN}s",
-    "idle_in_transaction_session_timeout": f"{TURN}s",
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-    "idle_session_timeout": "0",
-    "timezone": "UTC",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-    "jit": "off",
-    "search_path": "public",
-}
-
-_CLIENT: dict[str, Any] = {
-    "keepalives_idle": 5,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-    "client_encoding": "UTF8",
-}
-"""The same on this side of the connection: a server that is cut off is noticed within the time that a host may act."""
+_BEGIN_PART = "SAVEPOINT part"
 
 _CHANGE = re.compile(r"(UPDATE|INSERT|DELETE)\b")
 
@@ -114,6 +92,7 @@ class PostgresConnection(Connection):
         self._transaction = ""
         self._unresolved = ""
         self._changes = 0
+        self._pending = Pending()
         super().__init__(self._opened())
 
     def _opened(self) -> Any:
@@ -123,8 +102,8 @@ class PostgresConnection(Connection):
             row_factory=by_name,
             connect_timeout=10,
             application_name=self._name,
-            **_CLIENT,
-            options=" ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
+            **CLIENT,
+            options=" ".join(f"-c {name}={value}" for name, value in SERVER.items()),
         )
         if (version := raw.info.server_version // 10_000) < OLDEST_SERVER:
             raw.close()
@@ -147,12 +126,17 @@ class PostgresConnection(Connection):
         return True
 
     def _execute(self, name: str, values: dict[str, Any]) -> Any:
-        cursor = super()._execute(name, values)
+        cursor, others = self._pending.send(self.raw, self.statements[name], values)
+        self._changes += others
         if _CHANGE.match(self.statements[name]):
             self._changes += max(cursor.rowcount, 0)
         return cursor
 
+    def send(self, name: str, /, **values: Any) -> None:
+        self._pending.add(self.statements[name], values)
+
     def run_many(self, name: str, /, rows: list[dict[str, Any]]) -> None:
+        self._carry_out()
         with self.raw.cursor() as cursor:
             cursor.executemany(self.statements[name], rows)
             self._changes += len(rows)
@@ -175,14 +159,39 @@ class PostgresConnection(Connection):
 
     def begin_reading(self) -> None:
         self._ensure_open()
-        self.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._pending.add("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def begin_part(self) -> None:
+        self._pending.add(_BEGIN_PART)
+
+    def end_part(self) -> None:
+        if self._pending.is_all(_BEGIN_PART):
+            self._pending.clear()
+        else:
+            self._carry_out("RELEASE part")
+
+    def undo_part(self) -> None:
+        nothing_sent = self._pending.begins_with(_BEGIN_PART)
+        self._pending.clear()
+        if not nothing_sent:
+            self.raw.execute("ROLLBACK TO part; RELEASE part")
+
+    def _carry_out(self, text: str = "") -> None:
+        """Have done what waits, and then this."""
+        if self._pending:
+            _, others = self._pending.send(self.raw, text or "SELECT 1")
+            self._changes += others
+        elif text:
+            self.raw.execute(text)
 
     def _ensure_open(self) -> None:
+        self._pending.clear()
         if self.raw.closed:
             self.raw = self._opened()
         self.roll_back()
 
     def commit(self) -> None:
+        self._carry_out()
         try:
             done = self.raw.execute("COMMIT").statusmessage
         except self.wide_failures:
@@ -217,6 +226,7 @@ class PostgresConnection(Connection):
         return row[0] or ""
 
     def roll_back(self) -> None:
+        self._pending.clear()
         if not self.raw.closed and self.raw.info.transaction_status != TransactionStatus.IDLE:
             self.raw.execute("ROLLBACK")
 

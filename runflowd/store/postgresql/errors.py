@@ -24,7 +24,10 @@ REMEDIES = (
     ),
     ("no pg_hba.conf entry", "Let this machine, user and database in by a line of the server's pg_hba.conf"),
     ('role ".*" does not exist', "Make that role on the server: createuser NAME"),
-    ('database ".*" does not exist', "Make that database on the server: createdb --owner=USER --encoding=UTF8 NAME"),
+    (
+        'database ".*" does not exist',
+        "Make that database on the server: createdb --owner=USER --encoding=UTF8 --template=template0 NAME",
+    ),
     (
         "too many|connection slots",
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -49,5 +50,16 @@ def adapt(raw: Any) -> None:
 
 def by_name(cursor: Any) -> Callable[[Sequence[Any]], PostgresRow]:
     """Make the rows of an answer."""
-    places = {column.name: place for place, column in enumerate(cursor.description or ())}
+    answer = cursor.pgresult
+    names = tuple(answer.fname(place) for place in range(answer.nfields)) if answer else ()
+    places = _places(names)
     return lambda values: PostgresRow(places, values)
+
+
+@lru_cache(maxsize=1_000)
+def _places(names: tuple[bytes | None, ...]) -> dict[str, int]:
+    """The places of columns by their names; the driver's own description of them takes longer than many an answer.
+
+    What is copied to the server has columns without names.
+    """
+    return {name.decode(): place for place, name in enumerate(names) if name is not None}
