@@ -62,7 +62,7 @@ async def asked(rig: Rig, sql: str) -> list[tuple[Any, ...]]:
 
 async def outcomes(rig: Rig) -> list[str]:
     """What became of each request, oldest first."""
-    return [row[0] for row in await asked(rig, "SELECT outcome FROM purchase ORDER BY intended_at, rowid")]
+    return [row[0] for row in await asked(rig, "SELECT outcome FROM purchase ORDER BY intended_at")]
 
 
 async def told(rig: Rig, key: str) -> str | None:

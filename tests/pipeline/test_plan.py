@@ -160,7 +160,7 @@ async def test_a_plan_beside_a_daemon_knows_what_is_under_way(tmp_path: Path) ->
 
 def paid(connection: Connection, number: int, cost: str) -> None:
     """Let an item have cost so much."""
-    connection.raw.execute("UPDATE item SET cost = ? WHERE id = ?", (cost, number))
+    connection.raw.execute(f"UPDATE item SET cost = '{cost}' WHERE id = {number}")
 
 
 async def test_a_price_is_what_the_model_cost_of_late(tmp_path: Path) -> None:

@@ -67,9 +67,8 @@ async def correct(rig: Rig, path: str, cost: str) -> None:
     """The service states another sum for a file that has ended."""
 
     def write(connection: Connection) -> None:
-        row = connection.raw.execute(
-            "SELECT * FROM full_item WHERE basename = ? AND current", (path.encode(),)
-        ).fetchone()
+        items = connection.raw.execute("SELECT * FROM full_item WHERE current = 1").fetchall()
+        (row,) = (each for each in items if bytes(each["basename"]) == path.encode())
         batch = batch_from(connection.all("batch", id=row["batch"])[0])
         settle(
             connection, batch, item_from(row), Stated(Decimal(cost), run=row["run_id"]), rig.engine.context.clock.wall()

@@ -54,7 +54,7 @@ async def first_told(rig: Rig) -> IncidentReport:
 
 async def formats(rig: Rig) -> list[str]:
     """How each purchase was worded, oldest first."""
-    query = "SELECT shape FROM purchase ORDER BY rowid"
+    query = "SELECT shape FROM purchase ORDER BY intended_at"
     return await rig.store.read(lambda connection: [row["shape"] for row in connection.raw.execute(query)])
 
 

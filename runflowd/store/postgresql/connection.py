@@ -142,6 +142,7 @@ class PostgresConnection(Connection):
             self._changes += len(rows)
 
     def tables(self) -> PostgresTables:
+        self._carry_out()
         return PostgresTables(self.raw)
 
     def begin(self) -> None:
