@@ -256,7 +256,7 @@ async def test_a_held_result_waits_beside_the_new_one_until_that_takes_its_place
         await redo(rig, prompt="blue")
         item = await current(rig)
 
-        assert ({"rejected/a.jpg"}, Review.WAITING, ItemState.DONE) == (rejected, item.review, item.state)
+        assert (True, Review.WAITING, ItemState.DONE) == ("rejected/a.jpg" in rejected, item.review, item.state)
         assert (tmp_path / "out/.runflowd-held/a.jpg").exists()
 
 
