@@ -33,6 +33,7 @@ COMMANDS = {
     "accept": "Accept results, so that they get their place.",
     "reject": "Reject results, so that they move aside.",
     "spend": "Show what was charged, and whether the service says the same.",
+    "hosts": "Show the machines that work on one database, or drain one.",
     "reload": "Have the daemon take the configuration now.",
     "notify": "Try whether people are reached by messages.",
     "user": "Say who may see, review or spend on the page.",

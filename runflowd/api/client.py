@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 _PAGE_SIZES = (100, 10, 1)
 """Items asked for at once. Results sent inline (`sync_mode`) can make a page of 100 too large to take."""
 
-_SIGNED = {"add_signature": "true"}
-
 Value = TypeVar("Value")
 
 
@@ -99,6 +97,10 @@ class Runflow:
     def takes(self, scope: str) -> bool:
         """Whether requests of a scope ("service", "credit", "storage") go through, as far as is known."""
         return self._gates is None or not self._gates.is_open(scope)
+
+    def throttle(self, others: float = 0.0) -> float:
+        """Wait for as many seconds as other hosts were told to (429); give for how many more this one was told to."""
+        return self._gates.api.throttle(others) if self._gates else 0.0
 
     def reopen(self) -> None:
         """Try at once what takes no requests now, one request first: the key may be another."""
@@ -189,7 +191,7 @@ class Runflow:
         if not self._sign_links:
             return await self._session.call(call, read, *path, query=query)
         try:
-            return await self._session.call(call, read, *path, query=(query or {}) | _SIGNED)
+            return await self._session.call(call, read, *path, query=(query or {}) | {"add_signature": "true"})
         except Rejected:
             found = await self._session.call(call, read, *path, query=query)
             self._sign_links = False

@@ -80,6 +80,7 @@ class Gate:
         self._waiting: list[_Waiter] = []
         self._numbers = count()
         self._refused_since: float | None = None
+        self._asked_to_wait = float("-inf")
 
     def __repr__(self) -> str:
         return f"<Gate {self.rate!r} {self.concurrency!r} {self.breaker!r} {len(self._waiting)} waiting>"
@@ -119,6 +120,13 @@ class Gate:
                 return value, turn
             repeated += pause > 0
             await anyio.sleep(pause)
+
+    def throttle(self, others: float) -> float:
+        """Begin no request for as many seconds as others were asked to wait; give for how many more this client was."""
+        now = anyio.current_time()
+        if others > 0:
+            self.rate.hold_back(now + others)
+        return max(0.0, self._asked_to_wait - now)
 
     def wake(self) -> None:
         """Let the first in the queue look again."""
@@ -199,6 +207,7 @@ class Gate:
     def _refused(self, turn: Turn, error: RateLimited) -> None:
         now = anyio.current_time()
         self.rate.refused(turn.start, now, error.retry_after)
+        self._asked_to_wait = max(self._asked_to_wait, now + (error.retry_after or 0.0))
         self._refused_since = now if self._refused_since is None else self._refused_since
         if (error.retry_after or 0.0) > LONG or now - self._refused_since > ABSURD:
             self.breaker.trip(error, probe=self.breaker in turn.probes, retry_after=error.retry_after)

@@ -38,11 +38,14 @@ YOUNG = 20_000
 """Objects made until Python looks for cycles among them: most of what a file makes is gone by then."""
 
 
-async def run_daemon(config: Config, source: Path) -> None:
-    """Run until SIGTERM or SIGINT. Raises what `open_engine` raises, and `AddressUnusable` of the web listener."""
+async def run_daemon(config: Config, source: Path, host: str = "") -> None:
+    """Run until SIGTERM or SIGINT, as `host` among others where the state can be shared.
+
+    Raises what `open_engine` raises, and `AddressUnusable` of the web listener.
+    """
     gc.set_threshold(YOUNG)
     notifier = Notifier()
-    async with open_engine(config) as engine, anyio.create_task_group() as group:
+    async with open_engine(config, shares=True, host=host) as engine, anyio.create_task_group() as group:
         reloading = Reloading(engine.context, source, config, notifier)
         control = Control(engine.context, source, reloading)
         page_state = _page_state(engine, reloading, control.commands)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +16,10 @@ import structlog
 from runflowd import files
 from runflowd.app.retention import keep_small
 from runflowd.app.service_factory import open_remote
+from runflowd.core.database import Database
+from runflowd.core.fleet import UNSEEN
 from runflowd.errors import StoreError
+from runflowd.fleet.membership import Membership
 from runflowd.observability.incidents import Incidents
 from runflowd.pipeline.context import MAX_IDLE, Context
 from runflowd.pipeline.deliver import Deliver
@@ -29,8 +32,9 @@ from runflowd.pipeline.track import Track
 from runflowd.store import open_store
 from runflowd.store.configuration import configuration_of, ensure_own, take_state
 from runflowd.store.due_updates import wake_all
+from runflowd.store.hosts import leave, living
 from runflowd.store.reserving import correct_period, is_ahead
-from runflowd.system.clock import Clock
+from runflowd.system.clock import Clock, FollowingWall
 from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
@@ -79,13 +83,16 @@ class Engine:
 
 
 @asynccontextmanager
-async def open_engine(config: Config, clock: Clock | None = None) -> AsyncIterator[Engine]:
+async def open_engine(config: Config, *, shares: bool = False, host: str = "") -> AsyncIterator[Engine]:
     """Open the state, recover what a crash left, and make the stages ready; nothing runs yet.
 
-    Raises `StoreError` when the state file cannot be used or is another's, `CredentialError` without an API key.
+    With `shares` others may work on it as well, where that can be; `host` is what this one is called among them.
+    Raises `StoreError` when the state cannot be used or is another's, `CredentialError` without an API key.
     """
-    clock = clock or Clock()
-    async with open_store(state_place(config)) as store:
+    wall = FollowingWall()
+    clock = Clock(wall, follow=wall.follow)
+    place, shared = state_place(config), shares and may_share(config)
+    async with open_store(place, host=host, alone=not shared) as store, _left_at_the_end(store, clock):
         await _take_state(store, config.source)
         incidents = Incidents(store, clock)
         await incidents.forget_left()
@@ -93,16 +100,34 @@ async def open_engine(config: Config, clock: Clock | None = None) -> AsyncIterat
             context = Context(store, clock, incidents, remote, by_name(config), config.limits)
             context.places = config.places
             context.money = config.money_in_force
+            context.duties = UNSEEN if shared else context.duties
             yield Engine(context, Intake(context), Dispatch(context), Track(context), Deliver(context))
 
 
+def may_share(config: Config) -> bool:
+    """Whether several hosts may work on the state of a configuration: it is in a database, and the service is one."""
+    return isinstance(state_place(config), Database) and config.service.local is None
+
+
+@asynccontextmanager
+async def _left_at_the_end(store: Store, clock: Clock) -> AsyncIterator[None]:
+    """At the end what this host had claimed is free at once; where that cannot be said, once its lease has ended."""
+    try:
+        yield
+    finally:
+        if not store.session.alone:
+            with anyio.CancelScope(shield=True), suppress(StoreError):
+                await store.write(partial(leave, session=store.session, now=clock.wall()))
+
+
 async def _take_state(store: Store, source: str) -> None:
-    """See that the state file is of this configuration, or make it so. Raises `OtherConfiguration`."""
-    before = await store.read(configuration_of)
+    """See that the state is of this configuration, or make it so. Raises `OtherConfiguration`."""
+    place, host = store.place, store.session.name
+    before = await store.read(lambda connection: configuration_of(connection, place, host))
     if not source or before == source:
         return
-    await store.read(lambda connection: ensure_own(connection, store.place, source))
-    await store.write(lambda connection: take_state(connection, source))
+    await store.read(lambda connection: ensure_own(connection, place, source, host))
+    await store.write(lambda connection: take_state(connection, place, source, host))
     if before:
         log.warning("the configuration has moved", action="config.moved", before=before, now=source)
 
@@ -116,6 +141,8 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
     """Run all stages until `Engine.stop`; returns when the last job in hand is finished."""
     async with anyio.create_task_group() as group:
         group.start_soon(_upkeep, engine)
+        if engine.context.duties.shared:
+            group.start_soon(Membership(engine.context).run)
         group.start_soon(keep_small, engine.context)
         group.start_soon(claim_outputs, engine.context)
         group.start_soon(PriceReader(engine.context).run)
@@ -133,6 +160,8 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
 
 async def _clean_up(context: Context, rule: Rule) -> None:
     """Put right what a run that was killed left in the folders that it delivered to."""
+    if context.duties.shared and len(await context.store.read(partial(living, now=context.clock.wall()))) > 1:
+        return  # another host may be writing just these
     folders = rule.delivered_to.values()
     cleared = sum([await context.io.written(rule).write(files.clear_up, folder) for folder in folders])
     if cleared:

@@ -27,7 +27,8 @@ RULES_SHOWN = 5
 
 @click.command()
 @config_option
-def command(place: Path | None) -> None:
+@click.option("--host", default="", help="What this machine is called in `runflowd hosts`; by default its host name.")
+def command(place: Path | None, host: str) -> None:
     """Keep the folders in step until SIGTERM; SIGHUP reloads the configuration, and so does editing it."""
     source = find_config(place)
     config = load(source)
@@ -40,7 +41,7 @@ def command(place: Path | None) -> None:
     if sys.stdout.isatty():
         for sentence in greeting(config):
             say(printable(sentence))
-    anyio.run(run_daemon, config, source)
+    anyio.run(run_daemon, config, source, printable(host))
 
 
 def greeting(config: Config) -> list[str]:

@@ -46,6 +46,8 @@ REGISTRY = {
     "verdict": Entry("runflowd.control.handlers.review:judge_results", writes=True),
     "verdict-outcome": Entry("runflowd.control.handlers.review:outcome"),
     "accept-folder": Entry("runflowd.control.handlers.pause:accept_folders", writes=True),
+    "hosts": Entry("runflowd.control.handlers.hosts:list_hosts"),
+    "drain": Entry("runflowd.control.handlers.hosts:drain_host", writes=True),
     "left-behind": Entry("runflowd.control.handlers.left_behind:left_behind"),
 }
 

@@ -25,6 +25,8 @@ class ScopeKind(StrEnum):
     """A rule's output folder."""
     OWNER = "owner"
     """Another daemon writes into a rule's output folder, too."""
+    HOSTS = "hosts"
+    """The hosts on one store do not agree on a rule, or none can place its results."""
     DOWNLOAD = "download"
     """A rule's results cannot be fetched."""
     BATCH = "batch"
@@ -75,6 +77,7 @@ _OF_RULES = (
     ScopeKind.FILES,
     ScopeKind.OUTPUT,
     ScopeKind.OWNER,
+    ScopeKind.HOSTS,
     ScopeKind.DOWNLOAD,
     ScopeKind.BATCH,
     ScopeKind.BUDGET,

@@ -135,6 +135,10 @@ class RateLimit:
         if retry_after:
             self._next = max(self._next, now + retry_after)
 
+    def hold_back(self, until: float) -> None:
+        """No request may start before that; what is known of the rate stays."""
+        self._next = max(self._next, until)
+
     def _cut(self, start: Start, now: float, share: float) -> None:
         least, most = self._measured(start)
         if self.rate is None:

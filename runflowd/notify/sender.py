@@ -72,6 +72,8 @@ class NotificationSender:
                 await anyio.sleep(CHECK_INTERVAL)
 
     async def _turn(self) -> None:
+        if not self._context.duties.notifies:
+            return
         channels = self._context.incidents.notify.channels
         if channels != self._channels:
             await self._context.store.write(lambda connection: drop_strays(connection, channels))

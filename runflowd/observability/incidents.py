@@ -15,7 +15,7 @@ import structlog
 
 from runflowd.config import Notify
 from runflowd.core.backoff import delay
-from runflowd.core.incident_scope import ScopeKind
+from runflowd.core.incident_scope import ScopeKind, parse_scope
 from runflowd.core.notices import Kind, Message
 from runflowd.store.hosts import living
 from runflowd.store.notices import begin_incident, end_incident
@@ -72,6 +72,7 @@ class Incidents:
         self._store = store
         self._clock = clock
         self._open: dict[IncidentScope, _Open] = {}
+        self._elsewhere: dict[IncidentScope, float] = {}
         self.notify = Notify()
 
     def __repr__(self) -> str:
@@ -152,19 +153,27 @@ class Incidents:
 
         await self._store.write(write)
 
+    def follow(self, closed: Iterable[tuple[str, float]]) -> None:
+        """What other hosts of the account have found closed is closed here, too: scopes, and seconds to their probe."""
+        now = self._clock.now()
+        self._elsewhere = {parse_scope(scope): now + wait for scope, wait in closed if wait > 0}
+
     def closed_for(self, *scopes: IncidentScope) -> float:
         """Seconds until the given scopes may be tried again; 0 when all of them are open."""
         now = self._clock.now()
-        return max((max(0.0, self._open[scope].retry_at - now) for scope in scopes if scope in self._open), default=0.0)
+        own = (self._open[scope].retry_at - now for scope in scopes if scope in self._open)
+        others = (self._elsewhere[scope] - now for scope in scopes if scope in self._elsewhere)
+        return max((0.0, *own, *others))
 
     def paused_rules(self, *, buying: bool = True) -> list[str]:
         """Names of the rules that are not to be touched before their next probe; one `until_result` may deliver."""
         now = self._clock.now()
+        others = [scope for scope, at in self._elsewhere.items() if scope.kind is ScopeKind.RULE and at > now]
         return [
             scope.name
             for scope, entry in self._open.items()
             if scope.kind is ScopeKind.RULE and entry.retry_at > now and (buying or not entry.report.until_result)
-        ]
+        ] + [scope.name for scope in others if buying and scope not in self._open]
 
     def probed_rules(self) -> list[str]:
         """Names of the rules in trouble that may be tried again now: one try is enough to tell."""

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.config import Limits
+from runflowd.core.fleet import Duties
 from runflowd.core.money import Money
 from runflowd.decoder import Decoder
 from runflowd.observability.log_throttle import LogThrottle
 from runflowd.pipeline.io_guard import THREADS, IoGuard
 from runflowd.pipeline.wake_event import StageEvents
+from runflowd.store.hosts import HostUnseen
 from runflowd.watch import HintQueue
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class Context:
 
     `places` tells for each rule where its `model` and its keys of `input` are written, as `file:line`. Of the models in
     `priced` the catalogue was asked what they cost. `settling` is how many files of each rule are watched until they
-    are stable, which no row says.
+    are stable, which no row says. `duties` are what this host may do, of several on one store.
     """
 
     store: Store
@@ -67,6 +69,7 @@ class Context:
     places: Mapping[str, Mapping[tuple[str | int, ...], str]] = field(default_factory=dict)
     money: Money = field(default_factory=Money)
     priced: set[str] = field(default_factory=set)
+    duties: Duties = field(default_factory=Duties)
     heartbeats: dict[str, float] = field(default_factory=dict)
     settling: dict[str, int] = field(default_factory=dict)
     decoder: Decoder = field(default_factory=Decoder)
@@ -100,6 +103,15 @@ class Context:
         """Whether the service, by the date of its last answer, takes it for the time that it is here."""
         told = self.service.api.service_time()
         return told is not None and abs(told - self.clock.wall()) < CLOCK_TOLERANCE
+
+    def may_claim(self) -> bool:
+        """Whether this host may take anything on now."""
+        return self.duties.may_claim(self.clock.now())
+
+    def require_acting(self) -> None:
+        """Raise `HostUnseen` where this host was not seen lately enough to buy or place anything."""
+        if not self.duties.may_act(self.clock.now()):
+            raise HostUnseen(self.store.owner)
 
     def heartbeat(self, stage: str) -> None:
         """Note that a stage turned its loop; the service watchdog is fed only while all of them do."""

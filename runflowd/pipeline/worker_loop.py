@@ -28,6 +28,9 @@ Job = TypeVar("Job")
 
 _STORE_PAUSE = 5.0
 
+_IDLE_PAUSE = 1.0
+"""Seconds between two looks at whether this host may take anything on."""
+
 
 class WorkerLoop(Generic[Job]):
     """Runs one stage: at most `slots` jobs at a time, claimed only when there is room for them.
@@ -88,6 +91,8 @@ class WorkerLoop(Generic[Job]):
         try:
             if 2 * self._free <= self._ahead:
                 return (), MAX_IDLE  # the next job that ends notifies the wake event
+            if not self._context.may_claim():
+                return (), _IDLE_PAUSE
             jobs = await self._claim(self._free)
             return jobs, 0.0 if jobs else await self._pause()
         except StoreError as error:

@@ -22,6 +22,7 @@ class Claimable(StrEnum):
 
     BATCH = "batch"
     ITEM = "item"
+    DUTY = "duty"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,14 @@
 The second would find the first one's rows under its own rules' names, and call done what was never brought to
 its folders. A configuration is known by its path, since editors give it a new inode with every edit; a link, or
 another mount, leads to the same one. Where the path that is on record leads nowhere any more, it has moved.
+
+Of a database that several hosts share, each host has a configuration on record: a path is one machine's.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 from binascii import crc32
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
     from runflowd.store.connection import Connection
     from runflowd.system.paths import Place
 
-KEY = "configuration"
+
+def _key(state: Place, host: str) -> str:
+    return "configuration" if isinstance(state, Path) else f"configuration:{host or socket.gethostname()}"
 
 
 class OtherConfiguration(StoreError):
@@ -42,19 +47,19 @@ class OtherConfiguration(StoreError):
         )
 
 
-def configuration_of(connection: Connection) -> str:
-    """The absolute path of the configuration that a state file is of; "" while it is of none."""
-    return stored_value(connection, "", KEY) or ""
+def configuration_of(connection: Connection, state: Place, host: str = "") -> str:
+    """The absolute path of the configuration that the state is of, on a host (default: this machine); "" if none."""
+    return stored_value(connection, "", _key(state, host)) or ""
 
 
-def take_state(connection: Connection, source: str) -> None:
-    """Record that the state file is of the configuration at this absolute path from now on."""
-    connection.run("save_value", service="", key=KEY, value=source)
+def take_state(connection: Connection, state: Place, source: str, host: str = "") -> None:
+    """Record that the state is of the configuration at this absolute path from now on."""
+    connection.run("save_value", service="", key=_key(state, host), value=source)
 
 
-def ensure_own(connection: Connection, state: Place, source: str) -> None:
-    """Raise OtherConfiguration unless the state file is of the configuration at `source`, or of none. Blocking."""
-    known = configuration_of(connection)
+def ensure_own(connection: Connection, state: Place, source: str, host: str = "") -> None:
+    """Raise OtherConfiguration unless the state is of the configuration at `source`, or of none. Blocking."""
+    known = configuration_of(connection, state, host)
     if is_another(known, source):
         raise OtherConfiguration(state, known, source)
 

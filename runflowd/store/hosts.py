@@ -7,16 +7,16 @@ database; nobody else's clock counts, and neither does how long any work takes. 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runflowd.core.fleet import LEASE, STOP_AFTER
 from runflowd.errors import StoreError
-from runflowd.store.claims import hold
+from runflowd.store.claims import Claim, Claimable, hold
+from runflowd.store.connection import stored_value
 from runflowd.store.leases import free_leases
 
 if TYPE_CHECKING:
-    from runflowd.store.claims import Claim
-    from runflowd.store.connection import Connection
+    from runflowd.store.connection import Connection, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,50 @@ class Session:
     id: str
     name: str
     alone: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A session as it is on record. `left` is for how many seconds more it is alive; all times are the database's.
+
+    For `throttled` seconds more the service asked it to wait. `facts` are as `core.fleet` reads them.
+    """
+
+    session: str
+    name: str
+    since: float
+    left: float
+    throttled: float
+    facts: str
+    drained: bool
+    at: float
+
+    @property
+    def alive(self) -> bool:
+        """Whether what it claimed is its own."""
+        return self.left >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What one host at a time does, and who does it; `text` is the rule text that is in force by that."""
+
+    name: str
+    owner: str | None
+    generation: int
+    text: str
+
+    @property
+    def claim(self) -> Claim:
+        """The right to write in the name of it."""
+        return Claim(Claimable.DUTY, self.name, self.owner, self.generation)
+
+
+class Seen(NamedTuple):
+    """A heartbeat: whether this session was alive until now, and whether others were found dead."""
+
+    alive: bool
+    freed: bool
 
 
 class HostUnseen(StoreError):
@@ -51,6 +95,29 @@ def _enter(connection: Connection, session: Session, now: float) -> None:
     connection.run("enter_host", session=session.id, name=session.name, seconds=seconds, server_now=now)
 
 
+def see(connection: Connection, session: Session, facts: str, throttled: float, now: float) -> Seen:
+    """Be seen for another lease, and let go of what the dead had claimed, all in one transaction.
+
+    Who comes back from the dead has what nobody has taken over meanwhile. For `throttled` seconds more nothing is to be
+    asked of the service.
+    """
+    alive = connection.one("hold_host", session=session.id, seconds=0.0, server_now=now) is not None
+    if not alive:
+        _enter(connection, session, now)
+    values = {"session": session.id, "seconds": LEASE, "facts": facts, "throttled": throttled}
+    connection.run("see_host", **values, server_now=now)
+    freed = connection.run("drop_dead_hosts", server_now=now) > 0
+    if freed:
+        free_leases(connection, living(connection, now))
+    return Seen(alive, freed)
+
+
+def leave(connection: Connection, session: Session, now: float) -> None:
+    """Be gone; what this session had claimed is free at once."""
+    connection.run("drop_host", session=session.id)
+    free_leases(connection, living(connection, now))
+
+
 def living(connection: Connection, now: float) -> set[str]:
     """The sessions that live."""
     return {row["session"] for row in connection.all("living_hosts", server_now=now)}
@@ -67,3 +134,53 @@ def hold_to_act(connection: Connection, claim: Claim, session: str, now: float) 
     """Ask at the last moment whether a claim is good and its session alive. Raises `LeaseLost` and `HostUnseen`."""
     hold(connection, claim)
     require_seen(connection, session, now)
+
+
+def hosts(connection: Connection, now: float) -> list[Host]:
+    """Every session on record, by name."""
+    found = [_host(row) for row in connection.all("hosts", server_now=now)]
+    return sorted(found, key=lambda host: (host.name, host.since))
+
+
+def _host(row: Row) -> Host:
+    facts = row["facts"]
+    return Host(
+        row["session"], row["name"], row["since"], row["left"], row["throttled"], facts, bool(row["drained"]), row["at"]
+    )
+
+
+def duties(connection: Connection) -> dict[str, Duty]:
+    """Every duty by its name."""
+    return {row["name"]: Duty(*row) for row in connection.all("duties")}
+
+
+def take_duty(connection: Connection, name: str, session: str, text: str = "") -> bool:
+    """Take a duty that nobody has; whether it was free."""
+    return bool(connection.all("take_duty", name=name, owner=session, text=text))
+
+
+def give_up_duty(connection: Connection, name: str, session: str) -> None:
+    """Leave a duty to others."""
+    connection.run("give_up_duty", name=name, owner=session)
+
+
+def word_duty(connection: Connection, name: str, session: str, text: str) -> None:
+    """Another text of a rule is in force by this session's duty."""
+    connection.run("word_duty", name=name, owner=session, text=text)
+
+
+def drain_key(name: str) -> str:
+    """Under which key it is stored that a host is to take nothing on; it outlives a restart."""
+    return f"drained:{name}"
+
+
+def drain(connection: Connection, name: str) -> bool:
+    """Let a host take nothing on any more; whether that is new."""
+    new = stored_value(connection, "", drain_key(name)) is None
+    connection.run("save_value", service="", key=drain_key(name), value="")
+    return new
+
+
+def undo_drain(connection: Connection, name: str) -> bool:
+    """Let a host take work on again; whether it was drained."""
+    return connection.run("drop_value", service="", key=drain_key(name)) == 1

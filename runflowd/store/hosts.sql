@@ -1,3 +1,9 @@
+-- name: hosts
+SELECT session, name, since, seen_until - :server_now AS left, throttled_until - :server_now AS throttled, facts,
+       :server_now AS at,
+       EXISTS (SELECT 1 FROM kv WHERE service = '' AND key = 'drained:' || host.name) AS drained
+FROM host
+
 -- name: living_hosts
 SELECT session FROM host WHERE seen_until >= :server_now
 
@@ -6,8 +12,16 @@ INSERT INTO host (session, name, since, seen_until)
 VALUES (:session, :name, :server_now, CASE WHEN CAST(:seconds AS REAL) IS NULL THEN 9e18 ELSE :server_now + CAST(:seconds AS REAL) END)
 ON CONFLICT (session) DO UPDATE SET seen_until = excluded.seen_until
 
+-- name: see_host
+UPDATE host SET seen_until = :server_now + CAST(:seconds AS REAL), facts = :facts,
+                throttled_until = CASE WHEN CAST(:throttled AS REAL) > 0 THEN :server_now + CAST(:throttled AS REAL) ELSE 0 END
+WHERE session = :session
+
 -- name: hold_host
 SELECT 1 FROM host WHERE session = :session AND seen_until >= :server_now + CAST(:seconds AS REAL)
+
+-- name: drop_host
+DELETE FROM host WHERE session = :session
 
 -- name: drop_other_hosts
 DELETE FROM host WHERE session <> :session
@@ -21,3 +35,34 @@ DELETE FROM host WHERE seen_until < :server_now
 
 -- name: free_duties
 UPDATE duty SET owner = NULL WHERE owner IS NOT NULL AND owner NOT IN (SELECT value FROM json_each(:living))
+
+-- name: duties
+SELECT name, owner, generation, text FROM duty
+
+-- name: take_duty
+INSERT INTO duty (name, owner, generation, text) VALUES (:name, :owner, 1, :text)
+ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, generation = duty.generation + 1, text = excluded.text
+WHERE duty.owner IS NULL
+RETURNING generation
+
+-- name: word_duty
+UPDATE duty SET text = :text WHERE name = :name AND owner = :owner
+
+-- name: give_up_duty
+UPDATE duty SET owner = NULL WHERE name = :name AND owner = :owner
+
+-- name: hold_duty
+SELECT 1 FROM duty WHERE name = :id AND owner = :owner AND generation = :generation
+
+-- name: foreign_incidents
+SELECT scope, code, message, remedy, probe_at - :server_now AS wait FROM incident
+WHERE owner <> :owner AND probe_at > 0
+
+-- name: drop_value
+DELETE FROM kv WHERE service = :service AND key = :key
+
+-- name: batches_in_hand
+SELECT owner, count(*) AS count FROM batch WHERE owner IS NOT NULL GROUP BY owner
+
+-- name: files_in_hand
+SELECT owner, count(*) AS count FROM item WHERE owner IS NOT NULL GROUP BY owner

@@ -72,6 +72,9 @@ UPDATE item SET size = :size, mtime_ns = :mtime_ns, inode = :inode, absent_at = 
     rerun_requested = 0, rerun_settings = NULL, source_state = CASE source_state WHEN 'needed' THEN 'needed' ELSE 'kept' END
 WHERE id = :id
 
+-- name: save_inode
+UPDATE item SET inode = :inode WHERE id = :id
+
 -- name: supersede_item
 -- Whoever delivers it goes on; whoever was to tell of its failure does not.
 UPDATE item SET current = 0, rescan_requested = 0, rerun_requested = 0, rerun_settings = NULL,

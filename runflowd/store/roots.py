@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from runflowd.core.identity import Identity
+from runflowd.core.printable import printable
 from runflowd.store.connection import stored_value
 from runflowd.store.items import path_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runflowd.store.connection import Connection
 
 SAMPLE = 64
@@ -53,6 +56,33 @@ def roots_of(connection: Connection, rule: str) -> Roots:
     """What is on record for a rule; nothing before its first look."""
     value = stored_value(connection, "", roots_key(rule))
     return _parsed(value) if value else Roots()
+
+
+def mark_of_watched(connection: Connection, rule: str) -> str | None:
+    """The mark of the watched folder of a rule; "" for one that bears none, None before the first look."""
+    known = roots_of(connection, rule).folders.get("")
+    return known.mark if known is not None else None
+
+
+def output_mark_key(folder: str) -> str:
+    """Under which key the mark of a folder that results go to is stored."""
+    return f"mark:{printable(folder)}"
+
+
+def mark_of_output(connection: Connection, folder: str) -> str | None:
+    """The mark of a folder that results go to; None before it has one."""
+    return stored_value(connection, "", output_mark_key(folder))
+
+
+def save_output_mark(connection: Connection, folder: str, mark: str) -> None:
+    """Put on record by which mark a folder is known to all hosts."""
+    connection.run("save_value", service="", key=output_mark_key(folder), value=mark)
+
+
+def forget_output_marks(connection: Connection, folders: Iterable[str]) -> bool:
+    """Let folders be marked anew, as a person said; whether any was known by a mark."""
+    dropped = [connection.run("drop_value", service="", key=output_mark_key(folder)) for folder in folders]
+    return any(dropped)
 
 
 def save_roots(connection: Connection, rule: str, roots: Roots) -> None:

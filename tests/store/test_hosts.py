@@ -7,7 +7,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runflowd.store.hosts import HostUnseen, Session, enter, living, require_seen
+from runflowd.store.claims import Claim, Claimable, LeaseLost
+from runflowd.store.hosts import (
+    HostUnseen,
+    Seen,
+    Session,
+    drain,
+    duties,
+    enter,
+    give_up_duty,
+    hold_to_act,
+    hosts,
+    leave,
+    living,
+    require_seen,
+    see,
+    take_duty,
+    undo_drain,
+)
 
 if TYPE_CHECKING:
     from runflowd.store import Connection
@@ -37,6 +54,43 @@ def test_who_was_seen_within_the_lease_lives(connection: Connection) -> None:
     assert ({"one", "two"}, {"two"}) == (both, living(connection, NOW))
 
 
+def test_what_the_dead_had_is_free_once_another_one_looks(connection: Connection) -> None:
+    """And who comes back from the dead lives again, without it."""
+    enter(connection, ONE, NOW)
+    enter(connection, TWO, NOW)
+    taken = take_duty(connection, "notify", "one"), take_duty(connection, "notify", "two")
+    silent_for(connection, ONE, 16.0)
+    seen = see(connection, TWO, "{}", 0.0, NOW)
+    free = duties(connection)["notify"].owner
+    back = see(connection, ONE, "{}", 0.0, NOW)
+
+    assert ((True, False), Seen(alive=True, freed=True), None) == (taken, seen, free)
+    assert (Seen(alive=False, freed=False), {"one", "two"}) == (back, living(connection, NOW))
+
+
+def test_who_comes_back_before_anybody_noticed_has_what_it_had(connection: Connection) -> None:
+    """Nobody has touched it meanwhile."""
+    enter(connection, ONE, NOW)
+    take_duty(connection, "notify", "one")
+    silent_for(connection, ONE, 16.0)
+    see(connection, ONE, "{}", 0.0, NOW)
+
+    assert "one" == duties(connection)["notify"].owner
+
+
+def test_a_duty_that_changed_hands_is_nobody_else_s_to_write_about(connection: Connection) -> None:
+    """Each time it is taken it has another generation."""
+    enter(connection, ONE, NOW)
+    take_duty(connection, "intake:studio", "one", "text")
+    before = duties(connection)["intake:studio"].claim
+    give_up_duty(connection, "intake:studio", "one")
+    take_duty(connection, "intake:studio", "one", "text")
+    hold_to_act(connection, duties(connection)["intake:studio"].claim, "one", NOW)
+
+    with pytest.raises(LeaseLost):
+        hold_to_act(connection, before, "one", NOW)
+
+
 def test_nobody_acts_near_the_end_of_its_lease(connection: Connection) -> None:
     """Ten seconds after it was last seen a host stops, five before another one may take over."""
     enter(connection, ONE, NOW)
@@ -51,9 +105,50 @@ def test_nobody_acts_near_the_end_of_its_lease(connection: Connection) -> None:
 def test_a_start_touches_nothing_of_those_who_live(connection: Connection) -> None:
     """Of one that works alone the lock says that it is gone, when another one got in."""
     enter(connection, Session("alone", "cellar"), NOW)
+    take_duty(connection, "notify", "alone")
     enter(connection, ONE, NOW)
+    take_duty(connection, "intake:studio", "one")
     enter(connection, TWO, NOW)
-    alive = living(connection, NOW)
+    owners = {name: duty.owner for name, duty in duties(connection).items()}
     enter(connection, Session("next", "cellar"), NOW)
 
-    assert ({"one", "two"}, {"next"}) == (alive, living(connection, NOW))
+    assert {"notify": None, "intake:studio": "one"} == owners
+    assert {"next"} == living(connection, NOW)
+
+
+def test_who_leaves_leaves_nothing_behind(connection: Connection) -> None:
+    """Its work is free at once."""
+    enter(connection, ONE, NOW)
+    take_duty(connection, "notify", "one")
+    leave(connection, ONE, NOW)
+
+    assert ([], None) == (hosts(connection, NOW), duties(connection)["notify"].owner)
+
+
+def test_a_drained_host_is_known_by_its_name(connection: Connection) -> None:
+    """So that a restart of it does not end that."""
+    enter(connection, ONE, NOW)
+    enter(connection, TWO, NOW)
+    news = drain(connection, "attic"), drain(connection, "attic")
+    drained = {host.name: host.drained for host in hosts(connection, NOW)}
+    undone = undo_drain(connection, "attic"), undo_drain(connection, "attic")
+
+    assert ((True, False), {"atelier": False, "attic": True}) == (news, drained)
+    assert ((True, False), [False, False]) == (undone, [host.drained for host in hosts(connection, NOW)])
+
+
+def test_the_service_s_word_to_wait_is_on_record(connection: Connection) -> None:
+    """For as many seconds as it said, for every host."""
+    enter(connection, ONE, NOW)
+    see(connection, ONE, '{"studio": {}}', 7.0, NOW)
+    (host,) = hosts(connection, NOW)
+
+    assert (7, 15, '{"studio": {}}') == (round(host.throttled), round(host.left), host.facts)
+
+
+def test_a_claim_of_nobody_holds_nothing(connection: Connection) -> None:
+    """A row that was only read gives no right."""
+    enter(connection, ONE, NOW)
+
+    with pytest.raises(LeaseLost):
+        hold_to_act(connection, Claim(Claimable.DUTY, "notify", None, 0), "one", NOW)

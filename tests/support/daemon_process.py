@@ -176,14 +176,21 @@ class Service:
 class Daemon:
     """One life of the daemon; entered when it has said that it is ready, left only by its end."""
 
-    def __init__(self, config: Path, log: Path, environment: Mapping[str, str], enter: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        config: Path,
+        log: Path,
+        environment: Mapping[str, str],
+        enter: tuple[str, ...] = (),
+        options: tuple[str, ...] = (),
+    ) -> None:
         self._log = log
         address = f"\0runflowd-test-{uuid.uuid4().hex}"
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(address)
         self._manager.settimeout(0.1)
         self.said: list[str] = []
-        arguments = ("run", "-c", str(config))
+        arguments = ("run", "-c", str(config), *options)
         env = {**untraced(environment), "NOTIFY_SOCKET": f"@{address[1:]}"}
         self.process: subprocess.Popen[bytes] | Process
         with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:

@@ -17,6 +17,7 @@ from runflowd.store.prices import ask_anew
 from runflowd.store.reports import count_states, incidents
 from runflowd.store.retries import fetch_lost
 from runflowd.store.roots import accept_folders as accept_strange
+from runflowd.store.roots import forget_output_marks
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -91,13 +92,21 @@ def _waiting(context: CommandContext, resumed: Collection[str], still: Collectio
 def accept_folders(context: CommandContext, parameters: Parameters) -> Answer:
     """What stands at the watched folders of `rules` is what belongs there: a person says so."""
     names = _chosen({**parameters, "everything": False}, {rule.name for rule in context.config.rules})
-    accepted = [name for name in names if accept_strange(context.connection, name, context.now)]
+    accepted = [name for name in names if _accept(context, name)]
     if not accepted:
         raise CommandRefused(
             f"no other folder was met in the place of {', '.join(names)} by a running daemon or `sync`; "
             "`runflowd status` shows what is wrong"
         )
     return {"accepted": accepted}
+
+
+def _accept(context: CommandContext, name: str) -> bool:
+    """Accept the watched folder, or those that results go to where no host has them by their mark."""
+    lost = str(ScopeKind.HOSTS.of(name)) in {each.scope for each in incidents(context.connection)}
+    rule = context.config.rule(name)
+    marked = lost and rule is not None and forget_output_marks(context.connection, rule.delivered_to.values())
+    return accept_strange(context.connection, name, context.now) or marked
 
 
 def _chosen(parameters: Parameters, known: Collection[str]) -> list[str]:

@@ -32,9 +32,11 @@ from runflowd.pipeline.deliver.verdict import (
 )
 from runflowd.pipeline.error_scopes import kept_reason, unexpected
 from runflowd.pipeline.io_guard import Role
+from runflowd.pipeline.mounted import RETRY_AFTER, MountCheck, NotMounted
 from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.deliveries import note_doubt, note_undeliverable, release_item
 from runflowd.store.history import record_try
+from runflowd.store.hosts import HostUnseen
 from runflowd.store.items import move
 from runflowd.store.leases import Lease
 from runflowd.store.pauses import hold_rule, stop
@@ -59,6 +61,7 @@ class Deliver:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._output_io = OutputIo(context.io, context.store, context.clock)
+        self._mounts = MountCheck(context)
         self._delivery = Delivery(context, self._output_io)
         self._receipts = ReceiptWriter(context, self._output_io)
         self._finalizer = Finalizer(context, self._output_io, self._receipts)
@@ -92,10 +95,14 @@ class Deliver:
 
     def _left_alone(self) -> list[str]:
         """The rules for which nothing is claimed now."""
-        return [*self._context.incidents.paused_rules(buying=False), *self._context.io.slow(Role.WRITTEN)]
+        context = self._context
+        stopped, slow = context.incidents.paused_rules(buying=False), context.io.slow(Role.WRITTEN)
+        return [*stopped, *slow, *context.duties.undelivered]
 
     async def _work(self, claimed: Claimed) -> None:
         item, rule = claimed.item, self._rule_of(claimed)
+        if rule is not None:
+            await self._mounts.require_outputs(rule)
         if claimed.receipt and rule is not None:
             await self._receipts.renew(item, rule)
         elif claimed.verdict and rule is not None:
@@ -125,6 +132,9 @@ class Deliver:
         error: Exception = raised.first_error if isinstance(raised, Undelivered) else raised
         if isinstance(error, Ended):
             return  # nothing was learnt; the next start takes it up, as after a crash
+        if isinstance(error, NotMounted | HostUnseen):
+            await self._leave(item)
+            return
         trouble = wider_report(item, error)
         if trouble:
             if trouble.scope.kind is ScopeKind.OUTPUT:
@@ -162,6 +172,13 @@ class Deliver:
             log.warning(held, action="rule.held", rule=item.rule, path=item.path)
         if doubtful:
             reach("result.doubted")
+
+    async def _leave(self, item: Item) -> None:
+        """Another host goes on with it."""
+        due_at, kept = self._context.clock.wall() + RETRY_AFTER, {"code": item.failure_code, "reason": item.failure}
+        await self._context.store.write(
+            lambda connection: release_item(connection, item, due_at=due_at, attempts=item.attempts, **kept)
+        )
 
     async def _give_up(self, claimed: Claimed, error: Exception, reason: str) -> None:
         """Paid, and not to be had: kept with its receipt, never bought again unless the operator says so."""

@@ -9,8 +9,10 @@ from runflowd.core.backoff import delay
 from runflowd.pipeline.dispatch.refusals import AskAgain
 from runflowd.pipeline.dispatch.zip_payload import of_packing
 from runflowd.pipeline.error_scopes import kept_reason, of_disk, of_refusal, of_rule, of_service, unexpected
+from runflowd.pipeline.mounted import RETRY_AFTER, NotMounted
 from runflowd.pipeline.rule_fault import RuleAtFault, place_of
 from runflowd.store.history import items_held, record_try
+from runflowd.store.hosts import HostUnseen
 from runflowd.store.leases import release
 from runflowd.store.pauses import Paused
 
@@ -44,6 +46,9 @@ class FailedBatches:
             return
         if isinstance(error, Paused):
             await self._release(batch, now)  # it is claimed again when the pause is over
+            return
+        if isinstance(error, NotMounted | HostUnseen):
+            await self._release(batch, now + RETRY_AFTER)  # another host goes on with it
             return
         report: IncidentReport | None
         if isinstance(error, RuleAtFault):

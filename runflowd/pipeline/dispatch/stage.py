@@ -23,8 +23,9 @@ from runflowd.pipeline.dispatch.submitter import Submitter, conflict_is_final
 from runflowd.pipeline.dispatch.uploader import Uploader
 from runflowd.pipeline.error_scopes import REFUSALS
 from runflowd.pipeline.io_guard import Role
+from runflowd.pipeline.mounted import MountCheck
 from runflowd.pipeline.worker_loop import WorkerLoop
-from runflowd.store.batches import mark_submitted, move_batch
+from runflowd.store.batches import mark_submitted, move_batch, rule_text
 from runflowd.store.leases import Lease, claim_batches, next_due, release
 from runflowd.store.purchases import close_unreceived
 from runflowd.store.unbought import load_unbought, put_back
@@ -54,6 +55,7 @@ class Dispatch:
         self._refusals = Refusals(context)
         self._refused = RefusedBatches(context, self._uploader, self._submitter, self._refusals)
         self._failed = FailedBatches(context)
+        self._mounts = MountCheck(context)
         self._runs = SingleRuns(
             context, self._uploader, self._submitter, self._reconciliation, self._resending, self._refusals
         )
@@ -85,7 +87,8 @@ class Dispatch:
 
     def _paused(self) -> list[str]:
         """The rules of which nothing is to be begun: before and during a probe, and while a folder owes an answer."""
-        return [*self._context.incidents.paused_rules(), *self._probes, *self._context.io.slow(*Role)]
+        context = self._context
+        return [*context.incidents.paused_rules(), *self._probes, *context.io.slow(*Role), *context.duties.unsent]
 
     async def _pause(self) -> float:
         context = self._context
@@ -106,6 +109,7 @@ class Dispatch:
         await self._context.io.written(rule).read(_require_space, rule, self._context.limits.free_space)
 
     async def _work(self, batch: Batch) -> None:
+        await self._mounts.require_watched(from_text(await self._context.store.read(partial(rule_text, batch=batch))))
         look = partial(load_unbought, batch=batch, money=self._context.money, now=self._context.clock.wall())
         items, requests, snapshot, why = await self._context.store.read(look)
         if not items:

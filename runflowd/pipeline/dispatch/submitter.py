@@ -160,6 +160,7 @@ class Submitter:
         context = self._context
         ask = partial(hold_to_act, claim=batch.claim, session=context.store.owner, now=context.clock.wall())
         await context.store.read(ask)
+        context.require_acting()
 
     async def _note_failure(self, batch: Batch, request: SubmitRequest, error: ApiError) -> None:
         if isinstance(error, Transient) and error.ambiguous:

@@ -144,7 +144,7 @@ class Acceptor:
             ]
             return decisions, changed
 
-        decisions, changed = await self._context.store.write(write)
+        decisions, changed = await self._context.store.write(watched.held(write))
         reach("item.recorded")
         for path, why in refused.items():
             watched.stability.forget(path, why.stat)

@@ -178,7 +178,7 @@ class BatchSealer:
             return seal(connection, purchase, rule.batch, money, now)
 
         self._gathering.pop(group.key, None)
-        sealed = await self._context.store.write(write)
+        sealed = await self._context.store.write(watched.held(write))
         reach("batch.sealed")
         early = self._is_early(sealed, purchase, group)
         if early:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import ItemState
 from runflowd.pipeline.intake.compared import Compared, compared_page
 from runflowd.pipeline.intake.folder_pages import Scanned, folders_of, is_empty, missing_among
+from runflowd.pipeline.intake.inherited import take_inodes
 from runflowd.pipeline.intake.left_out import leave_out, remove_notes
 from runflowd.pipeline.intake.output_places import outputs_of
 from runflowd.store.arrivals import forget_absent, set_aside
@@ -80,6 +81,8 @@ class FolderScanner:
     ) -> None:
         """Act on what differs from what is on record."""
         now = self._context.clock.now()
+        if watched.inherited:
+            page = await take_inodes(self._context, watched, page)
         back: list[int] = []
         gone: dict[str, Known] = {}
         for compared in page:
@@ -100,7 +103,7 @@ class FolderScanner:
             await self._forget(watched, gone)
         if back:
             write = partial(_mark_present, numbers=back, now=self._context.clock.wall())
-            if await self._context.store.write(write):
+            if await self._context.store.write(watched.held(write)):
                 self._context.stage_events.deliver.notify()
         await leave_out(self._context, watched, page)
 
@@ -132,7 +135,7 @@ class FolderScanner:
         failed = [path for path, known in gone.items() if known.state is ItemState.FAILED]
         if failed:
             await self._context.io.written(watched.rule).write(remove_notes, watched.rule.output, failed)
-        await self._context.store.write(write)
+        await self._context.store.write(watched.held(write))
 
     async def forget_vanished(self, watched: WatchedRule, seen: set[str]) -> None:
         """After a whole rescan: note files whose folder is gone. An empty root proves nothing."""
@@ -167,7 +170,7 @@ class FolderScanner:
             listings = [compared.listing for compared in page]
             found = [(listing.path_of(name), stat) for listing in listings for name, stat in listing.files.items()]
             chosen = [(path, stat) for path, stat in found if watched.rule.matcher.matches(path)]
-            await self._context.store.write(partial(self._skip, watched=watched, chosen=chosen))
+            await self._context.store.write(watched.held(partial(self._skip, watched=watched, chosen=chosen)))
 
     def _skip(self, connection: Connection, watched: WatchedRule, chosen: list[tuple[str, Stat]]) -> None:
         now = self._context.clock.wall()

@@ -36,7 +36,8 @@ async def refresh_ready(context: Context, watched: WatchedRule) -> None:
     while items := await context.store.read(lambda connection: _page(connection, watched)):
         folders = {_folder(item) for item in items if watched.rule.matcher.matches(item.path)}
         found = await watched.folder_io.read(_overrides, watched.rule, folders)
-        await context.store.write(partial(_rebuild_all, watched=watched, found=found, now=context.clock.wall()))
+        write = partial(_rebuild_all, watched=watched, found=found, now=context.clock.wall())
+        await context.store.write(watched.held(write))
     await _retry_refused(context, watched)
 
 
@@ -47,7 +48,8 @@ async def _retry_refused(context: Context, watched: WatchedRule) -> None:
         folders = {_folder(item) for item in rows if watched.rule.matcher.matches(item.path)}
         found = await watched.folder_io.read(_overrides, watched.rule, folders)
         now = context.clock.wall()
-        await context.store.write(partial(_retry_all, watched=watched, after=after, found=found, now=now))
+        write = partial(_retry_all, watched=watched, after=after, found=found, now=now)
+        await context.store.write(watched.held(write))
         after = rows[-1].id
 
 

@@ -20,6 +20,7 @@ from runflowd.pipeline.intake.left_out import forget_left_out
 from runflowd.pipeline.intake.output_places import OUTPUT_INSIDE, outputs_of
 from runflowd.pipeline.intake.removal import remove_outputs
 from runflowd.pipeline.intake.roots import recognise, strangeness
+from runflowd.store.claims import LeaseLost
 from runflowd.store.roots import roots_of
 
 if TYPE_CHECKING:
@@ -48,9 +49,11 @@ class Rescan:
         try:
             if await self._recognised(watched):
                 await self._look(watched, scan)
-            whole = True
+            whole, watched.inherited = True, watched.inherited and watched.roots is None
         except StoreError as error:
             self._context.log_throttle.error(str(error), action="store.failed", stage="intake")
+        except LeaseLost as lost:
+            log.info(str(lost), action="lease.lost", stage="intake")
         finally:
             now = self._context.clock.now()
             settled = watched.roots is not None and not watched.roots.strange

@@ -54,7 +54,7 @@ async def recognise(context: Context, watched: WatchedRule) -> Roots:
     if "" not in roots.strange:
         roots = await watched.folder_io.read(_marked, rule, known, roots, others)
     if roots != known:
-        await context.store.write(partial(save_roots, rule=rule.name, roots=roots))
+        await context.store.write(watched.held(partial(save_roots, rule=rule.name, roots=roots)))
         _log_unmarked(rule, known, roots)
     return roots
 

@@ -16,6 +16,7 @@ from runflowd.files import SharedScans
 from runflowd.pipeline.context import MAX_IDLE, Context
 from runflowd.pipeline.intake.acceptor import Acceptor
 from runflowd.pipeline.intake.batch_sealer import BatchSealer
+from runflowd.pipeline.intake.claimed_rules import claim_of, claimed
 from runflowd.pipeline.intake.event_watch import EventWatch
 from runflowd.pipeline.intake.hint_drain import HintDrain
 from runflowd.pipeline.intake.reconcile import FolderScanner
@@ -24,6 +25,7 @@ from runflowd.pipeline.intake.refresh import refresh_ready
 from runflowd.pipeline.intake.rescan import Rescan, report_timeout
 from runflowd.pipeline.intake.watched_rule import Inputs, WatchedRule
 from runflowd.pipeline.wake_event import WakeEvent
+from runflowd.store.claims import LeaseLost
 from runflowd.store.pauses import resume_edited
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class Intake:
         self._watched: dict[str, WatchedRule] = {}
         self._events = EventWatch(context, self._watched)
         self._shared_scans: dict[str, SharedScans] = {}
-        self._rules: dict[str, Rule] | None = None
+        self._applied: tuple[dict[str, Rule], Mapping[str, int] | None] | None = None
         self._processed = WakeEvent()
         self._stopping = False
 
@@ -73,10 +75,17 @@ class Intake:
     @property
     def idle(self) -> bool:
         """Whether every folder that answers was rescanned and no file is waiting to become stable; for `sync`."""
-        return self._rules is self._context.rules and all(
+        return self._is_applied() and all(
             (watched.idle and not self._context.hints.waiting(name)) or watched.folder_io.timeout_reported
             for name, watched in self._watched.items()
         )
+
+    def _is_applied(self) -> bool:
+        """Whether the rules in force are watched, as far as their intake is this host's."""
+        if self._applied is None:
+            return False
+        rules, intake = self._applied
+        return rules is self._context.rules and intake == self._context.duties.intake
 
     @property
     def watcher(self) -> Watcher | None:
@@ -105,12 +114,15 @@ class Intake:
                 except StoreError as error:
                     self._context.log_throttle.error(str(error), action="store.failed", stage="intake")
                     idle_timeout = STORE_PAUSE
+                except LeaseLost as lost:
+                    log.info(str(lost), action="lease.lost", stage="intake")
+                    idle_timeout = TURN
                 await self._context.stage_events.intake.wait(idle_timeout)
             group.cancel_scope.cancel()
 
     async def _turn(self, group: TaskGroup) -> float:
         """Begin what is due, and say for how many seconds nothing more is."""
-        if self._rules is not self._context.rules:
+        if not self._is_applied():
             await self._apply_rules(group)
         await self._hint_drain.prepare(self._watched)
         now = self._context.clock.now()
@@ -162,6 +174,8 @@ class Intake:
         except StoreError as error:
             self._context.log_throttle.error(str(error), action="store.failed", stage="intake")
             await anyio.sleep(STORE_PAUSE)
+        except LeaseLost as lost:
+            log.info(str(lost), action="lease.lost", stage="intake")
         was_late = watched.turn.work is Work.OVERDUE
         watched.turn = watched.turn.work_ended(backlog=backlog)
         self._processed.notify()
@@ -186,19 +200,21 @@ class Intake:
 
         How a new one is watched is asked of its folder, which may not answer: then the others go on without it.
         """
-        rules = self._context.rules
+        applied = self._context.rules, self._context.duties.intake
+        rules, owner = claimed(*applied), self._context.store.owner
         for name in self._watched.keys() - rules.keys():
             del self._watched[name]
         for name, rule in rules.items():
-            if name not in self._watched or self._watched[name].rule != rule:
-                self._watched[name] = WatchedRule.of(rule, self._context.io.watched(rule))
+            claim, before = claim_of(name, applied[1], owner), self._watched.get(name)
+            if before is None or (before.rule, before.claim) != (rule, claim):
+                self._watched[name] = WatchedRule.of(rule, self._context.io.watched(rule), claim)
                 group.start_soon(self._events.detect, self._watched[name])
         folders = Counter(rule.watch for rule in rules.values())
         self._shared_scans = {
             folder: self._shared_scans.get(folder) or SharedScans() for folder, count in folders.items() if count > 1
         }
         self._context.hints.set_roots({name: rule.watch for name, rule in rules.items()})
-        self._rules = rules
+        self._applied = applied
         await self._resume_edited(rules)
         self._events.rules_changed()
         with anyio.move_on_after(TURN):

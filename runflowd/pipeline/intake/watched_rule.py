@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from runflowd.core.media.input_type import UNMARKED_STILLNESS
 from runflowd.core.media.kinds import MediaKind
@@ -12,14 +12,19 @@ from runflowd.core.missed_events import MissedEventDetector
 from runflowd.core.stability import StabilityTracker
 from runflowd.core.turns import Events, Lost, RuleTurn
 from runflowd.pipeline.intake.output_places import OutputPlaces
+from runflowd.store.claims import hold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Self
 
     from runflowd.core.model import Reference, Rule, Stat
     from runflowd.pipeline.io_guard import FolderIo
+    from runflowd.store import Connection
+    from runflowd.store.claims import Claim
     from runflowd.store.roots import Roots
+
+T = TypeVar("T")
 
 MAX_TRACKED = 20_000
 """Files of one rule that may be tracked at once; the others are found by a later rescan."""
@@ -74,7 +79,8 @@ class WatchedRule:
     """A rule with what watching its folder takes. What changes are three values, each replaced as a whole.
 
     `turn` is where it stands in intake's turns, and `text` what it accepts files under. Without `roots`, the folders
-    recognised by the last rescan, nothing is scanned; `outputs` are the folders that nothing is taken from.
+    recognised by the last rescan, nothing is scanned; `outputs` are the folders that nothing is taken from. `claim` is
+    the right to do the intake, None for a host alone; `inherited` says that another host did it, until a whole rescan.
     """
 
     rule: Rule
@@ -85,11 +91,25 @@ class WatchedRule:
     text: RuleText = RuleText()
     roots: Roots | None = None
     outputs: OutputPlaces = field(default_factory=OutputPlaces)
+    claim: Claim | None = None
+    inherited: bool = False
 
     @classmethod
-    def of(cls, rule: Rule, folder_io: FolderIo) -> Self:
+    def of(cls, rule: Rule, folder_io: FolderIo, claim: Claim | None = None) -> Self:
         """A rule that was just loaded; `folder_io` makes the calls to its folder."""
-        return cls(rule, folder_io, _tracker(rule), MissedEventDetector(rule.settle), RuleTurn(rule.watch))
+        turn, missed = RuleTurn(rule.watch), MissedEventDetector(rule.settle)
+        return cls(rule, folder_io, _tracker(rule), missed, turn, claim=claim, inherited=claim is not None)
+
+    def held(self, work: Callable[[Connection], T]) -> Callable[[Connection], T]:
+        """The same work for the store, which raises `LeaseLost` instead where another host does the intake by now."""
+        claim = self.claim
+
+        def write(connection: Connection) -> T:
+            if claim is not None:
+                hold(connection, claim)
+            return work(connection)
+
+        return write
 
     def see(self, path: str, stat: Stat, now: float) -> None:
         """Track a file; one that there is no room for is found by a later rescan."""

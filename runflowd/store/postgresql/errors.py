@@ -79,7 +79,8 @@ class InUse(StateInUse):
     def __init__(self, database: Database, other: str) -> None:
         super().__init__(
             f"{database}: in use by another runflowd ({other}). Stop that one first, or give this one a database of "
-            "its own with `state:`."
+            "its own with `state:`. Several share one where each is `runflowd run` of the same version with a hosted "
+            "service; `sync`, `service: local` and an upgrade need it for themselves."
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -10,7 +10,7 @@ import psycopg
 from runflowd.store.postgresql.connection import Lock, PostgresConnection
 from runflowd.store.postgresql.examining import examine
 from runflowd.store.postgresql.refusals import refusal
-from runflowd.store.postgresql.schema import check_schema, migrate
+from runflowd.store.postgresql.schema import check_schema, find_schema, migrate, migrations
 
 if TYPE_CHECKING:
     from runflowd.core.database import Database
@@ -36,12 +36,23 @@ def hold(
 ) -> PostgresConnection:
     """A connection that keeps daemons away; `make` brings the tables up to date. Raises `StoreError`."""
     try:
+        if make:
+            _bring_up_to_date(database, session)
         connection = PostgresConnection(database, session, lock=lock)
         stack.callback(connection.close)
-        (migrate if make else check_schema)(connection, database)
+        check_schema(connection, database)
     except psycopg.Error as error:
         raise refusal(database, error) from error
     return connection
+
+
+def _bring_up_to_date(database: Database, session: str) -> None:
+    """Make or upgrade the tables, which nobody works with meanwhile."""
+    with closing(PostgresConnection(database, session)) as connection:
+        if find_schema(connection, database) == max(migrations()):
+            return
+    with closing(PostgresConnection(database, session, lock=Lock.ALONE)) as connection:
+        migrate(connection, database)
 
 
 def open_reader(database: Database) -> PostgresConnection:

@@ -1,0 +1,67 @@
+"""`runflowd hosts`: the machines that work on one database, and letting one of them go."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runflowd.commands.command_client import ask
+from runflowd.commands.options import config_option, echo_json, json_option
+from runflowd.commands.terminal import cell, console, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+def command(call: click.Context, place: Path | None, *, as_json: bool) -> None:
+    """Show the hosts that work on the state: one, or on a PostgreSQL database several (docs/postgresql.md)."""
+    if call.invoked_subcommand is not None:
+        return
+    answer = ask(place, "hosts")
+    if as_json:
+        echo_json(answer)
+    elif not answer["hosts"]:
+        click.echo("No daemon works on the state now.")
+    else:
+        _print(answer["hosts"])
+
+
+@command.command()
+@config_option
+@json_option
+@click.option("--undo", is_flag=True, help="Let it take work on again.")
+@click.argument("name")
+def drain(place: Path | None, name: str, *, undo: bool, as_json: bool) -> None:
+    """Let the host NAME take nothing on: what it has in hand it finishes, all else goes to the other hosts.
+
+    It lasts, over restarts too, until --undo.
+    """
+    answer = ask(place, "drain", host=name, undo=undo)
+    if as_json:
+        echo_json(answer)
+    elif undo:
+        click.echo(f"{name} takes work on again." if answer["new"] else f"{name} was not drained.")
+    else:
+        click.echo(
+            f"{name} takes nothing on any more; `runflowd hosts` shows what it has in hand still."
+            if answer["new"]
+            else f"{name} is drained already."
+        )
+
+
+def _print(hosts: list[dict[str, Any]]) -> None:
+    found = table(
+        "host", "since", "state", "intake of", "lacks folders of", "batches", "files", numbers=("batches", "files")
+    )
+    for host in hosts:
+        lacks = sorted({*host["unseen"], *host["undelivered"]})
+        since = datetime.fromtimestamp(host["since"]).astimezone().strftime("%Y-%m-%d %H:%M")
+        columns = (host["name"], since, host["state"], ", ".join(host["intake"]), ", ".join(lacks))
+        found.add_row(*map(cell, columns), str(host["batches"]), str(host["files"]))
+    console().print(found)

@@ -1,0 +1,30 @@
+"""The hosts that work on the store, and draining one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runflowd.control.command_context import flag, text
+from runflowd.control.refusal import CommandRefused
+from runflowd.core.suggestion import unknown_name
+from runflowd.observability.hosts import host_rows
+from runflowd.store.hosts import drain, hosts, undo_drain
+
+if TYPE_CHECKING:
+    from runflowd.control.command_context import Answer, CommandContext, Parameters
+
+
+def list_hosts(context: CommandContext, parameters: Parameters) -> Answer:  # noqa: ARG001  it has none
+    """Every host that lives, with what it does."""
+    return {"hosts": host_rows(context.connection, context.now)}
+
+
+def drain_host(context: CommandContext, parameters: Parameters) -> Answer:
+    """Let the host `name` take nothing on; with `undo` again. Whether that is `new`."""
+    name = text(parameters, "host") or ""
+    if flag(parameters, "undo"):
+        return {"name": name, "new": undo_drain(context.connection, name)}
+    known = {host.name for host in hosts(context.connection, context.now) if host.alive}
+    if name not in known:
+        raise CommandRefused(unknown_name("host", name, sorted(known)), 2)
+    return {"name": name, "new": drain(context.connection, name)}

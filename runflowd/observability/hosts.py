@@ -1,0 +1,48 @@
+"""The hosts that work on the store as people see them: who lives, what each does, and how much it has in hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from runflowd.core import fleet
+from runflowd.core.printable import printable
+from runflowd.store.hosts import duties, hosts
+
+if TYPE_CHECKING:
+    from runflowd.store import Connection
+
+
+def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
+    """A row for each host that lives, as plain JSON. `since` is epoch seconds, `in_hand` counts batches and files.
+
+    `intake` has the rules whose intake it does; `unseen` those whose watched folder, and `undelivered` those whose
+    results, it has no folder for.
+    """
+    held = duties(connection)
+    batches, files = (_in_hand(connection, name) for name in ("batches_in_hand", "files_in_hand"))
+    rows = []
+    for host in hosts(connection, now):
+        if not host.alive:
+            continue
+        facts = fleet.from_text(host.facts)
+        mine = {name for name, duty in held.items() if duty.owner == host.session}
+        rows.append(
+            {
+                "name": printable(host.name),
+                "session": host.session,
+                "since": host.since,
+                "state": "drained" if host.drained else "working",
+                "intake": sorted(rule for rule in facts if fleet.intake_of(rule) in mine),
+                "messages": fleet.NOTIFY in mine,
+                "unseen": sorted(rule for rule, each in facts.items() if not each.watch),
+                "undelivered": sorted(rule for rule, each in facts.items() if not each.places),
+                "batches": batches[host.session],
+                "files": files[host.session],
+            }
+        )
+    return rows
+
+
+def _in_hand(connection: Connection, statement: str) -> Counter[str]:
+    return Counter({row["owner"]: row["count"] for row in connection.all(statement)})

@@ -1,0 +1,144 @@
+"""Several daemons on one share and one PostgreSQL: one purchase a content, every result once, whoever dies."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from daemon_process import HOLD, until
+from postgres_server import Server, quick_server
+
+pytest.importorskip("psycopg")
+
+from daemons import Fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from daemon_process import Service
+
+pytestmark = [pytest.mark.promise, pytest.mark.waits]
+
+FAILOVER = 20.0
+"""Seconds within which another host goes on."""
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, service: Service) -> Iterator[Fleet]:
+    """No host yet."""
+    with quick_server().empty() as database:
+        made = Fleet(tmp_path / "share", service, database)
+        yield made
+        made.end()
+
+
+def test_two_hosts_share_the_work_and_the_books(fleet: Fleet) -> None:
+    """One does the intake, both send and place; the commands tell of both, and one that stops leaves at once."""
+    first = fleet.start("atelier")
+    fleet.start("attic")
+    fleet.write(*(f"a{number}.jpg" for number in range(12)))
+    fleet.wait_for_results()
+    hosts = {row["name"] for row in fleet.rows("SELECT name FROM host")}
+    intake = fleet.holder()
+    first.stop()
+    began = time.monotonic()
+    fleet.write("b.jpg")
+    fleet.wait_for_results()
+    took = time.monotonic() - began
+
+    assert ({"atelier", "attic"}, "atelier", "attic") == (hosts, intake, fleet.holder())
+    assert {} == fleet.audit()
+    assert took < 10.0
+
+
+def test_another_host_goes_on_where_one_was_killed(fleet: Fleet) -> None:
+    """In mid-purchase and in mid-delivery: within twenty seconds, with nothing bought twice or lost (scenario 155)."""
+    took = []
+    for number, failpoint in enumerate(("purchase.answered", "output.reserved")):
+        dying, heir = f"dying{number}", f"heir{number}"
+        doomed = fleet.start(dying, failpoint)
+        fleet.wait_for_holder(dying)
+        fleet.write(f"{number}a.jpg", f"{number}b.jpg", f"{number}c.jpg")
+        died = doomed.death()
+        fleet.start(heir)
+        began = time.monotonic()
+        fleet.wait_for_results()
+        took.append(time.monotonic() - began)
+        fleet.daemons[heir].stop()
+        assert -signal.SIGKILL == died
+
+    assert {} == fleet.audit()
+    assert max(took) < FAILOVER, took
+
+
+def test_a_host_that_was_stopped_wakes_up_and_buys_nothing_twice(fleet: Fleet) -> None:
+    """SIGSTOP while its purchase is on its way: another takes that over, and the first finds out (scenario 156)."""
+    fleet.service.faults({"route": "POST /v1/models/*", "kind": "late", "seconds": 3.0, "count": None}, HOLD)
+    first = fleet.start("atelier")
+    fleet.wait_for_holder("atelier")
+    fleet.write("a.jpg", "b.jpg")
+    until(lambda: fleet.rows("SELECT key FROM purchase"), f"an intent. {fleet.logs()}")
+    first.process.send_signal(signal.SIGSTOP)
+    fleet.start("attic")
+    began = time.monotonic()
+    fleet.write("c.jpg")
+    fleet.wait_for_results()
+    took = time.monotonic() - began
+    first.process.send_signal(signal.SIGCONT)
+    until(lambda: "host.back" in first.log(200_000), f"the first is back. {fleet.logs()}")
+    fleet.write("d.jpg")
+    fleet.wait_for_results()
+
+    assert {} == fleet.audit()
+    assert took < FAILOVER + 3.0
+    assert "attic" == fleet.holder()
+
+
+def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_time(tmp_path: Path, service: Service) -> None:
+    """`pg_ctl stop -m immediate` under two hosts at work; both go on by themselves later (scenario 157)."""
+    server = Server("fsync=off")
+    try:
+        server.execute("CREATE DATABASE fleet TEMPLATE template0")
+        fleet = Fleet(tmp_path / "share", service, server.database("fleet"))
+        try:
+            fleet.start("atelier")
+            fleet.start("attic")
+            fleet.write(*(f"a{number}.jpg" for number in range(6)))
+            until(lambda: fleet.rows("SELECT key FROM purchase"), f"an intent. {fleet.logs()}")
+            server.stop()
+            fleet.write("b.jpg")
+            server.start()
+            fleet.wait_for_results(120.0)
+
+            assert {} == fleet.audit()
+        finally:
+            fleet.end()
+    finally:
+        server.remove()
+
+
+def test_two_texts_of_one_rule_are_told_and_the_second_host_waits(fleet: Fleet) -> None:
+    """The incident names both; draining the first hands the rule over, and the messages with it (scenario 158)."""
+    fleet.start("atelier")
+    fleet.wait_for_holder("atelier")
+    fleet.start("attic", settle="200ms")
+    (told,) = until(
+        lambda: fleet.rows("SELECT message FROM incident WHERE code = 'RULE_DIFFERS'"), f"it is told. {fleet.logs()}"
+    )
+    drained = fleet.ask("attic", "hosts", "drain", "atelier")
+    fleet.wait_for_holder("attic")
+    until(lambda: not fleet.rows("SELECT 1 FROM incident WHERE message LIKE %s", "%on host attic than%"), "its end")
+    fleet.write("a.jpg")
+    fleet.wait_for_results()
+    listed = fleet.ask("attic", "hosts", "--json")
+    undone = fleet.ask("attic", "hosts", "drain", "atelier", "--undo")
+
+    assert ("host attic" in told["message"], "host atelier" in told["message"]) == (True, True)
+    assert (0, 0) == (drained.code, undone.code)
+    assert {"atelier": ("drained", []), "attic": ("working", ["one"])} == {
+        each["name"]: (each["state"], each["intake"]) for each in listed.json["hosts"]
+    }
+    assert {} == fleet.audit()
