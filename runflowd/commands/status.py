@@ -86,6 +86,8 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
         running = f"{running}, version {daemon['version']}, for {duration(daemon['uptime'])}"
     yield f"runflowd is {running}. Spent today: {_spent(status)}."
     yield click.style(f"State: {printable(status['state'])}", dim=True)
+    if len(status["hosts"]) > 1:
+        yield f"Hosts: {', '.join(map(_host, status['hosts']))}."
     if not daemon:
         return
     if allowed := daemon["service"]["allowed"]:
@@ -96,6 +98,13 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
         age = duration(max(0.0, status["now"] - config["taken_at"]))
         yield click.style(f"The last edit is refused; the one taken {age} ago is in force:", fg="red", bold=True)
         yield from (f"  {printable(problem)}" for problem in config["problems"])
+
+
+def _host(host: dict[str, Any]) -> str:
+    """A host, what is special about it, and what it has in hand."""
+    intake = f"intake of {' and '.join(host['intake'])}" if host["intake"] else ""
+    parts = ["drained" if host["state"] == "drained" else "", intake, f"{host['batches']} batches in hand"]
+    return f"{printable(host['name'])} ({', '.join(filter(None, parts))})"
 
 
 def _estimate(status: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """This host among the others: seen every few seconds, with the duties that follow from who else is there.
 
-Every second it reads who lives, who does what, and what is closed for all; every third second it writes that it lives,
-and frees what the dead had claimed. While the database does not answer it is not seen, and stops to act before anybody
-takes over (`core.fleet`).
+Every second, and at every hint of another host, it reads who lives, who does what, and what is closed for all; every
+third second it writes that it lives, and frees what the dead had claimed. While the database does not answer it is not
+seen, and stops to act before anybody takes over (`core.fleet`).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Membership:
                     await self._turn()
                 except StoreError as error:
                     self._context.log_throttle.error(str(error), action="store.failed", stage="fleet")
-                await anyio.sleep(POLL_INTERVAL)
+                await self._context.store.wait_for_news(POLL_INTERVAL)
 
     async def _turn(self) -> None:
         context, rules = self._context, self._survey.facts

@@ -31,7 +31,7 @@ class Survey:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._found: dict[str, tuple[Rule, Mounted]] = {}
+        self._found: dict[tuple[str, ...], Mounted] = {}
         self._under_way: set[str] = set()
         self._again = WakeEvent()
 
@@ -45,8 +45,8 @@ class Survey:
         return {name: self._facts(rule) for name, rule in self._context.rules.items()}
 
     def _facts(self, rule: Rule) -> RuleFacts:
-        before, found = self._found.get(rule.name, (None, None))
-        if found is None or before != rule:
+        found = self._found.get(_folders(rule))  # what an edit does not move stays known
+        if found is None:
             return RuleFacts(digest(rule), disposes=disposes(rule))
         io = self._context.io
         watch = found.watch and rule.name not in io.slow(Role.WATCHED)
@@ -67,11 +67,17 @@ class Survey:
         try:
             if rule.name in (self._context.duties.intake or {}):
                 await mark_outputs(self._context, rule)
-            self._found[rule.name] = (rule, await look(self._context, rule))
+            found = await look(self._context, rule)
+            self._found = {folders: each for folders, each in self._found.items() if folders[0] != rule.name}
+            self._found[_folders(rule)] = found
         except StoreError as error:
             self._context.log_throttle.error(str(error), action="store.failed", stage="fleet")
         finally:
             self._under_way.discard(rule.name)
+
+
+def _folders(rule: Rule) -> tuple[str, ...]:
+    return (rule.name, rule.watch, *rule.delivered_to.values())
 
 
 def digest(rule: Rule) -> str:

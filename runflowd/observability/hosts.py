@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
+
+from prometheus_client.core import GaugeMetricFamily
 
 from runflowd.core import fleet
 from runflowd.core.printable import printable
-from runflowd.store.hosts import duties, hosts
+from runflowd.store.hosts import duties, hosts, in_hand
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from prometheus_client.core import Metric
+
     from runflowd.store import Connection
 
 
@@ -20,7 +25,7 @@ def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
     results, it has no folder for.
     """
     held = duties(connection)
-    batches, files = (_in_hand(connection, name) for name in ("batches_in_hand", "files_in_hand"))
+    batches, files = in_hand(connection)
     rows = []
     for host in hosts(connection, now):
         if not host.alive:
@@ -44,5 +49,10 @@ def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
     return rows
 
 
-def _in_hand(connection: Connection, statement: str) -> Counter[str]:
-    return Counter({row["owner"]: row["count"] for row in connection.all(statement)})
+def families(hosts: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
+    """What each host has in hand: batches and files."""
+    found = GaugeMetricFamily("runflowd_host_in_hand", "What each host has claimed.", labels=["host", "kind"])
+    for name, (batches, files) in hosts.items():
+        found.add_metric([name, "batches"], batches)
+        found.add_metric([name, "files"], files)
+    yield found

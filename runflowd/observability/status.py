@@ -16,6 +16,7 @@ from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.periods import day_begins, period_of
 from runflowd.core.remedies import remedy_for
 from runflowd.core.undeliverable import recipe_of
+from runflowd.observability.hosts import host_rows
 from runflowd.store.approvals import waiting_for_approval
 from runflowd.store.batches import batch_from
 from runflowd.store.pauses import pauses
@@ -89,6 +90,7 @@ class Status:
     limits: tuple[Limit, ...] = ()
     zone: tzinfo | None = None
     currency: str = USD
+    hosts: tuple[Mapping[str, Any], ...] = ()
 
     def ended(self, batch: Batch) -> int:
         """How many files of an open batch it waits for no longer."""
@@ -121,6 +123,7 @@ def take_status(
         limits=tuple(every_limit(connection, money, [rule.name for rule in config.rules], now)),
         zone=money.zone,
         currency=money.currency,
+        hosts=tuple(host_rows(connection, now)),
     )
 
 
@@ -162,6 +165,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "approvals": dict(status.approvals),
         "to_review": dict(status.to_review),
         "paused": [pause_json(each) for each in status.pauses],
+        "hosts": list(status.hosts),
         "incidents": [
             {
                 "scope": each.scope,

@@ -6,6 +6,7 @@ database; nobody else's clock counts, and neither does how long any work takes. 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -140,6 +141,15 @@ def hosts(connection: Connection, now: float) -> list[Host]:
     """Every session on record, by name."""
     found = [_host(row) for row in connection.all("hosts", server_now=now)]
     return sorted(found, key=lambda host: (host.name, host.since))
+
+
+def in_hand(connection: Connection) -> tuple[Counter[str], Counter[str]]:
+    """How many batches, and how many files, each session has claimed."""
+    return _claimed(connection, "batches_in_hand"), _claimed(connection, "files_in_hand")
+
+
+def _claimed(connection: Connection, statement: str) -> Counter[str]:
+    return Counter({row["owner"]: row["count"] for row in connection.all(statement)})
 
 
 def _host(row: Row) -> Host:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import BatchState, ItemState
+from runflowd.store.hosts import hosts, in_hand
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_states, incidents, overdue
 from runflowd.store.spending import spent_today
@@ -47,6 +48,8 @@ class Measures:
     spent_today: Decimal
     pauses: tuple[Pause, ...] = ()
     to_review: Mapping[str, int] = field(default_factory=dict)
+    hosts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Batches and files in hand, by the name of the host."""
 
 
 def take_measures(connection: Connection, money: Money, now: float) -> Measures:
@@ -61,7 +64,13 @@ def take_measures(connection: Connection, money: Money, now: float) -> Measures:
         spent_today=spent_today(connection, money, now).total,
         pauses=tuple(pauses(connection)),
         to_review=count_to_review(connection),
+        hosts=_hosts(connection, now),
     )
+
+
+def _hosts(connection: Connection, now: float) -> dict[str, tuple[int, int]]:
+    batches, files = in_hand(connection)
+    return {each.name: (batches[each.session], files[each.session]) for each in hosts(connection, now) if each.alive}
 
 
 def bought_since(connection: Connection, since: float, limit: int, currency: str) -> list[Bought]:

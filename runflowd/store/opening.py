@@ -56,6 +56,8 @@ async def open_store(place: Place, *, host: str = "", alone: bool = True) -> Asy
         writer, reader = await anyio.to_thread.run_sync(opened)
         await anyio.to_thread.run_sync(_take_over, writer, place)
         store = Store(place, session, writer, reader)
+        if isinstance(place, Database) and not alone:
+            store.listen = _postgresql(place).listener(stack, place, session)
         stack.callback(store.end_reads)
         await store.write(partial(enter, session=session, now=time.time()))
         yield store

@@ -79,6 +79,8 @@ class Store:
         self._reader_free = threading.Lock()
         self._reads_ended = False
         self._queue: list[_Ticket[Any]] = []
+        self.listen: Callable[[float], None] | None = None
+        """Waits for news of the other hosts, where there may be any."""
         self.commits = 0
         self.changes = 0
 
@@ -116,6 +118,13 @@ class Store:
                 return self._at_one_moment(work)
             except self._reader.failures as error:
                 raise NotReadable(self.place, self._reader.explain(error, "read")) from error
+
+    async def wait_for_news(self, seconds: float) -> None:
+        """Wait until another host has written something, at most so long; where there is none, just as long."""
+        if self.listen is None:
+            await anyio.sleep(seconds)
+        else:
+            await anyio.to_thread.run_sync(self.listen, seconds, abandon_on_cancel=True)
 
     def end_reads(self) -> None:
         """Wait for the read under way, and refuse what comes after it. To be called before the connections are closed.

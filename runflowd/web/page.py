@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runflowd.core.approval import APPROVAL_NEEDED
 from runflowd.core.incident_scope import is_warning
@@ -14,10 +14,10 @@ from runflowd.web.figures import count, figures, total
 from runflowd.web.file_filter import STATES, TO_REVIEW, FileFilter, count_of, state_word
 from runflowd.web.formatting import age, number, plural, sentence, shown
 from runflowd.web.limit_rows import held, limit_rows
-from runflowd.web.view_models import BatchRow, FailureRow, Page, ProblemRow, RuleRow, Segment
+from runflowd.web.view_models import BatchRow, FailureRow, HostRow, Page, ProblemRow, RuleRow, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from runflowd.api.statistics import Pace
     from runflowd.observability.status import RuleStatus, Status
@@ -61,8 +61,18 @@ def view(status: Status, unready: Collection[str], rules: Collection[str], pace:
         more_failures=f"and {number(unseen)} more: `runflowd list --state failed`" if unseen > 0 and failures else "",
         partial=tuple(_advised(entry) for entry in status.partial),
         waiting=tuple(_advised(entry) for entry in status.waiting),
+        hosts=tuple(map(_host, status.hosts)) if len(status.hosts) > 1 else (),
         state=shown(status.state),
         pid="" if status.pid is None else str(status.pid),
+    )
+
+
+def _host(host: Mapping[str, Any]) -> HostRow:
+    drained = host["state"] == "drained"
+    lacks = ", ".join(sorted({*host["unseen"], *host["undelivered"]}))
+    word, tone = ("drained", "warn") if drained else ("working", "good")
+    return HostRow(
+        host["name"], word, tone, ", ".join(host["intake"]), lacks, number(host["batches"]), number(host["files"])
     )
 
 

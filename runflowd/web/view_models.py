@@ -111,6 +111,19 @@ class FailureRow:
 
 
 @dataclass(frozen=True, slots=True)
+class HostRow:
+    """One of several machines on one database."""
+
+    name: str
+    word: str
+    tone: str
+    intake: str
+    lacks: str
+    batches: str
+    files: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Everything on the page, worded."""
 
@@ -131,5 +144,6 @@ class Page:
     more_failures: str
     partial: tuple[ProblemRow, ...]
     waiting: tuple[ProblemRow, ...]
+    hosts: tuple[HostRow, ...]
     state: str
     pid: str

@@ -160,3 +160,19 @@ async def test_storage_hosts_are_distinguished_and_few_are_remembered() -> None:
 
     assert found.storage("a.test") is not first
     assert found.storage("99.test") is found.storage("99.test")
+
+
+async def test_what_the_service_told_one_host_to_wait_holds_for_the_others() -> None:
+    """Each says for how long it was told to (429), and begins nothing for as long as another one was."""
+    refused, asked = answering(RateLimited(PLACE, status=429, retry_after=20.0))
+    told, other = gates().api, gates().api
+    async with anyio.create_task_group() as group:
+        group.start_soon(told.run, refused)
+        await anyio.sleep(5)
+        seconds = told.throttle(0.0)
+        other.throttle(seconds)
+        began, (send, made) = anyio.current_time(), answering()
+        await other.run(send)
+
+    assert (15.0, 15.0, 2) == (round(seconds, 3), round(made[0] - began, 3), len(asked))
+    assert 0.0 == told.throttle(0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from daemon_process import HOLD, until
@@ -13,6 +14,7 @@ from postgres_server import Server, quick_server
 pytest.importorskip("psycopg")
 
 from daemons import Fleet
+from dropping_proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,3 +144,32 @@ def test_two_texts_of_one_rule_are_told_and_the_second_host_waits(fleet: Fleet) 
         each["name"]: (each["state"], each["intake"]) for each in listed.json["hosts"]
     }
     assert {} == fleet.audit()
+
+
+def test_a_host_that_is_cut_off_stops_and_another_goes_on(tmp_path: Path, service: Service) -> None:
+    """What it sends to the database arrives nowhere, and nobody tells it: in mid-purchase (scenario 159)."""
+    server = quick_server()
+    with server.empty() as database, Proxy(server.folder / ".s.PGSQL.5432") as proxy:
+        fleet = Fleet(tmp_path / "share", service, database)
+        fleet.addresses["atelier"] = f"postgresql://runflowd@127.0.0.1:{proxy.port}{urlsplit(database.address).path}"
+        try:
+            service.faults({"route": "POST /v1/models/*", "kind": "late", "seconds": 3.0, "count": None}, HOLD)
+            first = fleet.start("atelier")
+            fleet.wait_for_holder("atelier")
+            fleet.start("attic")
+            fleet.write("a.jpg", "b.jpg", "c.jpg")
+            until(lambda: fleet.rows("SELECT key FROM purchase"), f"an intent. {fleet.logs()}")
+            proxy.swallow()
+            began = time.monotonic()
+            fleet.wait_for_results()
+            took = time.monotonic() - began
+            proxy.mend()
+            until(lambda: len(fleet.living()) == 2, f"the first is back. {fleet.logs()}")
+            fleet.write("d.jpg")
+            fleet.wait_for_results()
+
+            assert {} == fleet.audit()
+            assert ("attic", None) == (fleet.holder(), first.process.poll())
+            assert took < FAILOVER + 3.0
+        finally:
+            fleet.end()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from contextlib import ExitStack, closing, nullcontext, suppress
+from datetime import UTC
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,11 +20,12 @@ from postgres_server import QUICK, Server, quick_server
 
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.model import BatchLimits, Stat
-from runflowd.core.money import Money
+from runflowd.core.money import Budget, Money, RuleMoney
 from runflowd.errors import StoreError
 from runflowd.store import open_reader, open_store
 from runflowd.store.arrivals import Arrival, arrive, set_aside
 from runflowd.store.batches import mark_submitted
+from runflowd.store.hosts import Session
 from runflowd.store.items import items_of_batch, move
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.ledger import Stated, settle
@@ -437,3 +441,53 @@ async def test_a_server_that_stops_and_starts_keeps_what_was_committed() -> None
             await opened(server.database("here"))
     finally:
         server.remove()
+
+
+def test_two_hosts_spend_one_allowance_once(database: Database) -> None:
+    """Both see room for one more file in the same instant: whoever has the turn second finds it taken."""
+    money = Money(UTC, Budget(per_day=Decimal("1.50")), {"studio": RuleMoney(price=Decimal("1.00"))})
+    sealed, at_once = [], threading.Barrier(2)
+
+    def buy(host: Connection) -> None:
+        at_once.wait()
+        host.begin()
+        purchase = Purchase(save_snapshot(host, "studio", "{}"), "studio", "", "m", "https://service.example")
+        sealed.append(seal(host, purchase, BatchLimits(max_items=1), money, NOW).count)
+        host.commit()
+
+    with closing(connection_to(database)) as one, closing(connection_to(database)) as other:
+        one.begin()
+        snapshot = save_snapshot(one, "studio", "{}")
+        for path in ("a.jpg", "b.jpg"):
+            arrive(one, Arrival("studio", path, Stat(1, 2, 3), named(path), "image/jpeg", "r", {}, snapshot), NOW)
+        one.commit()
+        threads = [threading.Thread(target=buy, args=[host]) for host in (one, other)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+
+    assert [0, 1] == sorted(sealed)
+
+
+def test_news_of_another_host_is_heard_at_once(database: Database) -> None:
+    """One's own is none; without any the wait is as long as was said."""
+    from runflowd.store.postgresql.opening import listener, open_for_work
+
+    one, two = Session("one", "atelier", alone=False), Session("two", "attic", alone=False)
+    with ExitStack() as stack:
+        writer, _ = open_for_work(stack, database, one)
+        hears, deaf = listener(stack, database, two), listener(stack, database, one)
+        hears(0.01)
+        deaf(0.01)
+        began = time.monotonic()
+        writer.begin()
+        writer.run("save_value", service="", key="news", value="yes")
+        writer.commit()
+        hears(30.0)
+        heard = time.monotonic() - began
+        deaf(0.3)
+        waited = time.monotonic() - began - heard
+
+    assert heard < 10.0
+    assert waited >= 0.3

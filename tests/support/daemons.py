@@ -34,15 +34,17 @@ class Fleet:
         self.input, self.output = folder / "in", folder / "out"
         self.input.mkdir(parents=True)
         self.daemons: dict[str, Daemon] = {}
+        self.addresses: dict[str, str] = {}
+        """Of hosts that reach the database by a way of their own."""
         self.written: dict[str, bytes] = {}
 
-    def configure(self, name: str, address: str = "", **rule: Any) -> Path:
+    def configure(self, name: str, **rule: Any) -> Path:
         """The configuration of a host: the same one rule, unless `rule` changes it."""
         usual = {"watch": "in", "output": "out", "model": PASS_THROUGH, "input": {"image_url": "${file.url}"}}
         quick = {"settle": "100ms", "rescan": "2s", "batch": {"quiet": "150ms", "max_wait": "1s", "max_items": 2}}
         whole = {
             "service": {"url": self.service.url},
-            "state": address or self.database.address,
+            "state": self.addresses.get(name, self.database.address),
             "log": {"level": "debug", "format": "json"},
             "defaults": quick,
             "rules": {"one": {**usual, **rule}},
@@ -51,10 +53,10 @@ class Fleet:
         config.write_text(json.dumps(whole, indent=1))
         return config
 
-    def start(self, name: str, failpoint: str = "", address: str = "", **rule: Any) -> Daemon:
+    def start(self, name: str, failpoint: str = "", **rule: Any) -> Daemon:
         """Start a host; return when it is ready."""
         environment = {**os.environ, "RUNFLOW_API_KEY": KEY, "RUNFLOWD_FAILPOINT": failpoint}
-        config = self.configure(name, address, **rule)
+        config = self.configure(name, **rule)
         daemon = Daemon(config, self.folder / f"{name}.log", environment, options=("--host", name))
         self.daemons[name] = daemon
         daemon.hear("READY=1")
@@ -92,6 +94,11 @@ class Fleet:
         """Which host does a duty now."""
         rows = self.rows("SELECT host.name FROM duty JOIN host ON host.session = duty.owner WHERE duty.name = %s", duty)
         return rows[0]["name"] if rows else None
+
+    def living(self) -> list[str]:
+        """The hosts that the database has seen lately."""
+        rows = self.rows("SELECT name FROM host WHERE seen_until > extract(epoch FROM clock_timestamp())")
+        return sorted(row["name"] for row in rows)
 
     def wait_for_holder(self, *names: str) -> str:
         """Wait until one of these hosts does the intake."""

@@ -12,7 +12,6 @@ import re
 import socket
 import time
 from contextlib import suppress
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -22,6 +21,8 @@ from psycopg.pq import TransactionStatus
 from runflowd.store.connection import Connection
 from runflowd.store.postgresql.dialect import translated
 from runflowd.store.postgresql.errors import OLDEST_SERVER, remedy_for
+from runflowd.store.postgresql.listening import Hints
+from runflowd.store.postgresql.locks import Lock
 from runflowd.store.postgresql.pending import Pending
 from runflowd.store.postgresql.settings import CLIENT, SERVER
 from runflowd.store.postgresql.tables import PostgresTables
@@ -54,16 +55,6 @@ _WHO = f"SELECT application_name {_HOLDER}"
 _END_OURS = f"SELECT pg_terminate_backend(pid, 5000) {_HOLDER} AND application_name = %s AND pid <> pg_backend_pid()"
 
 
-class Lock(Enum):
-    """What a connection keeps away from the database for as long as it is open, by the names of the functions."""
-
-    NONE = ""
-    SHARED = "pg_try_advisory_lock_shared"
-    """Whoever works on it alone."""
-    ALONE = "pg_try_advisory_lock"
-    """Everybody else who works on it."""
-
-
 class Occupied(psycopg.OperationalError):  # type: ignore[misc]  # mypy looks into no extra
     """Another process works on the database."""
 
@@ -89,6 +80,8 @@ class PostgresConnection(Connection):
         self._database = database
         self._name = f"runflowd on {socket.gethostname()[:24]}, process {os.getpid()}, {session[:12]}"
         self._lock = lock
+        self._hints = Hints(session) if lock is Lock.SHARED else None
+        self._changed = 0
         self._transaction = ""
         self._unresolved = ""
         self._changes = 0
@@ -194,6 +187,8 @@ class PostgresConnection(Connection):
     def commit(self) -> None:
         self._carry_out()
         try:
+            if self._hints and self._changes > self._changed:
+                self._hints.send(self.raw)
             done = self.raw.execute("COMMIT").statusmessage
         except self.wide_failures:
             if not self._was_committed():
@@ -202,6 +197,7 @@ class PostgresConnection(Connection):
             if done != "COMMIT":
                 raise psycopg.OperationalError("the server took the transaction back")
         self.overlooked = False
+        self._changed = self._changes
 
     def _was_committed(self) -> bool:
         """What became of a commit whose answer was lost: the server knows, once it can be asked again.

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from runflowd.store.postgresql.connection import Lock, PostgresConnection
+from runflowd.store.postgresql.connection import PostgresConnection
 from runflowd.store.postgresql.examining import examine
+from runflowd.store.postgresql.listening import Listener
+from runflowd.store.postgresql.locks import Lock
 from runflowd.store.postgresql.refusals import refusal
 from runflowd.store.postgresql.schema import check_schema, find_schema, migrate, migrations
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runflowd.core.database import Database
     from runflowd.store.hosts import Session
 
@@ -29,6 +33,13 @@ def open_for_work(
     except psycopg.Error as error:
         raise refusal(database, error) from error
     return writer, reader
+
+
+def listener(stack: ExitStack, database: Database, session: Session) -> Callable[[float], None]:
+    """What waits for news of the other hosts, for at most so many seconds."""
+    made = Listener(database, session.id)
+    stack.callback(made.close)
+    return made.wait
 
 
 def hold(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 TURN = 30
-"""Seconds that a statement may take or be waited for, and that a transaction may stand still."""
+"""Seconds that a statement may take or be waited for."""
+
+STANDSTILL = 5
+"""Seconds that a transaction may stand still: one that is cut off in the middle of its turn keeps others waiting."""
 
 SERVER = {
     "statement_timeout": f"{TURN}s",
-    "idle_in_transaction_session_timeout": f"{TURN}s",
+    "idle_in_transaction_session_timeout": f"{STANDSTILL}s",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",

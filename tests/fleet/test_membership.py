@@ -1,0 +1,222 @@
+"""Two hosts on one store, in virtual time: who does what, who takes over, and what holds for both."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+import trio
+from stage_rig import EPOCH, rule
+from virtual_clock import patient_clock
+
+from runflowd.api.client import Runflow
+from runflowd.api.settings import Service
+from runflowd.core.fleet import LEASE, STOP_AFTER, UNSEEN
+from runflowd.core.incident_scope import CREDIT, ScopeKind
+from runflowd.fleet.disagreement import GRACE
+from runflowd.fleet.membership import Membership
+from runflowd.observability.incidents import IncidentReport, Incidents
+from runflowd.pipeline.context import Context, ServiceClient
+from runflowd.store.hosts import Session, drain, enter, leave, undo_drain
+from runflowd.store.schema import create_if_missing
+from runflowd.store.sqlite import connect
+from runflowd.store.store import Store
+from runflowd.system.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from runflowd.core.model import Rule
+
+pytestmark = pytest.mark.anyio
+
+EMPTY_ACCOUNT = IncidentReport(CREDIT, "OUT_OF_CREDIT", "no credit is left", "Add some", wait=60.0)
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """Time jumps to the next deadline once nothing else is to be done."""
+    return "trio", {"clock": patient_clock()}
+
+
+class Host:
+    """A member whose loop can be let go silent, as a process that is stopped does."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._loop = anyio.CancelScope()
+
+    async def run(self) -> None:
+        """Be a member until silenced."""
+        self._loop = anyio.CancelScope()
+        with self._loop:
+            await Membership(self.context).run()
+
+    def silence(self) -> None:
+        """Say nothing any more; what was claimed is still its own for a while."""
+        self._loop.cancel()
+
+    @property
+    def intake(self) -> set[str]:
+        """The rules whose intake it believes to do."""
+        return set(self.context.duties.intake or ())
+
+
+@asynccontextmanager
+async def members(folder: Path, *names: str) -> AsyncIterator[list[Host]]:
+    """Hosts that came one after the other, over one store and one share."""
+    virtual, state = trio.lowlevel.current_clock(), folder / "state.db"
+    started = virtual.current_time()
+    clock = Clock(lambda: EPOCH + virtual.current_time() - started, lambda: 0.0)
+    create_if_missing(state)
+    async with AsyncExitStack() as stack, anyio.create_task_group() as group:
+        found = []
+        for name in names:
+            writer, reader = connect(state), connect(state, readonly=True)
+            stack.callback(writer.close)
+            stack.callback(reader.close)
+            store = Store(state, Session(name, name, alone=False), writer, reader)
+            await store.write(lambda connection, store=store: enter(connection, store.session, clock.wall()))  # type: ignore[misc]
+            api = await stack.enter_async_context(Runflow(Service("https://api.test"), patient=True))
+            incidents, rules = Incidents(store, clock), {"studio": rule(folder)}
+            context = Context(store, clock, incidents, ServiceClient("test", api), rules)
+            context.duties = UNSEEN
+            found.append(Host(context))
+            group.start_soon(found[-1].run)
+            await anyio.sleep(3)
+        yield found
+        group.cancel_scope.cancel()
+
+
+def edit(host: Host, changed: Rule) -> None:
+    """Another text of the rule on one host, as a reload has it."""
+    host.context.rules = {"studio": changed}
+
+
+async def test_the_first_does_the_intake_and_both_do_all_else(tmp_path: Path) -> None:
+    """Messages are sent by one; the folders that results go to are marked by the one that does the intake."""
+    async with members(tmp_path, "atelier", "attic") as (first, second):
+        await anyio.sleep(10)
+        duties = [host.context.duties for host in (first, second)]
+
+    assert [{"studio"}, set()] == [first.intake, second.intake]
+    assert [True, False] == [each.notifies for each in duties]
+    assert [(frozenset(), frozenset())] * 2 == [(each.unsent, each.undelivered) for each in duties]
+    assert all(each.may_claim(0.0) for each in duties)
+
+
+async def test_a_silent_host_stops_before_another_takes_over(tmp_path: Path) -> None:
+    """After ten seconds it claims, buys and places nothing; after fifteen its work is another one's."""
+    async with members(tmp_path, "atelier", "attic") as (first, second):
+        first.silence()
+        at = first.context.clock.now()
+        while first.context.may_claim():
+            await anyio.sleep(0.5)
+        stopped, taken = first.context.clock.now() - at, second.intake
+        while not second.intake:
+            await anyio.sleep(0.5)
+        took = first.context.clock.now() - at
+
+    assert set() == taken
+    assert stopped <= STOP_AFTER + 0.5
+    assert LEASE - 3.5 <= took <= LEASE + 3.0
+
+
+async def test_a_host_that_comes_back_finds_out_what_it_lost(tmp_path: Path) -> None:
+    """It is seen again, and does what nobody has taken over."""
+    async with members(tmp_path, "atelier", "attic") as (first, second), anyio.create_task_group() as group:
+        first.silence()
+        await anyio.sleep(30)
+        group.start_soon(first.run)
+        await anyio.sleep(5)
+        found = first.intake, second.intake, first.context.may_claim()
+        group.cancel_scope.cancel()
+
+    assert (set(), {"studio"}, True) == found
+
+
+async def test_who_leaves_leaves_its_work_at_once(tmp_path: Path) -> None:
+    """As a daemon that is stopped does."""
+    async with members(tmp_path, "atelier", "attic") as (first, second):
+        first.silence()
+        clock, store = first.context.clock, first.context.store
+        await store.write(lambda connection: leave(connection, store.session, clock.wall()))
+        await anyio.sleep(3)
+
+        assert {"studio"} == second.intake
+
+
+async def test_a_drained_host_takes_nothing_and_hands_over(tmp_path: Path) -> None:
+    """Until that is undone."""
+    async with members(tmp_path, "atelier", "attic") as (first, second):
+        await first.context.store.write(lambda connection: drain(connection, "atelier"))
+        await anyio.sleep(5)
+        drained = first.intake, second.intake, first.context.may_claim(), second.context.duties.notifies
+        await first.context.store.write(lambda connection: undo_drain(connection, "atelier"))
+        await anyio.sleep(5)
+
+        assert (set(), {"studio"}, False, True) == drained
+        assert first.context.may_claim()
+
+
+async def test_what_closes_the_account_for_one_closes_it_for_all(tmp_path: Path) -> None:
+    """Within a second or two, until the one that found it says that it is over."""
+    async with members(tmp_path, "atelier", "attic") as (first, second):
+        await first.context.incidents.report(EMPTY_ACCOUNT)
+        await anyio.sleep(2)
+        closed = second.context.incidents.closed_for(CREDIT)
+        await first.context.incidents.resolve(CREDIT)
+        await anyio.sleep(2)
+
+        assert 50 < closed <= 60
+        assert 0.0 == second.context.incidents.closed_for(CREDIT)
+
+
+async def test_a_rule_that_is_closed_for_one_is_closed_for_all(tmp_path: Path) -> None:
+    """The other one would have the very same refusal."""
+    async with members(tmp_path, "atelier", "attic") as (first, second):
+        refused = IncidentReport(ScopeKind.RULE.of("studio"), "RULE_REFUSED", "no such input", "Correct it", wait=60.0)
+        await first.context.incidents.report(refused)
+        await anyio.sleep(2)
+
+        assert ["studio"] == second.context.incidents.paused_rules()
+
+
+async def test_two_texts_of_a_rule_are_told_once_they_last(tmp_path: Path) -> None:
+    """The second sends nothing of it meanwhile; an edit that reaches both in time is none."""
+    async with members(tmp_path, "atelier", "attic") as (first, second):
+        changed = replace(first.context.rules["studio"], settle=9.0)
+        edit(first, changed)
+        await anyio.sleep(GRACE - 3)
+        early = second.context.incidents.snapshot()
+        await anyio.sleep(6)
+        (told,) = second.context.incidents.snapshot()
+        unsent = second.context.duties.unsent
+        edit(second, changed)
+        await anyio.sleep(10)
+
+        assert ((), "RULE_DIFFERS", ["studio"]) == (early, told.code, list(unsent))
+        assert ("host attic" in told.message, "host atelier" in told.message) == (True, True)
+        assert ((), frozenset()) == (second.context.incidents.snapshot(), second.context.duties.unsent)
+
+
+async def test_a_share_that_is_gone_on_a_host_is_another_one_s_work(tmp_path: Path) -> None:
+    """Where no host has it, one tells."""
+    async with members(tmp_path, "atelier", "attic") as (first, second):
+        await anyio.sleep(6)
+        (tmp_path / "out").rename(tmp_path / "away")
+        (tmp_path / "out").mkdir()
+        await anyio.sleep(15)
+        gone = [list(host.context.duties.undelivered) for host in (first, second)]
+        told = [[each.code for each in host.context.incidents.snapshot()] for host in (first, second)]
+        (tmp_path / "out").rmdir()
+        (tmp_path / "away").rename(tmp_path / "out")
+        await anyio.sleep(15)
+
+        assert ([["studio"], ["studio"]], [["OUTPUT_NOWHERE"], []]) == (gone, told)
+        assert [frozenset(), frozenset()] == [host.context.duties.undelivered for host in (first, second)]
+        assert () == first.context.incidents.snapshot()
