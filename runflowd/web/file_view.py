@@ -10,7 +10,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import short_id
 from runflowd.core.review import Review
 from runflowd.web.file_filter import state_word
-from runflowd.web.files_view import TONES
+from runflowd.web.files_view import TONES, standing
 from runflowd.web.formatting import money, sentence, shown
 from runflowd.web.medium import result_of, source_of
 
@@ -101,14 +101,15 @@ def file_page(
     previews: bool,
 ) -> FilePage:
     """Word one file. `told` is what `runflowd logs` tells of it; `in_force` whether its rule is configured."""
+    word, tone = standing(item)
     settled = item.state in {ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN}
     beside = [each for each in (around.older, around.newer) if each is not None]
     return FilePage(
         item=item,
         title=shown(item.path),
         rule=shown(item.rule),
-        word=state_word(item.state),
-        tone=TONES.get(item.state, "busy"),
+        word=word,
+        tone=tone,
         before=source_of(item, previews=previews),
         after=tuple(result_of(each, previews=previews) for each in outputs if each.written),
         facts=tuple(_facts(item, told)),

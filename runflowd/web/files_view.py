@@ -104,10 +104,16 @@ def _judged(wanted: FileFilter, zone: tzinfo | None, now: float) -> dict[str, st
     return {"query": wanted.but().query, "since": str(int(since)), "until": str(int(min(until, now)))}
 
 
+def standing(item: Item) -> tuple[str, str]:
+    """How a file stands, and the tone of that: the word under which it is listed, save that a rejected one is done."""
+    if item.state is ItemState.DONE and item.review in REVIEWS:
+        return REVIEWS[item.review]
+    return state_word(item.state), TONES.get(item.state, "busy")
+
+
 def _row(wanted: FileFilter, item: Item, outputs: Sequence[Output], zone: tzinfo | None, *, previews: bool) -> FileRow:
     folder, _, name = item.path.rpartition("/")
-    word, tone = REVIEWS.get(item.review, ("", "")) if item.state is ItemState.DONE else ("", "")
-    word, tone = word or state_word(item.state), tone or TONES.get(item.state, "busy")
+    word, tone = standing(item)
     return FileRow(
         id=item.id,
         address=wanted.but().at(f"/files/{item.id}"),

@@ -69,6 +69,18 @@ async def test_a_verdict_is_given_and_taken_back_on_the_screen_of_a_file(rig: We
     assert await review_of(rig, 1) is Review.WAITING
 
 
+async def test_a_file_stands_on_its_own_screen_as_in_the_list(rig: Web) -> None:
+    """In the same words: what waits for a verdict is not done yet, and what was rejected is not just done."""
+    await press(rig, "accept", item="1")
+    await press(rig, "reject", item="2")
+    listed = re.findall(r'<td><span class="pill ([^"]*)">([^<]*)<', (await rig.http.get("/files?view=list")).text)
+    files = [(await rig.http.get(f"/files/{number}")).text for number in (7, 6, 5, 4, 3, 2, 1)]
+
+    assert listed == [re.findall(r'<p><span class="pill ([^"]*)">([^<]*)<', file)[0] for file in files]
+    assert [("good", "Done"), ("warn", "To review")] == listed[:2]
+    assert [("bad", "Rejected"), ("good", "Done")] == listed[-2:]
+
+
 async def test_a_screen_says_that_an_edited_result_stays_where_it_is(rig: Web) -> None:
     """Beside the verdict, which does not move it."""
     await press(rig, "reject", item="1")
