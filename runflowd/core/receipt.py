@@ -83,6 +83,26 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict in force on the result: accept or reject, by `who`, "" for nobody known; `at` is epoch seconds."""
+
+    verdict: str
+    who: str
+    at: float
+    reason: str
+
+    @property
+    def entry(self) -> dict[str, Json]:
+        """What a receipt says of it."""
+        return {
+            "verdict": self.verdict,
+            "who": scrubbed(self.who) or None,
+            "at": _moment(self.at),
+            "reason": scrubbed(self.reason) or None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """All facts of a receipt. `times` are epoch seconds, None for what has not happened.
 
@@ -110,6 +130,7 @@ class Receipt:
     times: Mapping[str, float | None]
     ended: Ended
     outputs: tuple[Delivered, ...]
+    judged: Judged | None = None
 
     @property
     def cost(self) -> Decimal | None:
@@ -142,6 +163,7 @@ def document(receipt: Receipt) -> bytes:
         "state": receipt.ended.state,
         "failure": _failure(receipt.ended),
         "outputs": [one.entry for one in receipt.outputs],
+        "review": receipt.judged.entry if receipt.judged else None,
     }
     return f"{json.dumps(found, sort_keys=True, indent=2, ensure_ascii=True)}\n".encode()
 

@@ -1,6 +1,6 @@
 """Receipts on record: the facts of one, where its file stands, and whether that says what the rows say.
 
-A receipt is outdated as soon as money moves for its file, in the very transaction of that.
+A receipt is outdated as soon as money moves for its file, or somebody judges it, in the very transaction of that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import OutputPath
-from runflowd.core.receipt import Bought, Delivered, Ended, Entry, Receipt, document, outputs_from, outputs_text
+from runflowd.core.receipt import Bought, Delivered, Ended, Entry, Judged, Receipt, document, outputs_from, outputs_text
 from runflowd.core.snapshot import from_text, references_from
 from runflowd.core.template import FILE_URL
 from runflowd.store.claims import hold, run_held
@@ -110,7 +110,16 @@ def _receipt(connection: Connection, row: Row, ended: Ended, outputs: tuple[Deli
         times={name: row[column] for name, column in times.items()},
         ended=ended,
         outputs=outputs,
+        judged=_judged(connection, row["id"]),
     )
+
+
+def _judged(connection: Connection, item: int) -> Judged | None:
+    """The verdict in force on the result of an item; one that was undone is not."""
+    row = connection.one("last_verdict", item=item)
+    if row is None or row["verdict"] == "undo":
+        return None
+    return Judged(row["verdict"], row["who"], row["at"], row["reason"])
 
 
 def _paid(connection: Connection, row: Row) -> Row | None:
@@ -182,7 +191,7 @@ def reserve_receipt(connection: Connection, item: Item, path: OutputPath, drawn:
 
 
 def receipt_stands(connection: Connection, item: Item, sha256: str, ended: Ended | None = None) -> None:
-    """The receipt stands under its name; it is written anew if money moved meanwhile. Raises `LeaseLost`."""
+    """The receipt stands under its name; it is written anew if what it says changed meanwhile. Raises `LeaseLost`."""
     hold(connection, item.claim)
     up_to_date = draw(connection, item, ended).sha256 == sha256
     state = ReceiptState.WRITTEN if up_to_date else ReceiptState.OUTDATED

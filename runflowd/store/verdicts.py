@@ -87,14 +87,20 @@ def _give(connection: Connection, item: Item, verdict: Verdict, who: str, reason
     spoken, after = _in_force(connection, item), AFTERWARDS[verdict]
     if item.review is after:
         if verdict is not Verdict.UNDO:  # both who judged it are on record
-            connection.run("add_verdict", id=item.id, verdict=verdict, who=who, reason=reason, at=now)
+            _add(connection, item.id, verdict, who, reason, now)
         return Given(item, spoken, changed=False)
     others = tuple(row["id"] for row in connection.all("same_results", id=item.id, review=after))
     for number in (item.id, *others):
-        connection.run("add_verdict", id=number, verdict=verdict, who=who, reason=reason, at=now)
+        _add(connection, number, verdict, who, reason, now)
         connection.run("set_review", id=number, review=after)
         record(connection, number, now, _words(after, who, reason))
     return Given(item, spoken, changed=True, alike=others)
+
+
+def _add(connection: Connection, item: int, verdict: Verdict, who: str, reason: str, now: float) -> None:
+    """Put a verdict on record; the receipt, which names the last one, is written anew."""
+    connection.run("add_verdict", id=item, verdict=verdict, who=who, reason=reason, at=now)
+    connection.run("outdate_receipt", id=item)
 
 
 def _words(after: Review, who: str, reason: str) -> str:
@@ -157,8 +163,7 @@ def settle_review(connection: Connection, item: Item, now: float) -> None:
     last = connection.one("last_verdict", item=row["id"]) if row else None
     if row is None or last is None or item.review is Review.NONE or connection.one("last_verdict", item=item.id):
         return
-    said = {name: last[name] for name in ("verdict", "who", "reason")}
-    connection.run("add_verdict", id=item.id, at=now, **said)
+    _add(connection, item.id, Verdict(last["verdict"]), last["who"], last["reason"], now)
     if item.review is not Review(row["review"]):
         connection.run("set_review", id=item.id, review=row["review"])
     record(connection, item.id, now, f"{row['review']} with item {row['id']}, whose result it has")

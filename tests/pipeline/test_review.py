@@ -465,3 +465,49 @@ async def test_a_receipt_says_where_the_result_is_by_now(tmp_path: Path) -> None
             seen.append(json.loads(receipt.read_text())["outputs"][0]["path"])
 
         assert seen == [f"{HELD}a.jpg", "a.jpg", "rejected/a.jpg"]
+
+
+async def test_a_receipt_names_the_verdict_in_force(tmp_path: Path) -> None:
+    """With who gave it and why, also where a second person said the same; none while the result waits."""
+
+    def said() -> object:
+        found = json.loads((tmp_path / "receipts/a.jpg.json").read_text())["review"]
+        return found and (found["verdict"], found["who"], found["reason"], found["at"] > "2026")
+
+    async with running(tmp_path, reviewed(tmp_path, receipts=str(tmp_path / "receipts"))) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        seen = [said()]
+        for verdict, who, reason in (
+            (Verdict.REJECT, "anna", "blurred"),
+            (Verdict.REJECT, "ben", ""),
+            (Verdict.UNDO, "anna", ""),
+            (Verdict.ACCEPT, "", ""),
+        ):
+            await judge(rig, verdict, "a.jpg", who=who, reason=reason)
+            seen.append(said())
+
+        assert seen == [
+            None,
+            ("reject", "anna", "blurred", True),
+            ("reject", "ben", None, True),
+            None,
+            ("accept", None, None, True),
+        ]
+
+
+async def test_the_receipt_of_an_equal_file_names_the_verdict_that_it_takes_over(tmp_path: Path) -> None:
+    """Whether it was there when the other was judged, or came later."""
+    async with running(tmp_path, reviewed(tmp_path, receipts=str(tmp_path / "receipts"))) as rig:
+        rig.drop("a.jpg")
+        rig.drop("b.jpg", "a.jpg")
+        await rig.settled(2)
+        await judge(rig, Verdict.REJECT, "a.jpg", reason="blurred")
+        rig.drop("c.jpg", "a.jpg")
+        await rig.settled(3)
+        await anyio.sleep(5)
+        said = {path.name: json.loads(path.read_text())["review"] for path in (tmp_path / "receipts").iterdir()}
+
+        assert {name: each["reason"] for name, each in said.items()} == {
+            f"{name}.jpg.json": "blurred" for name in "abc"
+        }
