@@ -13,6 +13,7 @@ from runflowd.app.engine import open_engine, run_stages
 from runflowd.app.reload import Reloading
 from runflowd.app.service_factory import with_callbacks
 from runflowd.control.server import Control, serve_control
+from runflowd.errors import StoreError
 from runflowd.notify import NotificationSender
 from runflowd.store.items import in_flight
 from runflowd.system.systemd import Notifier, passed_sockets, watchdog_interval
@@ -62,10 +63,12 @@ async def run_daemon(config: Config, source: Path, host: str = "") -> None:
             notifier.ready(f"{len(config.rules)} rules")
             log.info("ready", action="daemon.ready", rules=len(config.rules), service=engine.context.service.name)
             async for number in signals:
-                if number == signal.SIGHUP:
+                if number != signal.SIGHUP:
+                    break
+                try:
                     await reloading.now()
-                    continue
-                break
+                except StoreError as error:
+                    log.error(str(error), action="store.failed", stage="reload")
             notifier.stopping("finishing what is in hand")
             log.info("stopping", action="daemon.stopping", grace=GRACE)
             page_state.stopping = True
@@ -110,5 +113,9 @@ async def _report(engine: Engine, reloading: Reloading, notifier: Notifier) -> N
         if engine.is_alive(engine.context.clock.now()):
             notifier.alive()
         if notifier.active:
-            count = await engine.context.store.read(in_flight)
+            try:
+                count = await engine.context.store.read(in_flight)
+            except StoreError as error:
+                notifier.status(str(error))
+                continue
             notifier.status(reloading.headline or f"{len(engine.context.rules)} rules, {count} in flight")

@@ -16,7 +16,7 @@ import structlog
 
 from runflowd.config import CredentialError, load
 from runflowd.core.incident_scope import IncidentScope, ScopeKind
-from runflowd.errors import ConfigError
+from runflowd.errors import ConfigError, StoreError
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.wake_event import WakeEvent
 from runflowd.store.due_updates import wake_all
@@ -90,23 +90,28 @@ class Reloading:
                 await changed.wait(CHECK_INTERVAL)
                 hints.discard(FILES)
                 found = await anyio.to_thread.run_sync(_marks, self._source)
-                if found != marks:
-                    marks = found
-                    await self._take(announce=False)
-                if any(report.code == "UNAUTHORIZED" for report in self._context.incidents.snapshot()):
-                    await self._try_key()
+                try:
+                    if found != marks:
+                        await self._take(announce=False)
+                        marks = found
+                    if any(report.code == "UNAUTHORIZED" for report in self._context.incidents.snapshot()):
+                        await self._try_key()
+                except StoreError as error:
+                    self._context.log_throttle.error(str(error), action="store.failed", stage="reload")
 
     async def now(self) -> None:
-        """Reload because somebody asked (SIGHUP), and retry every paused scope at once."""
+        """Reload because somebody asked, and retry every paused scope at once. Raises `StoreError`."""
         self._notifier.reloading()
         try:
             await anyio.to_thread.run_sync(self._context.service.reload_key)
         except CredentialError as error:
             log.warning(str(error), action="key.unreadable")
-        await self._resume()
         self._refused = ""
-        await self._take(announce=True)
-        self._notifier.ready()
+        try:
+            await self._resume()
+            await self._take(announce=True)
+        finally:
+            self._notifier.ready()
 
     async def _resume(self) -> None:
         """Let everything that is paused be tried again at once."""
@@ -171,12 +176,13 @@ class Reloading:
     async def _refuse(self, error: ConfigError) -> None:
         if str(error) == self._refused:
             return
-        self._refused, self.problems = str(error), tuple(str(problem) for problem in error.problems)
-        for problem in error.problems:
-            log.error(str(problem), action="config.refused")
+        self.problems = tuple(str(problem) for problem in error.problems)
         self._notifier.status(self.headline)
         remedy = "Correct the file; the last good configuration is in force"
         await self._context.incidents.restate(IncidentReport(SCOPE, "CONFIG_REFUSED", str(error.problems[0]), remedy))
+        self._refused = str(error)
+        for problem in error.problems:
+            log.error(str(problem), action="config.refused")
 
 
 def _marks(source: Path) -> list[tuple[str, Mark]]:

@@ -23,6 +23,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.media.image_type import SNIFF_BYTES
 from runflowd.core.media.input_type import announced
 from runflowd.decoder.previewing import draw, draws
+from runflowd.errors import StoreError
 from runflowd.pipeline.wake_event import WakeEvent
 from runflowd.store.browsing import Sought, older
 from runflowd.store.contents import places_of
@@ -129,19 +130,24 @@ class Previews:
         new: list[str] = []
         seen = -1
         while True:
-            if not (self._asked or new) and self.on and seen != self._state.context.store.changes:
-                seen = self._state.context.store.changes
-                new = await self._new()
-            if self._asked:
-                await self._make(list(self._asked))
-            elif new:
-                del new[: await self._make(new)]
-            else:
-                await self._wake.wait(LOOK_INTERVAL)
+            try:
+                if not (self._asked or new) and self.on and seen != self._state.context.store.changes:
+                    changes = self._state.context.store.changes
+                    new = await self._new()
+                    seen = changes
+                if self._asked:
+                    await self._make(list(self._asked))
+                elif new:
+                    del new[: await self._make(new)]
+                else:
+                    await self._wake.wait(LOOK_INTERVAL)
+            except StoreError as error:
+                self._state.context.log_throttle.error(str(error), action="store.failed", stage="previews")
+                await anyio.sleep(LOOK_INTERVAL)
 
     async def _new(self) -> list[str]:
         """The contents that are under way, or were just delivered, and have no preview."""
-        begun, self._since = self._since, self._state.context.clock.wall() - LOOK_INTERVAL
+        begun, since = self._since, self._state.context.clock.wall() - LOOK_INTERVAL
 
         def read(connection: Connection) -> list[str]:
             done = older(connection, Sought(states=(ItemState.DONE,), ended=(begun, float("inf"))), None, RECENT).items
@@ -150,6 +156,7 @@ class Previews:
             return [*results, *(item.content_hash for item in [*flying, *done] if item.content_hash)]
 
         found = dict.fromkeys(await self._state.context.store.read(read))
+        self._since = since
         missing = [each for each in found if not self._is_forgone(each)]
         return await anyio.to_thread.run_sync(lambda: [each for each in missing if not self._store.has(each)])
 

@@ -16,6 +16,8 @@ from runflowd.config import load
 from runflowd.core.lifecycle import ItemState
 from runflowd.pipeline.context import MAX_IDLE
 from runflowd.pipeline.wake_event import WakeEvent
+from runflowd.store import Store
+from runflowd.store.store import NotDurable
 from runflowd.system.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -87,6 +89,31 @@ async def test_an_edit_counts_within_two_seconds(tmp_path: Path, edit: Callable[
         taken = await until_rules(reloading, "one", "two")
 
     assert taken <= 2
+
+
+async def test_a_store_that_cannot_be_written_delays_an_edit_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a database that went away; who asks for a reload meanwhile is told."""
+    source = tmp_path / "runflowd.yaml"
+    source.write_text(text(tmp_path, "one"))
+    async with running(tmp_path) as rig, reloading_in(rig, source) as reloading:
+
+        async def refused(_: Store, work: object) -> None:
+            raise NotDurable(rig.engine.context.store.place, "could not be written")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "write", refused)
+            with pytest.raises(NotDurable):
+                await reloading.now()
+            source.write_text("rules: 1")
+            await anyio.sleep(10)
+        await anyio.sleep(10)
+        codes = [report.code for report in rig.engine.context.incidents.snapshot()]
+        source.write_text(text(tmp_path, "one", "two"))
+        await until_rules(reloading, "one", "two")
+
+    assert ["CONFIG_REFUSED"] == codes
 
 
 def mounted(folder: Path, first: str) -> Path:

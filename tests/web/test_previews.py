@@ -15,6 +15,8 @@ from PIL import Image
 from shown_files import done, written
 from web_rig import config_over, web
 
+from runflowd.store import Store
+from runflowd.store.store import NotReadable
 from runflowd.web.preview_store import SIDES, PreviewStore
 
 if TYPE_CHECKING:
@@ -101,6 +103,25 @@ async def test_a_file_whose_source_goes_with_its_delivery_is_drawn_before(rig: W
     await rig.context.store.write(
         lambda connection: connection.raw.execute("UPDATE item SET state = 'submitted'").rowcount
     )
+    await until_drawn(tmp_path, PHOTO)
+
+
+async def test_a_state_that_cannot_be_read_for_a_while_ends_nothing(
+    rig: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that went away: previews are drawn once it is back."""
+    asked: list[object] = []
+
+    async def refused(_: Store, work: object) -> None:
+        asked.append(work)
+        raise NotReadable(rig.context.store.place, "could not be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "read", refused)
+        await done(rig.context, "a.jpg", PHOTO, at=rig.context.clock.wall())
+        with anyio.fail_after(60):
+            while len(asked) < 2:
+                await anyio.sleep(0.05)
     await until_drawn(tmp_path, PHOTO)
 
 
