@@ -106,16 +106,18 @@ def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_time(tmp_path:
         server.execute("CREATE DATABASE fleet TEMPLATE template0")
         fleet = Fleet(tmp_path / "share", service, server.database("fleet"))
         try:
-            fleet.start("atelier")
-            fleet.start("attic")
+            hosts = [fleet.start("atelier"), fleet.start("attic")]
             fleet.write(*(f"a{number}.jpg" for number in range(6)))
             until(lambda: fleet.rows("SELECT key FROM purchase"), f"an intent. {fleet.logs()}")
             server.stop()
             fleet.write("b.jpg")
+            hosts[0].process.send_signal(signal.SIGHUP)
+            until(lambda: '"stage": "reload"' in hosts[0].log(200_000), f"the reload failed. {fleet.logs()}")
             server.start()
             fleet.wait_for_results(120.0)
 
             assert {} == fleet.audit()
+            assert [None, None] == [host.process.poll() for host in hosts]
         finally:
             fleet.end()
     finally:

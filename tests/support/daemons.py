@@ -45,6 +45,7 @@ class Fleet:
         whole = {
             "service": {"url": self.service.url},
             "state": self.addresses.get(name, self.database.address),
+            "web": {"listen": f"unix:{self.folder}/{name}.sock"},
             "log": {"level": "debug", "format": "json"},
             "defaults": quick,
             "rules": {"one": {**usual, **rule}},
