@@ -150,7 +150,7 @@ def _rules(rules: list[dict[str, Any]], settling: dict[str, int], to_review: dic
     rows = [
         [
             rule["name"],
-            rule["model"] or "(rule removed)",
+            rule["model"] or (f"(on host {rule['host']})" if rule["host"] else "(rule removed)"),
             *(str(settling.get(rule["name"], 0)) for _ in first),
             *(str(_count(rule, name)) for name in shown),
             *(str(to_review.get(rule["name"], 0)) for _ in last),

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runflowd.control.refusal import CommandRefused
+from runflowd.core.printable import printable
 from runflowd.core.suggestion import unknown_name
+from runflowd.observability.hosts import hosts_of_rules
 from runflowd.pipeline.io_guard import Role
 from runflowd.store.listing import rules_with_items
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from runflowd.config import Config
     from runflowd.core.declared import Declared
@@ -71,7 +73,7 @@ def rule_named(context: CommandContext, name: str) -> Rule:
     """The rule of that name. Raises CommandRefused."""
     found = next((rule for rule in context.config.rules if rule.name == name), None)
     if found is None:
-        raise CommandRefused(unknown_name("rule", name, [rule.name for rule in context.config.rules]), 2)
+        raise no_such_rule(context, name, [rule.name for rule in context.config.rules])
     return found
 
 
@@ -83,8 +85,16 @@ def rule_asked_for(context: CommandContext, parameters: Parameters) -> str | Non
     name = text(parameters, "rule")
     configured = {rule.name for rule in context.config.rules}
     if name is not None and name not in configured and name not in rules_with_items(context.connection):
-        raise CommandRefused(unknown_name("rule", name, configured), 2)
+        raise no_such_rule(context, name, configured)
     return name
+
+
+def no_such_rule(context: CommandContext, name: str, known: Collection[str]) -> CommandRefused:
+    """What is said about a rule that is none of the `known` ones: it may be that of another host."""
+    host = hosts_of_rules(context.connection, context.now).get(name)
+    if host is not None and context.config.rule(name) is None:
+        return CommandRefused(f"rule {printable(name)!r} is another host's ({host}): give the command there", 2)
+    return CommandRefused(unknown_name("rule", name, known), 2)
 
 
 def text(parameters: Parameters, name: str) -> str | None:

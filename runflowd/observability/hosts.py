@@ -49,6 +49,17 @@ def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
     return rows
 
 
+def hosts_of_rules(connection: Connection, now: float) -> dict[str, str]:
+    """The host of each rule as far as is known: the one that does its intake, or else one that is configured for it."""
+    found: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for host in sorted(hosts(connection, now), key=lambda each: each.alive):
+        names[host.session] = host.name
+        found |= dict.fromkeys(fleet.from_text(host.facts), host.name)
+    held = {name: names[duty.owner] for name, duty in duties(connection).items() if duty.owner in names}
+    return {rule: printable(held.get(fleet.intake_of(rule), name)) for rule, name in found.items()}
+
+
 def families(hosts: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
     """What each host has in hand: batches and files."""
     found = GaugeMetricFamily("runflowd_host_in_hand", "What each host has claimed.", labels=["host", "kind"])

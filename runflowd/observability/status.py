@@ -17,6 +17,7 @@ from runflowd.core.periods import day_begins, period_of
 from runflowd.core.remedies import remedy_for
 from runflowd.core.undeliverable import recipe_of
 from runflowd.observability.hosts import host_rows
+from runflowd.observability.rule_status import rule_json, rule_statuses
 from runflowd.store.approvals import waiting_for_approval
 from runflowd.store.batches import batch_from
 from runflowd.store.pauses import pauses
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from runflowd.config import Config
     from runflowd.core.money import Limit
+    from runflowd.observability.rule_status import RuleStatus
     from runflowd.store import Connection
     from runflowd.store.batches import Batch
     from runflowd.store.pauses import Pause
@@ -43,21 +45,6 @@ LATELY = 24 * 3600.0
 
 OPEN_BATCHES = 100
 """Open batches shown at most; the daemon submits a handful at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class RuleStatus:
-    """One rule and its items. `watch`, `output` and `model` are empty for a rule no longer configured."""
-
-    name: str
-    watch: str
-    output: str
-    model: str
-    counts: dict[ItemState, int]
-
-    def count(self, *states: ItemState) -> int:
-        """How many items are in any of the states."""
-        return sum(self.counts.get(state, 0) for state in states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +94,7 @@ def take_status(
         state=str(place),
         pid=holder(place),
         now=now,
-        rules=_rules(config, count_states(connection)),
+        rules=rule_statuses(connection, config, count_states(connection), now),
         batches=tuple(batch_from(row) for row in connection.all("open_batches", limit=OPEN_BATCHES)),
         failures=() if grouped else tuple(failures(connection, limit)),
         waiting=tuple(waiting(connection, limit)),
@@ -134,15 +121,6 @@ def _approvals(connection: Connection, config: Config) -> dict[str, int]:
     return {rule.name: waiting_for_approval(connection, rule.name, recipe_of(rule)) for rule in rules}
 
 
-def _rules(config: Config, counts: dict[str, dict[ItemState, int]]) -> tuple[RuleStatus, ...]:
-    configured = [
-        RuleStatus(rule.name, rule.watch, rule.output, rule.model, counts.get(rule.name, {})) for rule in config.rules
-    ]
-    names = {rule.name for rule in config.rules}
-    removed = [RuleStatus(name, "", "", "", found) for name, found in sorted(counts.items()) if name not in names]
-    return (*configured, *removed)
-
-
 def as_json(status: Status) -> dict[str, Any]:
     """The same for programs: plain data, durations in seconds, money as decimal text."""
     return {
@@ -157,7 +135,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "hosted_today": str(status.hosted_today),
         "in_flight": sum(rule.count(*IN_FLIGHT) for rule in status.rules),
         "limits": [_limit_json(each) for each in status.limits],
-        "rules": [_rule_json(rule) for rule in status.rules],
+        "rules": [rule_json(rule) for rule in status.rules],
         "batches": [_batch_json(status, batch) for batch in status.batches],
         "failures": [entry_json(entry) for entry in status.failures],
         "waiting": [entry_json(entry) for entry in status.waiting],
@@ -201,11 +179,6 @@ def _limit_json(limit: Limit) -> dict[str, Any]:
         "left": str(limit.left),
         "resets_at": limit.resets_at,
     }
-
-
-def _rule_json(rule: RuleStatus) -> dict[str, Any]:
-    counts = {str(state): count for state, count in sorted(rule.counts.items())}
-    return {"name": rule.name, "watch": rule.watch, "output": rule.output, "model": rule.model, "counts": counts}
 
 
 def _batch_json(status: Status, batch: Batch) -> dict[str, Any]:

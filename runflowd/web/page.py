@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from runflowd.api.statistics import Pace
-    from runflowd.observability.status import RuleStatus, Status
+    from runflowd.observability.rule_status import RuleStatus
+    from runflowd.observability.status import Status
     from runflowd.store.batches import Batch
     from runflowd.store.reports import Entry, FailureGroup
 
@@ -105,7 +106,7 @@ def _rule(status: Status, rule: RuleStatus, columns: tuple[str, ...]) -> RuleRow
     review = f", {number(to_review)} for review" if to_review else ""
     return RuleRow(
         name=shown(rule.name),
-        model=shown(rule.model) or "no longer configured",
+        model=shown(rule.model) or (f"on host {rule.host}" if rule.host else "no longer configured"),
         watch=shown(rule.watch),
         output=shown(rule.output),
         address=FileFilter(rule=rule.name).at("/files"),

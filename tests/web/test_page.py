@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from runflowd.api.statistics import Pace
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.money import Limit, Stop
-from runflowd.observability.status import RuleStatus, Status
+from runflowd.observability.rule_status import RuleStatus
+from runflowd.observability.status import Status
 from runflowd.store.batches import Batch
 from runflowd.store.pauses import Pause
 from runflowd.store.reports import FailureGroup, Incident

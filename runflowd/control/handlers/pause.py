@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runflowd.control.command_context import flag, text, texts
+from runflowd.control.command_context import flag, no_such_rule, text, texts
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.other_currency import OTHER_CURRENCY
 from runflowd.core.printable import printable, scrubbed
-from runflowd.core.suggestion import unknown_name
 from runflowd.store.deliveries import note_resumed
 from runflowd.store.pauses import EVERY_RULE, pause, pauses, resume
 from runflowd.store.prices import ask_anew
@@ -30,7 +29,7 @@ MAX_REASON_LENGTH = 500
 def pause_rules(context: CommandContext, parameters: Parameters) -> Answer:
     """Pause `rules`, or with `everything` all that there are and will be, for a `reason`."""
     reason = printable(scrubbed(text(parameters, "reason") or ""))[:MAX_REASON_LENGTH]
-    names = _chosen(parameters, {rule.name for rule in context.config.rules})
+    names = _chosen(context, parameters, {rule.name for rule in context.config.rules})
     for name in names:
         pause(context.connection, name, reason, context.now)
     return {"paused": names}
@@ -43,7 +42,7 @@ def resume_rules(context: CommandContext, parameters: Parameters) -> Answer:
     One that is held for a charge in another currency buys again.
     """
     paused = {each.rule: each for each in pauses(context.connection)}
-    names = _chosen(parameters, {rule.name for rule in context.config.rules} | paused.keys())
+    names = _chosen(context, parameters, {rule.name for rule in context.config.rules} | paused.keys())
     held = {each.scope for each in incidents(context.connection) if each.code == OTHER_CURRENCY}
     strange = {name for name in names if str(ScopeKind.BUDGET.of(name)) in held}
     resumed = [name for name in names if resume(context.connection, name, context.now) or name in strange]
@@ -91,7 +90,7 @@ def _waiting(context: CommandContext, resumed: Collection[str], still: Collectio
 
 def accept_folders(context: CommandContext, parameters: Parameters) -> Answer:
     """What stands at the watched folders of `rules` is what belongs there: a person says so."""
-    names = _chosen({**parameters, "everything": False}, {rule.name for rule in context.config.rules})
+    names = _chosen(context, {**parameters, "everything": False}, {rule.name for rule in context.config.rules})
     accepted = [name for name in names if _accept(context, name)]
     if not accepted:
         raise CommandRefused(
@@ -109,11 +108,11 @@ def _accept(context: CommandContext, name: str) -> bool:
     return accept_strange(context.connection, name, context.now) or marked
 
 
-def _chosen(parameters: Parameters, known: Collection[str]) -> list[str]:
+def _chosen(context: CommandContext, parameters: Parameters, known: Collection[str]) -> list[str]:
     named, everything = texts(parameters, "rules"), flag(parameters, "everything")
     if everything == bool(named):
         raise CommandRefused("name the rules, or say --all", 2)
     for name in named:
         if name not in known:
-            raise CommandRefused(unknown_name("rule", name, [each for each in known if each != EVERY_RULE]), 2)
+            raise no_such_rule(context, name, [each for each in known if each != EVERY_RULE])
     return [EVERY_RULE] if everything else list(dict.fromkeys(named))
