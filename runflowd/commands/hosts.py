@@ -10,9 +10,15 @@ import click
 from runflowd.commands.command_client import ask
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.terminal import cell, console, table
+from runflowd.core.fleet import HEARTBEAT
+from runflowd.core.printable import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+MISSED = 2
+"""Signs of life that may fail to come before it is said."""
 
 
 @click.group(invoke_without_command=True)
@@ -53,6 +59,18 @@ def drain(place: Path | None, name: str, *, undo: bool, as_json: bool) -> None:
             if answer["new"]
             else f"{name} is drained already."
         )
+    for rule in () if as_json else answer["waiting"]:
+        click.echo(_waits(rule, name))
+
+
+def _waits(rule: str, name: str) -> str:
+    return f"{printable(rule)} waits until {printable(name)} takes work on again: no other host has its folders."
+
+
+def _state(host: dict[str, Any]) -> str:
+    """Whether it is drained, and whether signs of life have failed to come."""
+    silent = host["seen_ago"] or 0.0
+    return f"{host['state']}, silent for {silent:.0f} s" if silent > MISSED * HEARTBEAT else str(host["state"])
 
 
 def _print(hosts: list[dict[str, Any]]) -> None:
@@ -62,6 +80,9 @@ def _print(hosts: list[dict[str, Any]]) -> None:
     for host in hosts:
         lacks = sorted({*host["unseen"], *host["undelivered"]})
         since = datetime.fromtimestamp(host["since"]).astimezone().strftime("%Y-%m-%d %H:%M")
-        columns = (host["name"], since, host["state"], ", ".join(host["intake"]), ", ".join(lacks))
+        columns = (host["name"], since, _state(host), ", ".join(host["intake"]), ", ".join(lacks))
         found.add_row(*map(cell, columns), str(host["batches"]), str(host["files"]))
     console().print(found)
+    for host in hosts:
+        for rule in host["waiting"]:
+            click.echo(_waits(rule, host["name"]))

@@ -42,13 +42,14 @@ class RuleFacts:
     """What a host says of a rule of its configuration.
 
     `text` stands for its whole text. `watch` and `output` say whether the watched folder, and those that results go
-    to, are the marked ones; `disposes` whether a delivery touches the watched one.
+    to, are the marked ones; `disposes` whether a delivery touches the watched one. Who has not `looked` knows neither.
     """
 
     text: str
     watch: bool = False
     output: bool = False
     disposes: bool = False
+    looked: bool = True
 
     @property
     def places(self) -> bool:
@@ -162,6 +163,16 @@ def nowhere(us: HostView, others: Iterable[HostView], held: Mapping[str, Held]) 
     hosts = [us, *others]
     ours = [rule for rule in us.rules if held.get(intake_of(rule), Held(None)).owner == us.session]
     return [rule for rule in ours if not any(rule in each.rules and each.rules[rule].places for each in hosts)]
+
+
+def left_waiting(name: str, hosts: Iterable[HostView]) -> list[str]:
+    """The rules of the hosts of that name that wait while it is drained: no other one has all of their folders."""
+    hosts = list(hosts)
+    able = [host.rules for host in hosts if host.name != name and not host.drained]
+    rules = {rule for host in hosts if host.name == name for rule in host.rules}
+    seen = {rule for each in able for rule, facts in each.items() if facts.watch}
+    placed = {rule for each in able for rule, facts in each.items() if facts.places}
+    return sorted(rules - (seen & placed))
 
 
 def duties(us: HostView, others: Iterable[HostView], held: Mapping[str, Held], until: float) -> Duties:

@@ -46,9 +46,10 @@ class Survey:
 
     def _facts(self, rule: Rule) -> RuleFacts:
         found = self._found.get(_folders(rule))  # what an edit does not move stays known
-        if found is None:
-            return RuleFacts(digest(rule), disposes=disposes(rule))
         io = self._context.io
+        if found is None:  # a folder that hangs was looked at, too
+            looked = rule.name in {*io.slow(Role.WATCHED), *io.slow(Role.WRITTEN)}
+            return RuleFacts(digest(rule), disposes=disposes(rule), looked=looked)
         watch = found.watch and rule.name not in io.slow(Role.WATCHED)
         output = all(found.outputs.values()) and rule.name not in io.slow(Role.WRITTEN)
         return RuleFacts(digest(rule), watch, output, disposes(rule))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.core import GaugeMetricFamily
 
 from runflowd.core import fleet
+from runflowd.core.fleet import HostView
 from runflowd.core.printable import printable
 from runflowd.store.hosts import duties, hosts, in_hand
 
@@ -16,20 +17,22 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from runflowd.store import Connection
+    from runflowd.store.hosts import Host
 
 
 def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
     """A row for each host that lives, as plain JSON. `since` is epoch seconds, `in_hand` counts batches and files.
 
     `intake` has the rules whose intake it does; `unseen` those whose watched folder, and `undelivered` those whose
-    results, it has no folder for.
+    results, it has no folder for. `waiting` are the rules of a drained host that no other one has the folders of.
+    `seen_ago` is for how many seconds the database has not heard of it, None for one that works alone.
     """
     held = duties(connection)
     batches, files = in_hand(connection)
     rows = []
-    for host in hosts(connection, now):
-        if not host.alive:
-            continue
+    alive = [host for host in hosts(connection, now) if host.alive]
+    views = [HostView(host.session, host.name, host.drained, fleet.from_text(host.facts)) for host in alive]
+    for host in alive:
         facts = fleet.from_text(host.facts)
         mine = {name for name, duty in held.items() if duty.owner == host.session}
         rows.append(
@@ -40,13 +43,19 @@ def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
                 "state": "drained" if host.drained else "working",
                 "intake": sorted(rule for rule in facts if fleet.intake_of(rule) in mine),
                 "messages": fleet.NOTIFY in mine,
-                "unseen": sorted(rule for rule, each in facts.items() if not each.watch),
-                "undelivered": sorted(rule for rule, each in facts.items() if not each.places),
+                "unseen": sorted(rule for rule, each in facts.items() if each.looked and not each.watch),
+                "undelivered": sorted(rule for rule, each in facts.items() if each.looked and not each.places),
+                "waiting": fleet.left_waiting(host.name, views) if host.drained else [],
+                "seen_ago": _seen_ago(host),
                 "batches": batches[host.session],
                 "files": files[host.session],
             }
         )
     return rows
+
+
+def _seen_ago(host: Host) -> float | None:
+    return None if host.left > fleet.LEASE else round(fleet.LEASE - host.left, 1)
 
 
 def hosts_of_rules(connection: Connection, now: float) -> dict[str, str]:

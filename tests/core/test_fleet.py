@@ -18,6 +18,7 @@ from runflowd.core.fleet import (
     duties,
     from_text,
     intake_of,
+    left_waiting,
     nowhere,
     plan,
     to_text,
@@ -152,3 +153,19 @@ def test_what_a_host_says_is_read_by_the_others() -> None:
 
     assert {"studio": SEES} == from_text(text)
     assert {"studio": SEES} == from_text(text.replace('"watch"', '"later": 1, "watch"'))
+
+
+@pytest.mark.parametrize(
+    ("expected", "other"),
+    [
+        ([], host("attic")),
+        (["studio"], host("attic", BLIND)),
+        (["studio"], host("attic", replace(SEES, output=False))),
+        (["studio"], host("attic", drained=True)),
+        (["studio"], HostView("attic", "attic")),
+    ],
+    ids=["it has the folders", "not the watched one", "not the results'", "drained as well", "it has no such rule"],
+)
+def test_draining_tells_of_the_rules_that_nobody_else_can_do(expected: list[str], other: HostView) -> None:
+    """Their files wait until the host takes work on again."""
+    assert expected == left_waiting("atelier", [host("atelier", drained=True), other])

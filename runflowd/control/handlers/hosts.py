@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.control.command_context import flag, text
 from runflowd.control.refusal import CommandRefused
+from runflowd.core.printable import printable
 from runflowd.core.suggestion import unknown_name
 from runflowd.observability.hosts import host_rows
 from runflowd.store.hosts import drain, hosts, undo_drain
@@ -20,11 +21,16 @@ def list_hosts(context: CommandContext, parameters: Parameters) -> Answer:  # no
 
 
 def drain_host(context: CommandContext, parameters: Parameters) -> Answer:
-    """Let the host `name` take nothing on; with `undo` again. Whether that is `new`."""
+    """Let the host `name` take nothing on; with `undo` again. Whether that is `new`.
+
+    `waiting` are its rules that no other host can do.
+    """
     name = text(parameters, "host") or ""
     if flag(parameters, "undo"):
-        return {"name": name, "new": undo_drain(context.connection, name)}
+        return {"name": name, "new": undo_drain(context.connection, name), "waiting": []}
     known = {host.name for host in hosts(context.connection, context.now) if host.alive}
     if name not in known:
         raise CommandRefused(unknown_name("host", name, sorted(known)), 2)
-    return {"name": name, "new": drain(context.connection, name)}
+    new = drain(context.connection, name)
+    rows = host_rows(context.connection, context.now)
+    return {"name": name, "new": new, "waiting": next(row["waiting"] for row in rows if row["name"] == printable(name))}
