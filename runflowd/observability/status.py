@@ -21,7 +21,7 @@ from runflowd.observability.rule_status import rule_json, rule_statuses
 from runflowd.store.approvals import waiting_for_approval
 from runflowd.store.batches import batch_from
 from runflowd.store.pauses import pauses
-from runflowd.store.reports import count_states, failure_groups, failures, files_left, incidents, partial, waiting
+from runflowd.store.reports import count_files, failure_groups, failures, files_left, incidents, partial, waiting
 from runflowd.store.reserving import every_limit
 from runflowd.store.spending import Spend, hosted_since, spent_today
 from runflowd.store.state_file import holder
@@ -94,7 +94,7 @@ def take_status(
         state=str(place),
         pid=holder(place),
         now=now,
-        rules=rule_statuses(connection, config, count_states(connection), now),
+        rules=rule_statuses(connection, config, count_files(connection), now),
         batches=tuple(batch_from(row) for row in connection.all("open_batches", limit=OPEN_BATCHES)),
         failures=() if grouped else tuple(failures(connection, limit)),
         waiting=tuple(waiting(connection, limit)),

@@ -15,6 +15,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.name_search import name_pattern
 from runflowd.store.items import Item, item_from
 from runflowd.store.listing import SPAN, rules_with_items
 
@@ -26,10 +27,12 @@ _NEWEST = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """Which current items are meant; "", () and None leave a question open.
+    """Which items are meant; "", () and None leave a question open.
 
-    `folder` is one below the watched one, with all that is in it. `name` is a part of a file's name, without regard to
-    the case of ASCII letters. `ended` is a span of epoch seconds, its end excluded.
+    They are the current ones, and those that another content took the place of as long as they are in flight, or wait
+    for a verdict that is asked for. `folder` is one below the watched one, with all that is in it. `name` is a part of
+    a file's name, without regard to the case of letters. `ended` is a span of epoch seconds, its end excluded. Of the
+    `batch` with an id all items are meant, whenever they ended.
     """
 
     rule: str = ""
@@ -37,6 +40,7 @@ class Sought:
     folder: str = ""
     name: str = ""
     ended: tuple[float, float] | None = None
+    batch: str = ""
     to_review: bool = False
     """Only done ones whose result waits for a verdict; whatever the states."""
     settled: bool = False
@@ -51,22 +55,21 @@ class Sought:
             "folder": folder,
             "first": folder + b"/",
             "end": folder + b"0",
-            "name": os.fsencode(self.name),
+            "name": name_pattern(self.name),
             "settled": int(self.settled),
         }
 
     @property
-    def values_of_day(self) -> dict[str, Any]:
-        """The same for the statements that go by the time of the end."""
-        assert self.ended is not None
+    def values_with_states(self) -> dict[str, Any]:
+        """The same for the statements that have no index over rules and states."""
         states = json.dumps(self.states or tuple(ItemState))
-        return {
-            **self.values,
-            "rule": self.rule or None,
-            "states": states,
-            "since": self.ended[0],
-            "until": self.ended[1],
-        }
+        return {**self.values, "rule": self.rule or None, "states": states}
+
+    @property
+    def values_of_day(self) -> dict[str, Any]:
+        """The same for those that go by the time of the end."""
+        assert self.ended is not None
+        return {**self.values_with_states, "since": self.ended[0], "until": self.ended[1]}
 
 
 class Sheet(NamedTuple):
@@ -81,6 +84,8 @@ def older(connection: Connection, sought: Sought, before: int | None, limit: int
     if sought.to_review:
         rows, further = _to_review(connection, sought, "older_to_review", before or _NEWEST, limit + 1), None
         rows = rows[: limit + 1]
+    elif sought.batch:
+        rows, further = _of_batch(connection, sought, "older_of_batch", before or _NEWEST, limit + 1), None
     elif sought.ended is not None:
         rows, further = _older_of_day(connection, sought, before, limit + 1), None
     else:
@@ -94,6 +99,9 @@ def newer(connection: Connection, sought: Sought, item: Item) -> Item | None:
     if sought.to_review:
         rows = _to_review(connection, sought, "newer_to_review", item.id, 1)
         return item_from(rows[-1]) if rows else None
+    if sought.batch:
+        rows = _of_batch(connection, sought, "newer_of_batch", item.id, 1)
+        return item_from(rows[0]) if rows else None
     if sought.ended is not None:
         if item.ended_at is None:
             return None
@@ -120,6 +128,14 @@ def _to_review(connection: Connection, sought: Sought, statement: str, beside: i
     rules = [sought.rule] if sought.rule else rules_with_items(connection)
     parts = [connection.all(statement, rule=rule, **values) for rule in rules]
     return sorted((row for part in parts for row in part), key=lambda row: -row["id"])
+
+
+def _of_batch(connection: Connection, sought: Sought, statement: str, beside: int, limit: int) -> list[Row]:
+    batch = connection.one("batch", id=sought.batch)
+    if batch is None:
+        return []
+    values = {"number": batch["number"], "beside": beside, "limit": limit}
+    return connection.all(statement, **sought.values_with_states, **values)
 
 
 def _kinds(connection: Connection, sought: Sought) -> product[tuple[str, ItemState]]:

@@ -288,6 +288,13 @@ WITH RECURSIVE kinds(rule, state) AS (
 SELECT rule, state, (SELECT count(*) FROM item WHERE item.rule = kinds.rule AND item.state = kinds.state) AS count
 FROM kinds WHERE state IS NOT NULL
 
+-- name: count_superseded
+-- Older contents that no list of files has: neither in flight, nor with a result that waits for a verdict.
+SELECT rule, state, count(*) AS count FROM item
+WHERE current = 0 AND state NOT IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading')
+  AND (state <> 'done' OR review <> 'waiting')
+GROUP BY rule, state
+
 -- name: count_in_flight
 SELECT count(*) AS count FROM item_rule CROSS JOIN item ON item.rule = item_rule.rule
 WHERE item.state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading')

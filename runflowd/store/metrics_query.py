@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.store.hosts import hosts, in_hand
 from runflowd.store.pauses import pauses
-from runflowd.store.reports import count_states, incidents, overdue
+from runflowd.store.reports import count_files, incidents, overdue
 from runflowd.store.spending import spent_today
 from runflowd.store.verdicts import count_to_review
 
@@ -57,7 +57,7 @@ def take_measures(connection: Connection, money: Money, now: float) -> Measures:
     rows = connection.all("open_batch_counts")
     found = {BatchState(row["state"]): int(row["count"]) for row in rows}
     return Measures(
-        items=count_states(connection),
+        items=count_files(connection),
         batches={state: found.get(state, 0) for state in (BatchState.SEALED, BatchState.SUBMITTED, BatchState.UNKNOWN)},
         overdue=tuple(overdue(connection)),
         incidents=tuple(incidents(connection)),

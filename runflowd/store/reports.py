@@ -49,6 +49,14 @@ def count_states(connection: Connection) -> dict[str, dict[ItemState, int]]:
     return dict(counts)
 
 
+def count_files(connection: Connection) -> dict[str, dict[ItemState, int]]:
+    """The same of the files that lists have (`browsing.Sought`): a file that was done again counts once."""
+    counts = count_states(connection)
+    for row in connection.all("count_superseded"):
+        counts[row["rule"]][ItemState(row["state"])] -= row["count"]
+    return {rule: {state: count for state, count in found.items() if count} for rule, found in counts.items()}
+
+
 def ended_since(connection: Connection, since: float) -> list[Entry]:
     """Every item that was done, failed or became unknown since then (epoch seconds), in that order."""
     return [_entry(row) for row in connection.all("ended_since", since=since)]

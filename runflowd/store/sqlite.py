@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import sqlite3
 import time
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from runflowd.errors import StateInUse, StoreError
@@ -188,6 +190,7 @@ def prepare(raw: sqlite3.Connection) -> None:
     raw.row_factory = sqlite3.Row
     raw.create_function("unhex", 1, _unhex, deterministic=True)  # which SQLite has since 3.41
     raw.create_function("sha256", 1, _sha256, deterministic=True)
+    raw.create_function("name_matches", 2, _name_matches, deterministic=True)
 
 
 def _unhex(text: str | None) -> bytes | None:
@@ -199,6 +202,16 @@ def _unhex(text: str | None) -> bytes | None:
 
 def _sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
+
+
+def _name_matches(name: bytes, pattern: str) -> bool:
+    return _compiled(pattern).search(name) is not None
+
+
+@lru_cache(maxsize=16)
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    """A pattern of `core/name_search.py`, whose letters stand for bytes."""
+    return re.compile(pattern.encode("latin-1"))
 
 
 def _explain(path: Path, error: sqlite3.Error) -> StoreError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.web.file_filter import TO_REVIEW, FileFilter, count_of, state_word
+from runflowd.web.file_filter import IN_FLIGHT, TO_REVIEW, FileFilter, count_of, state_word
 from runflowd.web.formatting import money, number, plural
 from runflowd.web.view_models import Figure
 
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
     from runflowd.api.statistics import Pace
     from runflowd.observability.status import Status
-
-_FLYING = (ItemState.QUEUED, ItemState.SUBMITTED, ItemState.DOWNLOADING)
-"""On their way to the service and back. What is ready waits for its batch, or for money or a person."""
+_UNKNOWN = state_word(ItemState.OUTCOME_UNKNOWN)
 
 
 def count(status: Status, word: str) -> int:
@@ -31,17 +29,13 @@ def total(status: Status, *states: ItemState) -> int:
 
 def figures(status: Status, pace: Pace) -> Iterator[Figure]:
     """What is in flight, done and failed, and what this day has cost."""
-    flying, failed = total(status, *_FLYING), total(status, ItemState.FAILED)
-    unknown = total(status, ItemState.OUTCOME_UNKNOWN)
+    unknown = count(status, _UNKNOWN)
     allowed = f"; the service allows {pace.allowed}" if pace.allowed else ""
-    yield Figure("In flight", number(flying), _open_batches(len(status.batches)) + allowed)
+    yield _listed(status, IN_FLIGHT, _open_batches(len(status.batches)) + allowed)
     to_review = sum(status.to_review.values())
-    note = f"{number(to_review)} for review" if to_review else ""
-    where = FileFilter(state=TO_REVIEW).at("/files") if to_review else ""
-    yield Figure("Done", number(count(status, "Done")), note, address=where)
-    note = f"{number(unknown)} unknown" if unknown else ""
-    where = FileFilter(state=state_word(ItemState.OUTCOME_UNKNOWN)).at("/files") if unknown else ""
-    yield Figure("Failed", number(failed), note, "bad" if failed or unknown else "", address=where)
+    yield _listed(status, "Done", f"{number(to_review)} for review" if to_review else "", TO_REVIEW)
+    tone = "bad" if unknown or count(status, "Failed") else ""
+    yield _listed(status, "Failed", f"{number(unknown)} unknown" if unknown else "", _UNKNOWN, tone=tone)
     spent = status.spent_today
     hosted = f"hosted, about {money(status.hosted_today)}" if status.hosted_today else ""
     about = f"{money(spent.estimated, status.currency)} estimated" if spent.estimated else ""
@@ -49,6 +43,14 @@ def figures(status: Status, pace: Pace) -> Iterator[Figure]:
     others = [f"and {money(amount, currency)}" for currency, amount in spent.others.items()]
     said = ", ".join(filter(None, (*others, about, unpriced, hosted)))
     yield Figure("Spent today", money(spent.total, status.currency), said)
+
+
+def _listed(status: Status, word: str, note: str, beside: str = "", tone: str = "") -> Figure:
+    """A number that leads to its list, and where the note has another, to the list of that."""
+    found = count(status, word)
+    address = FileFilter(state=word).at("/files") if found else ""
+    noted = FileFilter(state=beside).at("/files") if note and beside else ""
+    return Figure(word, number(found), note, tone, address, noted)
 
 
 def _open_batches(count: int) -> str:

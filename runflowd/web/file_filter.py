@@ -28,6 +28,12 @@ STATES: dict[str, tuple[ItemState, ...]] = {
 }
 """The states as people see them, in the order in which a file passes them. Of what is done, some is to review."""
 
+IN_FLIGHT = "In flight"
+"""Those on their way to the service and back. What is ready waits for its batch, or for money or a person."""
+
+CHOICES = {IN_FLIGHT: (ItemState.QUEUED, ItemState.SUBMITTED, ItemState.DOWNLOADING), **STATES}
+"""All that can be asked for as a state, save `TO_REVIEW`."""
+
 _DONE = "Done"
 
 TO_REVIEW = "To review"
@@ -38,10 +44,10 @@ MAX_QUERY = 8192
 
 
 def count_of(word: str, counts: Mapping[ItemState, int], to_review: int) -> int:
-    """How many files a list has that is asked for by this state: no file is in two of them."""
+    """How many files a list has that is asked for by this state; no file is in two of `STATES` and `TO_REVIEW`."""
     if word == TO_REVIEW:
         return to_review
-    found = sum(counts.get(state, 0) for state in STATES[word])
+    found = sum(counts.get(state, 0) for state in CHOICES[word])
     return max(0, found - to_review) if word == _DONE else found
 
 
@@ -57,8 +63,9 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 class FileFilter:
     """Each "" leaves a question open.
 
-    `state` is a key of `STATES`, or `TO_REVIEW`; `day` the day on which a file ended, `2026-11-29`. `before` is the id
-    behind which a page begins, "" for the newest. `view` is "grid" or "list".
+    `state` is a key of `CHOICES`, or `TO_REVIEW`; `batch` the id of one, which is left aside where that is asked for.
+    `day` is the day on which a file ended, `2026-11-29`, `before` the id behind which a page begins, "" for the newest.
+    `view` is "grid" or "list".
     """
 
     rule: str = ""
@@ -66,6 +73,7 @@ class FileFilter:
     state: str = ""
     day: str = ""
     name: str = ""
+    batch: str = ""
     before: str = ""
     view: str = ""
 
@@ -87,11 +95,12 @@ class FileFilter:
         """What the store is asked for; what makes no sense is taken as left out."""
         return Sought(
             rule=self.rule,
-            states=STATES.get(self.state, ()),
+            states=CHOICES.get(self.state, ()),
             to_review=self.state == TO_REVIEW,
             settled=self.state == _DONE,
             folder=self.folder.strip("/"),
             name=self.name,
+            batch=self.batch,
             ended=_span(self.day, zone),
         )
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.printable import short_id
 from runflowd.core.review import Review
-from runflowd.web.file_filter import STATES, TO_REVIEW, state_word
+from runflowd.web.file_filter import CHOICES, TO_REVIEW, state_word
 from runflowd.web.formatting import moment, money, sentence, shown
 from runflowd.web.medium import result_of, source_of
 
@@ -68,6 +69,9 @@ class FilesPage:
     more: str
     grid: str
     list: str
+    batch: str
+    """Short for the batch whose files these are, "" for any."""
+    batches: str
     judged: dict[str, str] | None
     """What a form sends that gives one verdict on all that fits and waits now; None where nothing does."""
 
@@ -88,12 +92,14 @@ def files_page(
         filter=wanted,
         rows=tuple(_row(wanted, item, outputs.get(item.id, ()), zone, previews=previews) for item in sheet.items),
         rules=tuple(rules),
-        states=(*STATES, TO_REVIEW),
+        states=(*CHOICES, TO_REVIEW),
         first=wanted.but().at("/files") if wanted.before else "",
         next="" if sheet.next is None else wanted.but(before=str(sheet.next)).at("/files"),
         more="Look further back" if few else "Older",
         grid=wanted.but(view="").at("/files"),
         list=wanted.but(view="list").at("/files"),
+        batch="" if wanted.state == TO_REVIEW else shown(short_id(wanted.batch)),
+        batches=wanted.but(batch="").at("/files"),
         judged=_judged(wanted, zone, now) if wanted.state == TO_REVIEW and sheet.items else None,
     )
 

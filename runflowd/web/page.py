@@ -151,6 +151,7 @@ def _batch(status: Status, batch: Batch) -> BatchRow:
         word=word,
         tone=tone,
         items=f"{number(status.ended(batch))} of {number(batch.items)}",
+        address=FileFilter(batch=batch.id).at("/files"),
         age=age(status.now - batch.sealed_at),
         reason=shown(batch.failure),
     )

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number at the top; `tone` is "", "good", "warn" or "bad", `address` where the note leads, "" for nowhere."""
+    """One number at the top; `tone` is "", "good", "warn" or "bad". It leads to `address`, its note to `noted`; "" for
+    nowhere.
+    """
 
     label: str
     value: str
     note: str = ""
     tone: str = ""
     address: str = ""
+    noted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class LimitRow:
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """One open batch with its clock."""
+    """One open batch with its clock; its files are shown at `address`."""
 
     short: str
     full: str
@@ -70,6 +73,7 @@ class BatchRow:
     word: str
     tone: str
     items: str
+    address: str
     age: str
     reason: str
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from runflowd.store.sqlite import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from runflowd.store.connection import Connection
 
@@ -49,7 +51,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
 
 def meant(connection: Connection, sought: Sought) -> list[int]:
     """The ids that are meant in their order, found by looking at every row."""
-    rows = connection.raw.execute("SELECT * FROM full_item WHERE current = 1").fetchall()
+    rows = connection.raw.execute("SELECT * FROM full_item WHERE current = 1 OR state = 'ready'").fetchall()
     fits = [
         row
         for row in rows
@@ -104,3 +106,50 @@ def test_the_next_newer_one_is_the_one_before_in_the_list(connection: Connection
     assert [None, *ids[:-1]][: len(ids)] == [
         None if (found := newer(connection, sought, item)) is None else found.id for item in items
     ]
+
+
+NAMES = (
+    "Straße.jpg",
+    "STRASSE.jpg",
+    "ÄPFEL.JPG",
+    "äpfel.jpg",
+    "Éclair (1).png",
+    "ЖУК.png",
+    "a+b_[c].jpg",
+    "\udcff\udce4.jpg",
+)
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> Iterator[Connection]:
+    """Files whose names have letters of many alphabets, and one that is no text."""
+    found = connect(tmp_path / "state.db")
+    migrate(found, tmp_path / "state.db")
+    for number, name in enumerate(NAMES):
+        found.raw.execute(
+            "INSERT INTO item (rule, dir, basename, state, reference, size, mtime_ns, inode, found_at) "
+            "VALUES ('a', x'', ?, 'done', ?, 1, 1, 1, 1)",
+            (os.fsencode(name), bytes([number])),
+        )
+    yield found
+    found.raw.close()
+
+
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [
+        ("straße", {"Straße.jpg", "STRASSE.jpg"}),
+        ("äPF", {"ÄPFEL.JPG", "äpfel.jpg"}),
+        ("éCLAIR (", {"Éclair (1).png"}),
+        ("жук", {"ЖУК.png"}),
+        ("A+B_[C].", {"a+b_[c].jpg"}),
+        ("\udcff", {"\udcff\udce4.jpg"}),
+        (".*", set()),
+        ("\0", set()),
+    ],
+)
+def test_a_part_of_a_name_is_found_whatever_the_case_of_its_letters(
+    named: Connection, part: str, names: set[str]
+) -> None:
+    """Of any alphabet; nothing in it is a pattern, and names need not be text."""
+    assert names == {item.path for item in older(named, Sought(name=part), None, 99).items}

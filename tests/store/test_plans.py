@@ -40,6 +40,7 @@ REASONS = {
     "charged_of_rule": BY_AMOUNT,
     "charged_since": BY_AMOUNT,
     "claim_batches": OPEN_BATCHES,
+    "count_superseded": "its index holds older contents of files, and those of them that ended are counted",
     "count_to_review": "its index holds what waits for a verdict, and all of that is counted",
     "doubt_left_purchases": "its index holds the purchases whose outcome is open, and all of them are meant",
     "failed_items": TROUBLE,

@@ -21,6 +21,7 @@ from postgres_server import QUICK, Server, quick_server
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.core.model import BatchLimits, Stat
 from runflowd.core.money import Budget, Money, RuleMoney
+from runflowd.core.name_search import name_pattern
 from runflowd.errors import StoreError
 from runflowd.store import open_reader, open_store
 from runflowd.store.arrivals import Arrival, arrive, set_aside
@@ -129,7 +130,26 @@ LOOKS: dict[str, dict[str, Any]] = {
     "next_delivery": {"paused": '["other"]'},
     "list_items": {"after": 0, "until": 99, "literal": b".jpg", "limit": 9},
     "list_of_state": {"rule": "studio", "state": "failed", "after": 0, "until": 99, "literal": b"shoes/", "limit": 9},
-    "older_items": {"before": 99, "from": 0, "folder": b"", "first": b"", "end": b"", "name": b"A.J", "limit": 9},
+    "older_items": {
+        "before": 99,
+        "from": 0,
+        "folder": b"",
+        "first": b"",
+        "end": b"",
+        "name": name_pattern("A.J"),
+        "limit": 9,
+    },
+    "older_of_batch": {
+        **dict.fromkeys(("folder", "first", "end"), b""),
+        "number": 1,
+        "beside": 99,
+        "states": '["queued", "submitted", "downloading", "ready", "done"]',
+        "settled": 0,
+        "rule": None,
+        "name": name_pattern("JPG"),
+        "limit": 9,
+    },
+    "count_superseded": {},
     "left_out_in_all": {"rules": '["studio"]', "limit": 9},
 }
 """What is asked of both, the statements of PostgreSQL's own among them, with values."""
@@ -178,7 +198,9 @@ def test_both_say_the_same(connection: PostgresConnection, tmp_path: Path) -> No
         }
 
     assert [] == [name for name, (ours, theirs) in answers.items() if ours != theirs]
-    assert [] == [name for name, (ours, _) in answers.items() if not ours and name != "left_out_in_all"]
+    assert [] == [
+        name for name, (ours, _) in answers.items() if not ours and name not in {"left_out_in_all", "count_superseded"}
+    ]
 
 
 def _in_order(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

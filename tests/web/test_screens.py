@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from web_rig import Web
+
+    from runflowd.store import Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -256,9 +259,25 @@ async def test_every_count_is_that_of_the_list_behind_it(rig: Web) -> None:
     await rig.set_aside("bad.jpg", ItemState.FAILED, "NOT_AN_IMAGE", "no")
     await rig.set_aside("late.jpg", ItemState.WAITING, "STILL_CHANGING", "no")
     await rig.batch("b", "run")
+    for number, state in enumerate(("done", "failed", "submitted")):  # older contents of files that were done again
+        await rig.context.store.write(partial(older_content, number=number, state=state))
     page = (await rig.http.get("/")).text
+    tops = re.findall(r'<div class="value"><a href="([^"]+)"[^>]*>(\d+)</a>', page)
+    top = [len(names((await rig.http.get(link.replace("&amp;", "&"))).text)) for link, _ in tops]
+    [(batch, size)] = re.findall(r'<a href="([^"]+)"[^>]*>\d+ of (\d+)</a>', page)
     linked = re.findall(r'<td[^>]*data-name="[^"]*"[^>]*><a href="([^"]+)"[^>]*>(\d+)</a>', page)
     rows = {link: len(names((await rig.http.get(link.replace("&amp;", "&"))).text)) for link, _ in linked}
 
     assert {link: int(count) for link, count in linked} == rows
-    assert 8 == sum(rows.values()) == len(names((await rig.http.get("/files")).text))
+    assert 9 == sum(rows.values()) == len(names((await rig.http.get("/files")).text))
+    assert [2, 3, 1] == top == [int(count) for _, count in tops]
+    assert ["run.jpg"] * int(size) == names((await rig.http.get(batch)).text)
+
+
+def older_content(connection: Connection, number: int, state: str) -> None:
+    """A row of a file whose place another one took."""
+    connection.raw.execute(
+        "INSERT INTO item (rule, dir, basename, state, reference, size, mtime_ns, inode, found_at, current) "
+        "VALUES ('studio', x'', ?, ?, ?, 1, 1, 1, 1, 0)",
+        (b"%d.jpg" % number, state, b"older %d" % number),
+    )

@@ -15,11 +15,8 @@ REPLACEMENTS: tuple[tuple[str, str], ...] = (
     (r"\bIS :(\w+)", r"IS NOT DISTINCT FROM :\1"),
     (r"SELECT value FROM json_each\((:\w+)\)", r"SELECT jsonb_array_elements_text(CAST(\1 AS jsonb))"),
     (r"\bjson_extract\((\w+), '\$\.(\w+)'\)", r"(CAST(\1 AS jsonb) ->> '\2')"),
-    # Without regard to case as SQLite's `lower` has it, of letters of ASCII alone, in bytes that may be no text.
-    (
-        r"\binstr\(lower\(CAST\((\w+) AS TEXT\)\), lower\(CAST\((:\w+) AS TEXT\)\)\)",
-        r"""strpos(lower(convert_from(\1, 'LATIN1') COLLATE "C"), lower(convert_from(\2, 'LATIN1') COLLATE "C"))""",
-    ),
+    # Names are bytes, and so is the pattern: Latin-1 has a letter for each.
+    (r"\bname_matches\((\w+), (:\w+)\)", r"""convert_from(\1, 'LATIN1') COLLATE "C" ~ CAST(\2 AS TEXT)"""),
     (r":server_now\b", "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"),
     (r"SELECT unhex\(value\) FROM json_each\((:\w+)\)", r"SELECT unhex(jsonb_array_elements_text(CAST(\1 AS jsonb)))"),
     (r"\blower\(hex\(([\w.]+)\)\)", r"encode(\1, 'hex')"),
