@@ -15,7 +15,7 @@ from runflowd.errors import RunflowdError
 from runflowd.store.items import item_by_id
 from runflowd.web import screen
 from runflowd.web.formatting import plain_sentences
-from runflowd.web.forms import field, read_form
+from runflowd.web.forms import ensure_ours, field, parsed_form
 from runflowd.web.redo_view import AGREED, REFUSED, agreement, redo_page
 from runflowd.web.refusal import Refused
 from runflowd.web.rights import visitor
@@ -33,6 +33,11 @@ SETTING = "set."
 """What the names of fields begin with that are settings."""
 
 GONE = "It was not done: the file is not as it was on this screen. Look at how it stands now."
+
+STALE = (
+    "The daemon was restarted since this page was loaded, so nothing was done. What was written is still here: look at "
+    "it and at the price, and press the button again."
+)
 
 
 class RedoScreen:
@@ -52,7 +57,16 @@ class RedoScreen:
 
     async def carry_out(self, request: Request) -> Response:
         """POST /files/ITEM/redo: have it made with these settings, for the price that was agreed to."""
-        form, item = await read_form(request), await self._item(request)
+        form, item = await parsed_form(request), await self._item(request)
+        try:
+            ensure_ours(request, form)
+        except Refused as refused:
+            if not refused.stale:
+                raise
+            return await self._again(request, item, _given(form), STALE)
+        return await self._carried_out(request, item, form)
+
+    async def _carried_out(self, request: Request, item: Item, form: Form) -> Response:
         given = _given(form)
         try:
             offer = await self._offer(request, item, given, forget=True)

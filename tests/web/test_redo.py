@@ -112,3 +112,18 @@ async def test_a_form_that_is_not_ours_or_of_a_file_that_is_not_there_asks_for_n
         (foreign.status_code, (await found(rig, item)).rerun_requested),
         unknown.status_code,
     )
+
+
+async def test_a_form_from_before_a_restart_comes_again_with_what_was_written(rig: Web) -> None:
+    """With a token that holds; nothing is asked for by it. A foreign page learns nothing in this way."""
+    item = await done(rig.context, "a.jpg", PHOTO, ("a.png", PHOTO), in_force=True)
+    form = {"agreed": "buy:0.08", "set.prompt": "blue sky", "token": "of another life"}
+    answer = await rig.http.post(f"/files/{item}/redo", data=form, headers=SAME)
+    foreign = await rig.http.post(f"/files/{item}/redo", data=form, headers={"Sec-Fetch-Site": "cross-site"})
+    asked = (await found(rig, item)).rerun_requested
+    [token] = set(re.findall(r'name="token" value="([^"]+)"', answer.text))
+    again = await rig.http.post(f"/files/{item}/redo", data={**form, "token": token}, headers=SAME)
+
+    assert (409, True, True) == (answer.status_code, "\nblue sky</textarea>" in answer.text, "restarted" in answer.text)
+    assert (403, False, False) == (foreign.status_code, "blue sky" in foreign.text, asked)
+    assert (303, {"prompt": "blue sky"}) == (again.status_code, dict((await found(rig, item)).rerun_settings.values))
