@@ -87,7 +87,7 @@ def _give(connection: Connection, item: Item, verdict: Verdict, who: str, reason
     spoken, after = _in_force(connection, item), AFTERWARDS[verdict]
     if item.review is after:
         if verdict is not Verdict.UNDO:  # both who judged it are on record
-            _add(connection, item.id, verdict, who, reason, now)
+            _say_again(connection, item, verdict, who, reason, now)
         return Given(item, spoken, changed=False)
     others = tuple(row["id"] for row in connection.all("same_results", id=item.id, review=after))
     for number in (item.id, *others):
@@ -95,6 +95,15 @@ def _give(connection: Connection, item: Item, verdict: Verdict, who: str, reason
         connection.run("set_review", id=number, review=after)
         record(connection, number, now, _words(after, who, reason))
     return Given(item, spoken, changed=True, alike=others)
+
+
+def _say_again(connection: Connection, item: Item, verdict: Verdict, who: str, reason: str, now: float) -> None:
+    """A verdict that is in force is given once more; a reason is that of the same results, too."""
+    alike = connection.all("same_results", id=item.id, review=Review.WAITING) if reason else ()
+    for number in (item.id, *(row["id"] for row in alike)):
+        _add(connection, number, verdict, who, reason, now)
+        if reason:
+            record(connection, number, now, _words(item.review, who, reason))
 
 
 def _add(connection: Connection, item: int, verdict: Verdict, who: str, reason: str, now: float) -> None:
@@ -111,6 +120,21 @@ def _words(after: Review, who: str, reason: str) -> str:
 def verdicts_of(connection: Connection, item: int) -> list[Spoken]:
     """All that was said of the result of an item, oldest first."""
     return [_spoken(row) for row in connection.all("verdicts_of", item=item)]
+
+
+def newest_verdict(connection: Connection) -> int:
+    """The number of the verdict that was given last; 0 for none."""
+    row = connection.one("newest_verdict")
+    return int(row["id"] or 0) if row else 0
+
+
+def verdicts_in_force(
+    connection: Connection, span: tuple[int, int], verdict: Verdict, who: str, limit: int
+) -> list[tuple[int, int]]:
+    """Those of that person with a number in the span, ends included, after which nothing was said: number and item."""
+    first, last = span
+    rows = connection.all("verdicts_in_force", first=first, last=last, verdict=verdict, who=who, limit=limit)
+    return [(row["id"], row["item"]) for row in rows]
 
 
 def _in_force(connection: Connection, item: Item) -> Spoken | None:

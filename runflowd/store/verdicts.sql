@@ -8,6 +8,16 @@ SELECT * FROM verdict WHERE item = :item ORDER BY id
 -- name: last_verdict
 SELECT * FROM verdict WHERE item = :item ORDER BY id DESC LIMIT 1
 
+-- name: newest_verdict
+SELECT max(id) AS id FROM verdict
+
+-- name: verdicts_in_force
+-- Of those given one after the other, by one person, the ones that nothing was said after.
+SELECT id, item FROM verdict
+WHERE id >= :first AND id <= :last AND who = :who AND verdict = :verdict
+  AND NOT EXISTS (SELECT 1 FROM verdict AS later WHERE later.item = verdict.item AND later.id > verdict.id)
+ORDER BY id LIMIT :limit
+
 -- name: set_review
 UPDATE item SET review = :review, verdict_due = 1, attempts = 0, due_at = 0 WHERE id = :id
 

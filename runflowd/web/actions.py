@@ -10,7 +10,7 @@ from runflowd.errors import RunflowdError
 from runflowd.web.file_filter import TO_REVIEW, filter_from
 from runflowd.web.forms import field, led, read_form, way_back
 from runflowd.web.rights import Right, visitor
-from runflowd.web.told import tell
+from runflowd.web.told import Outcome, offer, tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runflowd.web.page_state import PageState
 
     Ask = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
-    Action = Callable[[Form, Ask], Awaitable[int | str]]
+    Action = Callable[[Form, Ask], Awaitable[int | str | Outcome]]
 
 NOT_TRIED = frozenset({"charged", "refused"})
 """What `retry` says of a file that it left as it is."""
@@ -102,17 +102,42 @@ async def _rerun(form: Form, ask: Ask) -> int:
     return 1
 
 
-async def _judge(form: Form, ask: Ask, verdict: str) -> int | str:
+async def _judge(form: Form, ask: Ask, verdict: str) -> int | str | Outcome:
     """Give a verdict on the result of one `item`, or on all that waited in a list with `query`."""
     asked: dict[str, Any] = {"verdict": "reject" if verdict == "reject" else "accept", "undo": verdict == "undo"}
     asked |= {"reason": field(form, "reason")[:MAX_REASON]}
     if field(form, "item"):
         [given] = (await ask("verdict", asked | {"item": _number(form, "item")}))["items"]
-        return _said_of(given, verdict)
+        said = _said_of(given, verdict)
+        return Outcome(said, f"reason-{given['id']}") if verdict == "reject" and not asked["reason"] else said
     asked |= _that_waited(form)
-    count = 0
-    while given := (await ask("verdict", asked | {"everything": True}))["items"]:  # in pages: others are served between
-        count += sum(1 + each["alike"] for each in given)
+    count, first, last = 0, 0, 0
+    while (answer := await ask("verdict", asked | {"everything": True}))["items"]:  # others are served between pages
+        count += sum(1 + each["alike"] for each in answer["items"])
+        first, last = first or answer["first"], answer["last"]
+    return Outcome(count, f"undo-{asked['verdict']}-{first}-{last}" if count else "")
+
+
+async def _reason(form: Form, ask: Ask) -> str:
+    """Say why a result was rejected, once it is."""
+    reason = field(form, "reason").strip()[:MAX_REASON]
+    if not reason:
+        raise Undone("Nothing was written, so no reason was added.")
+    asked = {"verdict": "reject", "item": _number(form, "item"), "reason": reason, "still": True}
+    [given] = (await ask("verdict", asked))["items"]
+    return f"{given['path']}: rejected: {reason}"
+
+
+async def _undo_all(form: Form, ask: Ask) -> int:
+    """Take back what one verdict said of many, as far as nobody has said anything since."""
+    if field(form, "verdict") not in {"accept", "reject"}:
+        raise BadForm
+    asked: dict[str, Any] = {"verdict": field(form, "verdict"), "last": _number(form, "last")}
+    count, first = 0, _number(form, "first")
+    while first:
+        answer = await ask("verdict", asked | {"first": first})
+        count += sum(1 + each["alike"] for each in answer["items"])
+        first = answer["next"]
     return count
 
 
@@ -122,10 +147,11 @@ def _said_of(given: dict[str, Any], verdict: str) -> int | str:
     who = f" by {before['who']}" if before and before["who"] else ""
     if not given["changed"]:
         raise Undone(f"{given['path']}: {before['verdict']}ed already{who}" if before else "It waits already.")
-    if not before or verdict == "undo":
+    if verdict == "undo" or (verdict == "accept" and not before):
         return 1 + int(given["alike"])
     others = f", and {given['alike']} with the same result" if given["alike"] else ""
-    return f"{given['path']}: {verdict}ed{others}; {before['verdict']}ed before{who}"
+    earlier = f"; {before['verdict']}ed before{who}" if before else ""
+    return f"{given['path']}: {verdict}ed{others}{earlier}"
 
 
 def _that_waited(form: Form) -> dict[str, Any]:
@@ -147,16 +173,15 @@ ACTIONS: dict[str, tuple[Action, str]] = {
     "accept": (partial(_judge, verdict="accept"), "accepted"),
     "reject": (partial(_judge, verdict="reject"), "rejected"),
     "undo": (partial(_judge, verdict="undo"), "undone"),
+    "undo-all": (_undo_all, "undone"),
+    "reason": (_reason, "rejected"),
 }
-"""By the address that the form is sent to: what is done, and the word under which that is said.
-
-It gives the number of files, or a sentence where a number does not say it all.
-"""
+"""By the address that the form is sent to: what is done, and the word under which that is said."""
 
 
 def needed(name: str) -> Right:
     """The right that an action takes."""
-    return Right.REVIEW if name in {"accept", "reject", "undo"} else Right.SPEND
+    return Right.REVIEW if name in {"accept", "reject", "undo", "undo-all", "reason"} else Right.SPEND
 
 
 class Actions:
@@ -174,7 +199,10 @@ class Actions:
         except RunflowdError as error:
             code = 400 if isinstance(error, BadForm) else 409
             return led(request, way_back(form, **tell(str(error), visitor(request).token)), code)
-        says = tell(done, visitor(request).token) if isinstance(done, str) else {"did": did, "count": str(done)}
+        token = visitor(request).token
+        done, then = done if isinstance(done, Outcome) else Outcome(done)
+        says = tell(done, token) if isinstance(done, str) else {"did": did, "count": str(done)}
+        says |= offer(then, token) if then else {}
         return led(request, way_back(form, "onward", **says), 200)
 
 

@@ -14,7 +14,7 @@ from runflowd import __version__
 from runflowd.web.assets import asset_address
 from runflowd.web.formatting import breakable, plural, shown, with_commands
 from runflowd.web.rights import Right, visitor
-from runflowd.web.told import told
+from runflowd.web.told import offered, told
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -25,8 +25,8 @@ POLICY = (
 )
 """The Content-Security-Policy of the screens: nothing inline, nothing from elsewhere."""
 
-SAYING = ("did", "count", "told", "seal")
-"""What stands in an address only to say once what was done, or why it was not."""
+SAYING = ("did", "count", "told", "seal", "then")
+"""What stands in an address only to say once what was done, or why it was not, and what may follow."""
 
 _SAID = {
     "retried": "Another try for {}.",
@@ -69,6 +69,7 @@ async def answer(request: Request, template: str, **values: Any) -> HTMLResponse
         "here": address(request.url.path, request.url.query),
         "said": said(asked.get("did", ""), asked.get("count", "")),
         "told": told(asked.get("told", ""), asked.get("seal", ""), who.token),
+        "then": offered(asked.get("then", ""), who.token).split("-"),
         "token": who.token,
         "may_see": who.right >= Right.SEE,
         "may_spend": who.right >= Right.SPEND,

@@ -6,8 +6,16 @@ Without the seal, whoever makes a link to a screen could put their words on it.
 from __future__ import annotations
 
 import hmac
+from typing import NamedTuple
 
 from runflowd.web.formatting import shown
+
+
+class Outcome(NamedTuple):
+    """What came of a button: how many files, or a sentence where that does not say it all; and what is offered next."""
+
+    done: int | str
+    then: str = ""
 
 
 def tell(sentence: str, token: str) -> dict[str, str]:
@@ -22,5 +30,17 @@ def told(words: str, seal: str, token: str) -> str:
     return words if genuine else ""
 
 
-def _seal(words: str, token: str) -> str:
-    return hmac.new(token.encode(), b"told:" + words.encode("utf-8", "replace"), "sha256").hexdigest()
+def offer(what: str, token: str) -> dict[str, str]:
+    """The same of something that is offered next, in words of the program."""
+    return {"then": f"{what}.{_seal(what, token, 'then')}"}
+
+
+def offered(then: str, token: str) -> str:
+    """What is offered, "" where the seal is not that of this visitor."""
+    what, _, seal = then.rpartition(".")
+    genuine = hmac.compare_digest(seal.encode("utf-8", "replace"), _seal(what, token, "then").encode())
+    return what if genuine else ""
+
+
+def _seal(words: str, token: str, kind: str = "told") -> str:
+    return hmac.new(token.encode(), f"{kind}:".encode() + words.encode("utf-8", "replace"), "sha256").hexdigest()

@@ -81,6 +81,7 @@ VISIT: dict[str, Any] = {
     "here": "/",
     "said": "",
     "told": "",
+    "then": [""],
     "token": "t",
     "user": "",
     "may_leave": False,

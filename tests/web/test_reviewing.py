@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pictures import encoded, noise
 from shown_files import done, to_review
 from web_rig import web
 
+from runflowd.control.handlers import review
 from runflowd.core.review import Review
 from runflowd.store.items import item_by_id
 from runflowd.store.verdicts import Verdict, count_to_review, give_verdicts, verdicts_of
@@ -129,7 +130,7 @@ async def test_one_verdict_on_all_that_fits_the_list(rig: Web) -> None:
     answer = await press(rig, "reject", **fields)
 
     assert ["2.jpg", "1.jpg", "0.jpg"] == re.findall(r'<span class="name">([^<]*)</span>', page)
-    assert ["count=0", "count=3"] == [each.headers["location"][-7:] for each in (early, answer)]
+    assert ["0", "3"] == [re.findall(r"count=(\d+)", each.headers["location"])[0] for each in (early, answer)]
     assert {"studio": 3} == await rig.context.store.read(count_to_review)
     assert 400 == (await press(rig, "reject", SCRIPT, query="rule=studio", since="1", until="9")).status_code
 
@@ -141,3 +142,47 @@ async def test_the_neighbours_are_those_that_wait(rig: Web) -> None:
 
     assert 'rel="prev" href="/files/5?state=To+review"' in page
     assert 'rel="next" href="/files/2?state=To+review"' in page
+
+
+def form_of(page: str, action: str) -> Any:
+    """The fields of a form on a screen, save where it leads back to."""
+    [form] = re.findall(rf'<form class="follow" method="post" action="/{action}">(.*?)</form>', page, re.DOTALL)
+    return {name: value for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form) if name != "back"}
+
+
+async def test_a_reason_is_added_once_a_result_is_rejected(rig: Web) -> None:
+    """On the screen that follows; both are on record, equal files take it along, and what waits again needs none."""
+    rejected = await press(rig, "reject", item="1", back="/files/1", onward="/files/2")
+    page = (await rig.http.get(rejected.headers["location"])).text
+    form = form_of(page, "reason")
+    added = await press(rig, "reason", **form, reason=" blurred ")
+    nothing = await press(rig, "reason", SCRIPT, **form, reason=" ")
+    said = await rig.context.store.read(lambda connection: verdicts_of(connection, 1))
+    await press(rig, "undo", item="1")
+    late = await press(rig, "reason", SCRIPT, **form, reason="dark")
+
+    assert "shoes/0.jpg: rejected" in page
+    assert "shoes/0.jpg: rejected: blurred" in (await rig.http.get(added.headers["location"])).text
+    assert [(Verdict.REJECT, ""), (Verdict.REJECT, "blurred")] == [(each.verdict, each.reason) for each in said]
+    assert (409, 409, Review.WAITING) == (nothing.status_code, late.status_code, await review_of(rig, 1))
+
+
+async def test_one_verdict_on_many_is_taken_back_by_one_button(rig: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as nobody has said anything since, however many pages of them there are."""
+    monkeypatch.setattr(review, "PAGE", 2)
+    page = (await rig.http.get("/files?state=To+review&folder=shoes")).text
+    fields = dict(re.findall(r'name="(query|since|until)" value="([^"]*)"', page))
+    judged = await press(rig, "reject", **{**fields, "query": "state=To+review&folder=shoes"})
+    await rig.context.store.write(lambda connection: give_verdicts(connection, [2], Verdict.ACCEPT, "anna", "", 1e9))
+    form = form_of((await rig.http.get(judged.headers["location"])).text, "undo-all")
+    undone = await press(rig, "undo-all", **form)
+    again = await press(rig, "undo-all", **form)
+
+    assert ["count=2", "count=0"] == [each.headers["location"][-7:] for each in (undone, again)]
+    assert [Review.WAITING, Review.ACCEPTED, Review.WAITING] == [await review_of(rig, number) for number in (1, 2, 3)]
+
+
+async def test_nobody_else_offers_anything_on_a_screen(rig: Web) -> None:
+    """A link with another seal, or none, has no form."""
+    for then in ("reason-1.0", "reason-1", "undo-reject-1-99.", "."):
+        assert 'class="follow"' not in (await rig.http.get(f"/files?then={then}")).text

@@ -24,6 +24,8 @@ from runflowd.store.verdicts import (
     Verdict,
     count_to_review,
     give_verdicts,
+    newest_verdict,
+    verdicts_in_force,
     waiting_for_review,
 )
 
@@ -57,23 +59,35 @@ def judge_results(context: CommandContext, parameters: Parameters) -> Answer:
 
     `absolute` are the places to which the same words lead from the folder of who asks. With `everything` it is given on
     a page of what waits, of which `folder`, `name`, `since` and `until` choose; `left` is how many wait still. With
-    `undo` the verdict is taken back where it is in force.
+    `undo` the verdict is taken back where it is in force; with `first` and `last` a page of those that `who` gave under
+    these numbers, and from `next` on there may be more. `first` and `last` of the answer are the numbers of these.
     """
     verdict, undo = _verdict(parameters), flag(parameters, "undo")
     rule, connection = rule_asked_for(context, parameters), context.connection
-    if flag(parameters, "everything"):
-        chosen = older(connection, _sought(parameters, rule), None, PAGE).items
+    who, reason = text(parameters, "who") or "", text(parameters, "reason") or ""
+    further, numbers = None, list[int]()
+    if "first" in parameters:
+        span = (count(parameters, "first", 0), count(parameters, "last", 0))
+        spoken = verdicts_in_force(connection, span, verdict, who, PAGE)
+        numbers, undo = [item for _, item in spoken], True
+        further = spoken[-1][0] + 1 if len(spoken) == PAGE else None
+    elif flag(parameters, "everything"):
+        numbers = [item.id for item in older(connection, _sought(parameters, rule), None, PAGE).items]
     elif "item" in parameters:
-        chosen = _one(context, count(parameters, "item", 0))
+        numbers = [_one(context, parameters, verdict).id]
     else:
-        chosen = _named(context, parameters, rule, verdict, undo=undo)
-    said = (text(parameters, "who") or "", text(parameters, "reason") or "")
-    given = give_verdicts(
-        connection, [item.id for item in chosen], Verdict.UNDO if undo else verdict, *said, context.now
-    )
+        numbers = [item.id for item in _named(context, parameters, rule, verdict, undo=undo)]
+    first = newest_verdict(connection) + 1
+    given = give_verdicts(connection, numbers, Verdict.UNDO if undo else verdict, who, reason, context.now)
     counts = count_to_review(connection)
     left = sum(counts.values()) if rule is None else counts.get(rule, 0)
-    return {"items": [_given_json(each) for each in given], "left": left}
+    return {
+        "items": [_given_json(each) for each in given],
+        "left": left,
+        "first": first,
+        "last": newest_verdict(connection),
+        "next": further,
+    }
 
 
 def outcome(context: CommandContext, parameters: Parameters) -> Answer:
@@ -108,12 +122,17 @@ def _sought(parameters: Parameters, rule: str | None) -> Sought:
     return Sought(rule or "", folder=folder, name=name, ended=ended, to_review=True)
 
 
-def _one(context: CommandContext, number: int) -> list[Item]:
-    """The item with that id. Raises CommandRefused where nobody is asked about its result."""
-    item = item_by_id(context.connection, number)
+def _one(context: CommandContext, parameters: Parameters, verdict: Verdict) -> Item:
+    """The `item` with that id. Raises CommandRefused where nobody is asked about its result.
+
+    So it does with `still` where the verdict, to which a reason is added, is not in force any more.
+    """
+    item = item_by_id(context.connection, count(parameters, "item", 0))
     if item is None or item.state is not ItemState.DONE or item.review is Review.NONE:
         raise CommandRefused("there is no result to be judged any more: look at how the file stands now")
-    return [item]
+    if flag(parameters, "still") and item.review is not AFTERWARDS[verdict]:
+        raise CommandRefused(f"{printable(item.path)} is not {AFTERWARDS[verdict]} any more, so no reason was added")
+    return item
 
 
 def _named(

@@ -78,6 +78,10 @@
       if (key === "?") help.open ? help.close() : help.showModal();
       if (help.open) return;
       if (key === "e") document.getElementById("redo")?.click();
+      if (key === "w" && document.getElementById("reason")) {
+        event.preventDefault();
+        document.getElementById("reason").focus();
+      }
       if (!bar?.dataset.token) return;
       if (KEYS[key]) give(bar, KEYS[key]);
       if (key === "u") takeBack(bar);
