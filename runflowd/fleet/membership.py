@@ -75,6 +75,7 @@ class Membership:
         self._disagreement = Disagreement(context)
         self._seen_at = -math.inf
         self._said = ""
+        self._others: set[str] = set()
 
     async def run(self) -> None:
         """Be a member until cancelled."""
@@ -149,7 +150,9 @@ class Membership:
         if _changed(before, now):
             log.info("duties", action="host.duties", intake=sorted(now.intake or ()), drained=now.drained)
             self._survey.ask_again()
-        if others or _changed(before, now):
+        # Who is gone leaves what it had in hand, also to one whose duties stay the same.
+        left, self._others = self._others, {host.session for host in others}
+        if others or left or _changed(before, now):
             context.stage_events.notify_all()
 
 

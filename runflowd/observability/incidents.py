@@ -7,7 +7,7 @@ request alone is the client's to see to (`api.gate`).
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from runflowd.config import Notify
 from runflowd.core.backoff import delay
 from runflowd.core.incident_scope import ScopeKind, parse_scope
 from runflowd.core.notices import Kind, Message
+from runflowd.core.printable import printable
 from runflowd.store.hosts import living
 from runflowd.store.notices import begin_incident, end_incident
 from runflowd.system.failpoints import reach
@@ -51,6 +52,10 @@ class IncidentReport:
 
 _CLOSING = frozenset({ScopeKind.SERVICE, ScopeKind.CREDIT, ScopeKind.RULE})
 """What is closed for every host of the account, and not for one alone."""
+
+
+_OF_MACHINE = frozenset({ScopeKind.WATCH, ScopeKind.FILES, ScopeKind.OUTPUT, ScopeKind.CONFIG, ScopeKind.WEB})
+"""What one machine has or lacks: its folders, its configuration, its addresses."""
 
 
 @dataclass(slots=True)
@@ -103,9 +108,15 @@ class Incidents:
         reach("incident.recorded")
         return now + pause
 
+    def _named(self, report: IncidentReport) -> IncidentReport:
+        """With the host where it is one of several and another one may not have that trouble."""
+        if self._store.session.alone or report.scope.kind not in _OF_MACHINE:
+            return report
+        return replace(report, message=f"on host {printable(self._store.session.name)}: {report.message}")
+
     def record(self, connection: Connection, report: IncidentReport) -> None:
         """Write an incident down, and in the same transaction what people are to hear of it."""
-        now = self._clock.wall()
+        now, report = self._clock.wall(), self._named(report)
         facts = {"scope": str(report.scope), "code": report.code, "message": report.message, "remedy": report.remedy}
         before = connection.one("incident_of", scope=facts["scope"])
         connection.run("raise_incident", owner=self._store.owner, now=now, probe_at=self._probe_at(report), **facts)

@@ -20,7 +20,7 @@ from runflowd.fleet.disagreement import GRACE
 from runflowd.fleet.membership import Membership
 from runflowd.observability.incidents import IncidentReport, Incidents
 from runflowd.pipeline.context import Context, ServiceClient
-from runflowd.store.hosts import Session, drain, enter, leave, undo_drain
+from runflowd.store.hosts import Session, drain, enter, hosts, leave, undo_drain
 from runflowd.store.schema import create_if_missing
 from runflowd.store.sqlite import connect
 from runflowd.store.store import Store
@@ -148,6 +148,29 @@ async def test_who_leaves_leaves_its_work_at_once(tmp_path: Path) -> None:
         await anyio.sleep(3)
 
         assert {"studio"} == second.intake
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["it died", "it was stopped"])
+async def test_what_another_host_had_in_hand_is_looked_for_once_it_is_free(tmp_path: Path, *, stops: bool) -> None:
+    """Also by the one that is left alone with the duties it had before: nothing else wakes its stages then."""
+    async with members(tmp_path, "atelier", "attic") as (first, second), anyio.create_task_group() as group:
+        context, other, woken = first.context, second.context.store, []
+
+        async def wait_for_work() -> None:
+            while await context.stage_events.deliver.wait(60):
+                woken.append(context.clock.now())
+
+        group.start_soon(wait_for_work)
+        second.silence()
+        if stops:
+            await other.write(lambda connection: leave(connection, other.session, context.clock.wall()))
+        while len(await context.store.read(lambda connection: hosts(connection, context.clock.wall()))) > 1:
+            await anyio.sleep(0.1)
+        free_at = context.clock.now()
+        await anyio.sleep(10)
+        group.cancel_scope.cancel()
+
+    assert -0.2 < woken[-1] - free_at < 1.5
 
 
 async def test_a_drained_host_takes_nothing_and_hands_over(tmp_path: Path) -> None:

@@ -141,7 +141,9 @@ class Rescan:
 
     async def _report(self, report: IncidentReport) -> None:
         """Open an incident, or note that it lasts; another trouble with the same folder takes its place at once."""
-        incidents = self._context.incidents
+        incidents, intake = self._context.incidents, self._context.duties.intake
+        if intake is not None and report.scope.name not in intake:
+            return  # another host took the rule over meanwhile
         same = all(each.code == report.code for each in incidents.snapshot() if each.scope == report.scope)
         await (incidents.report if same else incidents.restate)(report)
 
