@@ -43,7 +43,7 @@ def command(place: Path | None, target: Path | None, folder: Path | None, keep: 
     path = state_place(load(find_config(place)))
     if isinstance(path, Database):
         words = f"pg_dump --format=custom --file=FILE '{printable(str(path))}'"
-        raise CommandError(f"the state is in a database, which its own program copies whole: {words}", Exit.USAGE)
+        raise CommandError(f"the state is in a database, which its own program copies whole: {words}", Exit.UNAVAILABLE)
     copy = target or (folder or Path()) / f"state-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
     size = copy_state(path, copy)
     say(f"Copied {printable(str(path))} to {printable(str(copy))}, {size} bytes.")

@@ -23,6 +23,7 @@ class Exit(IntEnum):
     FAILED = 1
     USAGE = 2
     SOME_FAILED = 3
+    UNAVAILABLE = 69
     TRY_AGAIN = 75
     NOT_ALLOWED = 77
     CONFIGURATION = 78

@@ -11,6 +11,7 @@ from postgres_server import quick_server
 from runflowd.core.database import Database
 from runflowd.doctor.database import check_schema, check_settings, probe_database
 from runflowd.doctor.findings import Level
+from runflowd.store.postgresql.errors import remedy_for
 
 if TYPE_CHECKING:
     from runflowd.store.postgresql.examining import Examined
@@ -79,3 +80,24 @@ def test_a_real_server_is_examined() -> None:
         " ".join(each.message.split()[1:3]).rstrip(":") for each in found if each.level is Level.PROBLEM
     ]
     assert [(Level.PROBLEM, True)] == [(each.level, "does not exist" in each.message) for each in gone]
+
+
+@pytest.mark.parametrize(
+    ("expected", "address"), [(False, ""), (False, "127.0.0.1"), (False, "::1"), (True, "192.0.2.7"), (True, "fe80::1")]
+)
+def test_this_machine_is_no_network(*, expected: bool, address: str) -> None:
+    """Nobody hears what goes to a socket or a loopback address, so it need not be encrypted."""
+    pytest.importorskip("psycopg")
+    from runflowd.store.postgresql.examining import is_network
+
+    assert expected == is_network(address)
+
+
+@pytest.mark.parametrize(
+    ("named", "environment"), [("passfile=", {}), ("variable PGPASSWORD is set", {"PGPASSWORD": "secret"})]
+)
+def test_the_password_that_was_refused_is_named(named: str, environment: dict[str, str]) -> None:
+    """The variable goes before the file, which may be right."""
+    said = remedy_for('FATAL: password authentication failed for user "runflowd"', environment)
+
+    assert (True, False) == (named in said, "secret" in said)

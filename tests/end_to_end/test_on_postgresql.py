@@ -91,7 +91,7 @@ def test_a_backup_is_left_to_the_database(desk: Desk) -> None:
     configure(desk, "postgresql://runflowd@db.example.com/runflowd")
     said = desk.call("backup", "copy")
 
-    assert (2, True) == (said.code, "pg_dump --format=custom --file=FILE" in said.err)
+    assert (69, True) == (said.code, "pg_dump --format=custom --file=FILE" in said.err)
 
 
 def test_a_state_moves_into_a_database_and_back_with_a_purchase_in_flight(desk: Desk) -> None:

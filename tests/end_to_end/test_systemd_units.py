@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runflowd.commands.exit_codes import Exit
 from runflowd.commands.systemd import SHIPPED_PROGRAM
 
 if TYPE_CHECKING:
@@ -92,6 +93,13 @@ def test_what_is_exposed_is_meant(placed: Path) -> None:
     exposed = {check["name"] for check in json.loads(done.stdout) if float(check["exposure"] or 0) > 0}
 
     assert set() == exposed - set(ACCEPTED)
+
+
+def test_the_copy_does_not_fail_each_night_where_the_state_is_in_a_database(placed: Path) -> None:
+    """Its code for that is known to the unit, whose log says what to do."""
+    unit = placed / "etc" / "systemd" / "system" / "runflowd-backup.service"
+
+    assert f"SuccessExitStatus={Exit.UNAVAILABLE:d}" in unit.read_text().splitlines()
 
 
 def test_the_copy_talks_to_nobody(placed: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
 from runflowd.errors import StateInUse, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runflowd.core.database import Database
 
 
@@ -60,8 +63,16 @@ REMEDIES = (
 ELSEWISE = "See that the server runs and can be reached, and that the address is right"
 
 
-def remedy_for(said: str) -> str:
+VARIABLE_SET = (
+    "The environment variable PGPASSWORD is set, which goes before the password file that `passfile=` names: unset it, "
+    "or correct it"
+)
+
+
+def remedy_for(said: str, environment: Mapping[str, str] = os.environ) -> str:
     """What to do about what a server said; it may say it in another language, and then the usual."""
+    if "password authentication failed" in said and environment.get("PGPASSWORD"):
+        return VARIABLE_SET
     return next((remedy for pattern, remedy in REMEDIES if re.search(pattern, said)), ELSEWISE)
 
 

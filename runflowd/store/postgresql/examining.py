@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -37,6 +38,11 @@ class Examined:
 SETTINGS = ("fsync", "full_page_writes", "synchronous_commit", "default_transaction_read_only")
 
 
+def is_network(address: str) -> bool:
+    """Whether others may hear what goes to an address; a socket in a folder has none."""
+    return bool(address) and not ip_address(address).is_loopback
+
+
 def examine(database: Database) -> Examined:
     """Ask a database about itself. Raises `StoreError` for one that cannot be used."""
     try:
@@ -47,14 +53,13 @@ def examine(database: Database) -> Examined:
                 raw.execute("SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)").fetchone()[0]
             )
             after = time.time()
-            over_network = not raw.info.host.startswith("/")
             return Examined(
                 schema,
                 max(migrations()),
                 raw.info.parameter_status("server_version"),
                 {name: raw.execute(f"SHOW {name}").fetchone()[0] for name in SETTINGS},
                 theirs - (before + after) / 2,
-                bool(raw.pgconn.ssl_in_use) if over_network else None,
+                bool(raw.pgconn.ssl_in_use) if is_network(raw.info.hostaddr) else None,
                 raw.execute("SELECT has_schema_privilege('public', 'CREATE')").fetchone()[0],
             )
     except psycopg.Error as error:
