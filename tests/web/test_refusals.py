@@ -48,7 +48,7 @@ CAUSES = {
     "a foreign page": Cause("anna", {}, {"Sec-Fetch-Site": "cross-site"}, 403, "not sent by a page of runflowd"),
     "no right": Cause("ben", {}, SAME, 403, "ben may not do this"),
     "no session": Cause("", {}, SAME, 401, "not logged in, or not any more"),
-    "a huge form": Cause("anna", {"reason": "x" * 20_000}, SAME, 413, "too large"),
+    "a huge form": Cause("anna", {"reason": "x" * 80_000}, SAME, 413, "too large"),
 }
 
 
