@@ -70,7 +70,7 @@ def press(script: Path, home: Path, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "suggested"),
     [
-        (["sta"], ["status"]),
+        (["stat"], ["status", "state"]),
         (["systemd", "dr"], ["drop-in"]),
         (["retry", "--buy"], ["--buy-again"]),
         (["list", "--state", "dow"], ["downloading"]),
