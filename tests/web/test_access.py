@@ -27,6 +27,7 @@ from web_rig import config_over, sign, told, web
 from runflowd.config.snapshot import Access, Listen
 from runflowd.core.login_throttle import TRIES
 from runflowd.web import logins, passwords
+from runflowd.web.forms import MAX_FORM_BYTES
 from runflowd.web.login import destination
 from runflowd.web.rights import Right
 from runflowd.web.sessions import IDLE, LONGEST, MOST_OF_ONE, Sessions
@@ -335,7 +336,7 @@ async def test_a_program_whose_user_is_removed_is_not_let_in_any_more(page: Guar
 async def test_an_oversized_form_is_refused(page: Guarded) -> None:
     """Unread."""
     async with page.browser() as browser:
-        answer = await log_in(browser, "anna", "x" * 50_000)
+        answer = await log_in(browser, "anna", "x" * MAX_FORM_BYTES)
 
     assert 413 == answer.status_code
 
