@@ -21,6 +21,7 @@ EXITS = {
     Exit.USAGE: "usage: no such command or option",
     Exit.SOME_FAILED: "some items failed, or could not be taken; the output says which and why; "
     "`spend --check` found differences",
+    Exit.UNAVAILABLE: "not to be had here: `backup` of a state that is in a database, which its own program copies",
     Exit.TRY_AGAIN: "try again: another daemon holds the state file, the service is silent, the key is not there yet, "
     "credit or disk space is short, files wait for an approval",
     Exit.NOT_ALLOWED: "not allowed: the key was refused, or a permission is missing",

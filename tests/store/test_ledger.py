@@ -71,6 +71,7 @@ def bought(connection: Connection) -> Iterator[tuple[Connection, Batch, list[Ite
 
 def rows(connection: Connection) -> list[tuple[Any, ...]]:
     """The ledger: kind, amount and currency of each row."""
+    connection.all("purchases_of_batch", batch="")  # what was sent before is carried out with it
     return [tuple(row) for row in connection.raw.execute("SELECT kind, amount, currency FROM ledger ORDER BY id")]
 
 
