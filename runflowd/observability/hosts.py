@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client.core import GaugeMetricFamily
-
 from runflowd.core import fleet
 from runflowd.core.fleet import HostView
 from runflowd.core.printable import printable
 from runflowd.store.hosts import duties, hosts, in_hand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from prometheus_client.core import Metric
-
     from runflowd.store import Connection
     from runflowd.store.hosts import Host
 
@@ -67,12 +61,3 @@ def hosts_of_rules(connection: Connection, now: float) -> dict[str, str]:
         found |= dict.fromkeys(fleet.from_text(host.facts), host.name)
     held = {name: names[duty.owner] for name, duty in duties(connection).items() if duty.owner in names}
     return {rule: printable(held.get(fleet.intake_of(rule), name)) for rule, name in found.items()}
-
-
-def families(hosts: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
-    """What each host has in hand: batches and files."""
-    found = GaugeMetricFamily("runflowd_host_in_hand", "What each host has claimed.", labels=["host", "kind"])
-    for name, (batches, files) in hosts.items():
-        found.add_metric([name, "batches"], batches)
-        found.add_metric([name, "files"], files)
-    yield found

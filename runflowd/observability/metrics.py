@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from runflowd import __version__
 from runflowd.core.lifecycle import ItemState
-from runflowd.observability import hosts
+from runflowd.observability import host_metrics
 from runflowd.store.pauses import EVERY_RULE
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def families(reading: Reading) -> Iterator[Metric]:
         "Cost of what was bought today, estimated until the service states it.",
         reading.measures.spent_today,
     )
-    yield from hosts.families(reading.measures.hosts)
+    yield from host_metrics.families(reading.measures.hosts)
     yield _incidents(reading)
     yield _paused(reading)
     yield _counter("runflowd_watch_overflows", "Times that file events were lost; a rescan follows.", reading.overflows)
