@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runflowd.commands.buying import agree, mark
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.formatting import price, say
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.plain_table import table
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 200
 """Files listed one by one; beyond them a line tells how many more there are."""
-
-PAGE = 500
-"""Files marked with one question."""
 
 WORDS = {
     "buy": "bought anew under the present recipe",
@@ -88,19 +84,13 @@ def command(
     if dry_run or not todo:
         marked = 0
     else:
-        _agree(todo, yes=yes or missing)
-        marked = _mark(asking, todo, missing=missing)
+        agree(len(todo), yes=yes or missing)
+        marked = mark(asking, todo, missing=missing)
     if as_json:
         shown = [{name: item[name] for name in ("path", "what", "cost")} for item in chosen if item["what"] != "same"]
         echo_json({"rule": rule, "items": shown, "marked": marked})
     elif marked:
         say(f"{marked} on their way.")
-
-
-def _mark(asking: CommandClient, todo: Items, *, missing: bool) -> int:
-    """Ask for what was agreed to; give how many files that is."""
-    pages = (todo[start : start + PAGE] for start in range(0, len(todo), PAGE))
-    return sum(asking.ask("rerun", items=page, missing=missing)["marked"] for page in pages)
 
 
 def _choose(asking: CommandClient, rule: str, patterns: tuple[str, ...], **wanted: bool) -> Items:
@@ -133,12 +123,3 @@ def _what(item: dict[str, Any]) -> str:
 
 def _sum(items: Items, name: str) -> Decimal:
     return sum((Decimal(item[name]) for item in items if item[name]), Decimal(0))
-
-
-def _agree(todo: Items, *, yes: bool) -> None:
-    """Whether a person agrees to pay. Raises CommandError where nobody can be asked, Abort for a no."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise CommandError(f"this would buy {len(todo)} files: say --yes to do it, --dry-run to look.", Exit.USAGE)
-    click.confirm(f"Buy {len(todo)} files?", abort=True, err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runflowd.commands.buying import agree, mark
 from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.formatting import money
 from runflowd.commands.judging import who_asks
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 50
 """Files listed one by one; beyond them a line tells how many more there are."""
-
-PAGE = 500
-"""Files marked with one question."""
 
 WORDS = {
     "buy": "bought",
@@ -98,9 +95,8 @@ def carry_out(asking: CommandClient, offer: Offer, *, dry_run: bool, yes: bool, 
     marked = 0
     if offer.todo and not dry_run:
         bought = sum(item["what"] == "buy" for item in offer.todo)
-        _agree(bought, yes=yes or not bought)
-        for start in range(0, len(offer.todo), PAGE):
-            marked += asking.ask("rerun", items=offer.todo[start : start + PAGE], who=who_asks())["marked"]
+        agree(bought, yes=yes or not bought)
+        marked = mark(asking, offer.todo, who=who_asks())
     if as_json:
         names = ("path", "what", "settings", "price", "holds")
         shown = [{name: item[name] for name in names} for item in offer.items]
@@ -133,12 +129,3 @@ def _price(bought: list[dict[str, Any]], currency: str) -> str:
     highest = sum((Decimal(price["high"]) for price in prices), Decimal(0))
     sources = ", ".join(sorted({price["source"] for price in prices}))
     return f"At most {money(highest, currency)} for {len(prices)}, {sources}."
-
-
-def _agree(count: int, *, yes: bool) -> None:
-    """Whether a person agrees to pay. Raises CommandError where nobody can be asked, Abort for a no."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise CommandError(f"this would buy {count} files: say --yes to do it, --dry-run to look.", Exit.USAGE)
-    click.confirm(f"Buy {count} files?", abort=True, err=True)

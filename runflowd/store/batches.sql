@@ -108,6 +108,9 @@ WHERE content = unhex(:content_hash)
 INSERT INTO kv (service, key, value) VALUES (:service, :key, :value)
 ON CONFLICT (service, key) DO UPDATE SET value = excluded.value
 
+-- name: drop_value
+DELETE FROM kv WHERE service = :service AND key = :key
+
 -- name: age_pricing
 UPDATE kv SET value = json_set(value, '$.at', :at) WHERE key = :key
 
@@ -164,6 +167,3 @@ SELECT scope, owner FROM incident WHERE owner = :owner
 -- name: incidents_left
 SELECT scope, owner FROM incident WHERE owner NOT IN (SELECT value FROM json_each(:living))
   AND scope NOT IN (SELECT 'results:' || rule FROM pause WHERE kind <> 'operator')
-
--- name: forget_value
-DELETE FROM kv WHERE service = :service AND key = :key

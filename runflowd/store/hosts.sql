@@ -58,9 +58,6 @@ SELECT 1 FROM duty WHERE name = :id AND owner = :owner AND generation = :generat
 SELECT scope, code, message, remedy, probe_at - :server_now AS wait FROM incident
 WHERE owner <> :owner AND probe_at > 0
 
--- name: drop_value
-DELETE FROM kv WHERE service = :service AND key = :key
-
 -- name: batches_in_hand
 SELECT owner, count(*) AS count FROM batch WHERE owner IS NOT NULL GROUP BY owner
 

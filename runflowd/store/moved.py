@@ -69,7 +69,7 @@ def write_mark(connection: Connection, key: str, mark: Mark) -> None:
 
 def clear_mark(connection: Connection, key: str) -> None:
     """Remove a mark; the caller commits."""
-    connection.run("forget_value", service="", key=key)
+    connection.run("drop_value", service="", key=key)
 
 
 def ensure_here(connection: Connection, place: Place, look: Callable[[Place], Connection]) -> bool:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from runflowd import files
-from runflowd.control.command_context import MAX_NUMBER, Outside, count, flag, rule_asked_for, rule_named, text, texts
-from runflowd.control.handlers.rerun import BUY, GONE, SAME
+from runflowd.control.command_context import Outside, count, flag, rule_asked_for, rule_named, text
+from runflowd.control.handlers.rerun import BUY, GONE, PAGE, SAME, done_rows, own_settings_of
 from runflowd.control.named_files import items_at
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.lifecycle import ItemState
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     from runflowd.core.declared import Declared
     from runflowd.core.model import Json, Rule
     from runflowd.store.connection import Row
-
-PAGE = 200
-"""Files looked at for one answer."""
 
 _MADE = frozenset({ItemState.DONE, ItemState.FAILED})
 """States in which a file has been made, or was refused, and may be made again."""
@@ -124,11 +120,7 @@ def _rows(context: CommandContext, rule: Rule, parameters: Parameters) -> tuple[
         ):
             raise CommandRefused("it cannot be made again as it stands now: look at how it stands", 1)
         return [row], None
-    patterns = texts(parameters, "patterns")
-    span = {"after": count(parameters, "after", 0), "until": MAX_NUMBER, "limit": PAGE}
-    rows = context.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
-    chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
-    return chosen, rows[-1]["id"] if len(rows) == PAGE else None
+    return done_rows(context, rule, parameters, PAGE)
 
 
 def _look(rule: Rule, row: Row, given: Mapping[str, str], declared: Sequence[Declared], *, forget: bool) -> _Looked:
@@ -141,7 +133,7 @@ def _look(rule: Rule, row: Row, given: Mapping[str, str], declared: Sequence[Dec
     except (ConfigError, files.FileError) as error:
         raise CommandRefused(str(error)) from error
     usual = rule.template.resolve(path, overrides)
-    earlier = json.loads(row["settings"]) if row["settings"] and not forget else {}
+    earlier = {} if forget else own_settings_of(row)
     try:
         settings = {**earlier, **parse(given, rule, usual, declared)}
     except SettingsRefused as error:

@@ -6,14 +6,13 @@ finds the mark and treats the file as one that changed; deliver fetches what was
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from runflowd import files
 from runflowd.control.command_context import MAX_NUMBER, Outside, count, flag, is_count, rule_named, text, texts
 from runflowd.control.refusal import CommandRefused
-from runflowd.core.own_settings import problems
+from runflowd.core.own_settings import problems, settings_from
 from runflowd.core.printable import excerpt, printable
 from runflowd.core.review import Review
 from runflowd.errors import ConfigError
@@ -53,20 +52,31 @@ def choose(context: CommandContext, parameters: Parameters) -> Outside:
     more, else about recipes that changed; with `rejected` only about files whose result somebody rejected.
     """
     rule = rule_named(context, text(parameters, "rule") or "")
-    patterns, missing = texts(parameters, "patterns"), flag(parameters, "missing")
+    missing = flag(parameters, "missing")
     limit = min(PAGE, max(1, count(parameters, "limit", PAGE)))
-    span = {"after": count(parameters, "after", 0), "until": MAX_NUMBER, "limit": limit}
-    rows = context.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
-    chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
+    chosen, then = done_rows(context, rule, parameters, limit)
     if flag(parameters, "rejected"):
         chosen = [row for row in chosen if row["review"] == Review.REJECTED]
-    then = rows[-1]["id"] if len(rows) == limit else None
     outputs = [outputs_of(context.connection, row["id"]) for row in chosen if missing]
 
     def look() -> Answer:
         return {"items": _by_result(rule, chosen, outputs) if missing else _by_recipe(rule, chosen), "next": then}
 
     return Outside(rule, Role.WRITTEN if missing else Role.WATCHED, look)
+
+
+def done_rows(context: CommandContext, rule: Rule, parameters: Parameters, limit: int) -> tuple[list[Row], int | None]:
+    """Of `limit` done files of a rule, from `after` on, those that match `patterns`; and where the next page begins."""
+    patterns = texts(parameters, "patterns")
+    span = {"after": count(parameters, "after", 0), "until": MAX_NUMBER, "limit": limit}
+    rows = context.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
+    chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
+    return chosen, rows[-1]["id"] if len(rows) == limit else None
+
+
+def own_settings_of(row: Row) -> Mapping[str, Json]:
+    """The inputs that were set for the file of a row alone."""
+    return settings_from(row["settings"], row["settings_of"]).values
 
 
 def run_again(context: CommandContext, parameters: Parameters) -> Answer:
@@ -148,8 +158,11 @@ def _under(rule: Rule, row: Row, overrides: Overrides, references: dict[str, Ref
         settings = overrides.for_folder(path.rpartition("/")[0])
     except (ConfigError, files.FileError) as error:
         raise CommandRefused(str(error)) from error
-    own = json.loads(row["settings"]) if row["settings"] else {}
-    return SAME if present_recipe(rule, path, {**settings, **own}, references)[1] == row["recipe_hash"] else BUY
+    return (
+        SAME
+        if present_recipe(rule, path, {**settings, **own_settings_of(row)}, references)[1] == row["recipe_hash"]
+        else BUY
+    )
 
 
 def _by_result(rule: Rule, rows: list[Row], outputs: list[list[Output]]) -> list[dict[str, Any]]:
@@ -171,5 +184,5 @@ def _item_json(row: Row, what: str) -> dict[str, Any]:
         "what": what,
         "cost": row["cost"],
         "hosted": row["hosted"],
-        "own_settings": json.loads(row["settings"]) if row["settings"] else {},
+        "own_settings": dict(own_settings_of(row)),
     }
