@@ -160,7 +160,10 @@ async def run_stages(engine: Engine, *, watch: bool = True) -> None:
 
 async def _clean_up(context: Context, rule: Rule) -> None:
     """Put right what a run that was killed left in the folders that it delivered to."""
-    if context.duties.shared and len(await context.store.read(partial(living, now=context.clock.wall()))) > 1:
+    alone = not context.duties.shared
+    with context.log_store_errors("upkeep"):
+        alone = alone or len(await context.store.read(partial(living, now=context.clock.wall()))) <= 1
+    if not alone:
         return  # another host may be writing just these
     folders = rule.delivered_to.values()
     cleared = sum([await context.io.written(rule).write(files.clear_up, folder) for folder in folders])
@@ -185,12 +188,10 @@ async def _upkeep(engine: Engine) -> None:
         await anyio.sleep(UPKEEP_INTERVAL)
         slept = (context.clock.wall() - wall) - (context.clock.now() - monotonic)
         wall, monotonic = context.clock.wall(), context.clock.now()
-        try:
+        with context.log_store_errors("upkeep"):
             if abs(slept) > GAP:
                 log.warning("the clock jumped", action="clock.jumped", seconds=round(slept))
                 await context.store.write(wake_all)
                 context.stage_events.notify_all()
             await _correct_period(context)
-        except StoreError as error:
-            context.log_throttle.error(str(error), action="store.failed", stage="upkeep")
         context.log_throttle.log_overdue()

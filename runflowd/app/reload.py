@@ -16,7 +16,7 @@ import structlog
 
 from runflowd.config import CredentialError, load
 from runflowd.core.incident_scope import IncidentScope, ScopeKind
-from runflowd.errors import ConfigError, StoreError
+from runflowd.errors import ConfigError
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.wake_event import WakeEvent
 from runflowd.store.due_updates import wake_all
@@ -90,14 +90,12 @@ class Reloading:
                 await changed.wait(CHECK_INTERVAL)
                 hints.discard(FILES)
                 found = await anyio.to_thread.run_sync(_marks, self._source)
-                try:
+                with self._context.log_store_errors("reload"):
                     if found != marks:
                         await self._take(announce=False)
                         marks = found
                     if any(report.code == "UNAUTHORIZED" for report in self._context.incidents.snapshot()):
                         await self._try_key()
-                except StoreError as error:
-                    self._context.log_throttle.error(str(error), action="store.failed", stage="reload")
 
     async def now(self) -> None:
         """Reload because somebody asked, and retry every paused scope at once. Raises `StoreError`."""

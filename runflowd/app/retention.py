@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from runflowd.errors import StoreError
 from runflowd.store.retention import prune_steps, prune_stories, prune_uploads
 
 if TYPE_CHECKING:
@@ -29,10 +28,8 @@ async def keep_small(context: Context) -> None:
     while True:
         if context.clock.now() >= due and context.clock_is_confirmed():
             due = context.clock.now() + INTERVAL
-            try:
+            with context.log_store_errors("retention"):
                 await _prune(context)
-            except StoreError as error:
-                context.log_throttle.error(str(error), action="store.failed", stage="retention")
         await anyio.sleep(CHECK_INTERVAL)
 
 

@@ -16,7 +16,6 @@ import structlog
 
 from runflowd.core import fleet
 from runflowd.core.fleet import HEARTBEAT, STOP_AFTER, Duties, Held, HostView
-from runflowd.errors import StoreError
 from runflowd.fleet.disagreement import Disagreement
 from runflowd.fleet.survey import Survey
 from runflowd.store.hosts import Seen, duties, give_up_duty, hosts, see, take_duty, word_duty
@@ -82,10 +81,8 @@ class Membership:
         async with anyio.create_task_group() as group:
             group.start_soon(self._survey.run)
             while True:
-                try:
+                with self._context.log_store_errors("fleet"):
                     await self._turn()
-                except StoreError as error:
-                    self._context.log_throttle.error(str(error), action="store.failed", stage="fleet")
                 await self._context.store.wait_for_news(POLL_INTERVAL)
 
     async def _turn(self) -> None:

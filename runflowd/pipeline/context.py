@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from runflowd.config import Limits
 from runflowd.core.fleet import Duties
 from runflowd.core.money import Money
 from runflowd.decoder import Decoder
+from runflowd.errors import StoreError
 from runflowd.observability.log_throttle import LogThrottle
 from runflowd.pipeline.io_guard import THREADS, IoGuard
 from runflowd.pipeline.wake_event import StageEvents
@@ -16,7 +18,7 @@ from runflowd.store.hosts import HostUnseen
 from runflowd.watch import HintQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from runflowd.api.client import Runflow
     from runflowd.core.incident_scope import IncidentScope
@@ -84,6 +86,16 @@ class Context:
         """Hint that the folder of `path` is to be scanned: what was known of that file is out of date."""
         self.hints.add(rule, path.rpartition("/")[0])
         self.stage_events.intake.notify()
+
+    @contextmanager
+    def log_store_errors(self, stage: str) -> Iterator[None]:
+        """Log a store that cannot be asked or written, in the name of a stage, and end what is within: no such task
+        ends the daemon, and each tries again. A store may be away for a night, so equal errors are counted.
+        """
+        try:
+            yield
+        except StoreError as error:
+            self.log_throttle.error(str(error), action="store.failed", stage=stage)
 
     async def got_through(self, *scopes: IncidentScope) -> None:
         """A call got through: what was open for these scopes has ended, unless the client knows that others do not."""

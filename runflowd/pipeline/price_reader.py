@@ -11,7 +11,6 @@ import structlog
 from runflowd.api.errors import ApiError
 from runflowd.core.approval import APPROVAL_NEEDED
 from runflowd.core.model import LOCAL
-from runflowd.errors import StoreError
 from runflowd.store.prices import REFRESH, age_of_pricing, save_pricing
 
 if TYPE_CHECKING:
@@ -38,11 +37,9 @@ class PriceReader:
     async def run(self) -> None:
         """Ask whenever a price is due, until cancelled."""
         while True:
-            try:
+            with self._context.log_store_errors("prices"):
                 for model in await self._due():
                     await self._ask(model)
-            except StoreError as error:
-                self._context.log_throttle.error(str(error), action="store.failed", stage="prices")
             await anyio.sleep(CHECK_INTERVAL)
 
     async def _due(self) -> list[str]:

@@ -9,11 +9,15 @@ import anyio
 import pytest
 from stage_rig import rule, running
 
+from runflowd.app.engine import _clean_up
 from runflowd.core.fleet import Duties
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import After, AfterKind
+from runflowd.files import TEMPORARY_PREFIX
 from runflowd.pipeline.mounted import mark_outputs
+from runflowd.store import Store
 from runflowd.store.hosts import give_up_duty, take_duty
+from runflowd.store.store import NotReadable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,3 +139,23 @@ async def test_a_host_that_is_not_seen_claims_nothing(tmp_path: Path) -> None:
         await rig.settled(1)
 
         assert ({"a.jpg": ItemState.QUEUED}, True, [1]) == (waiting, alive, rig.charged())
+
+
+async def test_a_start_outlives_a_store_that_cannot_be_asked_who_else_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a killed run may have left in the output folder stays: another host may be writing just that."""
+    async with running(tmp_path) as rig:
+        await join(rig)
+        left = tmp_path / "out" / f"{TEMPORARY_PREFIX}abc"
+        left.parent.mkdir(exist_ok=True)
+        left.write_bytes(b"half")
+
+        async def refused(_: Store, work: object) -> None:
+            raise NotReadable(rig.store.place, "could not be read")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "read", refused)
+            await _clean_up(rig.engine.context, rig.engine.context.rules["studio"])
+
+        assert left.exists()
