@@ -5,7 +5,6 @@ Where the remedy is one command at the server it is followed, and then all goes 
 
 from __future__ import annotations
 
-import json
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from command_line import Desk, desk_in
-from daemon_process import PASS_THROUGH, contents, picture
+from command_line import Desk, configure_state, desk_with_a_file_in
+from daemon_process import contents, picture
 from old_postgres import old_server
 from postgres_server import Server, quick_server
 
@@ -29,10 +28,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """A folder with a file in it, and no configuration."""
-    for made in desk_in(tmp_path):
-        made.input.mkdir(exist_ok=True)
-        (made.input / "a.jpg").write_bytes(picture())
-        yield made
+    yield from desk_with_a_file_in(tmp_path)
 
 
 @pytest.fixture
@@ -42,12 +38,6 @@ def server() -> Iterator[Server]:
     made.execute("CREATE ROLE visitor LOGIN")
     yield made
     made.execute("DROP OWNED BY visitor; DROP ROLE visitor")
-
-
-def configure(desk: Desk, address: str) -> None:
-    """A configuration whose state is at an address."""
-    rule = {"watch": "in", "output": "out", "model": PASS_THROUGH, "settle": "100ms", "batch": {"quiet": "100ms"}}
-    desk.config.write_text(json.dumps({"service": "local", "state": address, "rules": {"one": rule}}))
 
 
 def refusals(desk: Desk, code: int, words: str) -> list[str]:
@@ -68,7 +58,7 @@ def refusals(desk: Desk, code: int, words: str) -> list[str]:
 def test_an_old_server_is_named_by_its_version(desk: Desk) -> None:
     """Before it is asked for anything that it does not know."""
     with tempfile.TemporaryDirectory() as folder, old_server(Path(folder), "12.22"):
-        configure(desk, f"postgresql://runflowd@/runflowd?host={folder}&sslmode=disable&gssencmode=disable")
+        configure_state(desk, f"postgresql://runflowd@/runflowd?host={folder}&sslmode=disable&gssencmode=disable")
 
         assert [] == refusals(desk, 78, "its server is PostgreSQL 12. Use PostgreSQL 14 or newer")
 
@@ -77,7 +67,7 @@ def test_an_old_server_is_named_by_its_version(desk: Desk) -> None:
 def test_another_encoding_is_named(desk: Desk, server: Server, encoding: str) -> None:
     """One that does not hold every name and message."""
     server.execute(f"CREATE DATABASE coded ENCODING '{encoding}' TEMPLATE template0")
-    configure(desk, server.database("coded").address)
+    configure_state(desk, server.database("coded").address)
     found = refusals(desk, 78, f"its encoding is {encoding}, which does not hold every text. Make one in UTF-8")
     server.execute("DROP DATABASE coded")
 
@@ -87,7 +77,7 @@ def test_another_encoding_is_named(desk: Desk, server: Server, encoding: str) ->
 def test_a_role_that_may_make_no_tables_gets_the_database(desk: Desk, server: Server) -> None:
     """The first start says so, `doctor` before that; the remedy is followed."""
     with server.empty() as database:
-        configure(desk, database.address.replace("runflowd@", "visitor@"))
+        configure_state(desk, database.address.replace("runflowd@", "visitor@"))
         refused, examined = desk.call("sync"), desk.call("doctor")
         server.execute(f"ALTER DATABASE {_name(database)} OWNER TO visitor")
         synced = desk.call("sync")
@@ -107,7 +97,7 @@ def test_too_many_connections_are_named(desk: Desk, server: Server) -> None:
     """A role that may have one has too few for a daemon."""
     server.execute("ALTER ROLE visitor CONNECTION LIMIT 1")
     with server.empty() as database:
-        configure(desk, database.address.replace("runflowd@", "visitor@"))
+        configure_state(desk, database.address.replace("runflowd@", "visitor@"))
         server.execute(f"ALTER DATABASE {_name(database)} OWNER TO visitor")
         with psycopg.connect(database.address.replace("runflowd@", "visitor@")):
             found = refusals(desk, 75, "the limit of this role")
@@ -121,7 +111,7 @@ def test_a_database_that_takes_no_changes_is_left_alone_until_it_does(desk: Desk
     """As those are that hosts make read-only while their disk is nearly full; looking goes on."""
     with ExitStack() as stack:
         database = stack.enter_context(server.empty())
-        configure(desk, database.address)
+        configure_state(desk, database.address)
         desk.call("sync")
         (desk.input / "b.jpg").write_bytes(picture())
         name = _name(database)
@@ -143,10 +133,10 @@ def test_a_replica_that_follows_its_primary_is_not_taken_for_it(desk: Desk) -> N
         primary = Server("wal_level=replica", "max_wal_senders=2", "fsync=off")
         stack.callback(primary.remove)
         primary.execute("CREATE DATABASE here")
-        configure(desk, primary.database("here").address)
+        configure_state(desk, primary.database("here").address)
         desk.call("sync")
         replica = primary.follower()
         stack.callback(replica.remove)
-        configure(desk, replica.database("here").address)
+        configure_state(desk, replica.database("here").address)
 
         assert [] == refusals(desk, 78, "is a replica, which takes no changes. Name the primary server in `state`")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from command_line import Desk, desk_in
-from daemon_process import PASS_THROUGH, picture
+from command_line import Desk, configure_state, desk_with_a_file_in
+from daemon_process import picture
 from postgres_server import quick_server
 
 psycopg = pytest.importorskip("psycopg")
@@ -23,22 +22,13 @@ if TYPE_CHECKING:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """A folder with a file in it, and no configuration."""
-    for made in desk_in(tmp_path):
-        made.input.mkdir(exist_ok=True)
-        (made.input / "a.jpg").write_bytes(picture())
-        yield made
-
-
-def configure(desk: Desk, address: str) -> None:
-    """A configuration whose state is at an address."""
-    rule = {"watch": "in", "output": "out", "model": PASS_THROUGH, "settle": "100ms", "batch": {"quiet": "100ms"}}
-    desk.config.write_text(json.dumps({"service": "local", "state": address, "rules": {"one": rule}}))
+    yield from desk_with_a_file_in(tmp_path)
 
 
 def test_a_purchase_is_one_although_its_buyer_was_killed(desk: Desk) -> None:
     """The next run finds the intent in the database and repeats it with the same key; the commands tell of it."""
     with quick_server().empty() as database:
-        configure(desk, database.address)
+        configure_state(desk, database.address)
         killed = desk.run("sync", env={"RUNFLOWD_FAILPOINT": "purchase.answered"})
         synced, status, listed = desk.run("sync"), desk.call("status", "--json"), desk.call("list", "--json")
         with psycopg.connect(database.address) as raw:
@@ -70,10 +60,10 @@ def test_a_database_that_is_no_good_is_a_sentence_and_nothing_is_bought(desk: De
             "wrong password": locked,
             "foreign": foreign.address,
         }.items():
-            configure(desk, address)
+            configure_state(desk, address)
             said[name] = desk.call("sync")
         passwords.write_text("*:*:*:*:right-7f3a\n")
-        configure(desk, locked)
+        configure_state(desk, locked)
         let_in = desk.call("sync")
     server.execute("DROP ROLE locked")
 
@@ -88,7 +78,7 @@ def test_a_database_that_is_no_good_is_a_sentence_and_nothing_is_bought(desk: De
 
 def test_a_backup_is_left_to_the_database(desk: Desk) -> None:
     """Its own program copies it whole."""
-    configure(desk, "postgresql://runflowd@db.example.com/runflowd")
+    configure_state(desk, "postgresql://runflowd@db.example.com/runflowd")
     said = desk.call("backup", "copy")
 
     assert (69, True) == (said.code, "pg_dump --format=custom --file=FILE" in said.err)
@@ -97,20 +87,20 @@ def test_a_backup_is_left_to_the_database(desk: Desk) -> None:
 def test_a_state_moves_into_a_database_and_back_with_a_purchase_in_flight(desk: Desk) -> None:
     """Each place goes on where the other one stopped, buys nothing twice, and the one that was left refuses."""
     with quick_server().empty() as database:
-        configure(desk, "state.db")
+        configure_state(desk, "state.db")
         killed = desk.run("sync", env={"RUNFLOWD_FAILPOINT": "purchase.answered"})
         dry = desk.call("state", "copy", "--to", database.address, "--dry-run", "--json").json
         there = desk.call("state", "copy", "--to", database.address)
         refused, examined = desk.call("sync"), desk.call("doctor")
         (desk.folder / "home/.local/state/runflowd").mkdir(parents=True)
         (desk.folder / "local").rename(desk.folder / "home/.local/state/runflowd/local")
-        configure(desk, database.address)
+        configure_state(desk, database.address)
         synced = desk.call("sync")
         (desk.input / "b.jpg").write_bytes(picture())
         killed_again = desk.run("sync", env={"RUNFLOWD_FAILPOINT": "purchase.answered"})
         back = desk.call("state", "copy", "--to", "back.db", "--json").json
         (desk.folder / "home/.local/state/runflowd/local").rename(desk.folder / "local")
-        configure(desk, "back.db")
+        configure_state(desk, "back.db")
         ended, spent = desk.call("sync"), desk.call("spend", "--check")
 
     assert (-signal.SIGKILL, 0, 78, 0) == (killed.code, there.code, refused.code, synced.code)
@@ -128,7 +118,7 @@ def test_a_state_moves_into_a_database_and_back_with_a_purchase_in_flight(desk: 
 
 def test_an_address_with_a_password_is_refused_and_not_repeated(desk: Desk) -> None:
     """What is typed at a command stands in the list of processes."""
-    configure(desk, "state.db")
+    configure_state(desk, "state.db")
     said = desk.call("state", "copy", "--to", "postgresql://runflowd:hunter2@db.example.com/runflowd")
 
     assert (2, True, False) == (said.code, "passfile=FILE" in said.err, "hunter2" in said.out + said.err)
@@ -136,7 +126,7 @@ def test_an_address_with_a_password_is_refused_and_not_repeated(desk: Desk) -> N
 
 def test_a_text_that_postgresql_does_not_take_is_named_by_its_table(desk: Desk) -> None:
     """The state stays where it is."""
-    configure(desk, "state.db")
+    configure_state(desk, "state.db")
     (desk.input / "a.jpg").unlink()
     desk.call("sync")
     desk.call("pause", "--all")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
-from daemon_process import PASS_THROUGH, contents, until
+from daemon_process import PASS_THROUGH, contents, picture, until
 from zygote import ZYGOTE, Process, untraced
 
 from runflowd.cli import main
@@ -182,3 +182,17 @@ def desk_in(folder: Path) -> Iterator[Desk]:
         yield made
     finally:
         made.end()
+
+
+def desk_with_a_file_in(folder: Path) -> Iterator[Desk]:
+    """The same with a file in its watched folder, and no configuration."""
+    for made in desk_in(folder):
+        made.input.mkdir(exist_ok=True)
+        (made.input / "a.jpg").write_bytes(picture())
+        yield made
+
+
+def configure_state(desk: Desk, address: str) -> None:
+    """A configuration of one rule over the local service whose state is at an address."""
+    rule = {"watch": "in", "output": "out", "model": PASS_THROUGH, "settle": "100ms", "batch": {"quiet": "100ms"}}
+    desk.config.write_text(json.dumps({"service": "local", "state": address, "rules": {"one": rule}}))
