@@ -130,11 +130,7 @@ class Membership:
     def _standing(self, known: Known, rules: Mapping[str, RuleFacts]) -> Standing:
         session = self._context.store.session
         drained = any(host.drained for host in known.hosts if host.session == session.id)
-        others = [
-            HostView(host.session, host.name, host.drained, fleet.from_text(host.facts))
-            for host in known.hosts
-            if host.alive and host.session != session.id
-        ]
+        others = [host.view for host in known.hosts if host.alive and host.session != session.id]
         return Standing(HostView(session.id, session.name, drained, rules), others, known.held)
 
     def _apply(self, standing: Standing, known: Known) -> None:

@@ -10,9 +10,8 @@ import structlog
 
 from runflowd.core.fleet import RuleFacts
 from runflowd.core.snapshot import to_text
-from runflowd.errors import StoreError
 from runflowd.pipeline.io_guard import Role
-from runflowd.pipeline.mounted import disposes, look, mark_outputs
+from runflowd.pipeline.mounted import disposes, folders_of, look, mark_outputs
 from runflowd.pipeline.wake_event import WakeEvent
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Survey:
         return {name: self._facts(rule) for name, rule in self._context.rules.items()}
 
     def _facts(self, rule: Rule) -> RuleFacts:
-        found = self._found.get(_folders(rule))  # what an edit does not move stays known
+        found = self._found.get(folders_of(rule))  # what an edit does not move stays known
         io = self._context.io
         if found is None:  # a folder that hangs was looked at, too
             looked = rule.name in {*io.slow(Role.WATCHED), *io.slow(Role.WRITTEN)}
@@ -66,19 +65,17 @@ class Survey:
 
     async def _look(self, rule: Rule) -> None:
         try:
+            await self._look_at(rule)
+        finally:
+            self._under_way.discard(rule.name)
+
+    async def _look_at(self, rule: Rule) -> None:
+        with self._context.log_store_errors("fleet"):
             if rule.name in (self._context.duties.intake or {}):
                 await mark_outputs(self._context, rule)
             found = await look(self._context, rule)
             self._found = {folders: each for folders, each in self._found.items() if folders[0] != rule.name}
-            self._found[_folders(rule)] = found
-        except StoreError as error:
-            self._context.log_throttle.error(str(error), action="store.failed", stage="fleet")
-        finally:
-            self._under_way.discard(rule.name)
-
-
-def _folders(rule: Rule) -> tuple[str, ...]:
-    return (rule.name, rule.watch, *rule.delivered_to.values())
+            self._found[folders_of(rule)] = found
 
 
 def digest(rule: Rule) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runflowd.core import fleet
-from runflowd.core.fleet import HostView
 from runflowd.core.printable import printable
 from runflowd.store.hosts import duties, hosts, in_hand
 
@@ -25,9 +24,9 @@ def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
     batches, files = in_hand(connection)
     rows = []
     alive = [host for host in hosts(connection, now) if host.alive]
-    views = [HostView(host.session, host.name, host.drained, fleet.from_text(host.facts)) for host in alive]
-    for host in alive:
-        facts = fleet.from_text(host.facts)
+    views = [host.view for host in alive]
+    for host, view in zip(alive, views, strict=True):
+        facts = view.rules
         mine = {name for name, duty in held.items() if duty.owner == host.session}
         rows.append(
             {
@@ -58,6 +57,6 @@ def hosts_of_rules(connection: Connection, now: float) -> dict[str, str]:
     names: dict[str, str] = {}
     for host in sorted(hosts(connection, now), key=lambda each: each.alive):
         names[host.session] = host.name
-        found |= dict.fromkeys(fleet.from_text(host.facts), host.name)
+        found |= dict.fromkeys(host.view.rules, host.name)
     held = {name: names[duty.owner] for name, duty in duties(connection).items() if duty.owner in names}
     return {rule: printable(held.get(fleet.intake_of(rule), name)) for rule, name in found.items()}

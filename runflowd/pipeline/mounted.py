@@ -60,6 +60,11 @@ def disposes(rule: Rule) -> bool:
     return rule.after.kind is not AfterKind.KEEP
 
 
+def folders_of(rule: Rule) -> tuple[str, ...]:
+    """What is known of the folders of a rule is known as long as this stays: its name, and all of them."""
+    return (rule.name, rule.watch, *rule.delivered_to.values())
+
+
 def marks_of(connection: Connection, rule: Rule) -> Marks:
     """What is on record of the folders of a rule."""
     outputs = {folder: mark_of_output(connection, folder) for folder in rule.delivered_to.values()}
@@ -123,7 +128,7 @@ class MountCheck:
             raise NotMounted(rule.name, missing[0])
 
     async def _mounted(self, rule: Rule) -> Mounted:
-        now, folders = self._context.clock.now(), (rule.name, rule.watch, *rule.delivered_to.values())
+        now, folders = self._context.clock.now(), folders_of(rule)
         at, found = self._seen.get(folders, (-math.inf, Mounted(watch=False, outputs={})))
         if now - at >= COUNTS_FOR:
             self._seen = {each: seen for each, seen in self._seen.items() if now - seen[0] < COUNTS_FOR}

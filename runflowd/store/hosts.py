@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from runflowd.core.fleet import LEASE, STOP_AFTER
+from runflowd.core.fleet import LEASE, STOP_AFTER, HostView, from_text
 from runflowd.errors import StoreError
 from runflowd.store.claims import Claim, Claimable, hold
 from runflowd.store.connection import stored_value
@@ -49,6 +49,11 @@ class Host:
     def alive(self) -> bool:
         """Whether what it claimed is its own."""
         return self.left >= 0
+
+    @property
+    def view(self) -> HostView:
+        """What the rules of who does what go by."""
+        return HostView(self.session, self.name, self.drained, from_text(self.facts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,9 @@ class Dispatch:
         await self._context.io.written(rule).read(_require_space, rule, self._context.limits.free_space)
 
     async def _work(self, batch: Batch) -> None:
-        await self._mounts.require_watched(from_text(await self._context.store.read(partial(rule_text, batch=batch))))
+        if self._context.duties.shared:
+            text = await self._context.store.read(partial(rule_text, batch=batch))
+            await self._mounts.require_watched(from_text(text))
         look = partial(load_unbought, batch=batch, money=self._context.money, now=self._context.clock.wall())
         items, requests, snapshot, why = await self._context.store.read(look)
         if not items:
