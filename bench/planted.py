@@ -38,6 +38,7 @@ FROM known
 
 _OTHERS = (
     "INSERT INTO asset_kind (service, mime) VALUES ('http://127.0.0.1:9', 'image/jpeg')",
+    "INSERT INTO account (service, model, rule) VALUES ('http://127.0.0.1:9', 'runflow/pass-through', 'bench')",
     """
     INSERT INTO history (item, at, state, detail)
     SELECT known.id, :at, step.column1, step.column2 FROM known CROSS JOIN (VALUES
@@ -58,10 +59,8 @@ _OTHERS = (
         printf('http://127.0.0.1:9/content/%d', id), :at FROM item
     """,
     """
-    INSERT INTO ledger (key, item, kind, amount, at, period, service, rule, dir, model, run)
-    SELECT lower(hex(reference)), id, 'charge', cost, :at, period, 'http://127.0.0.1:9', rule, dir,
-        'runflow/pass-through', run_id
-    FROM item
+    INSERT INTO ledger (account, reference, item, kind, amount, currency, at, period, dir, run)
+    SELECT 1, reference, id, 'charge', cost, currency, :at, period, dir, run_id FROM item
     """,
 )
 

@@ -107,8 +107,11 @@ def summed(rows: Iterable[Row]) -> Decimal:
 
 
 def _enter(connection: Connection, batch: Batch, item: Item, kind: Movement, stated: Stated, now: float) -> None:
+    account = {"service": batch.service, "model": batch.model, "rule": item.rule}
+    connection.send("save_account", **account)
     connection.send(
         "insert_movement",
+        **account,
         key=item.client_ref,
         item=item.id,
         kind=kind,
@@ -116,10 +119,7 @@ def _enter(connection: Connection, batch: Batch, item: Item, kind: Movement, sta
         currency=stated.currency or item.currency,
         at=now,
         period=_period_of(connection, item, now),
-        service=batch.service,
-        rule=item.rule,
         dir=os.fsencode(item.path.rpartition("/")[0]),
-        model=batch.model,
         run=stated.run,
     )
     connection.send("outdate_receipt", id=item.id)

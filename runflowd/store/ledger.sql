@@ -1,14 +1,16 @@
 -- name: charged
 SELECT amount, count(*) AS count FROM ledger
-WHERE currency = :currency AND period >= :first AND period <= :last GROUP BY amount
+WHERE account IN (SELECT number FROM account) AND currency = :currency AND period >= :first AND period <= :last GROUP BY amount
 
 -- name: charged_in_others
 SELECT currency, amount, count(*) AS count FROM ledger
-WHERE currency <> :currency AND period >= :first AND period <= :last GROUP BY currency, amount
+WHERE account IN (SELECT number FROM account) AND currency <> :currency AND period >= :first AND period <= :last
+GROUP BY currency, amount
 
 -- name: charged_of_rule
 SELECT amount, count(*) AS count FROM ledger
-WHERE rule = :rule AND currency = :currency AND period >= :first AND period <= :last GROUP BY amount
+WHERE account IN (SELECT number FROM account WHERE rule = :rule)
+  AND currency = :currency AND period >= :first AND period <= :last GROUP BY amount
 
 -- name: reserved
 SELECT estimate_high AS amount, count(*) AS count FROM item
@@ -29,29 +31,40 @@ WHERE rule = :rule AND estimate_high IS NULL AND period > '' AND period IS NOT N
 LIMIT 1
 
 -- name: last_charges
-SELECT ledger.amount, recipe.hash AS recipe_hash FROM ledger LEFT JOIN item ON item.id = ledger.item
-LEFT JOIN recipe ON recipe.number = item.recipe_number
-WHERE ledger.service = :service AND ledger.model = :model AND ledger.kind = 'charge' AND ledger.currency = :currency
+SELECT ledger.amount, recipe.hash AS recipe_hash
+FROM account CROSS JOIN ledger ON ledger.id IN (
+    SELECT one.id FROM ledger AS one WHERE one.account = account.number AND one.kind = 'charge' AND one.currency = :currency
+    ORDER BY one.id DESC LIMIT :limit)
+LEFT JOIN item ON item.id = ledger.item LEFT JOIN recipe ON recipe.number = item.recipe_number
+WHERE account.service = :service AND account.model = :model
 ORDER BY ledger.id DESC LIMIT :limit
 
 -- name: reserve
 UPDATE item SET estimate_low = :low, estimate_high = :high, currency = :currency, period = :period WHERE id = :id
 
 -- name: movements
-SELECT amount FROM ledger WHERE key = :key AND item = :item AND currency = :currency
+SELECT amount FROM ledger WHERE reference = unhex(:key) AND item = :item AND currency = :currency
+
+-- name: save_account
+INSERT INTO account (service, model, rule) SELECT :service, :model, :rule
+WHERE NOT EXISTS (SELECT 1 FROM account WHERE service = :service AND model = :model AND rule = :rule)
 
 -- name: insert_movement
-INSERT INTO ledger (key, item, kind, amount, currency, at, period, service, rule, dir, model, run)
-VALUES (:key, :item, :kind, :amount, :currency, :at, :period, :service, :rule, :dir, :model, :run)
+INSERT INTO ledger (account, reference, item, kind, amount, currency, at, period, dir, run)
+VALUES ((SELECT min(number) FROM account WHERE service = :service AND model = :model AND rule = :rule),
+        unhex(:key), :item, :kind, :amount, :currency, :at, :period, :dir, :run)
 
 -- name: rename_charges
-UPDATE ledger SET rule = :after WHERE rule = :before
+UPDATE account SET rule = :after WHERE rule = :before
 
 -- name: charged_last
-SELECT amount, currency FROM ledger
-WHERE service = :service AND model = :model AND kind = 'charge'
-  AND at > coalesce((SELECT CAST(value AS REAL) FROM kv WHERE service = '' AND key = 'resumed:' || :rule), 0)
-ORDER BY id DESC LIMIT 1
+SELECT ledger.amount, ledger.currency
+FROM account CROSS JOIN ledger ON ledger.id = (
+    SELECT one.id FROM ledger AS one WHERE one.account = account.number AND one.kind = 'charge'
+      AND one.at > coalesce((SELECT CAST(value AS REAL) FROM kv WHERE kv.service = '' AND key = 'resumed:' || :rule), 0)
+    ORDER BY one.id DESC LIMIT 1)
+WHERE account.service = :service AND account.model = :model
+ORDER BY ledger.id DESC LIMIT 1
 
 -- name: priced_by
 SELECT recipe.hash AS recipe_hash, recipe.input, pixels FROM item LEFT JOIN recipe ON recipe.number = recipe_number
@@ -76,4 +89,4 @@ WHERE period > :period AND period IS NOT NULL AND cost IS NULL
   AND state IN ('queued', 'submitted', 'outcome_unknown', 'downloading', 'done')
 
 -- name: redate_movements
-UPDATE ledger SET period = :period WHERE period > :period
+UPDATE ledger SET period = :period WHERE account IN (SELECT number FROM account) AND period > :period

@@ -8,7 +8,7 @@ LEFT JOIN batch ON batch.number = item.batch_number
 WHERE item.id = :id
 
 -- name: movements_of_item
-SELECT kind, amount, currency, at, key, run FROM ledger WHERE item = :item ORDER BY id
+SELECT kind, amount, currency, at, lower(hex(reference)) AS key, run FROM ledger WHERE item = :item ORDER BY id
 
 -- name: receipt_of
 SELECT * FROM receipt WHERE item = :item

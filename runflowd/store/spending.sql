@@ -17,16 +17,19 @@ SELECT hosted AS amount, (SELECT count(*) FROM item WHERE item.hosted = prices.h
 FROM prices WHERE hosted IS NOT NULL
 
 -- name: spend_by_rule
-SELECT rule AS name, kind, currency, amount, count(*) AS count FROM ledger INDEXED BY ledger_at
-WHERE at >= :since AND at < :until GROUP BY rule, kind, currency, amount
+SELECT account.rule AS name, kind, currency, amount, count(*) AS count
+FROM ledger INDEXED BY ledger_at CROSS JOIN account ON account.number = ledger.account
+WHERE at >= :since AND at < :until GROUP BY account.rule, kind, currency, amount
 
 -- name: spend_by_model
-SELECT model AS name, kind, currency, amount, count(*) AS count FROM ledger INDEXED BY ledger_at
-WHERE at >= :since AND at < :until GROUP BY model, kind, currency, amount
+SELECT account.model AS name, kind, currency, amount, count(*) AS count
+FROM ledger INDEXED BY ledger_at CROSS JOIN account ON account.number = ledger.account
+WHERE at >= :since AND at < :until GROUP BY account.model, kind, currency, amount
 
 -- name: spend_by_folder
-SELECT rule AS name, dir, kind, currency, amount, count(*) AS count FROM ledger INDEXED BY ledger_at
-WHERE at >= :since AND at < :until GROUP BY rule, dir, kind, currency, amount
+SELECT account.rule AS name, dir, kind, currency, amount, count(*) AS count
+FROM ledger INDEXED BY ledger_at CROSS JOIN account ON account.number = ledger.account
+WHERE at >= :since AND at < :until GROUP BY account.rule, dir, kind, currency, amount
 
 -- name: spend_between
 SELECT kind, currency, amount, count(*) AS count FROM ledger INDEXED BY ledger_at
@@ -43,7 +46,7 @@ WHERE period > '' AND period IS NOT NULL AND cost IS NULL
 GROUP BY doubtful, currency, amount
 
 -- name: ledger_of_service
-SELECT key, rule, currency, amount, at, run FROM ledger WHERE service = :service ORDER BY id
+SELECT key, rule, currency, amount, at, run FROM full_ledger WHERE service = :service ORDER BY id
 
 -- name: references_pending
 SELECT lower(hex(reference)) AS client_ref, run_id FROM item

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping
 
-PARENTS = ("snapshot", "batch", "recipe", "asset_kind", "item")
+PARENTS = ("snapshot", "batch", "recipe", "asset_kind", "account", "item")
 """Tables that others refer to, each after those that it refers to itself."""
 
 OF_THE_PLACE = frozenset({"host", "schema_version"})

@@ -34,7 +34,9 @@ def prepare(desk: Desk, *rows: dict[str, Any], service: Any = None) -> None:
         for number, row in enumerate(rows):
             facts = {"key": f"{number:032x}", "item": number, "kind": "charge", "currency": "USD", "at": NOON}
             facts |= {"period": "2026-12-10", "service": "s", "rule": "one", "dir": b"", "model": "m", "run": ""}
-            connection.run("insert_movement", **facts | row)
+            facts |= row
+            connection.run("save_account", **{name: facts[name] for name in ("service", "model", "rule")})
+            connection.run("insert_movement", **facts)
 
     async def fill() -> None:
         async with open_store(desk.state) as store:

@@ -116,7 +116,16 @@ def test_nothing_is_summed_across_currencies(bought: tuple[Connection, Batch, li
     assert {"USD": Decimal("0.40"), "EUR": Decimal("0.30"), "GBP": Decimal(0)} == charged
 
 
-@pytest.mark.parametrize("change", ["DELETE FROM ledger", "UPDATE ledger SET amount = '0'", "UPDATE ledger SET at = 0"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM ledger",
+        "UPDATE ledger SET amount = '0'",
+        "UPDATE ledger SET at = 0",
+        "DELETE FROM account",
+        "UPDATE account SET model = 'other'",
+    ],
+)
 def test_what_is_entered_stays(bought: tuple[Connection, Batch, list[Item]], change: str) -> None:
     """Whatever a later version of this program tries."""
     connection, batch, (item, _) = bought

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 BOUNDED = frozenset(
-    {"incident", "pause", "notice", "story", "snapshot", "recipe", "asset_kind", "planned", "json_each"}
+    {"incident", "pause", "notice", "story", "snapshot", "recipe", "asset_kind", "account", "planned", "json_each"}
 ) | {
     *("crowd", "host", "duty"),
 }
@@ -30,6 +30,7 @@ ONE_BATCH = "sorts the rows of one batch"
 ONE_ITEM = "sorts the few outputs of one item"
 OPEN_BATCHES = "sorts the batches that are open, of which there are as many as slots and those that wait for one"
 TROUBLE = "sorts what is in trouble; of that a page is kept"
+FEW_CHARGES = "sorts the last charges of each rule that uses one model"
 A_PERSON_ASKED = "runs once for a command that a person gave"
 
 REASONS = {
@@ -37,6 +38,7 @@ REASONS = {
     "busy_folders": "groups what is on its way, and what ended since the last look, by folder",
     "charged": BY_AMOUNT,
     "charged_in_others": BY_AMOUNT,
+    "charged_last": FEW_CHARGES,
     "charged_of_rule": BY_AMOUNT,
     "charged_since": BY_AMOUNT,
     "claim_batches": OPEN_BATCHES,
@@ -50,6 +52,7 @@ REASONS = {
     "holders_of_file": "sorts the names of one file",
     "incidents": "one row for each thing that is wrong",
     "items_of_batch": ONE_BATCH,
+    "last_charges": FEW_CHARGES,
     "latest_costs": A_PERSON_ASKED,
     "latest_snapshots": "one row for each text that a rule ever had, read when rules change",
     "ledger_of_service": A_PERSON_ASKED,

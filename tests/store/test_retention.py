@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 THEN = 1_800_000_000.0
 LATER = THEN + KEPT + 1
-MONEY = ("item", "ledger", "batch", "purchase", "output", "receipt", "snapshot")
+MONEY = ("item", "ledger", "account", "batch", "purchase", "output", "receipt", "snapshot")
 
 
 @pytest.fixture
@@ -39,9 +39,10 @@ def connection() -> Iterator[Connection]:
         for number in (1, 2):
             record(connection, number, THEN + 1, "an old step")
             record(connection, number, LATER, "a new step")
+        raw.execute("INSERT INTO account (service, model, rule) VALUES ('s', 'm', 'r')")
         raw.execute(
-            "INSERT INTO ledger (key, item, kind, amount, at, period, service, rule, dir, model) "
-            "VALUES ('k', 1, 'charge', '0.02', ?, '2027-01-15', 's', 'r', x'', 'm')",
+            "INSERT INTO ledger (account, reference, item, kind, amount, currency, at, period, dir) "
+            "VALUES (1, x'ab', 1, 'charge', '0.02', 'USD', ?, '2027-01-15', x'')",
             (THEN,),
         )
         yield connection

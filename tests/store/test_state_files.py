@@ -298,7 +298,7 @@ def test_a_reader_of_a_file_whose_end_is_lost_says_so(tmp_path: Path, byte: byte
 
 
 async def test_an_upgrade_loses_nothing_of_what_is_stored_once_and_as_bytes(tmp_path: Path) -> None:
-    """Hashes, recipes, rule texts, batches, answers, results and uploads are what they were (scenario 69)."""
+    """Hashes, recipes, rule texts, batches, answers, results, uploads and charges are what they were (scenario 69)."""
     asked = {
         "SELECT * FROM item ORDER BY id": "SELECT * FROM full_item ORDER BY id",
         "SELECT path, item, content_hash, earlier FROM output ORDER BY path": (
@@ -308,9 +308,16 @@ async def test_an_upgrade_loses_nothing_of_what_is_stored_once_and_as_bytes(tmp_
             "SELECT lower(hex(content)) AS content_hash, service, mime, asset_id, url FROM asset"
             " JOIN asset_kind ON asset_kind.number = asset.kind ORDER BY content"
         ),
+        "SELECT * FROM ledger ORDER BY id": "SELECT * FROM full_ledger ORDER BY id",
     }
     unpack(25, tmp_path)
     with closing(connect(tmp_path / "state.db")) as connection:
+        connection.raw.execute(
+            "INSERT INTO ledger (key, item, kind, amount, at, period, service, rule, dir, model, run, currency) VALUES "
+            "('0aff', 1, 'charge', '0.3', 1.5, '2026-11-29', 's', 'done', x'ff', 'm', 'run-1', 'EUR'), "
+            "('0aff', 1, 'refund', '-0.1', 2.5, '2026-11-29', 's', 'done', x'ff', 'm', 'run-1', 'EUR'), "
+            "('0b', 2, 'presumed', '0.018', 3.5, '2026-11-30', 's', 'old', x'', 'n', '', 'USD')"
+        )
         before = [[dict(row) for row in connection.raw.execute(sql)] for sql in asked]
     await opened(tmp_path / "state.db")
 

@@ -124,7 +124,7 @@ class Fleet:
         books = self.service.ledger()["charges"]
         charged = {each["content"]: each["times"] for each in books if each["content"] in ours}
         standing = {name.partition(".")[0] for name in contents(self.output) if not name.startswith(".")}
-        twice = "SELECT key, item FROM ledger WHERE kind = 'charge' GROUP BY key, item HAVING count(*) > 1"
+        twice = "SELECT reference, item FROM ledger WHERE kind = 'charge' GROUP BY reference, item HAVING count(*) > 1"
         return {
             found: value
             for found, value in {

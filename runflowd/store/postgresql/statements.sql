@@ -31,6 +31,24 @@ SELECT rule, state, failure_code, failure, dir, basename, client_ref, alike, cha
     WINDOW cause AS (PARTITION BY item.rule, item.state, item.failure_code)) AS found
 WHERE place = 1 ORDER BY state = 'outcome_unknown' DESC, latest DESC LIMIT :limit
 
+-- name: charged_last
+SELECT ledger.amount, ledger.currency
+FROM account CROSS JOIN LATERAL (
+    SELECT id, amount, currency FROM ledger WHERE ledger.account = account.number AND kind = 'charge'
+      AND at > coalesce((SELECT CAST(value AS REAL) FROM kv WHERE service = '' AND key = 'resumed:' || :rule), 0)
+    ORDER BY id DESC LIMIT 1) AS ledger
+WHERE account.service = :service AND account.model = :model
+ORDER BY ledger.id DESC LIMIT 1
+
+-- name: last_charges
+SELECT ledger.amount, recipe.hash AS recipe_hash
+FROM account CROSS JOIN LATERAL (
+    SELECT id, item, amount FROM ledger WHERE ledger.account = account.number AND kind = 'charge' AND currency = :currency
+    ORDER BY id DESC LIMIT :limit) AS ledger
+LEFT JOIN item ON item.id = ledger.item LEFT JOIN recipe ON recipe.number = item.recipe_number
+WHERE account.service = :service AND account.model = :model
+ORDER BY ledger.id DESC LIMIT :limit
+
 -- name: list_items
 SELECT * FROM full_item
 WHERE id > :after AND id <= :until AND current = 1 AND position(:literal IN dir || x'2f' || basename) > 0
