@@ -128,13 +128,17 @@ def parse(
     wrong += problems(found, rule)
     whole = {**usual, **found}
     wrong += (
-        [f"{name} {one.message}" for one in misfits(whole, declared) if (name := str(one.path[0])) in found]
+        [_said_of(name, one.message) for one in misfits(whole, declared) if (name := str(one.path[0])) in found]
         if known
         else []
     )
     if wrong:
         raise SettingsRefused("\n".join(dict.fromkeys(wrong)))
     return found
+
+
+def _said_of(name: str, message: str) -> str:
+    return f"{name} {message}" if message.startswith("must ") else f"{name}: {message}"
 
 
 def problems(settings: Mapping[str, Json], rule: Rule) -> list[str]:

@@ -6,16 +6,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from runflowd.core.approval import Waiting, approval_hold, judge, slots
+from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import LOCAL
 from runflowd.core.money import Stop, dear_reason, too_dear
+from runflowd.core.undeliverable import recipe_of
+from runflowd.store.approvals import approval_of
 from runflowd.store.pauses import EVERY_RULE, pauses
 from runflowd.store.prices import Priced, expected_prices
+from runflowd.store.reports import incidents
 from runflowd.store.reserving import limits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from runflowd.core.approval_policy import ApprovalPolicy
     from runflowd.core.model import Json, Rule
     from runflowd.core.money import Limit, Money, Price
     from runflowd.store.connection import Connection
@@ -54,16 +60,13 @@ def expect(
     prices = expected_prices(connection, own, service, rule.model, files, now, money.currency) if files else []
     prices = [None] * len(files) if free else prices
     limits = [] if free else limits_of(connection, money, rule.name, now)
-    paused = [
-        f"{each.subject} is paused: nothing is bought until somebody resumes it"
-        for each in pauses(connection)
-        if each.rule in {EVERY_RULE, rule.name}
-    ]
+    stopped = [*_paused(connection, rule.name), *_unapproved(connection, rule, own.approve)]
+    stopped += [] if free else _troubles(connection, rule.name)
     most = own.budget.per_file if own.budget.stop is not Stop.NOTIFY else None
     return Expected(
         known=[_known(connection, rule.name, each) for each in redos],
         prices=[_price_json(price) if price else None for price in prices],
-        holds=[[*paused, *_holds(price, most, limits)] for price in prices],
+        holds=[[*stopped, *_holds(price, most, limits)] for price in prices],
         limits=[_limit_json(each) for each in limits],
         currency=money.currency,
         free=free,
@@ -78,11 +81,33 @@ def _known(connection: Connection, rule: str, redo: Redo) -> str:
     return "doubt" if row["state"] == ItemState.OUTCOME_UNKNOWN else "known"
 
 
+def _paused(connection: Connection, rule: str) -> Iterator[str]:
+    for each in pauses(connection):
+        if each.rule in {EVERY_RULE, rule}:
+            yield f"{each.subject} is paused: nothing is bought until somebody resumes it"
+
+
+def _unapproved(connection: Connection, rule: Rule, approve: ApprovalPolicy) -> Iterator[str]:
+    one = Waiting(1)
+    known = judge(approve, approval_of(connection, rule.name, recipe_of(rule)), one)
+    if slots(approve, known) == 0:
+        hold = approval_hold(rule.name, approve, known, one)
+        yield f"{hold.message}. {hold.remedy}"
+
+
+def _troubles(connection: Connection, rule: str) -> Iterator[str]:
+    """What keeps all purchases back at present, as an account without credit."""
+    scopes = {str(scope) for scope in (SERVICE, CREDIT, ScopeKind.RULE.of(rule))}
+    for each in incidents(connection):
+        if each.scope in scopes:
+            yield f"{each.message}. {each.remedy}"
+
+
 def _holds(price: Price | None, most: Decimal | None, limits: Sequence[Limit]) -> list[str]:
     if too_dear(price, most):
         return [f"one {dear_reason(price, most)}: it is not bought"]
     full = [each for each in limits if each.stop is not Stop.NOTIFY and not each.fits(price, Decimal(0))]
-    return [f"{each.key} has no room for it: it waits until that begins anew" for each in full]
+    return [f"{each.key} has no room for it: it waits until that begins anew, or somebody raises it" for each in full]
 
 
 def _price_json(price: Price) -> dict[str, str]:

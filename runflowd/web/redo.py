@@ -16,7 +16,7 @@ from runflowd.store.items import item_by_id
 from runflowd.web import screen
 from runflowd.web.formatting import plain_sentences
 from runflowd.web.forms import ensure_ours, field, parsed_form
-from runflowd.web.redo_view import AGREED, REFUSED, agreement, redo_page
+from runflowd.web.redo_view import AGREED, REFUSED, agreement, answer_to, redo_page
 from runflowd.web.refusal import Refused
 from runflowd.web.rights import visitor
 from runflowd.web.told import tell
@@ -84,8 +84,7 @@ class RedoScreen:
             return await self._again(request, item, given, str(refused))
         if not marked:
             return await self._again(request, item, given, GONE)
-        words = "It is made again. Its screen leads to the new result." if found["what"] == "buy" else AGREED["known"]
-        told = tell(words, visitor(request).token)
+        told = tell(answer_to(found), visitor(request).token)
         return RedirectResponse(screen.address(f"/files/{item.id}", "", **told), 303)
 
     async def _item(self, request: Request) -> Item:

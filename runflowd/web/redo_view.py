@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from runflowd.web.formatting import money, sentence, shown
+from runflowd.web.formatting import money, plain_sentences, sentence, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,6 +89,17 @@ def agreement(offer: Mapping[str, Any]) -> str:
     if found["what"] == "known":
         return "known"
     return "buy:free" if offer["free"] else f"buy:{found['price']['high'] if found['price'] else ''}"
+
+
+def answer_to(found: Mapping[str, Any]) -> str:
+    """What is said to who pressed the button, once the file is marked: also that it waits, and for what."""
+    if found["what"] != "buy":
+        return AGREED["known"]
+    if not found["holds"]:
+        return "It is made again. Its screen leads to the new result."
+    return plain_sentences(
+        "\n".join(["It is asked for, and waits; it need not be asked for again", *map(sentence, found["holds"])])
+    )
 
 
 def _price(offer: Mapping[str, Any]) -> str:

@@ -203,7 +203,8 @@ def _held_up(context: CommandContext, item: Item) -> Iterator[str]:
         for each in pauses(context.connection):
             if each.rule in {EVERY_RULE, item.rule}:
                 yield f"{each.subject} is paused: {each.reason or 'somebody asked'}; {each.remedy}"
-    kinds = (ScopeKind.RULE, ScopeKind.OUTPUT, ScopeKind.DOWNLOAD)
+    kinds = [ScopeKind.RULE, ScopeKind.OUTPUT, ScopeKind.DOWNLOAD]
+    kinds += [ScopeKind.BUDGET] if item.state is ItemState.READY else []
     scopes = {str(scope) for scope in (SERVICE, CREDIT, *(kind.of(item.rule) for kind in kinds))}
     for report in incidents(context.connection):
         if report.scope in scopes:
@@ -216,7 +217,8 @@ def _own_problems(item: Item, batch: Batch | None) -> Iterator[str]:
     if batch is None or item.state not in {ItemState.QUEUED, ItemState.SUBMITTED}:
         return
     if batch.failure:
-        yield f"its batch did not get on at the last of {batch.attempts} tries: {batch.failure}"
+        tries = f"did not get on at the last of {batch.attempts} tries" if batch.attempts else "waits"
+        yield f"its batch {tries}: {batch.failure}"
     if batch.overdue:
         yield "its batch is past its deadline; it is polled slowly and never sent again by itself"
 
