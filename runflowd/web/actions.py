@@ -109,7 +109,7 @@ async def _judge(form: Form, ask: Ask, verdict: str) -> int | str | Outcome:
     if field(form, "item"):
         [given] = (await ask("verdict", asked | {"item": _number(form, "item")}))["items"]
         said = _said_of(given, verdict)
-        return Outcome(said, f"reason-{given['id']}") if verdict == "reject" and not asked["reason"] else said
+        return Outcome(said, why=given["id"]) if verdict == "reject" and not asked["reason"] else said
     asked |= _that_waited(form)
     count, first, last = 0, 0, 0
     while (answer := await ask("verdict", asked | {"everything": True}))["items"]:  # others are served between pages
@@ -200,9 +200,10 @@ class Actions:
             code = 400 if isinstance(error, BadForm) else 409
             return led(request, way_back(form, **tell(str(error), visitor(request).token)), code)
         token = visitor(request).token
-        done, then = done if isinstance(done, Outcome) else Outcome(done)
+        done, then, why = done if isinstance(done, Outcome) else Outcome(done)
         says = tell(done, token) if isinstance(done, str) else {"did": did, "count": str(done)}
         says |= offer(then, token) if then else {}
+        says |= {"why": str(why)} if why else {}
         return led(request, way_back(form, "onward", **says), 200)
 
 

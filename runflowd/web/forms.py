@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_FORM_BYTES = 64 * 1024
 """A prompt of 10,000 letters among them, each of which may take six bytes of a form."""
 
-_OURS = re.compile(r"/(files(/[0-9]{1,18})?|spend)?", re.ASCII)
+_OURS = re.compile(r"/(files(/[0-9]{1,18}(/redo)?)?|spend)?", re.ASCII)
 """The screens that a button leads back to."""
 
 FOREIGN = "This was not sent by a page of runflowd, so nothing was done. Open the page itself, and press it there."

@@ -6,7 +6,7 @@ The status says the same to each of them. Nobody is left at an address that has 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
@@ -50,11 +50,11 @@ HANDLERS: dict[type[Exception], ExceptionHandler] = {Refused: answer_refusal, HT
 async def _asked_to_log_in(request: Request, refused: Refused, back: str) -> Response:
     """A person who goes to a page is led to the form, and from there to where they were."""
     headers, address = request.headers, request.url
-    if request.method == "GET":
-        back = f"{address.path}?{address.query}" if address.query else address.path
-    if shown := headers.get("hx-current-url"):  # htmx renews a part; it goes on with the whole page
+    if shown := headers.get("hx-current-url"):  # a script asks, and goes on with the whole page
         parts = urlsplit(shown)
-        back = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        back = _screen_at(parts.path, parts.query)
+    elif request.method == "GET":
+        back = _screen_at(address.path, address.query)
     login = "/login" if back == "/" else f"/login?to={quote(back)}"
     if request.method == "GET" and _goes_to_a_page(request):
         return RedirectResponse(login, 303)
@@ -62,6 +62,11 @@ async def _asked_to_log_in(request: Request, refused: Refused, back: str) -> Res
     if address.path in FOR_PROGRAMS:
         refused.headers["www-authenticate"] = 'Basic realm="runflowd", charset="UTF-8"'
     return await _told(request, refused, login)
+
+
+def _screen_at(path: str, query: str) -> str:
+    """The address of a screen, with the reason it asks for, without what it said once: that was for another session."""
+    return screen.address(path, query, **{name: value for name, value in parse_qsl(query) if name == "why"})
 
 
 async def _told(request: Request, refused: Refused, back: str) -> Response:

@@ -25,7 +25,7 @@ POLICY = (
 )
 """The Content-Security-Policy of the screens: nothing inline, nothing from elsewhere."""
 
-SAYING = ("did", "count", "told", "seal", "then")
+SAYING = ("did", "count", "told", "seal", "then", "why")
 """What stands in an address only to say once what was done, or why it was not, and what may follow."""
 
 _SAID = {
@@ -70,6 +70,7 @@ async def answer(request: Request, template: str, **values: Any) -> HTMLResponse
         "said": said(asked.get("did", ""), asked.get("count", "")),
         "told": told(asked.get("told", ""), asked.get("seal", ""), who.token),
         "then": offered(asked.get("then", ""), who.token).split("-"),
+        "why": None,
         "token": who.token,
         "may_see": who.right >= Right.SEE,
         "may_spend": who.right >= Right.SPEND,
@@ -77,7 +78,7 @@ async def answer(request: Request, template: str, **values: Any) -> HTMLResponse
         "may_leave": bool(who.name and not request.state.peer.user),
         "may_review": who.right >= Right.REVIEW,
     }
-    html = await anyio.to_thread.run_sync(lambda: render(template, **common, **values))
+    html = await anyio.to_thread.run_sync(lambda: render(template, **common | values))
     return HTMLResponse(html, headers={"content-security-policy": POLICY})
 
 

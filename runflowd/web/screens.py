@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from runflowd.core.receipt import Ended
+from runflowd.core.review import Review
 from runflowd.errors import RunflowdError
 from runflowd.store.browsing import newer, older
 from runflowd.store.items import item_by_id
@@ -21,13 +23,14 @@ from runflowd.web.files_view import PAGE, files_page
 from runflowd.web.limit_rows import limit_rows
 from runflowd.web.page import view
 from runflowd.web.refusal import Refused
-from runflowd.web.rights import visitor
+from runflowd.web.rights import Right, visitor
 from runflowd.web.spend_view import GROUPINGS, SPANS, spend_page
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from starlette.requests import Request
+    from starlette.responses import HTMLResponse
 
     from runflowd.store import Connection
     from runflowd.store.browsing import Sheet, Sought
@@ -51,7 +54,7 @@ class Screens:
         context = self._state.context
         pace = context.service.api.pace()
         shown = view(await self._state.status(grouped=True), self._state.unready(), set(context.rules), pace)
-        return await screen.answer(request, "now.html", screen="Now", page=shown)
+        return await self._answer(request, "now.html", screen="Now", page=shown)
 
     async def files(self, request: Request) -> Response:
         """GET /files: what the query of the address asks for, the latest first."""
@@ -65,7 +68,7 @@ class Screens:
         names = sorted({*rules, *self._state.context.rules})
         now = self._state.context.clock.wall()
         page = files_page(wanted, sheet, outputs, names, zone, now, previews=self._previews.on)
-        return await screen.answer(request, "files.html", screen="Files", page=page)
+        return await self._answer(request, "files.html", screen="Files", page=page)
 
     async def file(self, request: Request) -> Response:
         """GET /files/ITEM: one file; the query says in which list its neighbours are."""
@@ -85,7 +88,7 @@ class Screens:
             in_force=in_force,
             previews=self._previews.on,
         )
-        return await screen.answer(request, "file.html", screen="Files", page=page)
+        return await self._answer(request, "file.html", screen="Files", page=page)
 
     async def receipt(self, request: Request) -> Response:
         """GET /files/ITEM/receipt.json: what the file cost and how its result came about, as of now."""
@@ -118,7 +121,18 @@ class Screens:
         except RunflowdError as error:
             raise Refused(str(error), 400, back="/spend") from error
         page = spend_page(chosen, since, until, reports, list(limit_rows(await self._state.status(grouped=True))))
-        return await screen.answer(request, "spend.html", screen="Spend", page=page)
+        return await self._answer(request, "spend.html", screen="Spend", page=page)
+
+    async def _answer(self, request: Request, template: str, **values: Any) -> HTMLResponse:
+        """A screen, with a field for why a result was rejected where its address asks for that."""
+        return await screen.answer(request, template, why=await self._asked_why(request), **values)
+
+    async def _asked_why(self, request: Request) -> Item | None:
+        number = request.query_params.get("why", "")
+        if visitor(request).right < Right.REVIEW or not re.fullmatch("[1-9][0-9]{0,17}", number, re.ASCII):
+            return None
+        item = await self._state.context.store.read(partial(_item, number=int(number)))
+        return item if item is not None and item.review is Review.REJECTED else None
 
     def _zone(self) -> tzinfo | None:
         return self._state.config().money.zone

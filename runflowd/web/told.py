@@ -12,10 +12,14 @@ from runflowd.web.formatting import shown
 
 
 class Outcome(NamedTuple):
-    """What came of a button: how many files, or a sentence where that does not say it all; and what is offered next."""
+    """What came of a button: how many files, or a sentence where that does not say it all.
+
+    `then` is what is offered next, `why` the item of whose rejection a reason may be given.
+    """
 
     done: int | str
     then: str = ""
+    why: int = 0
 
 
 def tell(sentence: str, token: str) -> dict[str, str]:

@@ -82,6 +82,7 @@ VISIT: dict[str, Any] = {
     "said": "",
     "told": "",
     "then": [""],
+    "why": None,
     "token": "t",
     "user": "",
     "may_leave": False,

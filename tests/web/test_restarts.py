@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
-from browser import Browser, browser
+from browser import MISSING, Browser, browser
 from pictures import encoded, noise
 from shown_files import done, to_review
-from web_rig import web
+from web_rig import config_over, web
 
-from runflowd.config.snapshot import Listen
+from runflowd.config.snapshot import Access, Listen
 from runflowd.core.review import Review
 from runflowd.store.items import item_by_id
+from runflowd.store.verdicts import verdicts_of
+from runflowd.web.passwords import hashed
+from runflowd.web.rights import Right
+from runflowd.web.users_file import User, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
     from web_rig import Web
+
+    from runflowd.store.items import Item
+
+Keys = pytest.importorskip("selenium.webdriver.common.keys", reason=MISSING.format("selenium")).Keys
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -38,6 +46,7 @@ class Restarted:
         self._port = 0
         self._running: Any = None
         self.rig: Web
+        self.users = ""
         self.start()
         self.items = [portal.call(self._waiting, number) for number in range(2)]
         self.open()
@@ -45,7 +54,8 @@ class Restarted:
     def start(self) -> None:
         """The daemon runs; in each life it has tokens of its own."""
         listen = Listen("127.0.0.1", self._port)
-        self._running = self._portal.wrap_async_context_manager(web(self._folder, listen=listen))
+        config = config_over(self._folder, access=Access(self.users)) if self.users else None
+        self._running = self._portal.wrap_async_context_manager(web(self._folder, config=config, listen=listen))
         self.rig = self._running.__enter__()
         self._port = self.rig.port
         self.seen.base = f"http://127.0.0.1:{self._port}"
@@ -53,6 +63,24 @@ class Restarted:
     def stop(self) -> None:
         """It is away."""
         self._running.__exit__(None, None, None)
+
+    def restart(self) -> None:
+        """It comes back at once; nobody is logged in any more."""
+        self.stop()
+        self.start()
+
+    def add_user(self) -> None:
+        """From its next life on Anna has to say who she is."""
+        users = self._folder / "users"
+        users.write_bytes(written([User("anna", Right.SPEND, hashed("annas own password"))]))
+        users.chmod(0o640)
+        self.users = str(users)
+
+    def log_in(self) -> None:
+        """Wait until the screen leads to the login by itself, and do as it asks."""
+        self.seen.until("location.pathname === '/login' && document.readyState === 'complete'")
+        self.seen.press("anna", Keys.TAB, "annas own password", Keys.ENTER)
+        self.seen.until("location.pathname !== '/login' && document.readyState === 'complete'")
 
     def open(self) -> None:
         """Look at the one that came last."""
@@ -68,9 +96,20 @@ class Restarted:
 
     def review(self) -> Review:
         """How the result that is looked at stands on record."""
+        return self.item().review
+
+    def item(self) -> Item:
+        """Its item."""
         found = self._portal.call(self.rig.context.store.read, lambda connection: item_by_id(connection, self.items[1]))
         assert found is not None
-        return found.review
+        return found
+
+    def reasons(self) -> list[str]:
+        """What was said of it."""
+        read = self.rig.context.store.read
+        return [
+            each.reason for each in self._portal.call(read, lambda connection: verdicts_of(connection, self.items[1]))
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +179,56 @@ def test_what_the_new_screen_does_not_offer_is_not_done(table: Restarted) -> Non
     table.seen.until(f"{NOTICE}.includes('this screen has changed since')")
 
     assert (True, before) == (table.seen.script("return window.stayed"), table.review())
+
+
+def test_a_reason_that_is_being_written_is_added_after_a_restart(table: Restarted) -> None:
+    """The field is for a result that stands rejected, whoever asks; the old screen's button works."""
+    table.open()
+    table.seen.press("u" if table.review() is not Review.WAITING else Keys.ESCAPE)
+    table.seen.until(lambda: table.review() is Review.WAITING)
+    table.open()
+    table.seen.press("r")
+    table.seen.until("document.getElementById('reason')")
+    table.seen.press("w", "blurred")
+    table.restart()
+    table.seen.press(Keys.ENTER)
+    table.seen.until(lambda: table.reasons()[-1] == "blurred")
+
+
+def test_what_was_typed_is_there_again_after_logging_in(table: Restarted) -> None:
+    """A reason, a filter and a prompt: at the same address, for the same person, and they work; then they are gone."""
+    pytest.importorskip("argon2", reason="users need the extra `users`")
+    seen = table.seen
+    table.add_user()
+    table.restart()
+    seen.open(f"/files/{table.items[0]}?state=To+review&why={table.items[1]}")
+    table.log_in()
+    seen.press("w", "and dark")
+    table.restart()
+    table.log_in()
+    seen.press("w", Keys.ENTER)
+    seen.until(lambda: table.reasons()[-1] == "and dark")
+
+    seen.open("/files")
+    seen.script("document.getElementById('filter-name').focus()")
+    table.stop()
+    seen.press("1.j")
+    table.start()
+    table.log_in()
+    seen.until("document.querySelectorAll('.tile').length === 1 && location.search.includes('name=1.j')")
+
+    seen.open(f"/files/{table.items[1]}/redo")
+    seen.script("document.activeElement.select()")
+    seen.press("another")
+    table.restart()
+    seen.press(Keys.TAB, Keys.ENTER)
+    seen.until("document.querySelector('a[href^=\"/login?to=\"]')").click()
+    table.log_in()
+    kept = seen.script("return [location.pathname, document.activeElement.value]")
+    seen.press(Keys.TAB, Keys.ENTER)
+    seen.until(lambda: table.item().rerun_requested)
+    seen.until(f"location.pathname === '/files/{table.items[1]}' && document.readyState === 'complete'")
+
+    assert [f"/files/{table.items[1]}/redo", "another"] == kept
+    assert {"image_url": "another"} == dict(table.item().rerun_settings.values)
+    assert seen.script("return sessionStorage.getItem('runflowd.typed')") is None

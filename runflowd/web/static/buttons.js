@@ -22,7 +22,7 @@
 
   const post = async (form, changes) => {
     const body = new URLSearchParams({...Object.fromEntries(new FormData(form)), ...changes});
-    const settings = {method: "POST", body, headers: {accept: "application/json"}, signal: AbortSignal.timeout(TIMEOUT)};
+    const settings = {method: "POST", body, headers: {accept: "application/json", "hx-current-url": location.href}, signal: AbortSignal.timeout(TIMEOUT)};
     try {
       const answer = await fetch(form.action, settings);
       return {done: answer.ok, ...await answer.json()};
@@ -72,7 +72,9 @@
     form.dataset.sending = "yes";
     const answer = await send(form);
     delete form.dataset.sending;
-    if (!answer.said) location.assign(answer.address);
+    if (answer.said) return;
+    if (answer.done) typed.forget();
+    location.assign(answer.address);
   });
 
   window.buttons = {send};

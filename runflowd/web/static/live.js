@@ -6,6 +6,7 @@
   let source = null;
   let asked = Date.now();
   let lost = "";
+  let title = "";
 
   const element = (id) => document.getElementById(id);
   const beat = (text) => { element("beat").textContent = text; };
@@ -22,6 +23,7 @@
   };
 
   const alive = () => {
+    if (lost) document.title = title;
     lost = "";
     element("dead").hidden = true;
     element("frame").classList.remove("stale");
@@ -29,6 +31,7 @@
   };
 
   const dead = () => {
+    if (!lost) title = document.title;
     lost ||= new Date().toLocaleTimeString();
     document.title = "runflowd: no answer";
     element("dead").hidden = false;
@@ -54,6 +57,6 @@
   for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) document.addEventListener(name, dead);
   document.addEventListener("htmx:sseMessage", () => { asked = Date.now(); });
   document.addEventListener("htmx:sseError", () => { if (!document.hidden) refresh(); });
-  document.addEventListener("htmx:afterSwap", alive);
+  document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) alive(); });
   addEventListener("load", () => beat("live"));
 })();
