@@ -49,6 +49,12 @@ class PatientProtocol(H11Protocol):
             self._deadline.cancel()
             self._deadline = None
 
+    @property
+    def busy_number(self) -> int:
+        """The file number of the connection while a request is being answered on it, -1 while none is."""
+        number: int = self.transport.get_extra_info("socket").fileno() if self._in_hand() else -1
+        return number
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         for timer in (self._deadline, self._look):

@@ -108,6 +108,7 @@ class UvicornRunner:
         self._app = application.asgi(guarded=any(each.loopback for each in bound))
         for each in bound:
             each.socket.is_shared = application.is_shared
+            each.socket.in_hand = self._in_hand
         self._server = _Server(
             uvicorn.Config(
                 self._answer,
@@ -146,6 +147,11 @@ class UvicornRunner:
         finally:
             for each in self._bound:
                 each.close()
+
+    def _in_hand(self) -> set[int]:
+        """The file numbers of connections on which a request is being answered."""
+        connections = self._server.server_state.connections
+        return {each.busy_number for each in connections if isinstance(each, PatientProtocol)}
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

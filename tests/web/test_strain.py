@@ -59,6 +59,36 @@ async def test_one_machine_gets_some_places_and_not_all(tmp_path: Path, monkeypa
     assert (True, 200) == (third, other.status_code)
 
 
+async def test_who_takes_all_places_and_keeps_silent_takes_them_from_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that is silent for longest gives way; who asked for something, or comes from elsewhere, does not."""
+    monkeypatch.setattr(counted_socket, "MAX_CONNECTIONS", 4)
+    monkeypatch.setattr(patient_protocol, "HEADERS_TIMEOUT", 60.0)
+    monkeypatch.setattr(Application, "is_shared", lambda _, address: address == "127.0.0.1")
+    async with web(tmp_path) as rig, AsyncExitStack() as stack:
+        other = await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", rig.port, local_host="127.0.0.2"))
+        stream = await stack.enter_async_context(rig.http.stream("GET", "/events"))
+        oldest, _ = [await silent(stack, rig.port) for _ in range(2)]
+        async with httpx.AsyncClient() as http:
+            answer = await http.get(f"http://127.0.0.1:{rig.port}/healthz")
+        await other.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+        assert (200, True, b"HTTP/1.1 200") == (answer.status_code, await is_closed(oldest), await other.receive(12))
+        assert (200, False) == (stream.status_code, stream.is_closed)
+
+
+async def test_where_everybody_is_being_answered_nobody_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that comes then is closed unread."""
+    monkeypatch.setattr(counted_socket, "MAX_CONNECTIONS", 1)
+    async with web(tmp_path) as rig, AsyncExitStack() as stack:
+        await stack.enter_async_context(rig.http.stream("GET", "/events"))
+
+        assert await is_closed(await silent(stack, rig.port))
+
+
 @pytest.mark.parametrize(
     ("address", "shared"),
     [("127.0.0.1", True), ("::1", True), ("10.0.0.5", True), ("::ffff:10.0.0.5", True), ("10.0.0.6", False)],
