@@ -50,6 +50,9 @@ COMMANDS = {
 """Every command in the order of `--help`; the module `runflowd.commands.NAME` has the rest."""
 
 
+YOUNG = 20_000
+"""Objects made until Python looks for cycles among them. Most of what a command, or a file, makes is gone by then."""
+
 LAST_WAIT = 1.0
 """Seconds that threads get to end by themselves."""
 
@@ -92,6 +95,7 @@ def group() -> None:
 
 def program() -> int:
     """What the script `runflowd` calls: `main` in a process that ends with it."""
+    gc.set_threshold(YOUNG)
     code = main()
     # Python would look through all that is left for cycles before it ends, a tenth of what `status` takes.
     gc.freeze()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 from typing import TYPE_CHECKING
 
@@ -35,16 +34,11 @@ GRACE = 25.0
 """Seconds that uploads and downloads in hand get after SIGTERM. Batches in flight need none: they are rows."""
 
 
-YOUNG = 20_000
-"""Objects made until Python looks for cycles among them: most of what a file makes is gone by then."""
-
-
 async def run_daemon(config: Config, source: Path, host: str = "") -> None:
     """Run until SIGTERM or SIGINT, as `host` among others where the state can be shared.
 
     Raises what `open_engine` raises, and `AddressUnusable` of the web listener.
     """
-    gc.set_threshold(YOUNG)
     notifier = Notifier()
     async with open_engine(config, shares=True, host=host) as engine, anyio.create_task_group() as group:
         reloading = Reloading(engine.context, source, config, notifier)

@@ -8,7 +8,7 @@ from runflowd.config.folders import absolute
 from runflowd.config.snapshot import Access
 
 if TYPE_CHECKING:
-    from runflowd.config.snapshot import Listen
+    from runflowd.config.essentials import Listen
     from runflowd.config.web_section import WebSection
 
 

@@ -8,23 +8,11 @@ from zoneinfo import ZoneInfo
 
 from runflowd.config.access import access_of
 from runflowd.config.document import MoveSection, SharedSection
+from runflowd.config.essentials import Callbacks, Listen, LocalService, Service
 from runflowd.config.folders import absolute
 from runflowd.config.rules_check import DEFAULT_INPUT
 from runflowd.config.sections import HOSTED_URL, LimitsSection, LogSection
-from runflowd.config.snapshot import (
-    AppriseTarget,
-    Callbacks,
-    Config,
-    FolderNotices,
-    Heartbeat,
-    Limits,
-    Listen,
-    LocalService,
-    Log,
-    Notify,
-    Service,
-    Webhook,
-)
+from runflowd.config.snapshot import AppriseTarget, Config, FolderNotices, Heartbeat, Limits, Log, Notify, Webhook
 from runflowd.core.approval_policy import USUAL_APPROVAL, ApprovalPolicy
 from runflowd.core.chains import leaving_out_rejected
 from runflowd.core.currency import USD

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from runflowd.config.aliases import Aliases, upwards
-from runflowd.config.validation_issues import ValidationIssue
+from runflowd.config.issue import ValidationIssue
 from runflowd.core.chains import is_within, loops
 from runflowd.core.database import is_address
 from runflowd.core.review import HELD_FOLDER, REJECTED_FOLDER

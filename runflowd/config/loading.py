@@ -9,16 +9,19 @@ from pydantic import ValidationError
 
 from runflowd.config.build import build
 from runflowd.config.document import Document
-from runflowd.config.merged_document import config_folder, merge
+from runflowd.config.issue import ValidationIssue
+from runflowd.config.merged_document import merge
 from runflowd.config.rules_check import cross_check
-from runflowd.config.validation_issues import ValidationIssue, mistakes
+from runflowd.config.source_files import config_folder
+from runflowd.config.validation_issues import mistakes
 from runflowd.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from runflowd.config.merged_document import MergedDocument
     from runflowd.config.snapshot import Config
+    from runflowd.core.model import Json
     from runflowd.errors import Problem
 
 
@@ -28,6 +31,11 @@ def load(path: str | os.PathLike[str]) -> Config:
     Raise ConfigError with every mistake of all files. A missing or empty file is a mistake; a folder
     that a rule names and that is missing is not, since it may be a mount that comes back.
     """
+    return load_with_data(path)[0]
+
+
+def load_with_data(path: str | os.PathLike[str]) -> tuple[Config, Mapping[str, Json]]:
+    """As `load`, and the document as it is written."""
     place = str(path)
     merged = merge(place)
     document = _checked(merged, config_folder(place))
@@ -36,7 +44,7 @@ def load(path: str | os.PathLike[str]) -> Config:
 
     source = os.path.abspath(place)  # noqa: PTH100  pathlib's would follow links, and a link may be swapped
 
-    return build(document, merged, config_folder(place), source)
+    return build(document, merged, config_folder(place), source), merged.data
 
 
 def locate(path: str | os.PathLike[str], found: Iterable[ValidationIssue]) -> tuple[Problem, ...]:

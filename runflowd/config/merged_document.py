@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
+from runflowd.config.source_files import Checksum, config_folder, read_source, source_files
 from runflowd.config.yaml.events import dotted
-from runflowd.config.yaml.source import MAX_BYTES, Source, load_bytes
+from runflowd.config.yaml.source import load_bytes
 from runflowd.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from runflowd.config.validation_issues import ValidationIssue
+    from runflowd.config.issue import ValidationIssue
     from runflowd.config.yaml.events import Path
+    from runflowd.config.yaml.source import Source
     from runflowd.core.model import Json
 
-_SUFFIX = ".yaml"
 EXTENSION_PREFIX = "x-"
 """What the key of a section begins with that only holds anchors, as in Compose files; nothing reads it."""
 
@@ -73,30 +72,23 @@ class MergedDocument:
         return self.files[0] if self.files else ""
 
 
-def config_folder(path: str) -> str:
-    """The folder that relative paths of a configuration start from."""
-    whole = os.path.realpath(path)
-
-    return whole if FilePath(whole).is_dir() else str(FilePath(whole).parent)
-
-
 def merge(path: str) -> MergedDocument:
     """Read one file or every `*.yaml` of a folder in name order; problems are collected, not raised.
 
     Raise ConfigError only where there is nothing to read at all.
     """
-    merged = MergedDocument(files=_files(path))
-    checksum = hashlib.sha256()
+    merged = MergedDocument(files=source_files(path))
+    checksum = Checksum()
     for file in merged.files:
         try:
-            content, mode = _content(file)
+            content, mode = read_source(file)
             if remedy := _open_to_others(file, mode):
                 merged.open_to_others[file] = remedy
-            checksum.update(f"{file}\0{len(content)}\0".encode(errors="surrogateescape") + content)
+            checksum.add(file, content)
             _add(merged, load_bytes(content, file))
         except ConfigError as error:
             merged.problems += error.problems
-    merged.digest = checksum.hexdigest()
+    merged.digest = checksum.digest
     merged.warnings += [warning for place in [*merged.files, config_folder(path)] for warning in _open_to_all(place)]
     if FilePath(path).is_dir():
         merged.warnings += [
@@ -105,33 +97,6 @@ def merge(path: str) -> MergedDocument:
         ]
 
     return merged
-
-
-def _files(path: str) -> list[str]:
-    place = FilePath(path)
-    if not place.is_dir():
-        return [path]
-
-    try:
-        found = sorted(each.name for each in place.iterdir() if each.suffix == _SUFFIX and each.name[0] != ".")
-    except OSError as error:
-        raise ConfigError((Problem(path, 0, 0, "", f"cannot be read: {error.strerror}"),)) from error
-    if not found:
-        raise ConfigError((Problem(path, 0, 0, "", "holds no *.yaml file; `runflowd init` writes a first one"),))
-
-    return [str(place / name) for name in found]
-
-
-def _content(file: str) -> tuple[bytes, int]:
-    """The text of a file, and the mode of the very file that was read."""
-    try:
-        with FilePath(file).open("rb") as stream:
-            return stream.read(MAX_BYTES + 1), os.fstat(stream.fileno()).st_mode
-    except FileNotFoundError as error:
-        message = "does not exist; `runflowd init` writes a first one"
-        raise ConfigError((Problem(file, 0, 0, "", message),)) from error
-    except OSError as error:
-        raise ConfigError((Problem(file, 0, 0, "", f"cannot be read: {error.strerror}"),)) from error
 
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runflowd.config.addresses import is_loopback, is_open
 from runflowd.config.folders import check_folders
-from runflowd.config.validation_issues import ValidationIssue
+from runflowd.config.issue import ValidationIssue
 from runflowd.core.media.kinds import MediaKind
 from runflowd.core.template import (
     FILE_TEXT,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runflowd.core.model import LOCAL, MAX_UPLOAD_BYTES
+from runflowd.config.essentials import Essentials, Listen, Service
+from runflowd.core.model import MAX_UPLOAD_BYTES
 from runflowd.core.money import Money
 from runflowd.core.notices import Kind
 
@@ -16,23 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import time
 
-    from runflowd.core.model import Json, Rule
+    from runflowd.core.model import Rule
     from runflowd.errors import Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where to accept connections: a TCP host and port, or the path of a unix socket."""
-
-    host: str = ""
-    port: int = 0
-    socket: str = ""
-
-    def __str__(self) -> str:
-        if self.socket:
-            return f"unix:{self.socket}"
-
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,46 +34,6 @@ class Access:
     key: str = ""
     proxies: tuple[str, ...] = ()
     user_header: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Callbacks:
-    """Where the service reports finished batches, and the files of the secrets that prove it was the service."""
-
-    public_url: str
-    secret_file: str
-    previous_secret_file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalService:
-    """The service on this machine. An empty `folder` or `weights` means the default place; no `listen`, no port.
-
-    `api_variants` and `faults` are as they were written; only the local service knows what they mean.
-    """
-
-    folder: str = ""
-    weights: str = ""
-    listen: Listen | None = None
-    api_variants: dict[str, Json] = field(default_factory=dict)
-    faults: dict[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """Who does the work: the service at `url`, or, if `local` is set, this machine."""
-
-    url: str = ""
-    organization: str = ""
-    api_key_file: str = ""
-    allow_http: bool = False
-    callbacks: Callbacks | None = None
-    local: LocalService | None = None
-
-    @property
-    def name(self) -> str:
-        """Under what batches and facts of this service are kept; the local one's wherever it listens this time."""
-        return self.url if self.local is None else LOCAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +147,15 @@ class Config:
     places: Mapping[str, Mapping[tuple[str | int, ...], str]] = field(default_factory=dict, compare=False)
 
     @property
+    def essentials(self) -> Essentials:
+        """What commands need of it."""
+        return Essentials(self.service, self.rules, self.state, self.money, self.source)
+
+    @property
     def money_in_force(self) -> Money:
-        """What is said of money as the service makes it: this machine takes none, so no limit counts."""
-        return self.money if self.service.local is None else Money(self.money.zone, currency=self.money.currency)
+        """What is said of money as the service makes it."""
+        return self.essentials.money_in_force
 
     def rule(self, name: str) -> Rule | None:
         """The enabled rule of this name."""
-        return next((rule for rule in self.rules if rule.name == name), None)
+        return self.essentials.rule(name)

@@ -6,12 +6,12 @@ No message quotes a value, since a value can be a key that somebody put in the w
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 from runflowd.config.document import Document
+from runflowd.config.issue import ValidationIssue
 from runflowd.config.yaml.messages import on_one_line
 from runflowd.core.suggestion import closest
 
@@ -22,19 +22,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from runflowd.config.yaml.events import Path
-
-
-@dataclass(frozen=True, slots=True)
-class ValidationIssue:
-    """A fault at a path of the document; `at_key` says to point at the key instead of its value.
-
-    `other` is a second place that has a part in it, if there is one.
-    """
-
-    path: Path
-    message: str
-    at_key: bool = False
-    other: Path = ()
 
 
 _INLINE_SECRETS = {

@@ -52,7 +52,7 @@ class Commands:
         """
         command, context = entry(name), self.context
         parameters = {**parameters, "who": who} if who else parameters
-        handler, config, daemon = command.handler(), self.config(), self.about()
+        handler, config, daemon = command.handler(), self.config().essentials, self.about()
         declared = await self._declared(parameters) if command.of_model else ()
 
         def within(connection: Connection) -> CommandContext:

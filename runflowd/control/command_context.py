@@ -20,7 +20,7 @@ from runflowd.store.listing import rules_with_items
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from runflowd.config import Config
+    from runflowd.config import Essentials
     from runflowd.core.declared import Declared
     from runflowd.core.model import Rule
     from runflowd.store import Connection
@@ -44,7 +44,7 @@ class CommandContext:
 
     connection: Connection
     place: Place
-    config: Config
+    config: Essentials
     now: float
     daemon: Answer | None = None
     declared: tuple[Declared, ...] = ()

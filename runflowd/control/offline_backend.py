@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from runflowd.config import load
+from runflowd.config import load_essentials
 from runflowd.control.command_context import CommandContext, Outside
 from runflowd.control.registry import entry
 from runflowd.store import reading
@@ -19,7 +19,7 @@ from runflowd.system.paths import state_place
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runflowd.config import Config
+    from runflowd.config import Essentials
     from runflowd.control.command_context import Answer, Handler, Parameters
     from runflowd.system.paths import Place
 
@@ -28,7 +28,7 @@ class OfflineBackend:
     """Answers commands from the state file of a configuration. Raises ConfigError."""
 
     def __init__(self, source: Path) -> None:
-        self._config = load(source)
+        self._config = load_essentials(source)
         self._place = state_place(self._config)
 
     def answer(self, name: str, parameters: Parameters) -> Answer:
@@ -52,7 +52,7 @@ def _whole(found: Answer | Outside) -> Answer:
     return within(deadline.ANSWER_TIMEOUT, found.folder, found.look) if isinstance(found, Outside) else found
 
 
-def _write(place: Place, config: Config, handler: Handler, parameters: Parameters) -> Answer | Outside:
+def _write(place: Place, config: Essentials, handler: Handler, parameters: Parameters) -> Answer | Outside:
     """All of it or nothing."""
     with changing(place) as connection:
         ensure_own(connection, place, config.source)

@@ -10,8 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from runflowd.core.media.input_type import in_words
-from runflowd.core.media.kinds import kind_of_input
+from runflowd.core.media.kinds import in_words, kind_of_input
 from runflowd.core.suggestion import closest
 from runflowd.core.template import keys_that_send_the_file
 from runflowd.core.units import size_in_bytes, size_text

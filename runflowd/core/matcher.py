@@ -11,88 +11,19 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runflowd.core.droppings import DROPPINGS, NEARLY_OVERRIDE_NAMES, OVERRIDE_NAME
 from runflowd.core.media.input_type import promising_suffixes
 from runflowd.core.naming import FAILURE_SUFFIX, TEMPORARY_PREFIX
 from runflowd.core.patterns import Pattern, Patterns, pattern
 from runflowd.core.review import REVIEW_NOTE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from runflowd.core.media.kinds import MediaKind
 
-BAD_OVERRIDE = "BAD_OVERRIDE"
-"""The code of files whose folder has a `_runflow.yaml` with mistakes; they wait until it is corrected."""
-
-OVERRIDE_NAME = "_runflow.yaml"
-"""A file of this name sets input keys for the folder it lies in; it is never an image to send."""
-
-NEARLY_OVERRIDE_NAMES = (
-    *("_runflow.yml", "_runflow.yaml.txt", "_runflow.yml.txt", "_runflow.yaml.yaml", "_runflow.txt"),
-    *("_Runflow.yaml", "_Runflow.yml", "_RUNFLOW.YAML", "_runflow.YAML"),
-)
-"""What people and their editors make of that name. Such a file is not read, so its folder waits."""
-
 RESERVED = (*NEARLY_OVERRIDE_NAMES, OVERRIDE_NAME, f"{TEMPORARY_PREFIX}*", f"*{FAILURE_SUFFIX}", REVIEW_NOTE)
 """Runflowd's own files: ignored whatever the rule says."""
-
-_CAMERA_RAW = (
-    "*.3fr", "*.arw", "*.cr2", "*.cr3", "*.crw", "*.dcr", "*.dng", "*.erf", "*.fff", "*.gpr",
-    "*.iiq", "*.kdc", "*.mef", "*.mos", "*.mrw", "*.nef", "*.nrw", "*.orf", "*.pef", "*.ptx",
-    "*.raf", "*.raw", "*.rw2", "*.rwl", "*.sr2", "*.srf", "*.srw", "*.x3f",
-)  # fmt: skip
-
-DROPPINGS: Mapping[str, str] = {
-    ".*": "hidden files and folders",
-    "._*": "macOS resource forks",
-    "*~": "editor backups",
-    "#*#": "editor autosaves",
-    "*.swp": "editor swap files",
-    "*.part": "unfinished downloads and copies",
-    "*.partial": "unfinished downloads and copies",
-    "*.filepart": "unfinished WinSCP transfers",
-    "*.aria2": "unfinished aria2 downloads",
-    "*.crdownload": "unfinished Chrome downloads",
-    "*.download": "unfinished Safari downloads",
-    "*.tmp": "temporary files",
-    "*.temp": "temporary files",
-    "~$*": "Office lock files",
-    "*.lock": "lock files",
-    "@eaDir": "Synology thumbnails",
-    "@tmp": "Synology temporary files",
-    "#recycle": "Synology recycle bin",
-    "#snapshot": "Synology snapshots",
-    "@Recycle": "QNAP recycle bin",
-    "@Recently-Snapshot": "QNAP snapshots",
-    ".snapshot": "NetApp snapshots",
-    "~snapshot": "NetApp snapshots",
-    ".snapshots": "snapper snapshots",
-    ".zfs": "ZFS snapshots",
-    "$RECYCLE.BIN": "Windows recycle bin",
-    "Recycler": "Windows recycle bin",
-    "System Volume Information": "Windows system folder",
-    "DfsrPrivate": "Windows replication folder",
-    "Network Trash Folder": "macOS recycle bin",
-    "Temporary Items": "macOS temporary files",
-    ".AppleDouble": "macOS resource forks",
-    "__MACOSX": "macOS resource forks, unpacked from an archive",
-    "lost+found": "file-system repair folder",
-    "Thumbs.db": "Windows thumbnails",
-    "ehthumbs.db": "Windows thumbnails",
-    "desktop.ini": "Windows folder settings",
-    ".stfolder": "Syncthing marker",
-    ".stversions": "Syncthing old versions",
-    ".sync": "Resilio marker",
-    "*.sb-*": "macOS safe-save folders",
-    "*.xmp": "settings kept beside a photo",
-    "*.aae": "settings kept beside a photo",
-    "*.pp3": "settings kept beside a photo",
-    "*.dop": "settings kept beside a photo",
-    "*.thm": "previews kept beside a video",
-    "*.lrv": "previews kept beside a video",
-    **dict.fromkeys(_CAMERA_RAW, "camera raw, which no model takes"),
-}
-"""What is left out unless a pattern of the rule spells it out, with the reason in words."""
 
 
 @dataclass(frozen=True, slots=True)

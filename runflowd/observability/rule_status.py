@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runflowd.observability.hosts import hosts_of_rules
 
 if TYPE_CHECKING:
-    from runflowd.config import Config
+    from runflowd.config import Essentials
     from runflowd.core.lifecycle import ItemState
     from runflowd.store import Connection
 
@@ -33,7 +33,7 @@ class RuleStatus:
 
 
 def rule_statuses(
-    connection: Connection, config: Config, counts: dict[str, dict[ItemState, int]], now: float
+    connection: Connection, config: Essentials, counts: dict[str, dict[ItemState, int]], now: float
 ) -> tuple[RuleStatus, ...]:
     """Every rule, given how many items each has by their state; those of the configuration first."""
     configured = [

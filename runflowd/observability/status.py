@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
 
-    from runflowd.config import Config
+    from runflowd.config import Essentials
     from runflowd.core.money import Limit
     from runflowd.observability.rule_status import RuleStatus
     from runflowd.store import Connection
@@ -85,7 +85,7 @@ class Status:
 
 
 def take_status(
-    connection: Connection, place: Place, config: Config, now: float, limit: int, *, grouped: bool = False
+    connection: Connection, place: Place, config: Essentials, now: float, limit: int, *, grouped: bool = False
 ) -> Status:
     """Read how things stand; at most `limit` failed items and as many that wait. If `grouped`, failures by cause."""
     money = config.money_in_force
@@ -114,7 +114,7 @@ def take_status(
     )
 
 
-def _approvals(connection: Connection, config: Config) -> dict[str, int]:
+def _approvals(connection: Connection, config: Essentials) -> dict[str, int]:
     """How many files of which rules wait for an approval."""
     held = {each.scope.partition(":")[2] for each in incidents(connection) if each.code == APPROVAL_NEEDED}
     rules = (rule for rule in config.rules if rule.name in held)

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from runflowd.core.blame import SentItem
+from runflowd.core.droppings import OVERRIDE_NAME
 from runflowd.core.error_places import MODEL
-from runflowd.core.matcher import OVERRIDE_NAME
 from runflowd.core.printable import names_a_secret, printable, scrubbed, shortened
 from runflowd.core.suggestion import closest
 from runflowd.errors import RunflowdError

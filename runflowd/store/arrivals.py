@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runflowd.core.arrival import UNBOUGHT, Decision, Original, decide
+from runflowd.core.droppings import BAD_OVERRIDE
 from runflowd.core.lifecycle import ItemState, check_item
-from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.own_settings import NO_SETTINGS
 from runflowd.store.deliveries import bring_back
 from runflowd.store.duplicates import promote_duplicate

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,5 +128,5 @@ def _keep_copy(raw: sqlite3.Connection, copy: Path) -> None:
 
 def migrations() -> list[str]:
     """The migration scripts in order; the n-th leads to schema n."""
-    folder = resources.files(__package__) / "migrations"
+    folder = Path(__file__).with_name("migrations")
     return [file.read_text("utf-8") for file in sorted(folder.iterdir(), key=lambda file: file.name)]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from importlib import resources
+from pathlib import Path
 
 
-def statements(package: str) -> dict[str, str]:
-    """Every statement of the `.sql` files in a package, by the name in its `-- name:` line."""
+def statements(folder: Path) -> dict[str, str]:
+    """Every statement of the `.sql` files in a folder, by the name in its `-- name:` line."""
     found: dict[str, str] = {}
-    for file in resources.files(package).iterdir():
-        if file.name.endswith(".sql"):
-            parts = re.split(r"^-- name: (\w+)$", file.read_text("utf-8"), flags=re.MULTILINE)
-            found.update(zip(parts[1::2], parts[2::2], strict=True))
+    for file in folder.glob("*.sql"):
+        parts = re.split(r"^-- name: (\w+)$", file.read_text("utf-8"), flags=re.MULTILINE)
+        found.update(zip(parts[1::2], parts[2::2], strict=True))
     return found
 
 
-STATEMENTS = statements("runflowd.store")
+STATEMENTS = statements(Path(__file__).parent)
 """As SQLite has them, and PostgreSQL as well wherever `postgresql/dialect.py` can tell."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from runflowd.core.droppings import BAD_OVERRIDE
 from runflowd.core.lifecycle import BatchState, ItemState
-from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.store.batches import Batch, move_batch, rule_text
 from runflowd.store.duplicates import promote_duplicate
 from runflowd.store.items import Item, items_of_batch, move

@@ -12,14 +12,14 @@ from runflowd.core.database import Database, is_address
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runflowd.config import Config
+    from runflowd.config import Config, Essentials
 
 
 Place: TypeAlias = Path | Database
 """Where the state is: in a file on this machine, or in a database that several machines reach."""
 
 
-def state_place(config: Config, environment: Mapping[str, str] | None = None) -> Place:
+def state_place(config: Config | Essentials, environment: Mapping[str, str] | None = None) -> Place:
     """Where the state is: the configuration's word, or a file in the folder of this machine's state."""
     return place_named(config.state) if config.state else machine_state(environment) / "state.db"
 
@@ -29,7 +29,7 @@ def place_named(text: str) -> Place:
     return Database(text) if is_address(text) else Path(text)
 
 
-def state_folder(config: Config, environment: Mapping[str, str] | None = None) -> Path:
+def state_folder(config: Config | Essentials, environment: Mapping[str, str] | None = None) -> Path:
     """The folder of what goes with the state and stays on this machine: that of the state file, if there is one."""
     place = state_place(config, environment)
     return place.parent if isinstance(place, Path) else machine_state(environment)
@@ -75,9 +75,14 @@ def control_sockets(source: Path, environment: Mapping[str, str] | None = None) 
     return list(dict.fromkeys([*places, SYSTEM_SOCKET]))
 
 
-def _users_sockets(source: Path, environment: Mapping[str, str]) -> list[Path]:
+def configuration_name(source: Path) -> str:
+    """A name for files that belong to one configuration and stand beside those of others."""
     place = os.path.abspath(source)  # noqa: PTH100  pathlib's would follow links, and a link may be swapped
-    name = f"{os.path.basename(place)[:80]}-{crc32(os.fsencode(place)):08x}.sock"  # noqa: PTH119  of text
+    return f"{os.path.basename(place)[:80]}-{crc32(os.fsencode(place)):08x}"  # noqa: PTH119  of text
+
+
+def _users_sockets(source: Path, environment: Mapping[str, str]) -> list[Path]:
+    name = f"{configuration_name(source)}.sock"
     runtime = environment.get("XDG_RUNTIME_DIR")
     return [*([Path(runtime, "runflowd", name)] if runtime else []), user_state(environment) / name]
 

@@ -15,7 +15,7 @@ from runflowd.web.counted_socket import CountedSocket
 from runflowd.web.trouble import WebTrouble
 
 if TYPE_CHECKING:
-    from runflowd.config.snapshot import Listen
+    from runflowd.config.essentials import Listen
 
 BACKLOG = 32
 """Connections that wait to be taken, and that are taken in one go; the web listener counts them only afterwards."""

@@ -12,7 +12,7 @@ import anyio.to_thread
 import structlog
 from anyio import TASK_STATUS_IGNORED
 
-from runflowd.config.snapshot import Listen
+from runflowd.config.essentials import Listen
 from runflowd.core.incident_scope import IncidentScope, ScopeKind
 from runflowd.observability.incidents import IncidentReport
 from runflowd.web.address import AddressOpen, adopt, bind

@@ -68,7 +68,7 @@ class PageState:
 
     async def status(self, *, grouped: bool = False) -> Status:
         """How things stand, from the state file; if `grouped`, with failures by cause."""
-        context, config, now = self.context, self.config(), self.context.clock.wall()
+        context, config, now = self.context, self.config().essentials, self.context.clock.wall()
         found = await context.store.read(
             lambda connection: take_status(connection, context.store.place, config, now, SHOWN, grouped=grouped)
         )

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from runflowd.config import load
-from runflowd.config.describe import describe
+from runflowd.config.description import describe
 from runflowd.core.approval_policy import USUAL_APPROVAL, ApprovalPolicy
 from runflowd.core.money import Budget, Money, RuleMoney, Stop, UnknownPrice
 from runflowd.errors import ConfigError

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runflowd.config.yaml import events, source
+from runflowd.config.yaml import MAX_BYTES, events
 from runflowd.config.yaml.source import load_bytes, load_text
 from runflowd.errors import ConfigError, Problem
 
@@ -193,7 +193,7 @@ def test_alias_bomb_is_refused() -> None:
 
 def test_large_text_is_refused_before_it_is_parsed() -> None:
     """The whole file is named, since no line is wrong."""
-    problem = refused("#" * (source.MAX_BYTES + 1))[0]
+    problem = refused("#" * (MAX_BYTES + 1))[0]
 
     assert problem.line == 0
     assert "larger than 1048576 bytes" in problem.message
@@ -210,7 +210,7 @@ def test_bytes_that_are_not_utf8_are_placed() -> None:
 def test_large_bytes_are_refused() -> None:
     """The cap counts bytes, whoever read them."""
     with pytest.raises(ConfigError, match="larger than"):
-        load_bytes(b"#" * (source.MAX_BYTES + 1), "f.yaml")
+        load_bytes(b"#" * (MAX_BYTES + 1), "f.yaml")
 
 
 def test_byte_order_mark_is_passed_over() -> None:

@@ -11,7 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from runflowd.core import matcher as module
-from runflowd.core.matcher import DROPPINGS
+from runflowd.core.droppings import DROPPINGS
 from runflowd.core.model import Rule
 from runflowd.core.patterns import PatternError, pattern
 

@@ -31,7 +31,7 @@ from runflowd.config.sections import (
 )
 from runflowd.config.web_section import ProxySection, TlsSection, WebSection
 from runflowd.config.yaml.source import load_text
-from runflowd.core.matcher import DROPPINGS
+from runflowd.core.droppings import DROPPINGS
 from runflowd.core.model import Rule
 
 ROOT = Path(__file__).parents[2]

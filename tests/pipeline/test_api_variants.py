@@ -21,7 +21,7 @@ from pairwise import pairs_of, pairwise
 from stage_rig import Rig, picture, rule, running
 
 from runflowd.config import Config
-from runflowd.config.snapshot import Callbacks, Service
+from runflowd.config.essentials import Callbacks, Service
 from runflowd.control.carrying_out import Commands
 from runflowd.core.incident_scope import SERVICE
 from runflowd.core.lifecycle import IN_FLIGHT

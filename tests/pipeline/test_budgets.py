@@ -109,7 +109,7 @@ async def test_no_more_is_bought_than_fits_the_day(tmp_path: Path) -> None:
         context = rig.engine.context
         report = next(each for each in context.incidents.snapshot() if each.scope == ScopeKind.BUDGET.of("studio"))
         config = Config((), "", Service(url="https://api.test"), tuple(context.rules.values()), money=context.money)
-        take = partial(take_status, place=rig.store.place, config=config, now=context.clock.wall(), limit=10)
+        take = partial(take_status, place=rig.store.place, config=config.essentials, now=context.clock.wall(), limit=10)
         page = view(await rig.store.read(take), (), {"studio"}, Pace())
 
         assert ["7 files are held, about $2.10"] == [each.held for each in page.rules]

@@ -106,7 +106,7 @@ async def test_what_happened_before_stories_were_kept_is_not_made_up(tmp_path: P
     config = Config((), "", Service(local=LocalService()), ())
 
     def work(connection: Connection) -> dict[str, Any]:
-        return logs(CommandContext(connection, tmp_path, config, NOW), {"path": "a.jpg", "rule": "done"})
+        return logs(CommandContext(connection, tmp_path, config.essentials, NOW), {"path": "a.jpg", "rule": "done"})
 
     async with open_store(tmp_path / "state.db") as store:
         (version,) = (await store.read(work))["versions"]

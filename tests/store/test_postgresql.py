@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, nullcontext, suppress
 from datetime import UTC
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -30,6 +31,7 @@ from runflowd.store.hosts import Session
 from runflowd.store.items import items_of_batch, move
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.ledger import Stated, settle
+from runflowd.store.postgresql import dialect
 from runflowd.store.reserving import Purchase
 from runflowd.store.schema import in_memory
 from runflowd.store.sealing import save_snapshot, seal
@@ -38,7 +40,6 @@ from runflowd.store.store import NotDurable, NotReadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from runflowd.core.database import Database
     from runflowd.store import Connection, Store
@@ -183,7 +184,7 @@ def live(connection: Connection) -> None:
 
 def test_what_is_told_in_words_of_its_own_is_held_against_sqlite() -> None:
     """An edit of one text is easily forgotten in the other."""
-    own = statements("runflowd.store.postgresql")
+    own = statements(Path(dialect.__file__).parent)
     looks = {name for name, text in own.items() if not re.search(r"^(UPDATE|CREATE)", text, re.MULTILINE)}
 
     assert set() == looks - LOOKS.keys()

@@ -330,7 +330,7 @@ def read_command(data: bytes) -> None:
     for name, asked in REGISTRY.items():
         connection.raw.execute("BEGIN IMMEDIATE")
         try:
-            desk = CommandContext(connection, scratch() / "state.db", config, 1.8e9)
+            desk = CommandContext(connection, scratch() / "state.db", config.essentials, 1.8e9)
             found = asked.handler()(desk, parameters)
             JSONResponse(found.look() if isinstance(found, Outside) else found)
         except RunflowdError as refusal:

@@ -124,7 +124,7 @@ class Rig:
         config = Config((), "", service, rules, money=context.money)
 
         def work(connection: Connection) -> dict[str, Any] | Outside:
-            desk = CommandContext(connection, context.store.place, config, context.clock.wall())
+            desk = CommandContext(connection, context.store.place, config.essentials, context.clock.wall())
             return entry(name).handler()(desk, parameters)
 
         if entry(name).of_model:

@@ -16,7 +16,7 @@ from runflowd.api.client import Runflow
 from runflowd.api.settings import SecretKey
 from runflowd.api.settings import Service as ApiService
 from runflowd.config import Config
-from runflowd.config.snapshot import Callbacks, Listen, Service
+from runflowd.config.essentials import Callbacks, Listen, Service
 from runflowd.control.carrying_out import Commands
 from runflowd.core.lifecycle import BatchState
 from runflowd.core.model import BatchLimits, Rule, Stat

@@ -24,7 +24,8 @@ from guarded_page import (
 )
 from web_rig import config_over, sign, told, web
 
-from runflowd.config.snapshot import Access, Listen
+from runflowd.config.essentials import Listen
+from runflowd.config.snapshot import Access
 from runflowd.core.login_throttle import TRIES
 from runflowd.web import logins, passwords
 from runflowd.web.forms import MAX_FORM_BYTES

@@ -13,7 +13,8 @@ from tls_files import make
 from web_rig import config_over, site_over
 
 from runflowd.commands.exit_codes import single
-from runflowd.config.snapshot import Access, Listen
+from runflowd.config.essentials import Listen
+from runflowd.config.snapshot import Access
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.web import counted_socket
 from runflowd.web.address import AddressOpen, bind

@@ -11,7 +11,8 @@ from pictures import encoded, noise
 from shown_files import done, to_review
 from web_rig import config_over, web
 
-from runflowd.config.snapshot import Access, Listen
+from runflowd.config.essentials import Listen
+from runflowd.config.snapshot import Access
 from runflowd.core.review import Review
 from runflowd.store.items import item_by_id
 from runflowd.store.verdicts import verdicts_of

@@ -18,7 +18,7 @@ import pytest
 import uvicorn
 from web_rig import config_over, site_over, web
 
-from runflowd.config.snapshot import Listen
+from runflowd.config.essentials import Listen
 from runflowd.core.approval import APPROVAL_NEEDED, Crowd
 from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.lifecycle import ItemState

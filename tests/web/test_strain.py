@@ -12,7 +12,8 @@ import pytest
 from tls_files import make
 from web_rig import web
 
-from runflowd.config.snapshot import Access, Listen
+from runflowd.config.essentials import Listen
+from runflowd.config.snapshot import Access
 from runflowd.web import counted_socket, patient_protocol
 from runflowd.web.address import bind
 from runflowd.web.app import Application

@@ -12,15 +12,13 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runflowd.config.yaml import MAX_BYTES
 from runflowd.config.yaml.events import Path, Position, Reader
 from runflowd.core.printable import named
 from runflowd.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json
-
-MAX_BYTES = 1024 * 1024
-"""Largest text taken: far more than 2,000 rules."""
 
 
 @dataclass(frozen=True, slots=True)

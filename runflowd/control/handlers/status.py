@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from runflowd.control.command_context import count, rule_asked_for, text
 from runflowd.control.refusal import CommandRefused
 from runflowd.core.currency import USD
+from runflowd.core.droppings import DROPPINGS
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.matcher import DROPPINGS
 from runflowd.core.printable import printable
 from runflowd.core.review import Review
 from runflowd.observability.status import as_json, pause_json, take_status

@@ -99,12 +99,6 @@ def words(head: bytes) -> str:
     return describe(head)
 
 
-def in_words(accept: Collection[MediaKind]) -> str:
-    """Kinds as people call them: "images, videos and audio files"."""
-    names = [_WORDS[kind] for kind in MediaKind if kind in accept]
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-
-
 def promising_suffixes(accept: Collection[MediaKind]) -> frozenset[str]:
     """File-name suffixes, without dot, that promise a file of one of these kinds."""
     marked = {suffix for mime, found in _SUFFIXES.items() if _KINDS[mime] in accept for suffix in found}
@@ -208,12 +202,3 @@ _KINDS: dict[str, MediaKind] = {
 }
 
 _STILLNESS = {End.MARKED: 0.0, End.OPEN: UNMARKED_STILLNESS, End.STREAMED: STREAMED_STILLNESS}
-
-_WORDS = {
-    MediaKind.IMAGE: "images",
-    MediaKind.VIDEO: "videos",
-    MediaKind.AUDIO: "audio files",
-    MediaKind.DOCUMENT: "PDF documents",
-    MediaKind.MODEL: "3D models",
-    MediaKind.TEXT: "texts",
-}

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from runflowd.core.template import FILE_TEXT, keys_that_send_the_file, placeholders, sends_the_file
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from runflowd.core.model import Json
 
 
@@ -51,3 +53,19 @@ _WORDS = {
     **dict.fromkeys(("glb", "mesh"), MediaKind.MODEL),
 }
 """The words of the service's names for inputs (`image_url`, `start_image_url`, `reference_image_urls`, `video_url`)."""
+
+
+def in_words(accept: Collection[MediaKind]) -> str:
+    """Kinds as people call them: "images, videos and audio files"."""
+    names = [_IN_WORDS[kind] for kind in MediaKind if kind in accept]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+_IN_WORDS = {
+    MediaKind.IMAGE: "images",
+    MediaKind.VIDEO: "videos",
+    MediaKind.AUDIO: "audio files",
+    MediaKind.DOCUMENT: "PDF documents",
+    MediaKind.MODEL: "3D models",
+    MediaKind.TEXT: "texts",
+}

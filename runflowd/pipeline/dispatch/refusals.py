@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from runflowd.core.blame import judge
+from runflowd.core.droppings import BAD_OVERRIDE
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.refusal import CALLBACK_URL, OPTIONAL_FIELDS, BodyFormat
 from runflowd.core.snapshot import from_text
 from runflowd.core.suspicion import Cause, Suspicion

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runflowd import files
+from runflowd.core.droppings import BAD_OVERRIDE
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.media.dimensions import pixels
 from runflowd.core.media.image_type import SNIFF_BYTES, Partial
 from runflowd.core.media.input_type import (
@@ -22,12 +22,11 @@ from runflowd.core.media.input_type import (
     NotAccepted,
     announced,
     check,
-    in_words,
     kinds_under,
     media_kind,
     words,
 )
-from runflowd.core.media.kinds import MediaKind
+from runflowd.core.media.kinds import MediaKind, in_words
 from runflowd.core.template import sends_the_file
 from runflowd.errors import ConfigError
 from runflowd.pipeline.intake.findings import Doubted, Good, Refused, Unfinished

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.config import load_override
-from runflowd.core.matcher import NEARLY_OVERRIDE_NAMES, OVERRIDE_NAME
+from runflowd.core.droppings import NEARLY_OVERRIDE_NAMES, OVERRIDE_NAME
 from runflowd.errors import ConfigError, Problem
 
 if TYPE_CHECKING:

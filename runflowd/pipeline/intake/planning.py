@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.core.chains import downstream, makers
+from runflowd.core.droppings import BAD_OVERRIDE
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.model import AfterKind
 from runflowd.core.money import Money
 from runflowd.core.stability import Gone, Stable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from runflowd.core.droppings import BAD_OVERRIDE
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.matcher import BAD_OVERRIDE
 from runflowd.core.media.input_type import media_kind
 from runflowd.errors import ConfigError
 from runflowd.files import FileError

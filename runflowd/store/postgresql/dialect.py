@@ -6,6 +6,7 @@ A statement that differs more stands in `statements.sql`. A test has PostgreSQL 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from runflowd.store import statements
 
@@ -40,5 +41,5 @@ def translate(text: str) -> str:
 
 def translated() -> dict[str, str]:
     """Every statement by its name."""
-    own = statements.statements(__package__ or "")
+    own = statements.statements(Path(__file__).parent)
     return {name: translate(text) for name, text in {**statements.STATEMENTS, **own}.items()}

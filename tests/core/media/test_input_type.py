@@ -18,11 +18,10 @@ from runflowd.core.media.input_type import (
     announced,
     check,
     fitting_name,
-    in_words,
     media_kind,
     promising_suffixes,
 )
-from runflowd.core.media.kinds import MediaKind
+from runflowd.core.media.kinds import MediaKind, in_words
 
 ALL = tuple(MediaKind)
 marked = pytest.mark.parametrize("name", recordings.MARKED)

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from runflowd.config.access import page_in_words
 from runflowd.core.chains import beside, makers
 from runflowd.core.currency import amount_text
-from runflowd.core.matcher import DROPPINGS, OVERRIDE_NAME
-from runflowd.core.media.input_type import UNMARKED_STILLNESS, in_words
-from runflowd.core.media.kinds import MediaKind
+from runflowd.core.droppings import DROPPINGS, OVERRIDE_NAME
+from runflowd.core.media.input_type import UNMARKED_STILLNESS
+from runflowd.core.media.kinds import MediaKind, in_words
 from runflowd.core.model import AfterKind, Existing, OnDelete, Rule, WatchMode
 from runflowd.core.money import Money, Stop, UnknownPrice
 from runflowd.core.notices import Kind
@@ -22,7 +22,8 @@ from runflowd.core.units import duration_text, size_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runflowd.config.snapshot import Config, Notify, Service
+    from runflowd.config.essentials import Service
+    from runflowd.config.snapshot import Config, Notify
     from runflowd.core.approval_policy import ApprovalPolicy
 
 
