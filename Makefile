@@ -11,7 +11,10 @@ TEST_BIN := $(TEST_VENV)/bin
 LOWEST_VENV := build/lowest-venv
 # What the tests of a part need. Not the whole group dev: schemathesis asks for newer libraries than the program does.
 TEST_TOOLS := coverage hypothesis jsonschema pytest pytest-cov pytest-randomly pytest-timeout pytest-xdist selenium trio
-TEST_WHEEL := PYTHONSAFEPATH=1 RUNFLOWD_TEST_INSTALLED=1 $(TEST_BIN)/pytest -p no:randomly
+# In memory where that has room: tests commit thousands of times, and beside each other would wait for one disk.
+TEST_FOLDER := $(or $(TMPDIR),$(shell room=$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1); \
+	test "$${room:-0}" -gt 4194304 && echo /dev/shm || echo /tmp))
+TEST_WHEEL := TMPDIR=$(TEST_FOLDER) PYTHONSAFEPATH=1 RUNFLOWD_TEST_INSTALLED=1 $(TEST_BIN)/pytest -p no:randomly
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-input --constraint .ci/constraints.txt
 COVERAGE ?= 90
 ROUNDS ?= 10
