@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from booted_systemd import why_not
+from booted_systemd import machine_folder, why_not
 from command_line import Desk, desk_in
 from daemon_process import PATIENCE, until
 from documented_commands import commands, mistakes, places
@@ -139,7 +139,7 @@ def test_an_operator_gets_through_the_pages(tmp_path: Path) -> None:
     """From a bare machine to a restored copy: every block that needs no internet is executed, in its order."""
     if reason := why_not():
         pytest.skip(reason)
-    with Operated(tmp_path / "machine") as machine:
+    with machine_folder() as folder, Operated(folder) as machine:
         machine.write("/etc/runflowd/service.yaml", json.dumps(HOSTED))
         for page in STORY:
             for block in blocks_of(page):

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from booted_systemd import Booted, why_not
+from booted_systemd import Booted, machine_folder, why_not
 from daemon_process import PASS_THROUGH, picture, until
 
 if TYPE_CHECKING:
@@ -26,17 +26,19 @@ reason = cache(why_not)
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Booted]:
+def machine() -> Iterator[Booted]:
     """One that has just been started, with a configuration of one rule."""
-    yield from booted_in(tmp_path / "machine")
+    with machine_folder() as folder:
+        yield from booted_in(folder)
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
+def running() -> Iterator[Booted]:
     """One for the tests that leave it as they found it: the service runs."""
-    for machine in booted_in(tmp_path_factory.mktemp("booted") / "machine"):
-        machine.systemctl("start", UNIT)
-        yield machine
+    with machine_folder() as folder:
+        for machine in booted_in(folder):
+            machine.systemctl("start", UNIT)
+            yield machine
 
 
 def booted_in(folder: Path) -> Iterator[Booted]:
@@ -257,14 +259,16 @@ def ask(machine: Booted) -> bytes:
         return client.recv(12)
 
 
-def test_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_nothing_is_left_behind() -> None:
     """No process and no mount of the machine's outlives it."""
     if reason():
         pytest.skip(reason())
-    with Booted(tmp_path / "machine") as booted:
-        inside = booted.run("cat", "/proc/1/comm").strip()
+    with machine_folder() as folder:
+        with Booted(folder) as booted:
+            inside = booted.run("cat", "/proc/1/comm").strip()
+        left = mounts(folder)
 
-    assert ("systemd", [], False) == (inside, mounts(tmp_path), os.path.exists("/var/lib/runflowd"))  # noqa: PTH110
+    assert ("systemd", [], False) == (inside, left, os.path.exists("/var/lib/runflowd"))  # noqa: PTH110
 
 
 def mounts(folder: Path) -> list[str]:

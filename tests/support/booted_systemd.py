@@ -12,15 +12,19 @@ import shutil
 import subprocess
 import sys
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from daemon_process import until
 
 import runflowd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 INIT = Path("/lib/systemd/systemd")
 NAMESPACES = ("--fork", "--pid", "--kill-child", "--mount", "--mount-proc", "--ipc", "--uts", "--net", "--cgroup")
@@ -75,6 +79,13 @@ def why_not() -> str:
     trial = ["unshare", *NAMESPACES, "mount", "-t", "tmpfs", "tmpfs", "/run"]
     done = subprocess.run(trial, capture_output=True, check=False)
     return f"no namespaces here: {done.stderr.decode().strip()}" if done.returncode else ""
+
+
+@contextmanager
+def machine_folder() -> Iterator[Path]:
+    """A folder for a machine, on a disk and not there yet: `PrivateDevices` hides what lies under /dev."""
+    with TemporaryDirectory(prefix="runflowd-machine-", dir="/var/tmp") as folder:
+        yield Path(folder, "machine")
 
 
 class Booted:
