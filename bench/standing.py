@@ -76,12 +76,15 @@ def _insert(connection: Connection, rows: int) -> None:
 
 
 def _ask(config: Path) -> float:
-    return cpu_of("-m", "runflowd", "status", "-c", str(config))
+    return cpu_of("-m", "runflowd", "status", "-c", str(config), home=config.parent)
 
 
-def cpu_of(*arguments: str) -> float:
-    """User and system seconds of a Python process. Bytecode is kept, as it is where runflowd is installed."""
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
+def cpu_of(*arguments: str, home: Path | None = None) -> float:
+    """User and system seconds of a Python process. Bytecode is kept, as it is where runflowd is installed.
+
+    With a `home`, it is that of the daemon that is asked: by it the two find each other.
+    """
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""} | ({"HOME": str(home)} if home else {})
     process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
