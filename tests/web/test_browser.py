@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,9 @@ from web_rig import config_over, web
 
 from runflowd.config.snapshot import Access
 from runflowd.core.lifecycle import ItemState
-from runflowd.store.items import item_by_id
+from runflowd.store.batches import batch_from
+from runflowd.store.items import item_by_id, items_of_batch
+from runflowd.store.ledger import Stated, settle
 from runflowd.web.passwords import hashed
 from runflowd.web.rights import Right
 from runflowd.web.users_file import User, written
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
     from web_rig import Web
+
+    from runflowd.store import Connection
 
 ActionChains = pytest.importorskip(
     "selenium.webdriver.common.action_chains", reason=MISSING.format("selenium")
@@ -50,6 +56,14 @@ return [...document.querySelectorAll(".shot")].every((shot) => {
 """
 
 
+UNDER_ITS_HEADING = """
+const seen = (each) => each.offsetParent !== null;
+return [...document.querySelectorAll("tbody tr")].filter((row) => seen(row.closest("table").tHead)).every((row) =>
+  [...row.cells].filter(seen).length === [...row.closest("table").tHead.rows[0].cells].filter(seen).length)
+"""
+"""Whether each row of a table shows as many cells as its heading."""
+
+
 class Desk:
     """A daemon's page with some files, and a browser before it."""
 
@@ -58,8 +72,22 @@ class Desk:
         self.portal = portal
         self.seen = seen
         self.items = [portal.call(self._done, f"shoes/photo-{number}.jpg", number) for number in range(1, 4)]
+        portal.call(self._charge)
         portal.call(rig.set_aside, HOSTILE, ItemState.FAILED, "NOT_AN_IMAGE", "this is text")
         portal.call(rig.set_aside, "text.jpg", ItemState.FAILED, "NOT_AN_IMAGE", "this is text")
+
+    async def _charge(self) -> None:
+        """Something to show on the screen about spend."""
+        number = await self.rig.batch("at-service", "run")
+
+        def settled(connection: Connection) -> None:
+            row = connection.one("batch", id=number)
+            assert row is not None
+            batch = batch_from(row)
+            [item] = items_of_batch(connection, batch.id)
+            settle(connection, batch, item, Stated(Decimal("0.35"), "USD"), time.time())
+
+        await self.rig.context.store.write(settled)
 
     async def _done(self, path: str, number: int) -> int:
         after = Image.new("RGBA", (160, 120), (200, 40 * number, 60, 128))
@@ -96,8 +124,10 @@ def test_a_screen_is_for_everybody(desk: Desk, path: str) -> None:
     found = {}
     for size, scheme in ((WIDE, "light"), (WIDE, "dark"), (NARROW, "light"), (NARROW, "dark")):
         desk.seen.open(path.format(item=desk.items[0]), size=size, scheme=scheme)
+        assert path != "/spend" or "0.35" in desk.seen.script("return document.body.innerText")
         found[size, scheme] = desk.seen.violations()
         assert desk.seen.script("return document.documentElement.scrollWidth") <= size[0]
+        assert desk.seen.script(UNDER_ITS_HEADING)
 
     assert {} == {each: wrong for each, wrong in found.items() if wrong}
     assert [] == desk.seen.complaints()

@@ -89,3 +89,27 @@ async def test_who_may_review_judges_and_buys_nothing(tmp_path: Path) -> None:
 
         assert (303, Review.ACCEPTED, 403) == (judged.status_code, await stands(page), bought.status_code)
         assert ('action="/accept"' in shown, 'action="/rerun"' in shown) == (True, False)
+
+
+async def test_why_a_result_was_rejected_is_asked_of_those_who_may_say_it(tmp_path: Path) -> None:
+    """Whatever the address asks for."""
+    async with guarded(tmp_path) as page:
+        await waiting_result(page)
+        async with page.browser() as browser, page.browser() as other:
+            await log_in(browser, "anna")
+            await press(browser, "reject", item="1")
+            await log_in(other, "ben")
+            asked = ["Why was" in (await each.get("/files?why=1")).text for each in (browser, other)]
+
+    assert [True, False] == asked
+
+
+async def test_who_is_not_logged_in_any_more_is_led_back_to_the_form_they_sent(tmp_path: Path) -> None:
+    """And to the screen that renews itself, with the reason it asks for and without what was said there once."""
+    shown = "http://studio.example/files/2?state=To+review&name=&told=done&seal=of+before&why=1"
+    async with guarded(tmp_path) as page, page.browser() as browser:
+        sent = await browser.post("/files/1/redo", data={"back": "/files/1/redo"}, headers=SAME)
+        renewed = await browser.get("/files/2", headers={"hx-current-url": shown, "Sec-Fetch-Mode": "cors"})
+
+    assert (401, True) == (sent.status_code, 'href="/login?to=/files/1/redo"' in sent.text)
+    assert "/login?to=/files/2%3Fstate%3DTo%2Breview%26why%3D1" == renewed.headers["hx-redirect"]
