@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
     from web_rig import Web
 
+    from runflowd.store import Connection
     from runflowd.store.items import Item
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys", reason=MISSING.format("selenium")).Keys
@@ -50,7 +51,6 @@ class Restarted:
         self.users = ""
         self.start()
         self.items = [portal.call(self._waiting, number) for number in range(2)]
-        self.open()
 
     def start(self) -> None:
         """The daemon runs; in each life it has tokens of its own."""
@@ -64,6 +64,18 @@ class Restarted:
     def stop(self) -> None:
         """It is away."""
         self._running.__exit__(None, None, None)
+        self._running = None
+
+    def begin_anew(self) -> None:
+        """Whatever an earlier test left: it runs, asks nobody who they are, and both results wait."""
+        if self._running and self.users:
+            self.stop()
+        self.users = ""
+        if not self._running:
+            self.start()
+        self._portal.call(self.rig.context.store.write, _wait_again)
+        self.open()
+        self.seen.script("sessionStorage.clear()")
 
     def restart(self) -> None:
         """It comes back at once; nobody is logged in any more."""
@@ -113,13 +125,24 @@ class Restarted:
         ]
 
 
+def _wait_again(connection: Connection) -> None:
+    connection.raw.execute("UPDATE item SET review = 'waiting', rerun_requested = 0")
+
+
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
-    """One browser and one page for these tests, which go on where the one before ended."""
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
+    """One browser and one page for all of these tests."""
     with browser() as driver, start_blocking_portal() as portal:
         made = Restarted(tmp_path_factory.mktemp("restarted"), portal, Browser(driver, ""))
         yield made
         made.stop()
+
+
+@pytest.fixture
+def table(page: Restarted) -> Restarted:
+    """As each of them finds it, in whatever order they come."""
+    page.begin_anew()
+    return page
 
 
 def test_a_key_works_after_a_restart_as_before(table: Restarted) -> None:
@@ -137,7 +160,6 @@ def test_a_key_works_after_a_restart_as_before(table: Restarted) -> None:
 
 def test_a_key_while_the_daemon_is_away_leaves_the_screen_as_it_was(table: Restarted) -> None:
     """It says so, shows no verdict that is not on record, and works once there is a daemon again."""
-    table.open()
     table.stop()
     table.seen.press("a")
     table.seen.until(f"{NOTICE}.includes('The daemon does not answer')")
@@ -171,7 +193,6 @@ def test_any_button_stays_on_its_screen(table: Restarted, away: bool) -> None:
 
 def test_what_the_new_screen_does_not_offer_is_not_done(table: Restarted) -> None:
     """Another state file may know another file by the same number; a person looks again before they judge."""
-    table.open()
     table.seen.script("document.querySelector('h1.path').textContent = 'another.jpg'")
     table.stop()
     table.start()
@@ -184,22 +205,20 @@ def test_what_the_new_screen_does_not_offer_is_not_done(table: Restarted) -> Non
 
 def test_a_reason_that_is_being_written_is_added_after_a_restart(table: Restarted) -> None:
     """The field is for a result that stands rejected, whoever asks; the old screen's button works."""
-    table.open()
-    table.seen.press("u" if table.review() is not Review.WAITING else Keys.ESCAPE)
-    table.seen.until(lambda: table.review() is Review.WAITING)
-    table.open()
     table.seen.press("r")
     table.seen.until("document.getElementById('reason')")
     table.seen.press("w", "blurred")
     table.restart()
     table.seen.press(Keys.ENTER)
-    table.seen.until(lambda: table.reasons()[-1] == "blurred")
+    table.seen.until(lambda: "blurred" in table.reasons())
 
 
 def test_what_was_typed_is_there_again_after_logging_in(table: Restarted) -> None:
     """A reason, a filter and a prompt: at the same address, for the same person, and they work; then they are gone."""
     pytest.importorskip("argon2", reason="users need the extra `users`")
     seen = table.seen
+    seen.press("r")
+    seen.until(lambda: table.review() is Review.REJECTED)
     table.add_user()
     table.restart()
     seen.open(f"/files/{table.items[0]}?state=To+review&why={table.items[1]}")
@@ -208,7 +227,7 @@ def test_what_was_typed_is_there_again_after_logging_in(table: Restarted) -> Non
     table.restart()
     table.log_in()
     seen.press("w", Keys.ENTER)
-    seen.until(lambda: table.reasons()[-1] == "and dark")
+    seen.until(lambda: "and dark" in table.reasons())
 
     seen.open("/files")
     seen.script("document.getElementById('filter-name').focus()")
@@ -221,9 +240,9 @@ def test_what_was_typed_is_there_again_after_logging_in(table: Restarted) -> Non
     seen.open(f"/files/{table.items[1]}/redo")
     seen.script("document.activeElement.select()")
     seen.press("another")
-    table.restart()
-    seen.press(Keys.TAB, Keys.ENTER)
-    seen.until("document.querySelector('a[href^=\"/login?to=\"]')").click()
+    table.stop()
+    seen.until("!document.getElementById('dead').hidden")
+    table.start()
     table.log_in()
     kept = seen.script("return [location.pathname, document.activeElement.value]")
     seen.press(Keys.TAB, Keys.ENTER)
