@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from booted_systemd import machine_folder, why_not
 from command_line import Desk, desk_in
-from daemon_process import PATIENCE, until
+from daemon_process import PATIENCE, picture, until
 from documented_commands import commands, mistakes, places
 from kept_state import unpack
 from operated_machine import API, KEY, Operated
@@ -145,6 +145,36 @@ def test_an_operator_gets_through_the_pages(tmp_path: Path) -> None:
             for block in blocks_of(page):
                 follow(machine, block, tmp_path)
         machine.type("systemctl is-active --quiet runflowd\ntest -e /etc/runflowd/callback-secret")
+        follow_init(machine)
+
+
+def follow_init(machine: Operated) -> None:
+    """Do what `init --system` says, line by line; then drop, edit, stop, upgrade and remove the service."""
+    machine.type("systemctl disable --now runflowd")
+    machine.type("rm -r /etc/runflowd/*.yaml /etc/runflowd/credentials/api-key /var/lib/runflowd/*")
+    said = machine.type("runflowd init --system --hosted --page")
+    steps = [line for line in said.partition("Next:")[2].splitlines() if line.strip()]
+    quick = "s|background-replace|pass-through|;s/settle: 2s/settle: 100ms/;s/quiet: 5s/quiet: 1s/"
+    machine.type(f"sed -i 's|https://api.runflow.io|{API}|;{quick}' /etc/runflowd/runflowd.yaml")
+    for step in steps:
+        machine.type(step, typed=f"{KEY}\n")
+    machine.write("/srv/runflow/in/first.jpg", picture())
+    machine.wait_for("out/first.jpg")
+    machine.type("sed -i 's|output: /srv/runflow/out|&/edited|' /etc/runflowd/runflowd.yaml")
+    until(lambda: "/out/edited" in machine.type("runflowd status -c /etc/runflowd --json"), "the edit is taken")
+    machine.write("/srv/runflow/in/second.jpg", picture())
+    machine.wait_for("out/edited/second.jpg")
+    machine.type("systemctl stop runflowd")
+    machine.write("/srv/runflow/in/third.jpg", picture())
+    machine.type("/opt/runflowd/bin/runflowd systemd install\nsystemctl daemon-reload\nsystemctl start runflowd")
+    machine.wait_for("out/edited/third.jpg")
+    machine.type("""
+        systemctl disable --now runflowd
+        find /etc/systemd/system -maxdepth 1 -type f -name 'runflowd*' -delete
+        systemctl daemon-reload
+        test -e /var/lib/runflowd/state.db
+        test -e /srv/runflow/out/first.jpg
+    """)
 
 
 def follow(machine: Operated, block: Block, folder: Path) -> None:

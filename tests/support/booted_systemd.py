@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
 import pytest
-from daemon_process import until
+from daemon_process import PATIENCE, until
 
 import runflowd
 
@@ -162,7 +162,9 @@ class Booted:
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command inside; what it says."""
-        done = subprocess.run([*self.entered(), *command], capture_output=True, text=True, timeout=40, check=False)
+        done = subprocess.run(
+            [*self.entered(), *command], capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
         if check and done.returncode:
             raise AssertionError(f"{command} ended by {done.returncode}: {done.stderr}\n{self.story()}")
         return done.stdout

@@ -64,8 +64,8 @@ class Operated:
             self.end()
             raise
 
-    def type(self, text: str, typed: str = "") -> None:
-        """Have a shell run these lines, which may read `typed`; the first that fails is an error."""
+    def type(self, text: str, typed: str = "") -> str:
+        """What a shell says that runs these lines, which may read `typed`; the first that fails is an error."""
         shell = ["env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/root", "LC_ALL=C.UTF-8"]
         command = [*self._booted.entered(), *shell, "sh", "-euc", text]
         try:
@@ -74,6 +74,7 @@ class Operated:
             raise AssertionError(f"{text}\ndoes not end:\n{self._booted.story()}") from None
         said = f"{done.stdout}{done.stderr}"
         assert 0 == done.returncode, f"{text}\nended by {done.returncode}:\n{said}\n{self._booted.story()}"
+        return said
 
     def write(self, place: str, content: str | bytes) -> None:
         """Put a file there, for the service's user if its folder is."""
@@ -81,11 +82,17 @@ class Operated:
         write = ["sh", "-euc", 'cat > "$0" && chown --reference="${0%/*}" "$0"', place]
         subprocess.run([*self._booted.entered(), *write], input=data, check=True, timeout=120)
 
+    def wait_for(self, place: str) -> None:
+        """Wait until there is a file below /srv/runflow."""
+        try:
+            until((self._booted.srv / place).exists, place)
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}\n{self._booted.story()}") from failure
+
     def fail(self, name: str) -> None:
         """Drop what is no image, and wait for the note that says so."""
         self.write(f"{WATCHED}/{name}", "no image")
-        note = self._booted.srv / "out" / "white-studio" / f"{name}.failed.txt"
-        until(note.exists, f"{note.name}\n{self._booted.log()}")
+        self.wait_for(f"out/white-studio/{name}.failed.txt")
 
     def end(self) -> None:
         """Switch it off."""
