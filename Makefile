@@ -30,7 +30,7 @@ OF_THE_FILE := test_plan.py::test_a_plan_over_old_work_is_what_then_happens \
 	test_rerun.py::test_a_result_keeps_its_place_when_its_folder_is_only_told_in_another_way
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest pythons again check lint types imports dead schema format bench soak postgresql corpus fuzz deb weights clean distclean
+.PHONY: help demo test lowest pythons again check lint types imports dead schema format bench soak postgresql corpus fuzz deb screens weights clean distclean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -103,6 +103,9 @@ fuzz: $(VENV)/tools-$(STAMP) ## Try hostile inputs: make fuzz TARGET=yaml MINUTE
 deb: $(VENV)/tools-$(STAMP) ## Build the Debian package, then install, upgrade and remove it over this machine's files (root)
 	packaging/deb/build
 	$(BIN)/pytest -p no:randomly --quiet tests/packaging
+
+screens: $(VENV)/tools-$(STAMP) weights ## Take the pictures of the page in docs/screens anew
+	$(BIN)/python -m tests.screens
 
 weights: $(VENV)/runtime-$(STAMP) ## Fetch the weights of the local models (4.6 MB, once) into the cache
 	$(BIN)/python -m runflowd.local.weights
