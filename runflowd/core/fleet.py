@@ -100,6 +100,10 @@ class Duties:
         """Whether it may take anything on."""
         return self.may_act(now) and not self.drained
 
+    def takes_in(self, rule: str) -> bool:
+        """Whether the intake of a rule is this host's."""
+        return self.intake is None or rule in self.intake
+
 
 UNSEEN = Duties(intake={}, notifies=False, until=-math.inf, shared=True)
 """What one of several hosts does before it was seen for the first time."""

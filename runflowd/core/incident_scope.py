@@ -9,6 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+NO_SPACE = "NO_SPACE"
+RATE_LIMITED = "RATE_LIMITED"
+
+_ON = " on "
+"""Names of rules and channels have no spaces."""
+
 
 class ScopeKind(StrEnum):
     """The kinds of scope; `of` makes one that concerns a rule or a channel."""
@@ -27,6 +33,8 @@ class ScopeKind(StrEnum):
     """Another daemon writes into a rule's output folder, too."""
     HOSTS = "hosts"
     """The hosts on one store do not agree on a rule, or none can place its results."""
+    HOST = "host"
+    """One of several hosts is gone."""
     DOWNLOAD = "download"
     """A rule's results cannot be fetched."""
     BATCH = "batch"
@@ -51,7 +59,7 @@ class ScopeKind(StrEnum):
     """The listener has no address."""
 
     def of(self, name: str) -> IncidentScope:
-        """The scope of this kind that concerns one rule, or one channel."""
+        """The scope of this kind that concerns one rule, one channel, or one host."""
         return IncidentScope(self, name)
 
 
@@ -70,6 +78,23 @@ _WARNS = frozenset(
     }
 )
 """Nothing is broken: what somebody laid down holds files back, or the work goes on and somebody should know."""
+
+_OF_ONE_HOST = frozenset(
+    {
+        ScopeKind.SERVICE,
+        ScopeKind.STORAGE,
+        ScopeKind.WATCH,
+        ScopeKind.FILES,
+        ScopeKind.OUTPUT,
+        ScopeKind.HOSTS,
+        ScopeKind.DOWNLOAD,
+        ScopeKind.NOTIFY,
+        ScopeKind.CONFIG,
+        ScopeKind.RESTART,
+        ScopeKind.WEB,
+    }
+)
+"""What one of several hosts has or lacks: its network and its key, its folders, its configuration, its addresses."""
 
 _OF_RULES = (
     ScopeKind.RULE,
@@ -110,6 +135,29 @@ def scopes_of(rule: str) -> tuple[IncidentScope, ...]:
 def is_warning(text: str) -> bool:
     """Whether an incident of the scope with that text is a warning; any other is trouble."""
     return text.partition(":")[0] in _WARNS
+
+
+def is_of_one_host(scope: IncidentScope, code: str) -> bool:
+    """Whether another host may not have this trouble; a rule whose disk is full has a disk of its own on each."""
+    return scope.kind in _OF_ONE_HOST or code == NO_SPACE
+
+
+def closes_for_all(scope: IncidentScope, code: str) -> bool:
+    """Whether what one host has met is closed for the others, too: they would have the very same answer."""
+    if code == RATE_LIMITED:
+        return scope.kind is ScopeKind.SERVICE
+    return scope.kind in {ScopeKind.CREDIT, ScopeKind.RULE} and not is_of_one_host(scope, code)
+
+
+def on_host(scope: IncidentScope, host: str) -> str:
+    """How the store keeps a scope of one of several hosts: each has a row of its own."""
+    return f"{scope}{_ON}{host}"
+
+
+def split_host(text: str) -> tuple[str, str]:
+    """The text of the scope, and the host that it is of; "" for one that is of all."""
+    scope, _, host = text.partition(_ON)
+    return scope, host
 
 
 def parse_scope(text: str) -> IncidentScope:

@@ -7,7 +7,7 @@ request alone is the client's to see to (`api.gate`).
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import structlog
 
 from runflowd.config import Notify
 from runflowd.core.backoff import delay
-from runflowd.core.incident_scope import ScopeKind, parse_scope
+from runflowd.core.incident_scope import ScopeKind, closes_for_all, is_of_one_host, on_host, parse_scope, split_host
 from runflowd.core.notices import Kind, Message
 from runflowd.core.printable import printable
 from runflowd.store.hosts import living
@@ -48,14 +48,6 @@ class IncidentReport:
     slowest: float = 60.0
     wait: float | None = None
     until_result: bool = False
-
-
-_CLOSING = frozenset({ScopeKind.SERVICE, ScopeKind.CREDIT, ScopeKind.RULE})
-"""What is closed for every host of the account, and not for one alone."""
-
-
-_OF_MACHINE = frozenset({ScopeKind.WATCH, ScopeKind.FILES, ScopeKind.OUTPUT, ScopeKind.CONFIG, ScopeKind.WEB})
-"""What one machine has or lacks: its folders, its configuration, its addresses."""
 
 
 @dataclass(slots=True)
@@ -108,31 +100,40 @@ class Incidents:
         reach("incident.recorded")
         return now + pause
 
-    def _named(self, report: IncidentReport) -> IncidentReport:
-        """With the host where it is one of several and another one may not have that trouble."""
-        if self._store.session.alone or report.scope.kind not in _OF_MACHINE:
-            return report
-        return replace(report, message=f"on host {printable(self._store.session.name)}: {report.message}")
+    def _is_mine(self, report: IncidentReport) -> bool:
+        """Whether this is one of several hosts, and another one may not have that trouble."""
+        return not self._store.session.alone and is_of_one_host(report.scope, report.code)
+
+    def _place(self, report: IncidentReport) -> str:
+        """The scope as the store keeps it: what is of one host is no other one's to renew or to end."""
+        return on_host(report.scope, self._host) if self._is_mine(report) else str(report.scope)
+
+    @property
+    def _host(self) -> str:
+        return printable(self._store.session.name)
 
     def record(self, connection: Connection, report: IncidentReport) -> None:
         """Write an incident down, and in the same transaction what people are to hear of it."""
-        now, report = self._clock.wall(), self._named(report)
-        facts = {"scope": str(report.scope), "code": report.code, "message": report.message, "remedy": report.remedy}
+        now = self._clock.wall()
+        message = f"on host {self._host}: {report.message}" if self._is_mine(report) else report.message
+        facts = {"scope": self._place(report), "code": report.code, "message": message, "remedy": report.remedy}
         before = connection.one("incident_of", scope=facts["scope"])
         connection.run("raise_incident", owner=self._store.owner, now=now, probe_at=self._probe_at(report), **facts)
         if before is None or before["code"] != report.code:
-            message = Message(Kind.INCIDENT, count=1, since=now, **facts)
-            begin_incident(connection, message, self.audience, now, self.notify.after)
+            begin_incident(
+                connection, Message(Kind.INCIDENT, count=1, since=now, **facts), self.audience, now, self.notify.after
+            )
 
     def _probe_at(self, report: IncidentReport) -> float:
         """When what is closed by this is tried again (epoch seconds), for the other hosts; else 0."""
         entry = self._open.get(report.scope)
-        return entry.probe_at if entry is not None and report.scope.kind in _CLOSING else 0.0
+        return entry.probe_at if entry is not None and closes_for_all(report.scope, report.code) else 0.0
 
     def audience(self, kind: Kind, scope: str) -> tuple[str, ...]:
         """The channels that are to hear of a kind of message: a channel's own trouble is not sent over it."""
         if kind not in self.notify.on:
             return ()
+        scope = split_host(scope)[0]
         return tuple(channel for channel in self.notify.channels if scope != str(ScopeKind.NOTIFY.of(channel)))
 
     async def restate(self, report: IncidentReport) -> None:
@@ -143,9 +144,9 @@ class Incidents:
     async def resolve(self, *scopes: IncidentScope) -> None:
         """A call got through: whatever was open for these scopes has ended."""
         for scope in scopes:
-            if self._open.pop(scope, None):
+            if entry := self._open.pop(scope, None):
                 log.info("resolved", action="incident.resolved", scope=str(scope))
-                mine = {"scope": str(scope), "owner": self._store.owner}
+                mine = {"scope": self._place(entry.report), "owner": self._store.owner}
                 await self._store.write(partial(_clear, rows=[mine], now=self._clock.wall()))
 
     async def forget_all(self) -> None:
@@ -167,7 +168,7 @@ class Incidents:
     def follow(self, closed: Iterable[tuple[str, float]]) -> None:
         """What other hosts of the account have found closed is closed here, too: scopes, and seconds to their probe."""
         now = self._clock.now()
-        self._elsewhere = {parse_scope(scope): now + wait for scope, wait in closed if wait > 0}
+        self._elsewhere = {parse_scope(split_host(scope)[0]): now + wait for scope, wait in closed if wait > 0}
 
     def closed_for(self, *scopes: IncidentScope) -> float:
         """Seconds until the given scopes may be tried again; 0 when all of them are open."""

@@ -147,6 +147,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "incidents": [
             {
                 "scope": each.scope,
+                "host": each.host,
                 "code": each.code,
                 "message": each.message,
                 "remedy": each.remedy,

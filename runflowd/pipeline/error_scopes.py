@@ -6,7 +6,7 @@ import structlog
 
 from runflowd.api.breaker import KEY_PROBE
 from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Scope, Transient, Unauthorized
-from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind, parse_scope
+from runflowd.core.incident_scope import CREDIT, NO_SPACE, RATE_LIMITED, SERVICE, ScopeKind, parse_scope
 from runflowd.errors import RunflowdError
 from runflowd.files import NoSpace
 from runflowd.observability.incidents import IncidentReport
@@ -35,7 +35,7 @@ def of_service(error: ApiError) -> IncidentReport | None:
         case OutOfCredit():
             return IncidentReport(CREDIT, "OUT_OF_CREDIT", message, error.remedy, wait=wait)
         case Transient() if closed is not None:
-            code = "RATE_LIMITED" if error.status == 429 else "UNREACHABLE"
+            code = RATE_LIMITED if error.status == 429 else "UNREACHABLE"
             return IncidentReport(parse_scope(closed.scope), code, message, _PASSES, wait=wait)
     return None
 
@@ -97,7 +97,7 @@ def of_disk(rule: str, error: Exception) -> IncidentReport | None:
     if not isinstance(error, NoSpace):
         return None
     return IncidentReport(
-        ScopeKind.RULE.of(rule), "NO_SPACE", str(error), "Free space there; the rule goes on by itself then"
+        ScopeKind.RULE.of(rule), NO_SPACE, str(error), "Free space there; the rule goes on by itself then"
     )
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.currency import USD
+from runflowd.core.incident_scope import split_host
 from runflowd.core.lifecycle import ItemState
 from runflowd.store.items import path_of
 
@@ -164,7 +165,7 @@ def files_left(connection: Connection) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Trouble wider than one item, while it lasts."""
+    """Trouble wider than one item, while it lasts; of several hosts' on `host` alone, "" for all."""
 
     scope: str
     code: str
@@ -173,8 +174,14 @@ class Incident:
     since: float
     last: float
     count: int
+    host: str = ""
 
 
 def incidents(connection: Connection) -> list[Incident]:
     """All trouble that lasts, oldest first."""
-    return [Incident(**dict(row)) for row in connection.all("incidents")]
+    return [_incident(row) for row in connection.all("incidents")]
+
+
+def _incident(row: Row) -> Incident:
+    scope, host = split_host(row["scope"])
+    return Incident(**{**dict(row), "scope": scope, "host": host})

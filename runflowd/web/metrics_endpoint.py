@@ -49,7 +49,7 @@ class MetricsEndpoint:
             pace=state.context.service.api.pace(),
             rules=tuple(state.context.rules),
             now=now,
-            config_good=not any(each.scope == ScopeKind.CONFIG for each in measures.incidents),
+            config_good=not any(each.scope.kind is ScopeKind.CONFIG for each in state.context.incidents.snapshot()),
             config_taken=state.config_taken,
             overflows=watch.overflows,
             unwatched=watch.problems,

@@ -15,12 +15,13 @@ from virtual_clock import patient_clock
 from runflowd.api.client import Runflow
 from runflowd.api.settings import Service
 from runflowd.core.fleet import LEASE, STOP_AFTER, UNSEEN
-from runflowd.core.incident_scope import CREDIT, ScopeKind
+from runflowd.core.incident_scope import CREDIT, NO_SPACE, SERVICE, ScopeKind
 from runflowd.fleet.disagreement import GRACE
 from runflowd.fleet.membership import Membership
 from runflowd.observability.incidents import IncidentReport, Incidents
 from runflowd.pipeline.context import Context, ServiceClient
 from runflowd.store.hosts import Session, drain, enter, hosts, leave, undo_drain
+from runflowd.store.reports import incidents
 from runflowd.store.schema import create_if_missing
 from runflowd.store.sqlite import connect
 from runflowd.store.store import Store
@@ -60,6 +61,10 @@ class Host:
         """Say nothing any more; what was claimed is still its own for a while."""
         self._loop.cancel()
 
+    async def incidents(self) -> list[tuple[str, str]]:
+        """The open ones that people see: each scope, and the host it is of."""
+        return sorted((each.scope, each.host) for each in await self.context.store.read(incidents))
+
     @property
     def intake(self) -> set[str]:
         """The rules whose intake it believes to do."""
@@ -82,8 +87,8 @@ async def members(folder: Path, *names: str) -> AsyncIterator[list[Host]]:
             store = Store(state, Session(name, name, alone=False), writer, reader)
             await store.write(lambda connection, store=store: enter(connection, store.session, clock.wall()))  # type: ignore[misc]
             api = await stack.enter_async_context(Runflow(Service("https://api.test"), patient=True))
-            incidents, rules = Incidents(store, clock), {"studio": rule(folder)}
-            context = Context(store, clock, incidents, ServiceClient("test", api), rules)
+            rules = {"studio": rule(folder)}
+            context = Context(store, clock, Incidents(store, clock), ServiceClient("test", api), rules)
             context.duties = UNSEEN
             found.append(Host(context))
             group.start_soon(found[-1].run)
@@ -207,6 +212,38 @@ async def test_a_rule_that_is_closed_for_one_is_closed_for_all(tmp_path: Path) -
         await anyio.sleep(2)
 
         assert ["studio"] == second.context.incidents.paused_rules()
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        IncidentReport(SERVICE, "UNREACHABLE", "no answer", "Mend the network", wait=60.0),
+        IncidentReport(SERVICE, "UNAUTHORIZED", "refused", "Correct the key", wait=60.0),
+        IncidentReport(ScopeKind.RULE.of("studio"), NO_SPACE, "the disk is full", "Make room", wait=60.0),
+    ],
+    ids=lambda report: report.code,
+)
+async def test_what_one_host_lacks_closes_nothing_for_another(tmp_path: Path, report: IncidentReport) -> None:
+    """Its network, its key and its disk are its own."""
+    async with members(tmp_path, "atelier", "attic") as (first, second):
+        await first.context.incidents.report(report)
+        await anyio.sleep(2)
+
+        assert (0.0, []) == (second.context.incidents.closed_for(SERVICE), second.context.incidents.paused_rules())
+
+
+async def test_an_incident_of_one_host_is_no_other_one_s_to_renew_or_to_end(tmp_path: Path) -> None:
+    """Each has its own disk: of two that are full one may have room again."""
+    async with members(tmp_path, "atelier", "attic") as (first, second):
+        full = IncidentReport(ScopeKind.OUTPUT.of("studio"), "OUTPUT_UNUSABLE", "closed", "Open it")
+        for host in (first, second):
+            await host.context.incidents.report(full)
+        both = await first.incidents()
+        await second.context.incidents.resolve(full.scope)
+        left = await first.incidents()
+
+    assert [("output:studio", "atelier"), ("output:studio", "attic")] == both
+    assert [("output:studio", "atelier")] == left
 
 
 async def test_two_texts_of_a_rule_are_told_once_they_last(tmp_path: Path) -> None:

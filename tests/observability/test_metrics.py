@@ -144,7 +144,7 @@ def test_incidents_batches_spend_and_lost_events_show() -> None:
     found = read(Metrics(), reading(measures=measures, overflows=3, unwatched=2))
 
     assert (1, 4, 1.25, 3, 2) == (
-        found[key("runflowd_incidents_open", scope="credit", code="OUT_OF_CREDIT")],
+        found[key("runflowd_incidents_open", scope="credit", code="OUT_OF_CREDIT", host="")],
         found[key("runflowd_batches", state="submitted")],
         found[key("runflowd_spend_today_dollars")],
         found[key("runflowd_watch_overflows_total")],
@@ -256,7 +256,7 @@ async def test_the_page_of_metrics_reads_the_running_daemon(tmp_path: Path) -> N
             await rig.metric("runflowd_watch_overflows_total"),
             await rig.metric("runflowd_watch_missed_total"),
             await rig.metric("runflowd_config_last_reload_successful"),
-            await rig.metric("runflowd_incidents_open", scope="config", code="CONFIG_REFUSED"),
+            await rig.metric("runflowd_incidents_open", scope="config", code="CONFIG_REFUSED", host=""),
         ]
 
         assert values == [5, 7, 0, 1]

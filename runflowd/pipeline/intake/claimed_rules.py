@@ -20,9 +20,10 @@ def claimed(rules: Mapping[str, Rule], intake: Mapping[str, int] | None) -> dict
     return {name: rule for name, rule in rules.items() if intake is None or name in intake}
 
 
-def folder_scopes(rule: str) -> tuple[IncidentScope, ...]:
-    """What the intake of a rule says of its folders, and nobody else does."""
-    return ScopeKind.WATCH.of(rule), ScopeKind.FILES.of(rule)
+def intake_scopes(rule: str) -> tuple[IncidentScope, ...]:
+    """What the intake of a rule says of its folders and of what it holds, and nobody else does."""
+    kinds = (ScopeKind.WATCH, ScopeKind.FILES, ScopeKind.BUDGET, ScopeKind.PER_FILE)
+    return tuple(kind.of(rule) for kind in kinds)
 
 
 def claim_of(rule: str, intake: Mapping[str, int] | None, session: str) -> Claim | None:

@@ -158,7 +158,7 @@ class InitialImport:
         hold = approval_hold(rule.name, money.approve, found, Waiting(files, cost))
         leave = f"{hold.remedy}. `existing: skip` leaves them alone"
         report = hold_report(rule.name, replace(hold, remedy=leave), files, in_words(cost, currency))
-        if report not in context.incidents.snapshot():
+        if report not in context.incidents.snapshot() and context.duties.takes_in(rule.name):
             await context.incidents.restate(report)
 
     async def _took_over(self, watched: WatchedRule) -> bool:

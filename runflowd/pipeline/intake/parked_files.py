@@ -40,7 +40,7 @@ class ParkedFiles:
 
     async def report(self, rows: Iterable[Row]) -> None:
         """Say how many files of which rules are parked, as `_parked` gives them; of the others nothing is."""
-        found = {row["rule"]: _report(row) for row in rows}
+        found = {row["rule"]: _report(row) for row in rows if self._context.duties.takes_in(row["rule"])}
         incidents = self._context.incidents
         for rule, report in found.items():
             if self._reported.get(rule) != report:

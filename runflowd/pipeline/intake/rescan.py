@@ -141,8 +141,8 @@ class Rescan:
 
     async def _report(self, report: IncidentReport) -> None:
         """Open an incident, or note that it lasts; another trouble with the same folder takes its place at once."""
-        incidents, intake = self._context.incidents, self._context.duties.intake
-        if intake is not None and report.scope.name not in intake:
+        incidents = self._context.incidents
+        if not self._context.duties.takes_in(report.scope.name):
             return  # another host took the rule over meanwhile
         same = all(each.code == report.code for each in incidents.snapshot() if each.scope == report.scope)
         await (incidents.report if same else incidents.restate)(report)

@@ -16,7 +16,7 @@ from runflowd.files import SharedScans
 from runflowd.pipeline.context import MAX_IDLE, Context
 from runflowd.pipeline.intake.acceptor import Acceptor
 from runflowd.pipeline.intake.batch_sealer import BatchSealer
-from runflowd.pipeline.intake.claimed_rules import claim_of, claimed, folder_scopes
+from runflowd.pipeline.intake.claimed_rules import claim_of, claimed, intake_scopes
 from runflowd.pipeline.intake.event_watch import EventWatch
 from runflowd.pipeline.intake.hint_drain import HintDrain
 from runflowd.pipeline.intake.reconcile import FolderScanner
@@ -204,7 +204,7 @@ class Intake:
         rules, owner = claimed(*applied), self._context.store.owner
         for name in self._watched.keys() - rules.keys():
             del self._watched[name]
-            await self._context.incidents.resolve(*folder_scopes(name))  # its next host tells what is wrong there
+            await self._context.incidents.resolve(*intake_scopes(name))  # its next host tells what is wrong there
         for name, rule in rules.items():
             claim, before = claim_of(name, applied[1], owner), self._watched.get(name)
             if before is None or (before.rule, before.claim) != (rule, claim):
