@@ -1,4 +1,4 @@
-"""`runflowd hosts`: the machines that work on one database, and letting one of them go."""
+"""`runflowd hosts`: the machines that work on one database, letting one of them go, and missing one no longer."""
 
 from __future__ import annotations
 
@@ -61,6 +61,15 @@ def drain(place: Path | None, name: str, *, undo: bool, as_json: bool) -> None:
         )
     for rule in () if as_json else answer["waiting"]:
         click.echo(_waits(rule, name))
+
+
+@command.command()
+@config_option
+@click.argument("name")
+def remove(place: Path | None, name: str) -> None:
+    """Miss the host NAME no longer, which is gone for good: what it held is the others' already."""
+    ask(place, "remove-host", host=name)
+    click.echo(f"{name} is not missed any more.")
 
 
 def _waits(rule: str, name: str) -> str:

@@ -48,6 +48,7 @@ REGISTRY = {
     "accept-folder": Entry("runflowd.control.handlers.pause:accept_folders", writes=True),
     "hosts": Entry("runflowd.control.handlers.hosts:list_hosts"),
     "drain": Entry("runflowd.control.handlers.hosts:drain_host", writes=True),
+    "remove-host": Entry("runflowd.control.handlers.hosts:remove_host", writes=True),
     "left-behind": Entry("runflowd.control.handlers.left_behind:left_behind"),
 }
 

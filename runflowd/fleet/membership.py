@@ -17,8 +17,10 @@ import structlog
 from runflowd.core import fleet
 from runflowd.core.fleet import HEARTBEAT, STOP_AFTER, Duties, Held, HostView
 from runflowd.fleet.disagreement import Disagreement
+from runflowd.fleet.missing import MissingHosts
 from runflowd.fleet.survey import Survey
-from runflowd.store.hosts import Seen, duties, give_up_duty, hosts, see, take_duty, word_duty
+from runflowd.store.duties import duties, give_up_duty, take_duty, word_duty
+from runflowd.store.hosts import Seen, hosts, see
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +74,7 @@ class Membership:
         self._context = context
         self._survey = Survey(context)
         self._disagreement = Disagreement(context)
+        self._missing = MissingHosts(context)
         self._seen_at = -math.inf
         self._said = ""
         self._others: set[str] = set()
@@ -95,6 +98,7 @@ class Membership:
             known, standing = await self._write(rules)
         self._apply(standing, known)
         await self._disagreement.report(standing.us, standing.others, standing.held)
+        await self._missing.report(known.hosts, known.held)
 
     def _is_due(self, rules: Mapping[str, RuleFacts]) -> bool:
         return self._context.clock.now() - self._seen_at >= HEARTBEAT or fleet.to_text(rules) != self._said
@@ -138,7 +142,7 @@ class Membership:
         context, before = self._context, self._context.duties
         context.duties = now = fleet.duties(standing.us, standing.others, standing.held, self._seen_at + STOP_AFTER)
         context.incidents.follow((row["scope"], row["wait"]) for row in known.closed)
-        others = [host for host in known.hosts if host.session != standing.us.session]
+        others = [host for host in known.hosts if host.session != standing.us.session and not host.held]
         context.service.api.throttle(max((host.throttled for host in others), default=0.0))
         if _changed(before, now):
             log.info("duties", action="host.duties", intake=sorted(now.intake or ()), drained=now.drained)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from runflowd.core import fleet
 from runflowd.core.printable import printable
-from runflowd.store.hosts import duties, hosts, in_hand
+from runflowd.store.duties import duties, in_hand
+from runflowd.store.hosts import hosts
 
 if TYPE_CHECKING:
     from runflowd.store import Connection
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
-    """A row for each host that lives, as plain JSON. `since` is epoch seconds, `in_hand` counts batches and files.
+    """A row for each host that lives, or is gone and missed, as plain JSON.
 
+    `since` is epoch seconds; `batches` and `files` are in hand.
     `intake` has the rules whose intake it does; `unseen` those whose watched folder, and `undelivered` those whose
     results, it has no folder for. `waiting` are the rules of a drained host that no other one has the folders of.
     `seen_ago` is for how many seconds the database has not heard of it, None for one that works alone.
@@ -23,17 +25,17 @@ def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
     held = duties(connection)
     batches, files = in_hand(connection)
     rows = []
-    alive = [host for host in hosts(connection, now) if host.alive]
-    views = [host.view for host in alive]
-    for host, view in zip(alive, views, strict=True):
-        facts = view.rules
+    found = [host for host in hosts(connection, now) if host.alive or host.held]
+    views = [host.view for host in found if host.alive]
+    for host in found:
+        facts = host.view.rules
         mine = {name for name, duty in held.items() if duty.owner == host.session}
         rows.append(
             {
                 "name": printable(host.name),
                 "session": host.session,
                 "since": host.since,
-                "state": "drained" if host.drained else "working",
+                "state": _state(host),
                 "intake": sorted(rule for rule in facts if fleet.intake_of(rule) in mine),
                 "messages": fleet.NOTIFY in mine,
                 "unseen": sorted(rule for rule, each in facts.items() if each.looked and not each.watch),
@@ -45,6 +47,12 @@ def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _state(host: Host) -> str:
+    if host.held:
+        return "gone"
+    return "drained" if host.drained else "working"
 
 
 def _seen_ago(host: Host) -> float | None:

@@ -6,34 +6,41 @@ database; nobody else's clock counts, and neither does how long any work takes. 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from runflowd.core.fleet import LEASE, STOP_AFTER, HostView, from_text
 from runflowd.errors import StoreError
-from runflowd.store.claims import Claim, Claimable, hold
+from runflowd.store.claims import hold
 from runflowd.store.connection import stored_value
+from runflowd.store.gone_hosts import drop_returned, expire
 from runflowd.store.leases import free_leases
+from runflowd.system.processes import is_gone
 
 if TYPE_CHECKING:
+    from runflowd.store.claims import Claim
     from runflowd.store.connection import Connection, Row
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One start on one machine. One that is `alone` has a lock that nobody else has, and need not be seen again."""
+    """One start on one machine. One that is `alone` has a lock that nobody else has, and need not be seen again.
+
+    `process` is its `lasting_mark`: the next start on that machine knows by it that this one is gone.
+    """
 
     id: str
     name: str
     alone: bool = True
+    process: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
     """A session as it is on record. `left` is for how many seconds more it is alive; all times are the database's.
 
-    For `throttled` seconds more the service asked it to wait. `facts` are as `core.fleet` reads them.
+    For `throttled` seconds more the service asked it to wait. `facts` are as `core.fleet` reads them. `held` is what
+    one that is gone had in hand (`core.holdings`).
     """
 
     session: str
@@ -44,31 +51,17 @@ class Host:
     facts: str
     drained: bool
     at: float
+    held: str
 
     @property
     def alive(self) -> bool:
         """Whether what it claimed is its own."""
-        return self.left >= 0
+        return self.left >= 0 and not self.held
 
     @property
     def view(self) -> HostView:
         """What the rules of who does what go by."""
         return HostView(self.session, self.name, self.drained, from_text(self.facts))
-
-
-@dataclass(frozen=True, slots=True)
-class Duty:
-    """What one host at a time does, and who does it; `text` is the rule text that is in force by that."""
-
-    name: str
-    owner: str | None
-    generation: int
-    text: str
-
-    @property
-    def claim(self) -> Claim:
-        """The right to write in the name of it."""
-        return Claim(Claimable.DUTY, self.name, self.owner, self.generation)
 
 
 class Seen(NamedTuple):
@@ -91,14 +84,18 @@ class HostUnseen(StoreError):
 def enter(connection: Connection, session: Session, now: float) -> None:
     """Be on record as alive, and let go of what the dead had claimed. `now` counts where the store has no clock."""
     connection.run("drop_other_hosts" if session.alone else "drop_locked_hosts", session=session.id)
-    connection.run("drop_dead_hosts", server_now=now)
+    for row in connection.all("hosts_named", name=session.name):
+        if row["session"] != session.id and is_gone(row["process"]):
+            connection.run("drop_host", session=row["session"])
     _enter(connection, session, now)
+    expire(connection, now)
     free_leases(connection, living(connection, now))
 
 
 def _enter(connection: Connection, session: Session, now: float) -> None:
-    seconds = None if session.alone else LEASE
-    connection.run("enter_host", session=session.id, name=session.name, seconds=seconds, server_now=now)
+    values = {"name": session.name, "process": session.process, "seconds": None if session.alone else LEASE}
+    connection.run("enter_host", session=session.id, **values, server_now=now)
+    drop_returned(connection)
 
 
 def see(connection: Connection, session: Session, facts: str, throttled: float, now: float) -> Seen:
@@ -112,7 +109,7 @@ def see(connection: Connection, session: Session, facts: str, throttled: float, 
         _enter(connection, session, now)
     values = {"session": session.id, "seconds": LEASE, "facts": facts, "throttled": throttled}
     connection.run("see_host", **values, server_now=now)
-    freed = connection.run("drop_dead_hosts", server_now=now) > 0
+    freed = expire(connection, now)
     if freed:
         free_leases(connection, living(connection, now))
     return Seen(alive, freed)
@@ -148,40 +145,8 @@ def hosts(connection: Connection, now: float) -> list[Host]:
     return sorted(found, key=lambda host: (host.name, host.since))
 
 
-def in_hand(connection: Connection) -> tuple[Counter[str], Counter[str]]:
-    """How many batches, and how many files, each session has claimed."""
-    return _claimed(connection, "batches_in_hand"), _claimed(connection, "files_in_hand")
-
-
-def _claimed(connection: Connection, statement: str) -> Counter[str]:
-    return Counter({row["owner"]: row["count"] for row in connection.all(statement)})
-
-
 def _host(row: Row) -> Host:
-    facts = row["facts"]
-    return Host(
-        row["session"], row["name"], row["since"], row["left"], row["throttled"], facts, bool(row["drained"]), row["at"]
-    )
-
-
-def duties(connection: Connection) -> dict[str, Duty]:
-    """Every duty by its name."""
-    return {row["name"]: Duty(*row) for row in connection.all("duties")}
-
-
-def take_duty(connection: Connection, name: str, session: str, text: str = "") -> bool:
-    """Take a duty that nobody has; whether it was free."""
-    return bool(connection.all("take_duty", name=name, owner=session, text=text))
-
-
-def give_up_duty(connection: Connection, name: str, session: str) -> None:
-    """Leave a duty to others."""
-    connection.run("give_up_duty", name=name, owner=session)
-
-
-def word_duty(connection: Connection, name: str, session: str, text: str) -> None:
-    """Another text of a rule is in force by this session's duty."""
-    connection.run("word_duty", name=name, owner=session, text=text)
+    return Host(**{**dict(row), "drained": bool(row["drained"])})
 
 
 def drain_key(name: str) -> str:
@@ -193,6 +158,7 @@ def drain(connection: Connection, name: str) -> bool:
     """Let a host take nothing on any more; whether that is new."""
     new = stored_value(connection, "", drain_key(name)) is None
     connection.run("save_value", service="", key=drain_key(name), value="")
+    drop_returned(connection)
     return new
 
 

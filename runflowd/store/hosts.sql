@@ -1,16 +1,19 @@
 -- name: hosts
 SELECT session, name, since, seen_until - :server_now AS left, throttled_until - :server_now AS throttled, facts,
-       :server_now AS at,
+       held, :server_now AS at,
        EXISTS (SELECT 1 FROM kv WHERE service = '' AND key = 'drained:' || host.name) AS drained
 FROM host
 
 -- name: living_hosts
-SELECT session FROM host WHERE seen_until >= :server_now
+SELECT session FROM host WHERE seen_until >= :server_now AND held = ''
+
+-- name: hosts_named
+SELECT session, process FROM host WHERE name = :name
 
 -- name: enter_host
-INSERT INTO host (session, name, since, seen_until)
-VALUES (:session, :name, :server_now, CASE WHEN CAST(:seconds AS REAL) IS NULL THEN 9e18 ELSE :server_now + CAST(:seconds AS REAL) END)
-ON CONFLICT (session) DO UPDATE SET seen_until = excluded.seen_until
+INSERT INTO host (session, name, process, since, seen_until)
+VALUES (:session, :name, :process, :server_now, CASE WHEN CAST(:seconds AS REAL) IS NULL THEN 9e18 ELSE :server_now + CAST(:seconds AS REAL) END)
+ON CONFLICT (session) DO UPDATE SET seen_until = excluded.seen_until, held = ''
 
 -- name: see_host
 UPDATE host SET seen_until = :server_now + CAST(:seconds AS REAL), facts = :facts,
@@ -18,7 +21,7 @@ UPDATE host SET seen_until = :server_now + CAST(:seconds AS REAL), facts = :fact
 WHERE session = :session
 
 -- name: hold_host
-SELECT 1 FROM host WHERE session = :session AND seen_until >= :server_now + CAST(:seconds AS REAL)
+SELECT 1 FROM host WHERE session = :session AND held = '' AND seen_until >= :server_now + CAST(:seconds AS REAL)
 
 -- name: drop_host
 DELETE FROM host WHERE session = :session
@@ -30,8 +33,19 @@ DELETE FROM host WHERE session <> :session
 -- Whoever works alone says so by a lock; who holds it too, or instead, knows that they are gone.
 DELETE FROM host WHERE seen_until >= 9e18 AND session <> :session
 
--- name: drop_dead_hosts
-DELETE FROM host WHERE seen_until < :server_now
+-- name: dead_hosts
+SELECT session FROM host WHERE seen_until < :server_now AND held = ''
+
+-- name: host_is_gone
+UPDATE host SET held = :held WHERE session = :session
+
+-- name: drop_returned_hosts
+DELETE FROM host WHERE held <> '' AND (
+    EXISTS (SELECT 1 FROM host AS other WHERE other.name = host.name AND other.held = '')
+    OR EXISTS (SELECT 1 FROM kv WHERE service = '' AND key = 'drained:' || host.name))
+
+-- name: drop_gone_host
+DELETE FROM host WHERE held <> '' AND name = :name
 
 -- name: free_duties
 UPDATE duty SET owner = NULL WHERE owner IS NOT NULL AND owner NOT IN (SELECT value FROM json_each(:living))

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import BatchState, ItemState
-from runflowd.store.hosts import hosts, in_hand
+from runflowd.store.duties import in_hand
+from runflowd.store.hosts import hosts
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_files, incidents, overdue
 from runflowd.store.spending import spent_today

@@ -19,6 +19,7 @@ from runflowd.store.moved import ARRIVING, clear_mark, ensure_here
 from runflowd.store.schema import check_schema, create_if_missing, migrate
 from runflowd.store.sqlite import Damaged, Locked, connect, lock
 from runflowd.store.store import NotDurable, NotReadable, Store
+from runflowd.system.processes import lasting_mark
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -46,7 +47,7 @@ async def open_store(place: Place, *, host: str = "", alone: bool = True) -> Asy
     `host` is what the machine is called, by default as it calls itself. One that is not `alone` shares a database, and
     has to be seen from now on.
     """
-    session = Session(uuid.uuid4().hex, host or socket.gethostname(), alone)
+    session = Session(uuid.uuid4().hex, host or socket.gethostname(), alone, lasting_mark())
     with ExitStack() as stack:
         opened = (
             partial(_postgresql(place).open_for_work, stack, place, session)

@@ -68,12 +68,20 @@ def view(status: Status, unready: Collection[str], rules: Collection[str], pace:
     )
 
 
+_TONES = {"working": "good", "drained": "warn", "gone": "bad"}
+
+
 def _host(host: Mapping[str, Any]) -> HostRow:
-    drained = host["state"] == "drained"
     lacks = ", ".join(sorted({*host["unseen"], *host["undelivered"]}))
-    word, tone = ("drained", "warn") if drained else ("working", "good")
+    word = host["state"]
     return HostRow(
-        host["name"], word, tone, ", ".join(host["intake"]), lacks, number(host["batches"]), number(host["files"])
+        host["name"],
+        word,
+        _TONES[word],
+        ", ".join(host["intake"]),
+        lacks,
+        number(host["batches"]),
+        number(host["files"]),
     )
 
 

@@ -20,6 +20,7 @@ from runflowd.fleet.disagreement import GRACE
 from runflowd.fleet.membership import Membership
 from runflowd.observability.incidents import IncidentReport, Incidents
 from runflowd.pipeline.context import Context, ServiceClient
+from runflowd.store.gone_hosts import forget_gone
 from runflowd.store.hosts import Session, drain, enter, hosts, leave, undo_drain
 from runflowd.store.reports import incidents
 from runflowd.store.schema import create_if_missing
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runflowd.core.model import Rule
+    from runflowd.store.hosts import Host as OnRecord
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +62,10 @@ class Host:
     def silence(self) -> None:
         """Say nothing any more; what was claimed is still its own for a while."""
         self._loop.cancel()
+
+    async def on_record(self) -> list[OnRecord]:
+        """Every host that the store knows."""
+        return await self.context.store.read(lambda connection: hosts(connection, self.context.clock.wall()))
 
     async def incidents(self) -> list[tuple[str, str]]:
         """The open ones that people see: each scope, and the host it is of."""
@@ -131,6 +137,42 @@ async def test_a_silent_host_stops_before_another_takes_over(tmp_path: Path) -> 
     assert LEASE - 3.5 <= took <= LEASE + 3.0
 
 
+@pytest.mark.parametrize("by", ["it is back", "it was removed", "it was drained"])
+async def test_a_host_that_died_is_an_incident_until_it_is_not_missed_any_more(tmp_path: Path, by: str) -> None:
+    """Which says what it held and who has that now (scenario 160)."""
+    async with members(tmp_path, "atelier", "attic") as (first, second), anyio.create_task_group() as group:
+        first.silence()
+        await anyio.sleep(25)
+        (said,) = second.context.incidents.snapshot()
+        seen = await first.incidents()
+        if by == "it is back":
+            group.start_soon(first.run)
+        else:
+            await second.context.store.write(lambda made: (drain if "drain" in by else forget_gone)(made, "atelier"))
+        await anyio.sleep(5)
+        left = await first.incidents()
+        group.cancel_scope.cancel()
+
+    assert ("HOST_GONE", [("host:atelier", "")], []) == (said.code, seen, left)
+    assert "It held the intake of studio and the messages. Now attic has the intake of studio and" in said.message
+
+
+async def test_a_host_that_died_is_told_by_the_one_that_has_the_messages_then(tmp_path: Path) -> None:
+    """By one at a time, whoever dies next; who stopped in order is not missed."""
+    async with members(tmp_path, "atelier", "attic", "cellar") as (first, second, third):
+        first.silence()
+        await anyio.sleep(25)
+        before = await third.incidents()
+        clock, store = second.context.clock, second.context.store
+        second.silence()
+        await store.write(lambda connection: leave(connection, store.session, clock.wall()))
+        await third.context.incidents.forget_left()  # as whoever starts next does
+        await anyio.sleep(10)
+        after = await third.incidents()
+
+    assert [[("host:atelier", "")]] * 2 == [before, after]
+
+
 async def test_a_host_that_comes_back_finds_out_what_it_lost(tmp_path: Path) -> None:
     """It is seen again, and does what nobody has taken over."""
     async with members(tmp_path, "atelier", "attic") as (first, second), anyio.create_task_group() as group:
@@ -169,7 +211,7 @@ async def test_what_another_host_had_in_hand_is_looked_for_once_it_is_free(tmp_p
         second.silence()
         if stops:
             await other.write(lambda connection: leave(connection, other.session, context.clock.wall()))
-        while len(await context.store.read(lambda connection: hosts(connection, context.clock.wall()))) > 1:
+        while any(not each.held for each in await first.on_record() if each.name == "attic"):
             await anyio.sleep(0.1)
         free_at = context.clock.now()
         await anyio.sleep(10)

@@ -58,6 +58,15 @@ def test_a_host_that_is_not_heard_of_is_shown_as_silent(connection: Connection, 
     assert (later, state) == (found["seen_ago"], _state(found))
 
 
+def test_a_host_that_is_gone_is_shown_as_that(connection: Connection) -> None:
+    """With nothing in hand, and for how long nothing was heard of it."""
+    see(connection, ATTIC, to_text({"studio": RuleFacts("text")}), 0.0, NOW)
+    see(connection, Session("one", "atelier", alone=False), "{}", 0.0, NOW + 60)
+    gone = next(each for each in host_rows(connection, NOW + 60) if each["name"] == "attic")
+
+    assert ("gone, silent for 60 s", [], 0) == (_state(gone), gone["intake"], gone["files"])
+
+
 def test_the_rules_that_wait_for_a_drained_host_are_shown(connection: Connection) -> None:
     """As long as it is drained."""
     drain(connection, "attic")

@@ -16,7 +16,8 @@ from runflowd.core.incident_scope import ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.money import Budget, Money, RuleMoney
 from runflowd.observability.incidents import IncidentReport
-from runflowd.store.hosts import Session, take_duty
+from runflowd.store.duties import take_duty
+from runflowd.store.hosts import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,7 @@ from runflowd.core.model import After, AfterKind
 from runflowd.files import TEMPORARY_PREFIX
 from runflowd.pipeline.mounted import mark_outputs
 from runflowd.store import Store
-from runflowd.store.hosts import give_up_duty, take_duty
+from runflowd.store.duties import give_up_duty, take_duty
 from runflowd.store.store import NotReadable
 
 if TYPE_CHECKING:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from runflowd.core.holdings import Holdings, from_text
 from runflowd.store.claims import Claim, Claimable, LeaseLost
+from runflowd.store.duties import duties, give_up_duty, take_duty
+from runflowd.store.gone_hosts import forget_gone
 from runflowd.store.hosts import (
     HostUnseen,
     Seen,
     Session,
     drain,
-    duties,
     enter,
-    give_up_duty,
     hold_to_act,
     hosts,
     leave,
     living,
     require_seen,
     see,
-    take_duty,
     undo_drain,
 )
+from runflowd.system.processes import lasting_mark, process_mark
 
 if TYPE_CHECKING:
     from runflowd.store import Connection
@@ -66,6 +69,73 @@ def test_what_the_dead_had_is_free_once_another_one_looks(connection: Connection
 
     assert ((True, False), Seen(alive=True, freed=True), None) == (taken, seen, free)
     assert (Seen(alive=False, freed=False), {"one", "two"}) == (back, living(connection, NOW))
+
+
+def is_missed(connection: Connection) -> list[tuple[str, bool]]:
+    """Every host on record, and whether it lives."""
+    return [(host.name, host.alive) for host in hosts(connection, NOW)]
+
+
+def test_a_host_that_died_is_on_record_with_what_it_had(connection: Connection) -> None:
+    """Until it is back, under whatever session: a machine has another one with each start."""
+    enter(connection, ONE, NOW)
+    enter(connection, TWO, NOW)
+    take_duty(connection, "notify", "one")
+    silent_for(connection, ONE, 16.0)
+    see(connection, TWO, "{}", 0.0, NOW)
+    (gone,) = [host for host in hosts(connection, NOW) if host.held]
+    again = see(connection, TWO, "{}", 0.0, NOW)
+    missed = is_missed(connection)
+    enter(connection, replace(ONE, id="one again"), NOW)
+
+    assert ("atelier", Holdings(("notify",), 0, 0)) == (gone.name, from_text(gone.held))
+    assert (Seen(alive=True, freed=False), [("atelier", False), ("attic", True)]) == (again, missed)
+    assert [("atelier", True), ("attic", True)] == is_missed(connection)
+
+
+def test_a_host_that_wakes_up_is_not_missed_any_more(connection: Connection) -> None:
+    """It has the session that it had."""
+    enter(connection, ONE, NOW)
+    enter(connection, TWO, NOW)
+    silent_for(connection, ONE, 16.0)
+    see(connection, TWO, "{}", 0.0, NOW)
+    see(connection, ONE, "{}", 0.0, NOW)
+
+    assert [("atelier", True), ("attic", True)] == is_missed(connection)
+
+
+@pytest.mark.parametrize("when", ["drained before", "drained after", "removed"])
+def test_a_host_that_was_let_go_is_not_missed(connection: Connection, when: str) -> None:
+    """Somebody meant it."""
+    enter(connection, ONE, NOW)
+    enter(connection, TWO, NOW)
+    if when == "drained before":
+        drain(connection, "atelier")
+    silent_for(connection, ONE, 16.0)
+    see(connection, TWO, "{}", 0.0, NOW)
+    if when == "drained after":
+        drain(connection, "atelier")
+    if when == "removed":
+        forget_gone(connection, "atelier")
+
+    assert [("attic", True)] == is_missed(connection)
+
+
+@pytest.mark.parametrize(("name", "freed"), [("atelier", True), ("attic", False)])
+def test_the_next_start_of_a_host_that_is_gone_for_certain_has_its_work_at_once(
+    connection: Connection, name: str, freed: bool
+) -> None:
+    """Where its process is known to be no more; another host waits for the lease to end (scenario 161)."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        place = lasting_mark().partition(" ")[0]
+        former = replace(ONE, process=f"{place} {process_mark(child.pid)}")
+        enter(connection, former, NOW)
+        take_duty(connection, "notify", "one")
+        enter(connection, Session("early", name, alone=False), NOW)
+        early = duties(connection)["notify"].owner
+    enter(connection, Session("next", name, alone=False), NOW)
+
+    assert ("one", None if freed else "one") == (early, duties(connection)["notify"].owner)
 
 
 def test_who_comes_back_before_anybody_noticed_has_what_it_had(connection: Connection) -> None:
