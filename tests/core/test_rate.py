@@ -15,7 +15,7 @@ from runflowd.core.rate import SLOWEST, RateLimit
 @pytest.mark.parametrize("rate", [2, 5, 25, 100])
 def test_nearly_all_of_the_allowed_rate_is_used(rate: float, burst: int, retry_after: bool) -> None:
     """At least 0.9 of it, with at most 5 % of the requests answered 429 (scenario 129)."""
-    found = pursue(RateLimit(), rate, burst, retry_after=retry_after)
+    found = pursue([RateLimit()], rate, burst, retry_after=retry_after)
 
     assert (True, True) == (found.used >= 0.9, found.refused <= 0.05), found
 
@@ -25,16 +25,25 @@ def test_nearly_all_of_the_allowed_rate_is_used(rate: float, burst: int, retry_a
 @pytest.mark.parametrize("rate", [2, 5, 25, 100])
 def test_a_service_without_bursts_makes_nothing_collapse(rate: float, late: float, retry_after: bool) -> None:
     """At least half of it, however late a busy machine sends, and with few refusals (scenario 129)."""
-    found = pursue(RateLimit(), rate, 1, retry_after=retry_after, late=late)
+    found = pursue([RateLimit()], rate, 1, retry_after=retry_after, late=late)
 
     assert (True, True) == (found.used >= 0.5, found.refused <= 0.05), found
+
+
+@pytest.mark.parametrize("retry_after", [False, True])
+@pytest.mark.parametrize(("hosts", "burst"), [(2, 2), (2, 10), (4, 5)])
+def test_hosts_that_know_nothing_of_each_other_share_what_is_allowed(burst: int, hosts: int, retry_after: bool) -> None:
+    """At least 0.8 of it together, with few refusals, where the service grants a burst of a request for each or so."""
+    found = pursue([RateLimit() for _ in range(hosts)], 25, burst, retry_after=retry_after, seconds=100)
+
+    assert (True, True) == (found.used >= 0.8, found.refused <= 0.05), found
 
 
 @given(rate=st.floats(2, 100), burst=st.integers(10, 50), seed=st.integers(0, 10**6))
 @settings(max_examples=15, deadline=None)
 def test_any_rate_is_found(rate: float, burst: int, seed: int) -> None:
     """Whatever it is, and however the requests fall (scenario 129)."""
-    found = pursue(RateLimit(), rate, burst, seconds=100, seed=seed)
+    found = pursue([RateLimit()], rate, burst, seconds=100, seed=seed)
 
     assert (True, True) == (found.used >= 0.85, found.refused <= 0.06), found
 
