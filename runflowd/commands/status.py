@@ -103,6 +103,8 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
 def _host(host: dict[str, Any]) -> str:
     """A host, what is special about it, and what it has in hand."""
     intake = f"intake of {' and '.join(host['intake'])}" if host["intake"] else ""
+    if host["state"] == "gone":
+        return f"{printable(host['name'])} (gone)"
     parts = ["drained" if host["state"] == "drained" else "", intake, f"{host['batches']} batches in hand"]
     return f"{printable(host['name'])} ({', '.join(filter(None, parts))})"
 

@@ -96,6 +96,15 @@ class Fleet:
         rows = self.rows("SELECT host.name FROM duty JOIN host ON host.session = duty.owner WHERE duty.name = %s", duty)
         return rows[0]["name"] if rows else None
 
+    def incidents(self, code: str) -> list[str]:
+        """What is said of the open incidents with a code."""
+        return [row["message"] for row in self.rows("SELECT message FROM incident WHERE code = %s", code)]
+
+    def is_busy_both_ways(self) -> bool:
+        """Whether a result is being fetched, and a purchase is written down and not answered."""
+        fetched = self.rows("SELECT 1 FROM item WHERE state = 'downloading' AND owner IS NOT NULL")
+        return bool(fetched and self.rows("SELECT 1 FROM purchase WHERE outcome = 'intended'"))
+
     def living(self) -> list[str]:
         """The hosts that the database has seen lately."""
         rows = self.rows("SELECT name FROM host WHERE seen_until > extract(epoch FROM clock_timestamp())")
