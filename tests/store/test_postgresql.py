@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext, suppress
 from datetime import UTC
 from decimal import Decimal
@@ -365,6 +366,42 @@ async def test_writers_take_turns(database: Database) -> None:
                 await anyio.to_thread.run_sync(other.commit)
 
     assert [{"other"}] == seen
+
+
+def test_who_is_stopped_in_the_middle_of_its_turn_loses_it(database: Database) -> None:
+    """Also among statements that are sent together, where the server itself waits for ever (scenario 156)."""
+    from runflowd.store.postgresql.turns import take_turn
+
+    with closing(connection_to(database)) as stopped, closing(connection_to(database)) as other:
+        stopped.begin()
+        stopped.run("save_value", service="s", key="lost", value="")
+        stopped.raw.pgconn.enter_pipeline_mode()
+        stopped.raw.pgconn.send_query_params(b"SELECT 1", None)
+        stopped.raw.pgconn.flush()
+        take_turn(other.raw, patience=0.3)
+        found = other.one("value", service="s", key="lost")
+        with pytest.raises(psycopg.OperationalError):
+            stopped.commit()
+
+    assert found is None
+
+
+def test_who_writes_for_long_keeps_its_turn(database: Database) -> None:
+    """Whoever waits goes on waiting as long as the other one gets on."""
+    from runflowd.store.postgresql.turns import take_turn
+
+    with closing(connection_to(database)) as busy, closing(connection_to(database)) as other:
+        busy.begin()
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(take_turn, other.raw, patience=0.3)
+            busy.raw.execute("SELECT pg_sleep(1.0)")
+            early = waiting.done()
+            busy.run("save_value", service="s", key="kept", value="")
+            busy.commit()
+            waiting.result(10)
+        found = other.one("value", service="s", key="kept")
+
+    assert (False, True) == (early, found is not None)
 
 
 def _until_somebody_waits(database: Database) -> None:

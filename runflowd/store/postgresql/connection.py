@@ -22,20 +22,15 @@ from runflowd.store.connection import Connection
 from runflowd.store.postgresql.dialect import translated
 from runflowd.store.postgresql.errors import OLDEST_SERVER, remedy_for
 from runflowd.store.postgresql.listening import Hints
-from runflowd.store.postgresql.locks import Lock
+from runflowd.store.postgresql.locks import HOLDER, LOCKS, WORKING, Lock
 from runflowd.store.postgresql.pending import Pending
 from runflowd.store.postgresql.settings import CLIENT, SERVER
 from runflowd.store.postgresql.tables import PostgresTables
+from runflowd.store.postgresql.turns import take_turn
 from runflowd.store.postgresql.values import adapt, by_name
 
 if TYPE_CHECKING:
     from runflowd.core.database import Database
-
-LOCKS = 0x72756E66
-"""The first half of the names of our locks in a database; the second is one of those below."""
-
-WORKING, WRITING = 1, 2
-"""Who works on the database at all, alone or with others, for as long as it is connected; whose turn it is to write."""
 
 RESOLVE_TIMEOUT = 10.0
 """Seconds for which the outcome of a commit whose answer was lost is asked for."""
@@ -47,12 +42,8 @@ _BEGIN_PART = "SAVEPOINT part"
 
 _CHANGE = re.compile(r"(UPDATE|INSERT|DELETE)\b")
 
-_HOLDER = """
-FROM pg_locks JOIN pg_stat_activity USING (pid) JOIN pg_database ON pg_database.oid = pg_locks.database
-WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND pg_database.datname = current_database()
-"""
-_WHO = f"SELECT application_name {_HOLDER}"
-_END_OURS = f"SELECT pg_terminate_backend(pid, 5000) {_HOLDER} AND application_name = %s AND pid <> pg_backend_pid()"
+_WHO = f"SELECT application_name {HOLDER}"
+_END_OURS = f"SELECT pg_terminate_backend(pid, 5000) {HOLDER} AND application_name = %s AND pid <> pg_backend_pid()"
 
 
 class Occupied(psycopg.OperationalError):  # type: ignore[misc]  # mypy looks into no extra
@@ -140,13 +131,7 @@ class PostgresConnection(Connection):
 
     def begin(self) -> None:
         self._ensure_open()
-        # Whatever the server's default is: what others did before this turn is seen by every statement after it.
-        begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
-        names = self.raw.execute(
-            f"{begin}; SELECT pg_advisory_xact_lock({LOCKS}, {WRITING}), pg_current_xact_id()::text"
-        )
-        names.nextset()
-        self._transaction = names.fetchone()[1]
+        self._transaction = take_turn(self.raw)
         if self._unresolved:  # it has ended, since it had the turn before
             self.overlooked = self.overlooked or self._outcome_of(self._unresolved) != "aborted"
             self._unresolved = ""
