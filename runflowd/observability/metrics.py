@@ -217,9 +217,7 @@ def _config(reading: Reading) -> Iterator[Metric]:
 
 
 def _incidents(reading: Reading) -> Metric:
-    family = GaugeMetricFamily(
-        "runflowd_incidents_open", "Trouble wider than one file.", labels=["scope", "code", "host"]
-    )
+    family = GaugeMetricFamily("runflowd_incidents_open", "Wider than one file.", labels=["scope", "code", "host"])
     for incident in reading.measures.incidents:
         family.add_metric([incident.scope, incident.code, incident.host], 1)
     return family

@@ -41,7 +41,7 @@ UPDATE host SET held = :held WHERE session = :session
 
 -- name: drop_returned_hosts
 DELETE FROM host WHERE held <> '' AND (
-    EXISTS (SELECT 1 FROM host AS other WHERE other.name = host.name AND other.held = '')
+    name IN (SELECT name FROM host WHERE held = '')
     OR EXISTS (SELECT 1 FROM kv WHERE service = '' AND key = 'drained:' || host.name))
 
 -- name: drop_gone_host

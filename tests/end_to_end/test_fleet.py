@@ -153,10 +153,7 @@ def test_a_host_that_was_stopped_wakes_up_and_buys_nothing_twice(fleet: Fleet) -
 
 
 def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_time(tmp_path: Path, service: Service) -> None:
-    """`pg_ctl stop -m immediate` under two hosts that buy, and `-m fast` under deliveries; both go on by themselves.
-
-    (Scenario 157.)
-    """
+    """`pg_ctl stop -m immediate` under purchases, `-m fast` under deliveries: two hosts go on later (scenario 157)."""
     server = Server("fsync=off")
     try:
         server.execute("CREATE DATABASE fleet TEMPLATE template0")
