@@ -92,19 +92,21 @@ class Connection:
         raise httpx.WriteTimeout(f"the server took nothing for {pace.get('write')} seconds")
 
     async def _send(self, request: httpx.Request, head: bytes, limit: anyio.CancelScope, seconds: float | None) -> None:
+        limit.deadline = _from_now(seconds)
         if isinstance(request.stream, httpx.ByteStream):
-            limit.deadline = _from_now(seconds)
             await self._take(b"".join([head, *request.stream]))
             return
+        await self._take(head)
         assert isinstance(request.stream, httpx.AsyncByteStream)
-        # The first piece goes with the headers: one turn of the loop less, and a file that is gone sends nothing.
-        async for piece in request.stream:
+        pieces = aiter(request.stream)
+        while True:
+            limit.deadline = math.inf  # the time that our own disk takes is not the server's
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
             limit.deadline = _from_now(seconds)
-            await self._take(head + piece)
-            limit.deadline, head = math.inf, b""  # the time that our own disk takes is not the server's
-        if head:
-            limit.deadline = _from_now(seconds)
-            await self._take(head)
+            await self._take(piece)
 
     async def _take(self, piece: bytes) -> None:
         try:
