@@ -64,12 +64,14 @@ class Delivered:
     """One output: its path below the output folder, and size in bytes and sha256 of what was written there.
 
     `edited` says that somebody has changed the file since, and that it stays where it is whatever the verdict.
+    `moved_to` is the path that it has had since its source was renamed, "" where that was not.
     """
 
     path: str
     size: int
     sha256: str
     edited: bool = False
+    moved_to: str = ""
 
     @property
     def entry(self) -> dict[str, Json]:
@@ -79,6 +81,7 @@ class Delivered:
             "size": self.size,
             "sha256": self.sha256,
             **({"edited": True} if self.edited else {}),
+            **({"moved_to": self.moved_to} if self.moved_to else {}),
         }
 
 
@@ -170,7 +173,14 @@ def document(receipt: Receipt) -> bytes:
 
 def outputs_text(outputs: Iterable[Delivered]) -> str:
     """Outputs as they are kept on record."""
-    return json.dumps([[one.path, one.size, one.sha256, *([True] if one.edited else [])] for one in outputs])
+    return json.dumps([_shortest(one) for one in outputs])
+
+
+def _shortest(one: Delivered) -> list[Json]:
+    """The fields up to the last that says anything."""
+    if one.moved_to:
+        return [one.path, one.size, one.sha256, one.edited, one.moved_to]
+    return [one.path, one.size, one.sha256, *([True] if one.edited else [])]
 
 
 def outputs_from(text: str) -> tuple[Delivered, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ from runflowd.store.links import find_asset
 from runflowd.store.outputs import collision, outputs_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runflowd.store.connection import Connection, Row
     from runflowd.store.items import Item
 
@@ -197,6 +199,16 @@ def receipt_stands(connection: Connection, item: Item, sha256: str, ended: Ended
     state = ReceiptState.WRITTEN if up_to_date else ReceiptState.OUTDATED
     connection.run("receipt_written", item=item.id)
     connection.run("set_receipt_state", id=item.id, receipt_state=state)
+
+
+def receipt_moved(connection: Connection, item: Item, moved: Mapping[str, str]) -> None:
+    """Results of an item moved along with its source, to other paths below the output folder; its receipt says so."""
+    row = connection.one("receipt_of", item=item.id)
+    if row is None:
+        return
+    outputs = [replace(each, moved_to=moved.get(each.path, each.moved_to)) for each in outputs_from(row["outputs"])]
+    connection.run("set_receipt_outputs", item=item.id, outputs=outputs_text(outputs))
+    connection.run("outdate_receipt", id=item.id)
 
 
 def receipt_renewed(connection: Connection, item: Item, sha256: str, path: OutputPath, now: float) -> None:

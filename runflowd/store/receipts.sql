@@ -26,6 +26,9 @@ ON CONFLICT (item) DO UPDATE SET root = excluded.root, relative = excluded.relat
 -- name: displace_receipt
 UPDATE receipt SET root = NULL, relative = NULL, key = NULL, earlier = '' WHERE item = :item
 
+-- name: set_receipt_outputs
+UPDATE receipt SET outputs = :outputs WHERE item = :item
+
 -- name: receipt_written
 UPDATE receipt SET earlier = '' WHERE item = :item
 

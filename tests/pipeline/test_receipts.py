@@ -159,20 +159,24 @@ async def test_a_failure_that_cost_nothing_has_no_receipt(tmp_path: Path) -> Non
     assert {} == receipts(tmp_path)
 
 
-async def test_a_receipt_tells_what_was_delivered_whatever_became_of_it(tmp_path: Path) -> None:
-    """The file was renamed, and its result moved along, before the service gave its money back."""
+async def test_a_receipt_of_a_file_that_was_renamed_says_where_its_result_went(tmp_path: Path) -> None:
+    """By itself, and in every later writing of it; what was bought, sent and delivered is as it was."""
     async with running(tmp_path, kept(tmp_path)) as rig:
         path = rig.drop("a.jpg")
         await rig.settled(1)
         before = receipts(tmp_path)["a.jpg.json"]
         path.rename(path.with_name("b.jpg"))
         await anyio.sleep(60)
+        moved = receipts(tmp_path)["a.jpg.json"]
         await rig.store.write(lambda each: each.raw.execute("UPDATE item SET receipt_state = 'outdated'"))
         rig.engine.context.stage_events.deliver.notify()
         await anyio.sleep(10)
         after = receipts(tmp_path)
 
-    assert (before, "a.jpg", ["b.jpg"]) == (
+    (output,) = before["outputs"]
+    expected = {**before, "outputs": [{**output, "moved_to": "b.jpg"}]}
+    assert (expected, expected, "a.jpg", ["b.jpg"]) == (
+        moved,
         after["a.jpg.json"],
         after["b.jpg.json"]["purchase"]["shared_with"],
         [each["path"] for each in after["b.jpg.json"]["outputs"]],
