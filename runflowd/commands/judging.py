@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import pwd
+import shlex
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from runflowd.commands.formatting import quoted, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.plain_table import table
 from runflowd.commands.shell_complete import rule_names
+from runflowd.core.remedies import as_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +97,7 @@ def _add_outcome(asking: CommandClient, given: list[dict[str, Any]]) -> None:
         answer = asking.ask("verdict-outcome", items=numbers)
     for item in given:
         item["due"] = item["id"] in answer["due"]
+        item["removed"] = item["id"] in answer["removed"]
         item["edited"] = [each["path"] for each in answer["left"] if each["id"] == item["id"]]
 
 
@@ -106,11 +109,17 @@ def _lines(given: list[dict[str, Any]], word: str, left: int) -> list[str]:
     due = sum(1 for item in given if item.get("due"))
     if due:
         lines.append(f"{due:,} of these {'is' if due == 1 else 'are'} not carried out yet: the daemon does that")
+    lines += [quoted(_removed(item)) for item in given if item.get("removed")]
     for path in (path for item in given for path in item.get("edited", ())):
         lines.append(f"{path} was edited since it was delivered, so it stays where it is, and is yours")
     if left:
         lines.append(quoted(f"{wait_for_review(left)}: `runflowd review`"))
     return lines
+
+
+def _removed(item: dict[str, Any]) -> str:
+    again = f"runflowd rerun --missing {shlex.quote(item['rule'])} {as_pattern(item['path'])}"
+    return f"{item['path']}: its result is not there any more, so nothing was moved; `{again}` fetches it at no cost"
 
 
 def _what(item: dict[str, Any], word: str) -> str:

@@ -14,7 +14,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.core.review import JUDGED, Review
 from runflowd.store.claims import run_held
-from runflowd.store.history import record
+from runflowd.store.history import record, story
 from runflowd.store.items import item_by_id, item_from, split
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from runflowd.store.connection import Connection, Row
     from runflowd.store.items import Item
+
+
+RESULT_REMOVED = "RESULT_REMOVED"
+"""The code of a verdict that found no result to move: somebody has removed it."""
 
 
 class Verdict(StrEnum):
@@ -193,7 +197,15 @@ def settle_review(connection: Connection, item: Item, now: float) -> None:
     record(connection, item.id, now, f"{row['review']} with item {row['id']}, whose result it has")
 
 
-def verdict_carried_out(connection: Connection, item: Item, now: float, detail: str) -> None:
-    """The result of a claimed item is where the verdict wants it; the item is given back. Raises `LeaseLost`."""
+def verdict_carried_out(connection: Connection, item: Item, now: float, detail: str, *, removed: bool) -> None:
+    """The result of a claimed item is where the verdict wants it, what somebody `removed` left aside.
+
+    The item is given back. Raises `LeaseLost`.
+    """
     run_held(connection, "verdict_carried_out", item.claim, review=item.review)
-    record(connection, item.id, now, detail)
+    record(connection, item.id, now, detail, RESULT_REMOVED if removed else "")
+
+
+def without_result(connection: Connection, numbers: Iterable[int]) -> set[int]:
+    """The items of these whose last verdict found that somebody had removed a result."""
+    return {number for number in numbers if (steps := story(connection, number)) and steps[-1].code == RESULT_REMOVED}

@@ -27,6 +27,7 @@ from runflowd.store.verdicts import (
     newest_verdict,
     verdicts_in_force,
     waiting_for_review,
+    without_result,
 )
 
 if TYPE_CHECKING:
@@ -91,14 +92,16 @@ def judge_results(context: CommandContext, parameters: Parameters) -> Answer:
 
 
 def outcome(context: CommandContext, parameters: Parameters) -> Answer:
-    """What became of verdicts on `items`, which are ids: which are `due` still, and the results that are `left`.
+    """What became of verdicts on `items`, which are ids: those that are `due` still, and those with a result `removed`.
 
-    Those were edited since they were delivered, so they stay where they are; each has the id of its item and its path.
+    The results that are `left` were edited since they were delivered, so they stay where they are; each has the id of
+    its item and its path.
     """
     numbers = [number for number in _ids(parameters) if is_count(number)][:PAGE]
     outputs = [output for number in numbers for output in outputs_of(context.connection, number) if output.edited]
     return {
         "due": sorted(still_to_deliver(context.connection, numbers)),
+        "removed": sorted(without_result(context.connection, numbers)),
         "left": [{"id": output.item, "path": printable(str(output.path))} for output in outputs],
     }
 
@@ -159,7 +162,7 @@ def _matching(
 ) -> Iterator[Item]:
     """The items whose path matches: those that wait, or with `undo` those for which the verdict is in force."""
     if undo:
-        done = every(context.connection, Wanted(rule, ItemState.DONE, pattern=pattern))
+        done = every(context.connection, Wanted(rule, (ItemState.DONE,), pattern=pattern))
         yield from (item for item in done if item.review is AFTERWARDS[verdict])
         return
     after = FIRST

@@ -77,7 +77,7 @@ class Reviewer:
         detail = f"{item.review}: {', '.join([path.relative for path in stands] + left) or 'there is no result'}"
         if wanted is Place.OUTPUT and outputs:
             detail += await self._finalizer.follow(item, rule, stands, item.remark, lacking=len(left))
-        await self._close(item, rule, detail)
+        await self._close(item, rule, detail, removed=any(why is Left.REMOVED for _, why in found))
         log.info("carried out a verdict", action="item.reviewed", rule=item.rule, path=item.path, review=item.review)
 
     async def _taken_up(self, item: Item, rule: Rule, outputs: list[Output]) -> list[Output]:
@@ -91,14 +91,14 @@ class Reviewer:
         known = await self._context.store.read(partial(outputs_of, item=item.id))
         return [output for output in known if output.written]
 
-    async def _close(self, item: Item, rule: Rule, detail: str) -> None:
+    async def _close(self, item: Item, rule: Rule, detail: str, *, removed: bool) -> None:
         ended = Ended(item.state, item.failure_code, item.failure)
         receipt = (await self._receipts.write(item, rule, ended))[0].sha256 if rule.receipts else ""
 
         def write(connection: Connection) -> None:
             if receipt:
                 receipt_stands(connection, item, receipt, ended)
-            verdict_carried_out(connection, item, self._context.clock.wall(), detail)
+            verdict_carried_out(connection, item, self._context.clock.wall(), detail, removed=removed)
 
         await self._context.store.write(write)
 
