@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -78,9 +79,12 @@ def command(
         carry_out(asking, offer, dry_run=dry_run, yes=yes, as_json=as_json)
         return
     chosen = _choose(asking, rule, patterns, missing=missing, rejected=rejected)
+    kind = "result that was rejected" if rejected else "file that is done"
     todo = [item for item in chosen if item["what"] in {"buy", "copy", "fetch"}]
     if not as_json:
         _show(chosen, todo)
+        if not todo:
+            say(_why_nothing(rule, chosen, kind, missing=missing))
     if dry_run or not todo:
         marked = 0
     else:
@@ -105,15 +109,33 @@ def _choose(asking: CommandClient, rule: str, patterns: tuple[str, ...], **wante
 
 def _show(chosen: Items, todo: Items) -> None:
     shown = [item for item in chosen if item["what"] != "same"]
-    for line in table(["file", "what"], [[item["path"], _what(item)] for item in shown[:MAX_ROWS]]):
-        click.echo(line)
+    if shown:
+        for line in table(["file", "what"], [[item["path"], _what(item)] for item in shown[:MAX_ROWS]]):
+            click.echo(line)
     if len(shown) > MAX_ROWS:
         say(f"and {len(shown) - MAX_ROWS} more")
     counts = Counter(item["what"] for item in chosen)
-    say(f"{len(todo)} to do, {counts['same']} need nothing, {counts['gone']} left out.")
+    if chosen:
+        say(f"{len(todo)} to do, {counts['same']} need nothing, {counts['gone']} left out.")
     if counts["buy"]:
-        paid, hosted = _sum(todo, "cost"), _sum(todo, "hosted")
-        say(f"{counts['buy']} are bought; the same files before: {price(paid, hosted)}.")
+        say(f"{counts['buy']} are bought; the same files before: {_before(todo)}.")
+
+
+def _why_nothing(rule: str, chosen: Items, kind: str, *, missing: bool) -> str:
+    """Why a rerun does nothing, and what would do something."""
+    if not chosen:
+        return (
+            f"No {kind} is meant by this: `runflowd list --rule {shlex.quote(rule)} --state done` shows what there is."
+        )
+    if missing:
+        return "Every result is where the rule says."
+    if all(item["what"] == "gone" for item in chosen):
+        return "Put the files back to have them made again."
+    return (
+        "They were made with the rule as it is now, so the same would be bought again. Edit the rule's `model` or "
+        "`input` first, or make one file another way: `runflowd rerun FILE --set NAME=VALUE`. With --missing, results "
+        "that were deleted come back at no cost."
+    )
 
 
 def _what(item: dict[str, Any]) -> str:
@@ -121,5 +143,12 @@ def _what(item: dict[str, Any]) -> str:
     return f"{WORDS[item['what']]}{f', with {own} of its own' if own else ''}"
 
 
-def _sum(items: Items, name: str) -> Decimal:
-    return sum((Decimal(item[name]) for item in items if item[name]), Decimal(0))
+def _before(items: Items) -> str:
+    """What files cost before, in each currency."""
+    paid: dict[str, Decimal] = {}
+    for item in items:
+        if item["cost"]:
+            paid[item["currency"]] = paid.get(item["currency"], Decimal(0)) + Decimal(item["cost"])
+    hosted = sum((Decimal(item["hosted"]) for item in items if item["hosted"]), Decimal(0))
+    parts = [price(amount, None, currency) for currency, amount in sorted(paid.items())]
+    return ", and ".join([*parts, *([price(None, hosted)] if hosted or not parts else [])])

@@ -59,7 +59,8 @@ def offer_settings(
     if named in found["rules"]:
         return _offer(asking, named, {"patterns": patterns}, given, forget=forget)
     if patterns:
-        raise CommandError(f"there is no rule {named}; name one file, or a rule and patterns", Exit.USAGE)
+        meant = f"; did you mean {near}?" if (near := closest(named, found["rules"])) else ""
+        raise CommandError(f"there is no rule {named}{meant} Name one file, or a rule and patterns.", Exit.USAGE)
     items = found["items"]
     if not items:
         near = closest(named, found["rules"])
