@@ -32,7 +32,7 @@ STATEMENTS: dict[str, dict[str, Any]] = {
 
 PAGES = {
     "everything": Wanted(),
-    "--state failed": Wanted(state="failed"),
+    "--state failed": Wanted(states=("failed",)),
     "--rule bench": Wanted(rule="bench"),
     "--path 'shoot-01500/*'": Wanted(pattern="shoot-01500/*"),
     "--path '*no such file*'": Wanted(pattern="*no such file*"),

@@ -20,7 +20,7 @@ COMMANDS = {
     "sync": "Process everything pending once, then end.",
     "plan": "Show what `sync` would send now, and why the rest would wait.",
     "status": "Show how things stand, whether a daemon runs or not.",
-    "list": "List files by rule, state, path or batch.",
+    "list": "List files by rule, state, path, name or batch.",
     "sheet": "Show the latest results of a rule on one page.",
     "logs": "Tell the whole story of one file.",
     "doctor": "Examine everything the daemon rests on, and name the remedies.",

@@ -15,6 +15,7 @@ from runflowd.commands.plain_table import table
 from runflowd.commands.shell_complete import rule_names
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable, short_id, shortened
+from runflowd.core.state_words import SETTLING, STATE_WORDS, state_word
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 @config_option
 @json_option
 @click.option("--rule", shell_complete=rule_names, help="Only files of this rule.")
-@click.option("--state", type=click.Choice([state.value for state in ItemState]), help="Only files in this state.")
+@click.option("--state", type=click.Choice([SETTLING, *STATE_WORDS]), help="Only files in this state.")
 @click.option("--batch", help="Only files of this batch, by the id shown or the service's.")
 @click.option("--path", "pattern", help="Only files whose path below the watched folder matches, such as 'shoes/*'.")
+@click.option("--name", help="Only files whose name has this in it, whatever the case of its letters.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The most files shown.")
 @click.option(
     "--after", type=click.IntRange(0), default=0, help="Go on behind this id, which the last list ended with."
@@ -37,30 +39,40 @@ def command(
     state: str | None,
     batch: str | None,
     pattern: str | None,
+    name: str | None,
     limit: int,
     after: int,
     *,
     as_json: bool,
 ) -> None:
-    """List files by rule, state, path or batch, oldest first."""
-    wanted = {"rule": rule, "state": state, "batch": batch, "pattern": pattern}
+    """List files by rule, state, path, name or batch, oldest first.
+
+    The states are those that `status` counts, in the same words. Last come the files that are still settling, of which
+    only a running daemon knows.
+    """
+    wanted = {"rule": rule, "state": state, "batch": batch, "pattern": pattern, "part": name}
     chosen: list[dict[str, Any]] = []
     paused: list[dict[str, Any]] = []
     asking = CommandClient(place)
     further: int | None = after
     to_review: dict[str, int] = {}
+    unlisted: int | None = 0
     while further is not None and len(chosen) < limit:  # in pages, between which the daemon serves others
         page = asking.ask("list", **wanted, after=further, limit=limit - len(chosen))
         chosen += page["items"]
-        further, paused, to_review = page["next"], page["paused"], page["to_review"]
+        further, paused, to_review, unlisted = page["next"], page["paused"], page["to_review"], page["unlisted"]
     if as_json:
-        echo_json({"items": chosen, "next": further})
+        echo_json({"items": chosen, "next": further, "unlisted": unlisted})
         return
     for line in _lines(chosen):
         click.echo(line)
     if further is not None:
-        options = {"-c": place, "--rule": rule, "--state": state, "--batch": batch, "--path": pattern, "--limit": limit}
-        say(f"more: {_again({**options, '--after': further})}")
+        narrowed = {"--rule": rule, "--state": state, "--batch": batch, "--path": pattern, "--name": name}
+        say(f"more: {_again({'-c': place, **narrowed, '--limit': limit, '--after': further})}")
+    if unlisted:
+        say(f"and {unlisted:,} more that are settling")
+    if state == SETTLING and unlisted is None:
+        say("No daemon runs, and only a running one knows which files are settling.")
     rules = {item["rule"] for item in chosen}
     if waiting := sum(count for name, count in to_review.items() if name in rules):
         say(f"{wait_for_review(waiting)}: `runflowd review{f' {rule}' if rule else ''}`")
@@ -85,15 +97,25 @@ _REVIEWS = {"waiting": "waits for review", "accepted": "accepted", "rejected": "
 """What is said of a result that somebody is to judge."""
 
 
+def _state(item: dict[str, Any]) -> str:
+    return SETTLING if item["state"] == SETTLING else state_word(ItemState(item["state"]))
+
+
+def _standing(item: dict[str, Any]) -> str:
+    """What else there is to be said of a file that has no trouble."""
+    said = (_REVIEWS.get(item.get("review", ""), ""), "" if item["current"] else "another content has its name now")
+    return ", ".join(filter(None, said))
+
+
 def _lines(items: list[dict[str, Any]]) -> list[str]:
     rows = [
         [
             item["rule"],
             item["path"],
-            item["state"],
+            _state(item),
             short_id(item["batch"] or ""),
             _price(item),
-            shortened(item["why"] or _REVIEWS.get(item.get("review", ""), ""), MAX_REASON_LENGTH),
+            shortened(item["why"] or _standing(item), MAX_REASON_LENGTH),
         ]
         for item in items
     ]

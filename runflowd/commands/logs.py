@@ -14,7 +14,9 @@ from runflowd.commands.exit_codes import CommandError
 from runflowd.commands.formatting import money, price
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
+from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
+from runflowd.core.state_words import state_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +90,8 @@ def _onward(asking: CommandClient, versions: list[Version]) -> list[Version]:
 
 
 def _lines(version: Version) -> Iterator[str]:
-    state = version["state"] if version["current"] else f"{version['state']}, before another content took its place"
+    state = _word(version["state"])
+    state = state if version["current"] else f"{state}, before another content took its place"
     cost = f", {text}" if (text := _cost(version)) else ""
     head = f"{printable(version['path'])} (rule {printable(version['rule'])}, item {version['id']}): {state}{cost}"
     yield click.style(head, bold=True)
@@ -101,7 +104,7 @@ def _lines(version: Version) -> Iterator[str]:
         )
     for step in version["steps"]:
         code = f" [{step['code']}]" if step["code"] else ""
-        yield f"  {_local(step['at'])}  {step['state']:<10}  {printable(step['detail'])}{code}".rstrip()
+        yield f"  {_local(step['at'])}  {_word(step['state']):<10}  {printable(step['detail'])}{code}".rstrip()
     yield from (f"  {name:<20} {value}" for name, value in _facts(version) if value)
     for line in version["now"]:
         yield f"  -> {line}"
@@ -138,7 +141,11 @@ def _facts(version: Version) -> Iterator[tuple[str, str]]:
     for output in version["outputs"]:
         yield "result", output["path"] if output["written"] else f"{output['path']} (not in place yet)"
     for each in version["then"]:
-        yield "goes on to", f"rule {printable(each['rule'])}, item {each['id']}, {each['path']}: {each['state']}"
+        yield "goes on to", f"rule {printable(each['rule'])}, item {each['id']}, {each['path']}: {_word(each['state'])}"
+
+
+def _word(state: str) -> str:
+    return state_word(ItemState(state))
 
 
 def _local(moment: str) -> str:

@@ -105,10 +105,7 @@ def _besides(report: dict[str, Any]) -> Iterator[str]:
     for each in report["reserved"]:
         yield f"Reserved besides: {_at_most(each)} on the way."
     for each in report["unknown"]:
-        yield (
-            f"Of unknown outcome, perhaps charged: {_at_most(each)}. "
-            "`runflowd list --state outcome_unknown` names them."
-        )
+        yield (f"Of unknown outcome, perhaps charged: {_at_most(each)}. `runflowd list --state unknown` names them.")
     hosted = report["hosted"] != "0"
     if report["local"]:
         yield "`service: local` takes no money."

@@ -12,23 +12,11 @@ from runflowd.commands.formatting import advice, duration, money, price, quoted,
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.plain_table import table
 from runflowd.core.printable import printable, short_id
+from runflowd.core.state_words import SETTLING, STATE_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-COLUMNS = {
-    "queued": ("ready", "duplicate"),
-    "uploading": ("queued",),
-    "processing": ("submitted",),
-    "saving": ("downloading",),
-    "done": ("done",),
-    "failed": ("failed",),
-    "unknown": ("outcome_unknown",),
-    "waiting": ("waiting",),
-    "skipped": ("skipped",),
-}
-"""The states as people see them, in the order a file passes them."""
 
 ALWAYS = frozenset({"queued", "processing", "done", "failed"})
 
@@ -146,9 +134,9 @@ def _problem(entry: dict[str, Any]) -> str:
 
 
 def _rules(rules: list[dict[str, Any]], settling: dict[str, int], to_review: dict[str, int]) -> Iterator[str]:
-    first = ["settling"] if any(settling.values()) else []
+    first = [SETTLING] if any(settling.values()) else []
     last = ["to review"] if to_review else []
-    shown = [name for name in COLUMNS if name in ALWAYS or any(_count(rule, name) for rule in rules)]
+    shown = [name for name in STATE_WORDS if name in ALWAYS or any(_count(rule, name) for rule in rules)]
     rows = [
         [
             rule["name"],
@@ -163,7 +151,7 @@ def _rules(rules: list[dict[str, Any]], settling: dict[str, int], to_review: dic
 
 
 def _count(rule: dict[str, Any], column: str) -> int:
-    return sum(rule["counts"].get(state, 0) for state in COLUMNS[column])
+    return sum(rule["counts"].get(state, 0) for state in STATE_WORDS[column])
 
 
 def _batches(batches: list[dict[str, Any]]) -> Iterator[str]:

@@ -54,9 +54,12 @@ class Commands:
         parameters = {**parameters, "who": who} if who else parameters
         handler, config, daemon = command.handler(), self.config().essentials, self.about()
         declared = await self._declared(parameters) if command.of_model else ()
+        # A copy: the daemon goes on with its own while the answer is made in another thread.
+        settling = {name: tuple(paths) for name, paths in context.settling.items()} if command.of_settling else None
 
         def within(connection: Connection) -> CommandContext:
-            return CommandContext(connection, context.store.place, config, context.clock.wall(), daemon, declared)
+            place, now = context.store.place, context.clock.wall()
+            return CommandContext(connection, place, config, now, daemon, declared, settling)
 
         def work(connection: Connection) -> Answer | Outside:
             return handler(within(connection), parameters)

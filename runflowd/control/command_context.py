@@ -39,7 +39,8 @@ class CommandContext:
     """One moment to answer in. `connection` is in a transaction if the command writes; `now` is epoch seconds.
 
     `daemon` is what the running daemon says of itself, None when none runs. `declared` are the inputs of the model that
-    a command is about, as the service has just declared them; none where it was not asked.
+    a command is about, as the service has just declared them; none where it was not asked. `settling` are the files of
+    each rule that are not stable yet, None where nobody knows of them.
     """
 
     connection: Connection
@@ -48,6 +49,7 @@ class CommandContext:
     now: float
     daemon: Answer | None = None
     declared: tuple[Declared, ...] = ()
+    settling: Mapping[str, Collection[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ class Entry:
     """It changes nothing itself but leads to what does: only for the configuration that the state file is of."""
     of_model: bool = False
     """It is given what the service declares of the model of its `rule`."""
+    of_settling: bool = False
+    """It is given the files that are not stable yet."""
 
     def handler(self) -> Handler:
         """The function itself."""
@@ -32,7 +34,7 @@ class Entry:
 REGISTRY = {
     "status": Entry("runflowd.control.handlers.status:status"),
     "spend": Entry("runflowd.control.handlers.spend:spend"),
-    "list": Entry("runflowd.control.handlers.status:list_items"),
+    "list": Entry("runflowd.control.handlers.status:list_items", of_settling=True),
     "logs": Entry("runflowd.control.handlers.history:logs"),
     "retry": Entry("runflowd.control.handlers.retry:retry_items", writes=True),
     "rerun-choose": Entry("runflowd.control.handlers.rerun:choose", prepares=True),

@@ -102,7 +102,7 @@ class Control:
             "pid": os.getpid(),
             "version": __version__,
             "uptime": round(self._context.clock.now() - self._started, 1),
-            "settling": dict(self._context.settling),
+            "settling": {name: len(paths) for name, paths in self._context.settling.items()},
             "config": {
                 "source": self._source,
                 "taken_at": self._reloading.taken_at,

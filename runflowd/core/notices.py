@@ -141,7 +141,7 @@ def unknown_needs_message(last: tuple[float, float] | None, newest: float, now: 
 def unknown_message(count: int, newest: float) -> Message:
     """The message that purchases need a decision."""
     sentence = f"{count} files may have been paid for and have no result; the operator decides about them"
-    remedy = "`runflowd list --state outcome_unknown` names them, `runflowd status` says what to do about each"
+    remedy = "`runflowd list --state unknown` names them, `runflowd status` says what to do about each"
     return Message(Kind.UNKNOWN, "unknown", "NEEDS_DECISION", sentence, remedy, count, newest)
 
 

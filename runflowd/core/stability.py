@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from runflowd.core.model import Stat
 
@@ -111,6 +111,9 @@ class StabilityTracker:
 
     def __contains__(self, path: object) -> bool:
         return path in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
 
     def __repr__(self) -> str:
         return f"<StabilityTracker {len(self._files)} of {self.limit} files, settle={self.settle:g}s>"

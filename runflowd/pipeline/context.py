@@ -18,7 +18,7 @@ from runflowd.store.hosts import HostUnseen
 from runflowd.watch import HintQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from runflowd.api.client import Runflow
     from runflowd.core.incident_scope import IncidentScope
@@ -56,8 +56,8 @@ class Context:
     """One per daemon. `rules`, `places`, `money` and `service` are replaced whole by a reload; the rest stays.
 
     `places` tells for each rule where its `model` and its keys of `input` are written, as `file:line`. Of the models in
-    `priced` the catalogue was asked what they cost. `settling` is how many files of each rule are watched until they
-    are stable, which no row says. `duties` are what this host may do, of several on one store.
+    `priced` the catalogue was asked what they cost. `settling` are the files of each rule that are watched until
+    they are stable, which no row says. `duties` are what this host may do, of several on one store.
     """
 
     store: Store
@@ -73,7 +73,7 @@ class Context:
     priced: set[str] = field(default_factory=set)
     duties: Duties = field(default_factory=Duties)
     heartbeats: dict[str, float] = field(default_factory=dict)
-    settling: dict[str, int] = field(default_factory=dict)
+    settling: Mapping[str, Collection[str]] = field(default_factory=dict)
     decoder: Decoder = field(default_factory=Decoder)
     log_throttle: LogThrottle = field(init=False)
     io: IoGuard = field(init=False)

@@ -300,21 +300,35 @@ SELECT count(*) AS count FROM item_rule CROSS JOIN item ON item.rule = item_rule
 WHERE item.state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading')
 
 -- name: list_items
+-- An older content of a file is on record alone, save while it is bought and made, or a person has to judge it.
 SELECT * FROM full_item
-WHERE id > :after AND id <= :until AND current = 1 AND instr(CAST(dir || x'2f' || basename AS BLOB), :literal) > 0
+WHERE id > :after AND id <= :until
+  AND (current = 1 OR state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading') OR (state = 'done' AND review = 'waiting'))
+  AND instr(CAST(dir || x'2f' || basename AS BLOB), :literal) > 0
+  AND (CAST(:name AS TEXT) = '' OR name_matches(basename, :name))
 ORDER BY id LIMIT :limit
 
 -- name: list_of_state
 SELECT * FROM full_item
 WHERE rule = :rule AND state = :state AND id > :after AND id <= :until
-  AND current = 1 AND instr(CAST(dir || x'2f' || basename AS BLOB), :literal) > 0
+  AND (current = 1 OR state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading') OR (state = 'done' AND review = 'waiting'))
+  AND instr(CAST(dir || x'2f' || basename AS BLOB), :literal) > 0
+  AND (CAST(:name AS TEXT) = '' OR name_matches(basename, :name))
 ORDER BY id LIMIT :limit
 
 -- name: list_of_batch
-SELECT * FROM full_item WHERE batch_number = (SELECT number FROM batch WHERE id = :batch) AND id > :after AND current = 1 ORDER BY id
+SELECT * FROM full_item
+WHERE batch_number = (SELECT number FROM batch WHERE id = :batch) AND id > :after
+  AND (current = 1 OR state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading') OR (state = 'done' AND review = 'waiting'))
+ORDER BY id
 
 -- name: list_below
-SELECT * FROM full_item WHERE rule = :rule AND current = 1 AND dir >= :first AND dir < :end AND id > :after LIMIT :limit
+SELECT * FROM (
+  SELECT * FROM full_item WHERE rule = :rule AND current = 1 AND dir >= :first AND dir < :end AND id > :after
+  UNION ALL
+  SELECT * FROM full_item WHERE rule = :rule AND current = 0 AND dir >= :first AND dir < :end AND id > :after
+    AND (state IN ('ready', 'duplicate', 'queued', 'submitted', 'downloading') OR (state = 'done' AND review = 'waiting'))
+) AS below LIMIT :limit
 
 -- name: rules_with_items
 SELECT rule FROM item_rule

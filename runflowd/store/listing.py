@@ -15,6 +15,7 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.name_search import has_name, name_pattern
 from runflowd.store.items import Item, item_from, path_of
 
 if TYPE_CHECKING:
@@ -31,21 +32,30 @@ FEW = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which current items are meant: of a rule, in a state, of a batch, with a path that matches (`fnmatch`)."""
+    """Which of the items that `browsing.Sought` has are meant; None and () leave a question open.
+
+    They are of a rule, in one of some states, of a batch, and have a path that matches (`fnmatch`), with `name` as part
+    of their name, without regard to the case of letters.
+    """
 
     rule: str | None = None
-    state: str | None = None
+    states: tuple[str, ...] = ()
     batch: str | None = None
     pattern: str | None = None
+    name: str = ""
 
     def fits(self, row: Row) -> bool:
         """Whether a row is meant."""
         return (
             self.rule in {None, row["rule"]}
-            and self.state in {None, row["state"]}
+            and (not self.states or row["state"] in self.states)
             and self.batch in {None, row["batch"]}
-            and (self.pattern is None or fnmatchcase(path_of(row), self.pattern))
+            and self.fits_path(path_of(row))
         )
+
+    def fits_path(self, path: str) -> bool:
+        """Whether a file is meant by its path below the watched folder."""
+        return (self.pattern is None or fnmatchcase(path, self.pattern)) and has_name(path, self.name)
 
     @property
     def literal(self) -> bytes:
@@ -91,12 +101,18 @@ def _candidates(connection: Connection, wanted: Wanted, after: int, limit: int) 
     if below is not None:
         return below, None
     until = after + SPAN
-    values = {"after": after, "until": until, "literal": wanted.literal, "limit": limit}
-    if wanted.rule is None and wanted.state is None:
+    values = {
+        "after": after,
+        "until": until,
+        "literal": wanted.literal,
+        "name": name_pattern(wanted.name),
+        "limit": limit,
+    }
+    if wanted.rule is None and not wanted.states:
         rows = connection.all("list_items", **values)
     else:
         rules = [wanted.rule] if wanted.rule is not None else rules_with_items(connection)
-        states = [wanted.state] if wanted.state is not None else list(ItemState)
+        states = wanted.states or tuple(ItemState)
         kinds = [
             connection.all("list_of_state", rule=rule, state=state, **values) for rule, state in product(rules, states)
         ]

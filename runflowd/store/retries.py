@@ -68,7 +68,7 @@ def _retry_unknown(connection: Connection, item: Item, now: float, *, buy_again:
 
 def fetch_lost(connection: Connection, rule: str, now: float) -> int:
     """Fetch again, at no cost, what a rule has paid for and could not get; give how many results that are."""
-    unknown = every(connection, Wanted(rule, ItemState.OUTCOME_UNKNOWN))
+    unknown = every(connection, Wanted(rule, (ItemState.OUTCOME_UNKNOWN,)))
     lost = [item for item in unknown if item.failure_code == "RESULT_LOST"]
     for item in lost:
         retry(connection, item, now, buy_again=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.web.file_filter import IN_FLIGHT, TO_REVIEW, FileFilter, count_of, state_word
+from runflowd.core.state_words import state_word
+from runflowd.web.file_filter import IN_FLIGHT, TO_REVIEW, FileFilter, count_of
 from runflowd.web.formatting import money, number, plural
 from runflowd.web.view_models import Figure
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from runflowd.api.statistics import Pace
     from runflowd.observability.status import Status
-_UNKNOWN = state_word(ItemState.OUTCOME_UNKNOWN)
+_UNKNOWN = state_word(ItemState.OUTCOME_UNKNOWN).capitalize()
 
 
 def count(status: Status, word: str) -> int:

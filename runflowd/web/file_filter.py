@@ -9,23 +9,14 @@ from urllib.parse import parse_qs, urlencode
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.periods import day_begins, day_ends
+from runflowd.core.state_words import STATE_WORDS
 from runflowd.store.browsing import Sought
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
 
-STATES: dict[str, tuple[ItemState, ...]] = {
-    "Ready": (ItemState.READY, ItemState.DUPLICATE),
-    "Queued": (ItemState.QUEUED,),
-    "Processing": (ItemState.SUBMITTED,),
-    "Saving": (ItemState.DOWNLOADING,),
-    "Done": (ItemState.DONE,),
-    "Failed": (ItemState.FAILED,),
-    "Unknown": (ItemState.OUTCOME_UNKNOWN,),
-    "Waiting": (ItemState.WAITING,),
-    "Skipped": (ItemState.SKIPPED,),
-}
+STATES = {word.capitalize(): states for word, states in STATE_WORDS.items()}
 """The states as people see them, in the order in which a file passes them. Of what is done, some is to review."""
 
 IN_FLIGHT = "In flight"
@@ -49,11 +40,6 @@ def count_of(word: str, counts: Mapping[ItemState, int], to_review: int) -> int:
         return to_review
     found = sum(counts.get(state, 0) for state in CHOICES[word])
     return max(0, found - to_review) if word == _DONE else found
-
-
-def state_word(state: ItemState) -> str:
-    """A state as people see it."""
-    return next(word for word, states in STATES.items() if state in states)
 
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)

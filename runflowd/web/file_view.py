@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import short_id
 from runflowd.core.review import Review
-from runflowd.web.file_filter import state_word
+from runflowd.core.state_words import state_word
 from runflowd.web.files_view import TONES, standing
 from runflowd.web.formatting import money, sentence, shown
 from runflowd.web.medium import result_of, source_of
@@ -178,7 +178,10 @@ def _step(step: dict[str, Any], zone: tzinfo | None) -> StoryStep:
     state = ItemState(step["state"])
     at = datetime.fromisoformat(step["at"]).astimezone(zone)
     return StoryStep(
-        f"{at:%Y-%m-%d %H:%M:%S}", state_word(state), TONES.get(state, "busy"), shown(sentence(step["detail"]))
+        f"{at:%Y-%m-%d %H:%M:%S}",
+        state_word(state).capitalize(),
+        TONES.get(state, "busy"),
+        shown(sentence(step["detail"])),
     )
 
 

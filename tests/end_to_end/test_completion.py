@@ -73,7 +73,7 @@ def press(script: Path, home: Path, *words: str) -> list[str]:
         (["stat"], ["status", "state"]),
         (["systemd", "dr"], ["drop-in"]),
         (["retry", "--buy"], ["--buy-again"]),
-        (["list", "--state", "dow"], ["downloading"]),
+        (["list", "--state", "sav"], ["saving"]),
         (["list", "--rule", "w"], ["white-studio", "wood"]),
         (["pause", "w"], ["white-studio", "wood"]),
         (["pause", "wood", "w"], ["white-studio"]),

@@ -181,7 +181,10 @@ def test_a_list_goes_on_where_its_last_line_says(busy: Desk) -> None:
     """Scenario 137: page by page, each by the very words that the page before ended with; alone all the same."""
     for number in range(3):
         (busy.input / f"many {number}.jpg").write_bytes(picture())
-    until(lambda: len(busy.call("list", "--path", "many *", "--json").json["items"]) == 3, "all are found")
+    until(
+        lambda: "settling" not in (said := busy.call("list", "--path", "many *").out) and said.count("many ") == 3,
+        "all",
+    )
     pages = [busy.call("list", "--path", "many *", "--limit", "2").out.splitlines()]
     while pages[-1][-1].startswith("more: runflowd "):
         words = shlex.split(pages[-1][-1].removeprefix("more: runflowd "))
@@ -219,9 +222,8 @@ def test_a_rerun_buys_only_when_asked_to(busy: Desk) -> None:
     looked = busy.run("rerun", "one", "bowl*", "--dry-run", "--json")
     refused = busy.run("rerun", "one", "bowl*")
     done = busy.run("rerun", "one", "bowl*", "--yes")
-    until(
-        lambda: busy.call("rerun", "one", "bowl*", "--dry-run", "--json").json["items"] == [], "the file is done anew"
-    )
+    until(lambda: "1 need nothing" in busy.call("rerun", "one", "bowl*", "--dry-run").out, "the file is done anew")
+    nothing, none = busy.call("rerun", "one", "bowl*"), busy.call("rerun", "one", "bowll*")
     busy.config.write_text(good)
 
     assert (0, [("bowl.jpg", "buy")], 0) == (
@@ -230,6 +232,8 @@ def test_a_rerun_buys_only_when_asked_to(busy: Desk) -> None:
         looked.json["marked"],
     )
     assert (2, 0, True) == (refused.code, done.code, "1 on their way" in done.out)
+    assert "with the rule as it is now" in nothing.out
+    assert "No file that is done is meant" in none.out
 
 
 @pytest.mark.parametrize(
@@ -371,7 +375,9 @@ def test_the_story_of_a_file_is_the_same_with_and_without_a_daemon(busy: Desk) -
     assert [over_the_socket] * 2 == [by_number, alone]
     states = ["ready", "queued", "submitted", "downloading", "done"]
     assert states == [step["state"] for step in over_the_socket[0]["steps"]]
-    assert [] == [word for word in (*states, "result: mug.jpg", item["run"]) if word not in plain]
+    assert [] == [
+        word for word in ("ready", "processing", "saving", "done", "result: mug.jpg", item["run"]) if word not in plain
+    ]
 
 
 def test_a_file_that_nobody_knows_has_no_story(busy: Desk) -> None:
@@ -443,12 +449,19 @@ def test_a_socket_that_takes_nobody_in_is_not_waited_for(tmp_path: Path, monkeyp
     assert [None] == answers
 
 
-def test_status_counts_files_that_are_not_stable_yet(desk: Desk) -> None:
+def test_what_is_not_stable_yet_is_counted_and_listed(desk: Desk) -> None:
     """They are in no row, so only the daemon knows of them; whoever dropped one sees that it was noticed."""
     desk.configure(rules={"one": desk.rule(settle="1h")})
     with working(desk):
         (desk.input / "mug.jpg").write_bytes(picture())
         until(lambda: desk.call("status", "--json").json["daemon"]["settling"] == {"one": 1}, "the file is noticed")
         head, row = desk.call("status").out.splitlines()[4:6]
+        listed = [
+            desk.call("list", *more).out for more in ((), ("--state", "settling", "--name", "MUG"), ("--state", "done"))
+        ]
+    alone = desk.call("list", "--state", "settling").out
 
     assert ("1", "settling") == (row.split()[2], head.split()[2])
+    assert [["mug.jpg", "settling"]] * 2 + [[]] == [text.splitlines()[-1].split()[1:3] for text in listed[:2]] + [[]]
+    assert "No files." in listed[2]
+    assert "only a running one knows" in alone

@@ -139,6 +139,10 @@ def named(tmp_path: Path) -> Iterator[Connection]:
     ("part", "names"),
     [
         ("straße", {"Straße.jpg", "STRASSE.jpg"}),
+        ("STRASSE.", {"Straße.jpg", "STRASSE.jpg"}),
+        ("stras", {"Straße.jpg", "STRASSE.jpg"}),
+        ("SE.JPG", {"Straße.jpg", "STRASSE.jpg"}),
+        ("ssse", set()),
         ("äPF", {"ÄPFEL.JPG", "äpfel.jpg"}),
         ("éCLAIR (", {"Éclair (1).png"}),
         ("жук", {"ЖУК.png"}),

@@ -133,8 +133,16 @@ LOOKS: dict[str, dict[str, Any]] = {
     "bought_since": {"since": NOW, "limit": 9, "currency": "USD"},
     "in_doubt": {},
     "next_delivery": {"paused": '["other"]'},
-    "list_items": {"after": 0, "until": 99, "literal": b".jpg", "limit": 9},
-    "list_of_state": {"rule": "studio", "state": "failed", "after": 0, "until": 99, "literal": b"shoes/", "limit": 9},
+    "list_items": {"after": 0, "until": 99, "literal": b".jpg", "name": name_pattern("A.J"), "limit": 9},
+    "list_of_state": {
+        "rule": "studio",
+        "state": "failed",
+        "after": 0,
+        "until": 99,
+        "literal": b"shoes/",
+        "name": "",
+        "limit": 9,
+    },
     "older_items": {
         "before": 99,
         "from": 0,

@@ -69,8 +69,9 @@ def done_rows(context: CommandContext, rule: Rule, parameters: Parameters, limit
     """Of `limit` done files of a rule, from `after` on, those that match `patterns`; and where the next page begins."""
     patterns = texts(parameters, "patterns")
     span = {"after": count(parameters, "after", 0), "until": MAX_NUMBER, "limit": limit}
-    rows = context.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", **span)
-    chosen = [row for row in rows if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
+    rows = context.connection.all("list_of_state", rule=rule.name, state="done", literal=b"", name="", **span)
+    current = [row for row in rows if row["current"]]
+    chosen = [row for row in current if not patterns or any(fnmatchcase(path_of(row), each) for each in patterns)]
     return chosen, rows[-1]["id"] if len(rows) == limit else None
 
 
@@ -183,6 +184,7 @@ def _item_json(row: Row, what: str) -> dict[str, Any]:
         "path": printable(path_of(row)),
         "what": what,
         "cost": row["cost"],
+        "currency": row["currency"],
         "hosted": row["hosted"],
         "own_settings": dict(own_settings_of(row)),
     }

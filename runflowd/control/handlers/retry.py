@@ -50,7 +50,7 @@ def _group(context: CommandContext, parameters: Parameters) -> list[Item]:
     return [
         item
         for state in (ItemState.FAILED, *doubtful, *([ItemState.SKIPPED] if patterns else []))
-        for item in every(context.connection, Wanted(rule, state))
+        for item in every(context.connection, Wanted(rule, (state,)))
         if not patterns or any(fnmatchcase(item.path, pattern) for pattern in patterns)
         if code in {None, item.failure_code}
         if item.state is not ItemState.SKIPPED or item.failure_code == OWN_RESULT

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from runflowd.control.command_context import count, rule_asked_for, text
@@ -13,6 +12,8 @@ from runflowd.core.droppings import DROPPINGS
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.core.review import Review
+from runflowd.core.state_words import SETTLING, STATE_WORDS
+from runflowd.core.suggestion import unknown_name
 from runflowd.observability.status import as_json, pause_json, take_status
 from runflowd.store.left_out import left_out
 from runflowd.store.listing import Wanted, page
@@ -40,46 +41,87 @@ def status(context: CommandContext, parameters: Parameters) -> Answer:
 
 
 def list_items(context: CommandContext, parameters: Parameters) -> Answer:
-    """A page of `items` by `rule`, `state`, `batch` and `pattern`, and where the `next` one begins, None at the end.
+    """A page of `items` by `rule`, `state`, `batch`, `pattern` and `part` of a name, and where the `next` one begins.
 
-    It has the first `limit` files whose id is above `after`, or fewer though there are more. `paused` has the
-    pauses that hold, as `status` shows them; `to_review` says how many results of each rule wait for a verdict.
+    It has the first `limit` files whose id is above `after`, or fewer though there are more; `next` is None at the end.
+    `state` is one of `STATE_WORDS`, or `SETTLING`. The last page has those that are not stable yet as well, and
+    `unlisted` says for how many of them it had no room, None where nobody knows of them. `paused` has the pauses that
+    hold, as `status` shows them; `to_review` says how many results of each rule wait for a verdict.
     """
     batch, after = text(parameters, "batch"), count(parameters, "after", 0)
+    word = text(parameters, "state")
     wanted = Wanted(
         rule_asked_for(context, parameters),
-        text(parameters, "state"),
+        _states(word),
         _own_id(context, batch) if batch else None,
         text(parameters, "pattern"),
+        text(parameters, "part") or "",
     )
     limit = max(1, min(count(parameters, "limit", PAGE), PAGE))
-    items, further = page(context.connection, wanted, after, limit)
+    items, further = ([], None) if word == SETTLING else page(context.connection, wanted, after, limit)
     chosen = [_item_json(item) for item in items]
-    if wanted.state == ItemState.SKIPPED and batch is None and not after:
-        chosen += [_left_out_json(each) for each in _left_out(context, wanted.rule, wanted.pattern)]
+    if word == ItemState.SKIPPED and batch is None and not after:
+        chosen += [_left_out_json(each) for each in _left_out(context, wanted)]
+    unstable: list[dict[str, Any]] = []
+    if further is None and batch is None and word in {None, SETTLING}:
+        unstable = [_settling_json(*each) for each in _settling(context, wanted)]
+    room = max(0, limit - len(chosen))
     return {
-        "items": chosen,
+        "items": chosen + unstable[:room],
+        "unlisted": None if context.settling is None else len(unstable[room:]),
         "paused": [pause_json(each) for each in pauses(context.connection)],
         "to_review": count_to_review(context.connection),
         "next": further,
     }
 
 
-def _left_out(context: CommandContext, rule: str | None, pattern: str | None) -> list[LeftOut]:
+def _states(word: str | None) -> tuple[str, ...]:
+    """The states that are shown under a word. Raises CommandRefused."""
+    if word in {None, SETTLING}:
+        return ()
+    if word not in STATE_WORDS:
+        raise CommandRefused(unknown_name("state", word, [SETTLING, *STATE_WORDS]), 2)
+    return STATE_WORDS[word]
+
+
+def _left_out(context: CommandContext, wanted: Wanted) -> list[LeftOut]:
     """What the rules, or one of them, leave out by default."""
-    rules = [each.name for each in context.config.rules if rule in {None, each.name}]
-    return [each for each in left_out(context.connection, rules) if pattern is None or fnmatchcase(each.path, pattern)]
+    rules = [each.name for each in context.config.rules if wanted.rule in {None, each.name}]
+    return [each for each in left_out(context.connection, rules) if wanted.fits_path(each.path)]
 
 
 def _left_out_json(found: LeftOut) -> dict[str, Any]:
     """As a file is shown, although it stands for many and none of them is on record."""
     amounts = [(found.amount.files, "file"), (found.amount.folders, "folder")]
     amount = " and ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in amounts if number)
+    why = f"{amount} left out by default: {DROPPINGS.get(found.pattern, found.pattern)}"
+    return {
+        **_unrecorded(found.rule, found.path, ItemState.SKIPPED),
+        "code": "LEFT_OUT",
+        "why": why,
+        "files": found.amount.files,
+        "folders": found.amount.folders,
+    }
+
+
+def _settling(context: CommandContext, wanted: Wanted) -> list[tuple[str, str]]:
+    """The files that are not stable yet, each with its rule, those first that were seen first."""
+    known = context.settling or {}
+    rules = [rule for rule in known if wanted.rule in {None, rule}]
+    return [(rule, path) for rule in rules for path in known[rule] if wanted.fits_path(path)]
+
+
+def _settling_json(rule: str, path: str) -> dict[str, Any]:
+    return {**_unrecorded(rule, path, SETTLING), "why": "watched until it stands still and is whole"}
+
+
+def _unrecorded(rule: str, path: str, state: str) -> dict[str, Any]:
+    """What is no item, as one is shown."""
     return {
         "id": None,
-        "rule": found.rule,
-        "path": printable(found.path),
-        "state": ItemState.SKIPPED.value,
+        "rule": rule,
+        "path": printable(path),
+        "state": str(state),
         "size": 0,
         "content_hash": None,
         "batch": None,
@@ -88,11 +130,10 @@ def _left_out_json(found: LeftOut) -> dict[str, Any]:
         "cost": None,
         "currency": USD,
         "hosted": None,
-        "code": "LEFT_OUT",
-        "why": f"{amount} left out by default: {DROPPINGS.get(found.pattern, found.pattern)}",
+        "code": "",
+        "why": "",
         "ended_at": None,
-        "files": found.amount.files,
-        "folders": found.amount.folders,
+        "current": True,
     }
 
 
@@ -125,4 +166,5 @@ def _item_json(item: Item) -> dict[str, Any]:
         "why": printable(item.failure),
         "review": item.review.value if item.state is ItemState.DONE else Review.NONE.value,
         "ended_at": datetime.fromtimestamp(item.ended_at, UTC).isoformat() if item.ended_at else None,
+        "current": item.current,
     }

@@ -129,7 +129,7 @@ class Intake:
         self._begin(plan_turn(self._turns(), now), group)
         await self._processed_or_late()
         self._events.report_missed(self._watched.values(), now, group)
-        self._context.settling = {name: len(watched.stability) for name, watched in self._watched.items()}
+        self._context.settling = {name: watched.stability for name, watched in self._watched.items()}
         await self._sealer.turn(list(self._watched.values()))
         has_backlog = any(turn.work is Work.BACKLOG for turn in self._turns().values())
         return 0.0 if has_backlog else self._idle_timeout()

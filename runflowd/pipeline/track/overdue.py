@@ -57,7 +57,7 @@ def overdue_report(found: Overdue, now: float) -> IncidentReport:
     )
     remedy = (
         "Nothing is bought again by itself, and what still comes is delivered. Ask the service about that batch; "
-        f"`runflowd list --rule {found.rule} --state submitted` names the files. If the model takes this long, say so "
+        f"`runflowd list --rule {found.rule} --state processing` names the files. If the model takes this long, say so "
         "with `batch: {deadline: 6h}` in the rule"
     )
     return IncidentReport(ScopeKind.BATCH.of(found.rule), CODE, message, remedy)

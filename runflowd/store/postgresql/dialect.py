@@ -16,6 +16,7 @@ REPLACEMENTS: tuple[tuple[str, str], ...] = (
     (r"\bIS :(\w+)", r"IS NOT DISTINCT FROM :\1"),
     (r"SELECT value FROM json_each\((:\w+)\)", r"SELECT jsonb_array_elements_text(CAST(\1 AS jsonb))"),
     (r"\bjson_extract\((\w+), '\$\.(\w+)'\)", r"(CAST(\1 AS jsonb) ->> '\2')"),
+    (r"\binstr\(CAST\((.+?) AS BLOB\), (:\w+)\)", r"position(\2 IN \1)"),
     # Names are bytes, and so is the pattern: Latin-1 has a letter for each.
     (r"\bname_matches\((\w+), (:\w+)\)", r"""convert_from(\1, 'LATIN1') COLLATE "C" ~ CAST(\2 AS TEXT)"""),
     (r":server_now\b", "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"),

@@ -49,17 +49,6 @@ LEFT JOIN item ON item.id = ledger.item LEFT JOIN recipe ON recipe.number = item
 WHERE account.service = :service AND account.model = :model
 ORDER BY ledger.id DESC LIMIT :limit
 
--- name: list_items
-SELECT * FROM full_item
-WHERE id > :after AND id <= :until AND current = 1 AND position(:literal IN dir || x'2f' || basename) > 0
-ORDER BY id LIMIT :limit
-
--- name: list_of_state
-SELECT * FROM full_item
-WHERE rule = :rule AND state = :state AND id > :after AND id <= :until
-  AND current = 1 AND position(:literal IN dir || x'2f' || basename) > 0
-ORDER BY id LIMIT :limit
-
 -- name: overdue
 SELECT DISTINCT ON (rule) rule, count(*) OVER of_rule AS batches, sum(files) OVER of_rule AS files,
        submitted_at AS since, oldest, remote_id
