@@ -67,11 +67,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, None when there is none."""
         if cmd_name not in COMMANDS:
-            from runflowd.core.suggestion import closest  # noqa: PLC0415  only for a mistake
+            from runflowd.commands.unknown_command import no_such_command  # noqa: PLC0415  only for a mistake
 
-            if near := closest(cmd_name, COMMANDS):
-                ctx.fail(f"there is no command {cmd_name!r}; did you mean {near!r}?")
-            return None
+            ctx.fail(no_such_command(cmd_name, COMMANDS))
         command = import_module(f"runflowd.commands.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command

@@ -296,6 +296,13 @@ rles: 3
         ("output: in/one", "rules.one.output: is given twice"),
         ("overridable: 5", "rules.one.overridable: must be a list"),
         ("exclude: ['[z-a]']", "rules.one.exclude[0]: is no valid pattern"),
+        ("inputs: {a: b}", "rules.one.inputs: unknown key; did you mean input?"),
+        ("model_id: m", "rules.one.model_id: unknown key; did you mean model?"),
+        ("folder: in", "rules.one.folder: unknown key; did you mean watch?"),
+        ("prompt: white", "rules.one.prompt: unknown key; it belongs into input"),
+        ("Ignore: ['*.tmp']", "rules.one.Ignore: unknown key; did you mean exclude?"),
+        ("batch: {batch_size: 5}", "rules.one.batch.batch_size: unknown key; did you mean max_items?"),
+        ("timezone: UTC", "rules.one.timezone: unknown key; it belongs into money, beside rules"),
         ("batch: {zzz: 1}", "rules.one.batch.zzz: unknown key; there are quiet, max_wait, max_items, max_bytes"),
     ],
 )
@@ -338,13 +345,13 @@ def test_mistake_in_the_service_says_what_to_write(tmp_path: Path, service: str,
 
 
 def test_keys_of_a_section_are_named_once(tmp_path: Path) -> None:
-    """A rule's own come first, and whoever looked for an input reads where those belong."""
+    """Of a section with many, those that are used most and where all are; and where inputs belong."""
     first, second = problems(
         tmp_path, f"service: local\nrules:\n  one:{RULE.format(name='one')}    zzzz: 1\n    zzzy: 2\n"
     )
 
-    assert "rules.one.zzzz: unknown key; there are watch, output, include, " in first
-    assert first.endswith("; what the model gets belongs into input")
+    assert "rules.one.zzzz: unknown key; what the model gets belongs into input; most used are watch, output, " in first
+    assert first.endswith("`man runflowd.yaml` or `runflowd schema` has all 28")
     assert second.endswith("rules.one.zzzy: unknown key")
 
 

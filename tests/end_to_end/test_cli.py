@@ -306,8 +306,16 @@ def _family(root: type[BaseException]) -> Iterator[type[BaseException]]:
         yield from _family(child)
 
 
-def test_a_mistyped_command_is_answered_with_the_one_that_is_meant(desk: Desk) -> None:
-    """As a mistyped key or rule is."""
-    found = desk.run("stauts")
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("stauts", "there is no command 'stauts'; did you mean 'status'?"),
+        ("start", "there is no command 'start'; did you mean 'run'?"),
+        ("frobnicate", "there is no command 'frobnicate'; most used are init, check, run, status, list and doctor"),
+    ],
+)
+def test_a_mistyped_command_is_answered_with_the_one_that_is_meant(desk: Desk, typed: str, said: str) -> None:
+    """By its letters, by what others call it, or by those that nearly everybody needs."""
+    found = desk.call(typed)
 
-    assert (2, True) == (found.code, "there is no command 'stauts'; did you mean 'status'?" in found.err)
+    assert (2, True) == (found.code, said in found.err)
