@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from runflowd.config.yaml.events import Path
 
 
+_ADD_WEB = "write for example web: {listen: 127.0.0.1:8787}"
+
 DEFAULT_INPUT = {"image_url": f"${{{FILE_URL}}}"}
 """What a rule without `input` sends: nearly every model calls its image so."""
 
@@ -75,7 +77,9 @@ def _service(service: dict[str, Any], data: Mapping[str, Any]) -> Iterator[Valid
             ("service", "callbacks", "public_url"), "must be https, or set allow_http: true in service"
         )
     if callbacks and _web_is_off(data.get("web")):
-        yield ValidationIssue(("service", "callbacks"), "needs the web section, which receives the calls", at_key=True)
+        yield ValidationIssue(
+            ("service", "callbacks"), f"needs the web section, which receives the calls; {_ADD_WEB}", at_key=True
+        )
 
 
 def _notify(notify: dict[str, Any]) -> Iterator[ValidationIssue]:
@@ -94,7 +98,7 @@ def _web(web: dict[str, Any]) -> Iterator[ValidationIssue]:
     if is_open(str(web.get("listen"))) and not (users and (web.get("tls") or proxy)):
         message = (
             "is reached from other machines, so it needs users_file, and tls or a proxy that brings it; "
-            "or write 127.0.0.1"
+            f"or write 127.0.0.1:{str(web.get('listen')).rpartition(':')[2]}"
         )
         yield ValidationIssue(("web", "listen"), message)
     if proxy and not users:

@@ -19,8 +19,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
+from runflowd.config.yaml.lookalikes import in_text
+from runflowd.config.yaml.messages import on_one_line
 from runflowd.core.naming import naming_problem
 from runflowd.core.patterns import pattern
+from runflowd.core.printable import named
 from runflowd.core.suggestion import closest
 from runflowd.core.units import DURATION_PATTERN, SIZE_PATTERN, duration_text, seconds, size_in_bytes, size_text
 
@@ -101,8 +104,12 @@ class OrWord:
 
         near = closest(str(value), map(str, self.words))
         choices = ", ".join(str(word).lower() for word in self.words)
-        hint = f"; did you mean {near}?" if near else ""
-        raise refuse(f"is neither {choices} nor a section with keys of its own{hint}")
+        hint = f"did you mean {near}?" if near else f"write for example {self._example()}"
+        raise refuse(f"is neither {choices} nor a section with keys of its own; {hint}")
+
+    def _example(self) -> str:
+        name, field = next(iter(self.section.model_fields.items()))
+        return on_one_line({name: field.examples[0]}) if field.examples else str(next(iter(self.words)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +205,8 @@ def _check_model(value: str) -> str:
 
 def _check_rule_name(value: str) -> str:
     if not re.fullmatch(RULE_NAME_PATTERN[1:-1], value):
+        if slip := in_text(value):
+            raise refuse(f"is no rule name; {named(slip.character)} in it {slip.remedy}")
         raise refuse("is no rule name; use up to 64 letters, digits, dots, dashes and underscores")
 
     return value

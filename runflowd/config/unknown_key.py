@@ -59,7 +59,8 @@ _OTHER_WORDS = {
     "max_items": "size count max batch_size limit",
     "max_wait": "timeout max_delay",
     "quiet": "wait delay interval idle",
-    "webhook": "url slack hook",
+    "webhook": "url hook http",
+    "apprise": "email mail slack teams discord telegram ntfy matrix pushover sms",
 }
 """What others call a key. Where a section has the key, its other words mean that."""
 
@@ -138,7 +139,8 @@ def _no_such_key(section: Path, known: list[str], listed: set[Path]) -> str:
         return "unknown key"
     listed.add(section)
     inputs = "; what the model gets belongs into input" if section[:1] == ("rules",) and "input" in known else ""
+    anchors = "" if section else "; what only holds anchors has a name such as x-shared"
     if len(known) <= _FEW:
-        return f"unknown key; there are {', '.join(known)}{inputs}"
+        return f"unknown key; there are {', '.join(known)}{inputs}{anchors}"
     used = ", ".join(_MOST_USED.get(str(section[0]), tuple(known[:_FEW])))
     return f"unknown key{inputs}; most used are {used}; `man runflowd.yaml` or `runflowd schema` has all {len(known)}"

@@ -60,7 +60,7 @@ def _message(detail: ErrorDetails, path: Path, missing: set[Path], listed: set[P
         return f"is missing; {_example(path)}"
     if kind in {"enum", "literal_error"}:
         return f"must be {context['expected'].replace(chr(39), '')}"
-    if kind == "string_pattern_mismatch":
+    if kind == "string_pattern_mismatch" or (kind == "string_type" and path[-1] == "listen"):
         return _example(path)
     if kind in _SENTENCES and not isinstance(detail["input"], list):
         return _SENTENCES[kind].format(**context)

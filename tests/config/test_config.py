@@ -289,6 +289,7 @@ rles: 3
         ("files: {logo: x.png}", "rules.one.files.logo: is never used"),
         ("files: {'a b': x.png}", "rules.one.files.a b: is no rule name"),
         ("after: {mve: x}", "rules.one.after.move: is missing"),
+        ("after: archive", "rules.one.after: is neither keep, delete nor a section with keys of its own; write for ex"),
         ("after: delete\non_delete: remove", "rules.one.after: with on_delete: remove"),
         ("after: {move: in/one/done}", "rules.one.after.move: lies inside watch of this rule"),
         ("after: {move: in}", "rules.one.watch: lies inside after.move of this rule"),
@@ -328,7 +329,10 @@ def test_mistake_in_a_rule_says_what_to_write(tmp_path: Path, lines: str, expect
         ("{url: 'http://x.example'}", "service.url: would send the key in the clear"),
         ("{local: {}, url: 'https://x.example'}", "service.url: does not go with local"),
         ("{callbacks: {public_url: 'https://x.example'}}", "service.callbacks.secret_file: is missing"),
-        ("{callbacks: {public_url: 'https://x.example', secret_file: s}}", "service.callbacks: needs the web section"),
+        (
+            "{callbacks: {public_url: 'https://x.example', secret_file: s}}",
+            "service.callbacks: needs the web section, which receives the calls; write for example web: {listen: ",
+        ),
         (
             "{callbacks: {public_url: 'http://x.example', secret_file: s}}",
             "service.callbacks.public_url: must be https",

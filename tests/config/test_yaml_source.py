@@ -106,6 +106,8 @@ def test_alias_repeats_its_value() -> None:
         ("a:\n    b: c\n   d: e", (3, 4), "indented like none of those above it"),
         ("a:\n  b: [c\n  d: e", (3, 4), "close the bracket opened on line 2"),
         ('a: "x\nb: y', (2, 5), "close the quotes opened on line 1"),
+        ("a: [*.jpg]", (1, 6), "put text that starts with * in quotes"),
+        ("a: {b: c: d, e: '${f}'}", (1, 9), "put text that holds a colon and a space in quotes"),
         ("a: @x", (1, 4), "put text that starts with @ in quotes"),
         ("a: 'x", (1, 6), "end of stream"),
         ("a: \x07", (1, 4), "U+0007"),
@@ -125,7 +127,8 @@ def test_trouble_is_reported_with_its_place(text: str, place: tuple[int, int], s
 
 def test_a_backslash_in_double_quotes_is_explained() -> None:
     """Nobody who writes a path of Windows thinks of escapes."""
-    assert refused('a: "C:\\photos"')[0].message.endswith("a backslash begins an escape; put the text in single quotes")
+    assert "that is a path of Windows; write where it lies on this machine" in refused('a: "C:\\photos"')[0].message
+    assert refused('a: "\\photos"')[0].message.endswith("a backslash begins an escape; put the text in single quotes")
 
 
 NBSP, ZERO_WIDTH = "U+00A0 NO-BREAK SPACE in column {}", "U+200B ZERO WIDTH SPACE in column {}"

@@ -26,13 +26,16 @@ class Lookalike:
     index: int
     character: str
 
+    @property
+    def remedy(self) -> str:
+        """What it is not, and what to write instead."""
+        if re.match(f"[{_QUOTES}]", self.character):
+            return "is no quote to YAML; write plain quotes"
+        return "is no space to YAML; write a plain one"
+
     def message(self, column: int) -> str:
         """Which one it is, in which column (from 1), and what to write instead."""
-        if re.match(f"[{_QUOTES}]", self.character):
-            remedy = "is no quote to YAML; write plain quotes"
-        else:
-            remedy = "is no space to YAML; write a plain one"
-        return f"{named(self.character)} in column {column} {remedy}"
+        return f"{named(self.character)} in column {column} {self.remedy}"
 
 
 def in_line(written: str) -> Lookalike | None:
@@ -43,6 +46,11 @@ def in_line(written: str) -> Lookalike | None:
 def in_key(text: str) -> Lookalike | None:
     """The slip that a plain key begins with."""
     return _first(_IN_KEY.match(text))
+
+
+def in_text(text: str) -> Lookalike | None:
+    """The first slip anywhere in a text that has no place for one."""
+    return _first(_IN_KEY.search(text))
 
 
 def in_value(text: str) -> Lookalike | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import yaml
@@ -10,6 +11,13 @@ from runflowd.config.yaml.lookalikes import in_line
 
 if TYPE_CHECKING:
     from runflowd.core.model import Json
+
+
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+_TWO_COLONS = re.compile(r":\s[^,{}\[\]]*:\s")
+_DRIVE = re.compile(r'"[A-Za-z]:\\')
+_COLON = "put text that holds a colon and a space in quotes"
+_WINDOWS = "that is a path of Windows; write where it lies on this machine, such as /mnt/photos"
 
 
 def on_one_line(value: Json) -> str:
@@ -44,13 +52,17 @@ def _slips(said: str, written: str, column: int, opened: str) -> list[tuple[bool
     indentation = written[: len(written) - len(written.lstrip())]
     before, sign = written[: column - 1], written[column - 1 : column]
     misplaced = "mapping values are not allowed" in said
+    plain = _QUOTED.sub("''", written)
     return [
         ("\t" in indentation, "the line is indented with a tab, YAML takes spaces only"),
-        ("${" in written, 'inside [ ] or { } a placeholder needs quotes, such as "${file.url}"'),
+        ("${" in plain, 'inside [ ] or { } a placeholder needs quotes, such as "${file.url}"'),
         (sign in {"@", "`", "%"}, f"put text that starts with {sign} in quotes"),
-        (misplaced and ": " in before, "put text that holds a colon and a space in quotes"),
+        ("scanning an alias" in said, "put text that starts with * in quotes"),
+        (misplaced and ": " in before, _COLON),
         (misplaced, "the line is indented too far, or the one before it lacks its colon"),
+        ("flow mapping" in said and _TWO_COLONS.search(plain) is not None, _COLON),
         ("flow" in said and "expected ','" in said, f"close the bracket {opened}"),
+        ("escape character" in said and _DRIVE.search(written) is not None, _WINDOWS),
         ("escape character" in said, "in double quotes a backslash begins an escape; put the text in single quotes"),
         ("quoted scalar" in said, f"close the quotes {opened}"),
         (
