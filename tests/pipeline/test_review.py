@@ -137,7 +137,7 @@ async def test_a_result_that_somebody_edited_stays_where_it_is_and_that_is_said(
         receipt = json.loads((tmp_path / "receipts/a.jpg.json").read_text())["outputs"][0]
 
         assert (everything(rig), (tmp_path / "out" / place).read_bytes()) == ({place}, b"retouched")
-        assert {"due": [], "left": [{"id": 1, "path": f"{tmp_path}/out/{place}"}]} == outcome
+        assert {"due": [], "removed": [], "left": [{"id": 1, "path": f"{tmp_path}/out/{place}"}]} == outcome
         assert f"{place} was edited since it was delivered, so it stays where it is, and is yours" in told
         assert (place, True) == (receipt["path"], receipt["edited"])
 
@@ -158,14 +158,17 @@ async def test_a_result_that_is_edited_no_more_is_moved_by_the_next_verdict(tmp_
 
 
 async def test_a_result_that_somebody_removed_stays_removed(tmp_path: Path) -> None:
-    """Accepting it brings nothing back, and is carried out all the same."""
+    """Accepting it brings nothing back, and is carried out all the same; whoever accepted it is told."""
     async with running(tmp_path, reviewed(tmp_path)) as rig:
         rig.drop("a.jpg")
         await rig.settled(1)
         (tmp_path / "out" / HELD / "a.jpg").unlink()
         await judge(rig, Verdict.ACCEPT, "a.jpg")
 
+        outcome = await rig.ask("verdict-outcome", items=[1])
+
         assert (everything(rig), await rig.store.read(lambda c: c.all("verdicts_left")[0]["count"])) == (set(), 0)
+        assert {"due": [], "removed": [1], "left": []} == outcome
 
 
 REMOVED: list[tuple[ReviewPolicy, list[Verdict], Verdict, str]] = [
