@@ -56,7 +56,10 @@ def command(target: Path | None, kind: str, *, page: bool, system: bool) -> int:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise CommandError(f"{target} is there already and was left as it is. Name another file.") from None
+        raise CommandError(
+            f"{target} is there already and was left as it is. `runflowd check -c {shlex.quote(str(target))}` says "
+            "what it means, and `runflowd init FILE` writes another one."
+        ) from None
     if not system:
         (target.parent / "in").mkdir(exist_ok=True)
     say(f"Wrote {target}. Next:")

@@ -58,7 +58,8 @@ def test(place: Path | None, channels: tuple[str, ...], *, as_json: bool) -> int
 def _chosen(notify: Notify, channels: Sequence[str]) -> Sequence[str]:
     if not notify.channels:
         raise CommandError(
-            "nobody is notified: the configuration has no `notify` with webhook, command or apprise.",
+            "nobody is notified: the configuration has no `notify` with webhook, command or apprise. Write for example "
+            "`notify: {webhook: {url: 'https://hooks.example.com/runflowd'}}`.",
             Exit.CONFIGURATION,
         )
     for channel in channels:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runflowd.commands.command_client import CommandClient, ask
+from runflowd.commands.command_client import CommandClient
 from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.formatting import say
 from runflowd.commands.options import config_option, echo_json, json_option
@@ -36,7 +36,8 @@ def command(place: Path | None, rules: tuple[str, ...], *, everything: bool, acc
     if accept:
         _accept(place, rules, everything=everything, as_json=as_json)
         return
-    answer = ask(place, "resume", rules=rules, everything=everything)
+    asking = CommandClient(place)
+    answer = asking.ask("resume", rules=rules, everything=everything)
     if as_json:
         echo_json(answer)
         return
@@ -45,7 +46,8 @@ def command(place: Path | None, rules: tuple[str, ...], *, everything: bool, acc
         what = "1 result that is paid for is" if count == 1 else f"{count} results that are paid for are"
         say(f"{what} fetched again, at no cost.")
     if count := answer["waiting"]:
-        say("1 file that waited is bought now." if count == 1 else f"{count} files that waited are bought now.")
+        when = "by the next `runflowd run` or `sync`" if asking.alone else "now"
+        say(f"1 file that waited is bought {when}." if count == 1 else f"{count} files that waited are bought {when}.")
     if answer["still"]:
         still = ", ".join(name or "every rule, by `pause --all`" for name in answer["still"])
         say(f"Still paused: {still}.")

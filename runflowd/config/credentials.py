@@ -119,9 +119,10 @@ def _from_file(path: str, what: str) -> Credential:
             mode = os.fstat(stream.fileno()).st_mode
             content = stream.read(_LONGEST + 1)
     except OSError as error:
-        remedy = "make it readable for the user that runs runflowd, or name another file"
+        there = not isinstance(error, FileNotFoundError)
+        remedy = "make it readable for the user that runs runflowd" if there else "put it there, on one line"
         reason = f"cannot be read from {path}: {error.strerror}"
-        raise CredentialError(what, reason, remedy, may_come=True) from error
+        raise CredentialError(what, reason, f"{remedy}, or name another file", may_come=True) from error
 
     warning = f"{what} in {path} can be read by everyone on this machine; run chmod 600 {path}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from pathlib import Path
 
 from runflowd.config.yaml import MAX_BYTES
@@ -30,9 +31,13 @@ def source_files(path: str) -> list[str]:
     except OSError as error:
         raise ConfigError((Problem(path, 0, 0, "", f"cannot be read: {error.strerror}"),)) from error
     if not found:
-        raise ConfigError((Problem(path, 0, 0, "", "holds no *.yaml file; `runflowd init` writes a first one"),))
+        raise ConfigError((Problem(path, 0, 0, "", f"holds no *.yaml file; {_writes_one(path)}"),))
 
     return [str(place / name) for name in found]
+
+
+def _writes_one(path: str) -> str:
+    return f"`runflowd init {shlex.quote(path)}` writes a first one"
 
 
 def read_source(file: str) -> tuple[bytes, int]:
@@ -41,7 +46,7 @@ def read_source(file: str) -> tuple[bytes, int]:
         with Path(file).open("rb") as stream:
             return stream.read(MAX_BYTES + 1), os.fstat(stream.fileno()).st_mode
     except FileNotFoundError as error:
-        message = "does not exist; `runflowd init` writes a first one"
+        message = f"does not exist; {_writes_one(file)}"
         raise ConfigError((Problem(file, 0, 0, "", message),)) from error
     except OSError as error:
         raise ConfigError((Problem(file, 0, 0, "", f"cannot be read: {error.strerror}"),)) from error

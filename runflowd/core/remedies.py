@@ -23,7 +23,7 @@ _REMEDIES = {
     "CANCELLED": "It was cancelled at the service. Touch the file to send it again.",
     "UPLOAD_UNREADABLE": "The file is not at fault and was not charged. `runflowd retry {path}` sends it once more.",
     "NO_SUBJECT_FOUND": "Use a photo with one clear subject, then save it again.",
-    "WEIGHTS_MISSING": "Run `python -m runflowd.local.weights` as the user that runs runflowd, then touch the file.",
+    "WEIGHTS_MISSING": "Run the command in the message as the user that runs runflowd, then touch the file.",
     "DEPENDENCY_MISSING": "Install what the message names, with the command in it, then touch the file.",
     "UNREADABLE": "Make the file readable for the user that runs runflowd; it is taken up by itself then.",
     "BUSY": "Close it in the program that holds it; it is taken up by itself then.",

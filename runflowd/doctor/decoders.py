@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 from runflowd.core.media.kinds import MediaKind
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from runflowd.core.model import Rule
 
 DECODERS = "decoders"
+
+_PIP = f"{shlex.quote(sys.executable)} -m pip install"
+"""As a shell finds it: another `pip` would install it elsewhere."""
 
 _LATE = "those whose bytes are odd wait, and fail"
 
@@ -37,7 +42,7 @@ def check_decoders(kinds: Collection[MediaKind], has: Installed) -> list[Finding
 def _images(has: Installed) -> Finding:
     if has.pillow:
         return good(DECODERS, "images", f"Pillow {has.pillow} opens those whose bytes are odd")
-    remedy = "pip install 'runflowd[decode]', where runflowd itself is installed"
+    remedy = f"{_PIP} 'runflowd[decode]'"
     return Finding(DECODERS, Level.NOTE, "images", f"Pillow is not installed: {_LATE}", remedy)
 
 
@@ -46,5 +51,5 @@ def _recordings(has: Installed) -> Finding:
         name = has.program or f"PyAV {has.av}"
         return good(DECODERS, "video and audio", f"{name} opens those whose bytes are odd")
     message = f"neither PyAV is installed nor ffmpeg on PATH: {_LATE}"
-    remedy = "pip install 'runflowd[video]', where runflowd itself is installed, or the system's package ffmpeg"
+    remedy = f"{_PIP} 'runflowd[video]', or the system's package ffmpeg"
     return Finding(DECODERS, Level.NOTE, "video and audio", message, remedy)

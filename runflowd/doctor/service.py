@@ -80,7 +80,11 @@ def check_identity(identity: Identity, service: Service) -> Finding:
 def check_refusal(error: ApiError, url: str, source: str) -> Finding:
     """The first answer was none, or a no."""
     if isinstance(error, Unauthorized):
-        remedy = f"put a key that counts into {source}, then `runflowd reload`; a key of systemd needs a restart"
+        # What a process was started with, its environment and systemd's credentials, stays as it is.
+        taken = (
+            "`runflowd reload`; a key of systemd needs a restart" if source.startswith("/") else "start runflowd again"
+        )
+        remedy = f"put a key that counts into {source}, then {taken}"
         return problem(KEY, url, f"refuses the key from {source}, so nothing is sent or fetched: {error}", remedy)
     if isinstance(error, Transient) and error.status is None:
         remedy = (

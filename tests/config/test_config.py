@@ -200,7 +200,7 @@ def test_empty_file_is_a_mistake(tmp_path: Path, text: str) -> None:
 
 def test_missing_file_is_a_mistake(tmp_path: Path) -> None:
     """The sentence says how to get a first one."""
-    with pytest.raises(ConfigError, match="does not exist; `runflowd init` writes a first one"):
+    with pytest.raises(ConfigError, match=r"does not exist; `runflowd init .*/nope\.yaml` writes a first one"):
         load(tmp_path / "nope.yaml")
 
 

@@ -85,7 +85,9 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, config: Path, capsy
     code = main(["backup", "-c", str(config), str(tmp_path / "away" / "copy.db")])
 
     assert 1 == code
-    assert f"{tmp_path}/away/copy.db: the state file cannot be copied there" in capsys.readouterr().err
+    assert (
+        f"copied there (No such file or directory). Make the folder {tmp_path}/away first." in capsys.readouterr().err
+    )
 
 
 def test_without_a_state_file_there_is_nothing_to_copy(

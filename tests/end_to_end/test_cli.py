@@ -139,7 +139,7 @@ def test_missing_weights_are_reported_with_the_command_that_gets_them(desk: Desk
 
     said = desk.call(command, env={"RUNFLOWD_WEIGHTS": "nowhere.onnx"})
 
-    assert (0 if command == "check" else 78, True) == (said.code, "python -m runflowd.local.weights" in said.err)
+    assert (0 if command == "check" else 78, True) == (said.code, "-m runflowd.local.weights" in said.err)
 
 
 def test_no_configuration_names_the_places_and_the_way_out(desk: Desk) -> None:
@@ -267,6 +267,7 @@ def test_init_never_overwrites(desk: Desk) -> None:
     said = desk.call("init")
 
     assert (1, "mine") == (said.code, desk.config.read_text())
+    assert "`runflowd check -c runflowd.yaml` says what it means" in said.err
 
 
 def test_schema_is_printed(desk: Desk) -> None:

@@ -118,7 +118,7 @@ def test_missing_weights_are_reported_before_anything_is_made(desk: Desk) -> Non
 
     assert (1, True, False) == (
         said.code,
-        "python -m runflowd.local.weights" in said.err,
+        "-m runflowd.local.weights" in said.err,
         (desk.folder / "demo").exists(),
     )
 

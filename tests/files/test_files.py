@@ -419,7 +419,7 @@ class TestRead:
             """,
         )
 
-        assert ["Give uid 65534 access."] == lines
+        assert ["Give uid 65534 access; `runflowd doctor` as that user names the command."] == lines
 
 
 class TestDiscard:

@@ -237,7 +237,9 @@ async def test_a_folder_in_the_place_of_the_state_file_is_named(tmp_path: Path) 
     """As when a volume was mounted at the wrong path (scenario 62)."""
     path = tmp_path / "state.db"
     path.mkdir()
-    with pytest.raises(StoreError, match=r"state\.db: cannot be opened"):
+    with pytest.raises(
+        StoreError, match=r"state\.db: is a folder\. Name a file in it: `state: .*/state\.db/state\.db`"
+    ):
         await opened(path)
 
 

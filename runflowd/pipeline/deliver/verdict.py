@@ -107,7 +107,7 @@ def wider_report(item: Item, error: Exception) -> IncidentReport | None:
         return timeout_report(OutputTimeout(item.rule), item.rule)
     if isinstance(error, files.FileError):
         remedy = error.advice or "Mend the folder; delivery goes on by itself then"
-        return IncidentReport(ScopeKind.OUTPUT.of(item.rule), "OUTPUT_UNUSABLE", str(error), remedy)
+        return IncidentReport(ScopeKind.OUTPUT.of(item.rule), "OUTPUT_UNUSABLE", error.sentence, remedy)
     if isinstance(error, ApiError) and (wide := of_service(error)) and wide.scope != STORAGE:
         return wide
     if isinstance(error, Transient):

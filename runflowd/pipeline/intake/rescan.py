@@ -118,10 +118,10 @@ class Rescan:
         if roots is not None and roots.strange:
             await self._report(strangeness(watched.rule, roots))
         elif (error := scanned.outputs.first) is not None:
-            sentence = f"rule {rule}: {error}{scanned.outputs.others}"
+            sentence = f"rule {rule}: {error.sentence}{scanned.outputs.others}"
             await self._report(IncidentReport(scope, OUTPUT_INSIDE, sentence, error.advice, slowest=watched.interval))
         elif (error := scanned.unreadable.first) is not None:
-            sentence = f"rule {rule}: {error}{scanned.unreadable.others}"
+            sentence = f"rule {rule}: {error.sentence}{scanned.unreadable.others}"
             remedy = f"{error.advice or 'Mend the folder.'} Its files are taken up by themselves then"
             await self._report(IncidentReport(scope, "FOLDER_UNREADABLE", sentence, remedy, slowest=watched.interval))
         else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import sys
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -62,7 +64,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "u2netp.onnx"
     other.write_bytes(b"something else")
 
-    with pytest.raises(weights.WeightsError, match="not the expected U2NetP file"):
+    with pytest.raises(weights.WeightsError, match=rf"not the expected U2NetP file.* --to {re.escape(str(other))}$"):
         weights.locate(other)
 
 
@@ -71,7 +73,7 @@ def test_an_empty_cache_names_the_command(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv(weights.ENVIRONMENT, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    with pytest.raises(weights.WeightsError, match=r"python -m runflowd.local.weights"):
+    with pytest.raises(weights.WeightsError, match=rf"{re.escape(sys.executable)} -m runflowd.local.weights$"):
         weights.locate()
 
 
