@@ -11,7 +11,10 @@ from runflowd.core.printable import printable
 
 _REMEDIES = {
     "EMPTY": "Save the file again; it holds no bytes.",
-    "TOO_LARGE": "Make the file smaller than that, and save it again.",
+    "TOO_LARGE": (
+        "Make the file smaller than that, and save it again; or raise the setting that is named, if one is, and then "
+        "`runflowd retry {path}`."
+    ),
     "NOT_AN_IMAGE": "Put an image in its place, or move it out of the folder.",
     "NOT_ACCEPTED": "Put a file of a kind that the rule takes in its place, or move it out of the folder.",
     "INCOMPLETE": "Copy the file again, or save it anew: it is not whole.",

@@ -140,7 +140,7 @@ async def test_a_reference_that_the_service_does_not_take_holds_the_rule_and_say
 
 
 async def test_a_missing_reference_holds_the_rule_and_says_so(tmp_path: Path) -> None:
-    """Nothing is bought without it; the files go on when it is there."""
+    """Nothing is bought without it, and `sync` does not wait for it; the files go on when it is there."""
     logo = tmp_path / "logo.jpg"
     chosen = rule(tmp_path, files={"logo": str(logo)}, input={"image_url": "${file.url}", "logo": "${files.logo.url}"})
     async with running(tmp_path, chosen) as rig:
@@ -148,7 +148,7 @@ async def test_a_missing_reference_holds_the_rule_and_says_so(tmp_path: Path) ->
         await anyio.sleep(120)
         codes = {trouble.code for trouble in rig.engine.context.incidents.snapshot()}
 
-        assert ({"REFERENCE_UNUSABLE"}, []) == (codes, rig.charged())
+        assert ({"REFERENCE_UNUSABLE"}, [], True) == (codes, rig.charged(), rig.engine.intake.idle)
 
         logo.write_bytes(picture("logo"))
         await rig.settled(1)

@@ -27,6 +27,7 @@ from runflowd.core.media.input_type import (
     words,
 )
 from runflowd.core.media.kinds import MediaKind, in_words
+from runflowd.core.model import MAX_UPLOAD_BYTES
 from runflowd.core.template import sends_the_file
 from runflowd.errors import ConfigError
 from runflowd.pipeline.intake.findings import Doubted, Good, Refused, Unfinished
@@ -155,7 +156,10 @@ def _too_large(rule: Rule, size: int, limit: int) -> str:
         return ""
     if rule.max_file_size is not None and size > rule.max_file_size:
         return f"the file has {size:,} bytes; its rule's model takes at most {rule.max_file_size:,} (max_file_size)"
-    return f"the file has {size:,} bytes; the service takes at most {limit:,}" if size > limit else ""
+    if size <= limit:
+        return ""
+    whose = "the service takes" if limit == MAX_UPLOAD_BYTES else "limits.upload_size lets pass"
+    return f"the file has {size:,} bytes; {whose} at most {limit:,}"
 
 
 def _read_whole(

@@ -41,7 +41,7 @@ async def update_references(context: Context, watched: WatchedRule) -> None:
     try:
         found = await watched.folder_io.read(read_references, rule.files, watched.text.references)
     except files.FileError as error:
-        message = f"rule {rule.name}: a file named under `files` cannot be used: {error}"
+        message = f"rule {rule.name}: a file named under `files` cannot be used: {error.sentence}"
         remedy = "Put the file there or correct the rule; what was dropped waits"
         await context.incidents.report(
             IncidentReport(ScopeKind.FILES.of(rule.name), "REFERENCE_UNUSABLE", message, remedy)

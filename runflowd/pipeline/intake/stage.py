@@ -76,7 +76,8 @@ class Intake:
     def idle(self) -> bool:
         """Whether every folder that answers was rescanned and no file is waiting to become stable; for `sync`."""
         return self._is_applied() and all(
-            (watched.idle and not self._context.hints.waiting(name)) or watched.folder_io.timeout_reported
+            ((watched.idle or watched.waits_for_reference) and not self._context.hints.waiting(name))
+            or watched.folder_io.timeout_reported
             for name, watched in self._watched.items()
         )
 

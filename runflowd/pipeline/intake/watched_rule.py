@@ -127,6 +127,11 @@ class WatchedRule:
         return self.turn.idle and not len(self.stability)
 
     @property
+    def waits_for_reference(self) -> bool:
+        """Whether all of it was rescanned, and what was found waits for a reference file that is not there."""
+        return self.turn.idle and self.text.inputs is Inputs.MISSING
+
+    @property
     def interval(self) -> float:
         """Seconds between two rescans."""
         return self.rule.rescan if self.turn.events is Events.COMING else min(self.rule.rescan, NETWORK_RESCAN)
