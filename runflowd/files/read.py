@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from contextlib import contextmanager
@@ -150,9 +151,9 @@ class OpenFolder:
         """A file in it, symlinks not followed; None if no regular file is there. Raises FileError."""
         try:
             found = os.lstat(name, dir_fd=self.descriptor)
-        except FileNotFoundError:
-            return None
         except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENAMETOOLONG}:  # of a name that is too long there is none either
+                return None
             raise from_os_error(error, "look at", f"{self.path}/{name}") from error
         return stat_of(found) if modes.S_ISREG(found.st_mode) else None
 

@@ -58,6 +58,6 @@ def _why(certificate: str, key: str, error: OSError) -> str:
             "the first and its key, without a password, into the second"
         )
     return (
-        f"{certificate} or {key} cannot be read ({error.strerror or error}); make both readable for the user that runs "
-        "runflowd"
+        f"{certificate} or {key} cannot be read ({error.strerror or error}); both must be there, readable for the "
+        "user that runs runflowd"
     )

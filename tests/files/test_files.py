@@ -659,6 +659,10 @@ class TestDraft:
 
         assert [] == names_in(output)
 
+    def test_of_a_name_that_is_too_long_there_is_no_file(self, output: str) -> None:
+        """So nothing lies beside a file whose own name has 255 bytes: it is taken like any other."""
+        assert files.stat(output, f"{'x' * 255}.aria2") is None
+
     @pytest.mark.parametrize("name", ["../x", "a/b", "..", ""])
     def test_a_name_is_one_component(self, output: str, name: str) -> None:
         """Whatever the caller computed, the file stays in its folder."""
