@@ -79,12 +79,11 @@ def command(
         carry_out(asking, offer, dry_run=dry_run, yes=yes, as_json=as_json)
         return
     chosen = _choose(asking, rule, patterns, missing=missing, rejected=rejected)
-    kind = "result that was rejected" if rejected else "file that is done"
     todo = [item for item in chosen if item["what"] in {"buy", "copy", "fetch"}]
     if not as_json:
         _show(chosen, todo)
         if not todo:
-            say(_why_nothing(rule, chosen, kind, missing=missing))
+            say(_why_nothing(rule, chosen, missing=missing, rejected=rejected))
     if dry_run or not todo:
         marked = 0
     else:
@@ -121,9 +120,10 @@ def _show(chosen: Items, todo: Items) -> None:
         say(f"{counts['buy']} are bought; the same files before: {_before(todo)}.")
 
 
-def _why_nothing(rule: str, chosen: Items, kind: str, *, missing: bool) -> str:
+def _why_nothing(rule: str, chosen: Items, *, missing: bool, rejected: bool) -> str:
     """Why a rerun does nothing, and what would do something."""
     if not chosen:
+        kind = "result that was rejected" if rejected else "file that is done"
         return (
             f"No {kind} is meant by this: `runflowd list --rule {shlex.quote(rule)} --state done` shows what there is."
         )

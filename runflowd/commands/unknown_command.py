@@ -39,4 +39,4 @@ def no_such_command(name: str, known: Collection[str]) -> str:
     meant = next((command for command, words in _OTHER_WORDS.items() if word in words.split()), "")
     if meant := meant or closest(word, known):
         return f"there is no command {name!r}; did you mean {meant!r}?"
-    return f"there is no command {name!r}; most used are {_MOST_USED}, and `runflowd --help` has all."
+    return f"there is no command {name!r}; most used are {_MOST_USED}, and --help has all."

@@ -118,11 +118,6 @@ class StabilityTracker:
     def __repr__(self) -> str:
         return f"<StabilityTracker {len(self._files)} of {self.limit} files, settle={self.settle:g}s>"
 
-    @property
-    def full(self) -> bool:
-        """Whether a new file would be turned away."""
-        return len(self._files) >= self.limit
-
     def see(self, path: str, stat: Stat, now: float) -> bool:
         """Note what a look at `path` found; say whether the file is tracked (False: full)."""
         waiting = self._files.get(path)
@@ -195,7 +190,7 @@ class StabilityTracker:
         return self._heap[0][0] if self._prune() else None
 
     def _take(self, path: str, stat: Stat, now: float) -> bool:
-        if self.full:
+        if len(self._files) >= self.limit:
             return False
         self._files[path] = waiting = _Waiting(stat, now, now, now + self.settle)
         self._queue(path, waiting)

@@ -24,7 +24,7 @@ from runflowd.store.links import find_asset
 from runflowd.store.outputs import collision, outputs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from runflowd.store.connection import Connection, Row
     from runflowd.store.items import Item
@@ -201,11 +201,16 @@ def receipt_stands(connection: Connection, item: Item, sha256: str, ended: Ended
     connection.run("set_receipt_state", id=item.id, receipt_state=state)
 
 
-def receipt_moved(connection: Connection, item: Item, moved: Mapping[str, str]) -> None:
-    """Results of an item moved along with its source, to other paths below the output folder; its receipt says so."""
+def moved_along(connection: Connection, item: Item, to: str, placed: Sequence[OutputPath], now: float) -> None:
+    """The file of an item was renamed `to` another path, and its results moved along; its story and receipt say so.
+
+    `placed` is where they stand now, by their positions.
+    """
+    record(connection, item.id, now, f"the file was renamed to {to}, and its result moved along")
     row = connection.one("receipt_of", item=item.id)
     if row is None:
         return
+    moved = {each.path.relative: placed[each.position].relative for each in outputs_of(connection, item.id)}
     outputs = [replace(each, moved_to=moved.get(each.path, each.moved_to)) for each in outputs_from(row["outputs"])]
     connection.run("set_receipt_outputs", item=item.id, outputs=outputs_text(outputs))
     connection.run("outdate_receipt", id=item.id)

@@ -133,7 +133,7 @@ def test_a_full_tracker_turns_new_files_away_and_keeps_the_old() -> None:
 
     taken = [tracker.see(path, STAT, 0) for path in ("a", "b", "a")]
 
-    assert (taken, tracker.full) == ([True, False, True], True)
+    assert (taken, list(tracker)) == ([True, False, True], ["a"])
 
 
 def test_an_unconfirmed_file_comes_back() -> None:

@@ -17,10 +17,9 @@ from runflowd.pipeline.deliver.renames import is_gone, may_be_renamed, remove_re
 from runflowd.pipeline.deliver.result_check import BrokenResult, Label
 from runflowd.pipeline.deliver.result_downloader import NoResult, ResultDownloader, intact
 from runflowd.pipeline.deliver.verdict import is_final
-from runflowd.store.history import record
 from runflowd.store.items import holders_of, holders_of_file
 from runflowd.store.outputs import Output, forget_output, output_written, outputs_of
-from runflowd.store.receipts import receipt_moved
+from runflowd.store.receipts import moved_along
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -179,9 +178,7 @@ class Delivery:
         def write(connection: Connection) -> None:
             for path in placed:
                 output_written(connection, item, path, now)
-            record(connection, original.id, now, f"the file was renamed to {item.path}, and its result moved along")
-            theirs = outputs_of(connection, original.id)
-            receipt_moved(connection, original, {each.path.relative: placed[each.position].relative for each in theirs})
+            moved_along(connection, original, item.path, placed, now)
 
         await self._context.store.write(write)
         reach("output.shared")
