@@ -150,7 +150,7 @@ async def test_runs_of_their_own_have_the_same_deadline(tmp_path: Path) -> None:
 
 async def test_what_got_stuck_says_nothing_about_what_is_usual(tmp_path: Path) -> None:
     """The next batch is polled, and counts as overdue, as if there had been no trouble (scenario 132)."""
-    async with running(tmp_path, impatient(tmp_path), service={"faults": STUCK}) as rig:
+    async with running(tmp_path, replace(impatient(tmp_path), rescan=600.0), service={"faults": STUCK}) as rig:
         rig.drop("a.jpg")
         await rig.settled(1)
         before = await usual(rig)
