@@ -298,7 +298,7 @@ async def test_items_are_paged_by_either_envelope() -> None:
 async def test_a_page_too_large_is_asked_for_in_smaller_pieces() -> None:
     """Results that come inline do not block a batch for ever."""
     script = (endless(head(200, {})), json_answer({"items": [{"run_id": "r1"}], "next": "more"}))
-    async with facing(*script, limits=QUICK) as (client, server):
+    async with facing(*script, limits=Limits(answer=100_000)) as (client, server):
         page = await client.items("b")
 
     assert "more" == page.next
