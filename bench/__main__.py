@@ -64,14 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("part", nargs="?", default="all", choices=(*PARTS, "plots", "all"))
     parser.add_argument("--output", type=Path, default=Path("docs"), help="the folder for plots; docs")
     parser.add_argument("--only", choices=("throughput", "growth"), help="of the plots; both")
-    files = "of the throughput and growth runs, 1000; of the ledger and review runs, 10000"
+    files = "of the throughput and growth runs, 1000; of the ledger and review runs, 10000; of the fleet run, 400"
     parser.add_argument("--files", type=int, help=files)
-    parser.add_argument("--size", type=_bytes, default=_bytes("200KB"), help="of each of them; 200KB")
+    parser.add_argument("--size", type=_bytes, help="of each of them; 200KB, 20KB in the fleet run")
     parser.add_argument(
-        "--latency", type=float, action="append", help="of the throughput run, in seconds; 0, 0.05, 0.2"
+        "--latency", type=float, action="append", help="of the throughput and fleet runs, in seconds; 0, 0.05, 0.2"
     )
     parser.add_argument("--rounds", type=int, help="of the flaky and fleet runs; 5, 3")
-    parser.add_argument("--daemons", type=int, action="append", help="of the fleet run, over one database; 1")
+    parser.add_argument("--daemons", type=int, action="append", help="of the fleet run, over one database; 1, 2, 4")
     parser.add_argument("--drops", type=int, help="single files of the latency run; 50")
     parser.add_argument("--known", type=int, help="files of the rescan; 200000")
     parser.add_argument(
@@ -93,7 +93,7 @@ def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str
     latencies = options.latency or [0.0, 0.05, 0.2]
     return {
         "throughput": lambda: throughput.measure(
-            report, folder / "throughput", files=files, size=options.size, latencies=latencies
+            report, folder / "throughput", files=files, size=options.size or _bytes("200KB"), latencies=latencies
         ),
         "latency": lambda: latency.measure(report, folder / "latency", drops=options.drops or (10 if quick else 50)),
         "rescan": lambda: rescan.measure(
@@ -129,10 +129,13 @@ def _jobs(options: argparse.Namespace, report: Report, folder: Path) -> dict[str
         "fleet": lambda: fleet.measure(
             report,
             folder / "fleet",
-            files=options.files or (100 if quick else 1000),
-            size=options.size,
-            rounds=options.rounds or (1 if quick else 3),
-            daemons=options.daemons or [1],
+            fleet.Plan(
+                files=options.files or (100 if quick else 400),
+                size=options.size or _bytes("20KB"),
+                rounds=options.rounds or (1 if quick else 3),
+                daemons=options.daemons or ([1] if quick else [1, 2, 4]),
+                latencies=options.latency or [0.0, 0.05],
+            ),
         ),
         "memory": lambda: load.measure(report, folder / "load", files=options.load or (1000 if quick else 20_000)),
     }

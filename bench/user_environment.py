@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def user_environment(folder: Path) -> Path:
-    """Make one in `folder`, from this checkout; give its Python. aiohttp is there for a baseline alone."""
+def user_environment(folder: Path, extra: str = "") -> Path:
+    """Make one in `folder`, from this checkout with an `extra`; give its Python. aiohttp is for a baseline alone."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)  # noqa: S603  our own
     python = folder / "bin" / "python"
     pip = (str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install")
-    subprocess.run([*pip, str(ROOT), "aiohttp"], check=True, stdout=sys.stderr)  # noqa: S603  the same
+    subprocess.run([*pip, f"{ROOT}[{extra}]" if extra else str(ROOT), "aiohttp"], check=True, stdout=sys.stderr)  # noqa: S603  the same
     return python
