@@ -8,9 +8,12 @@ watched folder is on record as its root's, those of the folders that results go 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
 
 from runflowd import files
 from runflowd.core.model import AfterKind
@@ -111,6 +114,7 @@ class MountCheck:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._seen: dict[tuple[str, ...], tuple[float, Mounted]] = {}
+        self._looking: defaultdict[tuple[str, ...], anyio.Lock] = defaultdict(partial(anyio.Lock, fast_acquire=True))
 
     async def require_watched(self, rule: Rule) -> None:
         """Raise `NotMounted` where several hosts share the store and this one has not the watched folder."""
@@ -128,10 +132,12 @@ class MountCheck:
             raise NotMounted(rule.name, missing[0])
 
     async def _mounted(self, rule: Rule) -> Mounted:
-        now, folders = self._context.clock.now(), folders_of(rule)
-        at, found = self._seen.get(folders, (-math.inf, Mounted(watch=False, outputs={})))
-        if now - at >= COUNTS_FOR:
-            self._seen = {each: seen for each, seen in self._seen.items() if now - seen[0] < COUNTS_FOR}
-            found = await look(self._context, rule)
-            self._seen[folders] = (now, found)
+        folders = folders_of(rule)
+        async with self._looking[folders]:  # what one sees counts for all that wait
+            now = self._context.clock.now()
+            at, found = self._seen.get(folders, (-math.inf, Mounted(watch=False, outputs={})))
+            if now - at >= COUNTS_FOR:
+                self._seen = {each: seen for each, seen in self._seen.items() if now - seen[0] < COUNTS_FOR}
+                found = await look(self._context, rule)
+                self._seen[folders] = (now, found)
         return found
