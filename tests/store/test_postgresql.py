@@ -243,7 +243,7 @@ async def saved(store: Store) -> set[str]:
 def end(database: Database, victim: Connection) -> None:
     """The server ends a connection, as when the network between drops it."""
     with closing(connection_to(database)) as other:
-        other.raw.execute("SELECT pg_terminate_backend(%s, 5000)", [victim.raw.info.backend_pid])
+        other.raw.execute("SELECT pg_terminate_backend(CAST(%s AS integer), 5000)", [victim.raw.info.backend_pid])
 
 
 async def test_a_connection_that_is_lost_is_taken_up_again(database: Database) -> None:

@@ -21,6 +21,7 @@ SERVER = {
     "extra_float_digits": "1",
     "bytea_output": "hex",
     "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
     "search_path": "public",
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.adapt import Dumper
-from psycopg.types.numeric import IntLoader
+from psycopg.types.numeric import Int8Dumper, IntLoader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,6 +45,9 @@ class _Flag(Dumper):  # type: ignore[misc]  # mypy looks into no extra
 def adapt(raw: Any) -> None:
     """Have a connection take and give values as SQLite does."""
     raw.adapters.register_dumper(bool, _Flag)
+    raw.adapters.register_dumper(
+        int, Int8Dumper
+    )  # by its size it would have one of three types, each a plan of its own
     raw.adapters.register_loader("numeric", IntLoader)  # no column is one: it is a sum of integers
 
 
