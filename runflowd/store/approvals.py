@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,8 @@ def first_waiting(connection: Connection, snapshot: str) -> list[Priced]:
 
 def new_among(connection: Connection, numbers: Sequence[int]) -> list[bool]:
     """Which of these items were never sealed: to buy the others needs no approval any more."""
-    rows = (connection.one("is_approved", id=number) for number in numbers)
-    return [row is None or not row["approved"] for row in rows]
+    approved = {row["id"] for row in connection.all("approved_among", ids=json.dumps(numbers))}
+    return [number not in approved for number in numbers]
 
 
 def waiting_for_approval(connection: Connection, rule: str, recipe: str) -> int:

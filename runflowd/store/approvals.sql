@@ -36,8 +36,8 @@ SELECT recipe.hash AS recipe_hash, recipe.input, pixels FROM item JOIN recipe ON
 WHERE state = 'ready' AND failure_code <> 'FILE_TOO_EXPENSIVE' AND snapshot_number = (SELECT number FROM snapshot WHERE id = :snapshot) AND approved = 0
 ORDER BY id LIMIT :limit
 
--- name: is_approved
-SELECT approved FROM item WHERE id = :id
+-- name: approved_among
+SELECT id FROM item WHERE id IN (SELECT CAST(value AS INTEGER) FROM json_each(:ids)) AND approved = 1
 
 -- name: mark_approved
 UPDATE item SET approved = 1 WHERE id = :id

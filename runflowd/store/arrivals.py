@@ -13,11 +13,13 @@ from runflowd.core.lifecycle import ItemState, check_item
 from runflowd.core.own_settings import NO_SETTINGS
 from runflowd.store.deliveries import bring_back
 from runflowd.store.duplicates import promote_duplicate
-from runflowd.store.history import record
+from runflowd.store.history import record, record_all
 from runflowd.store.items import Item, NoteState, item_at, move, path_of, split
 from runflowd.store.own_settings import settings_values
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runflowd.core.model import Json, Stat
     from runflowd.core.own_settings import OwnSettings
     from runflowd.store.connection import Connection
@@ -88,6 +90,24 @@ def arrive(connection: Connection, arrival: Arrival, now: float, *, disposed: bo
     else:
         _write_beside(connection, arrival.rule, arrival.path, existing, values, now, detail)
     return decision
+
+
+def arrive_new(
+    connection: Connection, arrivals: Sequence[Arrival], now: float, *, disposed: bool = False
+) -> list[Decision]:
+    """The same for several files of which nothing is on record (`known.new_files`), with a few statements for all."""
+    decision = decide(None, same_content=False, original=None, disposed=disposed)
+    values = [_arrival_values(each, decision, now) for each in arrivals]
+    recipes = {each["recipe_hash"]: each["input"] for each in values}
+    connection.run_many("save_recipe", [{"recipe_hash": key, "input": text} for key, text in recipes.items()])
+    rows = [
+        {"rule": each.rule, "note_state": NoteState.NONE, "now": now, **split(each.path), **row}
+        for each, row in zip(arrivals, values, strict=True)
+    ]
+    numbers = [answer[0]["id"] for answer in connection.all_each("insert_item", rows)]
+    details = [_detail(connection, each, decision) for each in arrivals]
+    record_all(connection, dict(zip(numbers, details, strict=True)), now)
+    return [decision] * len(arrivals)
 
 
 def arrive_again(connection: Connection, item: Item, arrival: Arrival, now: float) -> None:

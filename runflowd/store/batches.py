@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import BatchState, ItemState, check_batch
 from runflowd.core.model import LOCAL
 from runflowd.store.claims import Claim, Claimable, hold, run_held
-from runflowd.store.items import Item, move
+from runflowd.store.items import Item, move, move_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from runflowd.core.model import Json
     from runflowd.store.connection import Connection, Row
@@ -120,9 +121,9 @@ def mark_submitted(
 ) -> None:
     """Move a batch and its items to submitted. Raises `LeaseLost`."""
     detail = f"bought in batch {remote_id}" if remote_id else "bought in a run of its own"
-    for item in items:
-        move(connection, item.id, ItemState.QUEUED, ItemState.SUBMITTED, by=batch.claim, now=now, detail=detail)
-        connection.send("set_bought", id=item.id, batch=batch.id, now=now)
+    details = {item.id: detail for item in items}
+    move_all(connection, details, ItemState.QUEUED, ItemState.SUBMITTED, by=(batch.claim,), now=now)
+    connection.run_many("set_bought", [{"id": item.id, "batch": batch.id, "now": now} for item in items])
     values = {"remote_id": remote_id, "shape": shape, "items": len(items), "now": now}
     run_held(connection, "batch_submitted", batch.claim, **values)
     move_batch(connection, batch, BatchState.SUBMITTED, now=now)
@@ -138,43 +139,53 @@ def end_batch(connection: Connection, batch: Batch, *, status: str, cost: Decima
 def place_items(connection: Connection, batch: Batch, positions: Iterable[tuple[Item, int]]) -> None:
     """Note at which place of the request each item stands. Raises `LeaseLost`."""
     hold(connection, batch.claim)
-    for item, position in positions:
-        connection.send("place_item", id=item.id, batch=batch.id, position=position)
+    elsewhere = [(item.id, position) for item, position in positions if item.position != position]
+    rows = [{"id": number, "batch": batch.id, "position": position} for number, position in elsewhere]
+    connection.run_many("place_item", rows)
 
 
-def set_run(connection: Connection, batch: Batch, item: Item, run_id: str) -> None:
-    """Note which run at the service is an item's. Raises `LeaseLost`."""
+def set_runs(connection: Connection, batch: Batch, runs: Mapping[int, str]) -> None:
+    """Note which run at the service is each item's. Raises `LeaseLost`."""
     hold(connection, batch.claim)
-    connection.send("set_run", id=item.id, batch=batch.id, run_id=run_id)
+    rows = [{"id": number, "batch": batch.id, "run_id": run} for number, run in runs.items()]
+    connection.run_many("set_run", rows)
 
 
 def mark_run_submitted(connection: Connection, batch: Batch, item: Item, run_id: str, now: float) -> None:
     """Note the run that was bought for an item alone, which counts as spent from now on. Raises `LeaseLost`."""
-    set_run(connection, batch, item, run_id)
+    set_runs(connection, batch, {item.id: run_id})
     connection.send("set_bought", id=item.id, batch=batch.id, now=now)
 
 
-def set_result(
-    connection: Connection,
-    batch: Batch,
-    item: Item,
-    *,
-    run_id: str | None,
-    output: Json,
-    cost: Decimal | None,
-    currency: str = "",
-) -> None:
-    """Keep what the service answered about an item; `output` is None where it has none. Raises `LeaseLost`.
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the service answered about an item; `output` is None where it has none.
 
     A `currency` that is not told ("") is that of the item's estimates.
     """
+
+    item: Item
+    run_id: str | None
+    output: Json
+    cost: Decimal | None
+    currency: str = ""
+
+
+def set_results(connection: Connection, batch: Batch, results: Sequence[Result]) -> None:
+    """Keep what the service answered about items. Raises `LeaseLost`."""
     hold(connection, batch.claim)
-    values = {"run_id": run_id, "currency": currency or item.currency, **_priced(batch, cost)}
-    known = connection.run("set_result", id=item.id, batch=batch.id, **values)
-    if output is None:
-        connection.send("drop_answer", item=item.id)
-    elif known:
-        connection.send("save_answer", item=item.id, output=json.dumps(output))
+    known = connection.run_each("set_result", [_result_values(batch, each) for each in results])
+    dropped = [{"item": each.item.id} for each in results if each.output is None]
+    connection.run_many("drop_answer", dropped)
+    kept = [each for each, count in zip(results, known, strict=True) if count and each.output is not None]
+    answers = [{"item": each.item.id, "output": json.dumps(each.output)} for each in kept]
+    connection.run_many("save_answer", answers)
+
+
+def _result_values(batch: Batch, result: Result) -> dict[str, Any]:
+    currency = result.currency or result.item.currency
+    values = {"run_id": result.run_id, "currency": currency, **_priced(batch, result.cost)}
+    return {"id": result.item.id, "batch": batch.id, **values}
 
 
 def _priced(batch: Batch, cost: Decimal | None) -> dict[str, str | None]:

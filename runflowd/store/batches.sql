@@ -139,6 +139,10 @@ ORDER BY output.path = :path DESC LIMIT 1
 -- name: outputs_of
 SELECT output.*, lower(hex(output.content)) AS content_hash FROM output WHERE item = :item ORDER BY position
 
+-- name: outputs_of_items
+SELECT output.*, lower(hex(output.content)) AS content_hash FROM output
+WHERE item IN (SELECT CAST(value AS INTEGER) FROM json_each(:items)) ORDER BY item, position
+
 -- name: reserve_output_again
 UPDATE output SET item = :item, position = :position, content = unhex(:content_hash), size = :size, place = :place,
                   root = :root, relative = :relative, edited = 0, written_at = NULL,

@@ -52,10 +52,19 @@ class LeaseLost(RunflowdError):
         )
 
 
-def hold(connection: Connection, claim: Claim) -> None:
-    """Raise `LeaseLost` unless the claim is good. In a writing transaction it stays good until the commit."""
-    if connection.one(f"hold_{claim.table}", **claim.values) is None:
-        raise LeaseLost(claim)
+def hold(connection: Connection, *claims: Claim) -> None:
+    """Raise `LeaseLost` unless the claims are good.
+
+    In a writing transaction they stay good until the commit, since nobody else writes: a part of it asks once.
+    """
+    held = set() if connection.held is None else connection.held
+    for table in Claimable:
+        asked = [claim for claim in dict.fromkeys(claims) if claim.table is table and claim not in held]
+        answers = connection.all_each(f"hold_{table}", [claim.values for claim in asked])
+        for claim, answer in zip(asked, answers, strict=True):
+            if not answer:
+                raise LeaseLost(claim)
+        held.update(asked)
 
 
 def run_held(connection: Connection, name: str, claim: Claim, /, **values: Any) -> None:

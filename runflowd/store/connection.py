@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from runflowd.store.claims import Claim
     from runflowd.store.tables import Tables
 
 
@@ -42,6 +43,8 @@ class Connection(ABC):
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
+        self.held: set[Claim] | None = None
+        """The claims that were found good in the part of a transaction that is open (`store/claims.py`)."""
 
     def run(self, name: str, /, **values: Any) -> int:
         """Run a statement; give the number of rows it changed."""
@@ -52,8 +55,16 @@ class Connection(ABC):
         self._execute(name, values)
 
     def run_many(self, name: str, /, rows: list[dict[str, Any]]) -> None:
-        """Run a statement once for each set of values."""
+        """`send` for each of these sets of values."""
         self.raw.executemany(self.statements[name], rows)
+
+    def run_each(self, name: str, /, rows: list[dict[str, Any]]) -> list[int]:
+        """Run a statement once for each set of values; give for each the number of rows it changed."""
+        return [self.run(name, **values) for values in rows]
+
+    def all_each(self, name: str, /, rows: list[dict[str, Any]]) -> list[list[Row]]:
+        """All rows of each answer to a statement that is run once for each set of values."""
+        return [self.all(name, **values) for values in rows]
 
     def one(self, name: str, /, **values: Any) -> Row | None:
         """The first row of an answer, or None."""
@@ -82,19 +93,35 @@ class Connection(ABC):
         """Begin to write: nobody else does until the end. What a transaction that failed has left is undone first."""
 
     @abstractmethod
+    def be_ready(self) -> None:
+        """Be outside of any transaction, connected: the next statement is one by itself."""
+
+    @abstractmethod
     def begin_reading(self) -> None:
         """Begin to read: all statements see the same commits."""
 
     def begin_part(self) -> None:
         """Begin a part of the transaction that can be undone by itself."""
-        self.raw.execute("SAVEPOINT part")
+        self.held = set()
+        self._set_savepoint()
 
     def end_part(self) -> None:
         """The part stays, if the whole does."""
-        self.raw.execute("RELEASE part")
+        self.held = None
+        self._release_savepoint()
 
     def undo_part(self) -> None:
         """Nothing of the part has happened."""
+        self.held = None
+        self._return_to_savepoint()
+
+    def _set_savepoint(self) -> None:
+        self.raw.execute("SAVEPOINT part")
+
+    def _release_savepoint(self) -> None:
+        self.raw.execute("RELEASE part")
+
+    def _return_to_savepoint(self) -> None:
         self.raw.execute("ROLLBACK TO part")
         self.raw.execute("RELEASE part")
 

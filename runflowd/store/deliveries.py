@@ -2,47 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.naming import failure_note
 from runflowd.core.outputs import PARTIAL_RESULT
 from runflowd.core.undeliverable import after_doubt, after_failure, after_success, holds, stops
-from runflowd.store.claims import run_held
+from runflowd.store.claims import hold, run_held
 from runflowd.store.connection import stored_value
 from runflowd.store.duplicates import release_duplicates
 from runflowd.store.history import fold, record
-from runflowd.store.items import Item, NoteState, item_at, move
-from runflowd.store.outputs import output_written
+from runflowd.store.items import Item, NoteState, item_at, move_all
+from runflowd.store.outputs import outputs_written
 from runflowd.store.pauses import end_holds
 from runflowd.store.verdicts import settle_review
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from runflowd.core.model import OutputPath
     from runflowd.store.connection import Connection
 
 
-def finish(connection: Connection, item: Item, now: float, detail: str, remark: str = "") -> None:
-    """A claimed item is delivered, and nothing is kept of the answer. Raises `LeaseLost`.
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A claimed item with all of its result in place: where, as a step of its story says it.
 
     A note stands only where a `remark` says what is missing of the result.
     """
-    note_state = NoteState.WRITTEN if remark else NoteState.NONE
-    run_held(connection, "note_delivery", item.claim, note_state=note_state, review=item.review)
-    connection.send("drop_answer", item=item.id)
-    words = {"code": PARTIAL_RESULT if remark else "", "reason": remark, "detail": detail}
-    move(connection, item.id, ItemState.DOWNLOADING, ItemState.DONE, by=item.claim, now=now, **words)
-    settle_review(connection, item, now)
-    fold(connection, item.id)
+
+    item: Item
+    placed: Sequence[OutputPath] = ()
+    detail: str = ""
+    remark: str = ""
 
 
-def results_stand(connection: Connection, item: Item, placed: Iterable[OutputPath], now: float) -> None:
-    """The result is there: its duplicates may take it, however long the source cannot be disposed of."""
-    for path in placed:
-        output_written(connection, item, path, now)
-    release_duplicates(connection, item.id, now)
+def finish(connection: Connection, delivered: Sequence[Delivered], now: float) -> None:
+    """Claimed items are delivered, and nothing is kept of the answers. Raises `LeaseLost`."""
+    hold(connection, *(each.item.claim for each in delivered))
+    connection.run_many("note_delivery", [_note_values(each) for each in delivered])
+    connection.run_many("drop_answer", [{"item": each.item.id} for each in delivered])
+    for remark in dict.fromkeys(each.remark for each in delivered):
+        alike = [each for each in delivered if each.remark == remark]
+        claims, details = [each.item.claim for each in alike], {each.item.id: each.detail for each in alike}
+        words = {"code": PARTIAL_RESULT if remark else "", "reason": remark}
+        move_all(connection, details, ItemState.DOWNLOADING, ItemState.DONE, by=claims, now=now, **words)
+    for each in delivered:
+        settle_review(connection, each.item, now)
+    fold(connection, [each.item.id for each in delivered])
+
+
+def _note_values(delivered: Delivered) -> dict[str, Any]:
+    note_state = NoteState.WRITTEN if delivered.remark else NoteState.NONE
+    return {**delivered.item.claim.values, "note_state": note_state, "review": delivered.item.review}
+
+
+def results_stand(connection: Connection, delivered: Sequence[Delivered], now: float) -> None:
+    """The results are there: their duplicates may take them, however long the sources cannot be disposed of."""
+    outputs_written(connection, [(each.item, each.placed) for each in delivered], now)
+    release_duplicates(connection, [each.item.id for each in delivered], now)
 
 
 def bring_back(connection: Connection, number: int, now: float) -> bool:

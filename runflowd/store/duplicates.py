@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.store.history import record
-from runflowd.store.items import item_at, move
+from runflowd.store.items import duplicates_of, item_at, move, move_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from runflowd.store.arrivals import Arrival
     from runflowd.store.connection import Connection
@@ -29,7 +29,7 @@ def promote_duplicate(connection: Connection, number: int, now: float) -> None:
     The last, since equal files go and change one after the other, mostly in their order: one whose own turn is next
     would soon hand all the others on again. Where another one is on its way already, they all wait for that.
     """
-    duplicates = [row["id"] for row in connection.all("duplicates_of", id=number)]
+    duplicates = list(duplicates_of(connection, [number]))
     if not duplicates:
         return
     other = connection.one("another_on_its_way", id=duplicates[-1], besides=number)
@@ -44,19 +44,18 @@ def promote_duplicate(connection: Connection, number: int, now: float) -> None:
         record(connection, duplicate, now, f"waits for item {original} now")
 
 
-def release_duplicates(connection: Connection, number: int, now: float) -> int:
-    """An item is done: its duplicates may take its result. Gives how many."""
-    duplicates = connection.all("duplicates_of", id=number)
-    for row in duplicates:
-        detail = f"takes the result of item {number}"
-        move(connection, row["id"], ItemState.DUPLICATE, ItemState.DOWNLOADING, by=None, now=now, detail=detail)
-    return len(duplicates)
+def release_duplicates(connection: Connection, numbers: Sequence[int], now: float) -> int:
+    """Items are done: their duplicates may take their results. Gives how many."""
+    originals = duplicates_of(connection, numbers)
+    details = {duplicate: f"takes the result of item {original}" for duplicate, original in originals.items()}
+    move_all(connection, details, ItemState.DUPLICATE, ItemState.DOWNLOADING, by=(), now=now)
+    return len(details)
 
 
 def fail_duplicates(connection: Connection, number: int, code: str, reason: str, now: float) -> None:
     """The same content under the same recipe fails the same way: its duplicates fail with it."""
-    for row in connection.all("duplicates_of", id=number):
-        move(connection, row["id"], ItemState.DUPLICATE, ItemState.FAILED, by=None, code=code, reason=reason, now=now)
+    found = dict.fromkeys(duplicates_of(connection, [number]), "")
+    move_all(connection, found, ItemState.DUPLICATE, ItemState.FAILED, by=(), code=code, reason=reason, now=now)
 
 
 def own_result(connection: Connection, arrival: Arrival, makers: Iterable[str]) -> str:

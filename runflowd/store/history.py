@@ -7,6 +7,8 @@ beginning is packed into one row.
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
@@ -14,9 +16,9 @@ from runflowd.core.printable import excerpt, printable
 from runflowd.store.packed_story import Step, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from runflowd.store.connection import Connection
+    from runflowd.store.connection import Connection, Row
 
 MAX_STEPS = 60
 """Steps kept of one item."""
@@ -34,16 +36,29 @@ def record(connection: Connection, item: int, now: float, detail: str = "", code
 
     The state is that of its row. A step equal to the last one is none.
     """
-    words = excerpt(detail, MAX_DETAIL_LENGTH)
-    if connection.run("record_step", item=item, now=now, code=printable(code), detail=words):
-        _bound(connection, item)
+    record_all(connection, {item: detail}, now, code)
 
 
-def fold(connection: Connection, item: int) -> None:
-    """Pack the steps of an item that is done into one row, the first time that it is, unless they are many."""
-    rows = _rows(connection, item)
-    if 0 < len(rows) <= BEGINNING and connection.run("pack_steps", item=item, steps=pack(rows)):
-        connection.run("drop_steps_of", item=item)
+def record_all(connection: Connection, details: Mapping[int, str], now: float, code: str = "") -> None:
+    """The same for several items at once, each with its detail."""
+    steps = [
+        {"item": item, "now": now, "code": printable(code), "detail": excerpt(detail, MAX_DETAIL_LENGTH)}
+        for item, detail in details.items()
+    ]
+    connection.run_many("record_step", steps)
+    for row in connection.all("stories_to_bound", items=json.dumps(list(details)), steps=MAX_STEPS) if details else ():
+        _bound(connection, row["item"])
+
+
+def fold(connection: Connection, items: Sequence[int]) -> None:
+    """Pack the steps of items that are done into one row each, the first time that they are, unless they are many."""
+    stories: defaultdict[int, list[Step]] = defaultdict(list)
+    for row in connection.all("steps_of_items", items=json.dumps(items)):
+        stories[row["item"]].append(_step(row))
+    short = [item for item, steps in stories.items() if len(steps) <= BEGINNING]
+    packed = connection.run_each("pack_steps", [{"item": item, "steps": pack(stories[item])} for item in short])
+    new = [{"item": item} for item, count in zip(short, packed, strict=True) if count]
+    connection.run_many("drop_steps_of", new)
 
 
 def record_try(
@@ -54,8 +69,7 @@ def record_try(
     Of such trouble no words are kept: they differ at every try, and it may last for weeks.
     """
     detail = "held up by trouble that is not its own; tried again by itself" if wider else f"try {tries}: {error}"
-    for number in numbers:
-        record(connection, number, now, detail, wider)
+    record_all(connection, dict.fromkeys(numbers, detail), now, wider)
 
 
 def items_held(connection: Connection, batch: str) -> list[int]:
@@ -70,8 +84,11 @@ def story(connection: Connection, item: int) -> list[Step]:
 
 
 def _rows(connection: Connection, item: int) -> list[Step]:
-    rows = connection.all("steps", item=item)
-    return [Step(row["at"], ItemState(row["state"]), row["code"], row["detail"]) for row in rows]
+    return [_step(row) for row in connection.all("steps", item=item)]
+
+
+def _step(row: Row) -> Step:
+    return Step(row["at"], ItemState(row["state"]), row["code"], row["detail"])
 
 
 def _bound(connection: Connection, item: int) -> None:

@@ -11,6 +11,17 @@ SELECT id FROM item WHERE batch_number = (SELECT number FROM batch WHERE id = :b
 -- name: steps
 SELECT at, state, code, detail FROM history WHERE item = :item ORDER BY id
 
+-- name: stories_to_bound
+-- Those of these items that are long, or whose beginning is packed.
+SELECT id AS item FROM item
+WHERE id IN (SELECT CAST(value AS INTEGER) FROM json_each(:items))
+  AND (EXISTS (SELECT 1 FROM packed_story WHERE packed_story.item = item.id)
+       OR (SELECT count(*) FROM history WHERE history.item = item.id) > :steps)
+
+-- name: steps_of_items
+SELECT item, at, state, code, detail FROM history
+WHERE item IN (SELECT CAST(value AS INTEGER) FROM json_each(:items)) ORDER BY item, id
+
 -- name: step_count
 SELECT (SELECT count(*) FROM history WHERE item = :item) AS count,
        (SELECT steps FROM packed_story WHERE item = :item) AS steps

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runflowd.core.fleet import LEASE, STOP_AFTER, HostView, from_text
 from runflowd.errors import StoreError
-from runflowd.store.claims import hold
+from runflowd.store.claims import LeaseLost
 from runflowd.store.connection import stored_value
 from runflowd.store.gone_hosts import drop_returned, expire
 from runflowd.store.leases import free_leases
@@ -126,17 +126,18 @@ def living(connection: Connection, now: float) -> set[str]:
     return {row["session"] for row in connection.all("living_hosts", server_now=now)}
 
 
-def require_seen(connection: Connection, session: str, now: float) -> None:
-    """Raise `HostUnseen` where the session was not seen within `STOP_AFTER` seconds: nobody acts near its end."""
-    seconds = LEASE - STOP_AFTER
-    if connection.one("hold_host", session=session, seconds=seconds, server_now=now) is None:
-        raise HostUnseen(session)
-
-
 def hold_to_act(connection: Connection, claim: Claim, session: str, now: float) -> None:
-    """Ask at the last moment whether a claim is good and its session alive. Raises `LeaseLost` and `HostUnseen`."""
-    hold(connection, claim)
-    require_seen(connection, session, now)
+    """Ask at the last moment whether a claim is good and its session alive, by one statement.
+
+    Raises `LeaseLost`, and `HostUnseen` where the session was not seen within `STOP_AFTER` seconds: nobody acts near
+    its end.
+    """
+    asked = {**claim.values, "session": session, "seconds": LEASE - STOP_AFTER, "server_now": now}
+    (found,) = connection.all(f"hold_{claim.table}_to_act", **asked)
+    if not found["held"]:
+        raise LeaseLost(claim)
+    if not found["seen"]:
+        raise HostUnseen(session)
 
 
 def hosts(connection: Connection, now: float) -> list[Host]:

@@ -23,6 +23,18 @@ WHERE session = :session
 -- name: hold_host
 SELECT 1 FROM host WHERE session = :session AND held = '' AND seen_until >= :server_now + CAST(:seconds AS REAL)
 
+-- name: hold_item_to_act
+SELECT EXISTS (SELECT 1 FROM item WHERE id = :id AND owner = :owner AND generation = :generation) AS held,
+       EXISTS (SELECT 1 FROM host WHERE session = :session AND seen_until >= :server_now + CAST(:seconds AS REAL)) AS seen
+
+-- name: hold_batch_to_act
+SELECT EXISTS (SELECT 1 FROM batch WHERE id = :id AND owner = :owner AND generation = :generation) AS held,
+       EXISTS (SELECT 1 FROM host WHERE session = :session AND seen_until >= :server_now + CAST(:seconds AS REAL)) AS seen
+
+-- name: hold_duty_to_act
+SELECT EXISTS (SELECT 1 FROM duty WHERE name = :id AND owner = :owner AND generation = :generation) AS held,
+       EXISTS (SELECT 1 FROM host WHERE session = :session AND seen_until >= :server_now + CAST(:seconds AS REAL)) AS seen
+
 -- name: drop_host
 DELETE FROM host WHERE session = :session
 

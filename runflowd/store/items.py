@@ -15,9 +15,10 @@ from runflowd.core.outputs import PARTIAL_RESULT
 from runflowd.core.own_settings import NO_SETTINGS, OwnSettings, settings_from
 from runflowd.core.review import Review
 from runflowd.store.claims import Claim, Claimable, hold
-from runflowd.store.history import record
+from runflowd.store.history import record_all
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from runflowd.store.connection import Connection, Row
@@ -178,8 +179,9 @@ def item_by_id(connection: Connection, number: int) -> Item | None:
 def claim_items(connection: Connection, statement: str, /, **values: Any) -> list[Item]:
     """Take items by a statement that claims some and gives their ids."""
     numbers = [row["id"] for row in connection.all(statement, **values)]
-    found = (item_by_id(connection, number) for number in numbers)
-    return [item for item in found if item is not None]
+    rows = connection.all("items_by_id", ids=json.dumps(numbers)) if numbers else ()
+    found = {row["id"]: item_from(row) for row in rows}
+    return [found[number] for number in numbers]
 
 
 def holders_of(connection: Connection, item: Item) -> list[Item]:
@@ -215,25 +217,63 @@ def move(
     `code` and `reason` say why it failed or waits; `detail` is for its story where there is no such reason.
     A duplicate of an item shares its doubt, and leaves it with it.
     """
+    claims = () if by is None else (by,)
+    words = {"code": code, "reason": reason}
+    return number in move_all(connection, {number: detail}, before, after, by=claims, now=now, **words)
+
+
+def move_all(
+    connection: Connection,
+    details: Mapping[int, str],
+    before: ItemState,
+    after: ItemState,
+    *,
+    by: Sequence[Claim],
+    now: float,
+    code: str = "",
+    reason: str = "",
+) -> list[int]:
+    """The same for several items at once, each with its detail; give those that were moved.
+
+    `by` is the claim of the batch that all of them are in, one claim for each of them, or none.
+    """
     check_item(before, after)
-    assert by is not None or before not in IN_HANDS, f"only who holds a {before} item moves it"
-    assert by is None or by.table is Claimable.BATCH or by.id == number, "a claim is for one item"
-    if by is not None:
-        hold(connection, by)
-    batch = by.id if by is not None and by.table is Claimable.BATCH else None
+    batch = by[0].id if by and by[0].table is Claimable.BATCH else None
+    assert by or before not in IN_HANDS, f"only who holds a {before} item moves it"
+    assert not by or batch or {claim.id for claim in by} == details.keys(), "a claim is for one item"
+    hold(connection, *by)
+    if not details:
+        return []
     ended = now if after in {ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN} else None
-    values = {"failure_code": code, "failure": reason, "ended_at": ended}
-    moved = connection.run("move_item", id=number, batch=batch, before=before, after=after, **values) == 1
-    if moved:
-        record(connection, number, now, detail or reason, code)
-    if moved and after is ItemState.OUTCOME_UNKNOWN:
-        for row in connection.all("duplicates_of", id=number):
-            move(connection, row["id"], ItemState.DUPLICATE, after, by=None, code=code, reason=reason, now=now)
-    if moved and before is ItemState.OUTCOME_UNKNOWN and after is not ItemState.FAILED:
-        for row in connection.all("duplicates_in_doubt", id=number):
-            detail = f"with item {number}"
-            move(connection, row["id"], ItemState.OUTCOME_UNKNOWN, ItemState.DUPLICATE, by=None, now=now, detail=detail)
+    values: dict[str, Any] = {"batch": batch, "before": before, "after": after}
+    values |= {"failure_code": code, "failure": reason, "ended_at": ended}
+    counts = connection.run_each("move_item", [{"id": number, **values} for number in details])
+    moved = [number for number, count in zip(details, counts, strict=True) if count]
+    record_all(connection, {number: details[number] or reason for number in moved}, now, code)
+    if after is ItemState.OUTCOME_UNKNOWN:
+        _doubt_duplicates(connection, moved, code, reason, now)
+    if before is ItemState.OUTCOME_UNKNOWN and after is not ItemState.FAILED:
+        _end_doubt_of_duplicates(connection, moved, now)
     return moved
+
+
+def _doubt_duplicates(connection: Connection, originals: Sequence[int], code: str, reason: str, now: float) -> None:
+    before, after = ItemState.DUPLICATE, ItemState.OUTCOME_UNKNOWN
+    found = dict.fromkeys(duplicates_of(connection, originals), "")
+    move_all(connection, found, before, after, by=(), code=code, reason=reason, now=now)
+
+
+def _end_doubt_of_duplicates(connection: Connection, originals: Iterable[int], now: float) -> None:
+    before, after = ItemState.OUTCOME_UNKNOWN, ItemState.DUPLICATE
+    for original in originals:
+        found = {row["id"]: f"with item {original}" for row in connection.all("duplicates_in_doubt", id=original)}
+        move_all(connection, found, before, after, by=(), now=now)
+
+
+def duplicates_of(connection: Connection, originals: Sequence[int]) -> dict[int, int]:
+    """The items that are to take the results of these, in their order, each with the one whose result it is."""
+    rows = connection.all("duplicates_of", ids=json.dumps(originals)) if originals else ()
+    return {row["id"]: row["duplicate_of"] for row in rows}
 
 
 def set_source_state(connection: Connection, item: Item, state: SourceState) -> None:

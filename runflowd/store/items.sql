@@ -15,8 +15,19 @@ SELECT * FROM full_item WHERE rule = :rule AND dir = :dir AND basename = :basena
 -- name: item_by_id
 SELECT * FROM full_item WHERE id = :id
 
+-- name: items_by_id
+SELECT * FROM full_item WHERE id IN (SELECT CAST(value AS INTEGER) FROM json_each(:ids))
+
 -- name: items_of_batch
 SELECT * FROM full_item WHERE batch_number = (SELECT number FROM batch WHERE id = :batch) ORDER BY position
+
+-- name: on_record
+-- A file of which anything is known: what stands at its path, or was found with its content, or was made with it.
+SELECT 1 AS found WHERE EXISTS (SELECT 1 FROM item WHERE rule = :rule AND dir = :dir AND basename = :basename AND current = 1)
+OR EXISTS (SELECT 1 FROM item WHERE rule = :rule AND substr(content, 1, 8) = substr(unhex(:content_hash), 1, 8)
+           AND content IS NOT NULL AND +content = unhex(:content_hash))
+OR EXISTS (SELECT 1 FROM output
+           WHERE substr(content, 1, 8) = substr(unhex(:content_hash), 1, 8) AND +content = unhex(:content_hash))
 
 -- name: original
 -- State by state, since of one content there may be tens of thousands: a done one, else the first. One that only shares
@@ -266,7 +277,9 @@ UPDATE item SET due_at = 0 WHERE state IN ('failed', 'outcome_unknown', 'waiting
       AND (state <> 'waiting' OR failure_code = 'BAD_OVERRIDE') AND current = 1 AND due_at > 0
 
 -- name: duplicates_of
-SELECT id FROM item WHERE state = 'duplicate' AND duplicate_of = :id ORDER BY id
+SELECT id, duplicate_of FROM item
+WHERE state = 'duplicate' AND duplicate_of IN (SELECT CAST(value AS INTEGER) FROM json_each(:ids))
+ORDER BY duplicate_of, id
 
 -- name: another_on_its_way
 SELECT other.id FROM item JOIN item AS other

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import Stat
-from runflowd.store.items import item_at
+from runflowd.store.items import item_at, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,6 +61,17 @@ def differences(connection: Connection, rule: str, folder: str, files: Mapping[s
     return Differences(
         {name: row for name, row in known_in_folder(connection, rule, folder).items() if name in odd}, new
     )
+
+
+def new_files(connection: Connection, rule: str, contents: Mapping[str, str]) -> list[str]:
+    """The paths of those of which nothing is on record, neither of the path nor of the content, which is given by path.
+
+    Of equal contents the first one alone is new.
+    """
+    first = {content: path for path, content in reversed(list(contents.items()))}
+    asked = [{"rule": rule, **split(path), "content_hash": content} for content, path in first.items()]
+    known = connection.all_each("on_record", asked)
+    return [path for path, found in zip(first.values(), known, strict=True) if not found]
 
 
 def known_contents(

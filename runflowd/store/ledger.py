@@ -17,7 +17,7 @@ from runflowd.store.connection import stored_value
 from runflowd.store.items import items_of_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from runflowd.store.batches import Batch
     from runflowd.store.connection import Connection, Row
@@ -49,21 +49,27 @@ class Stated:
     run: str = ""
 
 
-def settle(connection: Connection, batch: Batch, item: Item, stated: Stated | None, now: float) -> None:
-    """Enter what the service says that a purchase costs, be it a result or a failure; None where it says nothing.
+def settle(connection: Connection, batch: Batch, stated: Sequence[tuple[Item, Stated]], now: float) -> None:
+    """Enter what the service says that purchases cost, be they a result or a failure.
 
     A sum that is stated again changes nothing; one that differs is entered as a refund or a correction of what was
     entered before. What this machine does is not paid for.
     """
-    if stated is None or batch.service == LOCAL:
+    if batch.service == LOCAL:
         return
-    currency = stated.currency or item.currency
-    rows = connection.all("movements", key=item.client_ref, item=item.id, currency=currency)
+    asked = [
+        {"key": item.client_ref, "item": item.id, "currency": each.currency or item.currency} for item, each in stated
+    ]
+    known = connection.all_each("movements", asked)
+    moved = [(item, *_difference(each, rows)) for (item, each), rows in zip(stated, known, strict=True)]
+    _enter(connection, batch, [each for each in moved if each[2].cost], now)
+
+
+def _difference(stated: Stated, rows: Sequence[Row]) -> tuple[Movement, Stated]:
+    """What is to be entered beside what was entered before."""
     difference = stated.cost - sum((Decimal(row["amount"]) for row in rows), Decimal(0))
-    if not difference:
-        return
     changed = Movement.REFUND if difference < 0 else Movement.CORRECTION
-    _enter(connection, batch, item, changed if rows else Movement.CHARGE, replace(stated, cost=difference), now)
+    return changed if rows else Movement.CHARGE, replace(stated, cost=difference)
 
 
 def settle_rest(connection: Connection, batch: Batch, stated: Stated | None, now: float) -> None:
@@ -80,17 +86,18 @@ def settle_rest(connection: Connection, batch: Batch, stated: Stated | None, now
     if rest <= 0 or any(item.cost is not None and item.currency != currency for item in items):
         return
     sharing = [item for item in silent if item.state is not ItemState.FAILED] or silent
-    for item, share in zip(sharing, shares(rest, len(sharing)), strict=True):
+    parts = list(zip(sharing, shares(rest, len(sharing)), strict=True))
+    for item, share in parts:
         amount = format(share.normalize(), "f")
         connection.send("set_cost", id=item.id, batch=batch.id, cost=amount, currency=currency)
-        settle(connection, batch, item, Stated(share, currency, item.run_id or ""), now)
+    settle(connection, batch, [(item, Stated(share, currency, item.run_id or "")) for item, share in parts], now)
 
 
 def presume(connection: Connection, batch: Batch, item: Item, now: float) -> None:
     """A purchase whose outcome is unknown is left behind for another one: it may have been charged all the same."""
     if item.cost is None and item.estimate_high is not None:
         expected = Stated(item.estimate_high, item.currency, item.run_id or "")
-        _enter(connection, batch, item, Movement.PRESUMED, expected, now)
+        _enter(connection, batch, [(item, Movement.PRESUMED, expected)], now)
 
 
 def charged_for(connection: Connection, item: int) -> dict[str, Decimal]:
@@ -106,27 +113,32 @@ def summed(rows: Iterable[Row]) -> Decimal:
     return sum((Decimal(row["amount"]) * row["count"] for row in rows if row["amount"] is not None), Decimal(0))
 
 
-def _enter(connection: Connection, batch: Batch, item: Item, kind: Movement, stated: Stated, now: float) -> None:
-    account = {"service": batch.service, "model": batch.model, "rule": item.rule}
-    connection.send("save_account", **account)
-    connection.send(
-        "insert_movement",
-        **account,
-        key=item.client_ref,
-        item=item.id,
-        kind=kind,
-        amount=format(stated.cost.normalize(), "f"),
-        currency=stated.currency or item.currency,
-        at=now,
-        period=_period_of(connection, item, now),
-        dir=os.fsencode(item.path.rpartition("/")[0]),
-        run=stated.run,
-    )
-    connection.send("outdate_receipt", id=item.id)
-
-
-def _period_of(connection: Connection, item: Item, now: float) -> str:
-    """The day of a purchase; never one after the day on record, which a clock that was ahead may have made."""
+def _enter(connection: Connection, batch: Batch, moved: Sequence[tuple[Item, Movement, Stated]], now: float) -> None:
+    if not moved:
+        return
     latest = stored_value(connection, "", PERIOD_KEY)
+    accounts = [{"service": batch.service, "model": batch.model, "rule": item.rule} for item, _, _ in moved]
+    connection.run_many("save_account", list({each["rule"]: each for each in accounts}.values()))
+    rows = [
+        {
+            **account,
+            "key": item.client_ref,
+            "item": item.id,
+            "kind": kind,
+            "amount": format(stated.cost.normalize(), "f"),
+            "currency": stated.currency or item.currency,
+            "at": now,
+            "period": _period_of(item, latest, now),
+            "dir": os.fsencode(item.path.rpartition("/")[0]),
+            "run": stated.run,
+        }
+        for account, (item, kind, stated) in zip(accounts, moved, strict=True)
+    ]
+    connection.run_many("insert_movement", rows)
+    connection.run_many("outdate_receipt", [{"id": item.id} for item, _, _ in moved])
+
+
+def _period_of(item: Item, latest: str | None, now: float) -> str:
+    """The day of a purchase; never one after the day on record, which a clock that was ahead may have made."""
     period = item.period or period_of(now, None)  # sealed before there were periods
     return min(period, latest) if latest else period

@@ -67,8 +67,8 @@ WHERE account.service = :service AND account.model = :model
 ORDER BY ledger.id DESC LIMIT 1
 
 -- name: priced_by
-SELECT recipe.hash AS recipe_hash, recipe.input, pixels FROM item LEFT JOIN recipe ON recipe.number = recipe_number
-WHERE id = :id
+SELECT id, recipe.hash AS recipe_hash, recipe.input, pixels FROM item LEFT JOIN recipe ON recipe.number = recipe_number
+WHERE id IN (SELECT CAST(value AS INTEGER) FROM json_each(:ids))
 
 -- name: park
 UPDATE item SET failure_code = 'FILE_TOO_EXPENSIVE', failure = :reason WHERE id = :id AND state = 'ready'

@@ -14,6 +14,8 @@ from runflowd.store.items import move
 from runflowd.store.sealing import new_batch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from runflowd.store.batches import Batch
     from runflowd.store.connection import Connection
     from runflowd.store.items import Item
@@ -90,15 +92,22 @@ class UploadedAsset:
     confirmed_at: float
 
 
-def find_asset(connection: Connection, service: str, content: str, mime: str) -> UploadedAsset | None:
-    """The upload that holds this content, if there was one."""
-    row = connection.one("asset", service=service, content_hash=content, mime=mime)
-    return UploadedAsset(row["asset_id"], row["url"], row["confirmed_at"]) if row else None
+def find_assets(
+    connection: Connection, service: str, contents: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], UploadedAsset]:
+    """The uploads that hold these contents, where there were any, by content and type."""
+    keys = list(dict.fromkeys(contents))
+    asked = [{"service": service, "content_hash": content, "mime": mime} for content, mime in keys]
+    found = zip(keys, connection.all_each("asset", asked), strict=True)
+    return {key: UploadedAsset(*row) for key, rows in found for row in rows}
 
 
-def save_asset(
-    connection: Connection, service: str, content: str, mime: str, asset_id: str, url: str, now: float
-) -> None:
-    """Remember an upload, or the fresh URL of one."""
-    connection.send("save_asset_kind", service=service, mime=mime)
-    connection.send("save_asset", service=service, content_hash=content, mime=mime, asset_id=asset_id, url=url, now=now)
+def save_assets(connection: Connection, service: str, assets: Mapping[tuple[str, str], UploadedAsset]) -> None:
+    """Remember uploads, or the fresh URLs of some, by content and type."""
+    kinds = dict.fromkeys(mime for _, mime in assets)
+    connection.run_many("save_asset_kind", [{"service": service, "mime": mime} for mime in kinds])
+    rows = [
+        {"content_hash": content, "mime": mime, "asset_id": asset.asset_id, "url": asset.url, "now": asset.confirmed_at}
+        for (content, mime), asset in assets.items()
+    ]
+    connection.run_many("save_asset", [{"service": service, **row} for row in rows])

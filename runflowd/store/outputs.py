@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ from runflowd.store.claims import Claim, hold
 from runflowd.store.items import path_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
     from runflowd.store.connection import Connection, Row
     from runflowd.store.items import Item
 
@@ -59,10 +63,16 @@ def output_at(connection: Connection, path: str) -> Output | None:
 
     Its `source` and `rule` say which input it belongs to.
     """
-    row = connection.one("output_at", path=os.fsencode(path), key=collision(path))
-    if row is None:
-        return None
-    return replace(_output(row), rule=row["rule"], source=path_of(row))
+    return outputs_at(connection, [path])[0]
+
+
+def outputs_at(connection: Connection, paths: Sequence[str]) -> list[Output | None]:
+    """The same for several paths."""
+    asked = [{"path": os.fsencode(path), "key": collision(path)} for path in paths]
+    return [
+        replace(_output(rows[0]), rule=rows[0]["rule"], source=path_of(rows[0])) if rows else None
+        for rows in connection.all_each("output_at", asked)
+    ]
 
 
 def outputs_of(connection: Connection, item: int) -> list[Output]:
@@ -70,42 +80,68 @@ def outputs_of(connection: Connection, item: int) -> list[Output]:
     return [_output(row) for row in connection.all("outputs_of", item=item)]
 
 
-def reserve_output(
-    connection: Connection,
-    item: Item,
-    path: OutputPath,
-    position: int,
-    content: str,
-    size: int,
-    place: Place = Place.OUTPUT,
-) -> None:
-    """Say which bytes are about to appear at a path, so that a crash before or after the rename is recognised.
+def outputs_of_items(connection: Connection, items: Sequence[int]) -> dict[int, list[Output]]:
+    """The outputs of several items, by item."""
+    found: dict[int, list[Output]] = {item: [] for item in items}
+    for row in connection.all("outputs_of_items", items=json.dumps(items)) if items else ():
+        found[row["item"]].append(_output(row))
+    return found
 
-    An older item of the same input gives its name up. Raises `LeaseLost`: only who holds an item gives its results a
-    name.
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The bytes of a result that are about to appear at a path; `fits` says whether it may have that of an output."""
+
+    item: Item
+    path: OutputPath
+    position: int
+    content: str
+    size: int
+    place: Place = Place.OUTPUT
+    fits: Callable[[Output | None], bool] = lambda _: True
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The row that says so."""
+        return {
+            "root": os.fsencode(self.path.root),
+            "relative": os.fsencode(self.path.relative),
+            "key": collision(str(self.path)),
+            "item": self.item.id,
+            "position": self.position,
+            "content_hash": self.content,
+            "size": self.size,
+            "place": self.place,
+        }
+
+
+def reserve_outputs(connection: Connection, wanted: Sequence[Reservation]) -> list[bool]:
+    """Say which bytes are about to appear where, so that a crash before or after the rename is recognised.
+
+    Gives for each whether it may. An older item of the same input gives its name up. Raises `LeaseLost`: only who holds
+    an item gives its results a name.
     """
-    hold(connection, item.claim)
-    before = output_at(connection, str(path))
-    values = {
-        "root": os.fsencode(path.root),
-        "relative": os.fsencode(path.relative),
-        "key": collision(str(path)),
-        "item": item.id,
-        "position": position,
-        "content_hash": content,
-        "size": size,
-        "place": place,
-    }
-    if not connection.run("reserve_output_again", **values):
-        connection.send("reserve_output", **values)
-    if before is not None and before.item != item.id:
-        connection.run("nothing_to_judge", id=before.item)
+    if len({collision(str(each.path)) for each in wanted}) < len(wanted):  # the first of equal names is on record then
+        return [reserve_outputs(connection, [each])[0] for each in wanted]
+    hold(connection, *(each.item.claim for each in wanted))
+    known = outputs_at(connection, [str(each.path) for each in wanted])
+    granted = [each.fits(before) for each, before in zip(wanted, known, strict=True)]
+    taken = [(each, before) for each, before, may in zip(wanted, known, granted, strict=True) if may]
+    again = [each.values for each, before in taken if before is not None]
+    found = connection.run_each("reserve_output_again", again)
+    new = [row for row, count in zip(again, found, strict=True) if not count]
+    connection.run_many("reserve_output", [*new, *(each.values for each, before in taken if before is None)])
+    for each, before in taken:
+        if before is not None and before.item != each.item.id:
+            connection.run("nothing_to_judge", id=before.item)
+    return granted
 
 
-def output_written(connection: Connection, item: Item, path: OutputPath, now: float) -> None:
-    """The file stands under its final name, unless a newer item took that name meanwhile. Raises `LeaseLost`."""
-    hold(connection, item.claim)
-    connection.send("output_written", **_place(path), item=item.id, now=now)
+def outputs_written(connection: Connection, placed: Sequence[tuple[Item, Iterable[OutputPath]]], now: float) -> None:
+    """The files stand under their final names, unless newer items took those meanwhile. Raises `LeaseLost`."""
+    hold(connection, *(item.claim for item, _ in placed))
+    rows = [{**_place(path), "item": item.id, "now": now} for item, paths in placed for path in paths]
+    connection.run_many("output_written", rows)
 
 
 def leave_edited(connection: Connection, item: Item, path: OutputPath) -> None:

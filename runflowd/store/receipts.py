@@ -20,7 +20,7 @@ from runflowd.core.template import FILE_URL
 from runflowd.store.claims import hold, run_held
 from runflowd.store.history import record
 from runflowd.store.items import path_of
-from runflowd.store.links import find_asset
+from runflowd.store.links import find_assets
 from runflowd.store.outputs import collision, outputs_of
 
 if TYPE_CHECKING:
@@ -137,8 +137,8 @@ def _assets(connection: Connection, row: Row, service: str) -> dict[str, str]:
     contents = {FILE_URL: (row["content_hash"], row["mime"])}
     for name, reference in references_from(row["text"]).items():
         contents[f"files.{name}.url"] = (reference.content, reference.mime)
-    found = {symbol: find_asset(connection, service, *content) for symbol, content in contents.items()}
-    return {symbol: asset.asset_id for symbol, asset in found.items() if asset is not None}
+    found = find_assets(connection, service, contents.values())
+    return {symbol: found[content].asset_id for symbol, content in contents.items() if content in found}
 
 
 def receipt_of(connection: Connection, item: Item) -> ExistingReceipt | None:

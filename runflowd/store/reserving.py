@@ -6,6 +6,7 @@ crash can leave a reservation behind.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -103,8 +104,8 @@ def allowed(connection: Connection, numbers: Sequence[int], purchase: Purchase, 
     judged, new = judge(own.approve, known, there), new_among(connection, numbers)
     if held := currency_hold(connection, money, rule, purchase.service, purchase.model, now):
         return Verdict(Allowance(hold=held), [None] * len(numbers), new, known, judged, there)
-    rows = [row for number in numbers for row in connection.all("priced_by", id=number)]
-    files = [priced(row) for row in rows]
+    inputs = {row["id"]: priced(row) for row in connection.all("priced_by", ids=json.dumps(numbers))}
+    files = [inputs[number] for number in numbers]
     prices = expected_prices(connection, own, purchase.service, purchase.model, files, now, money.currency)
     places = passing(new, slots(own.approve, judged))
     asked = None in prices and connection.one("asked_price", rule=rule) is not None
@@ -128,9 +129,13 @@ def reserve(connection: Connection, bought: Iterable[tuple[int, Price | None]], 
     """Note what the items of a batch may cost, each with its price, and the day that they count for."""
     period = current_period(connection, money, now)
     connection.run("save_value", service="", key=PERIOD_KEY, value=period)
-    for number, price in bought:
-        low, high = (None, None) if price is None else (format(price.low, "f"), format(price.high, "f"))
-        connection.send("reserve", id=number, low=low, high=high, currency=money.currency, period=period)
+    shared = {"currency": money.currency, "period": period}
+    connection.run_many("reserve", [{"id": number, **_range(price), **shared} for number, price in bought])
+
+
+def _range(price: Price | None) -> dict[str, str | None]:
+    low, high = (None, None) if price is None else (format(price.low, "f"), format(price.high, "f"))
+    return {"low": low, "high": high}
 
 
 def park(connection: Connection, dear: Iterable[tuple[int, Price | None]], money: RuleMoney, now: float) -> None:

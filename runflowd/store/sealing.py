@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.batching import take
 from runflowd.core.model import LOCAL
 from runflowd.store.approvals import save_approval
-from runflowd.store.history import record
+from runflowd.store.history import record_all
 from runflowd.store.reserving import allowed, park, reserve
 
 if TYPE_CHECKING:
@@ -97,6 +97,5 @@ def new_batch(
         "put_in_batch",
         [{"batch": batch, "position": index, "id": number} for index, number in enumerate(numbers)],
     )
-    for number in numbers:
-        record(connection, number, now, f"sealed in batch {batch}, as one of {len(numbers)}")
+    record_all(connection, dict.fromkeys(numbers, f"sealed in batch {batch}, as one of {len(numbers)}"), now)
     return batch

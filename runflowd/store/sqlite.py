@@ -90,6 +90,9 @@ class SqliteConnection(Connection):
         self.roll_back()
         self.raw.execute("BEGIN IMMEDIATE")
 
+    def be_ready(self) -> None:
+        self.roll_back()
+
     def begin_reading(self) -> None:
         """See sqlite.org/isolation.html."""
         self.roll_back()

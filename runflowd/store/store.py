@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
@@ -20,13 +22,14 @@ from runflowd.store.hosts import living
 from runflowd.store.leases import free_leases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from runflowd.store.connection import Connection
     from runflowd.store.hosts import Session
     from runflowd.system.paths import Place
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 MAX_TICKETS = 64
 """Pieces of work in one commit."""
@@ -51,12 +54,13 @@ class NotReadable(StoreError):
 
 
 class _Ticket(Generic[T]):
-    """One caller's work and, after the commit, its answer."""
+    """One caller's work, what it is about and, after the commit, its answer."""
 
-    __slots__ = ("done", "error", "result", "work")
+    __slots__ = ("done", "error", "result", "value", "work")
 
-    def __init__(self, work: Callable[[Connection], T]) -> None:
+    def __init__(self, work: Callable[[Connection, list[Any]], Sequence[T]], value: object = None) -> None:
         self.work = work
+        self.value = value
         self.done = False
         self.result: T | None = None
         self.error: BaseException | None = None
@@ -90,7 +94,16 @@ class Store:
         An exception in `work` undoes that work alone and is raised here. `NotDurable` means the
         commit itself failed and nothing of it happened.
         """
-        ticket = _Ticket(work)
+        return await self._carry_out(_Ticket(partial(_alone, work)))
+
+    async def write_together(self, work: Callable[[Connection, list[V]], Sequence[T]], value: V) -> T:
+        """As `write`, for work of which much comes at once: `work` is given the values of all that ask for just this.
+
+        It gives an answer for each. If it raises, each value is tried by itself, as if it had come alone.
+        """
+        return await self._carry_out(_Ticket(work, value))
+
+    async def _carry_out(self, ticket: _Ticket[T]) -> T:
         self._queue.append(ticket)
         async with self._turn:
             while not ticket.done:
@@ -101,20 +114,23 @@ class Store:
             raise ticket.error
         return ticket.result  # type: ignore[return-value]  # set whenever there is no error
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T], *, single: bool = False) -> T:
         """Run `work` on the reading connection: sees all that was committed, as of one moment; changes nothing.
 
-        Raises `NotReadable` when the disk does not answer.
+        A `single` statement is of one moment by itself. Raises `NotReadable` when the disk does not answer.
         """
         async with self._reading:
-            return await anyio.to_thread.run_sync(self.read_here, work)
+            return await anyio.to_thread.run_sync(partial(self.read_here, work, single=single))
 
-    def read_here(self, work: Callable[[Connection], T]) -> T:
+    def read_here(self, work: Callable[[Connection], T], *, single: bool = False) -> T:
         """As `read`, on the worker thread that calls it. Blocking."""
         with self._reader_free:
             if self._reads_ended:
                 raise NotReadable(self.place, "is closed, since the program ends")
             try:
+                if single:
+                    self._reader.be_ready()
+                    return work(self._reader)
                 return self._at_one_moment(work)
             except self._reader.failures as error:
                 raise NotReadable(self.place, self._reader.explain(error, "read")) from error
@@ -169,21 +185,40 @@ class Store:
         writer.begin()
         if writer.overlooked:  # whoever made claims in it knows nothing of them
             free_leases(writer, living(writer, time.time()) - {self.owner})
-        for ticket in tickets:
-            ticket.error = None
-            self._attempt(ticket)
+        for alike in _by_work(tickets):
+            self._attempt(alike)
         writer.commit()
         self.commits += 1
         self.changes = writer.changes
 
-    def _attempt(self, ticket: _Ticket[Any]) -> None:
+    def _attempt(self, tickets: list[_Ticket[Any]]) -> None:
+        """Run the same work for all of these, or for each by itself where that fails."""
         writer = self._writer
         writer.begin_part()
         try:
-            ticket.result = ticket.work(writer)
+            results = tickets[0].work(writer, [ticket.value for ticket in tickets])
             writer.end_part()
         except writer.wide_failures:
             raise
         except Exception as error:  # noqa: BLE001  the caller gets its own exception, the others go on
             writer.undo_part()
-            ticket.error = error
+            if len(tickets) == 1:
+                tickets[0].error = error
+                return
+            for ticket in tickets:
+                self._attempt([ticket])
+        else:
+            for ticket, result in zip(tickets, results, strict=True):
+                ticket.result, ticket.error = result, None
+
+
+def _alone(work: Callable[[Connection], T], connection: Connection, _: list[Any]) -> list[T]:
+    return [work(connection)]
+
+
+def _by_work(tickets: list[_Ticket[Any]]) -> Iterable[list[_Ticket[Any]]]:
+    """The tickets of each work, in the order in which the first of them came."""
+    found: defaultdict[Callable[..., Any], list[_Ticket[Any]]] = defaultdict(list)
+    for ticket in tickets:
+        found[ticket.work].append(ticket)
+    return found.values()

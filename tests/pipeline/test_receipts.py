@@ -70,9 +70,8 @@ async def correct(rig: Rig, path: str, cost: str) -> None:
         items = connection.raw.execute("SELECT * FROM full_item WHERE current = 1").fetchall()
         (row,) = (each for each in items if bytes(each["basename"]) == path.encode())
         batch = batch_from(connection.all("batch", id=row["batch"])[0])
-        settle(
-            connection, batch, item_from(row), Stated(Decimal(cost), run=row["run_id"]), rig.engine.context.clock.wall()
-        )
+        stated = Stated(Decimal(cost), run=row["run_id"])
+        settle(connection, batch, [(item_from(row), stated)], rig.engine.context.clock.wall())
 
     await rig.store.write(write)
     rig.engine.context.stage_events.deliver.notify()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,26 +20,27 @@ from runflowd.api.values import Status
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.model import BatchLimits, OutputPath, Stat
 from runflowd.core.money import Money
-from runflowd.pipeline.track.answers import record_answer
+from runflowd.pipeline.track.answers import record_answers
 from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive
 from runflowd.store.batches import (
     Batch,
+    Result,
     doubt_items,
     end_batch,
     mark_run_submitted,
     mark_submitted,
     move_batch,
     place_items,
-    set_result,
-    set_run,
+    set_results,
+    set_runs,
 )
 from runflowd.store.claims import LeaseLost, hold
-from runflowd.store.deliveries import finish, note_written, release_item
+from runflowd.store.deliveries import Delivered, finish, note_written, release_item
 from runflowd.store.items import Item, claim_items, item_from, items_of_batch, move
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.links import send_again
-from runflowd.store.outputs import forget_output, output_written, reserve_output
+from runflowd.store.outputs import Reservation, forget_output, outputs_written, reserve_outputs
 from runflowd.store.purchases import (
     about_to_send,
     close_purchase,
@@ -83,7 +85,7 @@ SEALED_WRITES: dict[str, BatchWrite] = {
     "buy a run": lambda c, batch, items, key: mark_run_submitted(c, batch, items[0], "run", NOW),
     "take an item back": lambda c, batch, items, key: take_back(c, batch, items[0], NOW, "x"),
     "hold an item for its folder": lambda c, batch, items, key: hold_for_folder(c, batch, items[0], "x", NOW, "x"),
-    "note a run": lambda c, batch, items, key: set_run(c, batch, items[0], "run"),
+    "note a run": lambda c, batch, items, key: set_runs(c, batch, {items[0].id: "run"}),
     "take an item out": lambda c, batch, items, key: drop_from_batch(
         c, batch, items[0], ItemState.FAILED, "NO", "no", LATER
     ),
@@ -98,22 +100,28 @@ SEALED_WRITES: dict[str, BatchWrite] = {
 
 SUBMITTED_WRITES: dict[str, BatchWrite] = {
     "give it back": lambda c, batch, items, key: release(c, batch, due_at=LATER),
-    "keep a result": lambda c, batch, items, key: set_result(
-        c, batch, items[0], run_id="run", output={}, cost=Decimal(1)
+    "keep a result": lambda c, batch, items, key: set_results(
+        c, batch, [Result(items[0], run_id="run", output={}, cost=Decimal(1))]
     ),
-    "record an answer": lambda c, batch, items, key: record_answer(c, batch, items[0], ANSWER, LATER),
+    "record an answer": lambda c, batch, items, key: record_answers(c, batch, [(items[0], ANSWER)], LATER),
     "doubt its items": lambda c, batch, items, key: doubt_items(c, batch, items, code="NO", reason="no", now=LATER),
     "end it": lambda c, batch, items, key: end_batch(c, batch, status="done", cost=None, now=LATER),
     "mark it unknown": lambda c, batch, items, key: move_batch(c, batch, BatchState.UNKNOWN, now=LATER),
 }
 """All that the stages write about a batch that is waited for."""
 
+
+def named_result(item: Item, name: str) -> Reservation:
+    """A result of an item that is about to appear under a name."""
+    return Reservation(item, OutputPath("/out", name), 0, named("result"), 5)
+
+
 ITEM_WRITES: dict[str, ItemWrite] = {
     "give it back": lambda c, item: release_item(c, item, due_at=LATER, attempts=1),
-    "reserve a name": lambda c, item: reserve_output(c, item, OutputPath("/out", "new.webp"), 1, named("result"), 5),
-    "say that a file stands": lambda c, item: output_written(c, item, OutputPath("/out", "a.webp"), LATER),
+    "reserve a name": lambda c, item: reserve_outputs(c, [named_result(item, "new.webp")]),
+    "say that a file stands": lambda c, item: outputs_written(c, [(item, [OutputPath("/out", "a.webp")])], LATER),
     "forget a name": lambda c, item: forget_output(c, OutputPath("/out", "a.webp"), by=item.claim),
-    "close it": lambda c, item: finish(c, item, LATER, "done"),
+    "close it": lambda c, item: finish(c, [Delivered(item)], LATER),
     "give it up": lambda c, item: move(
         c, item.id, ItemState.DOWNLOADING, ItemState.OUTCOME_UNKNOWN, by=item.claim, now=LATER, code="RESULT_LOST"
     ),
@@ -211,7 +219,7 @@ def test_an_item_that_another_one_delivers_is_not_written_about(two: tuple[Conne
     sealed(one, "a.jpg")
     one.raw.execute("UPDATE item SET state = 'downloading'")
     stale = delivery(one, "one", NOW)
-    reserve_output(one, stale, OutputPath("/out", "a.webp"), 0, named("result"), 5)
+    reserve_outputs(one, [named_result(stale, "a.webp")])
     delivery(other, "other", LATER)
     before = everything(other)
     tried(one, lambda connection: ITEM_WRITES[name](connection, stale))
@@ -290,7 +298,7 @@ def test_a_delivery_goes_on_while_a_newer_content_takes_its_path(two: tuple[Conn
     item = delivery(one, "one", NOW)
     snapshot = save_snapshot(one, "studio", "{}")
     arrive(one, Arrival("studio", "a.jpg", Stat(9, 9, 9), named("newer"), "image/jpeg", "r", {}, snapshot), LATER)
-    finish(one, item, LATER, "done")
+    finish(one, [Delivered(item)], LATER)
 
     assert ["done", "ready"] == [row["state"] for row in one.raw.execute("SELECT state FROM item ORDER BY id")]
 
@@ -313,6 +321,54 @@ async def test_a_lost_lease_undoes_its_own_part_of_a_commit_alone(backend: Backe
 
     assert (1, ["first", "last"]) == (len(lost), sorted(row["key"] for row in found))
     assert store.commits - before <= 2
+
+
+async def test_a_name_goes_to_one_of_those_that_ask_at_once_for_it(backend: Backend) -> None:
+    """And one whose lease is lost gets none, and is in nobody's way."""
+    async with open_store(backend.place) as store:
+        await store.write(lambda connection: sealed(connection, "a.jpg", "b.jpg", "c.jpg", "d.jpg"))
+        items = await store.write(lambda connection: _delivering(connection, store.owner))
+        names, got = ("same.webp", "Same.webp", "c.webp", "d.webp"), dict[str, bool | str]()
+        lost = replace(items[3], generation=items[3].generation - 1)
+
+        async def reserve(item: Item, name: str) -> None:
+            wanted = Reservation(item, OutputPath("/out", name), 0, named("r"), 5, fits=lambda known: known is None)
+            try:
+                got[name] = await store.write_together(reserve_outputs, wanted)
+            except LeaseLost:
+                got[name] = "lost"
+
+        async with anyio.create_task_group() as group:
+            for item, name in zip([*items[:3], lost], names, strict=True):
+                group.start_soon(reserve, item, name)
+        rows = await store.read(lambda connection: connection.raw.execute("SELECT relative FROM output").fetchall())
+
+    assert {"c.webp": True, "d.webp": "lost"} == {name: got[name] for name in names[2:]}
+    assert {True, False} == {got["same.webp"], got["Same.webp"]}
+    assert 2 == len(rows)
+
+
+def _delivering(connection: Connection, owner: str) -> list[Item]:
+    connection.raw.execute(f"UPDATE item SET state = 'downloading', owner = '{owner}', generation = 1")
+    return [item_from(row) for row in connection.raw.execute("SELECT * FROM full_item ORDER BY id").fetchall()]
+
+
+def test_a_claim_is_asked_for_once_in_a_part_of_a_transaction(two: tuple[Connection, Connection]) -> None:
+    """Nobody else writes until the commit; the next part asks anew."""
+    one, _ = two
+    sealed(one, "a.jpg")
+    batch = claimed(one, "one", NOW)
+    one.begin()
+    one.begin_part()
+    hold(one, batch.claim)
+    one.raw.execute("UPDATE batch SET owner = 'other'")
+    hold(one, batch.claim)
+    one.end_part()
+    one.begin_part()
+    with pytest.raises(LeaseLost):
+        hold(one, batch.claim)
+    one.undo_part()
+    one.roll_back()
 
 
 async def _save(store: Store, key: str) -> None:
@@ -338,13 +394,15 @@ def test_the_stages_name_no_statement_about_a_claimed_row() -> None:
         for stage in ("dispatch", "track", "deliver")
         for file in (Path(runflowd.__file__).parent / "pipeline" / stage).glob("*.py")
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "run"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in RUNS
         if node.args and isinstance(node.args[0], ast.Constant)
     }
 
     assert named
     assert [] == [each for each in named if each[1] in claimable]
 
+
+RUNS = ("run", "run_many", "run_each", "send")
 
 _CHANGES = re.compile(
     r"^\s*(UPDATE( OR \w+)?|INSERT( OR \w+)? INTO|DELETE FROM) (item|batch|purchase|output)\b", re.MULTILINE

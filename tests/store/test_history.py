@@ -186,7 +186,7 @@ class Lives(RuleBasedStateMachine):
         for item in self.items(before)[:1]:
             move(self.connection, item.id, before, after, by=self.holder(item), now=self.now)
             if after is ItemState.DONE:
-                release_duplicates(self.connection, item.id, self.now)
+                release_duplicates(self.connection, [item.id], self.now)
 
     @rule(buy_again=st.booleans())
     def another_try_is_asked_for(self, buy_again: bool) -> None:
@@ -217,7 +217,7 @@ def test_a_story_is_the_same_when_its_beginning_is_packed(connection: Connection
     for number in range(3):
         record(connection, 1, NOW + number / 8, f"try {number}: grün\n", "CODE")
     before = story(connection, 1)
-    fold(connection, 1)
+    fold(connection, [1])
     packed = story(connection, 1)
     record(connection, 1, NOW + 9, "try 2: grün\n", "CODE")
     same = story(connection, 1)
@@ -234,7 +234,7 @@ def test_a_story_is_the_same_when_its_beginning_is_packed(connection: Connection
 def test_a_story_that_goes_on_after_it_was_packed_is_bounded(connection: Connection) -> None:
     """Its beginning stays, packed or not."""
     arrive(connection, arrival(connection, "a", "c"), NOW)
-    fold(connection, 1)
+    fold(connection, [1])
     for number in range(200):
         record(connection, 1, NOW + number, f"try {number}")
     steps = story(connection, 1)

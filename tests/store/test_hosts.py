@@ -23,7 +23,6 @@ from runflowd.store.hosts import (
     hosts,
     leave,
     living,
-    require_seen,
     see,
     undo_drain,
 )
@@ -164,12 +163,14 @@ def test_a_duty_that_changed_hands_is_nobody_else_s_to_write_about(connection: C
 def test_nobody_acts_near_the_end_of_its_lease(connection: Connection) -> None:
     """Ten seconds after it was last seen a host stops, five before another one may take over."""
     enter(connection, ONE, NOW)
+    take_duty(connection, "notify", "one")
+    claim = duties(connection)["notify"].claim
     silent_for(connection, ONE, 9.0)
-    require_seen(connection, "one", NOW)
+    hold_to_act(connection, claim, "one", NOW)
     silent_for(connection, ONE, 10.5)
 
     with pytest.raises(HostUnseen):
-        require_seen(connection, "one", NOW)
+        hold_to_act(connection, claim, "one", NOW)
 
 
 def test_a_start_touches_nothing_of_those_who_live(connection: Connection) -> None:

@@ -84,8 +84,8 @@ def test_what_is_entered_adds_up_to_what_was_stated_last(connection: Connection,
         batch = held(connection, "a.jpg")
         (item,) = items_of_batch(connection, batch.id)
         for amount in stated:
-            settle(connection, batch, item, Stated(amount, "USD", "run"), NOW)
-            settle(connection, batch, item, Stated(amount, "USD", "run"), NOW)
+            settle(connection, batch, [(item, Stated(amount, "USD", "run"))], NOW)
+            settle(connection, batch, [(item, Stated(amount, "USD", "run"))], NOW)
 
         assert stated[-1] == sum(Decimal(amount) for _, amount, _ in rows(connection))
     finally:
@@ -96,7 +96,7 @@ def test_a_changed_sum_is_a_correction_or_a_refund(bought: tuple[Connection, Bat
     """Beside the charge, which stays as it was."""
     connection, batch, (item, _) = bought
     for amount in ("0.30", "0.30", "0.35", "0.10"):
-        settle(connection, batch, item, Stated(Decimal(amount)), NOW)
+        settle(connection, batch, [(item, Stated(Decimal(amount)))], NOW)
 
     assert [("charge", "0.3", "USD"), ("correction", "0.05", "USD"), ("refund", "-0.25", "USD")] == rows(connection)
 
@@ -104,10 +104,10 @@ def test_a_changed_sum_is_a_correction_or_a_refund(bought: tuple[Connection, Bat
 def test_nothing_is_summed_across_currencies(bought: tuple[Connection, Batch, list[Item]]) -> None:
     """A limit counts what is in its own, and what a batch cost in another is not held against its items' costs."""
     connection, batch, (first, second) = bought
-    settle(connection, batch, first, Stated(Decimal("0.30"), "EUR"), NOW)
+    settle(connection, batch, [(first, Stated(Decimal("0.30"), "EUR"))], NOW)
     connection.run("set_cost", id=first.id, batch=batch.id, cost="0.30", currency="EUR")
     settle_rest(connection, batch, Stated(Decimal("0.60"), "USD"), NOW)
-    settle(connection, batch, second, Stated(Decimal("0.40"), "USD"), NOW)
+    settle(connection, batch, [(second, Stated(Decimal("0.40"), "USD"))], NOW)
     charged = {
         currency: limits_of(connection, Money(None, Budget(Decimal(9)), currency=currency), "studio", NOW)[0].charged
         for currency in ("USD", "EUR", "GBP")
@@ -129,7 +129,7 @@ def test_nothing_is_summed_across_currencies(bought: tuple[Connection, Batch, li
 def test_what_is_entered_stays(bought: tuple[Connection, Batch, list[Item]], change: str) -> None:
     """Whatever a later version of this program tries."""
     connection, batch, (item, _) = bought
-    settle(connection, batch, item, Stated(Decimal("0.30")), NOW)
+    settle(connection, batch, [(item, Stated(Decimal("0.30")))], NOW)
     connection.raw.execute("SAVEPOINT entered")
     with pytest.raises(connection.failures, match="what is entered in the ledger stays"):
         connection.raw.execute(change)

@@ -39,17 +39,16 @@ from runflowd.api.values import Status
 from runflowd.core.lifecycle import BatchState, ItemState, Outcome
 from runflowd.core.model import BatchLimits, OutputPath, Stat
 from runflowd.core.money import Money
-from runflowd.pipeline.track.answers import record_answer
+from runflowd.pipeline.track.answers import record_answers
 from runflowd.store import pauses
 from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
 from runflowd.store.batches import Batch, mark_submitted, move_batch
 from runflowd.store.claims import LeaseLost
-from runflowd.store.deliveries import finish
-from runflowd.store.duplicates import release_duplicates
+from runflowd.store.deliveries import Delivered, finish, results_stand
 from runflowd.store.items import Item, claim_items, item_at, item_by_id, items_of_batch, move
 from runflowd.store.known import Known
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
-from runflowd.store.outputs import output_written, outputs_of, reserve_output
+from runflowd.store.outputs import Reservation, outputs_of, reserve_outputs
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
 from runflowd.store.reserving import Purchase
 from runflowd.store.retries import retry
@@ -381,7 +380,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
             partial(move_batch, batch=stale, after=after, now=self.now),
         ]
         tries += [
-            partial(record_answer, batch=stale, item=item, answer=answer(item, failed=True), now=self.now)
+            partial(record_answers, batch=stale, answers=[(item, answer(item, failed=True))], now=self.now)
             for item in items
         ]
         tries += [
@@ -400,7 +399,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
                 failed = fails and place == 0
                 handle = self.hands[owner, number]
                 self.write(
-                    partial(record_answer, batch=handle, item=item, answer=answer(item, failed=failed), now=self.now)
+                    partial(record_answers, batch=handle, answers=[(item, answer(item, failed=failed))], now=self.now)
                 )
                 mirror = self.model.items[item.id]
                 if failed:
@@ -454,10 +453,9 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     def place(self, connection: Connection, item: Item, path: OutputPath) -> None:
         """What a delivery writes."""
-        reserve_output(connection, item, path, 0, item.content_hash or "", 10)
-        output_written(connection, item, path, self.now)
-        finish(connection, item, self.now, "delivered")
-        release_duplicates(connection, item.id, self.now)
+        reserve_outputs(connection, [Reservation(item, path, 0, item.content_hash or "", 10)])
+        results_stand(connection, [Delivered(item, [path])], self.now)
+        finish(connection, [Delivered(item, [path])], self.now)
 
     # What must hold.
 

@@ -63,6 +63,7 @@ REASONS = {
     "open_batches": OPEN_BATCHES,
     "output_at": "sorts names that differ in case alone",
     "outputs_of": ONE_ITEM,
+    "outputs_of_items": "sorts the few outputs of the items of one claim",
     "overdue": OPEN_BATCHES,
     "parked": "counts what is parked, and nothing but the index of that is read",
     "purchases_of_batch": ONE_BATCH,

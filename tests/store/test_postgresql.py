@@ -184,7 +184,7 @@ def live(connection: Connection) -> None:
     mark_submitted(connection, batch, items_of_batch(connection, batch.id), "remote", "guide", NOW)
     (batch,) = claim_batches(connection, BatchState.SUBMITTED, "s", Lease("us", NOW), 1)
     first, second, _ = items_of_batch(connection, batch.id)
-    settle(connection, batch, second, Stated(Decimal("0.30")), NOW)
+    settle(connection, batch, [(second, Stated(Decimal("0.30")))], NOW)
     connection.run("set_cost", id=second.id, batch=batch.id, cost="0.30", currency="USD")
     move(connection, first.id, first.state, ItemState.DOWNLOADING, by=batch.claim, now=NOW)
     move(connection, second.id, second.state, ItemState.FAILED, by=batch.claim, now=NOW + 9, code="NO", reason="no")
@@ -351,6 +351,19 @@ async def test_a_statement_that_waits_for_the_next_one_fails_in_its_own_part(dat
             await store.write(lambda connection: connection.send("save_value", service="s", key="after", value=""))
 
         assert {"before", "after"} == await saved(store)
+
+
+def test_what_is_sent_for_several_sets_of_values_answers_for_each(connection: PostgresConnection) -> None:
+    """In their order, after what waits for it; as SQLite does it one by one."""
+    for each in (connection, in_memory()):
+        keys = [{"service": "s", "key": key} for key in "abc"]
+        each.run_many("save_value", [{**keys[0], "value": "1"}, {**keys[2], "value": "3"}])
+        read = [[row["value"] for row in rows] for rows in each.all_each("value", keys)]
+        before = each.changes
+        counts = each.run_each("drop_value", keys)
+
+        assert ([["1"], [], ["3"]], [1, 0, 1], 2) == (read, counts, each.changes - before)
+        assert ([], []) == (each.run_each("drop_value", []), each.all_each("value", []))
 
 
 RESERVED = ("content_hash", "item", "key", "place", "position", "relative", "root", "size", "earlier")

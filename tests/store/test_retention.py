@@ -13,7 +13,7 @@ from runflowd.core.model import Stat
 from runflowd.store import retention
 from runflowd.store.arrivals import Arrival, arrive
 from runflowd.store.history import fold, record, story
-from runflowd.store.links import save_asset
+from runflowd.store.links import UploadedAsset, save_assets
 from runflowd.store.retention import KEPT, prune_steps, prune_stories, prune_uploads
 from runflowd.store.schema import in_memory
 
@@ -124,7 +124,7 @@ def test_a_content_whose_story_is_gone_is_not_bought_again(connection: Connectio
 
 def upload(connection: Connection, content: str, at: float) -> None:
     """An upload on record."""
-    save_asset(connection, "s", named(content), "m", content, "u", at)
+    save_assets(connection, "s", {(named(content), "m"): UploadedAsset(content, "u", at)})
 
 
 def uploads(connection: Connection) -> list[str]:
@@ -135,7 +135,7 @@ def uploads(connection: Connection) -> list[str]:
 def test_a_packed_story_goes_when_its_file_was_done_long_ago(connection: Connection) -> None:
     """Not before, and not that of one that is at work again; what came after it is looked at by itself."""
     kept: list[list[str]] = []
-    fold(connection, 1)
+    fold(connection, [1])
     record(connection, 1, LATER, "looked at again")
     connection.raw.execute("UPDATE item SET ended_at = ? WHERE id = 1", (THEN,))
     for state, now in ((ItemState.DONE, THEN + KEPT), (ItemState.READY, LATER), (ItemState.DONE, LATER)):

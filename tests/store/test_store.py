@@ -19,13 +19,14 @@ from runflowd.core.model import BatchLimits, OutputPath, Stat
 from runflowd.core.money import Money
 from runflowd.errors import StoreError
 from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
-from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
+from runflowd.store.arrivals import Arrival, arrive, arrive_new, forget_absent, set_aside
 from runflowd.store.claims import LeaseLost
 from runflowd.store.duplicates import fail_duplicates, release_duplicates
+from runflowd.store.history import story
 from runflowd.store.items import Item, item_at, items_of_batch, move
-from runflowd.store.known import known_in_folder
+from runflowd.store.known import known_in_folder, new_files
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
-from runflowd.store.outputs import output_at, reserve_output
+from runflowd.store.outputs import Reservation, output_at, reserve_outputs
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
 from runflowd.store.reserving import Purchase
 from runflowd.store.schema import migrations
@@ -103,6 +104,35 @@ async def test_writes_that_wait_together_share_a_commit(tmp_path: Path) -> None:
 
 async def _arrive_one(store: Store, path: str) -> None:
     await store.write(lambda connection: arrive(connection, arrival(path, path), NOW))
+
+
+async def test_the_same_work_that_waits_together_is_done_in_one_go(tmp_path: Path) -> None:
+    """Each caller gets its own answer; where all at once fails, each is tried alone."""
+    gone_about: list[list[int]] = []
+    refused: list[int] = []
+
+    def save(connection: Connection, numbers: list[int]) -> list[int]:
+        gone_about.append(numbers)
+        connection.run_many("save_value", [{"service": "", "key": f"{each}", "value": ""} for each in numbers])
+        if 7 in numbers:
+            raise ValueError(numbers)
+        return [-number for number in numbers]
+
+    async def ask(store: Store, number: int) -> None:
+        try:
+            assert -number == await store.write_together(save, number)
+        except ValueError:
+            refused.append(number)
+
+    async with open_store(tmp_path / "state.db") as store:
+        async with anyio.create_task_group() as group:
+            for number in range(10):
+                group.start_soon(ask, store, number)
+        found = await store.read(lambda each: each.raw.execute("SELECT key FROM kv WHERE value = ''").fetchall())
+
+    assert [7] == refused
+    assert {"0", "1", "2", "3", "4", "5", "6", "8", "9"} == {row["key"] for row in found}
+    assert max(map(len, gone_about)) > 2
 
 
 async def test_a_failing_writer_undoes_only_itself(tmp_path: Path) -> None:
@@ -235,13 +265,35 @@ def test_two_equal_contents_are_never_both_ready(connection: Connection) -> None
     assert second.state is ItemState.DUPLICATE
 
 
+def test_files_of_which_nothing_is_known_are_recorded_together_as_one_by_one(connection: Connection) -> None:
+    """What is known by its path, its content or a result, or comes twice, is to be looked at by itself."""
+    prepare(connection, "a.jpg", content="known")
+    connection.raw.execute("UPDATE item SET state = 'downloading', owner = 'me'")
+    item = item_at(connection, "studio", "a.jpg")
+    assert item is not None
+    reserve_outputs(connection, [Reservation(item, OutputPath("/out", "a.webp"), 0, named("result"), 5)])
+    names = {"a.jpg": "other", "b.jpg": "known", "r.jpg": "result", "x/c.jpg": "new", "d.jpg": "new"}
+    found = new_files(connection, "studio", {path: named(content) for path, content in names.items()})
+    decisions = arrive_new(connection, [arrival("x/c.jpg", "new")], NOW)
+    alone = arrive(connection, arrival("x/e.jpg", "alone"), NOW)
+    together, single = (item_at(connection, "studio", path) for path in ("x/c.jpg", "x/e.jpg"))
+    assert together is not None
+    assert single is not None
+    own = {name: getattr(single, name) for name in ("id", "path", "content_hash", "client_ref")}
+
+    assert ["x/c.jpg"] == found
+    assert ([alone], replace(together, **own)) == (decisions, single)
+    steps = [story(connection, each.id) for each in (together, single)]
+    assert steps[0][0].detail.replace(named("new")[:12], named("alone")[:12]) == steps[1][0].detail
+
+
 def test_duplicates_take_the_result_when_it_is_there(connection: Connection) -> None:
     """Done sets them free to be delivered."""
     prepare(connection, "a.jpg", "b.jpg", content="same")
     first = item_at(connection, "studio", "a.jpg")
     assert first is not None
 
-    assert release_duplicates(connection, first.id, NOW) == 1
+    assert release_duplicates(connection, [first.id], NOW) == 1
 
 
 def test_when_the_first_one_goes_the_next_one_is_bought(connection: Connection) -> None:
@@ -384,7 +436,7 @@ def test_names_that_differ_in_case_are_one_output(connection: Connection) -> Non
     connection.raw.execute("UPDATE item SET state = 'downloading', owner = 'me'")
     item = item_at(connection, "studio", "A.jpg")
     assert item is not None
-    reserve_output(connection, item, OutputPath("/out", "A.webp"), 0, named("result"), 5)
+    reserve_outputs(connection, [Reservation(item, OutputPath("/out", "A.webp"), 0, named("result"), 5)])
     found = output_at(connection, "/out/a.webp")
 
     assert found is not None

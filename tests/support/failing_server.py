@@ -88,6 +88,9 @@ class _Cursor:
     def __exit__(self, *_: object) -> None:
         self._real.close()
 
-    def executemany(self, sql: str, rows: Any) -> Any:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def executemany(self, sql: str, rows: Any, *, returning: bool = False) -> Any:
         """Run a statement for many rows."""
-        return self._connection.counted(sql, lambda: self._real.executemany(sql, rows))
+        return self._connection.counted(sql, lambda: self._real.executemany(sql, rows, returning=returning))

@@ -25,7 +25,7 @@ from runflowd.observability.incidents import Incidents
 from runflowd.pipeline.context import Context, ServiceClient
 from runflowd.store import open_store
 from runflowd.store.arrivals import Arrival, arrive, set_aside
-from runflowd.store.batches import batch_from, mark_submitted, set_run
+from runflowd.store.batches import batch_from, mark_submitted, set_runs
 from runflowd.store.items import items_of_batch
 from runflowd.store.leases import Lease, claim_batches, release
 from runflowd.store.reserving import Purchase
@@ -178,7 +178,7 @@ def _submitted(
     held = next(each for each in claimed if each.id == batch)
     items = items_of_batch(connection, batch)
     for item, run in zip(items, runs, strict=False):
-        set_run(connection, held, item, run)
+        set_runs(connection, held, {item.id: run})
     mark_submitted(connection, held, items, remote_id, "items", 1e9)
     connection.raw.execute("UPDATE batch SET due_at = ? WHERE id = ?", (due_at, batch))
     return batch

@@ -85,7 +85,7 @@ class Desk:
             assert row is not None
             batch = batch_from(row)
             [item] = items_of_batch(connection, batch.id)
-            settle(connection, batch, item, Stated(Decimal("0.35"), "USD"), time.time())
+            settle(connection, batch, [(item, Stated(Decimal("0.35"), "USD"))], time.time())
 
         await self.rig.context.store.write(settled)
 

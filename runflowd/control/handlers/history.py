@@ -16,7 +16,7 @@ from runflowd.store.batches import batch_from
 from runflowd.store.history import story
 from runflowd.store.items import item_at, item_by_id, item_from, split
 from runflowd.store.ledger import charged_for
-from runflowd.store.links import find_asset
+from runflowd.store.links import find_assets
 from runflowd.store.outputs import output_at, outputs_of
 from runflowd.store.pauses import EVERY_RULE, pauses
 from runflowd.store.purchases import purchases_of_batch
@@ -163,7 +163,8 @@ def _then(context: CommandContext, item: Item) -> list[dict[str, Any]]:
 
 def _batch_json(context: CommandContext, batch: Batch, item: Item) -> dict[str, Any]:
     """What was sent, and how often; the keys under which it was bought are nobody's business."""
-    asset = find_asset(context.connection, batch.service, item.content_hash or "", item.mime)
+    content = item.content_hash or "", item.mime
+    asset = find_assets(context.connection, batch.service, [content]).get(content)
     asked = purchases_of_batch(context.connection, batch.id)
     return {
         "id": batch.id,

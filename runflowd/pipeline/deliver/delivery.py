@@ -18,7 +18,7 @@ from runflowd.pipeline.deliver.result_check import BrokenResult, Label
 from runflowd.pipeline.deliver.result_downloader import NoResult, ResultDownloader, intact
 from runflowd.pipeline.deliver.verdict import is_final
 from runflowd.store.items import holders_of, holders_of_file
-from runflowd.store.outputs import Output, forget_output, output_written, outputs_of
+from runflowd.store.outputs import Output, forget_output, outputs_of, outputs_written
 from runflowd.store.receipts import moved_along
 from runflowd.system.failpoints import reach
 
@@ -176,8 +176,7 @@ class Delivery:
         now = self._context.clock.wall()
 
         def write(connection: Connection) -> None:
-            for path in placed:
-                output_written(connection, item, path, now)
+            outputs_written(connection, [(item, placed)], now)
             moved_along(connection, original, item.path, placed, now)
 
         await self._context.store.write(write)

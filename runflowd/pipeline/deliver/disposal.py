@@ -16,7 +16,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
 from runflowd.core.naming import marked
 from runflowd.core.review import RELEASED
-from runflowd.store.deliveries import results_stand
+from runflowd.store.deliveries import Delivered, results_stand
 from runflowd.store.items import SourceState, item_at, set_source_state
 from runflowd.system.failpoints import reach
 
@@ -67,7 +67,7 @@ class SourceDisposal:
         others = [each.name for each in rules if each.matcher.matches(item.path)]
 
         def write(connection: Connection) -> list[str]:
-            results_stand(connection, item, placed, self._context.clock.wall())
+            results_stand(connection, [Delivered(item, placed)], self._context.clock.wall())
             if unserved := _unserved(connection, others, item):
                 set_source_state(connection, item, SourceState.RELEASED)
                 return unserved

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.snapshot import from_text
 from runflowd.store.items import Item, claim_items
-from runflowd.store.outputs import Output, outputs_of
+from runflowd.store.outputs import Output, outputs_of_items
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -56,10 +56,15 @@ def claim_due(
     verdicts = claim_items(connection, "claim_verdicts", limit=room - len(items), paused=alone, **values)
     left = room - len(items) - len(verdicts)
     receipts = claim_items(connection, "claim_receipts", limit=left, paused=alone, **values)
+    taken = [*items, *verdicts, *receipts]
+    texts = _texts(connection, {item.snapshot for item in taken if item.snapshot is not None})
+    outputs = outputs_of_items(connection, [item.id for item in taken])
+    facts = [(item, texts.get(item.snapshot), outputs[item.id]) for item in taken]
+    first, second = len(items), len(items) + len(verdicts)
     return [
-        *(_claimed(connection, item) for item in items),
-        *(_claimed(connection, item, verdict=True) for item in verdicts),
-        *(_claimed(connection, item, receipt=True) for item in receipts),
+        *(Claimed(*each) for each in facts[:first]),
+        *(Claimed(*each, verdict=True) for each in facts[first:second]),
+        *(Claimed(*each, receipt=True) for each in facts[second:]),
     ]
 
 
@@ -75,6 +80,7 @@ def _rule(text: str) -> Rule:
     return from_text(text)
 
 
-def _claimed(connection: Connection, item: Item, *, receipt: bool = False, verdict: bool = False) -> Claimed:
-    row = connection.one("snapshot", id=item.snapshot) if item.snapshot is not None else None
-    return Claimed(item, row["text"] if row else None, outputs_of(connection, item.id), receipt, verdict)
+def _texts(connection: Connection, snapshots: Collection[str]) -> dict[str | None, str]:
+    """The rule texts of these snapshots."""
+    found = connection.all_each("snapshot", [{"id": snapshot} for snapshot in snapshots])
+    return {snapshot: rows[0]["text"] for snapshot, rows in zip(snapshots, found, strict=True) if rows}

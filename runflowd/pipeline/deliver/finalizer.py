@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,14 @@ from runflowd.core.review import Place, Review
 from runflowd.core.undeliverable import recipe_of
 from runflowd.pipeline.deliver.disposal import SourceDisposal
 from runflowd.pipeline.deliver.output_writer import place_for
-from runflowd.store.deliveries import finish, note_delivered, note_written, results_stand
+from runflowd.store.deliveries import Delivered, finish, note_delivered, note_written, results_stand
 from runflowd.store.items import NoteState, item_by_id
 from runflowd.store.receipts import receipt_stands
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runflowd.core.model import OutputPath, Rule
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.deliver.output_io import OutputIo
@@ -34,6 +36,16 @@ if TYPE_CHECKING:
 
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Succeeded:
+    """What is to be written of an item; `receipt` is the hash of that, `recipe` what it was bought by, "" for none."""
+
+    delivered: Delivered
+    receipt: str
+    ended: Ended
+    recipe: str
 
 
 class Finalizer:
@@ -60,16 +72,10 @@ class Finalizer:
         receipt = (await self._receipts.write(item, rule, ended))[0].sha256 if rule.receipts else ""
         detail += await self.follow(item, rule, placed, remark)
 
-        def write(connection: Connection) -> list[str]:
-            results_stand(connection, item, placed, self._context.clock.wall())
-            if receipt:
-                receipt_stands(connection, item, receipt, ended)
-            finish(connection, item, self._context.clock.wall(), detail, remark)
-            if item.batch is None:
-                return []
-            return note_delivered(connection, self._context.service.name, recipe_of(rule))
-
-        freed = await self._context.store.write(write)
+        recipe = recipe_of(rule) if item.batch is not None else ""
+        freed = await self._context.store.write_together(
+            self._record, _Succeeded(Delivered(item, placed, detail, remark), receipt, ended, recipe)
+        )
         reach("output.recorded")
         for name in freed:
             log.info("its results can be delivered after all", action="rule.resumed", rule=name)
@@ -79,6 +85,18 @@ class Finalizer:
             log.warning(remark, action="item.partial", rule=item.rule, path=item.path, outputs=results)
         else:
             log.info("result delivered", action="item.done", rule=item.rule, path=item.path, outputs=results)
+
+    def _record(self, connection: Connection, succeeded: Sequence[_Succeeded]) -> list[list[str]]:
+        """Give the rules that go on for each: those that go on for a recipe go on for its first."""
+        now, delivered = self._context.clock.wall(), [each.delivered for each in succeeded]
+        results_stand(connection, delivered, now)
+        for each in succeeded:
+            if each.receipt:
+                receipt_stands(connection, each.delivered.item, each.receipt, each.ended)
+        finish(connection, delivered, now)
+        service, recipes = self._context.service.name, dict.fromkeys(each.recipe for each in succeeded if each.recipe)
+        freed = {recipe: note_delivered(connection, service, recipe) for recipe in recipes}
+        return [freed.pop(each.recipe, []) for each in succeeded]
 
     async def follow(self, item: Item, rule: Rule, placed: list[OutputPath], remark: str, *, lacking: int = 0) -> str:
         """Let go of the source of a result of which `lacking` outputs are not in their places; tell those that take it.

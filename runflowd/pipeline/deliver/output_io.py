@@ -66,7 +66,7 @@ class OutputIo:
         def held() -> T:
             # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
             session, now = self._store.owner, self._clock.wall()
-            self._store.read_here(partial(hold_to_act, claim=item.claim, session=session, now=now))
+            self._store.read_here(partial(hold_to_act, claim=item.claim, session=session, now=now), single=True)
             return call(*given)
 
         return await self.run(rule, held)

@@ -19,7 +19,7 @@ from runflowd.core.model import OutputPath
 from runflowd.core.naming import EXTENSIONS, marked, output_path
 from runflowd.core.review import Place, place_of, put_in
 from runflowd.pipeline.deliver.result_check import checked_type
-from runflowd.store.outputs import Output, forget_output, output_at, reserve_output
+from runflowd.store.outputs import Output, Reservation, forget_output, output_at, reserve_outputs
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from runflowd.pipeline.context import Context
     from runflowd.pipeline.deliver.output_io import OutputIo
     from runflowd.pipeline.deliver.result_check import Label
-    from runflowd.store import Connection
     from runflowd.store.items import Item
 
 
@@ -133,15 +132,9 @@ class OutputWriter:
         self, item: Item, rule: Rule, path: OutputPath, index: int, written: files.Written, heir: int | None
     ) -> bool:
         """Take a name, unless another input was quicker: looked at and recorded in one transaction."""
-
-        def write(connection: Connection) -> bool:
-            if not _may_have(item, rule, path, output_at(connection, str(path)), heir):
-                return False
-            place = place_for(item, rule)
-            reserve_output(connection, item, path, index, written.sha256, written.stat.size, place)
-            return True
-
-        if not await self._context.store.write(write):
+        fits = partial(_may_have, item, rule, path, heir=heir)
+        wanted = Reservation(item, path, index, written.sha256, written.stat.size, place_for(item, rule), fits)
+        if not await self._context.store.write_together(reserve_outputs, wanted):
             return False
         reach("output.reserved")
         return True
@@ -172,7 +165,7 @@ def _commit(draft: Draft, target: TargetName) -> None:
         draft.commit(target.path.relative.rpartition("/")[2], replaces=target.replaces, overwrite=target.overwrite)
 
 
-def _may_have(item: Item, rule: Rule, path: OutputPath, recorded: Output | None, heir: int | None) -> bool:
+def _may_have(item: Item, rule: Rule, path: OutputPath, recorded: Output | None, *, heir: int | None) -> bool:
     """Whether a path is nobody's on record, or this very input's, or that of the one whose file it has become.
 
     What was rejected gives its name to nobody.
@@ -187,7 +180,7 @@ def _check_target(
     item: Item, rule: Rule, path: OutputPath, content: str, recorded: Output | None, heir: int | None
 ) -> TargetName | None:
     standing = files.stat(*path)
-    if not _may_have(item, rule, path, recorded, heir):
+    if not _may_have(item, rule, path, recorded, heir=heir):
         return None
     if standing is None:
         return TargetName(path)

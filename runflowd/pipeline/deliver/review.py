@@ -21,7 +21,7 @@ from runflowd.core.review import Place, Review, standing
 from runflowd.pipeline.deliver.output_writer import Naming, OutputWriter, place_for
 from runflowd.pipeline.deliver.result_downloader import intact
 from runflowd.store.items import item_at
-from runflowd.store.outputs import forget_output, leave_edited, output_written, outputs_of
+from runflowd.store.outputs import forget_output, leave_edited, outputs_of, outputs_written
 from runflowd.store.receipts import receipt_stands
 from runflowd.store.verdicts import verdict_alike, verdict_carried_out
 from runflowd.system.failpoints import reach
@@ -137,7 +137,7 @@ class Reviewer:
         now = self._context.clock.wall()
 
         def write(connection: Connection) -> None:
-            output_written(connection, item, path, now)
+            outputs_written(connection, [(item, [path])], now)
             forget_output(connection, output.path, by=item.claim)
 
         await self._context.store.write(write)

@@ -10,7 +10,7 @@ import structlog
 from runflowd.api.errors import ApiError, Permanent
 from runflowd.core.lifecycle import BatchState, Outcome
 from runflowd.core.refusal import Shape
-from runflowd.store.batches import doubt_items, mark_submitted, move_batch, set_run
+from runflowd.store.batches import doubt_items, mark_submitted, move_batch, set_runs
 from runflowd.store.items import items_of_batch
 from runflowd.store.purchases import close_purchase, purchases_of_batch
 from runflowd.system.failpoints import reach
@@ -82,9 +82,7 @@ class Reconciliation:
         intent = next(p for p in purchases_of_batch(connection, batch.id) if p.outcome is Outcome.INTENDED)
         close_purchase(connection, batch, intent.key, Outcome.ACCEPTED, remote)
         shape = intent.body_format.shape if remote else Shape.RUN
-        for item in items:
-            if run := found.get(item.id):
-                set_run(connection, batch, item, run.id)
+        set_runs(connection, batch, {item.id: run.id for item in items if (run := found.get(item.id))})
         mark_submitted(connection, batch, items, remote, shape, self._context.clock.wall())
 
     async def mark_unknown(self, batch: Batch, request: SubmitRequest, items: list[Item]) -> None:

@@ -30,7 +30,7 @@ from runflowd.core.refusal import BodyFormat, Shape, body_of
 from runflowd.pipeline.dispatch.habits import BODY_KEY, habits_of, learn, learn_omitted, takes_key
 from runflowd.pipeline.dispatch.refusals import AskAgain, relieve
 from runflowd.pipeline.dispatch.uploader import oldest_link
-from runflowd.store.batches import mark_run_submitted, mark_submitted, place_items, set_run
+from runflowd.store.batches import mark_run_submitted, mark_submitted, place_items, set_runs
 from runflowd.store.history import record
 from runflowd.store.hosts import hold_to_act
 from runflowd.store.links import link_life, references_key
@@ -159,7 +159,7 @@ class Submitter:
         """Asked when it is a request's turn, for which it may have waited long."""
         context = self._context
         ask = partial(hold_to_act, claim=batch.claim, session=context.store.owner, now=context.clock.wall())
-        await context.store.read(ask)
+        await context.store.read(ask, single=True)
         context.require_acting()
 
     async def _note_failure(self, batch: Batch, request: SubmitRequest, error: ApiError) -> None:
@@ -195,9 +195,8 @@ class Submitter:
                 learn_omitted(connection, batch.service, body_format, self._context.service.callback_url)
             relieve(connection, batch, now)
             note_references(connection, batch, request)
-            for item in items:
-                if run := runs.get(item.client_ref):
-                    set_run(connection, batch, item, run)
+            known = {item.id: run for item in items if (run := runs.get(item.client_ref))}
+            set_runs(connection, batch, known)
             mark_submitted(connection, batch, items, created.id, body_format.shape, now)
 
         await self._context.store.write(write)

@@ -13,11 +13,11 @@ import anyio
 
 from runflowd.api.errors import Expired, Gone, NotFound, Rejected
 from runflowd.core.links import REFERENCE, ages, is_fresh
-from runflowd.store.links import UploadedAsset, find_asset, learn_life, link_life, save_asset
+from runflowd.store.links import UploadedAsset, find_assets, learn_life, link_life, save_assets
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from runflowd.api.values import Asset
     from runflowd.pipeline.context import Context
@@ -58,6 +58,21 @@ class Link:
 
     url: str
     made_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Confirmed:
+    """An upload that the service confirmed at `now` (epoch seconds)."""
+
+    asset: Asset
+    content: str
+    mime: str
+    now: float
+
+    @property
+    def uploaded(self) -> UploadedAsset:
+        """As it is remembered."""
+        return UploadedAsset(self.asset.id, self.asset.url, self.now)
 
 
 class Uploads:
@@ -121,11 +136,10 @@ class Uploads:
 
         def read(connection: Connection) -> dict[str, UploadedAsset]:
             life = link_life(connection, service)
-            found = ((content.key, find_asset(connection, service, content.key, content.mime)) for content in contents)
+            found = find_assets(connection, service, ((content.key, content.mime) for content in contents))
             return {
                 key: asset if is_fresh(asset.confirmed_at, life, now) else replace(asset, url="")
-                for key, asset in found
-                if asset is not None
+                for (key, _), asset in found.items()
             }
 
         return await self._context.store.read(read)
@@ -180,17 +194,20 @@ class Uploads:
 
     async def _save(self, asset: Asset, content: str, mime: str) -> float:
         """Remember an upload and what its link tells of itself; give when that was made."""
-        service, now = self._context.service.name, self._context.clock.wall()
-
-        def write(connection: Connection) -> None:
-            save_asset(connection, service, content, mime, asset.id, asset.url, now)
-            learn_life(connection, service, asset.life)
-
-        await self._context.store.write(write)
+        now = self._context.clock.wall()
+        await self._context.store.write_together(self._record, _Confirmed(asset, content, mime, now))
         self._brought[content, mime] = None
         while len(self._brought) > MAX_BROUGHT:
             self._brought.popitem(last=False)
         return now
+
+    def _record(self, connection: Connection, confirmed: Sequence[_Confirmed]) -> list[None]:
+        service = self._context.service.name
+        lives = [each.asset.life for each in confirmed if each.asset.life is not None]
+        assets = {(each.content, each.mime): each.uploaded for each in confirmed}
+        save_assets(connection, service, assets)
+        learn_life(connection, service, min(lives, default=None))
+        return [None] * len(confirmed)
 
 
 def _link(asset: str, url: str, made_at: float, *, by_reference: bool) -> Link:

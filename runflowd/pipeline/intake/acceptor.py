@@ -11,6 +11,7 @@ import anyio
 from runflowd.core.chains import beside, downstream
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.model import AfterKind
+from runflowd.core.own_settings import NO_SETTINGS
 from runflowd.core.recipe import recipe_hash
 from runflowd.core.stability import Stable, StillChanging
 from runflowd.pipeline.intake.doubts import settle_doubts
@@ -18,10 +19,10 @@ from runflowd.pipeline.intake.findings import Doubted, Good, Refused, Unfinished
 from runflowd.pipeline.intake.inspect import look_at, read_all, unstable
 from runflowd.pipeline.intake.left_out import remove_notes
 from runflowd.pipeline.intake.roots import still_recognised
-from runflowd.store.arrivals import Arrival, arrive, set_aside
+from runflowd.store.arrivals import Arrival, arrive, arrive_new, set_aside
 from runflowd.store.duplicates import OWN_RESULT, own_result
 from runflowd.store.items import NoteState, item_at
-from runflowd.store.known import known_contents
+from runflowd.store.known import known_contents, new_files
 from runflowd.store.own_settings import settings_for
 from runflowd.system.failpoints import reach
 
@@ -131,12 +132,16 @@ class Acceptor:
         await self._withdraw_notes(watched, [path for path, why in refused.items() if why.state is ItemState.SKIPPED])
 
         def write(connection: Connection) -> tuple[list[Decision], list[str]]:
-            arrivals = [arrival(connection, watched, path, whole) for path, whole in good.items()]
+            new = new_files(connection, rule, {path: whole.content for path, whole in good.items()})
+            strangers = [_arrival(watched, path, good[path], NO_SETTINGS) for path in new]
+            decisions = arrive_new(connection, strangers, now, disposed=disposed)
+            others = good.keys() - set(new)
+            arrivals = [arrival(connection, watched, path, whole) for path, whole in good.items() if path in others]
             for each in arrivals:
                 if why := own_result(connection, each, makers):
                     refused[each.path] = Refused(each.stat, ItemState.SKIPPED, OWN_RESULT, why)
             taken = [each for each in arrivals if each.path not in refused]
-            decisions = [arrive(connection, each, now, disposed=disposed) for each in taken]
+            decisions += [arrive(connection, each, now, disposed=disposed) for each in taken]
             changed = [
                 path
                 for path, why in refused.items()

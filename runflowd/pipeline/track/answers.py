@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from runflowd.api.errors import ApiError, Permanent
@@ -16,9 +17,9 @@ from runflowd.core.newly_ended import newly_ended
 from runflowd.core.outputs import PARTIAL_RESULT, extract, listed
 from runflowd.core.results import Matched, match
 from runflowd.core.template import uploads_in
-from runflowd.store.batches import Batch, set_result
+from runflowd.store.batches import Batch, Result, set_results
 from runflowd.store.duplicates import fail_duplicates
-from runflowd.store.items import Item, move
+from runflowd.store.items import Item, move, move_all
 from runflowd.store.ledger import Stated, settle
 from runflowd.store.links import learn_from_batch, references_key, send_again
 from runflowd.system.failpoints import reach
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from runflowd.api.client import Runflow
     from runflowd.api.values import Batch as SeenBatch
     from runflowd.api.values import Run
+    from runflowd.core.model import Json
     from runflowd.store import Connection
-    from runflowd.store.items import Item
 
 
 MAX_PAGES = 200
@@ -40,8 +41,9 @@ def record_answers(connection: Connection, batch: Batch, answers: list[tuple[Ite
     for item, answer in answers:
         if was_unreadable(item, answer):
             unreadable.append((item, failure_of(answer)[1]))
-        else:
-            record_answer(connection, batch, item, answer, now)
+        elif answer.status is not Status.SUCCEEDED:
+            record_failure(connection, batch, item, answer, now)
+    record_results(connection, batch, [each for each in answers if each[1].status is Status.SUCCEEDED], now)
     if any(_names_refused(item, answer) for item, answer in answers):
         connection.run("save_value", service=batch.service, key=references_key(batch.model), value="no")
     elif any(was_unreadable(item, answer) and was_too_old(*failure_of(answer)) for item, answer in answers):
@@ -63,21 +65,45 @@ def _names_refused(item: Item, answer: Answer) -> bool:
     return bool(uploads_in(item.input)) and refuses_references(answer.failure.message)
 
 
-def record_answer(connection: Connection, batch: Batch, item: Item, answer: Answer, now: float) -> None:
-    """Store the end of one item of a batch: its output to be delivered, or why there is none. Raises `LeaseLost`."""
-    output = answer.output if answer.status is Status.SUCCEEDED else None
-    run, cost, currency = answer.run_id or item.run_id or "", answer.cost, answer.currency
-    set_result(connection, batch, item, run_id=run or None, output=output, cost=cost, currency=currency)
-    settle(connection, batch, item, None if cost is None else Stated(cost, currency, run), now)
-    if answer.status is Status.SUCCEEDED:
+def record_results(connection: Connection, batch: Batch, answers: list[tuple[Item, Answer]], now: float) -> None:
+    """Store the outputs of items of a batch, to be delivered. Raises `LeaseLost`."""
+    _set_results(connection, batch, answers, now)
+    alike: defaultdict[tuple[ItemState, str], dict[int, str]] = defaultdict(dict)
+    for item, answer in answers:
         reason = missing_of(answer)
-        detail = f"run {run or None} succeeded{_price(batch, item, answer)}{f'; {reason}' if reason else ''}"
-        words = {"code": PARTIAL_RESULT if reason else "", "reason": reason, "detail": detail}
-        move(connection, item.id, item.state, ItemState.DOWNLOADING, by=batch.claim, now=now, **words)
-        return
+        detail = f"run {_run(item, answer) or None} succeeded{_price(batch, item, answer)}"
+        alike[item.state, reason][item.id] = f"{detail}; {reason}" if reason else detail
+    for (before, reason), details in alike.items():
+        words = {"code": PARTIAL_RESULT if reason else "", "reason": reason}
+        move_all(connection, details, before, ItemState.DOWNLOADING, by=(batch.claim,), now=now, **words)
+
+
+def record_failure(connection: Connection, batch: Batch, item: Item, answer: Answer, now: float) -> None:
+    """Store why an item of a batch has no output. Raises `LeaseLost`."""
+    _set_results(connection, batch, [(item, answer)], now)
     code, reason = failure_of(answer)
     move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
     fail_duplicates(connection, item.id, code, reason, now)
+
+
+def _set_results(connection: Connection, batch: Batch, answers: list[tuple[Item, Answer]], now: float) -> None:
+    """Keep what was answered, and what it cost."""
+    results = [
+        Result(item, _run(item, each) or None, _output(each), each.cost, each.currency) for item, each in answers
+    ]
+    set_results(connection, batch, results)
+    stated = [
+        (item, Stated(each.cost, each.currency, _run(item, each))) for item, each in answers if each.cost is not None
+    ]
+    settle(connection, batch, stated, now)
+
+
+def _run(item: Item, answer: Answer) -> str:
+    return answer.run_id or item.run_id or ""
+
+
+def _output(answer: Answer) -> Json:
+    return answer.output if answer.status is Status.SUCCEEDED else None
 
 
 def _price(batch: Batch, item: Item, answer: Answer) -> str:

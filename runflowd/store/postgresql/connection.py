@@ -30,13 +30,19 @@ from runflowd.store.postgresql.turns import take_turn
 from runflowd.store.postgresql.values import adapt, by_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runflowd.core.database import Database
+    from runflowd.store.connection import Row
 
 RESOLVE_TIMEOUT = 10.0
 """Seconds for which the outcome of a commit whose answer was lost is asked for."""
 
 GONE_TIMEOUT = 2.0
 """Seconds that the lock of a connection is waited for that has just ended: the server notices that a little later."""
+
+MAX_PREPARED = 1_000
+"""Statements that the server keeps a plan of for a connection: more than there are."""
 
 _BEGIN_PART = "SAVEPOINT part"
 
@@ -93,6 +99,7 @@ class PostgresConnection(Connection):
             raw.close()
             raise TooOld(str(version))
         adapt(raw)
+        raw.prepared_max = MAX_PREPARED
         if self._lock is not Lock.NONE and not self._take(raw):
             other = raw.execute(_WHO, [LOCKS, WORKING]).fetchone()
             raw.close()
@@ -112,44 +119,67 @@ class PostgresConnection(Connection):
     def _execute(self, name: str, values: dict[str, Any]) -> Any:
         cursor, others = self._pending.send(self.raw, self.statements[name], values)
         self._changes += others
-        if _CHANGE.match(self.statements[name]):
-            self._changes += max(cursor.rowcount, 0)
+        self._count(name, cursor)
         return cursor
 
+    def _count(self, name: str, answer: Any) -> None:
+        if _CHANGE.match(self.statements[name]):
+            self._changes += max(answer.rowcount, 0)
+
     def send(self, name: str, /, **values: Any) -> None:
-        self._pending.add(self.statements[name], values)
+        self._pending.add(self.statements[name], [values])
 
     def run_many(self, name: str, /, rows: list[dict[str, Any]]) -> None:
-        self._carry_out()
-        with self.raw.cursor() as cursor:
-            cursor.executemany(self.statements[name], rows)
-            self._changes += len(rows)
+        if rows:
+            self._pending.add(self.statements[name], rows)
+
+    def run_each(self, name: str, /, rows: list[dict[str, Any]]) -> list[int]:
+        return [answer.rowcount for answer in self._answers(name, rows)]
+
+    def all_each(self, name: str, /, rows: list[dict[str, Any]]) -> list[list[Row]]:
+        return [answer.fetchall() for answer in self._answers(name, rows)]
+
+    def _answers(self, name: str, rows: list[dict[str, Any]]) -> Iterator[Any]:
+        """The driver's cursor at the answer for each set of values, all of which are sent at once."""
+        if not rows:
+            return
+        cursor, others = self._pending.send_each(self.raw, self.statements[name], rows)
+        self._changes += others
+        for answer in cursor.results():
+            self._count(name, answer)
+            yield answer
 
     def tables(self) -> PostgresTables:
         self._carry_out()
         return PostgresTables(self.raw)
 
     def begin(self) -> None:
-        self._ensure_open()
+        self.be_ready()
         self._transaction = take_turn(self.raw)
         if self._unresolved:  # it has ended, since it had the turn before
             self.overlooked = self.overlooked or self._outcome_of(self._unresolved) != "aborted"
             self._unresolved = ""
 
+    def be_ready(self) -> None:
+        self._pending.clear()
+        if self.raw.closed:
+            self.raw = self._opened()
+        self.roll_back()
+
     def begin_reading(self) -> None:
-        self._ensure_open()
+        self.be_ready()
         self._pending.add("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
-    def begin_part(self) -> None:
+    def _set_savepoint(self) -> None:
         self._pending.add(_BEGIN_PART)
 
-    def end_part(self) -> None:
+    def _release_savepoint(self) -> None:
         if self._pending.is_all(_BEGIN_PART):
             self._pending.clear()
         else:
             self._carry_out("RELEASE part")
 
-    def undo_part(self) -> None:
+    def _return_to_savepoint(self) -> None:
         nothing_sent = self._pending.begins_with(_BEGIN_PART)
         self._pending.clear()
         if not nothing_sent:
@@ -162,12 +192,6 @@ class PostgresConnection(Connection):
             self._changes += others
         elif text:
             self.raw.execute(text)
-
-    def _ensure_open(self) -> None:
-        self._pending.clear()
-        if self.raw.closed:
-            self.raw = self._opened()
-        self.roll_back()
 
     def commit(self) -> None:
         self._carry_out()

@@ -15,6 +15,10 @@ REPLACEMENTS: tuple[tuple[str, str], ...] = (
     (r"%", "%%"),
     (r"\bIS :(\w+)", r"IS NOT DISTINCT FROM :\1"),
     (r"SELECT value FROM json_each\((:\w+)\)", r"SELECT jsonb_array_elements_text(CAST(\1 AS jsonb))"),
+    (
+        r"\bIN \(SELECT CAST\(value AS INTEGER\) FROM json_each\((:\w+)\)\)",
+        r"= ANY (CAST(translate(\1, '[]', '{}') AS bigint[]))",
+    ),
     (r"\bjson_extract\((\w+), '\$\.(\w+)'\)", r"(CAST(\1 AS jsonb) ->> '\2')"),
     (r"\binstr\(CAST\((.+?) AS BLOB\), (:\w+)\)", r"position(\2 IN \1)"),
     # Names are bytes, and so is the pattern: Latin-1 has a letter for each.
