@@ -39,9 +39,6 @@ ORDER BY id LIMIT :limit
 -- name: approved_among
 SELECT id FROM item WHERE id IN (SELECT CAST(value AS INTEGER) FROM json_each(:ids)) AND approved = 1
 
--- name: mark_approved
-UPDATE item SET approved = 1 WHERE id = :id
-
 -- name: share_approval
 UPDATE item SET approved = 1 WHERE id = :id AND (SELECT approved FROM item AS other WHERE other.id = :other) = 1
 

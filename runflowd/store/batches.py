@@ -122,8 +122,8 @@ def mark_submitted(
     """Move a batch and its items to submitted. Raises `LeaseLost`."""
     detail = f"bought in batch {remote_id}" if remote_id else "bought in a run of its own"
     details = {item.id: detail for item in items}
-    move_all(connection, details, ItemState.QUEUED, ItemState.SUBMITTED, by=(batch.claim,), now=now)
-    connection.run_many("set_bought", [{"id": item.id, "batch": batch.id, "now": now} for item in items])
+    before, after, claims = ItemState.QUEUED, ItemState.SUBMITTED, (batch.claim,)
+    move_all(connection, details, before, after, by=claims, now=now, statement="move_bought_item")
     values = {"remote_id": remote_id, "shape": shape, "items": len(items), "now": now}
     run_held(connection, "batch_submitted", batch.claim, **values)
     move_batch(connection, batch, BatchState.SUBMITTED, now=now)

@@ -9,7 +9,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.naming import failure_note
 from runflowd.core.outputs import PARTIAL_RESULT
 from runflowd.core.undeliverable import after_doubt, after_failure, after_success, holds, stops
-from runflowd.store.claims import hold, run_held
+from runflowd.store.claims import run_held
 from runflowd.store.connection import stored_value
 from runflowd.store.duplicates import release_duplicates
 from runflowd.store.history import fold, record
@@ -41,20 +41,33 @@ class Delivered:
 
 def finish(connection: Connection, delivered: Sequence[Delivered], now: float) -> None:
     """Claimed items are delivered, and nothing is kept of the answers. Raises `LeaseLost`."""
-    hold(connection, *(each.item.claim for each in delivered))
-    connection.run_many("note_delivery", [_note_values(each) for each in delivered])
-    connection.run_many("drop_answer", [{"item": each.item.id} for each in delivered])
     for remark in dict.fromkeys(each.remark for each in delivered):
         alike = [each for each in delivered if each.remark == remark]
-        claims, details = [each.item.claim for each in alike], {each.item.id: each.detail for each in alike}
-        words = {"code": PARTIAL_RESULT if remark else "", "reason": remark}
-        move_all(connection, details, ItemState.DOWNLOADING, ItemState.DONE, by=claims, now=now, **words)
+        _move(connection, alike, now, PARTIAL_RESULT if remark else "", remark)
+    connection.run_many("drop_answer", [{"item": each.item.id} for each in delivered])
     for each in delivered:
         settle_review(connection, each.item, now)
     fold(connection, [each.item.id for each in delivered])
 
 
-def _note_values(delivered: Delivered) -> dict[str, Any]:
+def _move(connection: Connection, delivered: Sequence[Delivered], now: float, code: str, reason: str) -> None:
+    claims = [each.item.claim for each in delivered]
+    details, own = {each.item.id: each.detail for each in delivered}, {each.item.id: _own(each) for each in delivered}
+    move_all(
+        connection,
+        details,
+        ItemState.DOWNLOADING,
+        ItemState.DONE,
+        by=claims,
+        now=now,
+        code=code,
+        reason=reason,
+        statement="move_delivered_item",
+        own=own,
+    )
+
+
+def _own(delivered: Delivered) -> dict[str, Any]:
     note_state = NoteState.WRITTEN if delivered.remark else NoteState.NONE
     return {**delivered.item.claim.values, "note_state": note_state, "review": delivered.item.review}
 

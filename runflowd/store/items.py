@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import IN_HANDS, ItemState, check_item
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runflowd.store.connection import Connection, Row
+
+
+NOTHING_ELSE: Mapping[int, Mapping[str, Any]] = MappingProxyType({})
 
 
 class NoteState(StrEnum):
@@ -218,8 +222,7 @@ def move(
     A duplicate of an item shares its doubt, and leaves it with it.
     """
     claims = () if by is None else (by,)
-    words = {"code": code, "reason": reason}
-    return number in move_all(connection, {number: detail}, before, after, by=claims, now=now, **words)
+    return number in move_all(connection, {number: detail}, before, after, by=claims, now=now, code=code, reason=reason)
 
 
 def move_all(
@@ -232,10 +235,14 @@ def move_all(
     now: float,
     code: str = "",
     reason: str = "",
+    statement: str = "move_item",
+    own: Mapping[int, Mapping[str, Any]] = NOTHING_ELSE,
 ) -> list[int]:
     """The same for several items at once, each with its detail; give those that were moved.
 
-    `by` is the claim of the batch that all of them are in, one claim for each of them, or none.
+    `by` is the claim of the batch that all of them are in, one claim for each of them, or none. Another `statement`
+    writes something else along with the move: the row of an item is the dearest thing there is to write. `own` are the
+    values for that.
     """
     check_item(before, after)
     batch = by[0].id if by and by[0].table is Claimable.BATCH else None
@@ -246,8 +253,8 @@ def move_all(
         return []
     ended = now if after in {ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN} else None
     values: dict[str, Any] = {"batch": batch, "before": before, "after": after}
-    values |= {"failure_code": code, "failure": reason, "ended_at": ended}
-    counts = connection.run_each("move_item", [{"id": number, **values} for number in details])
+    values |= {"failure_code": code, "failure": reason, "ended_at": ended, "now": now}
+    counts = connection.run_each(statement, [{"id": number, **values, **own.get(number, {})} for number in details])
     moved = [number for number, count in zip(details, counts, strict=True) if count]
     record_all(connection, {number: details[number] or reason for number in moved}, now, code)
     if after is ItemState.OUTCOME_UNKNOWN:

@@ -191,6 +191,20 @@ UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure
                 attempts = 0, due_at = 0, owner = NULL
 WHERE id = :id AND state = :before AND (CAST(:batch AS TEXT) IS NULL OR batch_number = (SELECT number FROM batch WHERE id = :batch))
 
+-- name: move_bought_item
+-- The same with the moment at which it was bought, which what this machine does has not.
+UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure, ended_at = :ended_at,
+                attempts = 0, due_at = 0, owner = NULL,
+                bought_at = CASE (SELECT service FROM batch WHERE id = :batch) WHEN 'local' THEN bought_at ELSE coalesce(bought_at, :now) END
+WHERE id = :id AND state = :before AND batch_number = (SELECT number FROM batch WHERE id = :batch)
+
+-- name: move_delivered_item
+-- The same with how its note, its result and its source stand.
+UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure, ended_at = coalesce(ended_at, :ended_at),
+                attempts = 0, due_at = 0, owner = NULL, note_state = :note_state, review = :review,
+                source_state = CASE source_state WHEN 'needed' THEN 'kept' ELSE source_state END
+WHERE id = :id AND state = :before AND owner = :owner AND generation = :generation
+
 -- name: leave_batch
 UPDATE item SET batch_number = NULL, position = NULL WHERE id = :id AND batch_number = (SELECT number FROM batch WHERE id = :batch)
 
@@ -212,11 +226,6 @@ INSERT INTO answer (item, output) VALUES (:item, :output) ON CONFLICT (item) DO 
 
 -- name: drop_answer
 DELETE FROM answer WHERE item = :item
-
--- name: note_delivery
-UPDATE item SET note_state = :note_state, review = :review,
-    source_state = CASE source_state WHEN 'needed' THEN 'kept' ELSE source_state END
-WHERE id = :id AND owner = :owner AND generation = :generation
 
 -- name: hold_item
 SELECT 1 FROM item WHERE id = :id AND owner = :owner AND generation = :generation

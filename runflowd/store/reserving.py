@@ -126,7 +126,10 @@ def waiting_files(connection: Connection, purchase: Purchase, money: Money, now:
 
 
 def reserve(connection: Connection, bought: Iterable[tuple[int, Price | None]], money: Money, now: float) -> None:
-    """Note what the items of a batch may cost, each with its price, and the day that they count for."""
+    """Note what the items of a batch may cost, each with its price, and the day that they count for.
+
+    To buy them needs no approval from now on.
+    """
     period = current_period(connection, money, now)
     connection.run("save_value", service="", key=PERIOD_KEY, value=period)
     shared = {"currency": money.currency, "period": period}

@@ -59,7 +59,6 @@ def seal(connection: Connection, purchase: Purchase, limits: BatchLimits, money:
     batch = None
     if bought:
         reserve(connection, bought, money, now)
-        connection.run_many("mark_approved", [{"id": number} for number, _ in bought])
         batch = _batch_of(connection, [number for number, _ in bought], purchase, now)
     held = [number for place, number in enumerate(numbers) if place not in {*found.bought, *found.dear}]
     if not held:

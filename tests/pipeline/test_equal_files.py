@@ -58,7 +58,7 @@ async def edit(rig: Rig, rule: Rule, **changes: Any) -> None:
 
 async def written(rig: Rig) -> int:
     """Rows that were written to the state file so far."""
-    return await rig.store.write(lambda connection: connection.changes)
+    return await rig.store.write(lambda connection: connection.raw.total_changes)
 
 
 @pytest.mark.parametrize("change", [SAME, OTHER, NONE], ids=["the same recipe", "another recipe", "taken no more"])

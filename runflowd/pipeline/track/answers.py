@@ -74,8 +74,8 @@ def record_results(connection: Connection, batch: Batch, answers: list[tuple[Ite
         detail = f"run {_run(item, answer) or None} succeeded{_price(batch, item, answer)}"
         alike[item.state, reason][item.id] = f"{detail}; {reason}" if reason else detail
     for (before, reason), details in alike.items():
-        words = {"code": PARTIAL_RESULT if reason else "", "reason": reason}
-        move_all(connection, details, before, ItemState.DOWNLOADING, by=(batch.claim,), now=now, **words)
+        after, claims, code = ItemState.DOWNLOADING, (batch.claim,), PARTIAL_RESULT if reason else ""
+        move_all(connection, details, before, after, by=claims, now=now, code=code, reason=reason)
 
 
 def record_failure(connection: Connection, batch: Batch, item: Item, answer: Answer, now: float) -> None:
