@@ -1,4 +1,4 @@
-"""Files on their way into the store: recorded when they are stable, set aside with a reason, forgotten when gone."""
+"""Files on their way into the store: recorded when they are stable, set aside with a reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from runflowd.core.own_settings import NO_SETTINGS
 from runflowd.store.deliveries import bring_back
 from runflowd.store.duplicates import promote_duplicate
 from runflowd.store.history import record, record_all
-from runflowd.store.items import Item, NoteState, item_at, move, path_of, split
+from runflowd.store.items import Item, NoteState, item_at, path_of, split
+from runflowd.store.moves import move
 from runflowd.store.own_settings import settings_values
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from runflowd.core.model import Json, Stat
     from runflowd.core.own_settings import OwnSettings
     from runflowd.store.connection import Connection
-    from runflowd.store.known import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,23 +246,3 @@ def set_aside(
     else:
         _write_beside(connection, rule, path, existing, values, now, reason)
     return True
-
-
-def forget_absent(connection: Connection, known: Known, now: float) -> None:
-    """The file is gone: unbought rows are dropped, bought ones remembered as absent."""
-    if known.state in {ItemState.READY, ItemState.DUPLICATE}:
-        promote_duplicate(connection, known.id, now)
-        reason = "deleted before it was sent"
-        move(connection, known.id, known.state, ItemState.SKIPPED, by=None, now=now, code="GONE", reason=reason)
-    if not connection.run("delete_unbought", id=known.id):
-        connection.run("mark_absent", id=known.id, now=now)
-        record(connection, known.id, now, "the file is not in the watched folder any more")
-
-
-def drop_unsent(connection: Connection, item: Item, now: float) -> None:
-    """The rule takes this file no more, and it was not sent: found anew if the rule takes it again."""
-    promote_duplicate(connection, item.id, now)
-    reason = "left out since the rule was edited"
-    move(connection, item.id, item.state, ItemState.SKIPPED, by=None, now=now, code="EXCLUDED", reason=reason)
-    if not connection.run("delete_unbought", id=item.id):
-        connection.run("request_rescan", id=item.id)

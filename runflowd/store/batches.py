@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import BatchState, ItemState, check_batch
 from runflowd.core.model import LOCAL
 from runflowd.store.claims import Claim, Claimable, hold, run_held
-from runflowd.store.items import Item, move, move_all
+from runflowd.store.moves import move, move_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from runflowd.core.model import Json
     from runflowd.store.connection import Connection, Row
+    from runflowd.store.items import Item
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from runflowd.store.claims import run_held
 from runflowd.store.connection import stored_value
 from runflowd.store.duplicates import release_duplicates
 from runflowd.store.history import fold, record
-from runflowd.store.items import Item, NoteState, item_at, move_all
+from runflowd.store.items import Item, NoteState, item_at
+from runflowd.store.moves import move_all
 from runflowd.store.outputs import outputs_written
 from runflowd.store.pauses import end_holds
 from runflowd.store.verdicts import settle_review

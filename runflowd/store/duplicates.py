@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.store.history import record
-from runflowd.store.items import duplicates_of, item_at, move, move_all
+from runflowd.store.items import item_at
+from runflowd.store.moves import duplicates_of, move, move_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,7 +10,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import MAX_TRIES, life_ended, shorter
 from runflowd.store.connection import stored_value
 from runflowd.store.duplicates import fail_duplicates
-from runflowd.store.items import move
+from runflowd.store.moves import move
 from runflowd.store.sealing import new_batch
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import BOUGHT, IN_FLIGHT, ItemState
 from runflowd.store.batches import batch_from
 from runflowd.store.history import record
-from runflowd.store.items import item_by_id, move
+from runflowd.store.items import item_by_id
 from runflowd.store.ledger import presume
 from runflowd.store.listing import Wanted, every
+from runflowd.store.moves import move
 
 if TYPE_CHECKING:
     from runflowd.store.connection import Connection

@@ -9,7 +9,8 @@ from runflowd.core.droppings import BAD_OVERRIDE
 from runflowd.core.lifecycle import BatchState, ItemState
 from runflowd.store.batches import Batch, move_batch, rule_text
 from runflowd.store.duplicates import promote_duplicate
-from runflowd.store.items import Item, items_of_batch, move
+from runflowd.store.items import Item, items_of_batch
+from runflowd.store.moves import move
 from runflowd.store.prices import currency_hold
 from runflowd.store.purchases import SubmitRequest, purchases_of_batch
 from runflowd.store.sealing import new_batch

@@ -10,7 +10,7 @@ import pytest
 from stage_rig import EPOCH, running
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.store.items import move
+from runflowd.store.moves import move
 from runflowd.store.retries import retry
 
 if TYPE_CHECKING:

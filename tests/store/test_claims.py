@@ -37,9 +37,10 @@ from runflowd.store.batches import (
 )
 from runflowd.store.claims import LeaseLost, hold
 from runflowd.store.deliveries import Delivered, finish, note_written, release_item
-from runflowd.store.items import Item, claim_items, item_from, items_of_batch, move
+from runflowd.store.items import Item, claim_items, item_from, items_of_batch
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.links import send_again
+from runflowd.store.moves import move
 from runflowd.store.outputs import Reservation, forget_output, outputs_written, reserve_outputs
 from runflowd.store.purchases import (
     about_to_send,

@@ -21,13 +21,15 @@ from runflowd.core.lifecycle import ITEM_MOVES, BatchState, ItemState
 from runflowd.core.model import BatchLimits, Stat
 from runflowd.core.money import Money
 from runflowd.store import open_store
-from runflowd.store.arrivals import Arrival, arrive, arrive_again, drop_unsent, forget_absent, set_aside
+from runflowd.store.arrivals import Arrival, arrive, arrive_again, set_aside
 from runflowd.store.batches import batch_from
+from runflowd.store.departures import drop_unsent, forget_absent
 from runflowd.store.duplicates import release_duplicates
 from runflowd.store.history import BEGINNING, LEFT_OUT, MAX_STEPS, fold, record, story
-from runflowd.store.items import Item, item_at, item_from, items_of_batch, move
+from runflowd.store.items import Item, item_at, item_from, items_of_batch
 from runflowd.store.known import known_in_folder
 from runflowd.store.leases import Lease, claim_batches
+from runflowd.store.moves import move
 from runflowd.store.reserving import Purchase
 from runflowd.store.retries import retry
 from runflowd.store.schema import in_memory

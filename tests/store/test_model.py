@@ -41,13 +41,15 @@ from runflowd.core.model import BatchLimits, OutputPath, Stat
 from runflowd.core.money import Money
 from runflowd.pipeline.track.answers import record_answers
 from runflowd.store import pauses
-from runflowd.store.arrivals import Arrival, arrive, forget_absent, set_aside
+from runflowd.store.arrivals import Arrival, arrive, set_aside
 from runflowd.store.batches import Batch, mark_submitted, move_batch
 from runflowd.store.claims import LeaseLost
 from runflowd.store.deliveries import Delivered, finish, results_stand
-from runflowd.store.items import Item, claim_items, item_at, item_by_id, items_of_batch, move
+from runflowd.store.departures import forget_absent
+from runflowd.store.items import Item, claim_items, item_at, item_by_id, items_of_batch
 from runflowd.store.known import Known
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
+from runflowd.store.moves import move
 from runflowd.store.outputs import Reservation, outputs_of, reserve_outputs
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
 from runflowd.store.reserving import Purchase

@@ -29,9 +29,10 @@ from runflowd.store import open_reader, open_store
 from runflowd.store.arrivals import Arrival, arrive, set_aside
 from runflowd.store.batches import mark_submitted
 from runflowd.store.hosts import Session
-from runflowd.store.items import items_of_batch, move
+from runflowd.store.items import items_of_batch
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
 from runflowd.store.ledger import Stated, settle
+from runflowd.store.moves import move
 from runflowd.store.postgresql import dialect
 from runflowd.store.reserving import Purchase
 from runflowd.store.schema import in_memory

@@ -19,13 +19,15 @@ from runflowd.core.model import BatchLimits, OutputPath, Stat
 from runflowd.core.money import Money
 from runflowd.errors import StoreError
 from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
-from runflowd.store.arrivals import Arrival, arrive, arrive_new, forget_absent, set_aside
+from runflowd.store.arrivals import Arrival, arrive, arrive_new, set_aside
 from runflowd.store.claims import LeaseLost
+from runflowd.store.departures import forget_absent
 from runflowd.store.duplicates import fail_duplicates, release_duplicates
 from runflowd.store.history import story
-from runflowd.store.items import Item, item_at, items_of_batch, move
+from runflowd.store.items import Item, item_at, items_of_batch
 from runflowd.store.known import known_in_folder, new_files
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
+from runflowd.store.moves import move
 from runflowd.store.outputs import Reservation, output_at, reserve_outputs
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
 from runflowd.store.reserving import Purchase

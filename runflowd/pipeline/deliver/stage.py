@@ -37,8 +37,8 @@ from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.deliveries import note_doubt, note_undeliverable, release_item
 from runflowd.store.history import record_try
 from runflowd.store.hosts import HostUnseen
-from runflowd.store.items import move
 from runflowd.store.leases import Lease
+from runflowd.store.moves import move
 from runflowd.store.pauses import hold_rule, stop
 from runflowd.system.failpoints import reach
 

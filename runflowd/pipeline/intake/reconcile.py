@@ -11,8 +11,9 @@ from runflowd.pipeline.intake.folder_pages import Scanned, folders_of, is_empty,
 from runflowd.pipeline.intake.inherited import take_inodes
 from runflowd.pipeline.intake.left_out import leave_out, remove_notes
 from runflowd.pipeline.intake.output_places import outputs_of
-from runflowd.store.arrivals import forget_absent, set_aside
+from runflowd.store.arrivals import set_aside
 from runflowd.store.deliveries import bring_back
+from runflowd.store.departures import forget_absent
 from runflowd.store.history import record
 from runflowd.store.known import known_in_folder
 

@@ -12,7 +12,8 @@ from runflowd.errors import ConfigError
 from runflowd.files import FileError
 from runflowd.pipeline.intake.acceptor import arrival_again
 from runflowd.pipeline.intake.overrides import Overrides
-from runflowd.store.arrivals import arrive_again, drop_unsent, set_aside
+from runflowd.store.arrivals import arrive_again, set_aside
+from runflowd.store.departures import drop_unsent
 from runflowd.store.items import item_from
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from runflowd.core.results import Matched, match
 from runflowd.core.template import uploads_in
 from runflowd.store.batches import Batch, Result, set_results
 from runflowd.store.duplicates import fail_duplicates
-from runflowd.store.items import Item, move, move_all
 from runflowd.store.ledger import Stated, settle
 from runflowd.store.links import learn_from_batch, references_key, send_again
+from runflowd.store.moves import move, move_all
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runflowd.api.values import Run
     from runflowd.core.model import Json
     from runflowd.store import Connection
+    from runflowd.store.items import Item
 
 
 MAX_PAGES = 200

@@ -41,9 +41,6 @@ RESOLVE_TIMEOUT = 10.0
 GONE_TIMEOUT = 2.0
 """Seconds that the lock of a connection is waited for that has just ended: the server notices that a little later."""
 
-MAX_PREPARED = 1_000
-"""Statements that the server keeps a plan of for a connection: more than there are."""
-
 _BEGIN_PART = "SAVEPOINT part"
 
 _CHANGE = re.compile(r"(UPDATE|INSERT|DELETE)\b")
@@ -99,7 +96,6 @@ class PostgresConnection(Connection):
             raw.close()
             raise TooOld(str(version))
         adapt(raw)
-        raw.prepared_max = MAX_PREPARED
         if self._lock is not Lock.NONE and not self._take(raw):
             other = raw.execute(_WHO, [LOCKS, WORKING]).fetchone()
             raw.close()
@@ -118,13 +114,12 @@ class PostgresConnection(Connection):
 
     def _execute(self, name: str, values: dict[str, Any]) -> Any:
         cursor, others = self._pending.send(self.raw, self.statements[name], values)
-        self._changes += others
-        self._count(name, cursor)
-        return cursor
+        return self._counted(name, cursor, others)
 
-    def _count(self, name: str, answer: Any) -> None:
-        if _CHANGE.match(self.statements[name]):
-            self._changes += max(answer.rowcount, 0)
+    def _counted(self, name: str, answer: Any, others: int = 0) -> Any:
+        own = max(answer.rowcount, 0) if _CHANGE.match(self.statements[name]) else 0
+        self._changes += own + others
+        return answer
 
     def send(self, name: str, /, **values: Any) -> None:
         self._pending.add(self.statements[name], [values])
@@ -146,8 +141,7 @@ class PostgresConnection(Connection):
         cursor, others = self._pending.send_each(self.raw, self.statements[name], rows)
         self._changes += others
         for answer in cursor.results():
-            self._count(name, answer)
-            yield answer
+            yield self._counted(name, answer)
 
     def tables(self) -> PostgresTables:
         self._carry_out()

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
+MAX_PREPARED = 1_000
+"""Statements that the server keeps a plan of for a connection: more than there are."""
+
+
 class PostgresRow:
     """A row by the names of its columns or by their places."""
 
@@ -43,7 +47,8 @@ class _Flag(Dumper):  # type: ignore[misc]  # mypy looks into no extra
 
 
 def adapt(raw: Any) -> None:
-    """Have a connection take and give values as SQLite does."""
+    """Have a connection take and give values as SQLite does, and have each statement planned once."""
+    raw.prepared_max = MAX_PREPARED
     raw.adapters.register_dumper(bool, _Flag)
     raw.adapters.register_dumper(
         int, Int8Dumper
