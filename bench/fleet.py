@@ -89,7 +89,7 @@ class Course:
             text = json.dumps({**document, "state": state})
             running = []
             for number in range(daemons):
-                each = stack.enter_context(daemon(homes / str(number), text, python=self._python))
+                each = stack.enter_context(daemon(homes / str(number), text, python=self._python, host=f"host{number}"))
                 each.until(partial(_is_ready, each), 60)
                 running.append(each)
             time.sleep(1.0)  # the first rescan and the arming of watches belong to the start

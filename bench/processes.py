@@ -127,13 +127,17 @@ class Service(Program):
         return found
 
 
-def daemon(folder: Path, config: str, *, python: str = sys.executable) -> Program:
-    """`runflowd run` with a configuration; its state lies in `folder`. With another `python`, as installed there."""
+def daemon(folder: Path, config: str, *, python: str = sys.executable, host: str = "") -> Program:
+    """`runflowd run` with a configuration; its state lies in `folder`. With another `python`, as installed there.
+
+    `host` is what the machine is called, where one runs several.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "config.yaml"
     source.write_text(config, "utf-8")
     environment = {"RUNFLOW_API_KEY": KEY, "STATE_DIRECTORY": str(folder / "state"), "HOME": str(folder)}
-    command: tuple[str, ...] = ("-m", "runflowd", "run", "-c", str(source))
+    named = ("--host", host) if host else ()
+    command: tuple[str, ...] = ("-m", "runflowd", "run", "-c", str(source), *named)
     if python != sys.executable:  # the script, since `-m` would take the checkout
         command = (str(Path(python).with_name("runflowd")), *command[2:])
     if "BENCH_PROFILE" in os.environ:
