@@ -78,7 +78,8 @@ def _show(out: Console, workspace: Workspace, config: Config, found: tuple[Resul
     entries = [result.entry for result in found]
     done = [entry for entry in entries if entry.state is ItemState.DONE]
     out.print()
-    out.print(finished_table(done, {rule.name: rule.model for rule in config.rules}))
+    for line in finished_table(done, {rule.name: rule.model for rule in config.rules}):
+        click.echo(line)
     failed = [entry for entry in entries if entry.state is not ItemState.DONE]
     for entry in failed:
         out.print(entry_text(entry, "red"), soft_wrap=True)

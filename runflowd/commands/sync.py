@@ -16,7 +16,7 @@ from runflowd.commands.formatting import duration, money, price, wait_for_review
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.progress import Bars, Lines
 from runflowd.commands.readiness import ensure
-from runflowd.commands.terminal import advice, console, entry_text, finished_table
+from runflowd.commands.terminal import advice, console, entry_text, finished_table, quoting
 from runflowd.config import load, service_key
 from runflowd.core.lifecycle import ItemState
 from runflowd.observability.status import entry_json
@@ -28,7 +28,7 @@ from runflowd.system import log
 from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -103,7 +103,7 @@ def command(place: Path | None, patience: float, *, as_json: bool, verbose: bool
     ensure(config)
     service_key(config)
     log.configure(log.Form.CONSOLE, level=config.log.level if verbose else "critical")
-    summary = _sync(config, ServiceTimeout(patience), quiet=as_json or verbose)
+    summary = _sync(config, patience, quiet=as_json or verbose)
     if as_json:
         echo_json(_json(summary))
     else:
@@ -112,10 +112,14 @@ def command(place: Path | None, patience: float, *, as_json: bool, verbose: bool
 
 
 class ServiceTimeout:
-    """Ends a run whose service has not answered for so many seconds; nothing is lost by that."""
+    """Ends a run whose service has not answered for so many seconds; nothing is lost by that.
 
-    def __init__(self, seconds: float) -> None:
+    `announce` is given a sentence each time that such a wait begins.
+    """
+
+    def __init__(self, seconds: float, announce: Callable[[str], None] | None = None) -> None:
         self._seconds = seconds
+        self._announce = announce
         self._since: float | None = None
 
     def look(self, progress: Progress) -> None:
@@ -125,7 +129,13 @@ class ServiceTimeout:
             self._since = None
             return
         now = time.monotonic()
-        self._since = self._since or now
+        if self._since is None:
+            self._since = now
+            if self._announce and self._seconds:
+                self._announce(
+                    f"Waiting up to {duration(self._seconds)} for the service (`--patience`); Ctrl-C ends it now, and "
+                    "nothing is lost."
+                )
         if now - self._since >= self._seconds:
             sentence = (
                 f"{silent.message}. Gave up after {duration(self._seconds)}; nothing is lost, run it again later."
@@ -133,19 +143,24 @@ class ServiceTimeout:
             raise CommandError(sentence, Exit.TRY_AGAIN)
 
 
-def _sync(config: Config, patience: ServiceTimeout, *, quiet: bool) -> Summary:
+def _sync(config: Config, patience: float, *, quiet: bool) -> Summary:
     path = state_place(config)
     before = _counts(path)
     started, clock = time.time(), time.monotonic()
     if quiet:
-        outcome = anyio.run(run_once, config, patience.look)
+        outcome = anyio.run(run_once, config, ServiceTimeout(patience).look)
     else:
         err = console(stderr=True)
+
+        def announce(sentence: str) -> None:
+            err.print(quoting(sentence), style="yellow", soft_wrap=True)
+
+        silence = ServiceTimeout(patience, announce)
         with Bars(err, before) if err.is_terminal else Lines(before) as shown:
 
             def show(progress: Progress) -> None:
                 shown.show(progress)
-                patience.look(progress)
+                silence.look(progress)
 
             outcome = anyio.run(run_once, config, show)
     return _summary(path, started, time.monotonic() - clock, outcome, config.money.currency)
@@ -172,7 +187,8 @@ def _summary(path: Place, started: float, seconds: float, outcome: Outcome, curr
 def show_summary(out: Console, summary: Summary, models: dict[str, str]) -> None:
     """What the run did, the worst last."""
     if summary.done:
-        out.print(finished_table(summary.done, models))
+        for line in finished_table(summary.done, models):
+            click.echo(line)
     _list(out, "In part", "yellow", [entry_text(entry) for entry in summary.partial])
     _list(out, "Failed", "red", [entry_text(entry) for entry in summary.failed])
     _list(out, "Not taken", "yellow", [entry_text(entry) for entry in summary.waiting])

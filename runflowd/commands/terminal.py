@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runflowd.commands.formatting import QUOTED, price, reason_of
+from runflowd.commands import plain_table
+from runflowd.commands.formatting import QUOTED, price, quoted, reason_of
 from runflowd.core.printable import printable, short_id
 from runflowd.core.remedies import remedy_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from runflowd.store.reports import Entry
 
@@ -67,19 +68,19 @@ def entry_text(entry: Entry, style: str = "bold") -> Text:
     return advice(f"{entry.path} (rule {entry.rule})", why, remedy, style)
 
 
-def finished_table(entries: Sequence[Entry], models: dict[str, str]) -> Table:
-    """Each finished file with its model, batch, seconds and cost; `models` are those of the rules."""
-    made = table("rule", "file", "model", "batch", "seconds", "cost", numbers=("seconds", "cost"))
-    for entry in entries[:MAX_ROWS]:
-        seconds = "" if entry.seconds is None else f"{entry.seconds:.1f}"
-        made.add_row(
-            cell(entry.rule),
-            cell(entry.path),
-            cell(entry.model or models.get(entry.rule, "")),
-            cell(short_id(entry.batch) or "-"),
-            seconds,
+def finished_table(entries: Sequence[Entry], models: dict[str, str]) -> Iterator[str]:
+    """Lines with each finished file, its model, batch, seconds and cost; `models` are those of the rules."""
+    rows = [
+        [
+            entry.rule,
+            entry.path,
+            entry.model or models.get(entry.rule, ""),
+            short_id(entry.batch) or "-",
+            "" if entry.seconds is None else f"{entry.seconds:.1f}",
             price(entry.cost, entry.hosted, entry.currency) or "-",
-        )
+        ]
+        for entry in entries[:MAX_ROWS]
+    ]
+    yield from plain_table.table(["rule", "file", "model", "batch", "seconds", "cost"], rows, ("seconds", "cost"))
     if len(entries) > MAX_ROWS:
-        made.add_row("", f"and {len(entries) - MAX_ROWS} more")
-    return made
+        yield quoted(f"and {len(entries) - MAX_ROWS:,} more: `runflowd list` has all")

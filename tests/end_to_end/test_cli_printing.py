@@ -12,10 +12,11 @@ from rich.console import Console
 
 from runflowd.api.errors import OutOfCredit, Place, Transient, Unauthorized
 from runflowd.app.sync_run import Progress
+from runflowd.commands import plain_table
 from runflowd.commands.exit_codes import CommandError, Exit, exit_code, single
 from runflowd.commands.formatting import duration, money, reason_of
 from runflowd.commands.progress import Bars, Lines, RuleProgress
-from runflowd.commands.sync import Summary, show_summary
+from runflowd.commands.sync import ServiceTimeout, Summary, show_summary
 from runflowd.commands.terminal import MAX_ROWS, entry_text, finished_table
 from runflowd.config import Config, LocalService, Service
 from runflowd.core.incident_scope import SERVICE
@@ -118,11 +119,29 @@ def test_an_id_is_known_by_its_beginning() -> None:
 
 def test_a_long_list_is_cut_with_a_count() -> None:
     """Nobody reads ten thousand rows."""
-    console = terminal()
+    assert "and 5 more: `runflowd list` has all" == list(finished_table([entry()] * (MAX_ROWS + 5), {}))[-1]
 
-    console.print(finished_table([entry()] * (MAX_ROWS + 5), {}))
 
-    assert "and 5 more" in drawn(console)
+def test_finished_files_fit_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of files and rules stay whole where a longer model can give way; no line is wider than the terminal."""
+    monkeypatch.setattr(plain_table, "terminal_width", lambda: 80)
+    done = replace(entry("headphones.jpg"), rule="white-studio", model="runflow/background-replace")
+
+    lines = list(finished_table([done], {}))
+
+    assert (True, "headphones.jpg" in "".join(lines)) == (max(map(len, lines[1:])) <= 80, True)
+
+
+def test_a_wait_for_the_service_is_announced_once() -> None:
+    """Whoever watches knows what the command waits for, for how long at most, and that it may be ended."""
+    said: list[str] = []
+    patience = ServiceTimeout(120, said.append)
+    for _ in range(3):
+        patience.look(Progress({}, 0, (SILENT,)))
+    patience.look(Progress({}, 0, ()))
+    patience.look(Progress({}, 0, (SILENT,)))
+
+    assert ["Waiting up to 2 min for the service"] * 2 == [each.partition(" (")[0] for each in said]
 
 
 def test_hostile_names_and_reasons_stay_text() -> None:
