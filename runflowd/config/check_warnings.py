@@ -8,6 +8,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from runflowd.config.addresses import is_open
 from runflowd.config.credentials import CredentialError, apprise_address, notify_secret
 from runflowd.core.database import Database
 from runflowd.core.money import Stop
@@ -59,6 +60,12 @@ def open_doors(config: Config) -> Iterator[str]:
     """What lets others in, or listen: the setting and, after a colon, what it means."""
     if config.service.allow_http:
         yield "service.allow_http: the API key may cross the network in the clear"
+    local = config.service.local
+    if local and local.listen and is_open(str(local.listen)):
+        yield (
+            f"service.local.listen: {local.listen} is reached from other machines, and its key, prompts and pictures "
+            f"cross the network in the clear; write 127.0.0.1:{local.listen.port}, and put a proxy with https before it"
+        )
 
 
 def _state_warnings(config: Config) -> Iterator[str]:

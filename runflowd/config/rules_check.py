@@ -61,6 +61,9 @@ def _service(service: dict[str, Any], data: Mapping[str, Any]) -> Iterator[Valid
         for key in ("url", "organization", "api_key_file", "callbacks"):
             if service.get(key) is not None:
                 yield ValidationIssue(("service", key), "does not go with local; keep one of them", at_key=True)
+    if str(_mapping(service.get("local")).get("listen")).startswith("unix:"):
+        message = "must be host:port here, such as 127.0.0.1:8788"
+        yield ValidationIssue(("service", "local", "listen"), message)
     url = service.get("url")
     if (
         isinstance(url, str)

@@ -328,6 +328,7 @@ def test_mistake_in_a_rule_says_what_to_write(tmp_path: Path, lines: str, expect
         ("{url: 'https://x.example/?k=sk-123'}", "service.url: has a part after ?"),
         ("{url: 'http://x.example'}", "service.url: would send the key in the clear"),
         ("{local: {}, url: 'https://x.example'}", "service.url: does not go with local"),
+        ("{local: {listen: 'unix:/run/x.sock'}}", "service.local.listen: must be host:port here"),
         ("{callbacks: {public_url: 'https://x.example'}}", "service.callbacks.secret_file: is missing"),
         (
             "{callbacks: {public_url: 'https://x.example', secret_file: s}}",
