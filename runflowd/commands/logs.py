@@ -16,7 +16,7 @@ from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
-from runflowd.core.state_words import state_word
+from runflowd.core.state_words import SETTLING, state_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,9 @@ MAX_ONWARD = 50
 
 MAX_ID_LENGTH = 15
 """Digits of an item's id at most."""
+
+
+_WATCHED = "watched until it stands still and is whole; then it is taken"
 
 
 @click.command()
@@ -44,34 +47,45 @@ def command(place: Path | None, rule: str | None, path: str, *, as_json: bool) -
     Times are local ones, in JSON those of UTC.
     """
     asking = CommandClient(place)
-    versions = _versions(asking, path, rule)
+    versions, settling = _versions(asking, path, rule)
     versions += _onward(asking, versions)
-    if not versions:
+    if not versions and not settling:
+        unknown = " No daemon runs, and only a running one knows which files are settling." if settling is None else ""
         sentence = (
             f"nothing is on record of {printable(path)}. `runflowd list --path PATTERN` finds files; "
-            "`runflowd plan` says why a file is not taken."
+            f"`runflowd plan` says why a file is not taken.{unknown}"
         )
         raise CommandError(sentence)
     if as_json:
-        echo_json(versions)
+        echo_json(versions + [_unstable(*each) for each in settling or ()])
         return
-    for number, version in enumerate(versions):
+    for name, below in settling or ():
+        click.echo(click.style(f"{printable(below)} (rule {printable(name)}): {SETTLING}", bold=True))
+        click.echo(f"  -> {_WATCHED}")
+    for number, version in enumerate(versions, bool(settling)):
         click.echo("\n" if number else "", nl=False)
         for line in _lines(version):
             click.echo(line)
 
 
-def _versions(asking: CommandClient, path: str, rule: str | None) -> list[Version]:
+def _unstable(rule: str, path: str) -> Version:
+    """A file that is not stable yet, of which nothing is on record."""
+    return {"id": None, "rule": rule, "path": path, "state": SETTLING, "current": True, "steps": [], "now": [_WATCHED]}
+
+
+def _versions(asking: CommandClient, path: str, rule: str | None) -> tuple[list[Version], list[tuple[str, str]] | None]:
+    """What is on record, and the rules in which it settles with its path there; None where nobody knows."""
     found: list[Version] = []
+    settling = None
     after: int | None = 0
     while after is not None:  # in pages, between which the daemon serves others
         page = asking.ask("logs", path=path, absolute=os.path.abspath(path), rule=rule, after=after)  # noqa: PTH100
         found += page["versions"]
-        after = page["next"]
+        after, settling = page["next"], page["settling"]
     if found or not (path.isascii() and path.isdecimal() and len(path) <= MAX_ID_LENGTH):
-        return found
+        return found, settling
     alone: list[Version] = asking.ask("logs", item=int(path))["versions"]
-    return [version for version in alone if rule in {None, version["rule"]}]
+    return [version for version in alone if rule in {None, version["rule"]}], settling
 
 
 def _onward(asking: CommandClient, versions: list[Version]) -> list[Version]:

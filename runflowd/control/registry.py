@@ -35,7 +35,7 @@ REGISTRY = {
     "status": Entry("runflowd.control.handlers.status:status"),
     "spend": Entry("runflowd.control.handlers.spend:spend"),
     "list": Entry("runflowd.control.handlers.status:list_items", of_settling=True),
-    "logs": Entry("runflowd.control.handlers.history:logs"),
+    "logs": Entry("runflowd.control.handlers.history:logs", of_settling=True),
     "retry": Entry("runflowd.control.handlers.retry:retry_items", writes=True),
     "rerun-choose": Entry("runflowd.control.handlers.rerun:choose", prepares=True),
     "rerun": Entry("runflowd.control.handlers.rerun:run_again", writes=True),

@@ -459,8 +459,11 @@ def test_what_is_not_stable_yet_is_counted_and_listed(desk: Desk) -> None:
         listed = [
             desk.call("list", *more).out for more in ((), ("--state", "settling", "--name", "MUG"), ("--state", "done"))
         ]
-    alone = desk.call("list", "--state", "settling").out
+        told, as_data = desk.call("logs", "in/mug.jpg").out, desk.call("logs", "mug.jpg", "--json").json
+    alone, unknown = desk.call("list", "--state", "settling").out, desk.call("logs", "mug.jpg")
 
+    assert ("mug.jpg (rule one): settling", "settling") == (told.splitlines()[0], as_data[0]["state"])
+    assert (1, True) == (unknown.code, "only a running one knows which files are settling" in unknown.err)
     assert ("1", "settling") == (row.split()[2], head.split()[2])
     assert [["mug.jpg", "settling"]] * 2 + [[]] == [text.splitlines()[-1].split()[1:3] for text in listed[:2]] + [[]]
     assert "No files." in listed[2]

@@ -24,7 +24,7 @@ from runflowd.store.reports import incidents
 from runflowd.store.verdicts import verdicts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from runflowd.control.command_context import Answer, CommandContext, Parameters
     from runflowd.store.batches import Batch
@@ -41,11 +41,12 @@ def logs(context: CommandContext, parameters: Parameters) -> Answer:
     """The `versions` of the file at `path` under `rule`, or under any, oldest first, and where the `next` begin.
 
     A path is one below a watched folder; `absolute` is where the same words lead from the folder of who asks.
-    With `item` it is about that item alone.
+    With `item` it is about that item alone. `settling` has the rules, each with the path, in which the file is
+    not stable yet; None where nobody knows.
     """
     if "item" in parameters:
         row = context.connection.one("item_by_id", id=count(parameters, "item", 0))
-        return {"versions": [_version(context, row)] if row else [], "next": None}
+        return {"versions": [_version(context, row)] if row else [], "next": None, "settling": []}
     after = count(parameters, "after", 0)
     until = after + SPAN
     rule = rule_asked_for(context, parameters)
@@ -65,7 +66,15 @@ def logs(context: CommandContext, parameters: Parameters) -> Answer:
     return {
         "versions": [_version(context, row) for row in rows],
         "next": until if newest and until < newest["id"] else None,
+        "settling": None if context.settling is None else list(_settling(context.settling, places)),
     }
+
+
+def _settling(known: Mapping[str, Collection[str]], places: list[tuple[str | None, str]]) -> Iterator[tuple[str, str]]:
+    for rule, paths in known.items():
+        for path in dict.fromkeys(below for name, below in places if name in {None, rule}):
+            if path in paths:
+                yield rule, printable(path)
 
 
 def _places(context: CommandContext, path: str, absolute: str, rule: str | None) -> list[tuple[str | None, str]]:
