@@ -15,7 +15,7 @@ from runflowd.commands.plain_table import table
 from runflowd.commands.shell_complete import rule_names
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable, short_id, shortened
-from runflowd.core.state_words import SETTLING, STATE_WORDS, state_word
+from runflowd.core.state_words import SETTLING, STATE_WORDS, TO_REVIEW, state_word
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @config_option
 @json_option
 @click.option("--rule", shell_complete=rule_names, help="Only files of this rule.")
-@click.option("--state", type=click.Choice([SETTLING, *STATE_WORDS]), help="Only files in this state.")
+@click.option("--state", type=click.Choice([SETTLING, *STATE_WORDS, TO_REVIEW]), help="Only files in this state.")
 @click.option("--batch", help="Only files of this batch, by the id shown or the service's.")
 @click.option("--path", "pattern", help="Only files whose path below the watched folder matches, such as 'shoes/*'.")
 @click.option("--name", help="Only files whose name has this in it, whatever the case of its letters.")
@@ -93,18 +93,19 @@ def _price(item: dict[str, Any]) -> str:
     return price(cost, hosted, item["currency"])
 
 
-_REVIEWS = {"waiting": "waits for review", "accepted": "accepted", "rejected": "rejected"}
-"""What is said of a result that somebody is to judge."""
+_VERDICTS = {"accepted", "rejected"}
 
 
 def _state(item: dict[str, Any]) -> str:
+    if item.get("review") == "waiting":
+        return TO_REVIEW
     return SETTLING if item["state"] == SETTLING else state_word(ItemState(item["state"]))
 
 
 def _standing(item: dict[str, Any]) -> str:
     """What else there is to be said of a file that has no trouble."""
-    said = (_REVIEWS.get(item.get("review", ""), ""), "" if item["current"] else "another content has its name now")
-    return ", ".join(filter(None, said))
+    verdict = item["review"] if item.get("review") in _VERDICTS else ""
+    return ", ".join(filter(None, (verdict, "" if item["current"] else "another content has its name now")))
 
 
 def _lines(items: list[dict[str, Any]]) -> list[str]:

@@ -12,7 +12,7 @@ from runflowd.commands.formatting import advice, duration, money, price, quoted,
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.plain_table import table
 from runflowd.core.printable import printable, short_id
-from runflowd.core.state_words import SETTLING, STATE_WORDS
+from runflowd.core.state_words import SETTLING, STATE_WORDS, TO_REVIEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def command(place: Path | None, limit: int, *, as_json: bool) -> None:
 def _parts(status: dict[str, Any]) -> Iterator[list[str]]:
     yield list(_head(status))
     settling = status["daemon"]["settling"] if status["daemon"] else {}
-    yield ["", *_rules(status["rules"], settling, status["to_review"])]
+    yield ["", *_rules(status["rules"], settling)]
     if to_review := sum(status["to_review"].values()):
         yield ["", quoted(f"{click.style(wait_for_review(to_review), bold=True)}: `runflowd review`")]
     if status["batches"]:
@@ -133,9 +133,9 @@ def _problem(entry: dict[str, Any]) -> str:
     return advice(f"{entry['file']} (rule {entry['rule']})", why, entry["remedy"])
 
 
-def _rules(rules: list[dict[str, Any]], settling: dict[str, int], to_review: dict[str, int]) -> Iterator[str]:
+def _rules(rules: list[dict[str, Any]], settling: dict[str, int]) -> Iterator[str]:
     first = [SETTLING] if any(settling.values()) else []
-    last = ["to review"] if to_review else []
+    last = [TO_REVIEW] if any("to_review" in rule["counts"] for rule in rules) else []
     shown = [name for name in STATE_WORDS if name in ALWAYS or any(_count(rule, name) for rule in rules)]
     rows = [
         [
@@ -143,7 +143,7 @@ def _rules(rules: list[dict[str, Any]], settling: dict[str, int], to_review: dic
             rule["model"] or (f"(on host {rule['host']})" if rule["host"] else "(rule removed)"),
             *(str(settling.get(rule["name"], 0)) for _ in first),
             *(str(_count(rule, name)) for name in shown),
-            *(str(to_review.get(rule["name"], 0)) for _ in last),
+            *(str(rule["counts"].get("to_review", 0)) for _ in last),
         ]
         for rule in rules
     ]

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from runflowd import __version__
 from runflowd.core.lifecycle import ItemState
+from runflowd.core.state_words import counts_apart
 from runflowd.observability import host_metrics
 from runflowd.store.pauses import EVERY_RULE
 
@@ -133,8 +134,6 @@ def families(reading: Reading) -> Iterator[Metric]:
     """The metrics that are a plain view of a reading."""
     yield _gauge("runflowd_build_info", "The version that runs.", ("version",), {(__version__,): 1})
     yield _items(reading)
-    waiting: dict[tuple[str, ...], int] = {(rule,): reading.measures.to_review.get(rule, 0) for rule in reading.rules}
-    yield _gauge("runflowd_results_to_review", "Results that wait for a verdict.", ("rule",), waiting)
     yield _batches(reading)
     yield from _overdue(reading)
     yield from _service(reading.traffic)
@@ -155,11 +154,11 @@ def families(reading: Reading) -> Iterator[Metric]:
 
 def _items(reading: Reading) -> Metric:
     """A zero for each state of each rule in force, so that alerts have something to compare with."""
-    counts: dict[tuple[str, ...], int] = {(rule, str(state)): 0 for rule in reading.rules for state in ItemState}
-    found: dict[tuple[str, ...], int] = {
-        (rule, str(state)): n for rule, states in reading.measures.items.items() for state, n in states.items()
-    }
-    return _gauge("runflowd_files", "Files on record, by rule and state.", ("rule", "state"), counts | found)
+    names, to_review = [*map(str, ItemState), "to_review"], reading.measures.to_review
+    counts: dict[tuple[str, ...], int] = {(rule, name): 0 for rule in reading.rules for name in names}
+    for rule, states in reading.measures.items.items():
+        counts |= {(rule, name): n for name, n in counts_apart(states, to_review.get(rule, 0)).items()}
+    return _gauge("runflowd_files", "Files on record, by rule and state.", ("rule", "state"), counts)
 
 
 def _batches(reading: Reading) -> Metric:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runflowd.core.state_words import counts_apart
 from runflowd.observability.hosts import hosts_of_rules
 
 if TYPE_CHECKING:
@@ -48,14 +49,13 @@ def rule_statuses(
     return (*configured, *others)
 
 
-def rule_json(rule: RuleStatus) -> dict[str, Any]:
+def rule_json(rule: RuleStatus, to_review: int) -> dict[str, Any]:
     """One rule for programs; `host` is the one that has it where it is not configured here, else ""."""
-    counts = {str(state): count for state, count in sorted(rule.counts.items())}
     return {
         "name": rule.name,
         "watch": rule.watch,
         "output": rule.output,
         "model": rule.model,
         "host": rule.host,
-        "counts": counts,
+        "counts": counts_apart(rule.counts, to_review),
     }

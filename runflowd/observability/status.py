@@ -135,7 +135,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "hosted_today": str(status.hosted_today),
         "in_flight": sum(rule.count(*IN_FLIGHT) for rule in status.rules),
         "limits": [_limit_json(each) for each in status.limits],
-        "rules": [rule_json(rule) for rule in status.rules],
+        "rules": [rule_json(rule, status.to_review.get(rule.name, 0)) for rule in status.rules],
         "batches": [_batch_json(status, batch) for batch in status.batches],
         "failures": [entry_json(entry) for entry in status.failures],
         "waiting": [entry_json(entry) for entry in status.waiting],

@@ -43,6 +43,8 @@ class Wanted:
     batch: str | None = None
     pattern: str | None = None
     name: str = ""
+    to_review: bool | None = None
+    """Whether only done ones are meant whose result waits for a verdict, or none of those."""
 
     def fits(self, row: Row) -> bool:
         """Whether a row is meant."""
@@ -50,6 +52,7 @@ class Wanted:
             self.rule in {None, row["rule"]}
             and (not self.states or row["state"] in self.states)
             and self.batch in {None, row["batch"]}
+            and self.to_review in {None, row["state"] == "done" and row["review"] == "waiting"}
             and self.fits_path(path_of(row))
         )
 
@@ -78,7 +81,8 @@ class Page(NamedTuple):
 
 def page(connection: Connection, wanted: Wanted, after: int, limit: int) -> Page:
     """The first `limit` items with an id above `after`; perhaps fewer, with a next page that has more."""
-    rows, looked_at = _candidates(connection, wanted, after, max(limit + 1, FEW if wanted.pattern else 0))
+    many = FEW if wanted.pattern or wanted.to_review is not None else 0
+    rows, looked_at = _candidates(connection, wanted, after, max(limit + 1, many))
     chosen = [row for row in rows if wanted.fits(row)]
     if len(chosen) > limit:
         return Page([item_from(row) for row in chosen[:limit]], chosen[limit - 1]["id"])
@@ -108,6 +112,11 @@ def _candidates(connection: Connection, wanted: Wanted, after: int, limit: int) 
         "name": name_pattern(wanted.name),
         "limit": limit,
     }
+    if wanted.to_review:
+        names = [wanted.rule] if wanted.rule is not None else rules_with_items(connection)
+        found = [connection.all("to_review_of_rule", rule=name, after=after, limit=limit) for name in names]
+        rows = list(merge(*found, key=lambda row: row["id"]))[:limit]
+        return rows, rows[-1]["id"] if len(rows) == limit else None
     if wanted.rule is None and not wanted.states:
         rows = connection.all("list_items", **values)
     else:

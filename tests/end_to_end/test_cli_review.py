@@ -65,9 +65,19 @@ def test_wherever_files_are_counted_those_that_wait_for_review_are(desk: Desk) -
     status, listed, synced = desk.call("status").out, desk.call("list").out, desk.run("sync", env=WITH_KEY).out
     note = (desk.output / REVIEW_NOTE).read_text()
 
-    assert ("to review" in status, "2 wait for review" in status) == (True, True)
-    assert (listed.count("waits for review"), "2 wait for review" in listed) == (2, True)
+    assert ("to-review" in status, "2 wait for review" in status) == (True, True)
+    assert (listed.count(" to-review "), "2 wait for review" in listed) == (2, True)
     assert ("2 wait for review: `runflowd review`" in synced, "2 results of rule one" in note) == (True, True)
+
+
+def test_what_waits_for_review_is_not_counted_as_done_as_well(desk: Desk) -> None:
+    """A file stands in one column, and in the list that is asked for by the word over that."""
+    counts = desk.call("status", "--json").json["rules"][0]["counts"]
+    lists = {word: desk.call("list", "--state", word, "--json").json["items"] for word in ("to-review", "done")}
+
+    assert counts["to_review"] == 2
+    assert {word: len(items) for word, items in lists.items()} == {"to-review": 2, "done": counts["done"]}
+    assert {"waiting"} == {item["review"] for item in lists["to-review"]}
 
 
 def test_a_verdict_that_cannot_be_given_is_said_to_be_none(desk: Desk) -> None:

@@ -68,13 +68,14 @@ def test_every_state_of_a_rule_in_force_has_a_sample() -> None:
 
 
 def test_files_are_counted_by_rule_and_state() -> None:
-    """Rules that were removed count as long as they have files."""
+    """Rules that were removed count as long as they have files; what waits for a verdict is not done as well."""
     measures = Measures({"old": {ItemState.DONE: 7}, "studio": {ItemState.FAILED: 2}}, {}, (), (), Decimal(0))
 
-    found = read(Metrics(), reading(measures=measures))
+    found = read(Metrics(), reading(measures=replace(measures, to_review={"old": 3})))
 
-    assert (7, 2) == (
+    assert (4, 3, 2) == (
         found[key("runflowd_files", rule="old", state="done")],
+        found[key("runflowd_files", rule="old", state="to_review")],
         found[key("runflowd_files", rule="studio", state="failed")],
     )
 

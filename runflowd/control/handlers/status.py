@@ -12,7 +12,7 @@ from runflowd.core.droppings import DROPPINGS
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.core.review import Review
-from runflowd.core.state_words import SETTLING, STATE_WORDS
+from runflowd.core.state_words import SETTLING, STATE_WORDS, TO_REVIEW
 from runflowd.core.suggestion import unknown_name
 from runflowd.observability.status import as_json, pause_json, take_status
 from runflowd.store.left_out import left_out
@@ -44,9 +44,9 @@ def list_items(context: CommandContext, parameters: Parameters) -> Answer:
     """A page of `items` by `rule`, `state`, `batch`, `pattern` and `part` of a name, and where the `next` one begins.
 
     It has the first `limit` files whose id is above `after`, or fewer though there are more; `next` is None at the end.
-    `state` is one of `STATE_WORDS`, or `SETTLING`. The last page has those that are not stable yet as well, and
-    `unlisted` says for how many of them it had no room, None where nobody knows of them. `paused` has the pauses that
-    hold, as `status` shows them; `to_review` says how many results of each rule wait for a verdict.
+    `state` is one of `STATE_WORDS`, `SETTLING` or `TO_REVIEW`. The last page has those that are not stable yet as
+    well, and `unlisted` says for how many of them it had no room, None where nobody knows of them. `paused` has the
+    pauses that hold, as `status` shows them; `to_review` says how many results of each rule wait for a verdict.
     """
     batch, after = text(parameters, "batch"), count(parameters, "after", 0)
     word = text(parameters, "state")
@@ -56,6 +56,7 @@ def list_items(context: CommandContext, parameters: Parameters) -> Answer:
         _own_id(context, batch) if batch else None,
         text(parameters, "pattern"),
         text(parameters, "part") or "",
+        to_review={TO_REVIEW: True, "done": False}.get(word or ""),
     )
     limit = max(1, min(count(parameters, "limit", PAGE), PAGE))
     items, further = ([], None) if word == SETTLING else page(context.connection, wanted, after, limit)
@@ -79,8 +80,10 @@ def _states(word: str | None) -> tuple[str, ...]:
     """The states that are shown under a word. Raises CommandRefused."""
     if word in {None, SETTLING}:
         return ()
+    if word == TO_REVIEW:
+        return (ItemState.DONE,)
     if word not in STATE_WORDS:
-        raise CommandRefused(unknown_name("state", word, [SETTLING, *STATE_WORDS]), 2)
+        raise CommandRefused(unknown_name("state", word, [SETTLING, *STATE_WORDS, TO_REVIEW]), 2)
     return STATE_WORDS[word]
 
 
