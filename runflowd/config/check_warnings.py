@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from runflowd.config.addresses import is_open
-from runflowd.config.credentials import CredentialError, apprise_address, notify_secret
+from runflowd.config.credentials import CredentialError, apprise_address, callback_secrets, notify_secret
 from runflowd.core.database import Database
 from runflowd.core.money import Stop
 from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
@@ -31,6 +31,7 @@ def warnings(config: Config) -> list[str]:
         *open_doors(config),
         *_state_warnings(config),
         *_money_warnings(config),
+        *_callback_warnings(config),
         *_notify_warnings(config.notify),
         *(warning for rule in config.rules for warning in _folder_warnings(rule)),
     ]
@@ -78,6 +79,13 @@ def _state_warnings(config: Config) -> Iterator[str]:
             f"state: {place} lies on a file system of type {kind}, where neither locks nor the write-ahead log can be "
             "relied upon; name a place on a local disk"
         )
+
+
+def _callback_warnings(config: Config) -> Iterator[str]:
+    try:
+        callback_secrets(config)
+    except CredentialError as error:
+        yield f"service.callbacks: {error}; polls find results. `runflowd callbacks create-secret` makes a new secret"
 
 
 def _notify_warnings(notify: Notify) -> Iterator[str]:

@@ -159,6 +159,14 @@ def test_missing_reference_file_is_a_warning(tmp_path: Path) -> None:
     )
 
 
+def test_a_callback_secret_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
+    """Results come without it, later; the command that makes it is named."""
+    callbacks = f"{{public_url: 'https://x.example', secret_file: {tmp_path}/secret}}"
+    service = f"service: {{url: 'https://x.example', callbacks: {callbacks}}}\nweb: {{listen: '127.0.0.1:8787'}}\n"
+
+    assert "callbacks create-secret" in "".join(warnings(loaded(tmp_path, f"{service}rules: {{}}\n")))
+
+
 def test_an_open_door_is_a_warning(tmp_path: Path) -> None:
     """Allowed, but never by accident; what only this machine reaches is none."""
     found = {
