@@ -124,7 +124,12 @@ async def test_a_rule_that_is_still_there_keeps_what_it_did(tmp_path: Path) -> N
 
 async def test_no_trouble_stays_open_under_the_earlier_name() -> None:
     """Whatever scope a rule may have trouble in is closed with its name."""
-    elsewhere = {ScopeKind.NOTIFY, ScopeKind.PAUSE, ScopeKind.RESULTS}  # of channels, or as long as a pause
+    elsewhere = {
+        ScopeKind.HOST,
+        ScopeKind.NOTIFY,
+        ScopeKind.PAUSE,
+        ScopeKind.RESULTS,
+    }  # no rule's, or as long as a pause
 
     assert {kind.of("a") for kind in ScopeKind if str(kind.of("a")) != kind and kind not in elsewhere} == {
         *scopes_of("a")
