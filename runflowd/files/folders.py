@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runflowd.core.units import size_text
 from runflowd.files.errors import Escapes, InTheWay, Missing, NoSpace, NotAFile, explained
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def free_space(path: str) -> int:
 def require_space(path: str, floor: int) -> None:
     """Raise NoSpace when fewer than `floor` bytes may still be written at `path`."""
     if free_space(path) < floor:
-        raise NoSpace("write into", path, what="too little space is left on its disk")
+        what = f"less than {size_text(floor)} is left on its disk (limits.free_space)"
+        raise NoSpace("write into", path, what=what)
 
 
 def ensure_root(path: str) -> None:

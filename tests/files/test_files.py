@@ -937,6 +937,11 @@ class TestFolders:
 
         assert (None, True) == (missing, before != files.root_identity(root))
 
+    def test_too_little_free_space_says_how_much_it_takes(self, root: str) -> None:
+        """Who frees space knows when it is enough, and which setting says so."""
+        with pytest.raises(files.NoSpace, match=r"less than 1024 TiB is left on its disk \(limits\.free_space\)"):
+            files.require_space(root, 2**50)
+
     def test_free_space_of_a_folder_yet_to_be_made(self, root: str) -> None:
         """The nearest existing parent answers."""
         assert files.free_space(f"{root}/not/yet") > 0
