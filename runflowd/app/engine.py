@@ -34,6 +34,7 @@ from runflowd.store.configuration import configuration_of, ensure_own, take_stat
 from runflowd.store.due_updates import wake_all
 from runflowd.store.hosts import leave, living
 from runflowd.store.reserving import correct_period, is_ahead
+from runflowd.store.unbought import put_back_for_service
 from runflowd.system.clock import Clock, FollowingWall
 from runflowd.system.paths import state_place
 
@@ -97,6 +98,9 @@ async def open_engine(config: Config, *, shares: bool = False, host: str = "") -
         incidents = Incidents(store, clock)
         await incidents.forget_left()
         async with open_remote(config) as remote:
+            await store.write(
+                partial(put_back_for_service, service=remote.name, owner=store.session.id, now=clock.wall())
+            )
             context = Context(store, clock, incidents, remote, by_name(config), config.limits)
             context.places = config.places
             context.money = config.money_in_force

@@ -33,6 +33,13 @@ WHERE id IN (SELECT id FROM (
     WHERE turn <= CASE WHEN rule IN (SELECT value FROM json_each(:probed)) THEN 1 ELSE :share END ORDER BY turn, due_at, sealed_at LIMIT :limit)
 RETURNING *
 
+-- name: claim_unsent_elsewhere
+-- Sealed for another service, and nothing was ever sent there.
+UPDATE batch SET owner = :owner, generation = generation + 1
+WHERE state = 'sealed' AND service <> :service AND owner IS NULL
+  AND NOT EXISTS (SELECT 1 FROM purchase WHERE purchase.batch = batch.id)
+RETURNING *
+
 -- name: hold_batch
 SELECT 1 FROM batch WHERE id = :id AND owner = :owner AND generation = :generation
 

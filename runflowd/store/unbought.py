@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.core.droppings import BAD_OVERRIDE
 from runflowd.core.lifecycle import BatchState, ItemState
-from runflowd.store.batches import Batch, move_batch, rule_text
+from runflowd.store.batches import Batch, batch_from, move_batch, rule_text
 from runflowd.store.duplicates import promote_duplicate
 from runflowd.store.items import Item, items_of_batch
 from runflowd.store.moves import move
@@ -57,6 +57,12 @@ def put_back(connection: Connection, batch: Batch, reason: str, now: float) -> N
     for item in items:
         connection.run("leave_batch", id=item.id, batch=batch.id)
     move_batch(connection, batch, BatchState.REFUSED, code="REWORDED", reason=reason, now=now)
+
+
+def put_back_for_service(connection: Connection, service: str, owner: str, now: float) -> None:
+    """What was sealed for another service, and never sent there, is ready for this one: the address was corrected."""
+    for row in connection.all("claim_unsent_elsewhere", service=service, owner=owner):
+        put_back(connection, batch_from(row), "the service is another one now", now)
 
 
 def split_batch(connection: Connection, batch: Batch, items: list[Item], now: float, size: int | None = None) -> None:

@@ -199,6 +199,9 @@ def test_a_silent_service_is_try_again(desk: Desk) -> None:
 
     assert (75, True) == (said.code, "nothing is lost" in said.err)
 
+    desk.configure("local")
+    assert "1 done" in desk.run("sync").out, "where the address was corrected, nothing waits for the wrong one"
+
 
 def test_a_missing_key_may_come_later(desk: Desk) -> None:
     """The three places a key may be in are named; a service manager tries again."""
