@@ -90,7 +90,7 @@ soak: $(VENV)/tools-$(STAMP) ## Kills, faults and people at random: make soak RO
 	$(BIN)/python -m tests.soak --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 postgresql: $(VENV)/tools-$(STAMP) weights ## Try the pipeline, kills and a soak with the state in a database on a server
-	RUNFLOWD_TEST_STATE=postgresql $(BIN)/pytest -p no:randomly --numprocesses 4 --dist loadfile \
+	TMPDIR=$(TEST_FOLDER) RUNFLOWD_TEST_STATE=postgresql $(BIN)/pytest -p no:randomly --numprocesses 4 --dist loadfile \
 		--ignore tests/pipeline/test_kept_state.py $(OF_THE_FILE:%=--deselect tests/pipeline/%) tests/pipeline tests/end_to_end/test_kill_matrix.py tests/end_to_end/test_recovery.py
 	$(BIN)/python -m tests.soak --postgresql --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
