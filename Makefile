@@ -26,6 +26,7 @@ TARGET ?= yaml
 # What looks into the state file itself, or is told in SQLite's words.
 OF_THE_FILE := test_plan.py::test_a_plan_over_old_work_is_what_then_happens \
 	test_bad_days.py::test_a_file_that_is_done_leaves_little_in_the_state_file \
+	test_bad_days.py::test_a_state_file_that_was_replaced_is_no_second_daemon \
 	test_equal_files.py::test_an_edit_costs_the_same_for_each_of_many_equal_files \
 	test_receipts.py::test_a_receipt_never_replaces_what_is_not_its_own \
 	test_rerun.py::test_a_result_keeps_its_place_when_its_folder_is_only_told_in_another_way
