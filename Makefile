@@ -24,12 +24,13 @@ PART ?=
 QUICK_PARTS = $(or $(PART),core api config store system watch pipeline/test_reload.py end_to_end/test_cli_sync.py)
 TARGET ?= yaml
 # What looks into the state file itself, or is told in SQLite's words.
-OF_THE_FILE := test_plan.py::test_a_plan_over_old_work_is_what_then_happens \
-	test_bad_days.py::test_a_file_that_is_done_leaves_little_in_the_state_file \
-	test_bad_days.py::test_a_state_file_that_was_replaced_is_no_second_daemon \
-	test_equal_files.py::test_an_edit_costs_the_same_for_each_of_many_equal_files \
-	test_receipts.py::test_a_receipt_never_replaces_what_is_not_its_own \
-	test_rerun.py::test_a_result_keeps_its_place_when_its_folder_is_only_told_in_another_way
+OF_THE_FILE := pipeline/test_plan.py::test_a_plan_over_old_work_is_what_then_happens \
+	pipeline/test_bad_days.py::test_a_file_that_is_done_leaves_little_in_the_state_file \
+	pipeline/test_bad_days.py::test_a_state_file_that_was_replaced_is_no_second_daemon \
+	pipeline/test_equal_files.py::test_an_edit_costs_the_same_for_each_of_many_equal_files \
+	pipeline/test_receipts.py::test_a_receipt_never_replaces_what_is_not_its_own \
+	pipeline/test_rerun.py::test_a_result_keeps_its_place_when_its_folder_is_only_told_in_another_way \
+	end_to_end/test_recovery.py::test_a_second_daemon_on_one_state_file_is_refused
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lowest pythons again check lint types imports dead schema format bench soak postgresql corpus fuzz deb screens weights clean distclean
@@ -92,7 +93,7 @@ soak: $(VENV)/tools-$(STAMP) ## Kills, faults and people at random: make soak RO
 
 postgresql: $(VENV)/tools-$(STAMP) weights ## Try the pipeline, kills and a soak with the state in a database on a server
 	TMPDIR=$(TEST_FOLDER) RUNFLOWD_TEST_STATE=postgresql $(BIN)/pytest -p no:randomly --numprocesses 4 --dist loadfile \
-		--ignore tests/pipeline/test_kept_state.py $(OF_THE_FILE:%=--deselect tests/pipeline/%) tests/pipeline tests/end_to_end/test_kill_matrix.py tests/end_to_end/test_recovery.py
+		--ignore tests/pipeline/test_kept_state.py $(OF_THE_FILE:%=--deselect tests/%) tests/pipeline tests/end_to_end/test_kill_matrix.py tests/end_to_end/test_recovery.py
 	$(BIN)/python -m tests.soak --postgresql --rounds $(ROUNDS) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 corpus: $(VENV)/tools-$(STAMP) ## Judge a thousand real media, whole and cut short; fetches 350 MB into build/corpus, once
