@@ -18,6 +18,8 @@ from runflowd.store.leases import free_leases
 from runflowd.system.processes import is_gone
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runflowd.store.claims import Claim
     from runflowd.store.connection import Connection, Row
 
@@ -132,12 +134,25 @@ def hold_to_act(connection: Connection, claim: Claim, session: str, now: float) 
     Raises `LeaseLost`, and `HostUnseen` where the session was not seen within `STOP_AFTER` seconds: nobody acts near
     its end.
     """
-    asked = {**claim.values, "session": session, "seconds": LEASE - STOP_AFTER, "server_now": now}
-    (found,) = connection.all(f"hold_{claim.table}_to_act", **asked)
+    (refusal,) = refusals_to_act(connection, [claim], session, now)
+    if refusal is not None:
+        raise refusal
+
+
+def refusals_to_act(
+    connection: Connection, claims: Sequence[Claim], session: str, now: float
+) -> list[LeaseLost | HostUnseen | None]:
+    """Ask the same for claims of one table, each by a statement of its own; what `hold_to_act` would raise for each."""
+    asked = {"session": session, "seconds": LEASE - STOP_AFTER, "server_now": now}
+    rows = [{**claim.values, **asked} for claim in claims]
+    answers = connection.all_each(f"hold_{claims[0].table}_to_act", rows)
+    return [_refusal(claim, answer[0], session) for claim, answer in zip(claims, answers, strict=True)]
+
+
+def _refusal(claim: Claim, found: Row, session: str) -> LeaseLost | HostUnseen | None:
     if not found["held"]:
-        raise LeaseLost(claim)
-    if not found["seen"]:
-        raise HostUnseen(session)
+        return LeaseLost(claim)
+    return None if found["seen"] else HostUnseen(session)
 
 
 def hosts(connection: Connection, now: float) -> list[Host]:

@@ -13,7 +13,8 @@ import anyio
 
 from runflowd.errors import RunflowdError
 from runflowd.pipeline import io_guard
-from runflowd.store.hosts import hold_to_act
+from runflowd.store.hosts import refusals_to_act
+from runflowd.store.questions import Questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from runflowd.core.model import Rule
     from runflowd.pipeline.io_guard import IoGuard
     from runflowd.store import Store
+    from runflowd.store.claims import Claim, LeaseLost
+    from runflowd.store.hosts import HostUnseen
     from runflowd.store.items import Item
     from runflowd.system.clock import Clock
 
@@ -46,6 +49,7 @@ class OutputIo:
         self._guard = guard
         self._store = store
         self._clock = clock
+        self._refusals = Questions(self._ask)
 
     def __repr__(self) -> str:
         return f"<OutputIo of {self._guard}>"
@@ -65,11 +69,16 @@ class OutputIo:
 
         def held() -> T:
             # This thread may have been waited for, and the whole process stopped: the last moment to ask is now.
-            session, now = self._store.owner, self._clock.wall()
-            self._store.read_here(partial(hold_to_act, claim=item.claim, session=session, now=now), single=True)
+            refusal = self._refusals.answer(item.claim)
+            if refusal is not None:
+                raise refusal
             return call(*given)
 
         return await self.run(rule, held)
+
+    def _ask(self, claims: list[Claim]) -> list[LeaseLost | HostUnseen | None]:
+        session, now = self._store.owner, self._clock.wall()
+        return self._store.read_here(partial(refusals_to_act, claims=claims, session=session, now=now), single=True)
 
     async def clean_up(self, rule: Rule, call: Callable[[], None]) -> None:
         """Run a blocking call that clears away what a delivery leaves, whatever that was ended by."""
