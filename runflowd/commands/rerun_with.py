@@ -59,7 +59,7 @@ def offer_settings(
     if named in found["rules"]:
         return _offer(asking, named, {"patterns": patterns}, given, forget=forget)
     if patterns:
-        meant = f"; did you mean {near}?" if (near := closest(named, found["rules"])) else ""
+        meant = f"; did you mean {near}?" if (near := closest(named, found["rules"])) else "."
         raise CommandError(f"there is no rule {named}{meant} Name one file, or a rule and patterns.", Exit.USAGE)
     items = found["items"]
     if not items:
