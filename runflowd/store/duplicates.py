@@ -53,12 +53,6 @@ def release_duplicates(connection: Connection, numbers: Sequence[int], now: floa
     return len(details)
 
 
-def fail_duplicates(connection: Connection, number: int, code: str, reason: str, now: float) -> None:
-    """The same content under the same recipe fails the same way: its duplicates fail with it."""
-    found = dict.fromkeys(duplicates_of(connection, [number]), "")
-    move_all(connection, found, ItemState.DUPLICATE, ItemState.FAILED, by=(), code=code, reason=reason, now=now)
-
-
 def own_result(connection: Connection, arrival: Arrival, makers: Iterable[str]) -> str:
     """Why a stable file is not taken: its content is a result of one of `makers`; "" when it is none.
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.links import MAX_TRIES, life_ended, shorter
 from runflowd.store.connection import stored_value
-from runflowd.store.duplicates import fail_duplicates
-from runflowd.store.moves import move
+from runflowd.store.moves import end_duplicates, move
 from runflowd.store.sealing import new_batch
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def _fail(connection: Connection, batch: Batch, item: Item, words: str, now: flo
     move(connection, item.id, item.state, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
     if item.state is ItemState.QUEUED:
         connection.run("leave_batch", id=item.id, batch=batch.id)
-    fail_duplicates(connection, item.id, code, reason, now)
+    end_duplicates(connection, [item.id], ItemState.FAILED, code, reason, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,16 +74,18 @@ def move_all(
     moved = [number for number, count in zip(details, counts, strict=True) if count]
     record_all(connection, {number: details[number] or reason for number in moved}, now, code)
     if after is ItemState.OUTCOME_UNKNOWN:
-        _doubt_duplicates(connection, moved, code, reason, now)
+        end_duplicates(connection, moved, after, code, reason, now)
     if before is ItemState.OUTCOME_UNKNOWN and after is not ItemState.FAILED:
         _end_doubt_of_duplicates(connection, moved, now)
     return moved
 
 
-def _doubt_duplicates(connection: Connection, originals: Sequence[int], code: str, reason: str, now: float) -> None:
-    before, after = ItemState.DUPLICATE, ItemState.OUTCOME_UNKNOWN
+def end_duplicates(
+    connection: Connection, originals: Sequence[int], after: ItemState, code: str, reason: str, now: float
+) -> None:
+    """The same content under the same recipe ends the same way: the duplicates of these items end as they do."""
     found = dict.fromkeys(duplicates_of(connection, originals), "")
-    move_all(connection, found, before, after, by=(), code=code, reason=reason, now=now)
+    move_all(connection, found, ItemState.DUPLICATE, after, by=(), code=code, reason=reason, now=now)
 
 
 def _end_doubt_of_duplicates(connection: Connection, originals: Iterable[int], now: float) -> None:

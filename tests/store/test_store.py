@@ -22,12 +22,12 @@ from runflowd.store import Damaged, Locked, Newer, open_reader, open_store
 from runflowd.store.arrivals import Arrival, arrive, arrive_new, set_aside
 from runflowd.store.claims import LeaseLost
 from runflowd.store.departures import forget_absent
-from runflowd.store.duplicates import fail_duplicates, release_duplicates
+from runflowd.store.duplicates import release_duplicates
 from runflowd.store.history import story
 from runflowd.store.items import Item, item_at, items_of_batch
 from runflowd.store.known import known_in_folder, new_files
 from runflowd.store.leases import Lease, claim_batches, free_leases, release
-from runflowd.store.moves import move
+from runflowd.store.moves import end_duplicates, move
 from runflowd.store.outputs import Reservation, output_at, reserve_outputs
 from runflowd.store.purchases import close_purchase, purchases_of_batch, record_intent
 from runflowd.store.reserving import Purchase
@@ -346,7 +346,7 @@ def test_duplicates_fail_with_their_original(connection: Connection) -> None:
     prepare(connection, "a.jpg", "b.jpg", content="same")
     first = item_at(connection, "studio", "a.jpg")
     assert first is not None
-    fail_duplicates(connection, first.id, "CODE", "because", NOW)
+    end_duplicates(connection, [first.id], ItemState.FAILED, "CODE", "because", NOW)
     second = item_at(connection, "studio", "b.jpg")
 
     assert second is not None

@@ -18,10 +18,9 @@ from runflowd.core.outputs import PARTIAL_RESULT, extract, listed
 from runflowd.core.results import Matched, match
 from runflowd.core.template import uploads_in
 from runflowd.store.batches import Batch, Result, set_results
-from runflowd.store.duplicates import fail_duplicates
 from runflowd.store.ledger import Stated, settle
 from runflowd.store.links import learn_from_batch, references_key, send_again
-from runflowd.store.moves import move, move_all
+from runflowd.store.moves import end_duplicates, move, move_all
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def record_failure(connection: Connection, batch: Batch, item: Item, answer: Ans
     _set_results(connection, batch, [(item, answer)], now)
     code, reason = failure_of(answer)
     move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
-    fail_duplicates(connection, item.id, code, reason, now)
+    end_duplicates(connection, [item.id], ItemState.FAILED, code, reason, now)
 
 
 def _set_results(connection: Connection, batch: Batch, answers: list[tuple[Item, Answer]], now: float) -> None:
