@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runflowd.core.lifecycle import ItemState
-from runflowd.core.state_words import state_word
-from runflowd.web.file_filter import IN_FLIGHT, TO_REVIEW, FileFilter, count_of
+from runflowd.web.file_filter import IN_FLIGHT, TO_REVIEW, FileFilter, count_of, word_of
 from runflowd.web.formatting import money, number, plural
 from runflowd.web.view_models import Figure
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from runflowd.api.statistics import Pace
     from runflowd.observability.status import Status
-_UNKNOWN = state_word(ItemState.OUTCOME_UNKNOWN).capitalize()
+_UNKNOWN = word_of(ItemState.OUTCOME_UNKNOWN)
 
 
 def count(status: Status, word: str) -> int:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode
 
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.periods import day_begins, day_ends
-from runflowd.core.state_words import STATE_WORDS
+from runflowd.core.state_words import STATE_WORDS, counts_apart, state_word
 from runflowd.store.browsing import Sought
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ IN_FLIGHT = "In flight"
 CHOICES = {IN_FLIGHT: (ItemState.QUEUED, ItemState.SUBMITTED, ItemState.DOWNLOADING), **STATES}
 """All that can be asked for as a state, save `TO_REVIEW`."""
 
-_DONE = "Done"
-
 TO_REVIEW = "To review"
 """What else can be asked for in the place of a state: results that wait for a verdict."""
 
@@ -38,8 +36,13 @@ def count_of(word: str, counts: Mapping[ItemState, int], to_review: int) -> int:
     """How many files a list has that is asked for by this state; no file is in two of `STATES` and `TO_REVIEW`."""
     if word == TO_REVIEW:
         return to_review
-    found = sum(counts.get(state, 0) for state in CHOICES[word])
-    return max(0, found - to_review) if word == _DONE else found
+    apart = counts_apart(counts, to_review)
+    return sum(apart.get(state, 0) for state in CHOICES[word])
+
+
+def word_of(state: ItemState) -> str:
+    """The key of `STATES` under which a state is."""
+    return state_word(state).capitalize()
 
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -83,7 +86,7 @@ class FileFilter:
             rule=self.rule,
             states=CHOICES.get(self.state, ()),
             to_review=self.state == TO_REVIEW,
-            settled=self.state == _DONE,
+            settled=self.state == word_of(ItemState.DONE),
             folder=self.folder.strip("/"),
             name=self.name,
             batch=self.batch,

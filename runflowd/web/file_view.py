@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import short_id
 from runflowd.core.review import Review
-from runflowd.core.state_words import state_word
+from runflowd.web.file_filter import word_of
 from runflowd.web.files_view import TONES, standing
 from runflowd.web.formatting import money, sentence, shown
 from runflowd.web.medium import result_of, source_of
@@ -179,7 +179,7 @@ def _step(step: dict[str, Any], zone: tzinfo | None) -> StoryStep:
     at = datetime.fromisoformat(step["at"]).astimezone(zone)
     return StoryStep(
         f"{at:%Y-%m-%d %H:%M:%S}",
-        state_word(state).capitalize(),
+        word_of(state),
         TONES.get(state, "busy"),
         shown(sentence(step["detail"])),
     )

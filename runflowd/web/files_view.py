@@ -9,8 +9,7 @@ from urllib.parse import quote
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import short_id
 from runflowd.core.review import Review
-from runflowd.core.state_words import state_word
-from runflowd.web.file_filter import CHOICES, TO_REVIEW
+from runflowd.web.file_filter import CHOICES, TO_REVIEW, word_of
 from runflowd.web.formatting import moment, money, sentence, shown
 from runflowd.web.medium import result_of, source_of
 
@@ -115,7 +114,7 @@ def standing(item: Item) -> tuple[str, str]:
     """How a file stands, and the tone of that: the word under which it is listed, save that a rejected one is done."""
     if item.state is ItemState.DONE and item.review in REVIEWS:
         return REVIEWS[item.review]
-    return state_word(item.state).capitalize(), TONES.get(item.state, "busy")
+    return word_of(item.state), TONES.get(item.state, "busy")
 
 
 def _row(wanted: FileFilter, item: Item, outputs: Sequence[Output], zone: tzinfo | None, *, previews: bool) -> FileRow:

@@ -9,10 +9,9 @@ from runflowd.core.incident_scope import is_warning
 from runflowd.core.lifecycle import IN_FLIGHT, BatchState, ItemState
 from runflowd.core.printable import short_id
 from runflowd.core.remedies import remedy_for
-from runflowd.core.state_words import state_word
 from runflowd.store.pauses import EVERY_RULE
 from runflowd.web.figures import count, figures, total
-from runflowd.web.file_filter import STATES, TO_REVIEW, FileFilter, count_of
+from runflowd.web.file_filter import STATES, TO_REVIEW, FileFilter, count_of, word_of
 from runflowd.web.formatting import age, number, plural, sentence, shown
 from runflowd.web.limit_rows import held, limit_rows
 from runflowd.web.view_models import BatchRow, FailureRow, HostRow, Page, ProblemRow, RuleRow, Segment
@@ -223,7 +222,7 @@ def _failure(cause: FailureGroup, now: float, rules: Collection[str]) -> Failure
         remedy=remedy,
         tag=shown(cause.code),
         since=f"{age(now - cause.at)} ago",
-        address=FileFilter(rule=cause.rule, state=state_word(cause.state).capitalize()).at("/files"),
+        address=FileFilter(rule=cause.rule, state=word_of(cause.state)).at("/files"),
         retry=("Retry" if alone else f"Retry {number(again)}") if again else "",
         reference=cause.reference if alone else "",
         rule=cause.rule,

@@ -52,7 +52,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(breakable=breakable, with_commands=with_commands, shown=shown)
-    environment.globals.update(asset=asset_address, version=__version__)
+    environment.globals.update(asset=asset_address, version=__version__, saying=" ".join(SAYING))
     return environment
 
 

@@ -5,13 +5,13 @@
 (() => {
   const KEPT = "runflowd.typed";
   const TYPED = "textarea, select, input[type=text], input[type=search], input[type=date], input:not([type])";
-  const SAID_ONCE = ["did", "count", "told", "seal", "then", "why"];
 
   const user = () => document.querySelector(".user")?.textContent ?? "";
 
   const place = () => {
     const at = new URL(location);
-    for (const [name, value] of [...at.searchParams]) if (!value || SAID_ONCE.includes(name)) at.searchParams.delete(name);
+    const saidOnce = document.getElementById("live").dataset.saying.split(" ");
+    for (const [name, value] of [...at.searchParams]) if (!value || saidOnce.includes(name)) at.searchParams.delete(name);
     return `${at.pathname}?${at.searchParams}`;
   };
 
