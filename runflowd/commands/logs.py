@@ -16,7 +16,7 @@ from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
-from runflowd.core.state_words import SETTLING, state_word
+from runflowd.core.state_words import SETTLING, UNTIL_STABLE, state_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ MAX_ID_LENGTH = 15
 """Digits of an item's id at most."""
 
 
-_WATCHED = "watched until it stands still and is whole; then it is taken"
+_WATCHED = f"{UNTIL_STABLE}; then it is taken"
 
 
 @click.command()

@@ -28,6 +28,9 @@ TO_REVIEW = "to-review"
 SETTLING = "settling"
 """The word for a file that is watched until it is stable: it is in no row, so only a running daemon knows of it."""
 
+UNTIL_STABLE = "watched until it stands still and is whole"
+"""What is said of such a file."""
+
 
 def counts_apart(counts: Mapping[ItemState, int], to_review: int) -> dict[str, int]:
     """How many files are in each state: what waits for a verdict as `to_review`, and not as done."""

@@ -12,7 +12,7 @@ from runflowd.core.droppings import DROPPINGS
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 from runflowd.core.review import Review
-from runflowd.core.state_words import SETTLING, STATE_WORDS, TO_REVIEW
+from runflowd.core.state_words import SETTLING, STATE_WORDS, TO_REVIEW, UNTIL_STABLE
 from runflowd.core.suggestion import unknown_name
 from runflowd.observability.status import as_json, pause_json, take_status
 from runflowd.store.left_out import left_out
@@ -115,7 +115,7 @@ def _settling(context: CommandContext, wanted: Wanted) -> list[tuple[str, str]]:
 
 
 def _settling_json(rule: str, path: str) -> dict[str, Any]:
-    return {**_unrecorded(rule, path, SETTLING), "why": "watched until it stands still and is whole"}
+    return {**_unrecorded(rule, path, SETTLING), "why": UNTIL_STABLE}
 
 
 def _unrecorded(rule: str, path: str, state: str) -> dict[str, Any]:
