@@ -28,7 +28,7 @@ EXITS = {
     Exit.CONFIGURATION: "configuration: it has mistakes, is missing, or names what is not installed",
     Exit.INTERRUPTED: "interrupted from the keyboard; what is in flight is taken up by the next run",
 }
-"""What each exit code means; the README says the same."""
+"""What each exit code means; docs/commands.md says the same."""
 
 ENVIRONMENT = {
     "RUNFLOWD_CONFIG": "The configuration, where --config does not name one.",

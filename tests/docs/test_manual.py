@@ -18,7 +18,7 @@ from runflowd.commands.man_format import Page, literal, prose
 from runflowd.commands.manual import EXITS, pages, walk
 from runflowd.config import schema
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+COMMANDS_PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text("utf-8")
 REQUESTS = {".TH", ".SH", ".SS", ".PP", ".TP", ".nh", ".ad"}
 
 
@@ -79,9 +79,9 @@ def test_every_setting_is_in_the_manual(written: dict[str, str]) -> None:
     assert [] == [name for name, setting in settings if words(setting["description"]) not in page]
 
 
-def test_every_exit_code_is_explained_as_the_readme_does() -> None:
+def test_every_exit_code_is_explained_as_its_page_does() -> None:
     """One meaning each."""
-    table = README.split("| Exit code |", 1)[1].split("\n\n", 1)[0]
+    table = COMMANDS_PAGE.split("| Exit code |", 1)[1].split("\n\n", 1)[0]
     rows = {int(row.split("|")[1]): row.split("|")[2].strip() for row in table.splitlines()[2:]}
 
     assert {int(code): meaning for code, meaning in EXITS.items()} == rows
