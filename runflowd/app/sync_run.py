@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,14 +16,17 @@ from runflowd.core.money import BUDGET_REACHED, FILE_TOO_EXPENSIVE, PRICE_UNKNOW
 from runflowd.core.other_currency import OTHER_CURRENCY
 from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.io_guard import Role
+from runflowd.pipeline.track.elsewhere import CODE as OTHER_SERVICE
 from runflowd.store.pauses import EVERY_RULE, Pause, pauses
+from runflowd.store.reports import elsewhere
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runflowd.app.engine import Engine
     from runflowd.config import Config
     from runflowd.store import Connection
+    from runflowd.store.reports import Elsewhere
 
 HOLD_PATIENCE = 12.0
 """More than twice the interval at which what limits of money hold is tried again (`pipeline.intake.holds`)."""
@@ -38,6 +42,8 @@ class Progress:
     counts: dict[str, dict[ItemState, int]]
     settling: int
     incidents: tuple[IncidentReport, ...]
+    elsewhere: Mapping[tuple[str, ItemState], int] = field(default_factory=dict)
+    """How many of these items, by their rule and state, are at a service that is not asked any more."""
 
     def total(self, *states: ItemState) -> int:
         """Items of all rules in the given states."""
@@ -89,7 +95,7 @@ async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
 _FOR_A_PERSON = frozenset(
     {"UNAUTHORIZED", "OUT_OF_CREDIT", "NO_SPACE", "MODEL_NOT_FOUND", "RULE_REFUSED", "OUTPUT_UNUSABLE", "PAUSED"}
     | {"WATCH_TIMEOUT", "OUTPUT_TIMEOUT"}
-    | {BUDGET_REACHED, FILE_TOO_EXPENSIVE, OTHER_CURRENCY, PRICE_UNKNOWN, APPROVAL_NEEDED}
+    | {OTHER_SERVICE, BUDGET_REACHED, FILE_TOO_EXPENSIVE, OTHER_CURRENCY, PRICE_UNKNOWN, APPROVAL_NEEDED}
 )
 """Incidents that only the operator can end."""
 
@@ -104,8 +110,8 @@ _UNSEALED = frozenset({ItemState.READY, ItemState.DUPLICATE})
 _UNSENT = _UNSEALED | {ItemState.QUEUED}
 
 
-_UNSENT_ONLY = frozenset({ScopeKind.PAUSE, ScopeKind.WATCH, ScopeKind.BUDGET, ScopeKind.PER_FILE})
-"""Kinds of scope that keep from being sent, and nothing that was."""
+_OF_A_PART = frozenset({ScopeKind.PAUSE, ScopeKind.WATCH, ScopeKind.BUDGET, ScopeKind.PER_FILE, ScopeKind.ELSEWHERE})
+"""Kinds of scope that cover a part of what a rule has in flight."""
 
 
 def _held(progress: Progress) -> bool:
@@ -128,9 +134,9 @@ def _held(progress: Progress) -> bool:
         }
     }
     unsealed = {rule for rule in progress.counts if scopes & {ScopeKind.BUDGET.of(rule), ScopeKind.PER_FILE.of(rule)}}
-    rules = {scope.name for scope in scopes if scope.name and scope.kind not in _UNSENT_ONLY}
+    rules = {scope.name for scope in scopes if scope.name and scope.kind not in _OF_A_PART}
     return all(
-        not count
+        count <= progress.elsewhere.get((rule, state), 0)
         or state not in IN_FLIGHT
         or rule in rules
         or (rule in unsent and state in _UNSENT)
@@ -142,19 +148,23 @@ def _held(progress: Progress) -> bool:
 
 async def look(engine: Engine) -> tuple[Progress, int]:
     """How far things are, for the rules in force, and how many failures need a note, or files a receipt, still."""
-    rules = engine.context.rules
+    rules, service = engine.context.rules, engine.context.service.name
 
-    def read(connection: Connection) -> tuple[dict[str, dict[ItemState, int]], int, list[Pause]]:
+    def read(connection: Connection) -> tuple[dict[str, dict[ItemState, int]], int, list[Pause], list[Elsewhere]]:
         counts: dict[str, dict[ItemState, int]] = {name: {} for name in rules}
         for row in connection.all("count_states"):
             if row["rule"] in counts:
                 counts[row["rule"]][ItemState(row["state"])] = row["count"]
         left = sum(connection.all(name)[0]["count"] for name in ("unnoted_left", "receipts_left", "verdicts_left"))
-        return counts, left, pauses(connection)
+        return counts, left, pauses(connection), elsewhere(connection, service)
 
-    counts, unnoted, paused = await engine.context.store.read(read)
+    counts, unnoted, paused, others = await engine.context.store.read(read)
     held = tuple(_as_report(each) for each in paused if each.rule in {EVERY_RULE, *rules})
-    return Progress(counts, engine.intake.waiting, (*engine.context.incidents.snapshot(), *held)), unnoted
+    incidents = (*engine.context.incidents.snapshot(), *held)
+    there: Counter[tuple[str, ItemState]] = Counter()
+    for found in others:
+        there.update({(found.rule, state): count for state, count in found.files.items()})
+    return Progress(counts, engine.intake.waiting, incidents, there), unnoted
 
 
 def _as_report(pause: Pause) -> IncidentReport:

@@ -39,6 +39,8 @@ class ScopeKind(StrEnum):
     """A rule's results cannot be fetched."""
     BATCH = "batch"
     """A rule's batches are overdue at the service."""
+    ELSEWHERE = "elsewhere"
+    """A rule's batches are at another service than the one that is used now."""
     BUDGET = "budget"
     """Limits of money hold a rule's files; what was bought goes on."""
     PER_FILE = "per-file"
@@ -88,6 +90,7 @@ _OF_ONE_HOST = frozenset(
         ScopeKind.OUTPUT,
         ScopeKind.HOSTS,
         ScopeKind.DOWNLOAD,
+        ScopeKind.ELSEWHERE,
         ScopeKind.NOTIFY,
         ScopeKind.CONFIG,
         ScopeKind.RESTART,
@@ -105,6 +108,7 @@ _OF_RULES = (
     ScopeKind.HOSTS,
     ScopeKind.DOWNLOAD,
     ScopeKind.BATCH,
+    ScopeKind.ELSEWHERE,
     ScopeKind.BUDGET,
     ScopeKind.PER_FILE,
     ScopeKind.PRICE,

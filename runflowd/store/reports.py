@@ -158,6 +158,33 @@ def overdue(connection: Connection) -> list[Overdue]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Batches of one rule that were sent, or perhaps sent, to a `service` that is not the one in use.
+
+    `files` is how many files wait for them, by the state they are in.
+    """
+
+    rule: str
+    service: str
+    batches: int
+    files: dict[ItemState, int]
+
+
+def elsewhere(connection: Connection, service: str) -> list[Elsewhere]:
+    """What is at another service than this one, by rule; of one rule the service with most batches comes first."""
+    columns = {ItemState.QUEUED: "queued", ItemState.SUBMITTED: "submitted", ItemState.DUPLICATE: "duplicates"}
+    return [
+        Elsewhere(
+            row["rule"],
+            row["service"],
+            row["batches"],
+            {state: int(row[column]) for state, column in columns.items()},
+        )
+        for row in connection.all("batches_elsewhere", service=service)
+    ]
+
+
 def files_left(connection: Connection) -> dict[str, int]:
     """How many files each open batch still waits for, by its id."""
     return {row["batch"]: row["files"] for row in connection.all("files_left")}

@@ -203,6 +203,29 @@ def test_a_silent_service_is_try_again(desk: Desk) -> None:
     assert "1 done" in desk.run("sync").out, "where the address was corrected, nothing waits for the wrong one"
 
 
+def test_what_is_at_the_former_address_ends_a_run_that_has_done_the_rest(desk: Desk, tmp_path: Path) -> None:
+    """75 with both addresses; put back as it says, the results come, each bought once."""
+    (desk.input / "mug.jpg").write_bytes(picture())
+    with Service(tmp_path / "former") as former, Service(tmp_path / "present") as present:
+        former.faults(runs=({"kind": "stuck", "count": None},))
+        desk.configure({"url": former.url})
+        begun = desk.start("sync", "--verbose", env=WITH_KEY)
+        desk.wait_for("batch.submitted")
+        begun.send_signal(signal.SIGINT)
+        begun.wait(40)
+
+        (desk.input / "cup.jpg").write_bytes(picture())
+        desk.configure({"url": present.url})
+        elsewhere = desk.run("sync", env=WITH_KEY)
+        former.faults()
+        desk.configure({"url": former.url})
+        back = desk.run("sync", env=WITH_KEY)
+
+        assert (75, True, True) == (elsewhere.code, former.url in elsewhere.out, "1 done" in elsewhere.out)
+        assert (0, ["cup.jpg", "mug.jpg"]) == (back.code, sorted(desk.outputs()))
+        assert [1, 1] == [each["times"] for service in (former, present) for each in service.ledger()["charges"]]
+
+
 def test_a_missing_key_may_come_later(desk: Desk) -> None:
     """The three places a key may be in are named; a service manager tries again."""
     desk.configure({"url": "https://api.runflow.io"})

@@ -200,12 +200,13 @@ async def running(
     watch: bool = False,
     began: float = EPOCH,
     place: Place | None = None,
+    named: str = "test",
 ) -> AsyncIterator[Rig]:
     """The pipeline at work over `rules` (default: one), with the clock of the running event loop.
 
     `send` is how callbacks leave the local service, `wire` makes what carries requests to its app. With `watch`
     the kernel's events come, in real time. `began` is what the wall clock says at first, `place` where the store
-    is, by default a file in `folder`.
+    is, by default a file in `folder`. What is bought is kept under the service as it is `named`.
     """
     state = place or state_of(folder)
     if isinstance(state, Path) and not state.exists():
@@ -233,7 +234,7 @@ async def running(
             store,
             clock,
             Incidents(store, clock),
-            ServiceClient("test", api),
+            ServiceClient(named, api),
             {each.name: each for each in chosen},
             limits,
         )

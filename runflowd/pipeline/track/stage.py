@@ -17,8 +17,8 @@ from runflowd.pipeline.error_scopes import kept_reason, of_failed_items, of_serv
 from runflowd.pipeline.rule_fault import fault_of_rule
 from runflowd.pipeline.track.above_estimate import report_prices
 from runflowd.pipeline.track.answers import is_new, read_items, read_runs, record_answers, wanted, was_unreadable
+from runflowd.pipeline.track.batch_reporter import BatchReporter
 from runflowd.pipeline.track.invalid import take_back, was_invalid
-from runflowd.pipeline.track.overdue import OverdueReporter
 from runflowd.pipeline.track.poll_schedule import PollSchedule, usual_key
 from runflowd.pipeline.worker_loop import WorkerLoop
 from runflowd.store.batches import Batch, doubt_items, end_batch, move_batch
@@ -60,7 +60,7 @@ class Track:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._patience = PollSchedule(context)
-        self._overdue = OverdueReporter(context)
+        self._reporter = BatchReporter(context)
         self.worker_loop: WorkerLoop[Batch] = WorkerLoop(
             "track",
             context,
@@ -74,7 +74,7 @@ class Track:
 
     async def _claim(self, room: int) -> list[Batch]:
         context = self._context
-        await self._overdue.look()
+        await self._reporter.look()
         if context.incidents.closed_for(SERVICE):
             return []
         lease = Lease(context.store.owner, context.clock.wall())
