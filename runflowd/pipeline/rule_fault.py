@@ -60,7 +60,7 @@ def fault_of_rule(rule: Rule, places: Mapping[tuple[str | int, ...], str], blame
         place = place_of(places, meant) or place
         more += f". `{meant[-1]}`{_at(place)} stands in the rule and may be meant"
     named = f"`{_shown(rule, key)}`{_at(place_of(places, key))}"
-    sentence = f"rule {rule.name}: the service refuses {named}: {said.removesuffix('.')}{more}. Nothing was bought"
+    sentence = f"rule {rule.name}: the service refuses {named}: {said.removesuffix('.')}{more}"
     remedy = f"Correct it in {place or f'rule {rule.name}'}; {GOES_ON}"
     return RuleAtFault(printable(scrubbed(sentence)), remedy, "" if said == words else words)
 
@@ -70,7 +70,7 @@ def fault_of_reference(rule: Rule, symbol: str, message: str) -> RuleAtFault:
     name = symbol.removeprefix("files.").removesuffix(".url")
     sentence = f"rule {rule.name}: the service refuses the file named as {name} under `files`, {rule.files[name]}"
     return RuleAtFault(
-        printable(scrubbed(f"{sentence}: {shortened(message, _TOLD)}. Nothing was bought")),
+        printable(scrubbed(f"{sentence}: {shortened(message, _TOLD)}")),
         f"Put a file that the service takes there, or name another; {GOES_ON}",
     )
 

@@ -1,4 +1,4 @@
-"""Keeps the incidents about batches in step with the state file: one for each rule and kind, made from what is on record.
+"""Keeps the incidents about batches in step with the state file: one for each rule, made from what is on record.
 
 So they come back at once after a start or a reload, which forget incidents, and end when the last such batch does.
 """

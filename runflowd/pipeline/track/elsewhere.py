@@ -28,8 +28,8 @@ def elsewhere_report(found: Elsewhere, used: str) -> IncidentReport:
         f"does not know {'it' if one else 'them'}; {files} for {'it' if one else 'them'}"
     )
     remedy = (
-        f"Nothing is bought again for what is there. Put {_setting(found.service)} back and restart: the results come, "
-        "and until then new files are bought there, too. Once `runflowd status` shows no batch any more, change it again"
+        f"Nothing is bought again for what is there. Put {_setting(found.service)} back and restart: the results "
+        "come; new files are bought there, too, until you change it again. Do so once `runflowd status` shows no batch"
     )
     return IncidentReport(ScopeKind.ELSEWHERE.of(found.rule), CODE, message, remedy)
 
