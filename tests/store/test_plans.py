@@ -35,6 +35,7 @@ A_PERSON_ASKED = "runs once for a command that a person gave"
 
 REASONS = {
     "age_pricing": A_PERSON_ASKED,
+    "batches_elsewhere": "groups what is open at a service that is not in use: nothing, unless that was edited",
     "busy_folders": "groups what is on its way, and what ended since the last look, by folder",
     "charged": BY_AMOUNT,
     "charged_in_others": BY_AMOUNT,
