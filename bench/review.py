@@ -41,7 +41,7 @@ _OUTPUT = """
 INSERT INTO output (root, relative, key, item, position, content, size, written_at, place)
 VALUES (:root, :held, :key, :id, 0, unhex(:content), :size, :now, 'held')
 """
-PATIENCE = 300.0
+WAIT_TIMEOUT = 300.0
 """Seconds until the last result has to be in its place."""
 
 
@@ -61,7 +61,7 @@ def measure(report: Report, folder: Path, *, files: int) -> None:
     with daemon(folder, text) as running, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as page:
         running.until(lambda: "daemon.ready" in running.log.read_text("utf-8"), 60)
         spent, both = _judge(page, files)
-        running.until(lambda: len(list((folder / "out").glob("*.jpg"))) == files, PATIENCE)
+        running.until(lambda: len(list((folder / "out").glob("*.jpg"))) == files, WAIT_TIMEOUT)
         running.end()
     report.add(
         f"review: {files:,} results by keys",

@@ -79,7 +79,7 @@ class Transfers:
             ("Content-Length", str(size)),
         ]
         request = httpx.Request("PUT", target, headers=headers, stream=body, extensions=self._wire.extensions())
-        with self._wire.exchange(place, "PUT upload", seconds=self._patience(size), scope=Scope.SERVICE) as running:
+        with self._wire.exchange(place, "PUT upload", seconds=self._timeout(size), scope=Scope.SERVICE) as running:
             try:
                 answer = await self._wire.answer(running, self._storage, request, _ERROR_BODY)
             except Exception:
@@ -138,7 +138,7 @@ class Transfers:
                 if begins not in (0, start):
                     message = f"bytes from {start} on were asked for, and those from {begins} on came"
                     raise Transient(running.place, code="RANGE", message=message, scope=Scope.ITEM)
-                running.deadline.deadline = anyio.current_time() + self._patience(length or limit)
+                running.deadline.deadline = anyio.current_time() + self._timeout(length or limit)
                 async with aclosing(self._chunks(running, response, limit - begins)) as chunks:
                     yield Download(length, _mime_type(response), chunks, begins, _validator(response))
             finally:
@@ -186,7 +186,7 @@ class Transfers:
             place = Place(action, "the address the service named")
             raise Unsafe(place, code="ADDRESS", message=f"refused: {reason}", scope=scope) from None
 
-    def _patience(self, size: int) -> float:
+    def _timeout(self, size: int) -> float:
         return self._limits.transfer + size / self._limits.least_rate
 
 

@@ -85,7 +85,7 @@ async def _follow(engine: Engine, show: Callable[[Progress], None]) -> Outcome:
         show(progress)
         held = _held(progress)
         held_since = (held_since or anyio.current_time()) if held else None
-        if held_since is not None and anyio.current_time() - held_since < _patience(progress):
+        if held_since is not None and anyio.current_time() - held_since < _timeout(progress):
             continue
         if idle_before and engine.intake.idle and (held or not (progress.total(*IN_FLIGHT) or unnoted)):
             asked = any(report.code == APPROVAL_NEEDED for report in progress.incidents)
@@ -100,7 +100,7 @@ _FOR_A_PERSON = frozenset(
 """Incidents that only the operator can end."""
 
 
-def _patience(progress: Progress) -> float:
+def _timeout(progress: Progress) -> float:
     """Seconds that a hold must last: what a limit of money holds is tried again once something was settled."""
     held = {report.code for report in progress.incidents if report.scope.kind is ScopeKind.BUDGET}
     return HOLD_PATIENCE if held - {APPROVAL_NEEDED} else 0.0

@@ -10,6 +10,7 @@ import click
 from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.formatting import advice, quoted, say
 from runflowd.commands.options import config_option, find_config, json_option
+from runflowd.commands.plan_counts import MAX_REASONS, TITLES, PlanCounts, Planner
 from runflowd.commands.plan_money import (
     balance_words,
     cost_words,
@@ -17,7 +18,6 @@ from runflowd.commands.plan_money import (
     gate_words,
     outlay_json,
 )
-from runflowd.commands.plan_tally import MAX_REASONS, TITLES, Planner, Tally
 from runflowd.commands.shell_complete import rule_names
 from runflowd.config import load
 from runflowd.core.chains import in_order, takers
@@ -73,19 +73,19 @@ def command(place: Path | None, only: str | None, limit: int, *, as_json: bool) 
 
 
 def _show(planner: Planner, limit: int) -> None:
-    config, tallies = planner.config, [Tally() for _ in planner.rules]
+    config, all_counts = planner.config, [PlanCounts() for _ in planner.rules]
     currency = config.money.currency
-    for rule, tally in zip(planner.rules, tallies, strict=True):
-        for _ in planner.plan(rule, tally, limit):
+    for rule, counts in zip(planner.rules, all_counts, strict=True):
+        for _ in planner.plan(rule, counts, limit):
             pass
-        for line in (*_lines(rule, tally, config), *_onward(config, rule, planner.onward)):
+        for line in (*_lines(rule, counts, config), *_onward(config, rule, planner.onward)):
             click.echo(line)
-        for gate in planner.gates(rule, tally):
+        for gate in planner.gates(rule, counts):
             say(f"  {gate_words(gate, currency)}")
         for sentence in elsewhere_messages(planner.connection, rule):
             say(f"  {sentence}")
-    outlay, later = Outlay.of(tally.outlay for tally in tallies), Outlay.of(tally.later for tally in tallies)
-    size = size_text(sum(tally.sizes[Fate.BUY] for tally in tallies))
+    outlay, later = Outlay.of(counts.outlay for counts in all_counts), Outlay.of(counts.later for counts in all_counts)
+    size = size_text(sum(counts.sizes[Fate.BUY] for counts in all_counts))
     whole = f"In all {_files(outlay.files)} would be bought, {size}{cost_words(outlay, config)}."
     say(click.style(whole, bold=True))
     for gate in planner.common(outlay):
@@ -106,22 +106,22 @@ def _held_up(connection: Connection, rules: list[Rule]) -> list[Incident]:
     return [each for each in incidents(connection) if each.scope in scopes]
 
 
-def _lines(rule: Rule, tally: Tally, config: Config) -> Iterator[str]:
+def _lines(rule: Rule, counts: PlanCounts, config: Config) -> Iterator[str]:
     yield click.style(f"{printable(rule.name)} ({printable(rule.model)})", bold=True)
     for fate, title in TITLES.items():
-        if not tally.counts[fate]:
+        if not counts.files[fate]:
             continue
-        size = f", {size_text(tally.sizes[fate])}{cost_words(tally.outlay, config)}" if fate is Fate.BUY else ""
-        yield quoted(f"  {_files(tally.counts[fate])} {title}{size}")
-        for planned in tally.first[fate]:
+        size = f", {size_text(counts.sizes[fate])}{cost_words(counts.outlay, config)}" if fate is Fate.BUY else ""
+        yield quoted(f"  {_files(counts.files[fate])} {title}{size}")
+        for planned in counts.first[fate]:
             yield f"    {printable(planned.path)}{f': {printable(planned.why)}' if planned.why else ''}"
-        if (more := tally.counts[fate] - len(tally.first[fate])) > 0:
+        if (more := counts.files[fate] - len(counts.first[fate])) > 0:
             yield f"    and {more} more"
-    if sealed := tally.counts[Fate.SEALED]:
+    if sealed := counts.files[Fate.SEALED]:
         yield f"  {_files(sealed)} in a batch that is not known to be bought"
     others = {Fate.DONE: "done", Fate.UNDER_WAY: "under way", Fate.LEFT_OUT: "left out"}
-    yield f"  {', '.join(f'{tally.counts[fate]} {words}' for fate, words in others.items())}"
-    for reason, number in tally.reasons.most_common(MAX_REASONS):
+    yield f"  {', '.join(f'{counts.files[fate]} {words}' for fate, words in others.items())}"
+    for reason, number in counts.reasons.most_common(MAX_REASONS):
         yield f"    {number}: {printable(reason)}"
 
 
@@ -144,14 +144,14 @@ def _stream(planner: Planner) -> None:
     separator = "\n"
     click.echo('{"files": [', nl=False)
     for rule in planner.rules:
-        tally = Tally()
-        for planned, then in planner.plan(rule, tally, 0):
+        counts = PlanCounts()
+        for planned, then in planner.plan(rule, counts, 0):
             click.echo(separator + json.dumps(_entry(rule, planned, then), ensure_ascii=False), nl=False)
             separator = ",\n"
         elsewhere = dict(results_elsewhere(planner.connection, rule))
-        found = [gate_json(gate) for gate in planner.gates(rule, tally)]
-        summaries.append(_summary(rule, tally) | {"limits": found, "results_elsewhere": elsewhere})
-        outlays.append(tally.outlay)
+        found = [gate_json(gate) for gate in planner.gates(rule, counts)]
+        summaries.append(_summary(rule, counts) | {"limits": found, "results_elsewhere": elsewhere})
+        outlays.append(counts.outlay)
     whole, balance = Outlay.of(outlays), planner.answers.balance
     rest = {
         "rules": summaries,
@@ -182,12 +182,12 @@ def _entry(rule: Rule, planned: Planned, then: list[str]) -> dict[str, Any]:
     }
 
 
-def _summary(rule: Rule, tally: Tally) -> dict[str, Any]:
+def _summary(rule: Rule, counts: PlanCounts) -> dict[str, Any]:
     return {
         "name": rule.name,
         "model": rule.model,
-        "counts": {fate.value: tally.counts[fate] for fate in Fate},
-        "bytes": tally.sizes[Fate.BUY],
-        **outlay_json(tally.outlay),
-        "coming": dict(tally.coming),
+        "counts": {fate.value: counts.files[fate] for fate in Fate},
+        "bytes": counts.sizes[Fate.BUY],
+        **outlay_json(counts.outlay),
+        "coming": dict(counts.coming),
     }

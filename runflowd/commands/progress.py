@@ -102,12 +102,12 @@ class Bars:
         """Draw how far things are."""
         for line in self._printed.new_lines(snapshot.incidents):
             self._bars.console.print(line, style="red", markup=False)
-        for rule, tally in progress_by_rule(snapshot, self._before).items():
+        for rule, progress in progress_by_rule(snapshot, self._before).items():
             if rule not in self._tasks:
                 self._tasks[rule] = self._bars.add_task(printable(rule), total=None, detail="")
-            detail = f"{snapshot.settling} settling, {tally}" if snapshot.settling else str(tally)
-            total = max(tally.total, self._expected.get(rule, 0)) or None
-            self._bars.update(self._tasks[rule], total=total, completed=tally.ended, detail=detail)
+            detail = f"{snapshot.settling} settling, {progress}" if snapshot.settling else str(progress)
+            total = max(progress.total, self._expected.get(rule, 0)) or None
+            self._bars.update(self._tasks[rule], total=total, completed=progress.ended, detail=detail)
 
 
 class Lines:
@@ -136,11 +136,11 @@ class Lines:
 
     def _print(self, snapshot: Snapshot, *, at_once: bool) -> None:
         now = time.monotonic()
-        for rule, tally in progress_by_rule(snapshot, self._before).items():
+        for rule, progress in progress_by_rule(snapshot, self._before).items():
             due = at_once or now >= self._due.get(rule, 0.0)
-            if due and tally.total and tally != self._shown.get(rule):
-                say(f"{printable(rule)}: {tally}", err=True)
-                self._shown[rule], self._due[rule] = tally, now + LINE_PAUSE
+            if due and progress.total and progress != self._shown.get(rule):
+                say(f"{printable(rule)}: {progress}", err=True)
+                self._shown[rule], self._due[rule] = progress, now + LINE_PAUSE
 
 
 class PrintedIncidents:

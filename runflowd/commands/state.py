@@ -20,7 +20,7 @@ from runflowd.system.paths import Place, state_folder, state_place
 
 if TYPE_CHECKING:
     from runflowd.config import Config
-    from runflowd.store.tables import Tally
+    from runflowd.store.tables import TableDigest
 
 HASH_SHOWN = 16
 """Digits of a hash that are shown to people."""
@@ -47,12 +47,12 @@ def copy(place: Path | None, named: str, *, dry_run: bool, as_json: bool) -> Non
         raise CommandError(f"the state is at {printable(str(source))} already.", Exit.USAGE)
     found = (moving.preview if dry_run else moving.move)(source, target)
     if as_json:
-        tables = {name: asdict(tally) for name, tally in found.items()}
+        tables = {name: asdict(digest) for name, digest in found.items()}
         echo_json({"from": str(source), "to": str(target), "moved": not dry_run, "tables": tables})
         return
     _show(found)
     way = f"from {printable(str(source))} to {printable(str(target))}"
-    rows = sum(tally.rows for tally in found.values())
+    rows = sum(digest.rows for digest in found.values())
     if dry_run:
         say(f"{rows} rows would be moved {way}. Nothing was changed.")
         return
@@ -88,10 +88,10 @@ def _absolute(place: Place) -> Place:
     return place.absolute() if isinstance(place, Path) else place
 
 
-def _show(found: dict[str, Tally]) -> None:
+def _show(found: dict[str, TableDigest]) -> None:
     shown = table("Table", "Rows", "Hash")
-    for name, tally in found.items():
-        shown.add_row(name, str(tally.rows), tally.hash[:HASH_SHOWN])
+    for name, digest in found.items():
+        shown.add_row(name, str(digest.rows), digest.hash[:HASH_SHOWN])
     console().print(shown)
 
 

@@ -90,20 +90,20 @@ class Summary:
 @config_option
 @json_option
 @click.option(
-    "--patience",
+    "--timeout",
     default=120.0,
     show_default=True,
     type=click.FloatRange(0),
     help="Seconds to wait for a service that does not answer.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Write the log to stderr instead of progress.")
-def command(place: Path | None, patience: float, *, as_json: bool, verbose: bool) -> int:
+def command(place: Path | None, timeout: float, *, as_json: bool, verbose: bool) -> int:
     """Process everything pending once, then end. Refused while a daemon works on the same state."""
     config = load(find_config(place))
     ensure(config)
     service_key(config)
     log.configure(log.Form.CONSOLE, level=config.log.level if verbose else "critical")
-    summary = _sync(config, patience, quiet=as_json or verbose)
+    summary = _sync(config, timeout, quiet=as_json or verbose)
     if as_json:
         echo_json(_json(summary))
     else:
@@ -133,7 +133,7 @@ class ServiceTimeout:
             self._since = now
             if self._announce and self._seconds:
                 self._announce(
-                    f"Waiting up to {duration(self._seconds)} for the service (`--patience`); Ctrl-C ends it now, and "
+                    f"Waiting up to {duration(self._seconds)} for the service (`--timeout`); Ctrl-C ends it now, and "
                     "nothing is lost."
                 )
         if now - self._since >= self._seconds:
@@ -143,19 +143,19 @@ class ServiceTimeout:
             raise CommandError(sentence, Exit.TRY_AGAIN)
 
 
-def _sync(config: Config, patience: float, *, quiet: bool) -> Summary:
+def _sync(config: Config, timeout: float, *, quiet: bool) -> Summary:
     path = state_place(config)
     before = _counts(path)
     started, clock = time.time(), time.monotonic()
     if quiet:
-        outcome = anyio.run(run_once, config, ServiceTimeout(patience).look)
+        outcome = anyio.run(run_once, config, ServiceTimeout(timeout).look)
     else:
         err = console(stderr=True)
 
         def announce(sentence: str) -> None:
             err.print(quoting(sentence), style="yellow", soft_wrap=True)
 
-        silence = ServiceTimeout(patience, announce)
+        silence = ServiceTimeout(timeout, announce)
         with Bars(err, before) if err.is_terminal else Lines(before) as shown:
 
             def show(progress: Progress) -> None:

@@ -14,7 +14,7 @@ from runflowd.errors import StoreError
 from runflowd.store import Damaged, open_reader
 from runflowd.store.moved import Moved, Unfinished
 from runflowd.store.reports import incidents
-from runflowd.store.state_file import Soundness, examine
+from runflowd.store.state_file import Integrity, examine
 from runflowd.system.mounts import file_system_of, shared_with_others
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def check_error(path: Path, error: StoreError) -> Finding:
     return problem(STATE, str(path), str(error).removeprefix(f"{path}: "), remedy)
 
 
-def check_soundness(path: Path, sound: Soundness) -> Finding:
+def check_soundness(path: Path, sound: Integrity) -> Finding:
     """A file that is whole."""
     text = f"is whole ({size_text(sound.size)}, schema {sound.schema})"
     if sound.schema > sound.known:
@@ -91,7 +91,7 @@ def check_soundness(path: Path, sound: Soundness) -> Finding:
     return good(STATE, str(path), text)
 
 
-def _open_incidents(path: Path, sound: Soundness) -> list[Finding]:
+def _open_incidents(path: Path, sound: Integrity) -> list[Finding]:
     if sound.schema != sound.known:
         return []
     reader = open_reader(path)

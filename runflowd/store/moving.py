@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runflowd.store.connection import Connection
-    from runflowd.store.tables import Tables, Tally
+    from runflowd.store.tables import TableDigest, Tables
     from runflowd.system.paths import Place
 
 
@@ -78,7 +78,7 @@ class Gone(StoreError):
         )
 
 
-def preview(source: Place, target: Place) -> dict[str, Tally]:
+def preview(source: Place, target: Place) -> dict[str, TableDigest]:
     """What `move` would copy, without doing it. Raises `StoreError` where `move` would."""
     with holding(source) as ours:
         ensure_here(ours, source, look_at)
@@ -86,10 +86,10 @@ def preview(source: Place, target: Place) -> dict[str, Tally]:
             with holding(target) as theirs, in_transaction(theirs, target):
                 _ensure_empty(theirs, target)
         with _for_long(ours, source):
-            return _tallies(ours)
+            return _digests(ours)
 
 
-def move(source: Place, target: Place) -> dict[str, Tally]:
+def move(source: Place, target: Place) -> dict[str, TableDigest]:
     """Move the state from one place to an empty one; give what was copied, by table. Nobody may work on either.
 
     Raises `StoreError`; the old place works then, unless the sentence says otherwise.
@@ -103,13 +103,13 @@ def move(source: Place, target: Place) -> dict[str, Tally]:
             copied = _hand_over(ours, source, theirs, target)
         else:
             with _for_long(theirs, target):
-                copied = _tallies(theirs)
+                copied = _digests(theirs)
         with in_transaction(theirs, target):
             clear_mark(theirs, ARRIVING)
     return copied
 
 
-def _hand_over(ours: Connection, source: Place, theirs: Connection, target: Place) -> dict[str, Tally]:
+def _hand_over(ours: Connection, source: Place, theirs: Connection, target: Place) -> dict[str, TableDigest]:
     """Fill the new place, then let go of the old one; nobody writes to that in between."""
     token = uuid.uuid4().hex
     with _for_long(ours, source):
@@ -156,9 +156,9 @@ def _take_back(ours: Connection, place: Place, other: Place) -> None:
             raise Moved(other, left.place)
         token = uuid.uuid4().hex
         with _for_long(ours, place):
-            before = _tallies(ours)
+            before = _digests(ours)
         with _for_long(theirs, other):
-            _ensure_equal(place, before, str(other), _tallies(theirs))
+            _ensure_equal(place, before, str(other), _digests(theirs))
             with in_transaction(ours, place):
                 clear_mark(ours, LEFT)
                 write_mark(ours, ARRIVING, Mark(str(other), token))
@@ -183,7 +183,7 @@ def _ensure_empty(connection: Connection, place: Place) -> None:
             raise NotEmpty(place, table)
 
 
-def _fill(ours: Connection, theirs: Connection, target: Place) -> dict[str, Tally]:
+def _fill(ours: Connection, theirs: Connection, target: Place) -> dict[str, TableDigest]:
     """Copy all rows, and read again what has come of them."""
     source, written = ours.tables(), theirs.tables()
     read = {}
@@ -195,20 +195,20 @@ def _fill(ours: Connection, theirs: Connection, target: Place) -> dict[str, Tall
             raise
         except theirs.failures as error:
             raise Refused(target, table, error) from error
-        read[table] = counter.tally()
+        read[table] = counter.digest()
     written.finish()
-    _ensure_equal(target, _tallies(theirs), "the old place", read)
+    _ensure_equal(target, _digests(theirs), "the old place", read)
     reach("move.filled")
     return read
 
 
-def _tallies(connection: Connection) -> dict[str, Tally]:
+def _digests(connection: Connection) -> dict[str, TableDigest]:
     """All rows by table, without the marks of a move."""
     tables, found = connection.tables(), {}
     for table, columns in tables.columns().items():
         counter = Counter()
         deque(counter.pass_on(_rows(tables, table, columns)), maxlen=0)
-        found[table] = counter.tally()
+        found[table] = counter.digest()
     return found
 
 
@@ -217,7 +217,7 @@ def _rows(tables: Tables, table: str, columns: tuple[str, ...]) -> Iterator[tupl
     return (row for row in rows if row[columns.index("key")] not in MARKS) if table == "kv" else rows
 
 
-def _ensure_equal(place: Place, found: dict[str, Tally], other: str, expected: dict[str, Tally]) -> None:
+def _ensure_equal(place: Place, found: dict[str, TableDigest], other: str, expected: dict[str, TableDigest]) -> None:
     if found != expected:
         tables = sorted(found.keys() | expected.keys())
         raise Differs(place, other, [name for name in tables if found.get(name) != expected.get(name)])

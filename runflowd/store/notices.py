@@ -48,10 +48,10 @@ class Notice:
     message: Message
 
 
-def begin_incident(connection: Connection, message: Message, audience: Audience, now: float, patience: float) -> None:
+def begin_incident(connection: Connection, message: Message, audience: Audience, now: float, delay: float) -> None:
     """An incident began, came back, or turned into another trouble: see that people hear of it once.
 
-    It is sent after `patience` seconds, unless it is away then.
+    It is sent after `delay` seconds, unless it is away then.
     """
     channels = audience(Kind.INCIDENT, message.scope) or audience(Kind.RESOLVED, message.scope)
     row = connection.one("story", kind=Kind.INCIDENT, scope=message.scope)
@@ -68,7 +68,7 @@ def begin_incident(connection: Connection, message: Message, audience: Audience,
     if notify:
         for each in unsent:
             connection.run("drop_notice", id=each["id"])
-        due_at = min((each["due_at"] for each in unsent), default=now + patience)
+        due_at = min((each["due_at"] for each in unsent), default=now + delay)
         send(connection, message, audience, now, due_at=due_at)
 
 

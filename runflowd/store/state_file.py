@@ -27,7 +27,7 @@ MAX_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Soundness:
+class Integrity:
     """The schema of a file, the newest one this program knows, and the file's size in bytes."""
 
     schema: int
@@ -35,7 +35,7 @@ class Soundness:
     size: int
 
 
-def examine(path: Path) -> Soundness:
+def examine(path: Path) -> Integrity:
     """Read a whole state file once. Raises `Damaged` for one that is not sound, `StoreError` if it cannot be read.
 
     The time grows with the size: SQLite looks at every page, though not at the order of indexes (`PRAGMA quick_check`).
@@ -51,7 +51,7 @@ def examine(path: Path) -> Soundness:
         raise Damaged(path, str(error)) from error
     if finding != "ok":
         raise Damaged(path, finding)
-    return Soundness(schema, len(migrations()), path.stat().st_size)
+    return Integrity(schema, len(migrations()), path.stat().st_size)
 
 
 def copy_state(path: Path, target: Path) -> int:

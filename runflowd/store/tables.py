@@ -40,7 +40,7 @@ class Tables(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class TableDigest:
     """How many rows there are, and a hash of them that is the same in whatever order they come, and in each database.
 
     It is the sum of the SHA-256 of each row, modulo 2**256, in hexadecimal digits.
@@ -64,9 +64,9 @@ class Counter:
             self._sum += int.from_bytes(sha256(_canonical(row)).digest())
             yield row
 
-    def tally(self) -> Tally:
+    def digest(self) -> TableDigest:
         """What has passed so far."""
-        return Tally(self._rows, f"{self._sum % 2**256:064x}")
+        return TableDigest(self._rows, f"{self._sum % 2**256:064x}")
 
 
 def _canonical(row: tuple[Any, ...]) -> bytes:

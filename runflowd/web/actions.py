@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from runflowd.errors import RunflowdError
 from runflowd.web.file_filter import TO_REVIEW, filter_from
+from runflowd.web.flash import Outcome, flash, offer
 from runflowd.web.forms import field, led, read_form, way_back
 from runflowd.web.rights import Right, visitor
-from runflowd.web.told import Outcome, offer, tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -198,10 +198,10 @@ class Actions:
             done = await act(form, partial(self._state.commands, who=visitor(request).who))
         except RunflowdError as error:
             code = 400 if isinstance(error, BadForm) else 409
-            return led(request, way_back(form, **tell(str(error), visitor(request).token)), code)
+            return led(request, way_back(form, **flash(str(error), visitor(request).token)), code)
         token = visitor(request).token
         done, then, why = done if isinstance(done, Outcome) else Outcome(done)
-        says = tell(done, token) if isinstance(done, str) else {"did": did, "count": str(done)}
+        says = flash(done, token) if isinstance(done, str) else {"did": did, "count": str(done)}
         says |= offer(then, token) if then else {}
         says |= {"why": str(why)} if why else {}
         return led(request, way_back(form, "onward", **says), 200)

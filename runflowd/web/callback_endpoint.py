@@ -53,7 +53,7 @@ class CallbackEndpoint:
         self._state = state
         self._poller = poller
         self._count = count
-        self._tally: RateCounter[str] = RateCounter()
+        self._rates: RateCounter[str] = RateCounter()
 
     async def receive(self, request: Request) -> Response:
         """Answer one callback. A refusal says nothing that helps to guess."""
@@ -100,12 +100,12 @@ class CallbackEndpoint:
 
     def _count_and_log(self, kind: str, detail: str = "") -> None:
         self._count(kind)
-        if count := self._tally.note(kind, self._state.context.clock.now()):
+        if count := self._rates.note(kind, self._state.context.clock.now()):
             self._log(kind, count, detail)
 
     def log_overdue(self) -> None:
         """Log what was kept back while the same kept happening."""
-        for kind, count in self._tally.overdue(self._state.context.clock.now()).items():
+        for kind, count in self._rates.overdue(self._state.context.clock.now()).items():
             self._log(kind, count)
 
     @staticmethod

@@ -94,13 +94,13 @@ def file_page(
     item: Item,
     outputs: Sequence[Output],
     around: Neighbours,
-    told: dict[str, Any],
+    history: dict[str, Any],
     zone: tzinfo | None,
     *,
     in_force: bool,
     previews: bool,
 ) -> FilePage:
-    """Word one file. `told` is what `runflowd logs` tells of it; `in_force` whether its rule is configured."""
+    """Word one file. `history` is what `runflowd logs` shows of it; `in_force` whether its rule is configured."""
     word, tone = standing(item)
     settled = item.state in {ItemState.DONE, ItemState.FAILED, ItemState.OUTCOME_UNKNOWN}
     beside = [each for each in (around.older, around.newer) if each is not None]
@@ -112,14 +112,14 @@ def file_page(
         tone=tone,
         before=source_of(item, previews=previews),
         after=tuple(result_of(each, previews=previews) for each in outputs if each.written),
-        facts=tuple(_facts(item, told)),
-        now=tuple(shown(sentence(line)) for line in told["now"]),
-        story=tuple(_step(step, zone) for step in told["steps"]),
-        links=tuple(_links(told)),
+        facts=tuple(_facts(item, history)),
+        now=tuple(shown(sentence(line)) for line in history["now"]),
+        story=tuple(_step(step, zone) for step in history["steps"]),
+        links=tuple(_links(history)),
         buttons=tuple(_buttons(item)) if in_force and item.current else (),
         redo=f"/files/{item.id}/redo" if in_force and _may_be_redone(item) else "",
         receipt=f"/files/{item.id}/receipt.json" if settled and item.snapshot else "",
-        review=_review(item, told, edited=any(output.edited for output in outputs)),
+        review=_review(item, history, edited=any(output.edited for output in outputs)),
         newer=_address(wanted, around.newer),
         older=_address(wanted, around.older),
         preloaded=tuple(
@@ -138,13 +138,13 @@ def _may_be_redone(item: Item) -> bool:
     return made and item.current and item.present and item.input is not None
 
 
-def _review(item: Item, told: dict[str, Any], *, edited: bool) -> str:
+def _review(item: Item, history: dict[str, Any], *, edited: bool) -> str:
     """How the result stands with those who judge it; one that was `edited` is not where they want it."""
     if item.state is not ItemState.DONE or item.review is Review.NONE:
         return ""
     if item.review is Review.WAITING:
         return "To review"
-    last = told["verdicts"][-1]
+    last = history["verdicts"][-1]
     by = f" by {shown(last['who'])}" if last["who"] else ""
     said = f"{item.review.capitalize()}{by}{': ' if last['reason'] else ''}{shown(last['reason'])}"
     return f"{said}. It was edited since it was delivered, so it stays where it is" if edited else said
@@ -154,7 +154,7 @@ def _address(wanted: FileFilter, item: Item | None) -> str:
     return "" if item is None else wanted.but().at(f"/files/{item.id}")
 
 
-def _facts(item: Item, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _facts(item: Item, history: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if item.cost is not None:
         yield "Cost", money(item.cost, item.currency)
     elif item.estimate_high is not None:
@@ -163,13 +163,13 @@ def _facts(item: Item, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Cost", "none: it shares a result"
     if item.hosted is not None:
         yield "Hosted, it would cost", f"about {money(item.hosted)}"
-    batch = told["batch"]
+    batch = history["batch"]
     if batch is not None:
         yield "Model", shown(batch["model"])
         yield "Batch", short_id(batch["id"])
     if item.run_id:
         yield "Run", shown(item.run_id)
-    for name, value in (told["settings"] or {}).items():
+    for name, value in (history["settings"] or {}).items():
         yield f"Its own {shown(name)}", shown(str(value))
     yield "Content", (item.content_hash or "not read yet")[:16]
 
@@ -185,15 +185,15 @@ def _step(step: dict[str, Any], zone: tzinfo | None) -> StoryStep:
     )
 
 
-def _links(told: dict[str, Any]) -> Iterator[Link]:
-    if told["successor"]:
-        yield Link("Another one took its place", shown(told["path"]), f"/files/{told['successor']}")
-    if told["source"]:
-        yield Link("Takes the result of", shown(told["source"]["path"]), f"/files/{told['source']['id']}")
-    if told["made_by"]:
-        made = told["made_by"]
+def _links(history: dict[str, Any]) -> Iterator[Link]:
+    if history["successor"]:
+        yield Link("Another one took its place", shown(history["path"]), f"/files/{history['successor']}")
+    if history["source"]:
+        yield Link("Takes the result of", shown(history["source"]["path"]), f"/files/{history['source']['id']}")
+    if history["made_by"]:
+        made = history["made_by"]
         yield Link(f"Is a result of rule {shown(made['rule'])}", shown(made["path"]), f"/files/{made['id']}")
-    for each in told["then"]:
+    for each in history["then"]:
         yield Link(f"Was taken by rule {shown(each['rule'])}", shown(each["path"]), f"/files/{each['id']}")
 
 

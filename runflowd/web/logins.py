@@ -51,7 +51,7 @@ class Logins:
         self._one_at_a_time = anyio.CapacityLimiter(1)
         self._proven: dict[bytes, User] = {}
         self._secret = secrets.token_bytes(32)
-        self._tally: RateCounter[str] = RateCounter()
+        self._rates: RateCounter[str] = RateCounter()
         self.sessions = Sessions()
 
     async def users(self) -> Mapping[str, User]:
@@ -108,7 +108,7 @@ class Logins:
         return nonce if same and user.password else ""
 
     def _log_failure(self, action: str, sentence: str, name: str, address: str) -> None:
-        if count := self._tally.note(action, self._state.context.clock.now()):
+        if count := self._rates.note(action, self._state.context.clock.now()):
             log.warning(sentence, action=action, who=excerpt(name, 64), address=address, count=count)
 
 

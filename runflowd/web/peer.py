@@ -60,8 +60,8 @@ def is_shared(host: str, access: Access) -> bool:
 
 def _origin(headers: Headers, access: Access) -> str:
     """The last address in X-Forwarded-For that is no proxy of ours: what stands before it anybody may have written."""
-    told = ",".join(headers.getlist("x-forwarded-for")).split(",")
-    for each in reversed(told):
+    hops = ",".join(headers.getlist("x-forwarded-for")).split(",")
+    for each in reversed(hops):
         try:
             address = _plain(each.strip())
         except ValueError:

@@ -56,7 +56,7 @@ RECENT = 200
 LOOK_INTERVAL = 1.0
 """Seconds between two looks at whether anything changed."""
 
-PATIENCE = 20.0
+PREVIEW_TIMEOUT = 20.0
 """Seconds that somebody who looks at a file waits for its preview; then there is a placeholder."""
 
 FORGONE_FOR = 300.0
@@ -106,7 +106,7 @@ class Previews:
         if data is None and not self._is_forgone(content):
             made = self._asked.setdefault(content, anyio.Event())
             self._wake.notify()
-            with anyio.move_on_after(PATIENCE):
+            with anyio.move_on_after(PREVIEW_TIMEOUT):
                 await made.wait()
             data = await self._read(content, side)
         if data is None:

@@ -14,12 +14,12 @@ from starlette.responses import RedirectResponse
 from runflowd.errors import RunflowdError
 from runflowd.store.items import item_by_id
 from runflowd.web import screen
+from runflowd.web.flash import flash
 from runflowd.web.formatting import plain_sentences
 from runflowd.web.forms import ensure_ours, field, parsed_form
 from runflowd.web.redo_view import AGREED, REFUSED, agreement, answer_to, redo_page
 from runflowd.web.refusal import Refused
 from runflowd.web.rights import visitor
-from runflowd.web.told import tell
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -84,8 +84,8 @@ class RedoScreen:
             return await self._again(request, item, given, str(refused))
         if not marked:
             return await self._again(request, item, given, GONE)
-        told = tell(answer_to(found), visitor(request).token)
-        return RedirectResponse(screen.address(f"/files/{item.id}", "", **told), 303)
+        message = flash(answer_to(found), visitor(request).token)
+        return RedirectResponse(screen.address(f"/files/{item.id}", "", **message), 303)
 
     async def _item(self, request: Request) -> Item:
         number = request.path_params["item"]

@@ -33,14 +33,14 @@ async def answer_refusal(request: Request, refused: Exception) -> Response:
     back = refused.back or await _back(request)
     if refused.status == 401:
         return await _asked_to_log_in(request, refused, back)
-    return await _told(request, refused, back)
+    return await _answer(request, refused, back)
 
 
 async def answer_unknown(request: Request, unknown: Exception) -> Response:
     """There is nothing at this address, or nothing that can be looked at."""
     assert isinstance(unknown, HTTPException)
     sentence = NO_SCREEN.get(unknown.status_code, unknown.detail)
-    return await _told(request, Refused(sentence, unknown.status_code, headers=unknown.headers), "/")
+    return await _answer(request, Refused(sentence, unknown.status_code, headers=unknown.headers), "/")
 
 
 HANDLERS: dict[type[Exception], ExceptionHandler] = {Refused: answer_refusal, HTTPException: answer_unknown}
@@ -61,7 +61,7 @@ async def _asked_to_log_in(request: Request, refused: Refused, back: str) -> Res
     refused.headers["hx-redirect"] = login
     if address.path in FOR_PROGRAMS:
         refused.headers["www-authenticate"] = 'Basic realm="runflowd", charset="UTF-8"'
-    return await _told(request, refused, login)
+    return await _answer(request, refused, login)
 
 
 def _screen_at(path: str, query: str) -> str:
@@ -69,7 +69,7 @@ def _screen_at(path: str, query: str) -> str:
     return screen.address(path, query, **{name: value for name, value in parse_qsl(query) if name == "why"})
 
 
-async def _told(request: Request, refused: Refused, back: str) -> Response:
+async def _answer(request: Request, refused: Refused, back: str) -> Response:
     sentence, status, headers = str(refused), refused.status, refused.headers
     if is_from_script(request):
         return JSONResponse({"address": back, "said": sentence, "stale": refused.stale}, status, headers)

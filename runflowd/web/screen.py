@@ -12,9 +12,9 @@ from starlette.responses import HTMLResponse
 
 from runflowd import __version__
 from runflowd.web.assets import asset_address
+from runflowd.web.flash import flashed, offered
 from runflowd.web.formatting import breakable, plural, shown, with_commands
 from runflowd.web.rights import Right, visitor
-from runflowd.web.told import offered, told
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -25,7 +25,7 @@ POLICY = (
 )
 """The Content-Security-Policy of the screens: nothing inline, nothing from elsewhere."""
 
-SAYING = ("did", "count", "told", "seal", "then", "why")
+SAYING = ("did", "count", "message", "seal", "then", "why")
 """What stands in an address only to say once what was done, or why it was not, and what may follow."""
 
 _SAID = {
@@ -68,7 +68,7 @@ async def answer(request: Request, template: str, **values: Any) -> HTMLResponse
     common = {
         "here": address(request.url.path, request.url.query),
         "said": said(asked.get("did", ""), asked.get("count", "")),
-        "told": told(asked.get("told", ""), asked.get("seal", ""), who.token),
+        "message": flashed(asked.get("message", ""), asked.get("seal", ""), who.token),
         "then": offered(asked.get("then", ""), who.token).split("-"),
         "why": None,
         "token": who.token,

@@ -79,12 +79,12 @@ class Screens:
         if found is None:
             raise _unknown()
         item, around = found
-        told = (await self._state.commands("logs", {"item": item.id}, visitor(request).who))["versions"]
-        if not told:
+        versions = (await self._state.commands("logs", {"item": item.id}, visitor(request).who))["versions"]
+        if not versions:
             raise _unknown()
         in_force = item.rule in self._state.context.rules
         page = file_page(
-            *(wanted, item, around.outputs[item.id], around, told[0], self._zone()),
+            *(wanted, item, around.outputs[item.id], around, versions[0], self._zone()),
             in_force=in_force,
             previews=self._previews.on,
         )
@@ -97,7 +97,7 @@ class Screens:
             item = _item(connection, request.path_params["item"])
             if item is None or not item.snapshot or item.input is None:
                 return None
-            # Without one that was written, what was delivered is told by the outputs on record.
+            # Without one that was written, the outputs on record say what was delivered.
             ended = None if receipt_of(connection, item) else Ended(item.state, item.failure_code, item.failure)
             return draw(connection, item, ended).data
 

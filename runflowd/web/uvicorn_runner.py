@@ -2,7 +2,7 @@
 
 This is the one adapter to uvicorn, which runs on asyncio alone. It needs watching in six ways that its settings do not
 cover: any number of clients may connect (`counted_socket`), each may take for ever to send its headers or to read its
-answer (`patient_protocol`), a cancelled server leaves its connections open, one at rest wakes ten times a second, and
+answer (`timeout_protocol`), a cancelled server leaves its connections open, one at rest wakes ten times a second, and
 at its end every client that is still there is an error and a traceback in the log.
 """
 
@@ -17,7 +17,7 @@ import uvicorn
 from anyio import TASK_STATUS_IGNORED
 
 from runflowd.web.address import BACKLOG
-from runflowd.web.patient_protocol import PatientProtocol
+from runflowd.web.timeout_protocol import TimeoutProtocol
 
 if TYPE_CHECKING:
     import socket
@@ -113,7 +113,7 @@ class UvicornRunner:
             uvicorn.Config(
                 self._answer,
                 interface="asgi3",
-                http=PatientProtocol,
+                http=TimeoutProtocol,
                 ws="none",
                 lifespan="off",
                 access_log=False,
@@ -151,7 +151,7 @@ class UvicornRunner:
     def _in_hand(self) -> set[int]:
         """The file numbers of connections on which a request is being answered."""
         connections = self._server.server_state.connections
-        return {each.busy_number for each in connections if isinstance(each, PatientProtocol)}
+        return {each.busy_number for each in connections if isinstance(each, TimeoutProtocol)}
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from booted_systemd import machine_folder, why_not
 from command_line import Desk, desk_in
-from daemon_process import PATIENCE, picture, until
+from daemon_process import WAIT_TIMEOUT, picture, until
 from documented_commands import commands, mistakes, places
 from kept_state import unpack
 from operated_machine import API, KEY, Operated
@@ -129,7 +129,7 @@ def test_a_first_run_is_as_the_readme_says(desk: Desk) -> None:
     desk.wait_for("daemon.ready")
     photo = ROOT / "configs" / "demo" / "photos" / "mug.jpg"
     shutil.copy(photo, desk.input / "mug.jpg")
-    until((desk.output / "mug.jpg").exists, f"the result. The log:\n{desk.log()}", PATIENCE)
+    until((desk.output / "mug.jpg").exists, f"the result. The log:\n{desk.log()}", WAIT_TIMEOUT)
 
     assert 0 == desk.stop(daemon)
 

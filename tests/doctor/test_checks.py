@@ -46,7 +46,7 @@ from runflowd.errors import StoreError
 from runflowd.files import Forbidden, NoSpace, ReadOnly
 from runflowd.store import Damaged
 from runflowd.store.reports import Incident
-from runflowd.store.state_file import Soundness
+from runflowd.store.state_file import Integrity
 
 OK, NOTE, WARNING, PROBLEM = Level.OK, Level.NOTE, Level.WARNING, Level.PROBLEM
 PLACE = Place("read the account", "api.example")
@@ -375,7 +375,7 @@ def test_a_state_file_on_a_share_is_a_problem(kind: str, level: Level, *, networ
 @pytest.mark.parametrize(("schema", "level"), [(2, OK), (1, WARNING), (3, PROBLEM)])
 def test_the_schema_must_be_known(schema: int, level: Level) -> None:
     """An older one is brought up to date by the daemon, a newer one by nobody (scenarios 69 and 70)."""
-    assert level is check_soundness(STATE, Soundness(schema, 2, 4096)).level
+    assert level is check_soundness(STATE, Integrity(schema, 2, 4096)).level
 
 
 def test_damage_and_a_closed_file_have_remedies_of_their_own() -> None:

@@ -135,11 +135,11 @@ def test_finished_files_fit_the_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_wait_for_the_service_is_announced_once() -> None:
     """Whoever watches knows what the command waits for, for how long at most, and that it may be ended."""
     said: list[str] = []
-    patience = ServiceTimeout(120, said.append)
+    timeout = ServiceTimeout(120, said.append)
     for _ in range(3):
-        patience.look(Progress({}, 0, (SILENT,)))
-    patience.look(Progress({}, 0, ()))
-    patience.look(Progress({}, 0, (SILENT,)))
+        timeout.look(Progress({}, 0, (SILENT,)))
+    timeout.look(Progress({}, 0, ()))
+    timeout.look(Progress({}, 0, (SILENT,)))
 
     assert ["Waiting up to 2 min for the service"] * 2 == [each.partition(" (")[0] for each in said]
 

@@ -190,12 +190,12 @@ def _weights() -> str:
 
 
 def test_a_silent_service_is_try_again(desk: Desk) -> None:
-    """After its patience the command gives up with 75; the next run finds everything."""
+    """After its timeout the command gives up with 75; the next run finds everything."""
     photo = picture()
     (desk.input / "mug.jpg").write_bytes(photo)
     desk.configure({"url": "http://127.0.0.1:9"})
 
-    said = desk.run("sync", "--patience", "0", env=WITH_KEY)
+    said = desk.run("sync", "--timeout", "0", env=WITH_KEY)
 
     assert (75, True) == (said.code, "nothing is lost" in said.err)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_line import PATIENCE, Desk, desk_in
+from command_line import WAIT_TIMEOUT, Desk, desk_in
 from daemon_process import picture, until
 from silent_share import AT_RENAME, required
 
@@ -89,7 +89,7 @@ def ended(daemon: subprocess.Popen[str]) -> int:
     That this takes half a minute at most is a matter of GRACE, which counts in here with two seconds.
     """
     daemon.send_signal(signal.SIGTERM)
-    return daemon.wait(PATIENCE)
+    return daemon.wait(WAIT_TIMEOUT)
 
 
 def test_a_daemon_starts_works_reloads_and_stops_beside_a_dead_share(desk: Desk, share: SilentShare) -> None:

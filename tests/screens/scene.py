@@ -20,7 +20,7 @@ from local_service import TOKEN, ServiceProcess
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE = 900.0
+WAIT_TIMEOUT = 900.0
 """Seconds until the scene has to be set: the models work on the CPU of this machine."""
 
 PHOTOS = {"mug": "kitchen", "olive-oil": "kitchen", "oats-box": "kitchen", "stool": "home", "lamp": "home"}
@@ -105,7 +105,7 @@ class Scene:
         return bool(rules[rule]["counts"].get(state, 0) >= files)
 
     def _until(self, fact: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while not fact():
             assert time.monotonic() < deadline, (self._folder / "log").read_text("utf-8")[-4000:]
             time.sleep(0.5)

@@ -400,7 +400,7 @@ def test_who_is_stopped_in_the_middle_of_its_turn_loses_it(database: Database) -
         stopped.raw.pgconn.enter_pipeline_mode()
         stopped.raw.pgconn.send_query_params(b"SELECT 1", None)
         stopped.raw.pgconn.flush()
-        take_turn(other.raw, patience=0.3)
+        take_turn(other.raw, standstill=0.3)
         found = other.one("value", service="s", key="lost")
         with pytest.raises(psycopg.OperationalError):
             stopped.commit()
@@ -415,7 +415,7 @@ def test_who_writes_for_long_keeps_its_turn(database: Database) -> None:
     with closing(connection_to(database)) as busy, closing(connection_to(database)) as other:
         busy.begin()
         with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(take_turn, other.raw, patience=0.3)
+            waiting = pool.submit(take_turn, other.raw, standstill=0.3)
             busy.raw.execute("SELECT pg_sleep(1.0)")
             early = waiting.done()
             busy.run("save_value", service="s", key="kept", value="")

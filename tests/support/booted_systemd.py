@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
 import pytest
-from daemon_process import PATIENCE, until
+from daemon_process import WAIT_TIMEOUT, until
 
 import runflowd
 
@@ -163,7 +163,7 @@ class Booted:
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command inside; what it says."""
         done = subprocess.run(
-            [*self.entered(), *command], capture_output=True, text=True, timeout=PATIENCE, check=False
+            [*self.entered(), *command], capture_output=True, text=True, timeout=WAIT_TIMEOUT, check=False
         )
         if check and done.returncode:
             raise AssertionError(f"{command} ended by {done.returncode}: {done.stderr}\n{self.story()}")

@@ -22,7 +22,7 @@ OPTIONS = (
     *("--disable-sync", "--no-first-run", "--disable-quic", "--hide-scrollbars", "--disable-dev-shm-usage"),
 )
 
-PATIENCE = 60.0
+WAIT_TIMEOUT = 60.0
 """Seconds until a fact that does not come true fails a test."""
 
 MISSING = (
@@ -54,9 +54,9 @@ class Browser:
 
     def until(self, fact: str | Callable[[], Any], what: str = "") -> Any:
         """Wait until a JavaScript expression, or a function, is true; give what it is then."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while not (found := self.script(f"return {fact}") if isinstance(fact, str) else fact()):
-            assert time.monotonic() < deadline, f"not within {PATIENCE:g} s: {what or fact}"
+            assert time.monotonic() < deadline, f"not within {WAIT_TIMEOUT:g} s: {what or fact}"
             time.sleep(0.05)
         return found
 

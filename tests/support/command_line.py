@@ -30,7 +30,7 @@ RUNFLOWD = AS_CALLED
 """What is called; a test may put something else here."""
 
 WITH_KEY = {"RUNFLOW_API_KEY": "rf_live_test"}
-PATIENCE = 120.0
+WAIT_TIMEOUT = 120.0
 
 _STRANGERS = ("RUNFLOW", "XDG_", "CONFIGURATION_DIRECTORY", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "NOTIFY_SOCKET")
 
@@ -85,7 +85,7 @@ class Desk:
                 streams = nothing.fileno(), out.fileno(), err.fileno()
                 process = ZYGOTE.start(arguments, self.environment(env), self.folder, *streams)
             try:
-                code = process.wait(PATIENCE)
+                code = process.wait(WAIT_TIMEOUT)
             finally:
                 process.kill()
             out.seek(0)
@@ -135,7 +135,7 @@ class Desk:
     def stop(self, process: subprocess.Popen[str]) -> int:
         """SIGTERM, and the exit code."""
         process.send_signal(signal.SIGTERM)
-        return process.wait(PATIENCE)
+        return process.wait(WAIT_TIMEOUT)
 
     def end(self) -> None:
         """Kill what still runs."""

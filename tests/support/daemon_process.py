@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from runflowd.system.paths import Place
 
-PATIENCE = 120.0
+WAIT_TIMEOUT = 120.0
 """Seconds until a fact that does not come true fails a test; far more than any of them needs."""
 
 LOOK = 0.02
@@ -71,7 +71,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def until(fact: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+def until(fact: Callable[[], T], what: str, seconds: float = WAIT_TIMEOUT) -> T:
     """Look until `fact` gives something true, and return that; fail with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -234,7 +234,7 @@ class Daemon:
     def death(self) -> int:
         """Wait for its end; the exit code, negative for a signal."""
         try:
-            return self.process.wait(PATIENCE)
+            return self.process.wait(WAIT_TIMEOUT)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the daemon lives on. Its log:\n{self.log()}") from None
         finally:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from runflowd.store.postgresql.connection import PostgresConnection
 
-IMPATIENCE = 0.2
+SHORT_TIMEOUT = 0.2
 """Seconds for which the outcome of a commit is asked for in these lives."""
 
 
 def fail_server(calls: Calls, connection: PostgresConnection) -> None:
     """Let every statement of a connection, and every new connection in its place, pass through `calls`."""
-    module.RESOLVE_TIMEOUT = IMPATIENCE
+    module.RESOLVE_TIMEOUT = SHORT_TIMEOUT
     opened = connection._opened
 
     def refusing() -> _Connection:

@@ -13,7 +13,7 @@ from web_rig import LATER, PREVIOUS, SECRET, config_over, sign, told, web, witho
 from runflowd.api import callback_signature
 from runflowd.api.callback_signature import Hint
 from runflowd.core.rate_counter import WINDOW, RateCounter
-from runflowd.web import callback_endpoint, counted_socket, patient_protocol
+from runflowd.web import callback_endpoint, counted_socket, timeout_protocol
 from runflowd.web.callback_wakeups import PERIOD
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ async def test_a_body_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: p
 
 async def test_headers_that_never_end_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that says nothing whole is closed (scenario 109)."""
-    monkeypatch.setattr(patient_protocol, "HEADERS_TIMEOUT", 0.2)
+    monkeypatch.setattr(timeout_protocol, "HEADERS_TIMEOUT", 0.2)
     async with web(tmp_path) as rig, await anyio.connect_tcp("127.0.0.1", rig.port) as raw:
         await raw.send(b"POST /callbacks/runflow HTTP/1.1\r\nHost:")
 
@@ -311,7 +311,7 @@ async def test_second_headers_on_a_connection_that_never_end_are_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A good first request buys no more patience."""
-    monkeypatch.setattr(patient_protocol, "HEADERS_TIMEOUT", 0.2)
+    monkeypatch.setattr(timeout_protocol, "HEADERS_TIMEOUT", 0.2)
     async with web(tmp_path) as rig, await anyio.connect_tcp("127.0.0.1", rig.port) as raw:
         await raw.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         answer = b""

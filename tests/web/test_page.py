@@ -80,7 +80,7 @@ VISIT: dict[str, Any] = {
     "screen": "Now",
     "here": "/",
     "said": "",
-    "told": "",
+    "message": "",
     "then": [""],
     "why": None,
     "token": "t",

@@ -148,7 +148,7 @@ def test_the_second_reviewer_is_told_of_the_first_on_the_next_screen(table: Tabl
     table.shows(table.items[2])
 
     assert "3.jpg: accepted; rejected before by page" == table.seen.script(
-        "return document.querySelector('.told')?.innerText"
+        "return document.querySelector('.message')?.innerText"
     )
 
 
@@ -160,8 +160,8 @@ def test_a_verdict_that_is_given_twice_leaves_a_screen_that_lives(table: Table) 
     table.seen.press("a")
     table.seen.until("sessionStorage.length === 1")  # the verdict is on record, and the next key is heard
     table.seen.press("a")
-    table.seen.until("document.readyState === 'complete' && document.querySelector('.told')")
-    said = table.seen.script("return document.querySelector('.told').innerText")
+    table.seen.until("document.readyState === 'complete' && document.querySelector('.message')")
+    said = table.seen.script("return document.querySelector('.message').innerText")
     table.seen.script("window.swapped = 0; document.addEventListener('htmx:afterSwap', () => { window.swapped = 1; })")
     table.seen.script("htmx.trigger(document.getElementById('frame'), 'refresh')")
     table.seen.until("window.swapped === 1")

@@ -106,7 +106,7 @@ async def test_why_a_result_was_rejected_is_asked_of_those_who_may_say_it(tmp_pa
 
 async def test_who_is_not_logged_in_any_more_is_led_back_to_the_form_they_sent(tmp_path: Path) -> None:
     """And to the screen that renews itself, with the reason it asks for and without what was said there once."""
-    shown = "http://studio.example/files/2?state=To+review&name=&told=done&seal=of+before&why=1"
+    shown = "http://studio.example/files/2?state=To+review&name=&message=done&seal=of+before&why=1"
     async with guarded(tmp_path) as page, page.browser() as browser:
         sent = await browser.post("/files/1/redo", data={"back": "/files/1/redo"}, headers=SAME)
         renewed = await browser.get("/files/2", headers={"hx-current-url": shown, "Sec-Fetch-Mode": "cors"})

@@ -17,8 +17,8 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.web import files_view, screens
 from runflowd.web.actions import ACTIONS
 from runflowd.web.file_filter import FileFilter, filter_from
+from runflowd.web.flash import flash
 from runflowd.web.forms import way_back
-from runflowd.web.told import tell
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -186,23 +186,23 @@ async def test_whatever_is_refused_leads_back_to_a_screen_that_says_why_and_can_
     back = await rig.http.get(refused.headers["location"])
 
     assert (303, 200) == (refused.status_code, back.status_code)
-    assert re.search(r'<p class="said told" role="status">[^<]{9,}', back.text)
+    assert re.search(r'<p class="said message" role="status">[^<]{9,}', back.text)
     assert [f"/files/{item}"] == re.findall(r'id="frame" hx-get="([^"]*)"', back.text)
 
 
 async def test_nobody_else_puts_a_sentence_on_a_screen(rig: Web) -> None:
     """Not by a link to it: the seal is that of one sentence and of one visitor."""
     (token,) = set(re.findall(r'name="token" value="([^"]+)"', (await rig.http.get("/")).text))
-    sealed, foreign = tell("All is lost.", token), tell("All is lost.", "x")
+    sealed, foreign = flash("All is lost.", token), flash("All is lost.", "x")
     asked = (
         sealed,
-        {**sealed, "told": "All is fine."},
+        {**sealed, "message": "All is fine."},
         foreign,
         {**sealed, "seal": "\u00e9"},
     )
 
     assert [True, False, False, False] == [
-        'class="said told"' in (await rig.http.get("/", params=query)).text for query in asked
+        'class="said message"' in (await rig.http.get("/", params=query)).text for query in asked
     ]
 
 

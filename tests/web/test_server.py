@@ -25,7 +25,7 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.undeliverable import recipe_of
 from runflowd.observability.incidents import IncidentReport
 from runflowd.store.approvals import approval_of, save_crowd
-from runflowd.web import counted_socket, patient_protocol
+from runflowd.web import counted_socket, timeout_protocol
 from runflowd.web.address import AddressUnusable, bind
 from runflowd.web.host_guard import names_this_machine
 from runflowd.web.listener import ListenerManager
@@ -124,7 +124,7 @@ async def is_served(rig: Web) -> bool:
 async def test_every_answer_is_dated_by_its_own_moment(rig: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also over one connection, and though a server at rest looks at no clock."""
     days = iter(["Mon, 01 Jan 2029 00:00:00 GMT", "Tue, 02 Jan 2029 00:00:00 GMT"])
-    monkeypatch.setattr(patient_protocol, "formatdate", lambda **_: next(days))
+    monkeypatch.setattr(timeout_protocol, "formatdate", lambda **_: next(days))
 
     dates = [(await rig.http.get("/healthz")).headers.get_list("date") for _ in range(2)]
 
@@ -149,8 +149,8 @@ async def test_a_server_at_rest_does_not_wake(rig: Web, monkeypatch: pytest.Monk
 async def test_an_answer_that_nobody_reads_is_given_up(rig: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slow readers kept the places of all others for ever (scenario 150)."""
     monkeypatch.setattr(counted_socket, "MAX_CONNECTIONS", 1)
-    monkeypatch.setattr(patient_protocol, "CHECK_INTERVAL", 0.05)
-    monkeypatch.setattr(patient_protocol, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(timeout_protocol, "CHECK_INTERVAL", 0.05)
+    monkeypatch.setattr(timeout_protocol, "READ_TIMEOUT", 0.1)
     for number in range(40):
         await rig.set_aside(f"{'x' * 200}{number}.jpg", ItemState.FAILED, "NOT_AN_IMAGE", "y" * 500)
     async with await anyio.connect_tcp("127.0.0.1", rig.port) as slow:
@@ -235,8 +235,8 @@ async def test_an_approval_lets_as_many_pass_as_the_page_showed(rig: Web) -> Non
 
     assert "2" == form["files"]
     assert [403, 303, 303, 303, 303] == [answer.status_code for answer in answers]
-    assert ["told", "did", "did", "told"] == [
-        re.findall("did|told", each.headers["location"])[0] for each in answers[1:]
+    assert ["message", "did", "did", "message"] == [
+        re.findall("did|message", each.headers["location"])[0] for each in answers[1:]
     ]
     assert 5 == found.approved
 
@@ -297,7 +297,7 @@ async def test_a_second_press_finds_nothing_more_to_do(rig: Web) -> None:
     token, reference = await failed_file(rig)
     await rig.set_aside("a.jpg", ItemState.WAITING, "UNREADABLE", "no")
 
-    assert "/?told=" in (await press_retry(rig, token, reference, SAME)).headers["location"]
+    assert "/?message=" in (await press_retry(rig, token, reference, SAME)).headers["location"]
 
 
 async def test_a_huge_form_is_refused(rig: Web) -> None:

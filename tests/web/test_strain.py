@@ -14,7 +14,7 @@ from web_rig import web
 
 from runflowd.config.essentials import Listen
 from runflowd.config.snapshot import Access
-from runflowd.web import counted_socket, patient_protocol
+from runflowd.web import counted_socket, timeout_protocol
 from runflowd.web.address import bind
 from runflowd.web.app import Application
 from runflowd.web.certificate import Certificate
@@ -65,7 +65,7 @@ async def test_who_takes_all_places_and_keeps_silent_takes_them_from_themselves(
 ) -> None:
     """The one that is silent for longest gives way; who asked for something, or comes from elsewhere, does not."""
     monkeypatch.setattr(counted_socket, "MAX_CONNECTIONS", 4)
-    monkeypatch.setattr(patient_protocol, "HEADERS_TIMEOUT", 60.0)
+    monkeypatch.setattr(timeout_protocol, "HEADERS_TIMEOUT", 60.0)
     monkeypatch.setattr(Application, "is_shared", lambda _, address: address == "127.0.0.1")
     async with web(tmp_path) as rig, AsyncExitStack() as stack:
         other = await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", rig.port, local_host="127.0.0.2"))
@@ -116,7 +116,7 @@ def test_what_one_machine_has_for_itself(address: str, machine: str) -> None:
 
 async def test_a_connection_that_asks_for_nothing_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its place is free again."""
-    monkeypatch.setattr(patient_protocol, "HEADERS_TIMEOUT", 0.05)
+    monkeypatch.setattr(timeout_protocol, "HEADERS_TIMEOUT", 0.05)
     async with web(tmp_path) as rig, AsyncExitStack() as stack:
         assert await is_closed(await silent(stack, rig.port))
 
@@ -125,7 +125,7 @@ async def test_a_connection_that_never_agrees_on_encryption_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As soon as one without any; asyncio by itself waits a minute. Who does agree is served."""
-    monkeypatch.setattr(patient_protocol, "HEADERS_TIMEOUT", 0.5)
+    monkeypatch.setattr(timeout_protocol, "HEADERS_TIMEOUT", 0.5)
     certificate, key = make(tmp_path, "page")
     async with web(tmp_path) as rig, AsyncExitStack() as stack, anyio.create_task_group() as group:
         bound = bind(Listen("127.0.0.1", 0))

@@ -59,7 +59,7 @@ class Track:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._patience = PollSchedule(context)
+        self._schedule = PollSchedule(context)
         self._reporter = BatchReporter(context)
         self.worker_loop: WorkerLoop[Batch] = WorkerLoop(
             "track",
@@ -111,7 +111,7 @@ class Track:
         if not left:  # whatever the batch says of itself
             await self._end(batch, seen.word, _stated(seen), [])
         elif not seen.ended:
-            await self._patience.wait_more(batch, seen.word, yielding=len(left) < len(items))
+            await self._schedule.wait_more(batch, seen.word, yielding=len(left) < len(items))
         else:
             if matched.strange:
                 log.warning("unknown items", action="batch.unknown_items", batch=batch.id, count=len(matched.strange))
@@ -120,9 +120,9 @@ class Track:
     async def _look_for_missing(self, batch: Batch, seen: SeenBatch, silent: list[Item], left: list[Item]) -> None:
         """The batch has ended, and `left` have not, or are not listed at all, as `silent`."""
         if batch.attempts < LOOKS_FOR_MISSING:
-            await self._patience.wait_more(batch, seen.word, attempts=batch.attempts + 1)
+            await self._schedule.wait_more(batch, seen.word, attempts=batch.attempts + 1)
         elif len(silent) < len(left):
-            await self._patience.wait_more(batch, seen.word, attempts=batch.attempts)
+            await self._schedule.wait_more(batch, seen.word, attempts=batch.attempts)
         else:
             await self._end(batch, seen.word, _stated(seen), silent)
 
@@ -133,10 +133,10 @@ class Track:
         if trouble:
             raise trouble
         if lost and batch.attempts < LOOKS_FOR_MISSING:
-            await self._patience.wait_more(batch, "running", attempts=batch.attempts + 1)
+            await self._schedule.wait_more(batch, "running", attempts=batch.attempts + 1)
         elif len(results) + len(lost) < len(waiting):
             left = len(waiting) - len(results)
-            await self._patience.wait_more(batch, "running", attempts=batch.attempts, yielding=left < batch.items)
+            await self._schedule.wait_more(batch, "running", attempts=batch.attempts, yielding=left < batch.items)
         elif lost:
             await self._mark_unknown(batch, lost[0])
         else:
@@ -184,7 +184,7 @@ class Track:
     async def _end(self, batch: Batch, word: str, stated: Stated | None, silent: list[Item]) -> None:
         now = self._context.clock.wall()
         duration = max(0.0, now - (batch.submitted_at or now))
-        learnt = await self._patience.learn(batch, duration)
+        learnt = await self._schedule.learn(batch, duration)
 
         def write(connection: Connection) -> None:
             reason = "the service does not list this item of its batch, though the batch has ended"

@@ -21,13 +21,13 @@ AND wait_event_type = 'Client' AND clock_timestamp() - state_change > make_inter
 """
 
 
-def take_turn(raw: Any, patience: float = STANDSTILL + 1.0) -> str:
+def take_turn(raw: Any, standstill: float = STANDSTILL + 1.0) -> str:
     """Begin a transaction once no other one writes; its number. Raises `LockNotAvailable` after `TURN` seconds.
 
-    Who has not sent anything in `patience` seconds loses its turn.
+    Who has not sent anything in `standstill` seconds loses its turn.
     """
     # Whatever the server's default is: what others did before this turn is seen by every statement after it.
-    begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {round(patience * 1000)}"
+    begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {round(standstill * 1000)}"
     take = f"SELECT pg_advisory_xact_lock({LOCKS}, {WRITING}), pg_current_xact_id()::text"
     deadline = time.monotonic() + TURN
     while True:
@@ -40,4 +40,4 @@ def take_turn(raw: Any, patience: float = STANDSTILL + 1.0) -> str:
             raw.execute("ROLLBACK")
             if time.monotonic() > deadline:
                 raise
-            raw.execute(_END, [LOCKS, WRITING, patience])
+            raw.execute(_END, [LOCKS, WRITING, standstill])

@@ -31,7 +31,7 @@
     };
   };
 
-  const tells = (answer) => new URL(answer.address, location.href).searchParams.has("told");
+  const tells = (answer) => new URL(answer.address, location.href).searchParams.has("message");
 
   const formOf = (bar, verdict) => bar.querySelector(`form[action="/${verdict}"]`);
 

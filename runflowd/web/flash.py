@@ -1,4 +1,4 @@
-"""A sentence that an address carries to the next screen: shown only with the seal of who was to be told it.
+"""Flash messages: a sentence that an address carries to the next screen, shown only with the seal of whom it is for.
 
 Without the seal, whoever makes a link to a screen could put their words on it.
 """
@@ -22,13 +22,13 @@ class Outcome(NamedTuple):
     why: int = 0
 
 
-def tell(sentence: str, token: str) -> dict[str, str]:
+def flash(sentence: str, token: str) -> dict[str, str]:
     """What the query of an address takes; `token` is that of the visitor whom it is for."""
     words = shown(sentence)
-    return {"told": words, "seal": _seal(words, token)}
+    return {"message": words, "seal": _seal(words, token)}
 
 
-def told(words: str, seal: str, token: str) -> str:
+def flashed(words: str, seal: str, token: str) -> str:
     """The sentence, "" where the seal is not that of this visitor."""
     genuine = hmac.compare_digest(seal.encode("utf-8", "replace"), _seal(words, token).encode())
     return words if genuine else ""
@@ -46,5 +46,5 @@ def offered(then: str, token: str) -> str:
     return what if genuine else ""
 
 
-def _seal(words: str, token: str, kind: str = "told") -> str:
+def _seal(words: str, token: str, kind: str = "message") -> str:
     return hmac.new(token.encode(), f"{kind}:".encode() + words.encode("utf-8", "replace"), "sha256").hexdigest()

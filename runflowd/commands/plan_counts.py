@@ -39,14 +39,14 @@ MAX_REASONS = 20
 
 
 @dataclass(slots=True)
-class Tally:
+class PlanCounts:
     """What was found of one rule: numbers for all fates, and the first few files of those that are named.
 
     `outlay` is what its files would cost, `coming` how many more other rules would make for it at most, by their names,
     and `later` what those would cost.
     """
 
-    counts: Counter[Fate] = field(default_factory=Counter)
+    files: Counter[Fate] = field(default_factory=Counter)
     sizes: Counter[Fate] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     coming: Counter[str] = field(default_factory=Counter)
@@ -56,7 +56,7 @@ class Tally:
 
     def add(self, planned: Planned, most: int) -> None:
         """Count a file."""
-        self.counts[planned.fate] += 1
+        self.files[planned.fate] += 1
         self.sizes[planned.fate] += planned.size
         if planned.fate is Fate.BUY:
             self.outlay.prices[planned.price] += 1
@@ -78,20 +78,20 @@ class Planner:
         money = config.money_in_force
         self._planning = Planning(connection, config.limits, time.monotonic, time.sleep, config.rules, money)
 
-    def plan(self, rule: Rule, tally: Tally, named: int) -> Iterator[tuple[Planned, list[str]]]:
+    def plan(self, rule: Rule, counts: PlanCounts, named: int) -> Iterator[tuple[Planned, list[str]]]:
         """Every file of a rule, counted, and the rules that would take its result."""
         price = prices_of(self.connection, self.config, self.answers, rule, self.now)
         for planned in self._planning.plan(rule, price):
-            tally.add(planned, named)
+            counts.add(planned, named)
             yield planned, self.onward.follow(rule, planned)
         self.onward.end(rule)
-        tally.coming = self.onward.coming[rule.name]
-        if tally.coming:
-            tally.later.prices[price(Priced(None, rule.input))] += tally.coming.total()
+        counts.coming = self.onward.coming[rule.name]
+        if counts.coming:
+            counts.later.prices[price(Priced(None, rule.input))] += counts.coming.total()
 
-    def gates(self, rule: Rule, tally: Tally) -> list[Gate]:
+    def gates(self, rule: Rule, counts: PlanCounts) -> list[Gate]:
         """What lets some of its files through."""
-        return list(gates(self.connection, self.config, self.answers, rule, tally.outlay, self.now))
+        return list(gates(self.connection, self.config, self.answers, rule, counts.outlay, self.now))
 
     def common(self, outlay: Outlay) -> list[Gate]:
         """What the limits of all rules let through."""

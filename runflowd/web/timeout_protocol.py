@@ -1,4 +1,4 @@
-"""HTTP/1.1 whose patience ends: with clients that ask for nothing, and with answers that nobody reads."""
+"""HTTP/1.1 with timeouts: for clients that ask for nothing, and for answers that nobody reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHECK_INTERVAL = 5.0
 """Seconds between two looks at what is still on its way to a client."""
 
 
-class PatientProtocol(H11Protocol):
+class TimeoutProtocol(H11Protocol):
     """One connection, from the moment when it is taken."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
