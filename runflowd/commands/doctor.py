@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runflowd.commands.exit_codes import Exit
-from runflowd.commands.formatting import quoted
+from runflowd.commands.formatting import print_lines, quoted
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.readiness import missing_for
 from runflowd.config import load
@@ -50,8 +50,7 @@ def command(place: Path | None, *, as_json: bool, offline: bool) -> int:
     if as_json:
         echo_json([asdict(each) for each in found])
     else:
-        for line in _lines(found):
-            click.echo(line)
+        print_lines(_lines(found))
     return Exit.FAILED if any(each.level is Level.PROBLEM for each in found) else Exit.DONE
 
 

@@ -6,11 +6,16 @@ import re
 import shlex
 import sys
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
 
 import click
 
+from runflowd.commands.wrapping import terminal_width, wrapped
 from runflowd.core.currency import USD, amount_text
 from runflowd.core.printable import printable, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_REASON_LENGTH = 300
 """Letters of one file's reason where many files are listed."""
@@ -65,8 +70,15 @@ QUOTED = re.compile(r"(?<![^\s(])`([^`\n]+)`(?![^\s).,;:!?])")
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a sentence of ours; on a terminal what it quotes is `quoted`."""
-    click.echo(quoted(text, err=err), err=err)
+    """Print a sentence of ours, broken to fit the terminal; what it quotes is `quoted` there."""
+    click.echo(wrapped(quoted(text, err=err), terminal_width(err=err)), err=err)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines as they are, of tables and of sentences; those that do not fit the terminal are broken."""
+    width = terminal_width()
+    for line in lines:
+        click.echo(wrapped(line, width))
 
 
 def quoted(text: str, *, err: bool = False) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import ask
+from runflowd.commands.formatting import print_lines, say
 from runflowd.commands.options import config_option, echo_json, json_option
-from runflowd.commands.terminal import cell, console, table
+from runflowd.commands.plain_table import table
 from runflowd.core.fleet import HEARTBEAT
 from runflowd.core.printable import printable
 
@@ -33,7 +34,7 @@ def command(call: click.Context, place: Path | None, *, as_json: bool) -> None:
     if as_json:
         echo_json(answer)
     elif not answer["hosts"]:
-        click.echo("No daemon works on the state now.")
+        say("No daemon works on the state now.")
     else:
         _print(answer["hosts"])
 
@@ -52,15 +53,15 @@ def drain(place: Path | None, name: str, *, undo: bool, as_json: bool) -> None:
     if as_json:
         echo_json(answer)
     elif undo:
-        click.echo(f"{name} takes work on again." if answer["new"] else f"{name} was not drained.")
+        say(f"{name} takes work on again." if answer["new"] else f"{name} was not drained.")
     else:
-        click.echo(
+        say(
             f"{name} takes nothing on any more; `runflowd hosts` shows what it has in hand still."
             if answer["new"]
             else f"{name} is drained already."
         )
     for rule in () if as_json else answer["waiting"]:
-        click.echo(_waits(rule, name))
+        say(_waits(rule, name))
 
 
 @command.command()
@@ -69,7 +70,7 @@ def drain(place: Path | None, name: str, *, undo: bool, as_json: bool) -> None:
 def remove(place: Path | None, name: str) -> None:
     """Miss the host NAME no longer, which is gone for good: what it held is the others' already."""
     ask(place, "remove-host", host=name)
-    click.echo(f"{name} is not missed any more.")
+    say(f"{name} is not missed any more.")
 
 
 def _waits(rule: str, name: str) -> str:
@@ -83,15 +84,15 @@ def _state(host: dict[str, Any]) -> str:
 
 
 def _print(hosts: list[dict[str, Any]]) -> None:
-    found = table(
-        "host", "since", "state", "intake of", "lacks folders of", "batches", "files", numbers=("batches", "files")
-    )
-    for host in hosts:
-        lacks = sorted({*host["unseen"], *host["undelivered"]})
-        since = datetime.fromtimestamp(host["since"]).astimezone().strftime("%Y-%m-%d %H:%M")
-        columns = (host["name"], since, _state(host), ", ".join(host["intake"]), ", ".join(lacks))
-        found.add_row(*map(cell, columns), str(host["batches"]), str(host["files"]))
-    console().print(found)
+    numbers = ["batches", "files"]
+    print_lines(table(["host", "since", "state", "intake of", "lacks folders of", *numbers], map(_row, hosts), numbers))
     for host in hosts:
         for rule in host["waiting"]:
-            click.echo(_waits(rule, host["name"]))
+            say(_waits(rule, host["name"]))
+
+
+def _row(host: dict[str, Any]) -> list[str]:
+    lacks = sorted({*host["unseen"], *host["undelivered"]})
+    since = datetime.fromtimestamp(host["since"]).astimezone().strftime("%Y-%m-%d %H:%M")
+    in_hand = [str(host["batches"]), str(host["files"])]
+    return [host["name"], since, _state(host), ", ".join(host["intake"]), ", ".join(lacks), *in_hand]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import quoted, wait_for_review
+from runflowd.commands.formatting import print_lines, quoted, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.plain_table import table
 from runflowd.commands.shell_complete import rule_names
@@ -84,8 +84,7 @@ def judge(asked: Asked, verdict: str) -> None:
     if asked.as_json:
         echo_json({"verdict": "undo" if asked.undo else verdict, "items": given, "left": answer["left"]})
         return
-    for line in _lines(given, "waits again" if asked.undo else f"{verdict}ed", answer["left"]):
-        click.echo(line)
+    print_lines(_lines(given, "waits again" if asked.undo else f"{verdict}ed", answer["left"]))
 
 
 def _add_outcome(asking: CommandClient, given: list[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import MAX_REASON_LENGTH, price, say, wait_for_review
+from runflowd.commands.formatting import MAX_REASON_LENGTH, price, print_lines, say, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.plain_table import table
 from runflowd.commands.shell_complete import rule_names
@@ -64,8 +64,7 @@ def command(
     if as_json:
         echo_json({"items": chosen, "next": further, "unlisted": unlisted})
         return
-    for line in _lines(chosen):
-        click.echo(line)
+    print_lines(_lines(chosen))
     if further is not None:
         narrowed = {"--rule": rule, "--state": state, "--batch": batch, "--path": pattern, "--name": name}
         say(f"more: {_again({'-c': place, **narrowed, '--limit': limit, '--after': further})}")

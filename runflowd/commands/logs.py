@@ -11,7 +11,7 @@ import click
 
 from runflowd.commands.command_client import CommandClient
 from runflowd.commands.exit_codes import CommandError
-from runflowd.commands.formatting import money, price
+from runflowd.commands.formatting import money, price, print_lines
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.shell_complete import rule_names
 from runflowd.core.lifecycle import ItemState
@@ -60,12 +60,12 @@ def command(place: Path | None, rule: str | None, path: str, *, as_json: bool) -
         echo_json(versions + [_unstable(*each) for each in settling or ()])
         return
     for name, below in settling or ():
-        click.echo(click.style(f"{printable(below)} (rule {printable(name)}): {SETTLING}", bold=True))
-        click.echo(f"  -> {_WATCHED}")
+        print_lines(
+            [click.style(f"{printable(below)} (rule {printable(name)}): {SETTLING}", bold=True), f"  -> {_WATCHED}"]
+        )
     for number, version in enumerate(versions, bool(settling)):
         click.echo("\n" if number else "", nl=False)
-        for line in _lines(version):
-            click.echo(line)
+        print_lines(_lines(version))
 
 
 def _unstable(rule: str, path: str) -> Version:

@@ -5,13 +5,11 @@ Made of text alone, for commands that must be quick.
 
 from __future__ import annotations
 
-import shutil
-import sys
-import unicodedata
 from typing import TYPE_CHECKING
 
 import click
 
+from runflowd.commands.wrapping import columns_of, terminal_width
 from runflowd.core.printable import printable
 
 if TYPE_CHECKING:
@@ -29,11 +27,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collec
     lines = laid_out([list(columns), *cells], [name in numbers for name in columns], terminal_width())
     for place, line in enumerate(lines):
         yield click.style(line, bold=True) if place == 0 and cells else line
-
-
-def terminal_width() -> int | None:
-    """Columns of the terminal that answers go to; None for a file or a pipe, whose reader cuts as it likes."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def laid_out(rows: list[list[str]], right: Sequence[bool], width: int | None) -> list[str]:
@@ -94,11 +87,6 @@ def fold(text: str, width: int) -> list[str]:
         used += wide
         space = place if letter == " " else space
     return [*lines, text[start:]]
-
-
-def columns_of(text: str) -> int:
-    """Columns of a terminal that a text takes: two for letters of East Asia, none for a mark over another."""
-    return sum(2 if unicodedata.east_asian_width(each) in "WF" else not unicodedata.combining(each) for each in text)
 
 
 def _padded(text: str, width: int, to_right: bool) -> str:

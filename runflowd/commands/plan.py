@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import advice, quoted, say
+from runflowd.commands.formatting import advice, print_lines, quoted, say
 from runflowd.commands.options import config_option, find_config, json_option
 from runflowd.commands.plan_counts import MAX_REASONS, TITLES, PlanCounts, Planner
 from runflowd.commands.plan_money import (
@@ -78,8 +78,7 @@ def _show(planner: Planner, limit: int) -> None:
     for rule, counts in zip(planner.rules, all_counts, strict=True):
         for _ in planner.plan(rule, counts, limit):
             pass
-        for line in (*_lines(rule, counts, config), *_onward(config, rule, planner.onward)):
-            click.echo(line)
+        print_lines([*_lines(rule, counts, config), *_onward(config, rule, planner.onward)])
         for gate in planner.gates(rule, counts):
             say(f"  {gate_words(gate, currency)}")
         for sentence in elsewhere_messages(planner.connection, rule):

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from runflowd.commands.formatting import say
@@ -15,7 +16,6 @@ from runflowd.core.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from rich.console import Console
     from rich.progress import TaskID
 
     from runflowd.app.sync_run import Progress as Snapshot
@@ -73,23 +73,23 @@ def progress_by_rule(snapshot: Snapshot, before: Mapping[str, Mapping[ItemState,
 
 
 class Bars:
-    """Bars on a terminal, with what is wrong above them. A context manager.
+    """Bars on the terminal behind stderr or `console`, with what is wrong above them. A context manager.
 
     `expected` is how many items of a rule there will be, where that is known beforehand.
     """
 
     def __init__(
         self,
-        console: Console,
         before: Mapping[str, Mapping[ItemState, int]],
         expected: Mapping[str, int] | None = None,
+        console: Console | None = None,
     ) -> None:
         self._before = before
         self._expected = expected or {}
         self._printed = PrintedIncidents()
         self._tasks: dict[str, TaskID] = {}
         name, detail = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[detail]}", markup=False)
-        self._bars = Progress(name, BarColumn(24), detail, TimeElapsedColumn(), console=console)
+        self._bars = Progress(name, BarColumn(24), detail, TimeElapsedColumn(), console=console or _stderr())
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -97,6 +97,10 @@ class Bars:
 
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
+
+    def announce(self, sentence: str) -> None:
+        """Print a sentence above the bars."""
+        self._bars.console.print(sentence, style="yellow", markup=False)
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw how far things are."""
@@ -108,6 +112,10 @@ class Bars:
             detail = f"{snapshot.settling} settling, {progress}" if snapshot.settling else str(progress)
             total = max(progress.total, self._expected.get(rule, 0)) or None
             self._bars.update(self._tasks[rule], total=total, completed=progress.ended, detail=detail)
+
+
+def _stderr() -> Console:
+    return Console(stderr=True, highlight=False)
 
 
 class Lines:
@@ -126,6 +134,10 @@ class Lines:
     def __exit__(self, *_: object) -> None:
         if self._last:
             self._print(self._last, at_once=True)
+
+    def announce(self, sentence: str) -> None:
+        """Print a sentence among the lines."""
+        say(sentence, err=True)
 
     def show(self, snapshot: Snapshot) -> None:
         """Print what changed, unless a line was printed just now."""

@@ -11,7 +11,7 @@ import click
 
 from runflowd.commands.buying import agree, mark
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import price, say
+from runflowd.commands.formatting import price, print_lines, say
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.plain_table import table
 from runflowd.commands.rerun_with import carry_out, offer_settings
@@ -109,8 +109,7 @@ def _choose(asking: CommandClient, rule: str, patterns: tuple[str, ...], **wante
 def _show(chosen: Items, todo: Items) -> None:
     shown = [item for item in chosen if item["what"] != "same"]
     if shown:
-        for line in table(["file", "what"], [[item["path"], _what(item)] for item in shown[:MAX_ROWS]]):
-            click.echo(line)
+        print_lines(table(["file", "what"], [[item["path"], _what(item)] for item in shown[:MAX_ROWS]]))
     if len(shown) > MAX_ROWS:
         say(f"and {len(shown) - MAX_ROWS} more")
     counts = Counter(item["what"] for item in chosen)

@@ -12,7 +12,7 @@ import click
 
 from runflowd.commands.buying import agree, mark
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import money
+from runflowd.commands.formatting import money, print_lines, say
 from runflowd.commands.judging import who_asks
 from runflowd.commands.options import echo_json
 from runflowd.commands.plain_table import table
@@ -103,24 +103,23 @@ def carry_out(asking: CommandClient, offer: Offer, *, dry_run: bool, yes: bool, 
         shown = [{name: item[name] for name in names} for item in offer.items]
         echo_json({"rule": offer.rule, "items": shown, "limits": offer.limits, "marked": marked})
     elif marked:
-        click.echo(f"{marked} on their way.")
+        say(f"{marked} on their way.")
 
 
 def _show(offer: Offer) -> None:
-    for line in table(["file", "what"], [[item["path"], WORDS[item["what"]]] for item in offer.items[:MAX_ROWS]]):
-        click.echo(line)
+    print_lines(table(["file", "what"], [[item["path"], WORDS[item["what"]]] for item in offer.items[:MAX_ROWS]]))
     if len(offer.items) > MAX_ROWS:
-        click.echo(f"and {len(offer.items) - MAX_ROWS} more")
+        say(f"and {len(offer.items) - MAX_ROWS} more")
     for reason, count in Counter(reason for item in offer.todo for reason in item["holds"]).items():
-        click.echo(f"{count} would wait: {reason}" if count > 1 else f"It would wait: {reason}")
+        say(f"{count} would wait: {reason}" if count > 1 else f"It would wait: {reason}")
     bought = [item for item in offer.todo if item["what"] == "buy"]
     if bought and not offer.free:
-        click.echo(_price(bought, offer.currency))
+        say(_price(bought, offer.currency))
         for limit in offer.limits:
             left = money(Decimal(limit["left"]), offer.currency)
-            click.echo(f"{limit['key']}: {left} left of {money(Decimal(limit['amount']), offer.currency)}")
+            say(f"{limit['key']}: {left} left of {money(Decimal(limit['amount']), offer.currency)}")
     if bought and not offer.declared:
-        click.echo("The service was not asked what the model takes; it says so when the file is bought.")
+        say("The service was not asked what the model takes; it says so when the file is bought.")
 
 
 def _price(bought: list[dict[str, Any]], currency: str) -> str:

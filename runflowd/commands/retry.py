@@ -8,6 +8,7 @@ import click
 
 from runflowd.commands.command_client import ask
 from runflowd.commands.exit_codes import Exit
+from runflowd.commands.formatting import print_lines
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.plain_table import table
 from runflowd.commands.shell_complete import rule_names
@@ -38,6 +39,5 @@ def command(
     if as_json:
         echo_json([{name: item[name] for name in ("rule", "path", "what")} for item in done])
     else:
-        for line in table(["rule", "file", "what"], [[item["rule"], item["path"], item["words"]] for item in done]):
-            click.echo(line)
+        print_lines(table(["rule", "file", "what"], [[item["rule"], item["path"], item["words"]] for item in done]))
     return Exit.SOME_FAILED if any(item["what"] in {"charged", "refused"} for item in done) else Exit.DONE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import CommandClient
-from runflowd.commands.formatting import say, wait_for_review
+from runflowd.commands.formatting import print_lines, say, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.plain_table import table
 from runflowd.commands.shell_complete import rule_names
@@ -38,8 +38,7 @@ def command(place: Path | None, rule: str | None, limit: int, *, as_json: bool) 
     if as_json:
         echo_json({"waiting": waiting, "items": found})
         return
-    for line in table(["rule", "file", "result"], [_row(item) for item in found]) if found else ():
-        click.echo(line)
+    print_lines(table(["rule", "file", "result"], [_row(item) for item in found]) if found else ())
     say(f"{wait_for_review(waiting)}." if waiting else "Nothing waits.")
 
 

@@ -10,8 +10,10 @@ import click
 
 from runflowd.commands.command_client import ask
 from runflowd.commands.exit_codes import CommandError, Exit
+from runflowd.commands.formatting import print_lines, say
 from runflowd.commands.options import config_option, echo_json, json_option
-from runflowd.commands.terminal import cell, console, table
+from runflowd.commands.plain_table import table
+from runflowd.core.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,29 +74,25 @@ def _print_csv(report: dict[str, Any]) -> None:
 
 
 def _print_table(report: dict[str, Any], since: str | None, until: str | None) -> None:
-    out = console()
-    if report["rows"]:
-        out.print(_table(report))
-    else:
-        out.print("Nothing was charged.")
+    print_lines(_table(report) if report["rows"] else ["Nothing was charged."])
     span = " ".join(part for part in (f"since {since}" if since else "", f"until {until}" if until else "") if part)
     zone = f"days of {report['timezone']}" if report["timezone"] else "days of this machine's time zone"
-    out.print(cell(f"By the time of charge{f', {span}' if span else ''}; {zone}.", "dim"))
+    say(click.style(printable(f"By the time of charge{f', {span}' if span else ''}; {zone}."), dim=True))
     for sentence in _besides(report):
-        out.print(cell(sentence))
+        say(printable(sentence))
 
 
-def _table(report: dict[str, Any]) -> Any:
+def _table(report: dict[str, Any]) -> Iterator[str]:
     columns, refunds = report["columns"], any(row["refunded"] != "0.00" for row in report["rows"])
     sums = [name for name in SUMS if refunds or name not in {"charged", "refunded"}]
-    made = table(*columns, *sums, "currency", numbers=sums)
-    for row in report["rows"]:
-        made.add_row(*(cell(row[name] or ".") for name in columns), *(str(row[name]) for name in sums), row["currency"])
-    made.add_section()
-    for whole in report["totals"]:
-        first = ["total", *[""] * (len(columns) - 1)]
-        made.add_row(*first, *(str(whole[name]) for name in sums), whole["currency"], style="bold")
-    return made
+    rows = [[*(row[name] or "." for name in columns), *_cells(row, sums)] for row in report["rows"]]
+    first = ["total", *[""] * (len(columns) - 1)]
+    rows += [[*first, *_cells(whole, sums)] for whole in report["totals"]]
+    return table([*columns, *sums, "currency"], rows, sums)
+
+
+def _cells(sums: dict[str, Any], names: list[str]) -> list[str]:
+    return [*(str(sums[name]) for name in names), sums["currency"]]
 
 
 def _besides(report: dict[str, Any]) -> Iterator[str]:

@@ -6,12 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import click
 
 from runflowd.app.ledger_check import compare_ledger
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import say
+from runflowd.commands.formatting import print_lines, say
 from runflowd.commands.options import echo_json, find_config
-from runflowd.commands.terminal import cell, console, table
+from runflowd.commands.plain_table import table
 from runflowd.config import load
 from runflowd.core.currency import amount_text
 from runflowd.core.printable import printable
@@ -68,24 +69,29 @@ def _files_of(config: Config, found: Comparison) -> dict[str, tuple[str, str]]:
 
 
 def _print(found: Comparison, files: dict[str, tuple[str, str]]) -> None:
-    out = console()
     if found.differences:
-        made = table("difference", "file", "here", "there", "run", numbers=("here", "there"))
-        for each in found.differences:
-            runs = ", ".join(each.runs) or "none is known"
-            made.add_row(each.kind, cell(_subject(each, files)), _sums(each.here), _sums(each.there), cell(runs))
-        out.print(made)
+        rows = [
+            [
+                each.kind.value,
+                _subject(each, files),
+                _sums(each.here),
+                _sums(each.there),
+                ", ".join(each.runs) or "none is known",
+            ]
+            for each in found.differences
+        ]
+        print_lines(table(["difference", "file", "here", "there", "run"], rows, ("here", "there")))
     here, there = _sums(found.here.items()), _sums(found.there.items())
-    out.print(
+    say(
         f"Here {found.purchases:,} paid purchases, {here}; at the service {found.runs:,} runs, charged or not, {there}."
     )
     if found.foreign:
         cost = _sums(found.foreign_cost.items())
-        out.print(f"Beside them the account has {found.foreign:,} runs that runflowd did not buy, {cost}.")
+        say(f"Beside them the account has {found.foreign:,} runs that runflowd did not buy, {cost}.")
     if found.differences:
-        out.print(cell(f"{len(found.differences):,} purchases differ. {ADVICE}", "yellow"))
+        say(click.style(f"{len(found.differences):,} purchases differ. {ADVICE}", fg="yellow"))
     else:
-        out.print(cell("The ledger and the service agree.", "green"))
+        say(click.style("The ledger and the service agree.", fg="green"))
 
 
 def _subject(each: Difference, files: dict[str, tuple[str, str]]) -> str:

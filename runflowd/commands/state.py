@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import say
+from runflowd.commands.formatting import print_lines, say
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
-from runflowd.commands.terminal import console, table
+from runflowd.commands.plain_table import table
 from runflowd.config import load
 from runflowd.core.database import Database, is_address, mistake_in
 from runflowd.core.printable import printable
@@ -89,10 +89,8 @@ def _absolute(place: Place) -> Place:
 
 
 def _show(found: dict[str, TableDigest]) -> None:
-    shown = table("Table", "Rows", "Hash")
-    for name, digest in found.items():
-        shown.add_row(name, str(digest.rows), digest.hash[:HASH_SHOWN])
-    console().print(shown)
+    rows = [[name, str(digest.rows), digest.hash[:HASH_SHOWN]] for name, digest in found.items()]
+    print_lines(table(["table", "rows", "hash"], rows, ["rows"]))
 
 
 def _local_files(config: Config, target: Place) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runflowd.commands.command_client import ask
-from runflowd.commands.formatting import advice, duration, money, price, quoted, reason_of, wait_for_review
+from runflowd.commands.formatting import advice, duration, money, price, print_lines, quoted, reason_of, wait_for_review
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.plain_table import table
 from runflowd.core.printable import printable, short_id
@@ -36,8 +36,7 @@ def command(place: Path | None, limit: int, *, as_json: bool) -> None:
         echo_json(status)
         return
     for part in _parts(status):
-        for line in part:
-            click.echo(line)
+        print_lines(part)
 
 
 def _parts(status: dict[str, Any]) -> Iterator[list[str]]:

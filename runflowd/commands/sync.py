@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,12 +12,12 @@ import anyio
 import click
 
 from runflowd.app.sync_run import run_once
+from runflowd.commands.ended_files import entry_text, finished_table
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import duration, money, price, wait_for_review
+from runflowd.commands.formatting import advice, duration, money, price, print_lines, say, wait_for_review
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
 from runflowd.commands.progress import Bars, Lines
 from runflowd.commands.readiness import ensure
-from runflowd.commands.terminal import advice, console, entry_text, finished_table, quoting
 from runflowd.config import load, service_key
 from runflowd.core.lifecycle import ItemState
 from runflowd.observability.status import entry_json
@@ -28,11 +29,8 @@ from runflowd.system import log
 from runflowd.system.paths import state_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
-
-    from rich.console import Console
-    from rich.text import Text
 
     from runflowd.app.sync_run import Outcome, Progress
     from runflowd.config import Config
@@ -107,7 +105,7 @@ def command(place: Path | None, timeout: float, *, as_json: bool, verbose: bool)
     if as_json:
         echo_json(_json(summary))
     else:
-        show_summary(console(), summary, {rule.name: rule.model for rule in config.rules})
+        show_summary(summary, {rule.name: rule.model for rule in config.rules})
     return summary.code
 
 
@@ -150,13 +148,8 @@ def _sync(config: Config, timeout: float, *, quiet: bool) -> Summary:
     if quiet:
         outcome = anyio.run(run_once, config, ServiceTimeout(timeout).look)
     else:
-        err = console(stderr=True)
-
-        def announce(sentence: str) -> None:
-            err.print(quoting(sentence), style="yellow", soft_wrap=True)
-
-        silence = ServiceTimeout(timeout, announce)
-        with Bars(err, before) if err.is_terminal else Lines(before) as shown:
+        with Bars(before) if sys.stderr.isatty() else Lines(before) as shown:
+            silence = ServiceTimeout(timeout, shown.announce)
 
             def show(progress: Progress) -> None:
                 shown.show(progress)
@@ -184,30 +177,27 @@ def _summary(path: Place, started: float, seconds: float, outcome: Outcome, curr
     return Summary(done, failed, tuple(left), outcome.progress.incidents, outcome.blocked, seconds, currency, to_review)
 
 
-def show_summary(out: Console, summary: Summary, models: dict[str, str]) -> None:
+def show_summary(summary: Summary, models: dict[str, str]) -> None:
     """What the run did, the worst last."""
     if summary.done:
-        for line in finished_table(summary.done, models):
-            click.echo(line)
-    _list(out, "In part", "yellow", [entry_text(entry) for entry in summary.partial])
-    _list(out, "Failed", "red", [entry_text(entry) for entry in summary.failed])
-    _list(out, "Not taken", "yellow", [entry_text(entry) for entry in summary.waiting])
-    _list(out, "Held up", "red", [advice(each.code, each.message, each.remedy) for each in summary.incidents])
+        print_lines(finished_table(summary.done, models))
+    _list("In part", "yellow", map(entry_text, summary.partial))
+    _list("Failed", "red", map(entry_text, summary.failed))
+    _list("Not taken", "yellow", map(entry_text, summary.waiting))
+    _list("Held up", "red", [advice(each.code, each.message, each.remedy) for each in summary.incidents])
     counts = f"{len(summary.done)} done, {len(summary.failed)} failed"
     counts += f", {len(summary.waiting)} not taken" if summary.waiting else ""
     (currency, own), *foreign = summary.costs.items()
     paid = [price(own, summary.hosted, currency)] if own or not foreign else []
     paid += [money(amount, other) for other, amount in foreign]
-    out.print(f"{counts} in {duration(summary.seconds)}, {' and '.join(paid)}", style="bold")
+    say(click.style(f"{counts} in {duration(summary.seconds)}, {' and '.join(paid)}", bold=True))
     if summary.to_review:
-        out.print(f"{wait_for_review(summary.to_review)}: `runflowd review`", style="bold")
+        say(f"{click.style(wait_for_review(summary.to_review), bold=True)}: `runflowd review`")
 
 
-def _list(out: Console, title: str, colour: str, paragraphs: Sequence[Text]) -> None:
-    if paragraphs:
-        out.print(title, style=f"bold {colour}")
-    for paragraph in paragraphs:
-        out.print(paragraph, soft_wrap=True)
+def _list(title: str, colour: str, paragraphs: Iterable[str]) -> None:
+    if lines := list(paragraphs):
+        print_lines([click.style(title, bold=True, fg=colour), *lines])
 
 
 def _json(summary: Summary) -> dict[str, object]:

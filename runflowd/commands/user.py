@@ -14,9 +14,9 @@ import click
 
 from runflowd.commands.draft import Draft
 from runflowd.commands.exit_codes import CommandError, Exit
-from runflowd.commands.formatting import say
+from runflowd.commands.formatting import print_lines, say
 from runflowd.commands.options import config_option, echo_json, find_config, json_option
-from runflowd.commands.terminal import console, table
+from runflowd.commands.plain_table import table
 from runflowd.config import load
 from runflowd.core.printable import printable
 from runflowd.core.suggestion import closest
@@ -111,10 +111,8 @@ def list_users(place: Path | None, *, as_json: bool) -> None:
     if as_json:
         echo_json([{"name": each.name, "may": each.right.word, "password": bool(each.password)} for each in users])
         return
-    shown = table("User", "May", "Known by")
-    for each in users:
-        shown.add_row(each.name, each.right.word, "password" if each.password else "the proxy")
-    console().print(shown if users else "No users.")
+    rows = [[each.name, each.right.word, "password" if each.password else "the proxy"] for each in users]
+    print_lines(table(["user", "may", "known by"], rows) if rows else ["No users."])
 
 
 def _users_file(place: Path | None) -> Path:
