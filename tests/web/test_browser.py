@@ -272,6 +272,43 @@ def test_a_daemon_that_does_not_answer_is_unmistakable(desk: Desk) -> None:
     seen.until("document.getElementById('dead').hidden && document.title.startsWith('runflowd: ')")
 
 
+AHEAD = "const real = Date.now; window.ahead = 0; Date.now = () => real() + window.ahead"
+"""Lets the clock of a screen be set forward, by seconds that nobody has to wait for."""
+
+
+def test_a_daemon_of_which_nothing_is_heard_is_called_dead_by_the_clock(desk: Desk) -> None:
+    """Within ten seconds, even if no request ever ends: the deadline is the screen's own."""
+    seen = desk.seen
+    seen.open("/")
+    seen.until("document.getElementById('beat').innerText === 'live'")
+    seen.script(AHEAD)
+    seen.script("XMLHttpRequest.prototype.send = () => { window.asked = (window.asked ?? 0) + 1; }")
+    seen.script("window.ahead += 5000")
+    seen.until("window.asked")
+    early = seen.script("return document.getElementById('dead').hidden")
+    seen.script("window.ahead += 4000")
+    seen.until("!document.getElementById('dead').hidden")
+
+    assert early
+
+
+def test_a_machine_that_has_slept_calls_no_daemon_dead(desk: Desk) -> None:
+    """It asks at once, and what it is answered counts."""
+    seen = desk.seen
+    seen.open("/")
+    seen.until("document.getElementById('beat').innerText === 'live'")
+    seen.script(
+        "const bar = document.getElementById('dead'); window.died = false;"
+        "new MutationObserver(() => { window.died ||= !bar.hidden; }).observe(bar, {attributes: true})"
+    )
+    seen.script("document.addEventListener('htmx:afterRequest', () => { window.answered = true; })")
+    seen.script(AHEAD)
+    seen.script("window.ahead += 3600000")
+    seen.until("window.answered")
+
+    assert seen.script("return window.died") is False
+
+
 def test_a_person_logs_in_and_is_asked_again_when_the_session_has_ended(desk: Desk, tmp_path: Path) -> None:
     """By the form, as a keyboard fills it in; a screen that is open leads there by itself."""
     pytest.importorskip("argon2", reason="users need the extra `users`")
