@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,8 +98,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by where they stand."""
     counted = set()
     for item in items:
-        path = item.path.relative_to(HERE)
-        names = {str(place) for place in (path, *path.parents)}
+        names = _names(item.path)
         if names.intersection(WAITS):
             item.add_marker(pytest.mark.waits)
         if names.intersection(PROMISES):
@@ -110,13 +110,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     _begin_with_the_longest(items)
 
 
+@cache
+def _names(path: Path) -> frozenset[str]:
+    """A file, and the folders that it lies in, as the tables above name them."""
+    place = path.relative_to(HERE)
+    return frozenset(str(each) for each in (place, *place.parents))
+
+
 def _begin_with_the_longest(items: list[pytest.Item]) -> None:
     """Put the first file of each folder before the second of any, and the folders in `LONGEST` before all others."""
     turns: dict[Path, tuple[bool, int]] = {}
     begun: Counter[str] = Counter()
     for item in items:
-        folder = item.path.relative_to(HERE).parts[0]
         if item.path not in turns:
+            folder = item.path.relative_to(HERE).parts[0]
             turns[item.path] = folder not in LONGEST, begun[folder]
             begun[folder] += 1
     items.sort(key=lambda item: turns[item.path])

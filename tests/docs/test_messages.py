@@ -29,10 +29,11 @@ def sentences(source: str) -> Iterator[str]:
         and isinstance(node.body[0], ast.Expr)
     }
     parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    apart = documents | parts
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             yield "".join(_words(node))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not {id(node)} & (parts | documents):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart:
             yield node.value
 
 
@@ -48,7 +49,8 @@ ADVISED = sorted(
     {
         found
         for file in (ROOT / "runflowd").rglob("*.py")
-        for sentence in sentences(file.read_text())
+        if "`runflowd" in (source := file.read_text())
+        for sentence in sentences(source)
         for found in _ADVISED.findall(sentence)
     }
 )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import zipfile
+from typing import TYPE_CHECKING
 
 import pytest
 
 from runflowd.local.models.bundled import REPLACE, bundled
 from runflowd.local.models.catalog import catalog
 from runflowd.local.models.contract import ModelFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MODELS = catalog()
 PASS_THROUGH = bundled(MODELS["runflow/pass-through"])
@@ -45,16 +49,16 @@ def test_the_photo_is_taken_out_of_the_archive() -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"no zip at all", "cannot be read"),
-        (archive(b=b"x"), "no 'a' in the archive"),
-        (archive(a=bytes(53_000_000)), "larger than 52428800"),
-        (archive(a=b"photo" * 100)[:60], "cannot be read"),
+        (lambda: b"no zip at all", "cannot be read"),
+        (lambda: archive(b=b"x"), "no 'a' in the archive"),
+        (lambda: archive(a=bytes(53_000_000)), "larger than 52428800"),
+        (lambda: archive(a=b"photo" * 100)[:60], "cannot be read"),
     ],
     ids=["no zip", "no such file", "a bomb", "cut short"],
 )
-def test_a_bad_archive_is_a_failure_with_a_reason(content: bytes, told: str) -> None:
+def test_a_bad_archive_is_a_failure_with_a_reason(content: Callable[[], bytes], told: str) -> None:
     """The run fails as an invalid input does; the service does not."""
     with pytest.raises(ModelFailure, match=told) as caught:
-        PASS_THROUGH.process({"file_image": "a"}, {"zip_url": content})
+        PASS_THROUGH.process({"file_image": "a"}, {"zip_url": content()})
 
     assert ("INPUT_VALIDATION_FAILED", "preprocess") == (caught.value.code, caught.value.stage)
