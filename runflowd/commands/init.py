@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.commands.formatting import say
 from runflowd.commands.options import FILE_NAME
 from runflowd.commands.readiness import lacks_libraries, lacks_weights
+from runflowd.system.installing import called, install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +69,7 @@ def command(target: Path | None, kind: str, *, page: bool, system: bool) -> int:
 
 def _steps(target: Path, kind: str, *, page: bool, system: bool) -> Iterator[str]:
     """What is to be done until files go through, as commands that work as they stand."""
-    program, python = _called(Path(sys.executable).with_name("runflowd")), _called(Path(sys.executable))
+    program, python = called(Path(sys.executable).with_name("runflowd")), called(Path(sys.executable))
     place = "/etc/runflowd" if target == SYSTEM_TARGET else shlex.quote(str(target))
     named = "" if target == Path(FILE_NAME) else f" -c {place}"
     if kind == "hosted":
@@ -78,8 +77,7 @@ def _steps(target: Path, kind: str, *, page: bool, system: bool) -> Iterator[str
         yield f"(umask 077; cat > {shlex.quote(str(key))})    # paste the API key, then Enter and Ctrl-D"
     else:
         if lacks_libraries(MODELS):
-            pip = f"{python} -m pip install" if find_spec("pip") else f"uv pip install --python {python}"
-            yield f"{pip} 'runflowd[local]'"
+            yield install_command("local")
         if system or lacks_weights():
             yield f"{'sudo -u runflowd -H ' if system else ''}{python} -m runflowd.local.weights"
     yield f"{program} check{named}    # what it means"
@@ -91,9 +89,3 @@ def _steps(target: Path, kind: str, *, page: bool, system: bool) -> Iterator[str
         yield f"{program} run{named}    # files go into {folder / 'in'}, results appear in {folder / 'out'}"
     if page:
         yield "# the page is at http://127.0.0.1:8787"
-
-
-def _called(program: Path) -> str:
-    """How a shell finds this very program: by its name, if that leads to it."""
-    found = shutil.which(program.name)
-    return program.name if found and Path(found) == program else shlex.quote(str(program))

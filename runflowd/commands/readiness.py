@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from runflowd.commands.exit_codes import CommandError, Exit
 from runflowd.core.suggestion import closest
 from runflowd.local.models.catalog import catalog
-from runflowd.local.models.processes import install_command, install_names
+from runflowd.local.models.processes import extras_with, install_names
 from runflowd.local.weights import WeightsError, locate
+from runflowd.system.installing import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runflowd.config import Config
+    from runflowd.local.models.contract import Model
 
 
 def missing(models: Iterable[str], weights: Path | None = None) -> list[str]:
@@ -23,13 +25,11 @@ def missing(models: Iterable[str], weights: Path | None = None) -> list[str]:
 
     Names that are no local model's need nothing: that there is no such model is for others to tell.
     """
-    known = catalog()
-    models = tuple(models)
-    chosen = [known[name] for name in models if name in known]
+    chosen = _known(models)
     found = []
-    if lacking := lacks_libraries(models):
+    if lacking := _lacking(chosen):
         names = ", ".join(install_names(lacking))
-        found.append(f"The local models need {names}. Install with: {install_command(lacking)}")
+        found.append(f"The local models need {names}. Install with: {install_command(extras_with(lacking))}")
     if any(model.cuts_out for model in chosen):
         try:
             locate(weights)
@@ -40,9 +40,16 @@ def missing(models: Iterable[str], weights: Path | None = None) -> list[str]:
 
 def lacks_libraries(models: Iterable[str]) -> list[str]:
     """What these local models import and is not installed here."""
-    known = catalog()
-    chosen = [known[name] for name in models if name in known]
-    return [name for name in sorted({name for model in chosen for name in model.needs}) if find_spec(name) is None]
+    return _lacking(_known(models))
+
+
+def _known(models: Iterable[str]) -> list[Model]:
+    catalogue = catalog()
+    return [catalogue[name] for name in models if name in catalogue]
+
+
+def _lacking(models: Iterable[Model]) -> list[str]:
+    return [name for name in sorted({name for model in models for name in model.needs}) if find_spec(name) is None]
 
 
 def lacks_weights() -> bool:

@@ -13,6 +13,7 @@ from runflowd.config.credentials import CredentialError, apprise_address, callba
 from runflowd.core.database import Database
 from runflowd.core.money import Stop
 from runflowd.system.deadline import LOOK_TIMEOUT, NoAnswer, within
+from runflowd.system.installing import install_command
 from runflowd.system.mounts import file_system_of, shared_with_others
 from runflowd.system.paths import state_place
 
@@ -92,7 +93,7 @@ def _notify_warnings(notify: Notify) -> Iterator[str]:
     if notify.command and shutil.which(notify.command[0]) is None:
         yield f"notify.command: {notify.command[0]} is not there, or is no program that this user may run"
     if notify.apprise and find_spec("apprise") is None:
-        yield "notify.apprise: Apprise is not installed here; run pip install 'runflowd[apprise]'"
+        yield f"notify.apprise: Apprise is not installed here; run `{install_command('apprise')}`"
     for target in notify.apprise:
         yield from _secret_warnings(f"notify.{target.channel}", partial(apprise_address, target))
     if notify.webhook:

@@ -15,6 +15,7 @@ from runflowd.core.printable import printable
 from runflowd.core.suggestion import unknown_name
 from runflowd.observability.hosts import hosts_of_rules
 from runflowd.pipeline.io_guard import Role
+from runflowd.store.hosts import hosts
 from runflowd.store.listing import rules_with_items
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def rule_asked_for(context: CommandContext, parameters: Parameters) -> str | Non
 
 def no_such_rule(context: CommandContext, name: str, known: Collection[str]) -> CommandRefused:
     """What is said about a rule that is none of the `known` ones: it may be that of another host."""
-    host = hosts_of_rules(context.connection, context.now).get(name)
+    host = hosts_of_rules(context.connection, hosts(context.connection, context.now)).get(name)
     if host is not None and context.config.rule(name) is None:
         return CommandRefused(f"rule {printable(name)!r} is another host's ({host}): give the command there", 2)
     return CommandRefused(unknown_name("rule", name, known), 2)

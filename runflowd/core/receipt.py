@@ -60,7 +60,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class DeliveredOutput:
     """One output: its path below the output folder, and size in bytes and sha256 of what was written there.
 
     `edited` says that somebody has changed the file since, and that it stays where it is whatever the verdict.
@@ -132,7 +132,7 @@ class Receipt:
     currency: str
     times: Mapping[str, float | None]
     ended: Ended
-    outputs: tuple[Delivered, ...]
+    outputs: tuple[DeliveredOutput, ...]
     judged: Judged | None = None
 
     @property
@@ -171,21 +171,21 @@ def document(receipt: Receipt) -> bytes:
     return f"{json.dumps(found, sort_keys=True, indent=2, ensure_ascii=True)}\n".encode()
 
 
-def outputs_text(outputs: Iterable[Delivered]) -> str:
+def outputs_text(outputs: Iterable[DeliveredOutput]) -> str:
     """Outputs as they are kept on record."""
     return json.dumps([_shortest(one) for one in outputs])
 
 
-def _shortest(one: Delivered) -> list[Json]:
+def _shortest(one: DeliveredOutput) -> list[Json]:
     """The fields up to the last that says anything."""
     if one.moved_to:
         return [one.path, one.size, one.sha256, one.edited, one.moved_to]
     return [one.path, one.size, one.sha256, *([True] if one.edited else [])]
 
 
-def outputs_from(text: str) -> tuple[Delivered, ...]:
+def outputs_from(text: str) -> tuple[DeliveredOutput, ...]:
     """The outputs that `outputs_text` wrote."""
-    return tuple(Delivered(*one) for one in json.loads(text))
+    return tuple(DeliveredOutput(*one) for one in json.loads(text))
 
 
 def _named(symbolic: Json, assets: Mapping[str, str]) -> Json:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import TYPE_CHECKING
 
 from runflowd.core.media.kinds import MediaKind
 from runflowd.decoder import Installed, installed
 from runflowd.doctor.findings import Finding, Level, good
+from runflowd.system.installing import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from runflowd.core.model import Rule
 
 DECODERS = "decoders"
-
-_PIP = f"{shlex.quote(sys.executable)} -m pip install"
-"""As a shell finds it: another `pip` would install it elsewhere."""
 
 _LATE = "those whose bytes are odd wait, and fail"
 
@@ -42,7 +38,7 @@ def check_decoders(kinds: Collection[MediaKind], has: Installed) -> list[Finding
 def _images(has: Installed) -> Finding:
     if has.pillow:
         return good(DECODERS, "images", f"Pillow {has.pillow} opens those whose bytes are odd")
-    remedy = f"{_PIP} 'runflowd[decode]'"
+    remedy = install_command("decode")
     return Finding(DECODERS, Level.NOTE, "images", f"Pillow is not installed: {_LATE}", remedy)
 
 
@@ -51,5 +47,5 @@ def _recordings(has: Installed) -> Finding:
         name = has.program or f"PyAV {has.av}"
         return good(DECODERS, "video and audio", f"{name} opens those whose bytes are odd")
     message = f"neither PyAV is installed nor ffmpeg on PATH: {_LATE}"
-    remedy = f"{_PIP} 'runflowd[video]', or the system's package ffmpeg"
+    remedy = f"{install_command('video')}, or the system's package ffmpeg"
     return Finding(DECODERS, Level.NOTE, "video and audio", message, remedy)

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 from runflowd.core import fleet
 from runflowd.core.printable import printable
 from runflowd.store.duties import duties, in_hand
-from runflowd.store.hosts import hosts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runflowd.store import Connection
     from runflowd.store.hosts import Host
 
 
-def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
-    """A row for each host that lives, or is gone and missed, as plain JSON.
+def host_rows(connection: Connection, known: Sequence[Host]) -> list[dict[str, Any]]:
+    """A row for each of the `known` hosts that lives, or is gone and missed, as plain JSON.
 
     `since` is epoch seconds; `batches` and `files` are in hand.
     `intake` has the rules whose intake it does; `unseen` those whose watched folder, and `undelivered` those whose
@@ -25,7 +26,7 @@ def host_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
     held = duties(connection)
     batches, files = in_hand(connection)
     rows = []
-    found = [host for host in hosts(connection, now) if host.alive or host.held]
+    found = [host for host in known if host.alive or host.held]
     views = [host.view for host in found if host.alive]
     for host in found:
         facts = host.view.rules
@@ -59,11 +60,14 @@ def _seen_ago(host: Host) -> float | None:
     return None if host.left > fleet.LEASE else round(fleet.LEASE - host.left, 1)
 
 
-def hosts_of_rules(connection: Connection, now: float) -> dict[str, str]:
-    """The host of each rule as far as is known: the one that does its intake, or else one that is configured for it."""
+def hosts_of_rules(connection: Connection, known: Sequence[Host]) -> dict[str, str]:
+    """The host of each rule, as far as one of the `known` has it.
+
+    That is the one that does its intake, or else one that is configured for it.
+    """
     found: dict[str, str] = {}
     names: dict[str, str] = {}
-    for host in sorted(hosts(connection, now), key=lambda each: each.alive):
+    for host in sorted(known, key=lambda each: each.alive):
         names[host.session] = host.name
         found |= dict.fromkeys(host.view.rules, host.name)
     held = {name: names[duty.owner] for name, duty in duties(connection).items() if duty.owner in names}

@@ -9,9 +9,12 @@ from runflowd.core.state_words import counts_apart
 from runflowd.observability.hosts import hosts_of_rules
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runflowd.config import Essentials
     from runflowd.core.lifecycle import ItemState
     from runflowd.store import Connection
+    from runflowd.store.hosts import Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,16 @@ class RuleStatus:
 
 
 def rule_statuses(
-    connection: Connection, config: Essentials, counts: dict[str, dict[ItemState, int]], now: float
+    connection: Connection, config: Essentials, counts: dict[str, dict[ItemState, int]], known: Sequence[Host]
 ) -> tuple[RuleStatus, ...]:
-    """Every rule, given how many items each has by their state; those of the configuration first."""
+    """Every rule, given how many items each has by their state; those of the configuration first.
+
+    What is configured elsewhere has one of the `known` hosts.
+    """
     configured = [
         RuleStatus(rule.name, rule.watch, rule.output, rule.model, counts.get(rule.name, {})) for rule in config.rules
     ]
-    names, elsewhere = {rule.name for rule in config.rules}, hosts_of_rules(connection, now)
+    names, elsewhere = {rule.name for rule in config.rules}, hosts_of_rules(connection, known)
     others = [
         RuleStatus(name, "", "", "", found, elsewhere.get(name, ""))
         for name, found in sorted(counts.items())

@@ -20,6 +20,7 @@ from runflowd.observability.hosts import host_rows
 from runflowd.observability.rule_status import rule_json, rule_statuses
 from runflowd.store.approvals import waiting_for_approval
 from runflowd.store.batches import batch_from
+from runflowd.store.hosts import hosts
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_files, failure_groups, failures, files_left, incidents, partial, waiting
 from runflowd.store.reserving import every_limit
@@ -89,12 +90,13 @@ def take_status(
 ) -> Status:
     """Read how things stand; at most `limit` failed items and as many that wait. If `grouped`, failures by cause."""
     money = config.money_in_force
+    known = hosts(connection, now)
     midnight = day_begins(period_of(now, money.zone), money.zone)
     return Status(
         state=str(place),
         pid=holder(place),
         now=now,
-        rules=rule_statuses(connection, config, count_files(connection), now),
+        rules=rule_statuses(connection, config, count_files(connection), known),
         batches=tuple(batch_from(row) for row in connection.all("open_batches", limit=OPEN_BATCHES)),
         failures=() if grouped else tuple(failures(connection, limit)),
         waiting=tuple(waiting(connection, limit)),
@@ -110,7 +112,7 @@ def take_status(
         limits=tuple(every_limit(connection, money, [rule.name for rule in config.rules], now)),
         zone=money.zone,
         currency=money.currency,
-        hosts=tuple(host_rows(connection, now)),
+        hosts=tuple(host_rows(connection, known)),
     )
 
 

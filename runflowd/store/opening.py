@@ -19,6 +19,7 @@ from runflowd.store.moved import ARRIVING, clear_mark, ensure_here
 from runflowd.store.schema import check_schema, create_if_missing, migrate
 from runflowd.store.sqlite import Damaged, Locked, connect, lock, refuse_folder
 from runflowd.store.store import NotDurable, NotReadable, Store
+from runflowd.system.installing import install_command
 from runflowd.system.processes import lasting_mark
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class NoDriver(StoreError):
     def __init__(self, database: Database, error: ImportError) -> None:
         super().__init__(
             f"{database}: cannot be opened, since psycopg is not installed here ({error}). "
-            "Install it: pip install 'runflowd[postgres]'. Nothing is bought."
+            f"Install it: `{install_command('postgres')}`. Nothing is bought."
         )
 
 

@@ -14,7 +14,17 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from runflowd.core.model import OutputPath
-from runflowd.core.receipt import Bought, Delivered, Ended, Entry, Judged, Receipt, document, outputs_from, outputs_text
+from runflowd.core.receipt import (
+    Bought,
+    DeliveredOutput,
+    Ended,
+    Entry,
+    Judged,
+    Receipt,
+    document,
+    outputs_from,
+    outputs_text,
+)
 from runflowd.core.snapshot import from_text, references_from
 from runflowd.core.template import FILE_URL
 from runflowd.store.claims import hold, run_held
@@ -42,7 +52,7 @@ class Drawn:
     """A receipt as the rows have it now: its bytes, and what it says was delivered."""
 
     data: bytes
-    outputs: tuple[Delivered, ...]
+    outputs: tuple[DeliveredOutput, ...]
 
     @property
     def sha256(self) -> str:
@@ -72,10 +82,12 @@ def draw(connection: Connection, item: Item, ended: Ended | None = None) -> Draw
     """
     row = connection.one("receipt_facts", id=item.id)
     assert row is not None, "an item with a receipt was accepted under a rule"
-    outputs: tuple[Delivered, ...] = ()
+    outputs: tuple[DeliveredOutput, ...] = ()
     if ended is not None:
         known = outputs_of(connection, item.id)
-        outputs = tuple(Delivered(each.path.relative, each.size, each.content_hash, each.edited) for each in known)
+        outputs = tuple(
+            DeliveredOutput(each.path.relative, each.size, each.content_hash, each.edited) for each in known
+        )
     elif row["state"] == "done":
         existing = connection.one("receipt_of", item=item.id)
         outputs = outputs_from(existing["outputs"]) if existing else ()
@@ -83,7 +95,7 @@ def draw(connection: Connection, item: Item, ended: Ended | None = None) -> Draw
     return Drawn(document(_receipt(connection, row, ended, outputs)), outputs)
 
 
-def _receipt(connection: Connection, row: Row, ended: Ended, outputs: tuple[Delivered, ...]) -> Receipt:
+def _receipt(connection: Connection, row: Row, ended: Ended, outputs: tuple[DeliveredOutput, ...]) -> Receipt:
     paid = _paid(connection, row)
     entries = connection.all("movements_of_item", item=row["id"])
     times = {"found": "found_at", "ready": "ready_at", "sealed": "sealed_at", "submitted": "submitted_at"}

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from runflowd.system.installing import install_command
 from runflowd.web.trouble import WebTrouble
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class PasswordsUnavailable(WebTrouble):
     exit_code = 78
 
     def __init__(self) -> None:
-        super().__init__("argon2 is not installed here, and users need it; run pip install 'runflowd[users]'")
+        super().__init__(f"argon2 is not installed here, and users need it; run `{install_command('users')}`")
 
 
 def ensure_available() -> None:

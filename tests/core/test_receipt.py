@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runflowd.core.model import Rule
-from runflowd.core.receipt import Bought, Delivered, Ended, Entry, Receipt, document, outputs_from, outputs_text
+from runflowd.core.receipt import Bought, DeliveredOutput, Ended, Entry, Receipt, document, outputs_from, outputs_text
 from runflowd.core.snapshot import to_text
 
 BOUGHT = Bought("https://api.test", "batch", "run", "reference", "key")
@@ -35,7 +35,7 @@ USUAL = Receipt(
     currency="USD",
     times={"found": 1_800_000_000.25, "sealed": None},
     ended=Ended("done"),
-    outputs=(Delivered("a.webp", 2, "d1"),),
+    outputs=(DeliveredOutput("a.webp", 2, "d1"),),
 )
 
 
@@ -94,7 +94,7 @@ def test_no_secret_of_a_link_or_a_key_is_in_a_receipt(secret: str, holder: str, 
     assert secret.encode() not in found
 
 
-@given(st.lists(st.builds(Delivered, st.text(), st.integers(0), st.text())).map(tuple))
-def test_outputs_are_kept_as_they_were_told(outputs: tuple[Delivered, ...]) -> None:
+@given(st.lists(st.builds(DeliveredOutput, st.text(), st.integers(0), st.text())).map(tuple))
+def test_outputs_are_kept_as_they_were_told(outputs: tuple[DeliveredOutput, ...]) -> None:
     """What is read back is what was kept."""
     assert outputs == outputs_from(outputs_text(outputs))

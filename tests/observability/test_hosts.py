@@ -10,7 +10,7 @@ import pytest
 from runflowd.commands.hosts import _state
 from runflowd.core.fleet import RuleFacts, to_text
 from runflowd.observability.hosts import host_rows
-from runflowd.store.hosts import Session, drain, see
+from runflowd.store.hosts import Session, drain, hosts, see
 from runflowd.store.schema import create_if_missing
 from runflowd.store.sqlite import connect
 
@@ -35,7 +35,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 def row(connection: Connection, facts: RuleFacts, later: float = 0.0) -> dict[str, Any]:
     """What is shown of a host, so many seconds after it said these facts."""
     see(connection, ATTIC, to_text({"studio": facts}), 0.0, NOW)
-    return host_rows(connection, NOW + later)[0]
+    return host_rows(connection, hosts(connection, NOW + later))[0]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_host_that_is_gone_is_shown_as_that(connection: Connection) -> None:
     """With nothing in hand, and for how long nothing was heard of it."""
     see(connection, ATTIC, to_text({"studio": RuleFacts("text")}), 0.0, NOW)
     see(connection, Session("one", "atelier", alone=False), "{}", 0.0, NOW + 60)
-    gone = next(each for each in host_rows(connection, NOW + 60) if each["name"] == "attic")
+    gone = next(each for each in host_rows(connection, hosts(connection, NOW + 60)) if each["name"] == "attic")
 
     assert ("gone, silent for 60 s", [], 0) == (_state(gone), gone["intake"], gone["files"])
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def list_hosts(context: CommandContext, parameters: Parameters) -> Answer:  # noqa: ARG001  it has none
     """Every host that lives, with what it does, and those that are gone."""
-    return {"hosts": host_rows(context.connection, context.now)}
+    return {"hosts": host_rows(context.connection, hosts(context.connection, context.now))}
 
 
 def drain_host(context: CommandContext, parameters: Parameters) -> Answer:
@@ -33,7 +33,7 @@ def drain_host(context: CommandContext, parameters: Parameters) -> Answer:
     if name not in known:
         raise CommandRefused(unknown_name("host", name, sorted(known)), 2)
     new = drain(context.connection, name)
-    rows = host_rows(context.connection, context.now)
+    rows = host_rows(context.connection, hosts(context.connection, context.now))
     waiting = [rule for row in rows if row["name"] == printable(name) for rule in row["waiting"]]
     return {"name": name, "new": new, "waiting": waiting}
 

@@ -23,7 +23,7 @@ from runflowd.local.jobs.outcomes import Failure, Outcome, Stored, record
 from runflowd.local.jobs.references import Picture
 from runflowd.local.models.bundled import ZIP, bundled
 from runflowd.local.models.contract import EncodedFile, ModelFailure
-from runflowd.local.models.processes import install_command
+from runflowd.local.models.processes import extras_with
 
 if TYPE_CHECKING:
     from runflowd.local.context import Service
@@ -187,7 +187,8 @@ def _develop(service: Service, run: sqlite3.Row) -> Outcome:
     except ModelFailure as failure:
         return Outcome(run, failure=Failure(failure.code, failure.message, failure.stage))
     except ImportError as error:
-        message = f"{run['model']} needs {error.name or error}; install it with: {install_command([error.name or ''])}"
+        extras = extras_with([error.name or ""])
+        message = f"{run['model']} needs {error.name or error}; install it with: pip install 'runflowd[{extras}]'"
         return Outcome(run, failure=Failure("DEPENDENCY_MISSING", message, "dispatch"))
     except Exception as error:
         logger.exception("run failed", extra={"action": "run_failed", "run_id": run["id"]})

@@ -44,9 +44,9 @@ def install_names(needed: Sequence[str]) -> list[str]:
     return [_PACKAGES.get(name, name) for name in needed]
 
 
-def install_command(needed: Sequence[str]) -> str:
-    """The command that installs these: video has an extra of its own, since it weighs more than all the others."""
-    return f"pip install 'runflowd[{'local,video' if 'av' in needed else 'local'}]'"
+def extras_with(needed: Sequence[str]) -> str:
+    """The extras that bring these: video has one of its own, since it weighs more than all the others."""
+    return "local,video" if "av" in needed else "local"
 
 
 def pass_through(values: Mapping[str, Json], images: Mapping[str, bytes]) -> Result:  # noqa: ARG001 - a Process
@@ -70,7 +70,7 @@ def late(module: str, function: str, weights: Path | None) -> Process:
             raise ModelFailure(
                 "DEPENDENCY_MISSING",
                 f"This local model needs the Python package {', '.join(named)}, which is not installed. "
-                f"Install it with: {install_command([error.name or module])}",
+                f"Install it with: pip install 'runflowd[{extras_with([error.name or module])}]'",
             ) from error
         result: Result = getattr(found, function)(values, images, weights)
         return result
