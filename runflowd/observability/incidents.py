@@ -149,6 +149,16 @@ class Incidents:
                 mine = {"scope": self._place(entry.report), "owner": self._store.owner}
                 await self._store.write(partial(_clear, rows=[mine], now=self._clock.wall()))
 
+    async def resolve_for_all(self, scope: IncidentScope) -> None:
+        """What was wrong has ended for every host, and one that reported it may not see that: it was drained."""
+        await self.resolve(scope)
+        if self._store.session.alone:
+            return
+        find, now = partial(_reported, scope=str(scope)), self._clock.wall()
+        left = await self._store.read(find)
+        if left:
+            await self._store.write(lambda connection: _clear(connection, find(connection), now))
+
     async def forget_all(self) -> None:
         """Start afresh: after a reload every scope deserves a new try at once."""
         self._open.clear()
@@ -198,6 +208,10 @@ class Incidents:
         """Seconds until the earliest probe that is still to come; what is past was anybody's to try."""
         now = self._clock.now()
         return min((entry.retry_at - now for entry in self._open.values() if entry.retry_at > now), default=None)
+
+
+def _reported(connection: Connection, scope: str) -> list[Row]:
+    return connection.all("incident_of", scope=scope)
 
 
 def _clear(connection: Connection, rows: Iterable[Row | dict[str, str]], now: float) -> None:

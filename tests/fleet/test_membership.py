@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
@@ -20,6 +22,7 @@ from runflowd.fleet.disagreement import GRACE
 from runflowd.fleet.membership import Membership
 from runflowd.observability.incidents import IncidentReport, Incidents
 from runflowd.pipeline.context import Context, ServiceClient
+from runflowd.pipeline.track.above_estimate import report_prices
 from runflowd.store.gone_hosts import forget_gone
 from runflowd.store.hosts import Session, drain, enter, hosts, leave, undo_drain
 from runflowd.store.reports import incidents
@@ -272,6 +275,20 @@ async def test_what_one_host_lacks_closes_nothing_for_another(tmp_path: Path, re
         await anyio.sleep(2)
 
         assert (0.0, []) == (second.context.incidents.closed_for(SERVICE), second.context.incidents.paused_rules())
+
+
+async def test_a_price_that_is_right_again_ends_what_a_drained_host_has_said_of_it(tmp_path: Path) -> None:
+    """It has no results any more by which it could see that itself."""
+    batch, item = SimpleNamespace(service="test", rule="studio", model="m"), SimpleNamespace(estimate_high=Decimal(1))
+    dear, fair = (cast("Any", [(item, SimpleNamespace(cost=Decimal(cost)))]) for cost in (2, 1))
+    async with members(tmp_path, "atelier", "attic") as (first, second):
+        await report_prices(first.context, cast("Any", batch), dear)
+        await first.context.store.write(lambda connection: drain(connection, "atelier"))
+        await anyio.sleep(2)
+        said = await second.incidents()
+        await report_prices(second.context, cast("Any", batch), fair)
+
+        assert ([("price:studio", "")], []) == (said, await second.incidents())
 
 
 async def test_an_incident_of_one_host_is_no_other_one_s_to_renew_or_to_end(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ async def report_prices(context: Context, batch: Batch, results: list[tuple[Item
         cost, item = max(above, key=lambda pair: pair[0])
         await context.incidents.report(_report(batch, cost, item))
     elif priced:
-        await context.incidents.resolve(ScopeKind.PRICE.of(batch.rule))
+        await context.incidents.resolve_for_all(ScopeKind.PRICE.of(batch.rule))
 
 
 def _report(batch: Batch, cost: object, item: Item) -> IncidentReport:
