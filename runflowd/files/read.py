@@ -74,8 +74,8 @@ def read_chunks(
             held = piece
         if stat_of(os.fstat(descriptor)) != expected or (sha256 and digest.hexdigest() != sha256):
             raise Changed("read", path)
-        if held:
-            yield held
+    if held:  # with nothing left to close, so that whoever takes it may leave the rest to the event loop
+        yield held
 
 
 @contextmanager

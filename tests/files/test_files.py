@@ -300,6 +300,14 @@ class TestRead:
 
         assert 750 == len(b"".join(received))
 
+    def test_the_last_piece_comes_when_the_file_is_closed(self, root: str) -> None:
+        """Whoever has all of it may leave the rest to an event loop, which must wait for no disk."""
+        found = put(root, "a.jpg", b"x" * 1000)
+        pieces = files.read_chunks(root, "a.jpg", found)
+        next(pieces)
+
+        assert f"{root}/a.jpg" not in {str(each.resolve()) for each in Path("/proc/self/fd").iterdir()}
+
     def test_a_file_cut_during_reading_is_refused(self, root: str) -> None:
         """Fewer bytes than promised are never padded or passed off as whole."""
         found = put(root, "a.jpg", b"x" * 1000)
