@@ -17,6 +17,7 @@ from runflowd.core.review import Review
 from runflowd.store.claims import Claim, Claimable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from runflowd.store.connection import Connection, Row
@@ -112,14 +113,16 @@ def split(path: str) -> dict[str, bytes]:
     return {"dir": os.fsencode(folder), "basename": os.fsencode(name)}
 
 
-def path_of(row: Row) -> str:
+def path_of(row: Row | Mapping[str, Any]) -> str:
     """The relative path that a row's two columns hold."""
     folder, name = os.fsdecode(row["dir"]), os.fsdecode(row["basename"])
     return f"{folder}/{name}" if folder else name
 
 
-def item_from(row: Row) -> Item:
+def item_from(found: Row) -> Item:
     """A whole row of `full_item` as a value."""
+    # sqlite3 looks a name up among all columns from the first on, which for so many takes longer than all else here.
+    row = dict(zip(found.keys(), found, strict=True))
     return Item(
         id=row["id"],
         rule=row["rule"],
