@@ -92,21 +92,19 @@ class Connection:
         raise httpx.WriteTimeout(f"the server took nothing for {pace.get('write')} seconds")
 
     async def _send(self, request: httpx.Request, head: bytes, limit: anyio.CancelScope, seconds: float | None) -> None:
-        limit.deadline = _from_now(seconds)
         if isinstance(request.stream, httpx.ByteStream):
+            limit.deadline = _from_now(seconds)
             await self._take(b"".join([head, *request.stream]))
             return
-        await self._take(head)
         assert isinstance(request.stream, httpx.AsyncByteStream)
-        pieces = aiter(request.stream)
-        while True:
-            limit.deadline = math.inf  # the time that our own disk takes is not the server's
-            try:
-                piece = await anext(pieces)
-            except StopAsyncIteration:
-                return
+        async for piece in request.stream:
             limit.deadline = _from_now(seconds)
-            await self._take(piece)
+            await self._take(head + piece)  # together with the first piece, since each send costs the loop a turn
+            head = b""
+            limit.deadline = math.inf  # the time that our own disk takes is not the server's
+        if head:
+            limit.deadline = _from_now(seconds)
+            await self._take(head)
 
     async def _take(self, piece: bytes) -> None:
         try:
