@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import pytest
 from daemon_process import PASS_THROUGH, contents, picture, until
-from zygote import ZYGOTE, Process, untraced
+from zygote import ZYGOTE, Process
 
 from runflowd.cli import main
 
@@ -61,8 +61,8 @@ class Desk:
         self._started: list[subprocess.Popen[str]] = []
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """This process's, without what would lead a command elsewhere, and untraced."""
-        clean = {name: value for name, value in untraced(os.environ).items() if not name.startswith(_STRANGERS)}
+        """This process's, without what would lead a command elsewhere."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(_STRANGERS)}
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         return {**clean, "HOME": str(home), "COLUMNS": "200", **(more or {})}

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import httpx
 from chosen_state import ON_POSTGRESQL, change_at, rows_at, state_of
 from pictures import encoded, noise
-from zygote import ZYGOTE, Process, untraced
+from zygote import ZYGOTE, Process
 
 from runflowd.pipeline.intake.initial_import import SEEN
 from runflowd.store.rule_edits import seen_key
@@ -111,9 +111,7 @@ class Service:
         """Start it, at first or again; what it knew it still knows."""
         command = [sys.executable, "-m", self.module, "--folder", str(self._folder), "--port", str(self._port)]
         with self._log.open("ab") as errors:
-            self.process = subprocess.Popen(
-                [*command, *self._options], stdout=subprocess.PIPE, stderr=errors, env=untraced(os.environ)
-            )
+            self.process = subprocess.Popen([*command, *self._options], stdout=subprocess.PIPE, stderr=errors)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self._log.read_text()
@@ -191,7 +189,7 @@ class Daemon:
         self._manager.settimeout(0.1)
         self.said: list[str] = []
         arguments = ("run", "-c", str(config), *options)
-        env = {**untraced(environment), "NOTIFY_SOCKET": f"@{address[1:]}"}
+        env = {**environment, "NOTIFY_SOCKET": f"@{address[1:]}"}
         self.process: subprocess.Popen[bytes] | Process
         with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
             if enter:

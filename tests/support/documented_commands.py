@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import click
 from page_blocks import ROOT
-from zygote import untraced
 
 from runflowd.cli import group
 from runflowd.commands.manual import ENVIRONMENT
@@ -112,7 +111,7 @@ def _of_the_checkout(module: str) -> bool:
 @cache
 def _help(module: str) -> str:
     asked = [sys.executable, "-m", module, "--help"]
-    environment = {**untraced(os.environ), "PYTHONPATH": str(ROOT)} if _of_the_checkout(module) else None
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)} if _of_the_checkout(module) else None
     return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True, env=environment).stdout
 
 

@@ -37,14 +37,6 @@ REQUEST = 1 << 20
 """Bytes that a request has at most."""
 
 
-def untraced(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without the word that coverage is to be measured there: it doubles what a process costs, and SIGKILL loses it.
-
-    The stages run in the test's own process as well, and the commands by `Desk.call`; those are measured.
-    """
-    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
-
-
 class Process:
     """A started process, to be used as one of `subprocess.Popen`."""
 
@@ -95,7 +87,7 @@ class Zygote:
     ) -> Process:
         """Start `runflowd` with these arguments; the streams are file descriptors, which stay the caller's."""
         ended, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        request = {"arguments": [*arguments], "env": untraced(env), "cwd": str(cwd or Path.cwd())}
+        request = {"arguments": [*arguments], "env": {**env}, "cwd": str(cwd or Path.cwd())}
         with theirs:
             streams = [stdin, stdout, stderr, theirs.fileno()]
             socket.send_fds(self._connected(), [json.dumps(request).encode()], streams)
@@ -107,9 +99,7 @@ class Zygote:
             self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 command = [sys.executable, "-P", __file__, str(theirs.fileno())]
-                started = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, env=untraced(os.environ), pass_fds=[theirs.fileno()]
-                )
+                started = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
             atexit.register(self._end, started)
         return self._requests
 
