@@ -176,9 +176,42 @@ def set_results(connection: Connection, batch: Batch, results: Sequence[Result])
     """Keep what the service answered about items. Raises `LeaseLost`."""
     hold(connection, batch.claim)
     known = connection.run_each("set_result", [_result_values(batch, each) for each in results])
-    dropped = [{"item": each.item.id} for each in results if each.output is None]
-    connection.run_many("drop_answer", dropped)
-    kept = [each for each, count in zip(results, known, strict=True) if count and each.output is not None]
+    _keep_answers(connection, [each for each, count in zip(results, known, strict=True) if count])
+
+
+def take_results(
+    connection: Connection,
+    batch: Batch,
+    results: Sequence[Result],
+    details: Mapping[int, str],
+    before: ItemState,
+    *,
+    code: str,
+    reason: str,
+    now: float,
+) -> None:
+    """Keep what the service answered about items that were in one state, and have it delivered. Raises `LeaseLost`."""
+    own = {each.item.id: _result_values(batch, each) for each in results}
+    moves = move_all(
+        connection,
+        details,
+        before,
+        ItemState.DOWNLOADING,
+        by=(batch.claim,),
+        now=now,
+        code=code,
+        reason=reason,
+        statement="move_paid_item",
+        own=own,
+    )
+    moved = set(moves)
+    _keep_answers(connection, [each for each in results if each.item.id in moved])
+    set_results(connection, batch, [each for each in results if each.item.id not in moved])
+
+
+def _keep_answers(connection: Connection, results: Sequence[Result]) -> None:
+    connection.run_many("drop_answer", [{"item": each.item.id} for each in results if each.output is None])
+    kept = [each for each in results if each.output is not None]
     answers = [{"item": each.item.id, "output": json.dumps(each.output)} for each in kept]
     connection.run_many("save_answer", answers)
 

@@ -53,12 +53,11 @@ def record_all(connection: Connection, details: Mapping[int, str], now: float, c
 def fold(connection: Connection, items: Sequence[int]) -> None:
     """Pack the steps of items that are done into one row each, the first time that they are, unless they are many."""
     stories: defaultdict[int, list[Step]] = defaultdict(list)
-    for row in connection.all("steps_of_items", items=json.dumps(items)):
+    for row in connection.all("steps_to_pack", items=json.dumps(items)):
         stories[row["item"]].append(_step(row))
-    short = [item for item, steps in stories.items() if len(steps) <= BEGINNING]
-    packed = connection.run_each("pack_steps", [{"item": item, "steps": pack(stories[item])} for item in short])
-    new = [{"item": item} for item, count in zip(short, packed, strict=True) if count]
-    connection.run_many("drop_steps_of", new)
+    short = {item: steps for item, steps in stories.items() if len(steps) <= BEGINNING}
+    connection.run_many("pack_steps", [{"item": item, "steps": pack(steps)} for item, steps in short.items()])
+    connection.run_many("drop_steps_of", [{"item": item} for item in short])
 
 
 def record_try(

@@ -18,9 +18,11 @@ WHERE id IN (SELECT CAST(value AS INTEGER) FROM json_each(:items))
   AND (EXISTS (SELECT 1 FROM packed_story WHERE packed_story.item = item.id)
        OR (SELECT count(*) FROM history WHERE history.item = item.id) > :steps)
 
--- name: steps_of_items
+-- name: steps_to_pack
+-- Of those of these items that nothing is packed of.
 SELECT item, at, state, code, detail FROM history
-WHERE item IN (SELECT CAST(value AS INTEGER) FROM json_each(:items)) ORDER BY item, id
+WHERE item IN (SELECT CAST(value AS INTEGER) FROM json_each(:items))
+  AND NOT EXISTS (SELECT 1 FROM packed_story WHERE packed_story.item = history.item) ORDER BY item, id
 
 -- name: step_count
 SELECT (SELECT count(*) FROM history WHERE item = :item) AS count,
@@ -30,7 +32,7 @@ SELECT (SELECT count(*) FROM history WHERE item = :item) AS count,
 SELECT steps FROM packed_story WHERE item = :item
 
 -- name: pack_steps
-INSERT INTO packed_story (item, steps) VALUES (:item, :steps) ON CONFLICT DO NOTHING
+INSERT INTO packed_story (item, steps) VALUES (:item, :steps)
 
 -- name: drop_steps_of
 DELETE FROM history WHERE item = :item

@@ -184,6 +184,12 @@ SELECT 1 FROM item WHERE rule = :rule AND state IN ('downloading', 'done') AND s
 -- name: put_in_batch
 UPDATE item SET state = 'queued', batch_number = (SELECT number FROM batch WHERE id = :batch), position = :position, attempts = 0, due_at = 0 WHERE id = :id AND state = 'ready'
 
+-- name: reserve_in_batch
+-- The same with what it may cost. What is sealed once needs no approval any more.
+UPDATE item SET state = 'queued', batch_number = (SELECT number FROM batch WHERE id = :batch), position = :position, attempts = 0, due_at = 0,
+                estimate_low = :low, estimate_high = :high, currency = :currency, period = :period, approved = 1
+WHERE id = :id AND state = 'ready'
+
 -- name: move_item
 -- A result that is fetched again was done, and paid for, when it came first: the spend of today is none of it.
 UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure,
@@ -196,6 +202,13 @@ WHERE id = :id AND state = :before AND (CAST(:batch AS TEXT) IS NULL OR batch_nu
 UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure, ended_at = :ended_at,
                 attempts = 0, due_at = 0, owner = NULL,
                 bought_at = CASE (SELECT service FROM batch WHERE id = :batch) WHEN 'local' THEN bought_at ELSE coalesce(bought_at, :now) END
+WHERE id = :id AND state = :before AND batch_number = (SELECT number FROM batch WHERE id = :batch)
+
+-- name: move_paid_item
+-- The same with what the service answered.
+UPDATE item SET state = :after, failure_code = :failure_code, failure = :failure, ended_at = :ended_at,
+                attempts = 0, due_at = 0, owner = NULL,
+                run_id = coalesce(:run_id, run_id), cost = :cost, hosted = :hosted, currency = :currency
 WHERE id = :id AND state = :before AND batch_number = (SELECT number FROM batch WHERE id = :batch)
 
 -- name: move_delivered_item

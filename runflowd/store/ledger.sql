@@ -39,10 +39,6 @@ LEFT JOIN item ON item.id = ledger.item LEFT JOIN recipe ON recipe.number = item
 WHERE account.service = :service AND account.model = :model
 ORDER BY ledger.id DESC LIMIT :limit
 
--- name: reserve
--- What is sealed once needs no approval any more.
-UPDATE item SET estimate_low = :low, estimate_high = :high, currency = :currency, period = :period, approved = 1 WHERE id = :id
-
 -- name: movements
 SELECT amount FROM ledger WHERE reference = unhex(:key) AND item = :item AND currency = :currency
 

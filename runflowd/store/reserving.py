@@ -125,15 +125,14 @@ def waiting_files(connection: Connection, purchase: Purchase, money: Money, now:
     return Waiting(files, total(prices, files), purchase.whole)
 
 
-def reserve(connection: Connection, bought: Iterable[tuple[int, Price | None]], money: Money, now: float) -> None:
-    """Note what the items of a batch may cost, each with its price, and the day that they count for.
-
-    To buy them needs no approval from now on.
-    """
+def reservations(
+    connection: Connection, bought: Iterable[tuple[int, Price | None]], money: Money, now: float
+) -> dict[int, dict[str, str | None]]:
+    """What is to be noted of each item of a batch: what it may cost, by its price, and the day that it counts for."""
     period = current_period(connection, money, now)
     connection.run("save_value", service="", key=PERIOD_KEY, value=period)
     shared = {"currency": money.currency, "period": period}
-    connection.run_many("reserve", [{"id": number, **_range(price), **shared} for number, price in bought])
+    return {number: {**_range(price), **shared} for number, price in bought}
 
 
 def _range(price: Price | None) -> dict[str, str | None]:

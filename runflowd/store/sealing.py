@@ -5,19 +5,26 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runflowd.core.batching import take
 from runflowd.core.model import LOCAL
 from runflowd.store.approvals import save_approval
 from runflowd.store.history import record_all
-from runflowd.store.reserving import allowed, park, reserve
+from runflowd.store.reserving import allowed, park, reservations
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runflowd.core.model import BatchLimits
     from runflowd.core.money import Hold, Money, Price
     from runflowd.store.connection import Connection
     from runflowd.store.reserving import Purchase
+
+    Reserved = Mapping[int, Mapping[str, str | None]]
+
+NOTHING_RESERVED: Reserved = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ def seal(connection: Connection, purchase: Purchase, limits: BatchLimits, money:
     """
     numbers = next_items(connection, purchase.snapshot, limits)
     if not numbers or purchase.service == LOCAL:
-        batch = _batch_of(connection, numbers, purchase, now) if numbers else None
+        batch = _batch_of(connection, numbers, purchase, now, {}) if numbers else None
         return Sealed(batch, len(numbers))
     own = money.of(purchase.rule)
     verdict = allowed(connection, numbers, purchase, money, now)
@@ -58,8 +65,8 @@ def seal(connection: Connection, purchase: Purchase, limits: BatchLimits, money:
     save_approval(connection, purchase.rule, purchase.recipe, verdict.known, verdict.after(own.approve))
     batch = None
     if bought:
-        reserve(connection, bought, money, now)
-        batch = _batch_of(connection, [number for number, _ in bought], purchase, now)
+        reserved = reservations(connection, bought, money, now)
+        batch = _batch_of(connection, list(reserved), purchase, now, reserved)
     held = [number for place, number in enumerate(numbers) if place not in {*found.bought, *found.dear}]
     if not held:
         return Sealed(batch, len(bought), parked=len(found.dear))
@@ -67,8 +74,9 @@ def seal(connection: Connection, purchase: Purchase, limits: BatchLimits, money:
     return Sealed(batch, len(bought), left.found.hold, left.prices[0], len(found.dear))
 
 
-def _batch_of(connection: Connection, numbers: list[int], purchase: Purchase, now: float) -> str:
-    return new_batch(connection, numbers, purchase.snapshot, purchase.rule, purchase.model, purchase.service, now)
+def _batch_of(connection: Connection, numbers: list[int], purchase: Purchase, now: float, reserved: Reserved) -> str:
+    snapshot, rule, model, service = purchase.snapshot, purchase.rule, purchase.model, purchase.service
+    return new_batch(connection, numbers, snapshot, rule, model, service, now, reserved)
 
 
 def next_items(connection: Connection, snapshot: str, limits: BatchLimits) -> list[int]:
@@ -78,9 +86,16 @@ def next_items(connection: Connection, snapshot: str, limits: BatchLimits) -> li
 
 
 def new_batch(
-    connection: Connection, numbers: list[int], snapshot: str, rule: str, model: str, service: str, now: float
+    connection: Connection,
+    numbers: list[int],
+    snapshot: str,
+    rule: str,
+    model: str,
+    service: str,
+    now: float,
+    reserved: Reserved = NOTHING_RESERVED,
 ) -> str:
-    """Make a batch of ready items, in the order given."""
+    """Make a batch of ready items, in the order given; of all or none of them is noted what they may cost."""
     batch = uuid.uuid4().hex
     connection.run(
         "insert_batch",
@@ -93,8 +108,11 @@ def new_batch(
         now=now,
     )
     connection.run_many(
-        "put_in_batch",
-        [{"batch": batch, "position": index, "id": number} for index, number in enumerate(numbers)],
+        "reserve_in_batch" if reserved else "put_in_batch",
+        [
+            {"batch": batch, "position": index, "id": number, **reserved.get(number, {})}
+            for index, number in enumerate(numbers)
+        ],
     )
     record_all(connection, dict.fromkeys(numbers, f"sealed in batch {batch}, as one of {len(numbers)}"), now)
     return batch

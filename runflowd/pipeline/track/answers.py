@@ -17,10 +17,10 @@ from runflowd.core.newly_ended import newly_ended
 from runflowd.core.outputs import PARTIAL_RESULT, extract, listed
 from runflowd.core.results import Matched, match
 from runflowd.core.template import uploads_in
-from runflowd.store.batches import Batch, Result, set_results
+from runflowd.store.batches import Batch, Result, set_results, take_results
 from runflowd.store.ledger import Stated, settle
 from runflowd.store.links import learn_from_batch, references_key, send_again
-from runflowd.store.moves import end_duplicates, move, move_all
+from runflowd.store.moves import end_duplicates, move
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -67,31 +67,36 @@ def _names_refused(item: Item, answer: Answer) -> bool:
 
 def record_results(connection: Connection, batch: Batch, answers: list[tuple[Item, Answer]], now: float) -> None:
     """Store the outputs of items of a batch, to be delivered. Raises `LeaseLost`."""
-    _set_results(connection, batch, answers, now)
-    alike: defaultdict[tuple[ItemState, str], dict[int, str]] = defaultdict(dict)
+    alike: defaultdict[tuple[ItemState, str], list[tuple[Item, Answer]]] = defaultdict(list)
     for item, answer in answers:
-        reason = missing_of(answer)
-        detail = f"run {_run(item, answer) or None} succeeded{_price(batch, item, answer)}"
-        alike[item.state, reason][item.id] = f"{detail}; {reason}" if reason else detail
-    for (before, reason), details in alike.items():
-        after, claims, code = ItemState.DOWNLOADING, (batch.claim,), PARTIAL_RESULT if reason else ""
-        move_all(connection, details, before, after, by=claims, now=now, code=code, reason=reason)
+        alike[item.state, missing_of(answer)].append((item, answer))
+    for (before, reason), found in alike.items():
+        details = {item.id: _succeeded(batch, item, answer, reason) for item, answer in found}
+        code, results = PARTIAL_RESULT if reason else "", _results(found)
+        take_results(connection, batch, results, details, before, code=code, reason=reason, now=now)
+    _settle(connection, batch, answers, now)
+
+
+def _succeeded(batch: Batch, item: Item, answer: Answer, reason: str) -> str:
+    detail = f"run {_run(item, answer) or None} succeeded{_price(batch, item, answer)}"
+    return f"{detail}; {reason}" if reason else detail
 
 
 def record_failure(connection: Connection, batch: Batch, item: Item, answer: Answer, now: float) -> None:
     """Store why an item of a batch has no output. Raises `LeaseLost`."""
-    _set_results(connection, batch, [(item, answer)], now)
+    set_results(connection, batch, _results([(item, answer)]))
+    _settle(connection, batch, [(item, answer)], now)
     code, reason = failure_of(answer)
     move(connection, item.id, ItemState.SUBMITTED, ItemState.FAILED, by=batch.claim, code=code, reason=reason, now=now)
     end_duplicates(connection, [item.id], ItemState.FAILED, code, reason, now)
 
 
-def _set_results(connection: Connection, batch: Batch, answers: list[tuple[Item, Answer]], now: float) -> None:
-    """Keep what was answered, and what it cost."""
-    results = [
-        Result(item, _run(item, each) or None, _output(each), each.cost, each.currency) for item, each in answers
-    ]
-    set_results(connection, batch, results)
+def _results(answers: list[tuple[Item, Answer]]) -> list[Result]:
+    return [Result(item, _run(item, each) or None, _output(each), each.cost, each.currency) for item, each in answers]
+
+
+def _settle(connection: Connection, batch: Batch, answers: list[tuple[Item, Answer]], now: float) -> None:
+    """Enter what the service says that it cost."""
     stated = [
         (item, Stated(each.cost, each.currency, _run(item, each))) for item, each in answers if each.cost is not None
     ]
