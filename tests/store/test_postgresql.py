@@ -277,10 +277,10 @@ class Lossy:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
 
-    def execute(self, text: str, *values: Any) -> Any:
+    def execute(self, text: str, *values: Any, **options: Any) -> Any:
         """Run a statement."""
         if text != "COMMIT":
-            return self._raw.execute(text, *values)
+            return self._raw.execute(text, *values, **options)
         if self._done:
             self._raw.execute(text)
         self._raw.close()

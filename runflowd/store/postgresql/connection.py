@@ -12,7 +12,7 @@ import re
 import socket
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
 from psycopg import errors
@@ -23,6 +23,7 @@ from runflowd.store.postgresql.dialect import translated
 from runflowd.store.postgresql.errors import OLDEST_SERVER, remedy_for
 from runflowd.store.postgresql.listening import Hints
 from runflowd.store.postgresql.locks import HOLDER, LOCKS, WORKING, Lock
+from runflowd.store.postgresql.many import Many, for_many, types_of
 from runflowd.store.postgresql.pending import Pending
 from runflowd.store.postgresql.settings import CLIENT, SERVER
 from runflowd.store.postgresql.tables import PostgresTables
@@ -69,6 +70,9 @@ class PostgresConnection(Connection):
         errors.InsufficientPrivilege,
         errors.UndefinedTable,
     )
+
+    _many: ClassVar[dict[str, Many | None]] = {}
+    """Statements for many sets of values, as far as they were asked for."""
 
     def __init__(self, database: Database, session: str = "", *, lock: Lock = Lock.NONE) -> None:
         self._database = database
@@ -125,14 +129,37 @@ class PostgresConnection(Connection):
         self._pending.add(self.statements[name], [values])
 
     def run_many(self, name: str, /, rows: list[dict[str, Any]]) -> None:
-        if rows:
+        if (many := self._for_many(name, rows)) is not None:
+            self._pending.add(many.text, [many.values(rows)])
+        elif rows:
             self._pending.add(self.statements[name], rows)
 
     def run_each(self, name: str, /, rows: list[dict[str, Any]]) -> list[int]:
+        if (found := self._by_set(name, rows)) is not None:
+            return [len(places) for places in found]
         return [answer.rowcount for answer in self._answers(name, rows)]
 
     def all_each(self, name: str, /, rows: list[dict[str, Any]]) -> list[list[Row]]:
+        if (found := self._by_set(name, rows)) is not None:
+            return found
         return [answer.fetchall() for answer in self._answers(name, rows)]
+
+    def _by_set(self, name: str, rows: list[dict[str, Any]]) -> list[list[Row]] | None:
+        """The rows of one answer by the set of values that each is for; None where there is no such answer."""
+        many = self._for_many(name, rows)
+        if many is None or many.of is None:
+            return None
+        cursor, others = self._pending.send(self.raw, many.text, many.values(rows))
+        return many.of(self._counted(name, cursor, others).fetchall(), len(rows))
+
+    def _for_many(self, name: str, rows: list[dict[str, Any]]) -> Many | None:
+        """The statement for all of several sets of values; None for fewer, or where there is none."""
+        if len(rows) <= 1:
+            return None
+        if name not in self._many:
+            text = self.statements[name]
+            self._many[name] = for_many(text, types_of(self.raw, text))
+        return self._many[name]
 
     def _answers(self, name: str, rows: list[dict[str, Any]]) -> Iterator[Any]:
         """The driver's cursor at the answer for each set of values, all of which are sent at once."""

@@ -50,10 +50,10 @@ class Pending:
         Raises what the first of them that failed was refused with; those after it were not carried out.
         """
         if not self._waiting:
-            return raw.execute(text, values), 0
+            return raw.execute(text, values, prepare=True), 0
         with _one_way(raw):
             others = self._begin(raw)
-            cursor = raw.execute(text, values)
+            cursor = raw.execute(text, values, prepare=True)
         return cursor, _changed(others)
 
     def send_each(self, raw: Any, text: str, rows: Sequence[Values]) -> tuple[Any, int]:
@@ -77,7 +77,7 @@ def _one_way(raw: Any) -> AbstractContextManager[object]:
 
 def _run(raw: Any, text: str, rows: list[Values]) -> Any:
     if len(rows) == 1:
-        return raw.execute(text, rows[0] or None)
+        return raw.execute(text, rows[0] or None, prepare=True)
     cursor = raw.cursor()
     cursor.executemany(text, rows)
     return cursor

@@ -23,6 +23,11 @@ SERVER = {
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
     "search_path": "public",
+    # The statements are written for indexes and loops over them, as SQLite goes about it. A plan is kept that was made
+    # while the tables were nearly empty, when reading them whole seems cheaper.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
 }
 
 CLIENT: dict[str, Any] = {
