@@ -55,11 +55,11 @@ class Connection(ABC):
         self._execute(name, values)
 
     def run_many(self, name: str, /, rows: list[dict[str, Any]]) -> None:
-        """`send` for each of these sets of values."""
+        """`send` for each of these sets of values, no two of which are for the same row."""
         self.raw.executemany(self.statements[name], rows)
 
     def run_each(self, name: str, /, rows: list[dict[str, Any]]) -> list[int]:
-        """Run a statement once for each set of values; give for each the number of rows it changed."""
+        """The same; give for each set the number of rows it changed."""
         return [self.run(name, **values) for values in rows]
 
     def all_each(self, name: str, /, rows: list[dict[str, Any]]) -> list[list[Row]]:
