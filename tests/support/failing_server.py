@@ -48,9 +48,9 @@ class _Connection:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    def execute(self, sql: str, *values: Any) -> Any:
+    def execute(self, sql: str, *values: Any, **options: Any) -> Any:
         """Run a statement, or say what the driver says."""
-        return self.counted(sql, lambda: self._real.execute(sql, *values))
+        return self.counted(sql, lambda: self._real.execute(sql, *values, **options))
 
     def cursor(self) -> _Cursor:
         """For a statement that is run for many rows."""
