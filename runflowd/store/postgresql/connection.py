@@ -1,4 +1,4 @@
-"""One connection to a PostgreSQL database: opened with care, taken up again when it was lost.
+"""One connection to a PostgreSQL database, taken up again when it was lost.
 
 Writers take turns by a lock of the database, as SQLite's do by the lock of the file: a transaction that decides by
 what it has read, as whether a content is new or a limit lets a purchase through, needs no other care then. Whoever
@@ -19,16 +19,15 @@ from psycopg import errors
 from psycopg.pq import TransactionStatus
 
 from runflowd.store.connection import Connection
+from runflowd.store.postgresql.connecting import connect
 from runflowd.store.postgresql.dialect import translated
-from runflowd.store.postgresql.errors import OLDEST_SERVER, remedy_for
+from runflowd.store.postgresql.errors import remedy_for
 from runflowd.store.postgresql.listening import Hints
-from runflowd.store.postgresql.locks import HOLDER, LOCKS, WORKING, Lock
+from runflowd.store.postgresql.locks import Lock
 from runflowd.store.postgresql.many import Many, for_many, types_of
 from runflowd.store.postgresql.pending import Pending
-from runflowd.store.postgresql.settings import CLIENT, SERVER
 from runflowd.store.postgresql.tables import PostgresTables
 from runflowd.store.postgresql.turns import take_turn
-from runflowd.store.postgresql.values import adapt, by_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,23 +38,9 @@ if TYPE_CHECKING:
 RESOLVE_TIMEOUT = 10.0
 """Seconds for which the outcome of a commit whose answer was lost is asked for."""
 
-GONE_TIMEOUT = 2.0
-"""Seconds that the lock of a connection is waited for that has just ended: the server notices that a little later."""
-
 _BEGIN_PART = "SAVEPOINT part"
 
 _CHANGE = re.compile(r"(UPDATE|INSERT|DELETE)\b")
-
-_WHO = f"SELECT application_name {HOLDER}"
-_END_OURS = f"SELECT pg_terminate_backend(pid, 5000) {HOLDER} AND application_name = %s AND pid <> pg_backend_pid()"
-
-
-class Occupied(psycopg.OperationalError):  # type: ignore[misc]  # mypy looks into no extra
-    """Another process works on the database."""
-
-
-class TooOld(psycopg.OperationalError):  # type: ignore[misc]  # the same
-    """A server of a version that lacks what is used."""
 
 
 class PostgresConnection(Connection):
@@ -87,34 +72,7 @@ class PostgresConnection(Connection):
         super().__init__(self._opened())
 
     def _opened(self) -> Any:
-        raw = psycopg.connect(
-            self._database.address,
-            autocommit=True,
-            row_factory=by_name,
-            connect_timeout=10,
-            application_name=self._name,
-            **CLIENT,
-            options=" ".join(f"-c {name}={value}" for name, value in SERVER.items()),
-        )
-        if (version := raw.info.server_version // 10_000) < OLDEST_SERVER:
-            raw.close()
-            raise TooOld(str(version))
-        adapt(raw)
-        if self._lock is not Lock.NONE and not self._take(raw):
-            other = raw.execute(_WHO, [LOCKS, WORKING]).fetchone()
-            raw.close()
-            raise Occupied(other[0].rpartition(", ")[0].removeprefix("runflowd ") if other else "it has just ended")
-        return raw
-
-    def _take(self, raw: Any) -> bool:
-        """Keep others away, and end a connection of this very session that was lost and that the server still keeps."""
-        raw.execute(_END_OURS, [LOCKS, WORKING, self._name])
-        deadline = time.monotonic() + GONE_TIMEOUT
-        while not raw.execute(f"SELECT {self._lock.value}({LOCKS}, {WORKING})").fetchone()[0]:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
+        return connect(self._database, self._name, self._lock)
 
     def _execute(self, name: str, values: dict[str, Any]) -> Any:
         cursor, others = self._pending.send(self.raw, self.statements[name], values)

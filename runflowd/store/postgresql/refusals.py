@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import errors
 
-from runflowd.store.postgresql.connection import Occupied, TooOld
+from runflowd.store.postgresql.connecting import Occupied, TooOld
 from runflowd.store.postgresql.errors import OLDEST_SERVER, InUse, Unreachable, Unsuitable
 
 if TYPE_CHECKING:
