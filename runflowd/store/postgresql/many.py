@@ -71,12 +71,12 @@ def for_many(text: str, types: Mapping[str, str]) -> Many | None:
     rows = f"ROWS FROM (json_to_recordset(CAST(%(rows)s AS json)) AS ({columns}))"
     given = f"{rows} WITH ORDINALITY AS given ({aliases}, place_of_set)"
     body = _VALUE.sub(r"given.given_\1", text)
-    if body.startswith("SELECT"):
+    if body.startswith("SELECT "):
         source = f"{given} CROSS JOIN LATERAL ({body}) AS found"
         return Many(f"SELECT found.*, place_of_set FROM {source} ORDER BY place_of_set", _by_place)  # noqa: S608  ours
     if made := _INSERT.fullmatch(body):
         into, row, rest = made.groups(default="")
-        answer = _one_each if row.startswith("VALUES") and rest.lstrip().startswith("RETURNING") else None
+        answer = _one_each if row.startswith("VALUES ") and rest.lstrip().startswith("RETURNING ") else None
         source = f"{given} CROSS JOIN LATERAL ({row}) AS made"
         return Many(f"{into} SELECT made.* FROM {source} ORDER BY place_of_set{rest}", answer)  # noqa: S608  ours
     return _change(body, given)
@@ -84,19 +84,19 @@ def for_many(text: str, types: Mapping[str, str]) -> Many | None:
 
 def _change(body: str, given: str) -> Many | None:
     """For an UPDATE or a DELETE under a condition that has no answer of its own."""
-    begin = _outermost(body, "WHERE")
-    if begin is None or "RETURNING" in body:
+    begin = _condition(body)
+    if begin is None or "RETURNING " in body:
         return None
     what, which = body[:begin], body[begin:]
-    for form, word in ((r"UPDATE \w+ SET\b.*", "FROM"), (r"DELETE FROM \w+\s*", "USING")):
+    for form, word in ((r"UPDATE \w+ SET\b.*", " FROM "), (r"DELETE FROM \w+\s*", " USING ")):
         if re.fullmatch(form, what, re.DOTALL):
-            return Many(f"{what} {word} {given} {which} RETURNING place_of_set", _by_place)
+            return Many(f"{what}{word}{given} {which} RETURNING place_of_set", _by_place)
     return None
 
 
-def _outermost(text: str, word: str) -> int | None:
-    """Where a word stands that is within no parentheses."""
-    for found in re.finditer(rf"\b{word}\b", text):
+def _condition(text: str) -> int | None:
+    """Where its condition begins: that of no query within it."""
+    for found in re.finditer(r"\bWHERE\b", text):
         before = text[: found.start()]
         if before.count("(") == before.count(")"):
             return found.start()
