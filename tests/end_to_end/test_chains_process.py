@@ -41,7 +41,7 @@ def test_a_daemon_serves_two_rules_over_one_folder_and_a_chain(desk: Desk) -> No
     (desk.input / "shoes").mkdir()
     (desk.input / "shoes/mug.jpg").write_bytes(photo)
     expected = {"shoes/mug.jpg": photo}
-    until(lambda: there(desk, "one", "two", "next") == [expected] * 3, f"three results; {desk.log()}")
+    until(lambda: there(desk, "one", "two", "next") == [expected] * 3, "three results", explain=desk.log)
     until(lambda: not desk.run("status", "--json").json["in_flight"], "rest")
     told = desk.run("logs", "shoes/mug.jpg", "--rule", "one").out
     story = desk.run("logs", "shoes/mug.jpg", "--rule", "one", "--json").json

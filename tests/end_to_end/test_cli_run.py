@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from command_line import WITH_KEY, Desk, desk_in
-from daemon_process import Service, picture, until
+from daemon_process import SLOW_RUN, Service, picture, until
 
 from runflowd.commands.run import greeting
 from runflowd.config import load
@@ -72,7 +72,7 @@ def test_a_batch_in_flight_is_resumed_by_the_next_start(desk: Desk, tmp_path: Pa
     photo = picture()
     with Service(tmp_path / "service") as service:
         desk.configure({"url": service.url})
-        service.faults(runs=({"kind": "slow", "seconds": 2.0},))
+        service.faults(runs=(SLOW_RUN,))
         first = desk.start("run", env=WITH_KEY)
         desk.wait_for("daemon.ready")
         (desk.input / "mug.jpg").write_bytes(photo)
@@ -155,7 +155,7 @@ def test_the_local_service_tells_its_address_and_ends_on_sigterm(desk: Desk) -> 
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         keys = [{"Authorization": f"Bearer {key}"} for key in (key_file.read_text().strip(), "any")]
-        answers += [httpx.get(f"{url}/v1/models", headers=key).status_code for key in keys]
+        answers += [httpx.get(f"{url}/v1/models", headers=key, timeout=30).status_code for key in keys]
         assert 0 == desk.stop(process)
 
     assert ([200, 401] * 2, 0o600) == (answers, stat.S_IMODE(key_file.stat().st_mode))

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from daemon_process import HOLD, Corner, Installation, picture, sha256, until
+from daemon_process import HOLD, SLOW_RUN, Corner, Installation, picture, sha256, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ def test_a_renamed_folder_takes_its_results_along(corner: Corner) -> None:
 def test_a_source_renamed_on_its_way_has_one_result(corner: Corner, service: Service) -> None:
     """What was bought under the old name is delivered under the new one (scenario 10)."""
     data = picture()
-    service.faults(HOLD, runs=({"kind": "slow", "seconds": 1.0, "match": sha256(data)},))
+    service.faults(HOLD, runs=({**SLOW_RUN, "match": sha256(data)},))
     source = corner.write("a.jpg", data)
     corner.wait("queued", "a.jpg")
     source.rename(corner.input / "b.jpg")

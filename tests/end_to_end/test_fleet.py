@@ -83,7 +83,7 @@ def test_an_empty_account_and_a_word_to_wait_hold_all_hosts(fleet: Fleet) -> Non
     fleet.wait_for_holder("atelier")
     service.control(balance="0", api_variants={"retry_after": "seconds"})
     fleet.write(*(f"a{number}.jpg" for number in range(6)))
-    until(lambda: fleet.incidents("OUT_OF_CREDIT"), f"no credit. {fleet.logs()}")
+    until(lambda: fleet.incidents("OUT_OF_CREDIT"), "no credit", explain=fleet.logs)
     time.sleep(3.0)  # the other one hears of it within a second or two
     before = service.requests(PURCHASE)
     fleet.write("b.jpg", "c.jpg")
@@ -133,19 +133,19 @@ def test_a_host_that_was_stopped_wakes_up_and_buys_nothing_twice(fleet: Fleet) -
     first = fleet.start("atelier")
     fleet.wait_for_holder("atelier")
     fleet.write("a.jpg", "b.jpg")
-    until(lambda: "downloading" in fleet.states().values(), f"a download. {fleet.logs()}")
+    until(lambda: "downloading" in fleet.states().values(), "a download", explain=fleet.logs)
     fleet.write("c.jpg")
-    until(fleet.is_busy_both_ways, f"a download and an intent. {fleet.logs()}")
+    until(fleet.is_busy_both_ways, "a download and an intent", explain=fleet.logs)
     first.process.send_signal(signal.SIGSTOP)
     fleet.start("attic")
     began = time.monotonic()
     fleet.write("d.jpg")
     fleet.wait_for_results()
     took = time.monotonic() - began
-    missed = until(lambda: fleet.incidents("HOST_GONE"), f"the first is missed. {fleet.logs()}")
+    missed = until(lambda: fleet.incidents("HOST_GONE"), "the first is missed", explain=fleet.logs)
     first.process.send_signal(signal.SIGCONT)
-    until(lambda: "host.back" in first.log(200_000), f"the first is back. {fleet.logs()}")
-    until(lambda: not fleet.incidents("HOST_GONE"), f"it is back. {fleet.logs()}")
+    until(lambda: "host.back" in first.log(200_000), "the first is back", explain=fleet.logs)
+    until(lambda: not fleet.incidents("HOST_GONE"), "it is back", explain=fleet.logs)
     fleet.write("e.jpg")
     fleet.wait_for_results()
 
@@ -164,16 +164,16 @@ def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_time(tmp_path:
         try:
             hosts = [fleet.start("atelier"), fleet.start("attic")]
             fleet.write(*(f"a{number}.jpg" for number in range(6)))
-            until(lambda: fleet.rows("SELECT key FROM purchase"), f"an intent. {fleet.logs()}")
+            until(lambda: fleet.rows("SELECT key FROM purchase"), "an intent", explain=fleet.logs)
             server.stop()
             fleet.write("b.jpg")
             hosts[0].process.send_signal(signal.SIGHUP)
-            until(lambda: '"stage": "reload"' in hosts[0].log(200_000), f"the reload failed. {fleet.logs()}")
+            until(lambda: '"stage": "reload"' in hosts[0].log(200_000), "the reload failed", explain=fleet.logs)
             server.start()
             fleet.wait_for_results(120.0)
             service.faults(SLOW_DOWNLOADS, HOLD)
             fleet.write("c.jpg", "d.jpg", "e.jpg")
-            until(lambda: "downloading" in fleet.states().values(), f"a download. {fleet.logs()}")
+            until(lambda: "downloading" in fleet.states().values(), "a download", explain=fleet.logs)
             server.stop("fast")
             time.sleep(SLOW)  # what is fetched meanwhile cannot be written down
             server.start()
@@ -193,7 +193,7 @@ def test_two_texts_of_one_rule_are_told_and_the_second_host_waits(fleet: Fleet) 
     fleet.wait_for_holder("atelier")
     fleet.start("attic", settle="200ms")
     (told,) = until(
-        lambda: fleet.rows("SELECT message FROM incident WHERE code = 'RULE_DIFFERS'"), f"it is told. {fleet.logs()}"
+        lambda: fleet.rows("SELECT message FROM incident WHERE code = 'RULE_DIFFERS'"), "it is told", explain=fleet.logs
     )
     drained = fleet.ask("attic", "hosts", "drain", "atelier")
     fleet.wait_for_holder("attic")
@@ -223,13 +223,13 @@ def test_a_host_that_is_cut_off_stops_and_another_goes_on(tmp_path: Path, servic
             fleet.wait_for_holder("atelier")
             fleet.start("attic")
             fleet.write("a.jpg", "b.jpg", "c.jpg")
-            until(lambda: fleet.rows("SELECT key FROM purchase"), f"an intent. {fleet.logs()}")
+            until(lambda: fleet.rows("SELECT key FROM purchase"), "an intent", explain=fleet.logs)
             proxy.swallow()
             began = time.monotonic()
             fleet.wait_for_results()
             took = time.monotonic() - began
             proxy.mend()
-            until(lambda: len(fleet.living()) == 2, f"the first is back. {fleet.logs()}")
+            until(lambda: len(fleet.living()) == 2, "the first is back", explain=fleet.logs)
             fleet.write("d.jpg")
             fleet.wait_for_results()
 

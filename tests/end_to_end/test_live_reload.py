@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from daemon_process import HOLD, Books, Installation, picture, promised, sha256, until
+from daemon_process import HOLD, SLOW_RUN, Books, Installation, picture, promised, sha256, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -253,7 +253,7 @@ def test_what_a_rule_no_longer_takes_is_not_bought(installation: Installation) -
 def test_a_removed_rule_delivers_what_it_bought(installation: Installation) -> None:
     """To where it was promised (scenario 123)."""
     data = picture()
-    installation.service.faults(HOLD, runs=({"kind": "slow", "seconds": 1.0, "match": sha256(data)},))
+    installation.service.faults(HOLD, runs=({**SLOW_RUN, "match": sha256(data)},))
     installation.write("a.jpg", data)
     daemon = installation.start()
     installation.wait("queued", "a.jpg")
@@ -269,7 +269,7 @@ def test_a_removed_rule_delivers_what_it_bought(installation: Installation) -> N
 def test_an_output_folder_that_moves_leaves_old_results_where_they_are(installation: Installation) -> None:
     """The text that a batch was sealed with says where it goes (scenario 125)."""
     first = picture()
-    installation.service.faults(HOLD, runs=({"kind": "slow", "seconds": 1.0, "match": sha256(first)},))
+    installation.service.faults(HOLD, runs=({**SLOW_RUN, "match": sha256(first)},))
     installation.write("a.jpg", first)
     daemon = installation.start()
     installation.wait("queued", "a.jpg")

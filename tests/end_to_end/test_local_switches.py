@@ -52,9 +52,9 @@ def test_the_command_plays_what_it_is_asked(desk: Desk) -> None:
     url = process.stdout.readline().strip()
     key = {"Authorization": f"Bearer {(desk.folder / 'own/api-key').read_text().strip()}"}
     health, control, stranger = (
-        httpx.get(f"{url}/v1/health"),
-        httpx.get(f"{url}/_control", headers=key),
-        httpx.get(f"{url}/_control", headers={"Authorization": "Bearer any"}),
+        httpx.get(f"{url}/v1/health", timeout=30),
+        httpx.get(f"{url}/_control", headers=key, timeout=30),
+        httpx.get(f"{url}/_control", headers={"Authorization": "Bearer any"}, timeout=30),
     )
     ended = desk.stop(process)
 

@@ -63,7 +63,7 @@ def test_no_budget_is_reached_by_what_costs_nothing(desk: Desk) -> None:
     desk.config.write_text(json.dumps(whole))
     (desk.input / "text.jpg").write_text("no image")
     daemon = desk.start("run")
-    until(lambda: heard.exists() and "MANY_FAILURES" in heard.read_text(), f"a message; {desk.log()}")
+    until(lambda: heard.exists() and "MANY_FAILURES" in heard.read_text(), "a message", explain=desk.log)
     until(lambda: desk.outputs().keys() >= {"mug.jpg"}, "the result")
     until(lambda: desk.run("status", "--json").json["hosted_today"] == "0.08", "the result on record")
     desk.stop(daemon)

@@ -6,13 +6,13 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from daemon_process import HOLD, NO_BATCHES, Installation, Service, picture, promised, sha256, until
+from daemon_process import HOLD, NO_BATCHES, SLOW_RUN, Installation, Service, picture, promised, sha256, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SLOW = {"kind": "slow", "seconds": 1.0, "count": 1}
+SLOW = {**SLOW_RUN, "count": 1}
 CREATE = "POST /v1/models/*/batches"
 CREATE_RUN = "POST /v1/models/*/runs"
 

@@ -34,7 +34,7 @@ def test_clients_at_work_are_no_trouble_at_the_end(tmp_path: Path, service: Serv
     installation = Installation(tmp_path / "one", service)
     installation.configure_rules({"one": installation.rule()}, web={"listen": f"127.0.0.1:{port}"})
     daemon = installation.start()
-    until(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200, "the page is there")
+    until(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=30).status_code == 200, "the page is there")
     with ExitStack() as stack:
         clients = {}
         for name, sent in AT_WORK.items():

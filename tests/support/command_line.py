@@ -130,7 +130,7 @@ class Desk:
 
     def wait_for(self, action: str, times: int = 1) -> None:
         """Wait until the log has an event of that action so often."""
-        until(lambda: self.log().count(f"action={action}") >= times, f"{action} in the log")
+        until(lambda: self.log().count(f"action={action}") >= times, f"{action} in the log", explain=self.log)
 
     def stop(self, process: subprocess.Popen[str]) -> int:
         """SIGTERM, and the exit code."""

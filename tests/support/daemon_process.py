@@ -49,6 +49,9 @@ FRESH = httpx.Limits(max_keepalive_connections=0)
 HOLD = {"route": "POST /v1/models/*", "kind": "hold", "count": None}
 """Lets the service answer a purchase only when its work is done, so that the first poll finds results."""
 
+SLOW_RUN = {"kind": "slow", "seconds": 3.0}
+"""A run that is seen at work however busy the machine is: nobody looks away for so long."""
+
 NO_BATCHES = {
     "route": "POST /v1/models/*/batches",
     "kind": "status",
@@ -71,15 +74,18 @@ def contents(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def until(fact: Callable[[], T], what: str, seconds: float = WAIT_TIMEOUT) -> T:
-    """Look until `fact` gives something true, and return that; fail with `what` after `seconds`."""
+def until(fact: Callable[[], T], what: str, seconds: float = WAIT_TIMEOUT, *, explain: Callable[[], object] = str) -> T:
+    """Look until `fact` gives something true, and return that.
+
+    Fails with `what` after `seconds`, and with what `explain` gives then, such as the end of a log.
+    """
     deadline = time.monotonic() + seconds
     while True:
         found = fact()
         if found:
             return found
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what}")
+            raise AssertionError(f"not within {seconds:g} s: {what}\n{explain()}")
         time.sleep(LOOK)
 
 
@@ -201,11 +207,11 @@ class Daemon:
 
     def hear(self, word: str, times: int = 1) -> None:
         """Wait until it has told its service manager `word` so often in its life."""
-        until(lambda: self._heard(word) >= times, f"the daemon says {word} ({times}). Its log:\n{self.log()}")
+        until(lambda: self._heard(word) >= times, f"the daemon says {word} ({times})", explain=self.log)
 
     def hear_of(self, beginning: str) -> None:
         """Wait until it has told its service manager a line that begins so."""
-        until(lambda: self._heard_of(beginning), f"the daemon says {beginning}. Its log:\n{self.log()}")
+        until(lambda: self._heard_of(beginning), f"the daemon says {beginning}", explain=self.log)
 
     def _heard_of(self, beginning: str) -> bool:
         self._listen()
@@ -365,10 +371,8 @@ class Installation:
 
     def wait(self, state: str, *paths: str) -> None:
         """Wait until these paths are in that state."""
-        until(
-            lambda: all(self.states().get(path) == state for path in paths),
-            f"{', '.join(paths)} {state}; they are {self.states}",
-        )
+        with self.explained():
+            until(lambda: all(self.states().get(path) == state for path in paths), f"{', '.join(paths)} {state}")
 
     def wait_until_open(self, *rules: str) -> None:
         """Wait until these rules take files; a result that lies there earlier makes a new rule ask first."""

@@ -112,11 +112,16 @@ class Fleet:
 
     def wait_for_holder(self, *names: str) -> str:
         """Wait until one of these hosts does the intake."""
-        return until(lambda: (held := self.holder()) in names and held, f"intake by {names}. {self.logs()}") or ""
+        return until(lambda: (held := self.holder()) in names and held, f"intake by {names}", explain=self.logs) or ""
 
     def wait_for_results(self, seconds: float = 60.0) -> None:
         """Wait until every file that was written has its result, and nothing moves any more."""
-        until(self._rests, f"results of {sorted(self.written)}; {self.states()}. {self.logs()}", seconds)
+        until(
+            self._rests,
+            f"results of {sorted(self.written)}",
+            seconds,
+            explain=lambda: f"{self.states()}\n{self.logs()}",
+        )
 
     def _rests(self) -> bool:
         states = self.states()

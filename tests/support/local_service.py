@@ -129,8 +129,8 @@ class ServiceProcess:
         self.process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.url: str = json.loads(self.process.stdout.readline())["url"]
-        self.http = httpx.Client(base_url=self.url, headers=KEY, timeout=10.0, limits=FRESH)
-        self.bare = httpx.Client(timeout=10.0, limits=FRESH)
+        self.http = httpx.Client(base_url=self.url, headers=KEY, timeout=60.0, limits=FRESH)
+        self.bare = httpx.Client(timeout=60.0, limits=FRESH)
 
     def upload(self, data: bytes = JPEG, name: str = "a.jpg", mime: str = "image/jpeg") -> dict[str, Any]:
         """The three steps; returns the asset."""

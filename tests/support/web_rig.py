@@ -116,7 +116,7 @@ class Web:
 
     async def until_due(self, batch: str) -> None:
         """Wait until the batch is due; fail when it never is."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while await self.due_at(batch) != 0:
                 await self.context.stage_events.track.wait(0.02)
 
@@ -126,7 +126,7 @@ class Web:
 
     async def until_counted(self, outcome: str, times: float = 1) -> None:
         """Wait until so many callbacks had this outcome."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while await self.metric("runflowd_callbacks_total", outcome=outcome) != times:
                 await anyio.sleep(0.01)
 

@@ -48,7 +48,7 @@ def access_of(folder: Path, *files: Path) -> Access:
 async def name_served(port: int, trusted: str) -> str:
     """Whose certificate a new connection gets; whoever has another one is not trusted."""
     context = ssl.create_default_context(cafile=trusted)
-    async with httpx.AsyncClient(verify=context) as http:
+    async with httpx.AsyncClient(verify=context, timeout=30) as http:
         answer = await http.get(f"https://127.0.0.1:{port}/healthz")
         stream = answer.extensions["network_stream"]
         certificate = stream.get_extra_info("ssl_object").getpeercert()

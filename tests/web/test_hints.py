@@ -35,11 +35,11 @@ async def test_a_commit_is_hinted_at_and_the_end_of_the_daemon_ends_the_stream(r
         assert "retry: 2000" == await anext(lines)
         await rig.set_aside("secret.jpg", ItemState.WAITING, "BUSY", "no")
         told = ""
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while not told.startswith("event:"):
                 told = await anext(lines)
         rig.site.stopping = True
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             rest = [line async for line in lines]
 
     after = await rig.http.get("/events")
@@ -67,7 +67,7 @@ async def test_streams_are_bounded(rig: Web, monkeypatch: pytest.MonkeyPatch) ->
     async with rig.http.stream("GET", "/events") as first:
         await anext(first.aiter_lines())
         beyond = await rig.http.get("/events")
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while rig.application.hints.streams:
             await anyio.sleep(0.02)
 

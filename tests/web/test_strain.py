@@ -71,7 +71,7 @@ async def test_who_takes_all_places_and_keeps_silent_takes_them_from_themselves(
         other = await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", rig.port, local_host="127.0.0.2"))
         stream = await stack.enter_async_context(rig.http.stream("GET", "/events"))
         oldest, _ = [await silent(stack, rig.port) for _ in range(2)]
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=30) as http:
             answer = await http.get(f"http://127.0.0.1:{rig.port}/healthz")
         await other.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
@@ -132,7 +132,7 @@ async def test_a_connection_that_never_agrees_on_encryption_is_closed(
         port = bound.socket.getsockname()[1]
         await group.start(UvicornRunner(rig.application, [bound], Certificate(str(certificate), str(key))).run)
         closed = await is_closed(await silent(stack, port))
-        async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=str(certificate))) as http:
+        async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=str(certificate)), timeout=30) as http:
             served = await http.get(f"https://127.0.0.1:{port}/healthz")
         group.cancel_scope.cancel()
 

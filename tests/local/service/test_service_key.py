@@ -24,7 +24,7 @@ def test_only_who_has_the_key_is_answered(tmp_path: Path) -> None:
         right = {"Authorization": f"Bearer {Path(told['key_file']).read_text('ascii').strip()}"}
         paths = ("/v1/models", "/v1/runs", "/_control", "/_control/ledger")
         answers = [
-            [httpx.get(told["url"] + path, headers=headers).status_code for path in paths]
+            [httpx.get(told["url"] + path, headers=headers, timeout=30).status_code for path in paths]
             for headers in (right, {"Authorization": "Bearer any"}, {})
         ]
         process.terminate()
