@@ -169,6 +169,24 @@ async def test_what_nobody_asked_for_is_no_answer_to_the_next_request(surplus: b
     assert ([b"ok", b"ok", b"next"], 3) == (answers, server.connections)
 
 
+async def test_what_came_while_a_connection_waited_is_no_answer_either() -> None:
+    """Also once the event loop has taken it from the line."""
+
+    async def later(stream: SocketStream, _: Seen) -> None:
+        await stream.send(ANSWER)
+        await asked.wait()
+        await stream.send(ANSWER)
+
+    asked = anyio.Event()
+    async with hostile_server(later, answer(b"next")) as server, transport() as connections:
+        answers = [await ask(connections, server.url)]
+        asked.set()
+        await anyio.wait_all_tasks_blocked()
+        answers.append(await ask(connections, server.url))
+
+    assert ([b"ok", b"next"], 2) == (answers, server.connections)
+
+
 @pytest.mark.parametrize("behaviour", [hang_up, raw(b"HTTP/1.1 200 OK\r\nContent-Le")], ids=["silent", "half a head"])
 async def test_a_lost_answer_is_asked_for_once_and_leaves_a_doubt(behaviour: Behaviour) -> None:
     """Also over a connection that was used before: no method is repeated unasked, and a purchase may be done."""

@@ -10,12 +10,15 @@ from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSStream
 
 from runflowd.api.http.connection import Connection, origin_of
+from runflowd.api.http.socket_stream import connect_stream
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from anyio.abc import ByteStream, SocketStream
+    from anyio.abc import ByteStream
+
+    from runflowd.api.http.socket_stream import SocketStream
 
     Admit = Callable[[str], None]
     """Judges the address that was reached; what it raises closes the connection."""
@@ -34,8 +37,8 @@ async def connect(url: httpx.URL, context: ssl.SSLContext, seconds: float | None
     host = url.raw_host.decode("ascii")
     try:
         with anyio.fail_after(seconds):
-            stream = await anyio.connect_tcp(host, url.port or default)
-            return Connection(await _secured(stream, url.scheme, host, context, admit), origin_of(url))
+            stream = await connect_stream(host, url.port or default)
+            return Connection(stream, await _secured(stream, url.scheme, host, context, admit), origin_of(url))
     except TimeoutError as error:
         raise httpx.ConnectTimeout(str(error) or f"no connection within {seconds} seconds") from error
     except (OSError, UnicodeError, anyio.BrokenResourceError, anyio.EndOfStream) as error:

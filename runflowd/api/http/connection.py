@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-import select
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 import httpx
-from anyio.abc import SocketAttribute
 
 from runflowd.api.http.response_parser import ResponseParser
+from runflowd.api.http.socket_stream import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from anyio.abc import ByteStream
 
+    from runflowd.api.http.socket_stream import SocketStream
+
     Pace = Mapping[str, float | None]
     """Seconds that single steps may take, by httpx's names for them."""
-
-PIECE = 256 * 1024
-"""Bytes taken from the line at once."""
 
 _HEAD = re.compile(rb"[A-Z]+ [\x21-\x7e]+ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\0\r\n]*\r\n)+\r\n")
 """RFC 9112: a token, a target, and header lines without control over the next line."""
@@ -53,22 +51,19 @@ def head_of(request: httpx.Request) -> bytes:
 
 
 class Connection:
-    """Bytes to and from a server, with the failures of the line in httpx's words."""
+    """Bytes to and from a server by a `line`, or by TLS over it, with the failures of the line in httpx's words."""
 
-    def __init__(self, stream: ByteStream, origin: Origin) -> None:
+    def __init__(self, line: SocketStream, stream: ByteStream, origin: Origin) -> None:
         self.origin = origin
         self.idle_since = 0.0
         self.sent_whole = False
         """Whether the last request left as a whole; one that did not leaves a connection of no further use."""
+        self._line = line
         self._stream = stream
-        self._socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610  anyio's, not Django's
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN)
 
     def is_stale(self) -> bool:
         """Whether the server has closed an idle connection, or sent what nobody asked for."""
-        # A socket that was closed under us has no number any more, or rather somebody else has it.
-        return self._socket.fileno() < 0 or bool(self._poll.poll(0))
+        return not self._line.is_quiet
 
     async def exchange(self, request: httpx.Request, head: bytes, pace: Pace) -> ResponseParser:
         """Send a request and hear the headers of its answer; what the request's body raises passes through.
