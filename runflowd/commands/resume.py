@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     "--accept-folder",
     "accept",
     is_flag=True,
-    help="What stands at the watched folder now is right; the results of files that are not in it stay.",
+    help="What stands at the folders of the rule now is right; the results of files that are not there stay.",
 )
 @click.argument("rules", nargs=-1, shell_complete=rule_names)
 def command(place: Path | None, rules: tuple[str, ...], *, everything: bool, accept: bool, as_json: bool) -> None:
     """Let RULES, or --all, go on; a running daemon follows at once.
 
-    With --accept-folder, a rule whose watched folder is another one than before (WATCH_CHANGED) works with it
-    from now on; a pause stays as it is.
+    With --accept-folder, a rule whose watched or output folder is another one than before (WATCH_CHANGED,
+    OUTPUT_CHANGED) works with it from now on; a pause stays as it is.
     """
     if accept:
         _accept(place, rules, everything=everything, as_json=as_json)

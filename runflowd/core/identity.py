@@ -54,3 +54,13 @@ def is_likely(known: Identity | None, found: Identity, evidence: Evidence) -> bo
     if evidence.expected:
         return 2 * evidence.present >= evidence.expected
     return known is None or not known.mark or known.is_place_of(found)
+
+
+def is_on_the_same_disk(known: Identity, found: Identity) -> bool:
+    """Whether a folder without the known mark stands on the disk of the known one, as far as that can be told.
+
+    Devices are numbered anew by each boot: after one, only a folder that never bore a mark is believed.
+    """
+    if known.boot == found.boot:
+        return known.device == found.device
+    return not known.mark

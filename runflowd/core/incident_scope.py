@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 NO_SPACE = "NO_SPACE"
+OUTPUT_CHANGED = "OUTPUT_CHANGED"
 RATE_LIMITED = "RATE_LIMITED"
 
 _ON = " on "

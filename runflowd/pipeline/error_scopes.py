@@ -6,10 +6,11 @@ import structlog
 
 from runflowd.api.breaker import KEY_PROBE
 from runflowd.api.errors import ApiError, NotFound, OutOfCredit, Scope, Transient, Unauthorized
-from runflowd.core.incident_scope import CREDIT, NO_SPACE, RATE_LIMITED, SERVICE, ScopeKind, parse_scope
+from runflowd.core.incident_scope import CREDIT, NO_SPACE, OUTPUT_CHANGED, RATE_LIMITED, SERVICE, ScopeKind, parse_scope
 from runflowd.errors import RunflowdError
-from runflowd.files import NoSpace
+from runflowd.files import FileError, NoSpace
 from runflowd.observability.incidents import IncidentReport
+from runflowd.pipeline.output_identity import OutputChanged
 from runflowd.pipeline.rule_fault import GOES_ON, RuleAtFault
 
 log = structlog.get_logger()
@@ -99,6 +100,13 @@ def of_disk(rule: str, error: Exception) -> IncidentReport | None:
     return IncidentReport(
         ScopeKind.RULE.of(rule), NO_SPACE, error.sentence, "Free space there; the rule goes on by itself then"
     )
+
+
+def of_output(rule: str, error: FileError) -> IncidentReport:
+    """The trouble with a folder that results of a rule go to, which is no lack of room: results wait, one by one."""
+    code = OUTPUT_CHANGED if isinstance(error, OutputChanged) else "OUTPUT_UNUSABLE"
+    remedy = error.advice or "Mend the folder; delivery goes on by itself then"
+    return IncidentReport(ScopeKind.OUTPUT.of(rule), code, error.sentence, remedy)
 
 
 def kept_reason(error: Exception, report: IncidentReport | None) -> str:

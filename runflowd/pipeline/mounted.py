@@ -18,6 +18,7 @@ import anyio
 from runflowd import files
 from runflowd.core.model import AfterKind
 from runflowd.errors import RunflowdError
+from runflowd.pipeline.output_identity import require_same
 from runflowd.store.roots import mark_of_output, mark_of_watched, save_output_mark
 
 if TYPE_CHECKING:
@@ -108,12 +109,18 @@ def _marked(folder: str) -> str:
     return ""
 
 
+def _places(folders: tuple[str, ...]) -> list[tuple[int, int] | None]:
+    """Device and inode of what stands at each path. Blocking."""
+    return [files.root_identity(folder) for folder in folders]
+
+
 class MountCheck:
     """Asks right before the work: a share may have gone since that was claimed. What was seen counts for a moment."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._seen: dict[tuple[str, ...], tuple[float, Mounted]] = {}
+        self._same: dict[tuple[str, ...], tuple[float, list[tuple[int, int] | None]]] = {}
         self._looking: defaultdict[tuple[str, ...], anyio.Lock] = defaultdict(partial(anyio.Lock, fast_acquire=True))
 
     async def require_watched(self, rule: Rule) -> None:
@@ -122,14 +129,24 @@ class MountCheck:
             raise NotMounted(rule.name, rule.watch)
 
     async def require_outputs(self, rule: Rule) -> None:
-        """The same for what a delivery touches."""
+        """The same for what a delivery touches. A host that is alone raises `OutputChanged` or another `FileError`."""
         if not self._context.duties.shared:
+            await self._require_same(rule)
             return
         mounted = await self._mounted(rule)
         missing = [folder for folder, there in mounted.outputs.items() if not there]
         missing += [rule.watch] if disposes(rule) and not mounted.watch else []
         if missing:
             raise NotMounted(rule.name, missing[0])
+
+    async def _require_same(self, rule: Rule) -> None:
+        folders = tuple(rule.delivered_to.values())
+        async with self._looking[folders]:
+            now, there = self._context.clock.now(), await self._context.io.written(rule).read(_places, folders)
+            at, places = self._same.get(folders, (-math.inf, None))
+            if now - at >= COUNTS_FOR or there != places:  # a disk may go at any moment
+                await require_same(self._context, rule)
+                self._same[folders] = (now, await self._context.io.written(rule).read(_places, folders))
 
     async def _mounted(self, rule: Rule) -> Mounted:
         folders = folders_of(rule)

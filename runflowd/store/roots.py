@@ -79,9 +79,26 @@ def save_output_mark(connection: Connection, folder: str, mark: str) -> None:
     connection.run("save_value", service="", key=output_mark_key(folder), value=mark)
 
 
-def forget_output_marks(connection: Connection, folders: Iterable[str]) -> bool:
-    """Let folders be marked anew, as a person said; whether any was known by a mark."""
-    dropped = [connection.run("drop_value", service="", key=output_mark_key(folder)) for folder in folders]
+def output_identity_key(folder: str) -> str:
+    """Under which key it is stored who a folder that results go to is on this machine."""
+    return f"output:{printable(folder)}"
+
+
+def output_identity(connection: Connection, folder: str) -> Identity | None:
+    """Who a folder that results go to was when it was last met; None before that."""
+    value = stored_value(connection, "", output_identity_key(folder))
+    return Identity(**json.loads(value)) if value else None
+
+
+def save_output_identity(connection: Connection, folder: str, identity: Identity) -> None:
+    """Put on record who a folder that results go to is."""
+    connection.run("save_value", service="", key=output_identity_key(folder), value=json.dumps(asdict(identity)))
+
+
+def forget_outputs(connection: Connection, folders: Iterable[str]) -> bool:
+    """Let folders that results go to be known anew, as a person said; whether any was known."""
+    keys = [key for folder in folders for key in (output_mark_key(folder), output_identity_key(folder))]
+    dropped = [connection.run("drop_value", service="", key=key) for key in keys]
     return any(dropped)
 
 

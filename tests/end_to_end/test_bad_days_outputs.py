@@ -88,3 +88,30 @@ def test_a_disk_that_turns_read_only_is_waited_for(cramped: Installation, namesp
     until(lambda: not cramped.incidents(), "the end of the trouble is told")
 
     assert promised({**first, "late.jpg": late}) == cramped.books()
+
+
+def test_nothing_is_written_where_the_disk_of_the_output_is_not_mounted(
+    installation: Installation, namespace: Namespace
+) -> None:
+    """Its mount point would take the result, and hide it once the disk is back (scenario 163)."""
+    installation.enter = namespace.enter
+    installation.configure_rules({"one": installation.rule()}, limits={"free_space": "0B"})
+    place, disk = installation.output, installation.folder / "disk"
+    namespace.mount(disk)
+    place.mkdir(parents=True, exist_ok=True)
+    namespace.run("mount", "--bind", str(disk), str(place))
+    installation.output = namespace.outside(place)
+    first = drop(installation, 1)
+    installation.start()
+    installation.wait_for_rest(*first)
+    namespace.unmount(place)
+    installation.write("late.jpg", late := picture())
+    with installation.explained():
+        until(lambda: "OUTPUT_CHANGED" in installation.incidents(), "the missing disk is told")
+    meanwhile = installation.outputs()
+    namespace.run("mount", "--bind", str(disk), str(place))
+    installation.wait_for_rest("late.jpg")
+    until(lambda: not installation.incidents(), "the end of the trouble is told")
+
+    assert set() == set(meanwhile)
+    assert (promised({**first, "late.jpg": late}), 2) == (installation.books(), len(installation.outputs()))

@@ -239,9 +239,12 @@ async def test_after_a_jump_of_the_clock_every_batch_is_asked_for_at_once(tmp_pa
 
 async def test_a_delivery_that_waits_is_tried_at_once_after_a_clock_was_set_back(tmp_path: Path) -> None:
     """Its date would else be a day ahead (scenario 76)."""
-    (tmp_path / "out").write_bytes(b"in the way")
     async with running(tmp_path) as rig:
+        rig.switch(faults={"runs": [{"kind": "slow", "seconds": 30, "count": None}]})
         rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.SUBMITTED)
+        (tmp_path / "out").rmdir()
+        (tmp_path / "out").write_bytes(b"in the way")
         await rig.until(lambda states: states.get("a.jpg") is ItemState.DOWNLOADING)
         await anyio.sleep(300)
         rig.jump(-86_400.0)

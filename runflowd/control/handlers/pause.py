@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runflowd.control.command_context import flag, no_such_rule, text, texts
 from runflowd.control.refusal import CommandRefused
-from runflowd.core.incident_scope import ScopeKind
+from runflowd.core.incident_scope import OUTPUT_CHANGED, ScopeKind
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.other_currency import OTHER_CURRENCY
 from runflowd.core.printable import printable, scrubbed
@@ -16,7 +16,7 @@ from runflowd.store.prices import ask_anew
 from runflowd.store.reports import count_states, incidents
 from runflowd.store.retries import fetch_lost
 from runflowd.store.roots import accept_folders as accept_strange
-from runflowd.store.roots import forget_output_marks
+from runflowd.store.roots import forget_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -101,11 +101,13 @@ def accept_folders(context: CommandContext, parameters: Parameters) -> Answer:
 
 
 def _accept(context: CommandContext, name: str) -> bool:
-    """Accept the watched folder, or those that results go to where no host has them by their mark."""
-    lost = str(ScopeKind.HOSTS.of(name)) in {each.scope for each in incidents(context.connection)}
+    """Accept the watched folder, and those that results go to where they are not the ones that are known."""
+    open_now = {(each.scope, each.code) for each in incidents(context.connection)}
+    changed = (str(ScopeKind.OUTPUT.of(name)), OUTPUT_CHANGED) in open_now
+    changed |= str(ScopeKind.HOSTS.of(name)) in {scope for scope, _ in open_now}
     rule = context.config.rule(name)
-    marked = lost and rule is not None and forget_output_marks(context.connection, rule.delivered_to.values())
-    return accept_strange(context.connection, name, context.now) or marked
+    forgot = changed and rule is not None and forget_outputs(context.connection, rule.delivered_to.values())
+    return accept_strange(context.connection, name, context.now) or forgot
 
 
 def _chosen(context: CommandContext, parameters: Parameters, known: Collection[str]) -> list[str]:

@@ -12,7 +12,7 @@ from runflowd.observability.incidents import IncidentReport
 from runflowd.pipeline.deliver.output_io import OutputTimeout
 from runflowd.pipeline.deliver.result_check import BrokenResult
 from runflowd.pipeline.deliver.result_downloader import NoResult
-from runflowd.pipeline.error_scopes import of_disk, of_service
+from runflowd.pipeline.error_scopes import of_disk, of_output, of_service
 from runflowd.pipeline.io_guard import Abandoned
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ def wider_report(item: Item, error: Exception) -> IncidentReport | None:
     if isinstance(error, OutputTimeout | Abandoned):
         return timeout_report(OutputTimeout(item.rule), item.rule)
     if isinstance(error, files.FileError):
-        remedy = error.advice or "Mend the folder; delivery goes on by itself then"
-        return IncidentReport(ScopeKind.OUTPUT.of(item.rule), "OUTPUT_UNUSABLE", error.sentence, remedy)
+        return of_output(item.rule, error)
     if isinstance(error, ApiError) and (wide := of_service(error)) and wide.scope != STORAGE:
         return wide
     if isinstance(error, Transient):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runflowd import files
 from runflowd.api.errors import Conflict, Rejected
 from runflowd.core.incident_scope import CREDIT, SERVICE, STORAGE, ScopeKind
 from runflowd.core.lifecycle import BatchState, Outcome, Resume, resume
@@ -18,6 +17,7 @@ from runflowd.pipeline.dispatch.reconciliation import Reconciliation
 from runflowd.pipeline.dispatch.refusals import Refusals
 from runflowd.pipeline.dispatch.refused_batches import RefusedBatches
 from runflowd.pipeline.dispatch.resending import Resending
+from runflowd.pipeline.dispatch.result_room import require_room
 from runflowd.pipeline.dispatch.runs import SingleRuns, part
 from runflowd.pipeline.dispatch.submitter import Submitter, conflict_is_final
 from runflowd.pipeline.dispatch.uploader import Uploader
@@ -32,7 +32,6 @@ from runflowd.store.unbought import load_unbought, put_back
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
-    from runflowd.core.model import Rule
     from runflowd.core.refusal import BodyFormat
     from runflowd.pipeline.context import Context
     from runflowd.store import Connection
@@ -103,11 +102,6 @@ class Dispatch:
             self._probes.discard(batch.rule)
         self._failed.forget(batch)
 
-    async def _require_space(self, snapshot: str) -> None:
-        """Raise NoSpace when results could not be kept. Other trouble with the folder is delivery's to tell."""
-        rule = from_text(snapshot)
-        await self._context.io.written(rule).read(_require_space, rule, self._context.limits.free_space)
-
     async def _work(self, batch: Batch) -> None:
         if self._context.duties.shared:
             text = await self._context.store.read(partial(rule_text, batch=batch))
@@ -127,7 +121,7 @@ class Dispatch:
         if intent is not None and await self._is_reconciled(batch, intent, items):
             return
         if intent is None:
-            await self._require_space(snapshot)
+            await require_room(self._context, self._mounts, from_text(snapshot))
             body_format = await self._body_format(batch, requests)
             if body_format.shape is Shape.RUN:
                 await self._submit_runs(batch, snapshot, items, requests)
@@ -238,13 +232,3 @@ class Dispatch:
             lambda connection: mark_submitted(connection, batch, bought, None, Shape.RUN, now)
         )
         await self._got_through(batch)
-
-
-def _require_space(rule: Rule, floor: int) -> None:
-    for folder in rule.delivered_to.values():
-        try:
-            files.require_space(folder, floor)
-        except files.NoSpace:
-            raise
-        except files.FileError:
-            continue
