@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from runflowd.files.errors import Taken, TooBig, Unusable, explained
 from runflowd.files.folders import joined, opened_folder, parts_of, sync_folder
-from runflowd.files.read import FileSource
+from runflowd.files.read import FileSource, OpenFolder
 from runflowd.files.renaming import rename_new
 from runflowd.files.scan import stat_of
 from runflowd.system.failpoints import reach
@@ -140,6 +140,11 @@ class Draft:
         reach("output.written")
         self._flushed = Written(self._relative(self._name), stat_of(found), self._digest.hexdigest())
         return self._flushed
+
+    def is_free(self, name: str) -> bool:
+        """Whether no regular file stands at a name in its folder. Raises FileError."""
+        self._begin()
+        return OpenFolder(joined(self.root, self.folder), self._folder).stat(name) is None
 
     def commit(self, name: str, *, replaces: Stat | None = None, overwrite: bool = False) -> Written:
         """Give the draft its final name in its folder, durably.

@@ -487,6 +487,15 @@ class TestDraft:
 
         assert (promised.stat, promised.sha256) == (written.stat, written.sha256)
 
+    def test_a_draft_says_whether_a_name_beside_it_is_free(self, output: str) -> None:
+        """No file stands there; a folder is none, and the rename tells of it."""
+        put(output, "a/taken.png")
+        Path(output, "a", "folder.png").mkdir()
+        with files.Draft(output, "a", limit=100) as draft:
+            found = [draft.is_free(name) for name in ("taken.png", "folder.png", "new.png", "x" * 300)]
+
+        assert [False, True, True, True] == found
+
     def test_content_is_synced_before_the_rename_and_the_folder_after(
         self, output: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

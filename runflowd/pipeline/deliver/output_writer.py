@@ -147,7 +147,7 @@ class OutputWriter:
         mime = checked_type(draft, label, rule.output, self._context.decoder, on_progress)
         written = draft.flush()
         relative = put_in(place_for(item, rule), output_path(rule, mirrored(item), EXTENSIONS[mime], index, count))
-        return mime, written, "" if files.stat(rule.output, relative) else relative
+        return mime, written, relative if draft.is_free(relative.rpartition("/")[2]) else ""
 
 
 def mirrored(item: Item) -> str:
