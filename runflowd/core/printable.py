@@ -41,10 +41,10 @@ def scrubbed(text: str) -> str:
     """The text without URL queries, logins in URLs, bearer tokens and API keys."""
     if "://" in text:
         text = _ADDRESS.sub(_bare, text)
-    lowered = text.lower()  # a look for each word is quicker than the pattern, and most texts hold none
+    lowered = text.lower()  # a look for a word is quicker than its pattern, and most texts hold none
     if "bearer" in lowered or "basic" in lowered:
         text = _BEARER.sub(r"\1 ***", text)
-    return _KEY.sub(r"\1***", text)
+    return _KEY.sub(r"\1***", text) if "rf" in text else text
 
 
 _SECRET_NAMES = ("key", "token", "secret", "password", "credential", "auth")

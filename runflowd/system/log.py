@@ -86,7 +86,7 @@ def configure(
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *_: logging.getLogger("runflowd"),  # the stock one looks through the stack for a name
         cache_logger_on_first_use=False,
     )
     _route_libraries(out, threshold, shared, _renderers(out, as_json=as_json))
