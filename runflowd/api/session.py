@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -146,7 +147,7 @@ class Session:
             headers.append(("Idempotency-Key", key))
         # A stream, since httpx makes the headers of a `content` twice.
         stream = httpx.ByteStream(body or b"")
-        return httpx.Request(call.method, url, headers=headers, stream=stream, extensions=self.wire.extensions())
+        return httpx.Request(call.method, _url(url), headers=headers, stream=stream, extensions=self.wire.extensions())
 
     def _headers(self, place: Place) -> list[tuple[str, str]]:
         # Asking for no compression costs little and takes away a way to make 1 MiB into 1 GiB here.
@@ -171,6 +172,11 @@ class Session:
         """Return an error's body without our own key, whatever that looks like."""
         token = self.service.api_key.reveal().encode()
         return body.replace(token, b"***") if len(token) >= _SHORTEST_SECRET else body
+
+
+@lru_cache(maxsize=32)  # few are asked for again and again, and to read one takes a tenth of a call
+def _url(text: str) -> httpx.URL:
+    return httpx.URL(text)
 
 
 def _netloc(url: str) -> str:
