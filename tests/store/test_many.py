@@ -73,6 +73,17 @@ def test_each_set_gets_the_rows_of_its_own_answer(connection: PostgresConnection
         assert [[], ["a", "b"], ["c"], ["a", "b"]] == [sorted(row["pattern"] for row in rows) for rows in answers]
 
 
+def test_rows_have_what_the_statement_asks_for_and_no_more(connection: PostgresConnection) -> None:
+    """Whoever takes a row apart by places, or makes a mapping of it, finds the columns of the single statement."""
+    for each in (connection, in_memory()):
+        each.run_many("save_left_out", [left_out(b"two", "a", 7), left_out(b"one", "b", 8)])
+        (first,), (second,) = each.all_each(
+            "left_out_in_folder", [{"rule": "r", "dir": name} for name in (b"one", b"two")]
+        )
+
+        assert ({"pattern": "b", "files": 8, "folders": 0}, ["a", 7, 0]) == (dict(first), list(second))
+
+
 def test_each_set_gets_the_number_of_rows_that_it_changed(connection: PostgresConnection) -> None:
     """Of a deletion: none, several or one; and all of them together count as changes."""
     for each in (connection, in_memory()):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from runflowd.store.connection import Row
+    from runflowd.store.postgresql.values import PostgresRow
 
 _VALUE = re.compile(r"%\((\w+)\)s")
 _INSERT = re.compile(r"(INSERT INTO \w+ \([^)]*\))\s+(.*?)(\s+(?:ON CONFLICT|RETURNING)\b.*)?", re.DOTALL)
@@ -28,7 +29,7 @@ class Many:
     """
 
     text: str
-    of: Callable[[list[Row], int], list[list[Row]]] | None
+    of: Callable[[list[PostgresRow], int], list[list[Row]]] | None
 
     @staticmethod
     def values(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -40,15 +41,15 @@ def _hex(value: bytes) -> str:
     return f"\\x{value.hex()}"
 
 
-def _by_place(rows: list[Row], sets: int) -> list[list[Row]]:
-    """By the place of the set, counted from 1, which each row ends with."""
+def _by_place(rows: list[PostgresRow], sets: int) -> list[list[Row]]:
+    """By the place of the set, counted from 1, which each row ends with and is freed of."""
     found: list[list[Row]] = [[] for _ in range(sets)]
     for row in rows:
-        found[row[-1] - 1].append(row)
+        found[row[-1] - 1].append(row.without_last())
     return found
 
 
-def _one_each(rows: list[Row], _: int) -> list[list[Row]]:
+def _one_each(rows: list[PostgresRow], _: int) -> list[list[Row]]:
     return [[row] for row in rows]
 
 

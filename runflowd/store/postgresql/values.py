@@ -36,6 +36,11 @@ class PostgresRow:
         """The names of the columns."""
         return self._places.keys()
 
+    def without_last(self) -> PostgresRow:
+        """The row without its last column."""
+        last = len(self._values) - 1
+        return PostgresRow({name: place for name, place in self._places.items() if place < last}, self._values[:last])
+
 
 class _Flag(Dumper):  # type: ignore[misc]  # mypy looks into no extra
     """Truth as SQLite keeps it: a number."""
