@@ -119,12 +119,21 @@ def _leave_hanging(code: int) -> None:
         os._exit(code)
 
 
+def _explain_dash(arguments: list[str]) -> None:
+    from runflowd.commands.unknown_command import dashed_name  # noqa: PLC0415  only for a mistake
+
+    if sentence := dashed_name(arguments):
+        click.echo(sentence, err=True)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and give its exit code. What nobody raised on purpose keeps its traceback."""
     try:
         outcome = group.main(arguments, prog_name="runflowd", standalone_mode=False)
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption):
+            _explain_dash(sys.argv[1:] if arguments is None else arguments)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("Stopped. What is in flight is taken up by the next run.", err=True)

@@ -14,9 +14,12 @@ from runflowd.core.incident_scope import CREDIT, SERVICE, ScopeKind
 from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.money import BUDGET_REACHED, FILE_TOO_EXPENSIVE, PRICE_UNKNOWN
 from runflowd.core.other_currency import OTHER_CURRENCY
+from runflowd.core.printable import short_id
 from runflowd.observability.incidents import IncidentReport
+from runflowd.pipeline.error_scopes import HELD_UP
 from runflowd.pipeline.io_guard import Role
 from runflowd.pipeline.track.elsewhere import CODE as OTHER_SERVICE
+from runflowd.store.batches import batch_from
 from runflowd.store.pauses import EVERY_RULE, Pause, pauses
 from runflowd.store.reports import elsewhere
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 HOLD_PATIENCE = 12.0
 """More than twice the interval at which what limits of money hold is tried again (`pipeline.intake.holds`)."""
 
+TROUBLES = 20
+"""Open batches at most of which it is told what keeps them from getting on."""
+
 CHECK_INTERVAL = 0.1
 """Seconds between two looks at how far things are."""
 
@@ -44,6 +50,8 @@ class Progress:
     incidents: tuple[IncidentReport, ...]
     elsewhere: Mapping[tuple[str, ItemState], int] = field(default_factory=dict)
     """How many of these items, by their rule and state, are at a service that is not asked any more."""
+    troubles: tuple[str, ...] = ()
+    """What kept open batches from getting on at their last try, where it is their own; they are tried again."""
 
     def total(self, *states: ItemState) -> int:
         """Items of all rules in the given states."""
@@ -150,21 +158,32 @@ async def look(engine: Engine) -> tuple[Progress, int]:
     """How far things are, for the rules in force, and how many failures need a note, or files a receipt, still."""
     rules, service = engine.context.rules, engine.context.service.name
 
-    def read(connection: Connection) -> tuple[dict[str, dict[ItemState, int]], int, list[Pause], list[Elsewhere]]:
+    def read(
+        connection: Connection,
+    ) -> tuple[dict[str, dict[ItemState, int]], int, list[Pause], list[Elsewhere], tuple[str, ...]]:
         counts: dict[str, dict[ItemState, int]] = {name: {} for name in rules}
         for row in connection.all("count_states"):
             if row["rule"] in counts:
                 counts[row["rule"]][ItemState(row["state"])] = row["count"]
         left = sum(connection.all(name)[0]["count"] for name in ("unnoted_left", "receipts_left", "verdicts_left"))
-        return counts, left, pauses(connection), elsewhere(connection, service)
+        return counts, left, pauses(connection), elsewhere(connection, service), _troubles(connection)
 
-    counts, unnoted, paused, others = await engine.context.store.read(read)
+    counts, unnoted, paused, others, troubles = await engine.context.store.read(read)
     held = tuple(_as_report(each) for each in paused if each.rule in {EVERY_RULE, *rules})
     incidents = (*engine.context.incidents.snapshot(), *held)
     there: Counter[tuple[str, ItemState]] = Counter()
     for found in others:
         there.update({(found.rule, state): count for state, count in found.files.items()})
-    return Progress(counts, engine.intake.waiting, incidents, there), unnoted
+    return Progress(counts, engine.intake.waiting, incidents, there, troubles), unnoted
+
+
+def _troubles(connection: Connection) -> tuple[str, ...]:
+    batches = map(batch_from, connection.all("open_batches", limit=TROUBLES))
+    return tuple(
+        f"rule {batch.rule}, batch {short_id(batch.id)}: {batch.failure}"
+        for batch in batches
+        if batch.failure and not batch.failure.startswith(HELD_UP)
+    )
 
 
 def _as_report(pause: Pause) -> IncidentReport:

@@ -120,8 +120,8 @@ def _lines(version: Version) -> Iterator[str]:
         code = f" [{step['code']}]" if step["code"] else ""
         yield f"  {_local(step['at'])}  {_word(step['state']):<10}  {printable(step['detail'])}{code}".rstrip()
     yield from (f"  {name:<20} {value}" for name, value in _facts(version) if value)
-    for line in version["now"]:
-        yield f"  -> {line}"
+    told = {step["detail"] for step in version["steps"]}
+    yield from (f"  -> {line}" for line in version["now"] if line not in told)
 
 
 def _cost(version: Version) -> str:

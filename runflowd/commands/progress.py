@@ -14,13 +14,11 @@ from runflowd.core.lifecycle import ItemState
 from runflowd.core.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from rich.progress import TaskID
 
     from runflowd.app.sync_run import Progress as Snapshot
-    from runflowd.core.incident_scope import IncidentScope
-    from runflowd.observability.incidents import IncidentReport
 
 LINE_PAUSE = 1.0
 """Seconds between two lines at least."""
@@ -86,7 +84,7 @@ class Bars:
     ) -> None:
         self._before = before
         self._expected = expected or {}
-        self._printed = PrintedIncidents()
+        self._printed = PrintedTroubles()
         self._tasks: dict[str, TaskID] = {}
         name, detail = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[detail]}", markup=False)
         self._bars = Progress(name, BarColumn(24), detail, TimeElapsedColumn(), console=console or _stderr())
@@ -104,14 +102,17 @@ class Bars:
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw how far things are."""
-        for line in self._printed.new_lines(snapshot.incidents):
+        for line in self._printed.new_lines(snapshot):
             self._bars.console.print(line, style="red", markup=False)
         for rule, progress in progress_by_rule(snapshot, self._before).items():
             if rule not in self._tasks:
                 self._tasks[rule] = self._bars.add_task(printable(rule), total=None, detail="")
-            detail = f"{snapshot.settling} settling, {progress}" if snapshot.settling else str(progress)
-            total = max(progress.total, self._expected.get(rule, 0)) or None
-            self._bars.update(self._tasks[rule], total=total, completed=progress.ended, detail=detail)
+            total, words = max(progress.total, self._expected.get(rule, 0)) or None, _words(snapshot, progress)
+            self._bars.update(self._tasks[rule], total=total, completed=progress.ended, detail=words)
+
+
+def _words(snapshot: Snapshot, progress: RuleProgress) -> str:
+    return f"{snapshot.settling} settling, {progress}" if snapshot.settling else str(progress)
 
 
 def _stderr() -> Console:
@@ -123,8 +124,8 @@ class Lines:
 
     def __init__(self, before: Mapping[str, Mapping[ItemState, int]]) -> None:
         self._before = before
-        self._printed = PrintedIncidents()
-        self._shown: dict[str, RuleProgress] = {}
+        self._printed = PrintedTroubles()
+        self._shown: dict[str, str] = {}
         self._due: dict[str, float] = {}
         self._last: Snapshot | None = None
 
@@ -142,27 +143,32 @@ class Lines:
     def show(self, snapshot: Snapshot) -> None:
         """Print what changed, unless a line was printed just now."""
         self._last = snapshot
-        for line in self._printed.new_lines(snapshot.incidents):
+        for line in self._printed.new_lines(snapshot):
             say(line, err=True)
         self._print(snapshot, at_once=False)
 
     def _print(self, snapshot: Snapshot, *, at_once: bool) -> None:
         now = time.monotonic()
         for rule, progress in progress_by_rule(snapshot, self._before).items():
-            due = at_once or now >= self._due.get(rule, 0.0)
-            if due and progress.total and progress != self._shown.get(rule):
-                say(f"{printable(rule)}: {progress}", err=True)
-                self._shown[rule], self._due[rule] = progress, now + LINE_PAUSE
+            due, words = at_once or now >= self._due.get(rule, 0.0), _words(snapshot, progress)
+            if due and progress.total and words != self._shown.get(rule):
+                say(f"{printable(rule)}: {words}", err=True)
+                self._shown[rule], self._due[rule] = words, now + LINE_PAUSE
 
 
-class PrintedIncidents:
-    """Remembers which incidents were printed, so that each is shown once."""
+class PrintedTroubles:
+    """Remembers which incidents, and which troubles of single batches, were printed, so that each is shown once."""
 
     def __init__(self) -> None:
-        self._known: set[tuple[IncidentScope, str]] = set()
+        self._known: set[tuple[str, str]] = set()
 
-    def new_lines(self, reports: Iterable[IncidentReport]) -> list[str]:
-        """A line for each incident that is new."""
-        fresh = [report for report in reports if (report.scope, report.code) not in self._known]
-        self._known |= {(report.scope, report.code) for report in fresh}
-        return [printable(f"{report.code}: {report.message} -> {report.remedy}") for report in fresh]
+    def new_lines(self, snapshot: Snapshot) -> list[str]:
+        """A line for each that is new."""
+        found = {
+            (str(report.scope), report.code): f"{report.code}: {report.message} -> {report.remedy}"
+            for report in snapshot.incidents
+        }
+        found |= {("", each): f"{each}; it is tried again by itself" for each in snapshot.troubles}
+        fresh = [printable(line) for key, line in found.items() if key not in self._known]
+        self._known |= found.keys()
+        return fresh

@@ -14,7 +14,7 @@ from runflowd.commands.command_client import CommandClient
 from runflowd.commands.formatting import price, print_lines, say
 from runflowd.commands.options import config_option, echo_json, json_option
 from runflowd.commands.plain_table import table
-from runflowd.commands.rerun_with import carry_out, offer_settings
+from runflowd.commands.rerun_with import carry_out, offer_settings, refuse_file
 from runflowd.commands.shell_complete import rule_names
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def command(
 
 
 def _choose(asking: CommandClient, rule: str, patterns: tuple[str, ...], **wanted: bool) -> Items:
+    refuse_file(asking, rule)
     chosen: Items = []
     after: int | None = 0
     while after is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
@@ -55,7 +56,7 @@ def offer_settings(
 ) -> Offer:
     """What the settings would do to the files of the rule `named`, or to the file at that path."""
     given = dict(_pair(each) for each in settings)
-    found = asking.ask("rerun-files", path=named, absolute=os.path.abspath(named))  # noqa: PTH100  bytes survive
+    found = _named(asking, named)
     if named in found["rules"]:
         return _offer(asking, named, {"patterns": patterns}, given, forget=forget)
     if patterns:
@@ -70,6 +71,25 @@ def offer_settings(
         choices = ", ".join(f"`runflowd rerun {item['rule']} {item['path']!r} ...`" for item in items)
         raise CommandError(f"{named} is a file of several rules; say which: {choices}", Exit.USAGE)
     return _offer(asking, items[0]["rule"], {"item": items[0]["id"]}, given, forget=forget)
+
+
+def refuse_file(asking: CommandClient, named: str) -> None:
+    """Say how a file is made again, where one was named for the rule. Raises `CommandError`."""
+    found = _named(asking, named)
+    if named in found["rules"] or not found["items"]:
+        return
+    item = found["items"][0]
+    rule, path = shlex.quote(item["rule"]), shlex.quote(item["path"])
+    raise CommandError(
+        f"{named} is a file of rule {item['rule']}. `runflowd rerun {rule} {path}` applies the rule as it is now; "
+        f"`runflowd rerun {path} --set NAME=VALUE` makes that file another way.",
+        Exit.USAGE,
+    )
+
+
+def _named(asking: CommandClient, named: str) -> dict[str, Any]:
+    """All rules, and the files on record whose source or result is `named`."""
+    return asking.ask("rerun-files", path=named, absolute=os.path.abspath(named))  # noqa: PTH100  bytes survive
 
 
 def _pair(setting: str) -> tuple[str, str]:

@@ -1,13 +1,15 @@
-"""What is said about a command that there is not."""
+"""What is said about a command that there is not, and about a name that was taken for an option."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
+from runflowd.core.printable import printable
 from runflowd.core.suggestion import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 _OTHER_WORDS = {
     "run": "start daemon serve watch up",
@@ -29,6 +31,14 @@ _OTHER_WORDS = {
     "local": "server",
 }
 """What others call a command."""
+
+
+def dashed_name(arguments: Sequence[str]) -> str:
+    """How to give the name of a file that begins with a dash, where one stands among these arguments; else ""."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    name = next((each for each in options if each.startswith("-") and "." in each.partition("=")[0]), "")
+    return f"A name that begins with a dash goes behind `--`: `-- {shlex.quote(printable(name))}`" if name else ""
+
 
 _MOST_USED = "init, check, run, status, list and doctor"
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runflowd.core import fleet
 from runflowd.core.printable import printable
 from runflowd.store.duties import duties, in_hand
+from runflowd.store.hosts import hosts
+from runflowd.store.state_file import holder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runflowd.store import Connection
     from runflowd.store.hosts import Host
+    from runflowd.system.paths import Place
+
+
+def hosts_at(connection: Connection, place: Place, now: float) -> list[Host]:
+    """The hosts on record; a state file has none that no process works on, and who was killed left its record there."""
+    return [] if isinstance(place, Path) and holder(place) is None else hosts(connection, now)
 
 
 def host_rows(connection: Connection, known: Sequence[Host]) -> list[dict[str, Any]]:

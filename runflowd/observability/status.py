@@ -16,11 +16,10 @@ from runflowd.core.lifecycle import IN_FLIGHT, ItemState
 from runflowd.core.periods import day_begins, period_of
 from runflowd.core.remedies import remedy_for
 from runflowd.core.undeliverable import recipe_of
-from runflowd.observability.hosts import host_rows
+from runflowd.observability.hosts import host_rows, hosts_at
 from runflowd.observability.rule_status import rule_json, rule_statuses
 from runflowd.store.approvals import waiting_for_approval
 from runflowd.store.batches import batch_from
-from runflowd.store.hosts import hosts
 from runflowd.store.pauses import pauses
 from runflowd.store.reports import count_files, failure_groups, failures, files_left, incidents, partial, waiting
 from runflowd.store.reserving import every_limit
@@ -90,7 +89,7 @@ def take_status(
 ) -> Status:
     """Read how things stand; at most `limit` failed items and as many that wait. If `grouped`, failures by cause."""
     money = config.money_in_force
-    known = hosts(connection, now)
+    known = hosts_at(connection, place, now)
     midnight = day_begins(period_of(now, money.zone), money.zone)
     return Status(
         state=str(place),

@@ -109,9 +109,13 @@ def of_output(rule: str, error: FileError) -> IncidentReport:
     return IncidentReport(ScopeKind.OUTPUT.of(rule), code, error.sentence, remedy)
 
 
+HELD_UP = "held up by "
+"""How the reason begins that is kept with work which wider trouble holds."""
+
+
 def kept_reason(error: Exception, report: IncidentReport | None) -> str:
     """What is kept with work that a try did not bring on: its own words, or the code of the `report` that is wider."""
-    return f"held up by {report.code}" if report else str(error)
+    return f"{HELD_UP}{report.code}" if report else str(error)
 
 
 def unexpected(error: Exception) -> Exception | None:

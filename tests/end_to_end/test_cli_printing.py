@@ -71,6 +71,26 @@ def test_bars_tell_each_rule_and_each_incident_once() -> None:
     assert 1 == drawn(console).count("nobody answers")
 
 
+def test_a_batch_that_does_not_get_on_is_told_with_what_keeps_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, among the lines and above the bars: else a run stands still without a word."""
+    trouble, console = "rule one, batch 01234567: the server hung up without an answer", terminal()
+    stuck = Progress({"one": {ItemState.QUEUED: 1}}, 0, (), troubles=(trouble,))
+    with Lines({}) as lines, Bars({}, console=console) as bars:
+        for shown in (lines, bars, lines, bars):
+            shown.show(stuck)
+
+    said = " ".join(drawn(console).split()), capsys.readouterr().err
+    assert [1, 1] == [each.count(f"{trouble}; it is tried again by itself") for each in said]
+
+
+def test_lines_tell_what_settles(capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that waits for files to stand still says so, as the bars do."""
+    with Lines({}) as lines:
+        lines.show(Progress({"one": {ItemState.DONE: 1}}, 2, ()))
+
+    assert "one: 2 settling, 0 uploading, 0 processing, 1 done\n" == capsys.readouterr().err
+
+
 def test_lines_tell_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     """What changed within the pause between two lines is told at the latest when the run is over."""
     with Lines({}) as lines:

@@ -61,3 +61,50 @@ def test_what_cannot_be_set_is_refused_with_what_can(desk: Desk) -> None:
 
     assert cases == {words: said if said in found[words].err else found[words].err for words, said in cases.items()}
     assert {2} == {each.code for each in found.values()}
+
+
+def test_a_file_named_for_a_rule_is_told_both_ways_to_make_it_again(desk: Desk) -> None:
+    """It is no unknown rule: the command takes files, too, with settings of their own."""
+    said = desk.call("rerun", "a.jpg")
+
+    assert (2, True) == (said.code, said.err.startswith("error: a.jpg is a file of rule one."))
+    assert "`runflowd rerun one a.jpg`" in said.err
+    assert "`runflowd rerun a.jpg --set NAME=VALUE`" in said.err
+
+
+def test_the_story_of_a_file_is_found_by_its_result(desk: Desk) -> None:
+    """Whoever has a result before them asks where it comes from."""
+    by_source, by_result = desk.call("logs", "a.jpg"), desk.call("logs", "out/a.jpg")
+
+    assert (0, by_source.out) == (by_result.code, by_result.out)
+
+
+def test_after_a_run_no_host_is_at_work(desk: Desk) -> None:
+    """As `status` says: what a run leaves on record of itself is no sign of life."""
+    assert ("No daemon works on the state now.\n", []) == (
+        desk.call("hosts").out,
+        desk.call("status", "--json").json["hosts"],
+    )
+
+
+def test_a_name_that_begins_with_a_dash_is_told_how_to_be_given(desk: Desk) -> None:
+    """It looks like an option, and an option that is misspelt gets no such advice."""
+    (desk.input / "-rf.jpg").write_bytes(picture())
+    named, told, mistyped = (
+        desk.call("logs", "-rf.jpg"),
+        desk.call("logs", "--", "-rf.jpg"),
+        desk.call("list", "--lmit"),
+    )
+
+    assert (2, True) == (named.code, "goes behind `--`: `-- -rf.jpg`" in named.err)
+    assert ("nothing is on record of -rf.jpg" in told.err, "goes behind" in mistyped.err) == (True, False)
+
+
+def test_a_story_gives_a_reason_once(desk: Desk) -> None:
+    """The step that failed has it; below stands what to do."""
+    (desk.input / "text.jpg").write_text("no picture")
+    assert desk.run("sync", env=WITH_KEY).code == 3
+
+    said = desk.call("logs", "text.jpg").out
+
+    assert (1, True) == (said.count("this is text"), "  -> Put an image in its place" in said)

@@ -50,6 +50,20 @@ async def test_what_was_sent_to_another_address_is_told_of_with_both(tmp_path: P
         assert [1] == rig.charged(), "for the new file; the stuck run has no result yet"
 
 
+async def test_the_story_of_such_a_file_says_so_and_that_of_a_later_one_does_not(tmp_path: Path) -> None:
+    """Only the former waits for the address to be put back."""
+    await _sent_to_the_old_one(tmp_path)
+
+    async with running(tmp_path, named=NEW, began=EPOCH + 100, service=STUCK) as rig:
+        rig.drop("stuck-too.jpg")
+        await rig.until(lambda states: states.get("stuck-too.jpg") is ItemState.SUBMITTED)
+        told = {
+            name: (await rig.ask("logs", path=name))["versions"][0]["now"] for name in ("stuck.jpg", "stuck-too.jpg")
+        }
+
+        assert {"stuck.jpg": True, "stuck-too.jpg": False} == {name: OLD in str(now) for name, now in told.items()}
+
+
 async def test_its_remedy_brings_the_results(tmp_path: Path) -> None:
     """Under the former address the batch is asked for at once, and the incident is over; bought once."""
     await _sent_to_the_old_one(tmp_path)

@@ -40,7 +40,8 @@ MAX_VERSIONS = 50
 def logs(context: CommandContext, parameters: Parameters) -> Answer:
     """The `versions` of the file at `path` under `rule`, or under any, oldest first, and where the `next` begin.
 
-    A path is one below a watched folder; `absolute` is where the same words lead from the folder of who asks.
+    A path is one below a watched folder; `absolute` is where the same words lead from the folder of who asks, also to
+    a result.
     With `item` it is about that item alone. `settling` has the rules, each with the path, in which the file is
     not stable yet; None where nobody knows.
     """
@@ -78,12 +79,15 @@ def _settling(known: Mapping[str, Collection[str]], places: list[tuple[str | Non
 
 
 def _places(context: CommandContext, path: str, absolute: str, rule: str | None) -> list[tuple[str | None, str]]:
-    """The rules and the paths below their folders that a path may stand for."""
+    """The rules and the paths below their folders that a path, of a source or of its result, may stand for."""
     if not path:
         raise CommandRefused("name a file", 2)
     rules = [each for each in context.config.rules if rule in {None, each.name}]
     below = [(each.name, absolute[len(each.watch) + 1 :]) for each in rules if is_within(absolute, each.watch)]
-    return [(rule, path.removeprefix("./")), *below]
+    output = output_at(context.connection, absolute) if absolute else None
+    source = item_by_id(context.connection, output.item) if output is not None else None
+    made = [(source.rule, source.path)] if source is not None and rule in {None, source.rule} else []
+    return [(rule, path.removeprefix("./")), *below, *made]
 
 
 def _version(context: CommandContext, row: Row) -> dict[str, Any]:
@@ -203,11 +207,11 @@ def _now(context: CommandContext, item: Item, row: Row, batch: Batch | None) -> 
         yield item.failure or item.failure_code or "no reason was given"
         yield remedy_for(item.state, item.failure_code, item.rule, item.path)
     if item.state in IN_FLIGHT:
-        yield from _held_up(context, item)
+        yield from _held_up(context, item, batch)
         yield from _own_problems(item, batch)
 
 
-def _held_up(context: CommandContext, item: Item) -> Iterator[str]:
+def _held_up(context: CommandContext, item: Item, batch: Batch | None) -> Iterator[str]:
     """Pauses and trouble wider than the item."""
     if item.state in {ItemState.READY, ItemState.QUEUED}:
         for each in pauses(context.connection):
@@ -215,6 +219,7 @@ def _held_up(context: CommandContext, item: Item) -> Iterator[str]:
                 yield f"{each.subject} is paused: {each.reason or 'somebody asked'}; {each.remedy}"
     kinds = [ScopeKind.RULE, ScopeKind.OUTPUT, ScopeKind.DOWNLOAD]
     kinds += [ScopeKind.BUDGET] if item.state is ItemState.READY else []
+    kinds += [ScopeKind.ELSEWHERE] if batch and batch.service != context.config.service.name else []
     scopes = {str(scope) for scope in (SERVICE, CREDIT, *(kind.of(item.rule) for kind in kinds))}
     for report in incidents(context.connection):
         if report.scope in scopes:
