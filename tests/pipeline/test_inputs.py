@@ -104,6 +104,26 @@ async def test_a_changed_reference_is_sent_although_it_could_not_be_recorded_at_
         assert picture("new logo, longer") == await fetched(rig, (await sent(rig))[1]["logo"])
 
 
+async def test_a_reference_that_is_still_being_copied_holds_the_rule_until_it_is_whole(tmp_path: Path) -> None:
+    """Nothing is bought with half of a logo, be it the first or one that takes the place of another."""
+    logo, whole = tmp_path / "logo.jpg", picture("new logo, longer")
+    logo.write_bytes(picture("logo"))
+    chosen = rule(tmp_path, files={"logo": str(logo)}, input={"image_url": "${file.url}", "logo": "${files.logo.url}"})
+    async with running(tmp_path, chosen) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        logo.write_bytes(whole[: len(whole) // 2])
+        rig.drop("b.jpg")
+        await anyio.sleep(300)
+        (report,) = rig.engine.context.incidents.snapshot()
+        meanwhile = rig.charged()
+        logo.write_bytes(whole)
+        await rig.settled(2)
+
+        assert ("REFERENCE_UNUSABLE", [1], [1, 1]) == (report.code, meanwhile, rig.charged())
+        assert whole == await fetched(rig, (await sent(rig))[1]["logo"])
+
+
 async def test_a_reference_is_uploaded_as_what_its_bytes_are(tmp_path: Path) -> None:
     """An archive too, which no rule takes as a file: a service refuses the upload of a type it has not heard of."""
     masks = tmp_path / "masks.zip"
@@ -247,6 +267,24 @@ async def test_a_mistake_in_a_folder_s_settings_is_reported_there(tmp_path: Path
         await rig.until(lambda states: states == {"a.jpg": ItemState.DONE})
 
         assert {"a.jpg"} == rig.outputs()
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+async def test_settings_that_are_no_plain_file_hold_their_folder_back(tmp_path: Path, kind: str) -> None:
+    """As a share with one text for many folders has it: it is not followed, and nothing is bought without it."""
+    template = {"image_url": "${file.url}", "prompt": "white studio"}
+    (tmp_path / "shared.yaml").write_text("prompt: marble\n")
+    async with running(tmp_path, rule(tmp_path, input=template, overridable=("prompt",))) as rig:
+        (setting := tmp_path / "in/x/_runflow.yaml").parent.mkdir()
+        {"link": lambda: setting.symlink_to(tmp_path / "shared.yaml"), "folder": setting.mkdir}.get(
+            kind, lambda: os.mkfifo(setting)
+        )()
+        rig.drop("x/a.jpg")
+        await rig.until(lambda states: states == {"x/a.jpg": ItemState.WAITING})
+        await anyio.sleep(100)
+        (held,) = await rig.items()
+
+        assert ("BAD_OVERRIDE", True, []) == (held.failure_code, "plain file" in held.failure, rig.charged())
 
 
 @pytest.mark.parametrize("name", ["_runflow.yml", "_runflow.yaml.txt", "_runflow.yml.txt", "_Runflow.yaml"])

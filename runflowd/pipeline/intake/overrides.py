@@ -37,12 +37,15 @@ class Overrides:
 
     def _read(self, folder: str) -> dict[str, Json]:
         path = f"{folder}/{OVERRIDE_NAME}".removeprefix("/")
-        standing = files.stat(self._rule.watch, path)
-        self._refuse_nearly(folder, standing)
-        if standing is None:
+        self._refuse_nearly(folder, files.stat(self._rule.watch, path))
+        try:
+            with files.open_source(self._rule.watch, path) as source:
+                data = source.read(0, MAX_BYTES + 1)
+        except files.Missing:
             return {}
-        with files.open_source(self._rule.watch, path) as source:
-            data = source.read(0, MAX_BYTES + 1)
+        except (files.Escapes, files.NotAFile) as error:
+            message = "settings are read from a plain file only: put one there, or remove what stands there"
+            raise ConfigError((Problem(f"{self._rule.watch}/{path}", 0, 0, "", message),)) from error
         return load_override(data.decode("utf-8", "replace"), f"{self._rule.watch}/{path}", self._rule)
 
     def _refuse_nearly(self, folder: str, right: Stat | None) -> None:

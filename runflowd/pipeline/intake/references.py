@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runflowd import files
 from runflowd.core.incident_scope import ScopeKind
-from runflowd.core.media.image_type import SNIFF_BYTES
+from runflowd.core.media.image_type import SNIFF_BYTES, Partial
 from runflowd.core.media.input_type import Acceptable, Doubtful, check
 from runflowd.core.media.kinds import MediaKind
 from runflowd.core.media.result_kind import UNKNOWN
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from runflowd.pipeline.intake.watched_rule import WatchedRule
     from runflowd.store import Connection
 
+
+class Unfinished(files.FileError):
+    """A reference whose end is missing: somebody still copies it, or a copy broke off."""
+
+    remedy = "It is used once it is whole; what was dropped waits."
+
+
 ACCEPTED = "accept "
 """The beginning of the key under which it is on record which kinds of file a rule takes."""
 
@@ -42,7 +49,7 @@ async def update_references(context: Context, watched: WatchedRule) -> None:
         found = await watched.folder_io.read(read_references, rule.files, watched.text.references)
     except files.FileError as error:
         message = f"rule {rule.name}: a file named under `files` cannot be used: {error.sentence}"
-        remedy = "Put the file there or correct the rule; what was dropped waits"
+        remedy = error.advice or "Put the file there or correct the rule; what was dropped waits"
         await context.incidents.report(
             IncidentReport(ScopeKind.FILES.of(rule.name), "REFERENCE_UNUSABLE", message, remedy)
         )
@@ -83,7 +90,7 @@ def read_references(paths: Mapping[str, str], before: Mapping[str, Reference]) -
 
 
 def _read(path: str, before: Reference | None) -> Reference:
-    """What a reference file is now; read again only if it changed."""
+    """What a reference file is now; read again only if it changed. Raises `Unfinished` while its end is missing."""
     folder, _, name = path.rpartition("/")
     stat = files.stat(folder or "/", name)
     if stat is None:
@@ -92,5 +99,7 @@ def _read(path: str, before: Reference | None) -> Reference:
         return before
     with files.open_source(folder or "/", name) as source:
         found, head = check(source, tuple(MediaKind)), source.read(0, SNIFF_BYTES)
+    if isinstance(found, Partial):
+        raise Unfinished("use", path, what=found.reason)
     mime = found.mime if isinstance(found, Acceptable | Doubtful) else mime_of(head) or UNKNOWN
     return Reference(path, stat, files.hash_file(folder or "/", name, stat), mime)
