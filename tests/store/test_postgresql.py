@@ -500,6 +500,22 @@ async def test_a_database_of_a_newer_runflowd_is_refused(database: Database) -> 
             other.raw.execute("UPDATE schema_version SET version = version - 900")
 
 
+async def test_who_lost_its_way_during_an_upgrade_writes_nothing_on_its_return(database: Database) -> None:
+    """A newer version had the tables for itself meanwhile: what this one would write may not be true there."""
+    async with open_store(database) as store:
+        with closing(connection_to(database)) as other:
+            other.raw.execute("UPDATE schema_version SET version = version + 900")
+            try:
+                store._writer.raw.close()
+                with pytest.raises(NotDurable, match=r"upgraded to schema 9\d\d.*version that the other hosts have"):
+                    await store.write(save("it"))
+            finally:
+                other.raw.execute("UPDATE schema_version SET version = version - 900")
+        await store.write(save("after"))
+
+        assert {"after"} == await saved(store)
+
+
 async def test_a_server_that_stops_and_starts_keeps_what_was_committed() -> None:
     """In between nothing is taken for written; what is not there, or only a replica, is a sentence."""
     server = Server(*QUICK, "synchronous_commit=on")

@@ -30,6 +30,10 @@ class TooOld(psycopg.OperationalError):  # type: ignore[misc]  # the same
     """A server of a version that lacks what is used."""
 
 
+class Upgraded(psycopg.OperationalError):  # type: ignore[misc]  # the same
+    """The tables are not those of this program any more."""
+
+
 def connect(database: Database, name: str, lock: Lock) -> Any:
     """The driver's connection under a name, with its lock. Raises the driver's errors, `Occupied` and `TooOld`."""
     raw = psycopg.connect(

@@ -26,6 +26,7 @@ from runflowd.store.postgresql.listening import Hints
 from runflowd.store.postgresql.locks import Lock
 from runflowd.store.postgresql.many import Many, for_many, types_of
 from runflowd.store.postgresql.pending import Pending
+from runflowd.store.postgresql.schema import require_own
 from runflowd.store.postgresql.tables import PostgresTables
 from runflowd.store.postgresql.turns import take_turn
 
@@ -64,6 +65,7 @@ class PostgresConnection(Connection):
         self._name = f"runflowd on {socket.gethostname()[:24]}, process {os.getpid()}, {session[:12]}"
         self._lock = lock
         self._hints = Hints(session) if lock is Lock.SHARED else None
+        self._was_open = False
         self._changed = 0
         self._transaction = ""
         self._unresolved = ""
@@ -72,7 +74,15 @@ class PostgresConnection(Connection):
         super().__init__(self._opened())
 
     def _opened(self) -> Any:
-        return connect(self._database, self._name, self._lock)
+        raw = connect(self._database, self._name, self._lock)
+        if self._was_open and self._lock is not Lock.NONE:
+            try:
+                require_own(raw)
+            except self.failures:
+                raw.close()
+                raise
+        self._was_open = True
+        return raw
 
     def _execute(self, name: str, values: dict[str, Any]) -> Any:
         cursor, others = self._pending.send(self.raw, self.statements[name], values)

@@ -45,6 +45,7 @@ REMEDIES = (
             "host in the address, and that the server has ssl = on"
         ),
     ),
+    ("upgraded to schema", "Stop this daemon, install the version that the other hosts have, and start it again"),
     ("permission denied", "Let the role do this: ALTER DATABASE NAME OWNER TO USER"),
     ("unsupported startup parameter", "Name the server itself: a pooler between does not keep what holds a session"),
     ("starting up|shutting down|recovery", "Wait until the server is up"),

@@ -7,8 +7,9 @@ the same number.
 from __future__ import annotations
 
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from runflowd.store.postgresql.connecting import Upgraded
 from runflowd.store.postgresql.errors import Unsuitable
 
 if TYPE_CHECKING:
@@ -57,6 +58,13 @@ def find_schema(connection: PostgresConnection, database: Database) -> int:
         finding = f"has schema {found}, this program knows up to {known}: it was written by a newer runflowd"
         raise Unsuitable(database, finding, "Install that version again, or restore the copy made before the upgrade")
     return found
+
+
+def require_own(raw: Any) -> None:
+    """Raise `Upgraded` unless the tables are those of this program still, which others may have had for themselves."""
+    found, known = int(raw.execute("SELECT max(version) FROM schema_version").fetchone()[0]), max(migrations())
+    if found != known:
+        raise Upgraded(f"its tables were upgraded to schema {found}, this program works with {known}")
 
 
 def _check_server(connection: PostgresConnection, database: Database) -> None:
