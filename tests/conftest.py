@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import tempfile
@@ -108,6 +109,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.no_cover)
         counted.add(function)
     _begin_with_the_longest(items)
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look again at what was imported and collected: all of it stays."""
+    gc.collect()
+    gc.freeze()
 
 
 @cache

@@ -93,7 +93,8 @@ class LocalService:
 async def _checkpoint(service: Service) -> None:
     while True:
         await anyio.sleep(CHECKPOINT)
-        await to_thread.run_sync(service.storage.checkpoint)
+        if service.storage.has_log:
+            await to_thread.run_sync(service.storage.checkpoint)
 
 
 def _make_stage(service: Service) -> None:

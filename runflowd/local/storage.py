@@ -110,11 +110,14 @@ class Storage:
         """Remember a setting."""
         self.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 
+    @property
+    def has_log(self) -> bool:
+        """Whether anything was written since the last checkpoint."""
+        return self._connection.total_changes != self._checkpointed
+
     def checkpoint(self) -> None:
-        """Move the log into the database file, from any thread; waits for the disk. Nothing if nothing was written."""
+        """Move the log into the database file, from any thread; waits for the disk."""
         changes = self._connection.total_changes
-        if changes == self._checkpointed:
-            return
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self._checkpointed = changes

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import pytest
 import trio
+from new_state import new_state
 from stage_rig import EPOCH, rule
 from virtual_clock import patient_clock
 
@@ -26,7 +27,6 @@ from runflowd.pipeline.track.above_estimate import report_prices
 from runflowd.store.gone_hosts import forget_gone
 from runflowd.store.hosts import Session, drain, enter, hosts, leave, undo_drain
 from runflowd.store.reports import incidents
-from runflowd.store.schema import create_if_missing
 from runflowd.store.sqlite import connect
 from runflowd.store.store import Store
 from runflowd.system.clock import Clock
@@ -86,7 +86,7 @@ async def members(folder: Path, *names: str) -> AsyncIterator[list[Host]]:
     virtual, state = trio.lowlevel.current_clock(), folder / "state.db"
     started = virtual.current_time()
     clock = Clock(lambda: EPOCH + virtual.current_time() - started, lambda: 0.0)
-    create_if_missing(state)
+    new_state(state)
     async with AsyncExitStack() as stack, anyio.create_task_group() as group:
         found = []
         for name in names:

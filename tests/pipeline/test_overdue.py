@@ -85,7 +85,7 @@ async def _codes_on_their_way(rig: Rig) -> set[str]:
 
 async def test_without_a_deadline_an_hour_or_ten_times_the_usual_counts(tmp_path: Path) -> None:
     """What a model usually takes says what is too long (scenario 132)."""
-    async with running(tmp_path, service={"faults": STUCK}) as rig:
+    async with running(tmp_path, rule(tmp_path, rescan=600.0), service={"faults": STUCK}) as rig:
         rig.drop("stuck.jpg")
         taken = await until_overdue(rig)
 

@@ -260,7 +260,7 @@ async def test_a_mistake_in_a_rule_is_one_incident_and_its_files_wait(tmp_path: 
 async def test_an_unchanged_rule_is_probed_slowly_by_one_batch(tmp_path: Path, runs: bool) -> None:
     """Sixty files of a wrong rule are no sixty requests (scenario 133)."""
     wrong_rule = rule(tmp_path, input={"image": "${file.url}"}, batch=BatchLimits(quiet=1, max_wait=5, max_items=5))
-    async with running(tmp_path, wrong_rule) as rig:
+    async with running(tmp_path, replace(wrong_rule, rescan=600.0)) as rig:
         rig.switch(api_variants={"invalid_item": "batch"})
         if runs:
             rig.take_no_batches()
@@ -494,7 +494,7 @@ async def test_items_refused_by_themselves_for_a_mistake_in_their_rule_wait_for_
     """Nothing fails, nothing is bought in a loop, and all of it goes on once the rule is right (scenario 133)."""
     wrong = {"image_url": "${file.url}", "propmt": "x"} if key == "propmt" else {"image": "${file.url}"}
     names = {f"{number}.jpg" for number in range(20)}
-    async with running(tmp_path, rule(tmp_path, input=wrong)) as rig:
+    async with running(tmp_path, rule(tmp_path, input=wrong, rescan=600.0)) as rig:
         rig.switch(api_variants=ALONE)
         for name in names:
             rig.drop(name)

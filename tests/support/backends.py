@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
+from new_state import new_state
+
 from runflowd.core.database import Database
-from runflowd.store.schema import create_if_missing
 from runflowd.store.sqlite import connect
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Backend:
         self.place = place
         self._stack = stack
         if not isinstance(place, Database):
-            create_if_missing(place)
+            new_state(place)
 
     def connect(self) -> Connection:
         """One more connection to it, as each process has its own."""

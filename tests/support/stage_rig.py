@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,6 +17,7 @@ import anyio.to_thread
 import trio
 from chosen_state import state_of
 from local_service import BASE, InProcess
+from new_state import new_state
 from pictures import encoded
 from PIL import Image
 
@@ -44,7 +44,6 @@ from runflowd.pipeline.track import Track
 from runflowd.store import open_store
 from runflowd.store.batches import batch_from
 from runflowd.store.items import item_from
-from runflowd.store.schema import create_if_missing
 from runflowd.system.clock import Clock
 
 if TYPE_CHECKING:
@@ -181,15 +180,6 @@ def rule(folder: Path, **changes: Any) -> Rule:
     return Rule(**{**facts, **changes})
 
 
-@cache
-def _new_state() -> bytes:
-    """A state file before its first use, made once: its migrations take as long as many a life."""
-    with TemporaryDirectory() as folder:
-        made = Path(folder, "state.db")
-        create_if_missing(made)
-        return made.read_bytes()
-
-
 @asynccontextmanager
 async def running(
     folder: Path,
@@ -209,8 +199,8 @@ async def running(
     is, by default a file in `folder`. What is bought is kept under the service as it is `named`.
     """
     state = place or state_of(folder)
-    if isinstance(state, Path) and not state.exists():
-        state.write_bytes(_new_state())
+    if isinstance(state, Path):
+        new_state(state)
     virtual = trio.lowlevel.current_clock()
     started = virtual.current_time()
 

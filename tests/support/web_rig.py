@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 from named_contents import named
+from new_state import new_state
 
 from runflowd.api.client import Runflow
 from runflowd.api.settings import SecretKey
@@ -190,7 +191,7 @@ async def site_over(folder: Path, config: Config | None = None) -> AsyncIterator
     found = config or config_over(folder)
     clock = Clock()
     async with (
-        open_store(folder / "state.db") as store,
+        open_store(new_state(folder / "state.db")) as store,
         Runflow(ApiService("https://api.test", api_key=SecretKey("key"))) as api,
     ):
         rules = {each.name: each for each in found.rules}
