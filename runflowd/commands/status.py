@@ -71,12 +71,16 @@ def _head(status: dict[str, Any]) -> Iterator[str]:
     running = f"running (process {status['pid']})" if status["pid"] else "not running"
     if daemon:
         running = f"{running}, version {daemon['version']}, for {duration(daemon['uptime'])}"
+    elif status["pid"]:
+        running = f"{running} and does not answer"
     yield f"runflowd is {running}. Spent today: {_spent(status)}."
     yield click.style(f"State: {printable(status['state'])}", dim=True)
     if len(status["hosts"]) > 1:
         yield f"Hosts: {', '.join(map(_host, status['hosts']))}."
     if not daemon:
         return
+    if daemon["unwritten"]:
+        yield click.style(f"Nothing is bought or delivered: {printable(daemon['unwritten'])}", fg="red", bold=True)
     if allowed := daemon["service"]["allowed"]:
         yield f"The service allows {allowed}."
     config = daemon["config"]

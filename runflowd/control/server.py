@@ -102,6 +102,7 @@ class Control:
             "pid": os.getpid(),
             "version": __version__,
             "uptime": round(self._context.clock.now() - self._started, 1),
+            "unwritten": self._context.store.unwritten,
             "settling": {name: len(paths) for name, paths in self._context.settling.items()},
             "config": {
                 "source": self._source,

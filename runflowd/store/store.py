@@ -69,7 +69,8 @@ class _Ticket(Generic[T]):
 class Store:
     """The open state file or database, in the name of a session, which `owner` is in claims.
 
-    `commits` were made so far, and `changes` rows were written in them.
+    `commits` were made so far, and `changes` rows were written in them. `unwritten` is why the last one failed, "" if
+    it did not: of all trouble this alone cannot be on record.
     """
 
     def __init__(self, place: Place, session: Session, writer: Connection, reader: Connection) -> None:
@@ -87,6 +88,7 @@ class Store:
         """Waits for news of the other hosts, where there may be any."""
         self.commits = 0
         self.changes = 0
+        self.unwritten = ""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction on the writer's thread; return once it is durable.
@@ -166,6 +168,7 @@ class Store:
         while True:
             try:
                 self._take_turn(tickets)
+                self.unwritten = ""
                 break
             except writer.failures as error:
                 with suppress(*writer.failures):  # then the next commit begins with it
@@ -173,8 +176,10 @@ class Store:
                 if turn < MAX_TURNS and writer.is_passing(error):
                     turn += 1
                     continue
+                explanation = writer.explain(error, "written")
                 for ticket in tickets:
-                    ticket.error = NotDurable(self.place, writer.explain(error, "written"))
+                    ticket.error = NotDurable(self.place, explanation)
+                self.unwritten = str(NotDurable(self.place, explanation))
                 break
         for ticket in tickets:
             ticket.done = True

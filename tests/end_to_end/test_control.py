@@ -14,10 +14,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from command_line import WITH_KEY, Desk, desk_in
 from daemon_process import picture, until
 
 from runflowd import __version__
+from runflowd.commands import status
+from runflowd.control import client
 from runflowd.control.client import ask
 from runflowd.control.offline_backend import OfflineBackend
 from runflowd.control.socket_path import MAX_LENGTH, sun_path
@@ -468,3 +471,16 @@ def test_what_is_not_stable_yet_is_counted_and_listed(desk: Desk) -> None:
     assert [["mug.jpg", "settling"]] * 2 + [[]] == [text.splitlines()[-1].split()[1:3] for text in listed[:2]] + [[]]
     assert "No files." in listed[2]
     assert "only a running one knows" in alone
+
+
+def test_status_says_that_a_daemon_is_there_and_does_not_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that is stopped by a signal or waits for a disk; what is on record is told all the same."""
+    monkeypatch.setattr(client, "ANSWER_TIMEOUT", 0.5)
+    with working(desk) as daemon:
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            said = CliRunner().invoke(status.command, ["-c", str(desk.config)], env=desk.environment(None))
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+
+    assert ("does not answer" in said.output, 0) == (True, said.exit_code)

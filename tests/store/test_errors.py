@@ -61,6 +61,21 @@ async def test_a_disk_that_refuses_even_the_way_back_leaves_nothing_half_done(tm
         assert (None, "is written") == (lost, await store.read(recall))
 
 
+async def test_the_store_says_why_nothing_can_be_written_until_something_is(tmp_path: Path) -> None:
+    """No incident can be on record of that, so whoever asks the daemon is told (scenario 64)."""
+    calls = Calls(fatal=1, code=errno.ENOSPC, lasting=True)
+    async with open_store(tmp_path / "state.db") as store:
+        fail_database(calls, store)
+        calls.arm()
+        with pytest.raises(NotDurable) as failed:
+            await store.write(remember)
+        meanwhile = store.unwritten
+        calls.heal()
+        await store.write(remember)
+
+        assert (str(failed.value), "") == (meanwhile, store.unwritten)
+
+
 async def test_what_is_read_in_one_go_is_of_one_moment(tmp_path: Path) -> None:
     """Two statements of one read, with a commit between them, see the same state."""
     async with open_store(tmp_path / "state.db") as store:
