@@ -55,6 +55,20 @@ async def test_files_that_no_event_announced_are_counted_once(tmp_path: Path) ->
     assert ([5], 5, True) == (told, rig.engine.intake.missed, rebuilt)
 
 
+async def test_a_watched_folder_that_goes_is_told_of_before_the_next_rescan(tmp_path: Path) -> None:
+    """The watcher knows it within seconds, and people would drop files where nobody looks; back again, it is over."""
+    async with running(tmp_path, rule(tmp_path, rescan=3600.0), watch=True) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        codes = []
+        for old, new in (("in", "away"), ("away", "in")):
+            (tmp_path / old).rename(tmp_path / new)
+            await anyio.sleep(120)
+            codes.append([report.code for report in rig.engine.context.incidents.snapshot()])
+
+        assert [["WATCH_MISSING"], []] == codes
+
+
 @pytest.mark.usefixtures("_deaf")
 async def test_a_late_event_is_not_a_missed_one(tmp_path: Path) -> None:
     """The rescan may come first."""

@@ -12,7 +12,7 @@ from runflowd.core.turns import Events
 from runflowd.pipeline.context import MAX_IDLE, Context
 from runflowd.pipeline.wake_event import WakeEvent
 from runflowd.system.mounts import follows_events
-from runflowd.watch import Watcher
+from runflowd.watch import ProblemKind, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -106,12 +106,22 @@ class EventWatch:
                 self._armed.notify()
 
     async def _audit(self, watcher: Watcher) -> None:
-        """Log what is wrong with the watcher. A root that does not answer is waited for here, and by no hint."""
+        """Log what is wrong with the watcher, and have a root that is gone or another one rescanned: that tells of it.
+
+        A root that does not answer is waited for here, and by no hint.
+        """
         while True:
             await self._noticed.wait(MAX_IDLE)
             for problem in await watcher.audit():
                 log.warning(problem.message, action="watch.failed", kind=problem.kind, path=problem.path)
+                if problem.kind in {ProblemKind.ROOT_GONE, ProblemKind.ROOT_REPLACED}:
+                    self._rescan(problem.path)
             self._context.stage_events.intake.notify()
+
+    def _rescan(self, root: str) -> None:
+        for watched in self._watched.values():
+            if watched.rule.watch == root:
+                watched.turn = replace(watched.turn, rescan_due=0.0)
 
     def _wake(self) -> None:
         self._noticed.notify()
