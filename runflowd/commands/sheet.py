@@ -19,7 +19,7 @@ from runflowd.config import load
 from runflowd.core.lifecycle import ItemState
 from runflowd.core.naming import EXTENSIONS
 from runflowd.core.printable import printable
-from runflowd.core.suggestion import closest
+from runflowd.core.suggestion import unknown_name
 from runflowd.decoder.previewing import draw, draws
 from runflowd.demo.contact_page import contact_page
 from runflowd.demo.shots import asked
@@ -92,9 +92,7 @@ def command(place: Path | None, rule: str, limit: int, into: Path | None) -> int
 def _rule(config: Config, name: str) -> Rule:
     found = config.rule(name)
     if found is None:
-        near = closest(name, [each.name for each in config.rules])
-        meant = f"; did you mean {near!r}?" if near else "."
-        raise CommandError(f"there is no rule {printable(name)!r}{meant}", Exit.USAGE)
+        raise CommandError(unknown_name("rule", name, [each.name for each in config.rules]), Exit.USAGE)
     return found
 
 

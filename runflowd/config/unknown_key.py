@@ -91,26 +91,36 @@ _MOST_USED = {
 """Of a section with more keys, those that nearly every configuration has."""
 
 
-def unknown_key(path: Path, missing: set[Path], listed: set[Path]) -> str:
-    """What is said of the unknown key at a path; `missing` are the paths of keys that must be there and are not.
+class UnknownKeys:
+    """What is said of the unknown keys of one configuration; which keys a section has is said once.
 
-    Which keys a section has is said once; `listed` holds the sections of which it was said.
+    `missing` are the paths of keys that must be there and are not, `meant` those that unknown ones stand for.
     """
-    name = str(path[-1])
-    if said := _INLINE_SECRETS.get(name) or _REPLACED.get(path):
-        return said
-    known = keys_of(section_at(path[:-1]))
-    # A key that is missing beside the unknown one is the likeliest meaning of it.
-    lacking = [each for each in known if (*path[:-1], each) in missing]
-    if meant := _other_word(name, lacking) or _other_word(name, known):
-        return f"unknown key; did you mean {meant}?"
-    if place := _place_of(path, known):
-        return f"unknown key; it belongs into {place}"
-    if meant := closest(name, known, likeliest=lacking):
-        return f"unknown key; did you mean {meant}?"
-    if name.isdigit():
-        return "unknown key; a comma separates keys here, so write an amount with a point, such as 50.00"
-    return _no_such_key(path[:-1], known, listed)
+
+    def __init__(self, missing: set[Path]) -> None:
+        self._missing = missing
+        self._listed: set[Path] = set()
+        self.meant: set[Path] = set()
+
+    def message(self, path: Path) -> str:
+        """The sentence about the unknown key at a path."""
+        name = str(path[-1])
+        if said := _INLINE_SECRETS.get(name) or _REPLACED.get(path):
+            return said
+        known = keys_of(section_at(path[:-1]))
+        # A key that is missing beside the unknown one is the likeliest meaning of it.
+        lacking = [each for each in known if (*path[:-1], each) in self._missing]
+        meant, place = _other_word(name, lacking) or _other_word(name, known), ""
+        if not meant and not (place := _place_of(path, known)):
+            meant = closest(name, known, likeliest=lacking)
+        if place:
+            return f"unknown key; it belongs into {place}"
+        if meant:
+            self.meant.add((*path[:-1], meant))
+            return f"unknown key; did you mean {meant}?"
+        if name.isdigit():
+            return "unknown key; a comma separates keys here, so write an amount with a point, such as 50.00"
+        return _no_such_key(path[:-1], known, self._listed)
 
 
 def _other_word(name: str, known: list[str]) -> str:

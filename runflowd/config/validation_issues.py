@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from runflowd.config.document_tree import section_at
 from runflowd.config.issue import ValidationIssue
-from runflowd.config.unknown_key import unknown_key
+from runflowd.config.unknown_key import UnknownKeys
 from runflowd.config.yaml.messages import on_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
@@ -40,22 +40,29 @@ _NO_SECTION = {"dict_type", "model_type", "model_attributes_type"}
 
 
 def mistakes(error: ValidationError) -> Iterator[ValidationIssue]:
-    """Each fault of a validation, in the order in which pydantic met them."""
+    """Each fault of a validation, in the order in which pydantic met them; a misspelt key is not missing as well."""
     details = error.errors(include_url=False)
-    missing = {tuple(detail["loc"]) for detail in details if detail["type"] == "missing"}
-    listed: set[Path] = set()
+    missing = set(_paths_of(details, "missing"))
+    unknown = UnknownKeys(missing)
+    said = {path: unknown.message(path) for path in _paths_of(details, "extra_forbidden")}
     for detail in details:
         path = tuple(detail["loc"])
+        if detail["type"] == "missing" and path in unknown.meant:
+            continue
         if path[-1:] == ("[key]",):
             yield ValidationIssue(path[:-1], detail["msg"], at_key=True)
         else:
-            yield ValidationIssue(path, _message(detail, path, missing, listed), at_key=detail["type"] in _ABOUT_KEYS)
+            yield ValidationIssue(path, _message(detail, path, said), at_key=detail["type"] in _ABOUT_KEYS)
 
 
-def _message(detail: ErrorDetails, path: Path, missing: set[Path], listed: set[Path]) -> str:
+def _paths_of(details: Iterable[ErrorDetails], kind: str) -> list[Path]:
+    return [tuple(detail["loc"]) for detail in details if detail["type"] == kind]
+
+
+def _message(detail: ErrorDetails, path: Path, unknown: dict[Path, str]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return unknown_key(path, missing, listed)
+        return unknown[path]
     if kind == "missing":
         return f"is missing; {_example(path)}"
     if kind in {"enum", "literal_error"}:

@@ -209,6 +209,13 @@ def test_missing_rules_are_a_mistake(tmp_path: Path) -> None:
     assert problems(tmp_path, "service: local\n") == ["rules: is missing; write rules: {} for none"]
 
 
+def test_a_misspelt_key_is_one_mistake(tmp_path: Path) -> None:
+    """Whoever reads that it is missing as well may add it, and be none the wiser."""
+    found = problems(tmp_path, "service: local\nruls: {}\n")
+
+    assert ["2:1: ruls: unknown key; did you mean rules?"] == found
+
+
 def test_all_mistakes_are_reported_at_once_in_order(tmp_path: Path) -> None:
     """Fields, unknown keys, placeholders and clashes of folders stand in one report."""
     text = """service: local
@@ -229,7 +236,6 @@ rules:
 rles: 3
 """
     expected = [
-        "3:3: rules.one.model: is missing",
         "5:13: rules.one.output: lies inside watch of this rule",
         "6:5: rules.one.modle: unknown key; did you mean model?",
         "7:15: rules.one.include[0]: has braces",
@@ -288,7 +294,8 @@ rles: 3
         ("input: {image_url: '${file.url}', client_ref: x}", "rules.one.input.client_ref: is set by runflowd"),
         ("files: {logo: x.png}", "rules.one.files.logo: is never used"),
         ("files: {'a b': x.png}", "rules.one.files.a b: is no rule name"),
-        ("after: {mve: x}", "rules.one.after.move: is missing"),
+        ("after: {mve: x}", "rules.one.after.mve: unknown key; did you mean move?"),
+        ("after: {}", "rules.one.after.move: is missing"),
         ("after: archive", "rules.one.after: is neither keep, delete nor a section with keys of its own; write for ex"),
         ("after: delete\non_delete: remove", "rules.one.after: with on_delete: remove"),
         ("after: {move: in/one/done}", "rules.one.after.move: lies inside watch of this rule"),
