@@ -24,9 +24,9 @@ def seen_key(rule: str) -> str:
 
 
 def earlier_name(connection: Connection, rule: Rule, in_force: Container[str]) -> str:
-    """The name that `rule` had before; "" when it is a new rule, or when that is not known."""
+    """The name that `rule` had before; "" for a new rule, one that is not in force, or when that is not known."""
     texts = {row["rule"]: row["text"] for row in connection.all("latest_snapshots")}
-    if rule.name in texts:
+    if rule.name in texts or rule.name not in in_force:
         return ""
     gone = [name for name, text in texts.items() if name not in in_force and _is_alike(from_text(text), rule)]
     return gone[0] if len(gone) == 1 else ""
@@ -44,6 +44,15 @@ def rename(connection: Connection, before: str, after: str) -> bool:
         for change in ("displace_key", "rename_key"):
             connection.run(change, before=key_of(before), after=key_of(after))
     return True
+
+
+def take_over(connection: Connection, rule: Rule, in_force: Container[str]) -> str:
+    """Give a rule what it did under its earlier name, and tell that; "" while it has none or is to wait.
+
+    Both in one transaction: the one before may have been edited away or renamed once more while this waited.
+    """
+    before = earlier_name(connection, rule, in_force)
+    return before if before and rename(connection, before, rule.name) else ""
 
 
 def _is_alike(one: Rule, other: Rule) -> bool:

@@ -10,12 +10,14 @@ from stage_rig import Rig, rule, running
 
 from runflowd.core.incident_scope import ScopeKind, scopes_of
 from runflowd.core.lifecycle import ItemState
+from runflowd.store import rule_edits
 from runflowd.store.pauses import pause, pauses
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runflowd.core.model import Rule
+    from runflowd.store import Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +85,30 @@ async def test_a_name_taken_back_is_a_renaming_as_well(tmp_path: Path) -> None:
         await swap(rig, rule(tmp_path, name="third"))
 
         assert ({("third", "a.jpg"), ("third", "b.jpg")}, [1, 1]) == (await names(rig), rig.charged())
+
+
+async def test_a_rule_that_gets_two_names_in_a_row_has_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first was edited away while it waited for what the stages hold: it takes nothing, and nobody is asked."""
+    rename, held = rule_edits.rename, True
+
+    def waiting(connection: Connection, before: str, after: str) -> bool:
+        return not held and rename(connection, before, after)
+
+    monkeypatch.setattr(rule_edits, "rename", waiting)
+    async with running(tmp_path) as rig:
+        rig.drop("a.jpg")
+        await rig.settled(1)
+        await swap(rig, rule(tmp_path, name="atelier"))
+        await swap(rig, rule(tmp_path, name="third"))
+        held = False
+        await anyio.sleep(60)
+        rig.drop("b.jpg")
+        await rig.settled(2)
+
+        assert {("third", "a.jpg"), ("third", "b.jpg")} == await names(rig)
+        assert ([1, 1], []) == (rig.charged(), await rig.store.read(pauses))
 
 
 async def test_a_pause_goes_along(tmp_path: Path) -> None:

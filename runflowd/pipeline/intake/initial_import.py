@@ -38,7 +38,7 @@ from runflowd.store.approvals import approval_of, save_approval
 from runflowd.store.connection import stored_value
 from runflowd.store.pauses import pause, pauses, resume
 from runflowd.store.prices import Priced, expected_prices
-from runflowd.store.rule_edits import earlier_name, rename, seen_key
+from runflowd.store.rule_edits import earlier_name, seen_key, take_over
 from runflowd.system.failpoints import reach
 
 if TYPE_CHECKING:
@@ -112,8 +112,9 @@ class InitialImport:
         known = await self._recorded(watched)
         if known.answer is None and await self._took_over(watched):
             known = await self._recorded(watched)
-        approve = self._context.money.of(watched.rule.name).approve
-        seen = await watched.folder_io.read(decide, watched, known, approve)
+        seen = await watched.folder_io.read(decide, watched, known, self._context.money.of(watched.rule.name).approve)
+        if watched.rule.name not in self._context.rules:
+            return False  # edited away meanwhile
         if seen.verdict is ImportDecision.ASK:
             if seen.crowd:
                 await self._ask_about(watched.rule, known.approval, seen.crowd)
@@ -163,16 +164,15 @@ class InitialImport:
 
     async def _took_over(self, watched: WatchedRule) -> bool:
         """Whether this was a new name of a rule; it then has what that did under its old one."""
-        after, store = watched.rule.name, self._context.store
-        before = await store.read(lambda connection: earlier_name(connection, watched.rule, self._context.rules))
-        if not before:
-            return False
-        while not await store.write(lambda connection: rename(connection, before, after)):  # noqa: ASYNC110  a row sends no event
+        context, rule = self._context, watched.rule
+        while await context.store.read(lambda connection: earlier_name(connection, rule, context.rules)):
+            if before := await context.store.write(lambda connection: take_over(connection, rule, context.rules)):
+                await context.incidents.resolve(*scopes_of(before))
+                watched.text = watched.text.outdated()
+                log.info("a rule got another name", action="rule.renamed", rule=rule.name, before=before)
+                return True
             await anyio.sleep(HELD)
-        await self._context.incidents.resolve(*scopes_of(before))
-        watched.text = watched.text.outdated()
-        log.info("a rule got another name", action="rule.renamed", rule=after, before=before)
-        return True
+        return False
 
     async def _ask(self, rule: str, reason: str) -> None:
         def write(connection: Connection) -> None:
