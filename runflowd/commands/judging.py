@@ -107,7 +107,10 @@ def _lines(given: list[dict[str, Any]], word: str, left: int) -> list[str]:
         lines.append(f"and {len(given) - MAX_ROWS:,} more {word}")
     due = sum(1 for item in given if item.get("due"))
     if due:
-        lines.append(f"{due:,} of these {'is' if due == 1 else 'are'} not carried out yet: the daemon does that")
+        verb = "is" if due == 1 else "are"
+        lines.append(
+            quoted(f"{due:,} of these {verb} not carried out yet: the daemon or the next `runflowd sync` does that")
+        )
     lines += [quoted(_removed(item)) for item in given if item.get("removed")]
     for path in (path for item in given for path in item.get("edited", ())):
         lines.append(f"{path} was edited since it was delivered, so it stays where it is, and is yours")

@@ -121,6 +121,8 @@ def _of_limit(limit: Limit, outlay: Outlay) -> Gate:
 
 def gate_words(gate: Gate, currency: str) -> str:
     """Such as `money.budget.per_day lets 3 of 10 files through now, and $0.10 of $1.00 is left then`."""
+    if not gate.of and gate.left is not None:
+        return f"{gate.key}: {money(gate.left, currency)} of {money(gate.amount, currency)} is left"
     unpriced = gate.amount is not None and gate.left is None and not gate.key.endswith(".per_file")
     said = f"{gate.key} lets {'up to ' if unpriced else ''}{gate.files} of {gate.of} through now"
     if gate.left is not None:

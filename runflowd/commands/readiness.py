@@ -29,7 +29,7 @@ def missing(models: Iterable[str], weights: Path | None = None) -> list[str]:
     found = []
     if lacking := _lacking(chosen):
         names = ", ".join(install_names(lacking))
-        found.append(f"The local models need {names}. Install with: {install_command(extras_with(lacking))}")
+        found.append(f"The local models need {names}. Install them with `{install_command(extras_with(lacking))}`.")
     if any(model.cuts_out for model in chosen):
         try:
             locate(weights)

@@ -67,9 +67,9 @@ def locate(configured: Path | None = None) -> Path:
     command = f"{COMMAND} --to {shlex.quote(str(named))}" if named else COMMAND
     if not path.is_file():
         place = f"There is no file {path}" if named else "The network's weights are not on this machine"
-        raise WeightsError(f"{place}. Fetch them (4.6 MB) with: {command}")
+        raise WeightsError(f"{place}. Fetch them (4.6 MB) with `{command}`.")
     if _sha256(path) != SHA256:
-        raise WeightsError(f"{path} is not the expected U2NetP file. Fetch it again with: {command}")
+        raise WeightsError(f"{path} is not the expected U2NetP file. Fetch it again with `{command}`.")
     return path
 
 

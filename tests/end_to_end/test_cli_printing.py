@@ -16,6 +16,7 @@ from runflowd.commands import plain_table
 from runflowd.commands.ended_files import MAX_ROWS, entry_text, finished_table
 from runflowd.commands.exit_codes import CommandError, Exit, exit_code, single
 from runflowd.commands.formatting import duration, money, reason_of
+from runflowd.commands.plan_money import Gate, gate_words
 from runflowd.commands.progress import Bars, Lines, RuleProgress
 from runflowd.commands.sync import ServiceTimeout, Summary, show_summary
 from runflowd.config import Config, LocalService, Service
@@ -130,6 +131,15 @@ def test_money_has_cents_and_what_is_below_them(amount: str, currency: str, text
 def test_durations_are_as_exact_as_people_need(seconds: float, text: str) -> None:
     """The longer, the coarser."""
     assert text == duration(seconds)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [(0, "per_day: $8.28 of $9.00 is left"), (2, "per_day lets 2 of 2 through now, and $8.28 of $9.00 is left then")],
+)
+def test_a_limit_lets_files_through_only_where_there_are_any(files: int, words: str) -> None:
+    """Where nothing would be bought, `plan` says what is left."""
+    assert words == gate_words(Gate("per_day", files, files, Decimal(9), Decimal("8.28")), "USD")
 
 
 def test_an_id_is_known_by_its_beginning() -> None:

@@ -45,6 +45,7 @@ def test_what_was_said_without_a_daemon_is_carried_out_by_the_next_sync(desk: De
     assert (2, str(desk.output / HELD / "b.jpg")) == (waiting["waiting"], shown)
     assert (0, 0, 0) == (accepted.code, rejected.code, synced.code)
     assert "1 waits for review" in accepted.out
+    assert "not carried out yet: the daemon or the next `runflowd sync` does that" in accepted.out
     assert "for review" not in between
     assert {"a.jpg", "rejected/b.jpg"} == {str(path) for path in contents(desk.output)}
     assert f"rejected by {pwd.getpwuid(os.getuid()).pw_name}: blurred" in desk.call("logs", "b.jpg").out

@@ -71,7 +71,7 @@ def test_a_missing_library_for_video_is_said_with_the_command_that_gets_it(monke
     monkeypatch.setattr(readiness, "find_spec", lambda name: None if name == "av" else ModuleSpec(name, None))
 
     assert [] == readiness.missing(["runflow/text-to-speech", "runflow/pass-through", "nobody/knows"])
-    assert [f"The local models need av. Install with: {install_command('local,video')}"] == readiness.missing(
+    assert [f"The local models need av. Install them with `{install_command('local,video')}`."] == readiness.missing(
         ["runflow/image-to-video"]
     )
 

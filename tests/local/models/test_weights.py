@@ -64,7 +64,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "u2netp.onnx"
     other.write_bytes(b"something else")
 
-    with pytest.raises(weights.WeightsError, match=rf"not the expected U2NetP file.* --to {re.escape(str(other))}$"):
+    with pytest.raises(weights.WeightsError, match=rf"not the expected U2NetP file.* --to {re.escape(str(other))}`\.$"):
         weights.locate(other)
 
 
@@ -73,7 +73,7 @@ def test_an_empty_cache_names_the_command(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv(weights.ENVIRONMENT, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    with pytest.raises(weights.WeightsError, match=rf"{re.escape(sys.executable)} -m runflowd.local.weights$"):
+    with pytest.raises(weights.WeightsError, match=rf"{re.escape(sys.executable)} -m runflowd.local.weights`\.$"):
         weights.locate()
 
 
