@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -353,10 +354,13 @@ async def test_spent_counts_at_the_purchase_and_settles_with_the_result(tmp_path
 
 async def test_what_is_still_being_saved_is_spent(tmp_path: Path) -> None:
     """Its cost is known, its folder is not usable: it was missing from today's spend."""
-    (tmp_path / "out").write_bytes(b"in the way")
     async with running(tmp_path) as rig:
         object.__setattr__(rig.local.service.models["runflow/pass-through"], "price", Decimal("0.35"))
+        rig.switch(faults={"runs": [{"kind": "slow", "seconds": 30.0, "count": None}]})
         rig.drop("a.jpg")
+        await rig.until(lambda states: states.get("a.jpg") is ItemState.SUBMITTED)
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "out").write_bytes(b"in the way")
         await rig.until(lambda states: states.get("a.jpg") is ItemState.DOWNLOADING)
 
         assert Decimal("0.35") == (await spent(rig)).settled
