@@ -102,7 +102,8 @@ async def test_pages_that_were_read_count_though_the_next_one_fails(tmp_path: Pa
     """What is known is delivered; the rest is read when the service answers again (scenario 132)."""
     async with running(tmp_path) as rig:
         strike = {"route": "GET /v1/batches/*/items", "kind": "status", "status": 404, "skip": 1, "count": None}
-        rig.switch(faults={"requests": [strike]}, api_variants={"page_size": "small"})
+        hold = {"route": "POST /v1/models/*", "kind": "hold", "count": None}  # the page that is answered has results
+        rig.switch(faults={"requests": [hold, strike]}, api_variants={"page_size": "small"})
         for number in range(4):
             rig.drop(f"{number}.jpg")
         await rig.until(lambda states: len(states) == 4 and list(states.values()).count(ItemState.DONE) == 2)
